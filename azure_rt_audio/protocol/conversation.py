@@ -1,0 +1,215 @@
+"""The mirror of the conversation: its items in order, with what was said in them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from attrs import evolve, frozen
+
+from .events import (
+    ConversationItemCreated,
+    ConversationItemDeleted,
+    ConversationItemDone,
+    ConversationItemInputAudioTranscriptionCompleted,
+    ConversationItemInputAudioTranscriptionDelta,
+    ConversationItemRetrieved,
+    ConversationItemTruncated,
+    Event,
+    InputAudioBufferCommitted,
+    ResponseAudioDelta,
+    ResponseAudioTranscriptDelta,
+    ResponseAudioTranscriptDone,
+    ResponseOutputItemDone,
+    ResponseTextDelta,
+    ResponseTextDone,
+)
+from .items import ConversationItem, MessageItem
+
+__all__ = ["Conversation", "ConversationEntry"]
+
+
+@frozen(kw_only=True)
+class ConversationEntry:
+    """
+    One item, as far as it is known.
+
+    Attributes:
+        item: As the service last described it; never holds audio.
+        text: What was written or said, growing while it streams.
+        audio_base64_length: Characters of base64 audio received for it; 4 stand for 3 bytes.
+        truncated_at_ms: Where it was cut, if it was.
+    """
+
+    item: ConversationItem
+    text: str = ""
+    audio_base64_length: int = 0
+    truncated_at_ms: int | None = None
+
+    @property
+    def role(self) -> str | None:
+        """Who it is from; ``None`` for calls and their outputs."""
+        return self.item.role if isinstance(self.item, MessageItem) else None
+
+
+class _Line:
+    """What grows while an item streams. Its writer only ever adds to a list or replaces a value."""
+
+    __slots__ = ("audio_base64_length", "item", "texts", "truncated_at_ms")
+
+    def __init__(self) -> None:
+        self.item: ConversationItem | None = None  # until it is announced
+        self.texts: dict[int, list[str]] = {}  # pieces, by part of the content
+        self.audio_base64_length = 0
+        self.truncated_at_ms: int | None = None
+
+    def append(self, part: int | None, text: str | None) -> None:
+        self.texts.setdefault(part or 0, []).append(text or "")
+
+    def replace(self, part: int | None, text: str) -> None:
+        self.texts[part or 0] = [text]
+
+    def entry(self) -> ConversationEntry | None:
+        if self.item is None:
+            return None
+        texts = sorted(self.texts.copy().items())  # copies: the writer may be at it
+        text = "".join(piece for _, pieces in texts for piece in tuple(pieces))
+        return ConversationEntry(
+            item=self.item,
+            text=text,
+            audio_base64_length=self.audio_base64_length,
+            truncated_at_ms=self.truncated_at_ms,
+        )
+
+
+class Conversation:
+    """
+    The items of the default conversation, in order, kept from the events alone.
+
+    Transcripts come late and out of order; they find their place by item id. Audio is not kept.
+
+    **Threads.** One thread applies events. Any thread may read: what is read is a snapshot of
+    immutable entries.
+    """
+
+    def __init__(self) -> None:
+        self._lines: dict[str, _Line] = {}
+        self._order: tuple[str, ...] = ()
+        self._apply: dict[type[Event], Callable[[Any], None]] = {
+            ResponseTextDelta: self._append,
+            ResponseAudioTranscriptDelta: self._append,
+            ResponseTextDone: lambda event: self._replace(event, event.text),
+            ResponseAudioTranscriptDone: lambda event: self._replace(event, event.transcript),
+            InputAudioBufferCommitted: self._await,
+            ConversationItemInputAudioTranscriptionDelta: self._append,
+            ConversationItemInputAudioTranscriptionCompleted: (
+                lambda event: self._replace(event, event.transcript)
+            ),
+            ConversationItemCreated: self._place,
+            ConversationItemDone: self._place,
+            ResponseOutputItemDone: self._update,
+            ConversationItemRetrieved: self._update,
+            ConversationItemTruncated: self._truncate,
+            ConversationItemDeleted: self._delete,
+        }
+
+    def __len__(self) -> int:
+        return len(self._order)
+
+    @property
+    def entries(self) -> tuple[ConversationEntry, ...]:
+        """All entries in the order of the conversation."""
+        found = map(self.get, self._order)
+        return tuple(entry for entry in found if entry is not None)
+
+    def get(self, item_id: str) -> ConversationEntry | None:
+        """Return one entry, or ``None``."""
+        line = self._lines.get(item_id)
+        return None if line is None else line.entry()
+
+    def apply(self, event: Event) -> None:
+        """Take one event into account; events that do not concern the conversation are ignored."""
+        if event.__class__ is ResponseAudioDelta:
+            line = self._lines.get(event.item_id)
+            if line is not None:
+                line.audio_base64_length += len(event.delta)
+            return
+        apply = self._apply.get(event.__class__)
+        if apply is not None:
+            apply(event)
+
+    def _append(
+        self,
+        event: ResponseTextDelta
+        | ResponseAudioTranscriptDelta
+        | ConversationItemInputAudioTranscriptionDelta,
+    ) -> None:
+        line = self._lines.get(event.item_id)
+        if line is not None:
+            line.append(event.content_index, event.delta)
+
+    def _replace(
+        self,
+        event: ResponseTextDone
+        | ResponseAudioTranscriptDone
+        | ConversationItemInputAudioTranscriptionCompleted,
+        text: str,
+    ) -> None:
+        line = self._lines.get(event.item_id)
+        if line is not None:
+            line.replace(event.content_index, text)
+
+    def _await(self, event: InputAudioBufferCommitted) -> None:
+        """Its transcript may overtake the item itself."""
+        self._lines.setdefault(event.item_id, _Line())
+
+    def _place(self, event: ConversationItemCreated | ConversationItemDone) -> None:
+        item_id = event.item.id
+        if item_id is None:
+            return
+        line = self._lines.setdefault(item_id, _Line())
+        is_new = line.item is None
+        _describe(line, event.item)
+        if is_new:
+            place = self._place_after(event)
+            self._order = (*self._order[:place], item_id, *self._order[place:])
+
+    def _place_after(self, event: ConversationItemCreated | ConversationItemDone) -> int:
+        previous = event.previous_item_id
+        if previous in self._order:
+            return self._order.index(previous) + 1
+        if previous == "root" or (previous is None and "previous_item_id" in event.extra):
+            return 0  # the service says that nothing precedes it
+        return len(self._order)
+
+    def _update(self, event: ResponseOutputItemDone | ConversationItemRetrieved) -> None:
+        """Only of items that are in: those of an out-of-band response never are."""
+        line = self._lines.get(event.item.id or "")
+        if line is not None and line.item is not None:
+            _describe(line, event.item)
+
+    def _truncate(self, event: ConversationItemTruncated) -> None:
+        # The service forgets the transcript of what it cut, and does not say which part of it.
+        line = self._lines.get(event.item_id)
+        if line is not None:
+            line.truncated_at_ms = event.audio_end_ms
+
+    def _delete(self, event: ConversationItemDeleted) -> None:
+        self._order = tuple(item_id for item_id in self._order if item_id != event.item_id)
+        self._lines.pop(event.item_id, None)
+
+
+def _describe(line: _Line, item: ConversationItem) -> None:
+    line.item = _without_audio(item)
+    if isinstance(item, MessageItem):
+        for index, part in enumerate(item.content or ()):
+            text = part.text or part.transcript
+            if text:
+                line.replace(index, text)
+
+
+def _without_audio(item: ConversationItem) -> ConversationItem:
+    """An hour of speech is hundreds of megabytes; what was said is enough."""
+    if isinstance(item, MessageItem) and any(part.audio for part in item.content or ()):
+        return evolve(item, content=[evolve(part, audio=None) for part in item.content or ()])
+    return item

@@ -1,0 +1,205 @@
+"""Events about the conversation, its items and what the user was heard to say."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from ..items import ConversationItem
+from ..shape import Shape, frozen_shape
+from .base import Event
+
+__all__ = [
+    "ConversationCreated",
+    "ConversationInfo",
+    "ConversationItemAdded",
+    "ConversationItemCreated",
+    "ConversationItemDeleted",
+    "ConversationItemDone",
+    "ConversationItemInputAudioTranscriptionCompleted",
+    "ConversationItemInputAudioTranscriptionDelta",
+    "ConversationItemInputAudioTranscriptionFailed",
+    "ConversationItemInputAudioTranscriptionSegment",
+    "ConversationItemRetrieved",
+    "ConversationItemTruncated",
+    "LogProbability",
+    "TranscriptionError",
+    "TranscriptionInputTokens",
+    "TranscriptionLanguage",
+    "TranscriptionUsage",
+]
+
+
+@frozen_shape(kw_only=True)
+class ConversationInfo(Shape):
+    """The conversation that a session begins with."""
+
+    id: str | None = None
+    object: str | None = None
+
+
+@frozen_shape(kw_only=True)
+class LogProbability(Shape):
+    """
+    How sure the transcription is of a token.
+
+    Attributes:
+        bytes: UTF-8 of the token, as numbers.
+        logprob: Natural logarithm of the probability.
+    """
+
+    token: str
+    bytes: list[int] | None = None
+    logprob: float
+
+
+@frozen_shape(kw_only=True)
+class TranscriptionInputTokens(Shape):
+    """Tokens of the transcribed input by modality."""
+
+    text_tokens: int | None = None
+    audio_tokens: int | None = None
+
+
+@frozen_shape(kw_only=True)
+class TranscriptionUsage(Shape):
+    """
+    What a transcription cost.
+
+    Attributes:
+        type: ``"tokens"`` or ``"duration"``.
+        seconds: Of audio, for ``"duration"``; the other fields are for ``"tokens"``.
+    """
+
+    type: str
+    seconds: float | None = None
+    total_tokens: int | None = None
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    input_token_details: TranscriptionInputTokens | None = None
+
+
+@frozen_shape(kw_only=True)
+class TranscriptionLanguage(Shape):
+    """A language that was heard."""
+
+    code: str
+
+
+@frozen_shape(kw_only=True)
+class TranscriptionError(Shape):
+    """Why a transcription failed."""
+
+    type: str | None = None
+    code: str | None = None
+    message: str | None = None
+    param: str | None = None
+
+
+@frozen_shape(kw_only=True)
+class ConversationCreated(Event):
+    """The conversation has begun (preview)."""
+
+    TYPE: ClassVar[str] = "conversation.created"
+    conversation: ConversationInfo
+
+
+@frozen_shape(kw_only=True)
+class ConversationItemCreated(Event):
+    """An item is in the conversation; the assistant's are still empty."""
+
+    TYPE: ClassVar[str] = "conversation.item.created"
+    item: ConversationItem
+    previous_item_id: str | None = None
+
+
+@frozen_shape(kw_only=True)
+class ConversationItemDone(Event):
+    """An item is complete (GA)."""
+
+    TYPE: ClassVar[str] = "conversation.item.done"
+    item: ConversationItem
+    previous_item_id: str | None = None
+
+
+@frozen_shape(kw_only=True)
+class ConversationItemRetrieved(Event):
+    """An item as the service has it, audio included."""
+
+    TYPE: ClassVar[str] = "conversation.item.retrieved"
+    item: ConversationItem
+
+
+@frozen_shape(kw_only=True)
+class ConversationItemTruncated(Event):
+    """An assistant's message was cut at what the user heard."""
+
+    TYPE: ClassVar[str] = "conversation.item.truncated"
+    item_id: str
+    content_index: int
+    audio_end_ms: int
+
+
+@frozen_shape(kw_only=True)
+class ConversationItemDeleted(Event):
+    """An item was removed."""
+
+    TYPE: ClassVar[str] = "conversation.item.deleted"
+    item_id: str
+
+
+@frozen_shape(kw_only=True)
+class ConversationItemInputAudioTranscriptionDelta(Event):
+    """More of what the user said."""
+
+    TYPE: ClassVar[str] = "conversation.item.input_audio_transcription.delta"
+    item_id: str
+    content_index: int | None = None
+    delta: str | None = None
+    logprobs: list[LogProbability] | None = None
+
+
+@frozen_shape(kw_only=True)
+class ConversationItemInputAudioTranscriptionSegment(Event):
+    """
+    A piece of what was said, by speaker (GA).
+
+    Attributes:
+        start: Seconds from the beginning of the item's audio.
+        end: Seconds.
+    """
+
+    TYPE: ClassVar[str] = "conversation.item.input_audio_transcription.segment"
+    item_id: str
+    content_index: int
+    id: str
+    text: str
+    speaker: str
+    start: float
+    end: float
+
+
+@frozen_shape(kw_only=True)
+class ConversationItemInputAudioTranscriptionCompleted(Event):
+    """All of what the user said; may come any time after the commit."""
+
+    TYPE: ClassVar[str] = "conversation.item.input_audio_transcription.completed"
+    item_id: str
+    content_index: int
+    transcript: str
+    usage: TranscriptionUsage | None = None
+    logprobs: list[LogProbability] | None = None
+    languages: list[TranscriptionLanguage] | None = None
+
+
+@frozen_shape(kw_only=True)
+class ConversationItemInputAudioTranscriptionFailed(Event):
+    """The user's speech could not be transcribed; the turn goes on."""
+
+    TYPE: ClassVar[str] = "conversation.item.input_audio_transcription.failed"
+    item_id: str
+    content_index: int
+    error: TranscriptionError
+
+
+# The other dialect's names of the same events.
+ConversationItemAdded = ConversationItemCreated

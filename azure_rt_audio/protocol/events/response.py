@@ -1,0 +1,291 @@
+"""Events of a response, from its beginning to its end."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import ClassVar
+
+import pybase64
+from attrs import field
+
+from ..items import ContentPart, ConversationItem
+from ..responses import Response
+from ..shape import frozen_shape
+from .base import Event, show_length
+
+__all__ = [
+    "McpListToolsCompleted",
+    "McpListToolsFailed",
+    "McpListToolsInProgress",
+    "PartEvent",
+    "ResponseAudioDelta",
+    "ResponseAudioDone",
+    "ResponseAudioTranscriptDelta",
+    "ResponseAudioTranscriptDone",
+    "ResponseContentPartAdded",
+    "ResponseContentPartDone",
+    "ResponseCreated",
+    "ResponseDone",
+    "ResponseFunctionCallArgumentsDelta",
+    "ResponseFunctionCallArgumentsDone",
+    "ResponseMcpCallArgumentsDelta",
+    "ResponseMcpCallArgumentsDone",
+    "ResponseMcpCallCompleted",
+    "ResponseMcpCallFailed",
+    "ResponseMcpCallInProgress",
+    "ResponseOutputAudioDelta",
+    "ResponseOutputAudioDone",
+    "ResponseOutputAudioTranscriptDelta",
+    "ResponseOutputAudioTranscriptDone",
+    "ResponseOutputItemAdded",
+    "ResponseOutputItemDone",
+    "ResponseOutputTextDelta",
+    "ResponseOutputTextDone",
+    "ResponseTextDelta",
+    "ResponseTextDone",
+]
+
+
+@frozen_shape(kw_only=True)
+class PartEvent(Event):
+    """
+    Something about one part of a response; listen to this class for all of them.
+
+    Attributes:
+        response_id: Of the response.
+        item_id: Of the message that the part belongs to.
+        output_index: Place of the message among the response's items.
+        content_index: Place of the part in the message.
+    """
+
+    response_id: str
+    item_id: str
+    output_index: int
+    content_index: int
+
+
+@frozen_shape(kw_only=True)
+class ResponseCreated(Event):
+    """A response has begun."""
+
+    TYPE: ClassVar[str] = "response.created"
+    response: Response
+
+
+@frozen_shape(kw_only=True)
+class ResponseDone(Event):
+    """A response has ended, whatever its status."""
+
+    TYPE: ClassVar[str] = "response.done"
+    response: Response
+
+
+@frozen_shape(kw_only=True)
+class ResponseOutputItemAdded(Event):
+    """An item of a response has begun."""
+
+    TYPE: ClassVar[str] = "response.output_item.added"
+    response_id: str
+    output_index: int
+    item: ConversationItem
+
+
+@frozen_shape(kw_only=True)
+class ResponseOutputItemDone(Event):
+    """An item of a response is complete."""
+
+    TYPE: ClassVar[str] = "response.output_item.done"
+    response_id: str
+    output_index: int
+    item: ConversationItem
+
+
+@frozen_shape(kw_only=True)
+class ResponseContentPartAdded(PartEvent):
+    """A part of a message has begun."""
+
+    TYPE: ClassVar[str] = "response.content_part.added"
+    part: ContentPart | None = None
+
+
+@frozen_shape(kw_only=True)
+class ResponseContentPartDone(PartEvent):
+    """A part of a message is complete."""
+
+    TYPE: ClassVar[str] = "response.content_part.done"
+    part: ContentPart | None = None
+
+
+@frozen_shape(kw_only=True)
+class ResponseTextDelta(PartEvent):
+    """More text of a written answer."""
+
+    TYPE: ClassVar[str] = "response.text.delta"
+    delta: str
+
+
+@frozen_shape(kw_only=True)
+class ResponseTextDone(PartEvent):
+    """The whole text of a written answer."""
+
+    TYPE: ClassVar[str] = "response.text.done"
+    text: str
+
+
+@frozen_shape(kw_only=True)
+class ResponseAudioTranscriptDelta(PartEvent):
+    """More text of a spoken answer."""
+
+    TYPE: ClassVar[str] = "response.audio_transcript.delta"
+    delta: str
+
+
+@frozen_shape(kw_only=True)
+class ResponseAudioTranscriptDone(PartEvent):
+    """The whole text of a spoken answer."""
+
+    TYPE: ClassVar[str] = "response.audio_transcript.done"
+    transcript: str
+
+
+@frozen_shape(kw_only=True)
+class ResponseAudioDelta(PartEvent):
+    """
+    More sound of a spoken answer.
+
+    Attributes:
+        delta: Base64.
+    """
+
+    TYPE: ClassVar[str] = "response.audio.delta"
+    delta: str = field(repr=show_length)
+
+    @cached_property
+    def audio(self) -> bytes:
+        """
+        The sound itself, decoded on first use, in the session's output format.
+
+        ``"pcm16"`` is int16, little-endian, mono, 24 000 Hz: 48 bytes per millisecond. Raises
+        ``ValueError`` if the service sent something that is not base64.
+        """
+        return pybase64.b64decode(self.delta, validate=True)
+
+
+@frozen_shape(kw_only=True)
+class ResponseAudioDone(PartEvent):
+    """All sound of a spoken answer has been sent."""
+
+    TYPE: ClassVar[str] = "response.audio.done"
+
+
+@frozen_shape(kw_only=True)
+class ResponseFunctionCallArgumentsDelta(Event):
+    """More of a call's arguments, as JSON text."""
+
+    TYPE: ClassVar[str] = "response.function_call_arguments.delta"
+    response_id: str
+    item_id: str
+    output_index: int
+    call_id: str
+    delta: str
+
+
+@frozen_shape(kw_only=True)
+class ResponseFunctionCallArgumentsDone(Event):
+    """
+    All of a call's arguments, as JSON text.
+
+    Attributes:
+        name: Of the function; preview leaves it out, the item has it.
+    """
+
+    TYPE: ClassVar[str] = "response.function_call_arguments.done"
+    response_id: str
+    item_id: str
+    output_index: int
+    call_id: str
+    arguments: str
+    name: str | None = None
+
+
+@frozen_shape(kw_only=True)
+class ResponseMcpCallArgumentsDelta(Event):
+    """More of an MCP call's arguments, as JSON text (GA)."""
+
+    TYPE: ClassVar[str] = "response.mcp_call_arguments.delta"
+    response_id: str
+    item_id: str
+    output_index: int
+    delta: str
+    obfuscation: str | None = None
+
+
+@frozen_shape(kw_only=True)
+class ResponseMcpCallArgumentsDone(Event):
+    """All of an MCP call's arguments, as JSON text (GA)."""
+
+    TYPE: ClassVar[str] = "response.mcp_call_arguments.done"
+    response_id: str
+    item_id: str
+    output_index: int
+    arguments: str
+
+
+@frozen_shape(kw_only=True)
+class ResponseMcpCallInProgress(Event):
+    """An MCP call has begun (GA)."""
+
+    TYPE: ClassVar[str] = "response.mcp_call.in_progress"
+    item_id: str
+    output_index: int
+
+
+@frozen_shape(kw_only=True)
+class ResponseMcpCallCompleted(Event):
+    """An MCP call has an answer (GA)."""
+
+    TYPE: ClassVar[str] = "response.mcp_call.completed"
+    item_id: str
+    output_index: int
+
+
+@frozen_shape(kw_only=True)
+class ResponseMcpCallFailed(Event):
+    """An MCP call has failed (GA)."""
+
+    TYPE: ClassVar[str] = "response.mcp_call.failed"
+    item_id: str
+    output_index: int
+
+
+@frozen_shape(kw_only=True)
+class McpListToolsInProgress(Event):
+    """The list of an MCP server's tools is being fetched (GA)."""
+
+    TYPE: ClassVar[str] = "mcp_list_tools.in_progress"
+    item_id: str
+
+
+@frozen_shape(kw_only=True)
+class McpListToolsCompleted(Event):
+    """The list of an MCP server's tools is known (GA)."""
+
+    TYPE: ClassVar[str] = "mcp_list_tools.completed"
+    item_id: str
+
+
+@frozen_shape(kw_only=True)
+class McpListToolsFailed(Event):
+    """The list of an MCP server's tools could not be fetched (GA)."""
+
+    TYPE: ClassVar[str] = "mcp_list_tools.failed"
+    item_id: str
+
+
+# The other dialect's names of the same events.
+ResponseOutputTextDelta = ResponseTextDelta
+ResponseOutputTextDone = ResponseTextDone
+ResponseOutputAudioTranscriptDelta = ResponseAudioTranscriptDelta
+ResponseOutputAudioTranscriptDone = ResponseAudioTranscriptDone
+ResponseOutputAudioDelta = ResponseAudioDelta
+ResponseOutputAudioDone = ResponseAudioDone

@@ -1,0 +1,165 @@
+"""Events about the session: its state, its limits, its refusals."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import ClassVar
+
+import pybase64
+from attrs import field
+
+from ..session import Session, TranscriptionSession
+from ..shape import Shape, frozen_shape
+from ..translation import TranslationSession
+from .base import Event, show_length
+
+__all__ = [
+    "Error",
+    "ErrorDetails",
+    "RateLimit",
+    "RateLimitsUpdated",
+    "SessionClosed",
+    "SessionCreated",
+    "SessionInputTranscriptDelta",
+    "SessionOutputAudioDelta",
+    "SessionOutputTranscriptDelta",
+    "SessionUpdated",
+    "TranscriptionSessionCreated",
+    "TranscriptionSessionUpdated",
+]
+
+
+@frozen_shape(kw_only=True)
+class ErrorDetails(Shape):
+    """
+    What an ``error`` event says.
+
+    Attributes:
+        type: The service's kind of error, such as ``"invalid_request_error"``.
+        code: Such as ``"cannot_update_voice"``.
+        param: Path of the offending field.
+        event_id: Of the command that was refused, when the service can tell.
+    """
+
+    message: str
+    type: str
+    code: str | None = None
+    param: str | None = None
+    event_id: str | None = None
+
+
+@frozen_shape(kw_only=True)
+class RateLimit(Shape):
+    """
+    A quota and what is left of it.
+
+    Attributes:
+        name: ``"requests"`` or ``"tokens"``.
+        reset_seconds: Until it is full again.
+    """
+
+    name: str | None = None
+    limit: int | None = None
+    remaining: int | None = None
+    reset_seconds: float | None = None
+
+
+@frozen_shape(kw_only=True)
+class SessionCreated(Event):
+    """First event of a session: its defaults."""
+
+    TYPE: ClassVar[str] = "session.created"
+    session: Session | TranscriptionSession | TranslationSession
+
+
+@frozen_shape(kw_only=True)
+class SessionUpdated(Event):
+    """The whole session in force after a change."""
+
+    TYPE: ClassVar[str] = "session.updated"
+    session: Session | TranscriptionSession | TranslationSession
+
+
+@frozen_shape(kw_only=True)
+class TranscriptionSessionCreated(Event):
+    """First event of a transcription session (preview)."""
+
+    TYPE: ClassVar[str] = "transcription_session.created"
+    session: TranscriptionSession
+
+
+@frozen_shape(kw_only=True)
+class TranscriptionSessionUpdated(Event):
+    """The transcription session in force after a change (preview)."""
+
+    TYPE: ClassVar[str] = "transcription_session.updated"
+    session: TranscriptionSession
+
+
+@frozen_shape(kw_only=True)
+class RateLimitsUpdated(Event):
+    """What is left of the quotas."""
+
+    TYPE: ClassVar[str] = "rate_limits.updated"
+    rate_limits: list[RateLimit]
+
+
+@frozen_shape(kw_only=True)
+class Error(Event):
+    """The service refused something; most errors leave the session open."""
+
+    TYPE: ClassVar[str] = "error"
+    error: ErrorDetails
+
+
+@frozen_shape(kw_only=True)
+class SessionClosed(Event):
+    """A translation session has ended."""
+
+    TYPE: ClassVar[str] = "session.closed"
+
+
+@frozen_shape(kw_only=True)
+class SessionInputTranscriptDelta(Event):
+    """More of what was said, untranslated."""
+
+    TYPE: ClassVar[str] = "session.input_transcript.delta"
+    delta: str
+    elapsed_ms: int | None = None
+
+
+@frozen_shape(kw_only=True)
+class SessionOutputTranscriptDelta(Event):
+    """More of the translation's text."""
+
+    TYPE: ClassVar[str] = "session.output_transcript.delta"
+    delta: str
+    elapsed_ms: int | None = None
+
+
+@frozen_shape(kw_only=True)
+class SessionOutputAudioDelta(Event):
+    """
+    More of the translation's sound.
+
+    Attributes:
+        delta: Base64 of PCM16: int16, little-endian.
+        sample_rate: Hz; 24 000 where it is left out.
+    """
+
+    TYPE: ClassVar[str] = "session.output_audio.delta"
+    delta: str = field(repr=show_length)
+    elapsed_ms: int | None = None
+    channels: int | None = None
+    format: str | None = None
+    sample_rate: int | None = None
+
+    @cached_property
+    def audio(self) -> bytes:
+        """
+        The sound itself, decoded on first use, PCM16: int16, little-endian, 24 000 Hz.
+
+        Raises
+        ``ValueError`` if the service sent something that is not base64.
+        """
+        return pybase64.b64decode(self.delta, validate=True)

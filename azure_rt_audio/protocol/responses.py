@@ -1,0 +1,185 @@
+"""A response: what may be asked of it, and how it ended."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal
+
+from .items import ConversationItem, FunctionCallItem, MessageItem
+from .session import CustomVoice, MaxTokens, Prompt, Reasoning
+from .shape import UNSET, Shape, Unset, frozen_shape
+from .tools import Tool, ToolChoice
+
+__all__ = [
+    "CachedTokenDetails",
+    "InputTokenDetails",
+    "OutputTokenDetails",
+    "Response",
+    "ResponseConfig",
+    "ResponseError",
+    "ResponseStatusDetails",
+    "Usage",
+]
+
+
+@frozen_shape(kw_only=True)
+class ResponseConfig(Shape):
+    """
+    What to change for one response; what is unset is as the session has it.
+
+    Attributes:
+        conversation: ``"auto"``, or ``"none"`` for an out-of-band response that leaves no trace
+            in the conversation and may run beside another one.
+        input: Items to answer in place of the conversation; ``[]`` for none.
+        modalities: ``["text", "audio"]`` or ``["text"]``.
+        instructions: In place of the session's.
+        voice: See :class:`~azure_rt_audio.protocol.session.SessionConfig`.
+        output_audio_format: The same.
+        tools: In place of the session's.
+        tool_choice: ``"auto"``, ``"none"``, ``"required"`` or one tool.
+        temperature: 0.6 to 1.2. Preview only.
+        max_output_tokens: 1 to 4 096, or ``"inf"``.
+        metadata: Comes back with the response; 16 pairs, 64 and 512 characters at most.
+        prompt: A stored prompt.
+        parallel_tool_calls: GA.
+        reasoning: GA.
+        commit: 2024-10-01-preview only, as are the next three.
+    """
+
+    conversation: str | Unset = UNSET
+    input: list[ConversationItem] | Unset = UNSET
+    modalities: list[str] | Unset = UNSET
+    instructions: str | Unset = UNSET
+    voice: str | CustomVoice | Unset = UNSET
+    output_audio_format: str | Unset = UNSET
+    tools: list[Tool] | Unset = UNSET
+    tool_choice: str | ToolChoice | Unset = UNSET
+    temperature: float | Unset = UNSET
+    max_output_tokens: MaxTokens | Unset = UNSET
+    metadata: Mapping[str, str] | Unset | None = UNSET
+    prompt: Prompt | Unset | None = UNSET
+    parallel_tool_calls: bool | Unset = UNSET
+    reasoning: Reasoning | Unset = UNSET
+    commit: bool | Unset = UNSET
+    cancel_previous: bool | Unset = UNSET
+    append_input_items: list[ConversationItem] | Unset = UNSET
+    input_items: list[ConversationItem] | Unset = UNSET
+
+
+@frozen_shape(kw_only=True)
+class ResponseError(Shape):
+    """Why a response failed, in the service's words."""
+
+    type: str | None = None
+    code: str | None = None
+    message: str | None = None
+    param: str | None = None
+
+
+@frozen_shape(kw_only=True)
+class ResponseStatusDetails(Shape):
+    """
+    More about how a response ended.
+
+    Attributes:
+        reason: ``"turn_detected"`` or ``"client_cancelled"`` (cancelled),
+            ``"max_output_tokens"`` or ``"content_filter"`` (incomplete).
+        error: Of a failed one.
+    """
+
+    type: str | None = None
+    reason: str | None = None
+    error: ResponseError | None = None
+
+
+@frozen_shape(kw_only=True)
+class CachedTokenDetails(Shape):
+    """Tokens of the input that came from the cache, by modality (GA)."""
+
+    text_tokens: int | None = None
+    audio_tokens: int | None = None
+    image_tokens: int | None = None
+
+
+@frozen_shape(kw_only=True)
+class InputTokenDetails(Shape):
+    """Tokens of the input by modality; cached ones are a part of them, not an addition."""
+
+    text_tokens: int | None = None
+    audio_tokens: int | None = None
+    image_tokens: int | None = None
+    cached_tokens: int | None = None
+    cached_tokens_details: CachedTokenDetails | None = None
+
+
+@frozen_shape(kw_only=True)
+class OutputTokenDetails(Shape):
+    """Tokens of the output by modality."""
+
+    text_tokens: int | None = None
+    audio_tokens: int | None = None
+
+
+@frozen_shape(kw_only=True)
+class Usage(Shape):
+    """What a response cost, in tokens."""
+
+    total_tokens: int | None = None
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    input_token_details: InputTokenDetails | None = None
+    output_token_details: OutputTokenDetails | None = None
+
+
+@frozen_shape(kw_only=True)
+class Response(Shape):
+    """
+    A response as the service reports it, at its beginning or at its end.
+
+    Attributes:
+        status: ``"in_progress"``, ``"completed"``, ``"cancelled"``, ``"incomplete"`` or ``"failed"``.
+        status_details: The reason, if it did not complete.
+        output: Its items: messages and function calls.
+        conversation_id: ``None`` for an out-of-band response.
+        usage: ``None`` where the service left it out.
+        metadata: As given when it was asked for.
+    """
+
+    id: str | None = None
+    object: str | None = None
+    status: str | None = None
+    status_details: ResponseStatusDetails | None = None
+    output: list[ConversationItem] | None = None
+    conversation_id: str | None = None
+    modalities: list[str] | None = None
+    voice: str | CustomVoice | None = None
+    output_audio_format: str | None = None
+    temperature: float | None = None
+    max_output_tokens: int | Literal["inf"] | None = None
+    usage: Usage | None = None
+    metadata: Mapping[str, str] | None = None
+
+    @property
+    def is_completed(self) -> bool:
+        """Whether it ran to its natural end."""
+        return self.status == "completed"
+
+    @property
+    def reason(self) -> str | None:
+        """Why it did not complete: the service's reason, or the code or message of its error."""
+        details = self.status_details
+        if details is None:
+            return None
+        if details.reason is not None:
+            return details.reason
+        return None if details.error is None else details.error.code or details.error.message
+
+    @property
+    def text(self) -> str:
+        """What the model said or wrote: texts and transcripts of all its messages."""
+        return "".join(item.text for item in self.output or () if isinstance(item, MessageItem))
+
+    @property
+    def function_calls(self) -> list[FunctionCallItem]:
+        """The calls it asks for, in order."""
+        return [item for item in self.output or () if isinstance(item, FunctionCallItem)]

@@ -1,0 +1,80 @@
+"""Whose turn it is: what the model is doing, derived from the events."""
+
+from __future__ import annotations
+
+import enum
+
+from .events import Event, InputAudioBufferSpeechStarted, ResponseAudioDelta, ResponseCreated, ResponseDone
+from .items import MessageItem
+from .responses import Response
+
+__all__ = ["ModelStatusEnum", "TurnState", "is_out_of_band"]
+
+
+class ModelStatusEnum(str, enum.Enum):
+    """What the model is doing, as a user interface shows it."""
+
+    IDLE = "idle"
+    LISTENING = "listening"
+    THINKING = "thinking"
+    SPEAKING = "speaking"
+
+    def __str__(self) -> str:
+        return self.value
+
+
+class TurnState:
+    """
+    The status that follows from the events so far.
+
+    Out-of-band responses do not count: they are not part of the conversation.
+
+    Attributes:
+        status: May be set from outside as well; the next event goes on from there.
+    """
+
+    def __init__(self) -> None:
+        self.status: ModelStatusEnum = ModelStatusEnum.IDLE
+        self._current: str | None = None
+        self._speaking: str | None = None
+
+    def advance(self, event: Event) -> ModelStatusEnum:
+        """Take one event into account and return the status after it."""
+        if isinstance(event, ResponseAudioDelta):
+            # Only the first delta: later ones of a response that is being interrupted must not
+            # turn "listening" back into "speaking".
+            if event.response_id == self._current and event.response_id != self._speaking:
+                self._speaking = event.response_id
+                self.status = ModelStatusEnum.SPEAKING
+        elif isinstance(event, InputAudioBufferSpeechStarted):
+            self.status = ModelStatusEnum.LISTENING
+        elif isinstance(event, ResponseCreated):
+            if not is_out_of_band(event.response):
+                self._current = event.response.id
+                self.status = ModelStatusEnum.THINKING
+        elif isinstance(event, ResponseDone) and event.response.id == self._current:
+            self._current = None
+            if self.status is not ModelStatusEnum.LISTENING:
+                self.status = _after(event.response)
+        return self.status
+
+
+def is_out_of_band(response: Response) -> bool:
+    """Whether a response stands beside the conversation; the service says so with a null id."""
+    return response.conversation_id is None and "conversation_id" in response.extra
+
+
+def _after(response: Response) -> ModelStatusEnum:
+    """A spoken answer is still being played when the service is done with it."""
+    if response.status in ("completed", "incomplete") and _has_audio(response):
+        return ModelStatusEnum.SPEAKING
+    return ModelStatusEnum.IDLE
+
+
+def _has_audio(response: Response) -> bool:
+    return any(
+        part.type == "audio"
+        for item in response.output or ()
+        if isinstance(item, MessageItem)
+        for part in item.content or ()
+    )

@@ -1,0 +1,347 @@
+"""The mirror of the conversation, kept from the events alone."""
+
+from __future__ import annotations
+
+import base64
+import json
+import threading
+from typing import Any
+
+import attrs
+import pytest
+
+from azure_rt_audio.protocol.codec import decode_event
+from azure_rt_audio.protocol.conversation import Conversation, ConversationEntry
+from azure_rt_audio.protocol.events import Event
+from azure_rt_audio.protocol.items import FunctionCallItem, MessageItem
+
+
+def heard(**fields: Any) -> Event:
+    return decode_event(json.dumps(fields))
+
+
+def added(id_: str, name: str = "conversation.item.added", role: str = "user", **fields: Any) -> Event:
+    content = fields.pop("content", [])
+    item = {"id": id_, "type": "message", "role": role, "content": content}
+    return heard(type=name, item=item, **fields)
+
+
+def streamed(kind: str, id_: str, part: int | None = 0, **fields: Any) -> Event:
+    place: dict[str, Any] = {} if part is None else {"content_index": part}
+    if kind.startswith("response."):
+        place |= {"response_id": "r", "output_index": 0}
+    return heard(type=kind, item_id=id_, **place, **fields)
+
+
+def mirror(*events: Event) -> Conversation:
+    conversation = Conversation()
+    for event in events:
+        conversation.apply(event)
+    return conversation
+
+
+def ids(conversation: Conversation) -> list[str | None]:
+    return [entry.item.id for entry in conversation.entries]
+
+
+def texts(conversation: Conversation) -> list[str]:
+    return [entry.text for entry in conversation.entries]
+
+
+# ---------------------------------------------------------------- order
+
+
+@pytest.mark.parametrize(
+    "name", ["conversation.item.created", "conversation.item.added", "conversation.item.done"]
+)
+def test_items_stand_where_the_service_puts_them(name: str) -> None:
+    """After the one they name; at the end if they name none or one nobody knows."""
+    conversation = mirror(
+        added("a", name),
+        added("c", name, previous_item_id="a"),
+        added("b", name, previous_item_id="a"),
+        added("d", name, previous_item_id="nobody"),
+        added("e", name),
+    )
+
+    assert ids(conversation) == ["a", "b", "c", "d", "e"]
+    assert len(conversation) == 5
+
+
+@pytest.mark.parametrize("first", ["root", None])
+def test_an_item_that_nothing_precedes_is_the_first(first: str | None) -> None:
+    """The service says so with null; a missing field says nothing."""
+    conversation = mirror(added("a", previous_item_id=None), added("b"), added("z", previous_item_id=first))
+    assert ids(conversation) == ["z", "a", "b"]
+
+
+def test_an_item_is_announced_twice_on_ga() -> None:
+    """Added and done are one item, at one place; done knows more."""
+    conversation = mirror(
+        added("a", role="assistant"),
+        added("b", previous_item_id="a"),
+        added(
+            "a",
+            "conversation.item.done",
+            role="assistant",
+            content=[{"type": "output_text", "text": "Hi."}],
+            previous_item_id="b",
+        ),
+    )
+
+    assert ids(conversation) == ["a", "b"]
+    assert texts(conversation) == ["Hi.", ""]
+
+
+def test_items_can_be_deleted() -> None:
+    """And what comes late for them finds nobody."""
+    conversation = mirror(
+        added("a"),
+        added("b", previous_item_id="a"),
+        heard(type="conversation.item.deleted", item_id="a"),
+        heard(type="conversation.item.deleted", item_id="nobody"),
+        streamed("conversation.item.input_audio_transcription.completed", "a", transcript="late"),
+        added("c", previous_item_id="a"),
+    )
+
+    assert ids(conversation) == ["b", "c"]
+    assert conversation.get("a") is None
+    assert len(conversation) == 2
+
+
+def test_an_item_without_an_id_is_left_out() -> None:
+    """Nothing could refer to it."""
+    item = {"type": "message", "role": "user", "content": []}
+    assert mirror(heard(type="conversation.item.created", item=item)).entries == ()
+
+
+# ---------------------------------------------------------------- text
+
+
+@pytest.mark.parametrize(
+    ("delta", "done", "field"),
+    [
+        ("response.text", "response.text.done", "text"),
+        ("response.output_text", "response.output_text.done", "text"),
+        ("response.audio_transcript", "response.audio_transcript.done", "transcript"),
+        ("response.output_audio_transcript", "response.output_audio_transcript.done", "transcript"),
+        (
+            "conversation.item.input_audio_transcription",
+            "conversation.item.input_audio_transcription.completed",
+            "transcript",
+        ),
+    ],
+)
+def test_text_grows_while_it_streams(delta: str, done: str, field: str) -> None:
+    """Delta by delta; the whole, when it comes, replaces the pieces."""
+    conversation = mirror(added("a"), *(streamed(f"{delta}.delta", "a", delta=piece) for piece in "abc"))
+    assert texts(conversation) == ["abc"]
+
+    conversation.apply(streamed(done, "a", 0, **{field: "Abc."}))
+    assert texts(conversation) == ["Abc."]
+
+
+def test_a_transcript_may_come_late() -> None:
+    """It finds its place by the item's id."""
+    conversation = mirror(
+        added("u", content=[{"type": "input_audio", "transcript": None}]),
+        added("a", role="assistant", previous_item_id="u"),
+        streamed("response.output_audio_transcript.done", "a", transcript="Fine."),
+        added("u", "conversation.item.done", content=[{"type": "input_audio", "transcript": None}]),
+        streamed("conversation.item.input_audio_transcription.delta", "u", None, delta="How "),
+        streamed("conversation.item.input_audio_transcription.delta", "u", None),
+        streamed("conversation.item.input_audio_transcription.completed", "u", transcript="How are you?"),
+    )
+
+    assert texts(conversation) == ["How are you?", "Fine."]
+
+
+def test_a_transcript_may_overtake_its_item() -> None:
+    """Between the commit and the item it is kept, without being shown."""
+    conversation = mirror(
+        heard(type="input_audio_buffer.committed", item_id="u", previous_item_id=None),
+        streamed("conversation.item.input_audio_transcription.completed", "u", transcript="Early."),
+    )
+    assert (conversation.entries, conversation.get("u"), len(conversation)) == ((), None, 0)
+
+    conversation.apply(added("u", content=[{"type": "input_audio", "transcript": None}]))
+    assert texts(conversation) == ["Early."]
+
+
+def test_parts_are_kept_apart() -> None:
+    """The whole of one part does not replace another."""
+    conversation = mirror(
+        added("a", content=[{"type": "input_text", "text": "Listen: "}, {"type": "input_audio"}]),
+        streamed("conversation.item.input_audio_transcription.delta", "a", 1, delta="la"),
+        streamed("conversation.item.input_audio_transcription.completed", "a", 1, transcript="la la"),
+    )
+    assert texts(conversation) == ["Listen: la la"]
+
+
+def test_a_done_item_without_words_does_not_take_them_away() -> None:
+    """The service's description may lack what was streamed."""
+    conversation = mirror(
+        added("a", role="assistant"),
+        streamed("response.output_audio_transcript.delta", "a", delta="Hello"),
+        heard(
+            type="response.output_item.done",
+            response_id="r",
+            output_index=0,
+            item={"id": "a", "type": "message", "role": "assistant", "status": "incomplete", "content": []},
+        ),
+    )
+    entry = conversation.get("a")
+
+    assert entry is not None
+    assert entry.text == "Hello"
+    assert isinstance(entry.item, MessageItem)
+    assert entry.item.status == "incomplete"
+
+
+def test_long_answers_are_not_copied_with_each_piece() -> None:
+    """Two hundred thousand pieces are no trouble."""
+    piece = streamed("response.text.delta", "a", delta="word ")
+    conversation = mirror(added("a"))
+    for _ in range(200_000):
+        conversation.apply(piece)
+    assert len(texts(conversation)[0]) == 1_000_000
+
+
+# ---------------------------------------------------------------- audio
+
+
+def test_audio_is_counted_and_not_kept() -> None:
+    """An hour of speech is hundreds of megabytes."""
+    delta = base64.b64encode(bytes(4800)).decode()
+    conversation = mirror(
+        added("u", content=[{"type": "input_audio", "audio": delta, "transcript": "Hm."}]),
+        added("a", role="assistant"),
+        *(streamed("response.output_audio.delta", "a", delta=delta) for _ in range(3)),
+        heard(
+            type="conversation.item.retrieved",
+            item={
+                "id": "a",
+                "type": "message",
+                "role": "assistant",
+                "content": [{"type": "output_audio", "audio": delta, "transcript": "Yes."}],
+            },
+        ),
+    )
+
+    user, assistant = conversation.entries
+    assert assistant.audio_base64_length == 3 * len(delta)
+    assert user.audio_base64_length == 0
+    assert (user.text, assistant.text) == ("Hm.", "Yes.")
+    for entry in (user, assistant):
+        assert isinstance(entry.item, MessageItem)
+        assert [part.audio for part in entry.item.content or ()] == [None]
+
+
+def test_a_truncation_is_remembered() -> None:
+    """The text stays: the service does not say which part of it was heard."""
+    conversation = mirror(
+        added("a", role="assistant", content=[{"type": "output_audio", "transcript": "One two three"}]),
+        heard(type="conversation.item.truncated", item_id="a", content_index=0, audio_end_ms=700),
+        heard(type="conversation.item.truncated", item_id="nobody", content_index=0, audio_end_ms=1),
+    )
+    entry = conversation.get("a")
+
+    assert entry is not None
+    assert (entry.truncated_at_ms, entry.text) == (700, "One two three")
+
+
+# ---------------------------------------------------------------- what stays outside
+
+
+def test_out_of_band_responses_do_not_enter() -> None:
+    """Their items are never created in the conversation, so nothing of them has a place."""
+    item = {"id": "side", "type": "message", "role": "assistant", "content": [{"type": "text", "text": "x"}]}
+    conversation = mirror(
+        added("a"),
+        heard(type="response.created", response={"id": "r", "conversation_id": None}),
+        heard(type="response.output_item.added", response_id="r", output_index=0, item=item),
+        streamed("response.text.delta", "side", delta="x"),
+        streamed("response.output_audio.delta", "side", delta="AAAA"),
+        streamed("response.text.done", "side", text="x"),
+        heard(type="response.output_item.done", response_id="r", output_index=0, item=item),
+        heard(type="response.done", response={"id": "r", "conversation_id": None, "output": [item]}),
+    )
+    assert ids(conversation) == ["a"]
+
+
+def test_an_item_retrieved_again_does_not_enter_twice() -> None:
+    """Nor one that is not in the conversation any more."""
+    item = {"id": "gone", "type": "message", "role": "user", "content": []}
+    conversation = mirror(
+        heard(type="input_audio_buffer.committed", item_id="gone"),
+        heard(type="conversation.item.retrieved", item=item),
+        heard(type="conversation.item.retrieved", item={"type": "message"}),
+    )
+    assert conversation.entries == ()
+
+
+def test_other_events_do_not_concern_it() -> None:
+    """Unknown ones least of all."""
+    conversation = mirror(
+        added("a"), heard(type="response.smell.delta", item_id="a"), heard(type="session.closed")
+    )
+    assert ids(conversation) == ["a"]
+
+
+# ---------------------------------------------------------------- reading
+
+
+def test_an_entry_knows_who_it_is_from() -> None:
+    """Calls are from nobody."""
+    call = {"id": "c", "type": "function_call", "name": "f", "call_id": "x", "arguments": "{}"}
+    conversation = mirror(added("a", role="assistant"), heard(type="conversation.item.added", item=call))
+
+    assert [entry.role for entry in conversation.entries] == ["assistant", None]
+    assert isinstance(conversation.entries[1].item, FunctionCallItem)
+
+
+def test_what_is_read_is_a_snapshot() -> None:
+    """Entries are immutable and do not change under the reader's eyes."""
+    conversation = mirror(added("a"))
+    before = conversation.entries
+
+    conversation.apply(streamed("response.text.delta", "a", delta="x"))
+
+    assert before[0].text == ""
+    assert conversation.entries[0] != before[0]
+    assert conversation.entries == conversation.entries
+    with pytest.raises(attrs.exceptions.FrozenInstanceError):
+        before[0].text = "y"  # type: ignore[misc]
+
+
+def test_any_thread_may_read_while_one_applies() -> None:
+    """Readers see prefixes of the text, in an order that was true at some time."""
+    conversation = mirror(added("a"))
+    ended = threading.Event()
+    seen: list[tuple[ConversationEntry, ...]] = []
+    faults: list[BaseException] = []
+
+    def look() -> None:
+        try:
+            while not ended.is_set():
+                seen.append(conversation.entries[:2])
+                del seen[:-1000]
+        except BaseException as exc:  # noqa: BLE001 - handed to the test
+            faults.append(exc)
+
+    readers = [threading.Thread(target=look) for _ in range(3)]
+    for reader in readers:
+        reader.start()
+    for number in range(2000):
+        conversation.apply(streamed("response.text.delta", "a", number % 3, delta="x"))
+        conversation.apply(added(f"i{number}", previous_item_id="a"))
+        if number % 2:
+            conversation.apply(heard(type="conversation.item.deleted", item_id=f"i{number - 1}"))
+    ended.set()
+    for reader in readers:
+        reader.join(5)
+
+    assert faults == []
+    assert all(set(entries[0].text) <= {"x"} for entries in seen)
+    assert texts(conversation)[0] == "x" * 2000
+    assert len(conversation) == 1001
