@@ -1,0 +1,32 @@
+"""
+PCM16 and G.711 arithmetic, resampling and WAV files; pure, no thread and no socket.
+
+Importing it loads neither numpy nor soxr, which are the ``audio`` extra and wait for the first
+function that needs them.
+"""
+
+from __future__ import annotations
+
+from .g711 import alaw_decode, alaw_encode, ulaw_decode, ulaw_encode
+from .pcm import SAMPLE_RATE_HZ, AudioLike, bytes_per_ms, check_base64, decode_base64, duration_ms, to_pcm16
+from .resample import Resampler, resample
+from .wav import WavWriter, read_wav, write_wav
+
+__all__ = [
+    "SAMPLE_RATE_HZ",
+    "AudioLike",
+    "Resampler",
+    "WavWriter",
+    "alaw_decode",
+    "alaw_encode",
+    "bytes_per_ms",
+    "check_base64",
+    "decode_base64",
+    "duration_ms",
+    "read_wav",
+    "resample",
+    "to_pcm16",
+    "ulaw_decode",
+    "ulaw_encode",
+    "write_wav",
+]

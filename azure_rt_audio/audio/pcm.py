@@ -1,0 +1,257 @@
+"""
+PCM16, the audio that the service hears and speaks: what counts as it, and how long it lasts.
+
+PCM16 is int16, little-endian, mono; 2 bytes per frame; shape (frames,); at 24 000 Hz.
+
+**Threads**: every function may be called from any thread; none keeps state.
+"""
+
+from __future__ import annotations
+
+import array
+import math
+import re
+import sys
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
+
+import pybase64
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
+
+__all__ = [
+    "SAMPLE_RATE_HZ",
+    "AudioLike",
+    "bytes_per_ms",
+    "check_base64",
+    "decode_base64",
+    "duration_ms",
+    "to_pcm16",
+]
+
+SAMPLE_RATE_HZ: Final = 24_000
+
+
+class _NumpyArray(Protocol):
+    """A numpy array to a type checker: the numpy of Python 3.10 does not declare itself a buffer."""
+
+    @property
+    def __array_interface__(self) -> Any: ...
+
+
+AudioLike: TypeAlias = "Buffer | _NumpyArray"
+"""What :func:`to_pcm16` takes, for annotations."""
+
+_BYTES_PER_MS: Final = {"pcm16": 48, "g711_ulaw": 8, "g711_alaw": 8}
+_FLOAT_CODES: Final = ("f", "d")  # of the struct module: float32, float64
+
+
+def to_pcm16(audio: AudioLike) -> bytes | memoryview:
+    """
+    Return *audio* as PCM16: int16, little-endian, mono; 2 bytes per frame.
+
+    Nothing is copied for bytes and for contiguous int16, so the result shares memory with
+    *audio*: use it before *audio* changes. The sample rate is not looked at.
+
+    Args:
+        audio: Raw PCM16 as bytes, bytearray or memoryview; or an array of int16, or of float32 or
+            float64 in [-1, 1], with the shape (frames,) or (frames, 1). Anything with the buffer
+            protocol will do, such as ``numpy.ndarray`` and ``array.array``. Floats outside [-1, 1]
+            are clipped; 1.0 becomes 32767.
+
+    Raises:
+        ValueError: An odd number of bytes, more than one channel, a foreign byte order, a NaN.
+        TypeError: Not a buffer at all, or one of other elements.
+    """
+    if isinstance(audio, bytes):
+        _check_even(len(audio))
+        return audio
+    view = _view_of(audio)
+    byte_order, code = _element_of(view.format)
+    if code == "B" and isinstance(audio, bytearray | memoryview):
+        _check_even(view.nbytes)
+        return _flat(view)
+    if code != "h" and code not in _FLOAT_CODES:
+        raise TypeError(_wrong_element(view))
+    if byte_order != sys.byteorder:
+        raise ValueError(
+            f"audio is {byte_order}-endian (buffer format {view.format!r}), this machine is not: "
+            f'convert it first, with numpy: audio.astype("{"i2" if code == "h" else code}")'
+        )
+    _check_mono(view)
+    if code != "h":
+        return _pcm16_of_floats(view, code)
+    return _flat(view) if sys.byteorder == "little" else _swapped(view.tobytes())
+
+
+def check_base64(text: str) -> str:
+    """
+    Return *text* if it is standard, padded base64 on a single line; empty text is.
+
+    Costs about 0.1 ns per character; what the text decodes to is not looked at.
+
+    Raises:
+        ValueError: It is not base64; the message says why and what to do.
+        TypeError: It is not a str.
+    """
+    decode_base64(text)
+    return text
+
+
+def decode_base64(text: str) -> bytes:
+    """
+    Return what the base64 *text* stands for.
+
+    Raises:
+        ValueError: As for :func:`check_base64`.
+        TypeError: It is not a str.
+    """
+    if not isinstance(text, str):
+        raise TypeError(f"base64 text must be a str, not {type(text).__name__}")
+    try:
+        return pybase64.b64decode(text, validate=True)
+    except ValueError as error:
+        # The decoder has one message for every fault, so the fault is looked for here.
+        raise ValueError(_base64_fault(text)) from error
+
+
+def bytes_per_ms(audio_format: str) -> int:
+    """
+    Return how many bytes a millisecond of ``"pcm16"``, ``"g711_ulaw"`` or ``"g711_alaw"`` takes.
+
+    Raises:
+        ValueError: Another format.
+    """
+    try:
+        return _BYTES_PER_MS[audio_format]
+    except KeyError as error:
+        known = ", ".join(map(repr, _BYTES_PER_MS))
+        raise ValueError(f"audio_format is {audio_format!r}: pass one of {known}") from error
+
+
+def duration_ms(byte_count: int, audio_format: str = "pcm16") -> int:
+    """
+    Return how long *byte_count* bytes last, in whole milliseconds.
+
+    Rounded down, because the service refuses a position past the end of the audio. Add up bytes,
+    not durations.
+
+    Raises:
+        ValueError: A format that :func:`bytes_per_ms` does not know.
+    """
+    return byte_count // bytes_per_ms(audio_format)
+
+
+def _view_of(audio: Any) -> memoryview:
+    if isinstance(audio, str):
+        raise TypeError("audio is a str: decode base64 text with decode_base64() first")
+    try:
+        return memoryview(audio)
+    except (TypeError, ValueError, BufferError) as error:
+        raise TypeError(
+            "audio must be bytes of PCM16 or a buffer of int16, float32 or float64, "
+            f"not {type(audio).__name__}: convert it first, with numpy: numpy.asarray(audio)"
+        ) from error
+
+
+def _element_of(buffer_format: str) -> tuple[str, str]:
+    """Split a struct format into byte order, ``"little"`` or ``"big"``, and type code."""
+    if buffer_format[:1] in ("<", ">", "!"):
+        return "little" if buffer_format[0] == "<" else "big", buffer_format[1:]
+    return sys.byteorder, buffer_format.lstrip("@=")
+
+
+def _wrong_element(view: memoryview) -> str:
+    said = f"audio has elements of buffer format {view.format!r} ({view.itemsize} bytes each)"
+    if view.itemsize == 1:
+        return f"{said}: if they are the bytes of PCM16, pass bytes(audio); 8-bit samples need converting"
+    return f'{said}, not int16, float32 or float64: convert and scale it, with numpy to astype("i2")'
+
+
+def _check_even(byte_count: int) -> None:
+    if byte_count % 2:
+        raise ValueError(
+            f"audio has {byte_count} bytes, but PCM16 has 2 bytes per frame: "
+            "keep the odd byte and send it with the next chunk"
+        )
+
+
+def _check_mono(view: memoryview) -> None:
+    shape = view.shape or ()
+    if len(shape) == 1 or (len(shape) == 2 and shape[1] == 1):
+        return
+    remedy = "pass shape (frames,) or (frames, 1)"
+    if len(shape) == 2:
+        remedy = (
+            "it looks transposed, pass audio[0]"
+            if shape[0] == 1
+            else f"mix its {min(shape)} channels, with numpy: audio.mean(axis={int(shape[0] > shape[1])}) "
+            "and back to its dtype, or pass one of them"
+        )
+    raise ValueError(f"audio has the shape {shape}, but must be mono: {remedy}")
+
+
+def _flat(view: memoryview) -> memoryview:
+    """Return the bytes of *view*, copied only if they are not next to each other."""
+    if not view.nbytes:
+        return memoryview(b"")  # a view with a zero in its shape cannot be cast
+    return view.cast("B") if view.c_contiguous else memoryview(view.tobytes())
+
+
+def _pcm16_of_floats(view: memoryview, code: str) -> bytes:
+    numpy = sys.modules.get("numpy")
+    if numpy is not None and isinstance(view.obj, getattr(numpy, "ndarray", ())):
+        return _pcm16_of_numpy(numpy, view)
+    # Through bytes, because a view with an explicit byte order cannot be listed.
+    values = array.array(code, view.tobytes()).tolist()
+    if True in map(math.isnan, values):
+        raise ValueError(_nan_fault(next(frame for frame, x in enumerate(values) if math.isnan(x))))
+    # The ends are tested before the multiplication, because an infinity cannot be rounded.
+    samples = array.array(
+        "h",
+        [-32768 if x <= -1.0 else 32767 if x >= 1.0 else min(round(x * 32768.0), 32767) for x in values],
+    )
+    if sys.byteorder == "big":
+        samples.byteswap()
+    return samples.tobytes()
+
+
+def _pcm16_of_numpy(numpy: Any, view: memoryview) -> bytes:
+    values = numpy.asarray(view).reshape(-1)
+    is_nan = numpy.isnan(values)
+    if is_nan.any():
+        raise ValueError(_nan_fault(int(is_nan.argmax())))
+    scaled = numpy.rint(numpy.clip(values, -1.0, 1.0) * 32768.0)
+    pcm: bytes = numpy.minimum(scaled, 32767.0).astype("<i2").tobytes()
+    return pcm
+
+
+def _nan_fault(frame: int) -> str:
+    return f"audio has a NaN at frame {frame}: replace it, with numpy: numpy.nan_to_num(audio)"
+
+
+def _swapped(pcm: bytes) -> bytes:
+    swapped = bytearray(len(pcm))
+    swapped[0::2], swapped[1::2] = pcm[1::2], pcm[0::2]
+    return bytes(swapped)
+
+
+def _base64_fault(text: str) -> str:
+    """Say what keeps *text* from being base64, and the remedy."""
+    if text[:5].lower() == "data:":
+        return "the audio is a data URL, not base64: pass only what follows the comma"
+    foreign = re.search(r"[^A-Za-z0-9+/]", text.rstrip("="))
+    if foreign is None:
+        return (
+            f"the base64 text has {len(text)} characters, and its padding is wrong: "
+            "encode each chunk on its own, and pass the padding ('=' up to a multiple of 4) with it"
+        )
+    odd = foreign.group()
+    said = f"the base64 text has {odd!r} at character {foreign.start()}"
+    if odd.isspace():
+        return f"{said}: remove line breaks and spaces"
+    if odd in "-_":
+        return f"{said}, so it is of the URL-safe kind: use base64.b64encode, not urlsafe_b64encode"
+    if odd == "=":
+        return f"{said}, before its end: decode joined chunks one by one, or encode them together"
+    return f"{said}: pass audio as base64, or raw PCM16 as bytes instead of str"

@@ -1,0 +1,107 @@
+"""G.711 against the reference: ``audioop`` of the standard library, or its continuation."""
+
+from __future__ import annotations
+
+import array
+import importlib
+import struct
+import subprocess
+import sys
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from azure_rt_audio.audio import g711
+
+EVERY_SAMPLE = struct.pack("<65536h", *range(-32768, 32768))
+EVERY_CODE = bytes(range(256))
+
+ENCODERS = [
+    pytest.param(g711.ulaw_encode, "lin2ulaw", id="ulaw"),
+    pytest.param(g711.alaw_encode, "lin2alaw", id="alaw"),
+]
+DECODERS = [
+    pytest.param(g711.ulaw_decode, "ulaw2lin", id="ulaw"),
+    pytest.param(g711.alaw_decode, "alaw2lin", id="alaw"),
+]
+LAWS = [
+    pytest.param(g711.ulaw_encode, g711.ulaw_decode, id="ulaw"),
+    pytest.param(g711.alaw_encode, g711.alaw_decode, id="alaw"),
+]
+
+Codec = Callable[[Any], bytes]
+
+
+@pytest.fixture(scope="module")
+def audioop() -> Any:
+    """Return the reference; Python 3.13 and later have it from the package audioop-lts."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # 3.11 and 3.12 announce its removal
+        return importlib.import_module("audioop")
+
+
+@pytest.mark.parametrize(("encode", "reference"), ENCODERS)
+def test_every_sample_encodes_as_the_reference_does(audioop: Any, encode: Codec, reference: str) -> None:
+    """All 65,536 samples give the reference's byte."""
+    native = array.array("h", range(-32768, 32768)).tobytes()  # audioop reads the machine's own order
+
+    assert encode(EVERY_SAMPLE) == getattr(audioop, reference)(native, 2)
+
+
+@pytest.mark.parametrize(("decode", "reference"), DECODERS)
+def test_every_code_decodes_as_the_reference_does(audioop: Any, decode: Codec, reference: str) -> None:
+    """All 256 codes give the reference's sample."""
+    expected = array.array("h", getattr(audioop, reference)(EVERY_CODE, 2))
+
+    assert decode(EVERY_CODE) == struct.pack("<256h", *expected)
+
+
+@pytest.mark.parametrize(("encode", "decode"), LAWS)
+def test_a_decoded_sample_encodes_to_itself_again(encode: Codec, decode: Codec) -> None:
+    """A second trip through the codec loses nothing more than the first did."""
+    once = decode(encode(EVERY_SAMPLE))
+
+    assert decode(encode(once)) == once
+
+
+@pytest.mark.parametrize(("encode", "decode"), LAWS)
+def test_sizes(encode: Codec, decode: Codec) -> None:
+    """Two bytes of PCM16 are one byte of G.711, down to none and one frame."""
+    assert [len(encode(bytes(2 * frames))) for frames in (0, 1, 2, 160)] == [0, 1, 2, 160]
+    assert [len(decode(bytes(frames))) for frames in (0, 1, 2, 160)] == [0, 2, 4, 320]
+
+
+@pytest.mark.parametrize("kind", [bytes, bytearray, memoryview])
+def test_any_bytes_like_object_is_taken(kind: Callable[[bytes], Any]) -> None:
+    """Bytes, bytearrays and views give the same result."""
+    assert g711.ulaw_encode(kind(EVERY_SAMPLE)) == g711.ulaw_encode(EVERY_SAMPLE)
+    assert g711.alaw_decode(kind(EVERY_CODE)) == g711.alaw_decode(EVERY_CODE)
+
+
+def test_an_unaligned_view_is_taken() -> None:
+    """PCM16 that starts at an odd address encodes like any other."""
+    shifted = memoryview(b"\x00" + EVERY_SAMPLE)[1:]
+
+    assert g711.ulaw_encode(shifted) == g711.ulaw_encode(EVERY_SAMPLE)
+
+
+@pytest.mark.parametrize("encode", [g711.ulaw_encode, g711.alaw_encode])
+def test_half_a_sample_is_refused(encode: Codec) -> None:
+    """An odd number of bytes is an error that counts them."""
+    with pytest.raises(ValueError, match=r"pcm has 3 bytes.*next chunk"):
+        encode(b"\x00\x00\x00")
+
+
+def test_importing_builds_no_table() -> None:
+    """The tables wait for their first use."""
+    program = (
+        "from azure_rt_audio.audio import g711\n"
+        "tables = (g711._ulaw_encoder, g711._alaw_encoder, g711._ulaw_decoder, g711._alaw_decoder)\n"
+        "assert [t.cache_info().currsize for t in tables] == [0, 0, 0, 0]\n"
+        "g711.ulaw_decode(b'x')\n"
+        "assert [t.cache_info().currsize for t in tables] == [0, 0, 1, 0]\n"
+    )
+
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=30)
