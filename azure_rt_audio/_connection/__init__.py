@@ -1,0 +1,14 @@
+"""
+The machine room: one WebSocket connection and the one thread that owns it. It knows no events.
+
+From the outside in: :mod:`.connection` is the handle that others hold, :mod:`.reader` the thread and
+its queue, :mod:`.pulse` its sense of whether the peer is alive, :mod:`.transport` frames on
+:mod:`.link`, which is the socket as websocket-client sees it, :mod:`.dial` the way there (DNS, TCP,
+proxy, TLS) with :mod:`.patience`, and :mod:`.outcomes` what the far end did, in words.
+"""
+
+from .connection import Connection
+from .dial import Target, Wire
+from .state import WebSocketState
+
+__all__ = ["Connection", "Target", "WebSocketState", "Wire"]

@@ -1,0 +1,263 @@
+"""
+A socket with a buffer on either side, which stands in the place of websocket-client's socket.
+
+One read of the real socket serves many frames, and what websocket-client sends is
+collected until the socket takes it.
+
+Threads and locks: one thread, the connection's I/O thread; so no two calls of OpenSSL for
+one connection ever overlap. There are no locks.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import selectors
+import socket
+import ssl
+import time
+from collections.abc import Mapping
+from typing import Final
+
+import websocket
+
+from .outcomes import MAX_BODY, parse_head
+from .patience import Interrupted, Late, Patience
+
+__all__ = ["Link", "NotUpgraded"]
+
+_SMALL: Final = 32 * 1024
+_LARGE: Final = 256 * 1024
+"""The buffer begins small, for a thousand idle connections, and one read may grow to this."""
+_FULL_RECORD: Final = 16 * 1024
+"""Bytes of payload in a TLS record at most."""
+_MAX_HEAD: Final = 64 * 1024
+_NOT_NOW: Final = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
+
+
+class NotUpgraded(Exception):  # noqa: N818 - an outcome, never shown
+    """The peer answered with something else than 101. Passes through websocket-client as it is."""
+
+    def __init__(self, status: int, headers: Mapping[str, str]) -> None:
+        self.status = status
+        self.headers = headers
+
+
+class Link:
+    """
+    A non-blocking socket with a buffer on either side, in the place of websocket-client's socket.
+
+    During the opening handshake ``recv`` and ``send`` wait, within the patience given;
+    after :meth:`settle` they never do.
+    """
+
+    def __init__(self, sock: socket.socket, patience: Patience) -> None:
+        sock.setblocking(False)
+        self._sock = sock
+        self._tls = sock if isinstance(sock, ssl.SSLSocket) else None
+        self._patience: Patience | None = patience
+        self._head: bytes | None = None  # of the HTTP response, as websocket-client is to see it
+        self._in = bytearray(_SMALL)
+        self._begin = 0  # of what has been read and not yet been taken
+        self._end = 0
+        self._was_full = False  # the last read took all the room there was
+        self._out = bytearray()
+        self._sealed = False
+        self._read_waits_for_write = False
+        self._write_waits_for_read = False
+        self.at_eof = False
+        self.has_more = False
+        """Whether more can be read at once, although the descriptor may not say so."""
+        self.last_heard = time.monotonic()
+
+    # What websocket-client calls.
+
+    def gettimeout(self) -> float:
+        """Return 0, by which websocket-client calls ``recv`` and ``send`` without a wait of its own."""
+        return 0.0
+
+    def settimeout(self, seconds: float | None) -> None:
+        """Do nothing; waiting is not websocket-client's business."""
+
+    def recv(self, size: int) -> bytes:
+        """Return up to *size* bytes; ``b""`` at the end; :class:`TimeoutError` if nothing is there yet."""
+        if self._patience is not None:
+            if self._head is None:
+                self._head = self._read_head()
+            if self._head:
+                part, self._head = self._head[:size], self._head[size:]
+                return part
+            while not self.buffered and not self.at_eof:
+                self._await_input(self._patience)
+        if not self.buffered and not self.at_eof:
+            raise TimeoutError
+        return self.take(min(size, self.buffered))
+
+    def send(self, data: bytes) -> int:
+        """Append to what is unsent."""
+        if not self._sealed:
+            self._out += data
+        if self._patience is not None:
+            while self._out:
+                self.flush()
+                if self._out:
+                    write_only = self.interest & selectors.EVENT_WRITE
+                    self._patience.wait(self._sock, write_only or selectors.EVENT_READ)
+        return len(data)
+
+    def fileno(self) -> int:
+        """Return the descriptor."""
+        return self._sock.fileno()
+
+    def shutdown(self, how: int) -> None:
+        """Do nothing: the I/O thread ends the connection through :meth:`release`."""
+
+    def close(self) -> None:
+        """Do nothing: a refusal's body is yet to be read, and only the owner releases."""
+
+    # What the transport calls.
+
+    @property
+    def buffered(self) -> int:
+        """Bytes read and not yet taken."""
+        return self._end - self._begin
+
+    @property
+    def unsent(self) -> int:
+        """Bytes that wait for the socket."""
+        return len(self._out)
+
+    @property
+    def interest(self) -> int:
+        """What to wait for. TLS may need to write before it can read, and the reverse."""
+        if self._read_waits_for_write or (self._out and not self._write_waits_for_read):
+            return selectors.EVENT_READ | selectors.EVENT_WRITE
+        return selectors.EVENT_READ
+
+    def settle(self) -> None:
+        """End the opening handshake: from here on nothing waits."""
+        self._patience = None
+        self._head = None
+
+    def seal(self) -> None:
+        """Drop what is sent from here on; nothing may follow a close frame."""
+        self._sealed = True
+
+    def unseal(self) -> None:
+        """Take what is sent again."""
+        self._sealed = False
+
+    def take(self, size: int) -> bytes:
+        """Return exactly *size* of the buffered bytes."""
+        begin = self._begin
+        self._begin = begin + size
+        with memoryview(self._in) as view:
+            return bytes(view[begin : begin + size])
+
+    def fill(self) -> bool:
+        """Read once what the socket has; return whether it had something to say, be it the end."""
+        self._make_room()
+        self._read_waits_for_write = False
+        self.has_more = False
+        try:
+            count = self._read()
+        except _NOT_NOW as exc:  # BlockingIOError also from TLS, on Python 3.13 and later
+            self._read_waits_for_write = isinstance(exc, ssl.SSLWantWriteError)
+            return False
+        self._write_waits_for_read = False
+        if not count:
+            self.at_eof = True
+            return True
+        self.last_heard = time.monotonic()
+        if self._tls is not None:
+            # A full record is mostly followed by another one, and reading on is cheaper than a wait.
+            until = self._end + _LARGE // 4
+            with contextlib.suppress(OSError):  # the next call meets it again
+                while count == _FULL_RECORD and self._end < until:
+                    count = self._read()
+            # What OpenSSL has decrypted already makes no descriptor readable.
+            self.has_more = self._tls.pending() > 0
+        return True
+
+    def _read(self) -> int:
+        with memoryview(self._in) as view, view[self._end :] as room:
+            count = self._sock.recv_into(room)
+            self._was_full = count == len(room)
+        self._end += count
+        return count
+
+    def _make_room(self) -> None:
+        """Let at least half of the buffer be free, and its size follow what arrives."""
+        size, kept = len(self._in), self.buffered
+        wanted = size
+        if kept > size // 2:
+            wanted = 2 * size  # a message that is larger than the buffer
+        elif self._was_full:
+            wanted = max(size, min(2 * size, _LARGE))
+        elif not kept and size > 2 * _LARGE:
+            wanted = _LARGE  # it has passed
+        if wanted != size or self._end > size // 2 or not kept:
+            rest = self._in[self._begin : self._end]
+            if wanted != size:
+                self._in = bytearray(wanted)
+            self._in[:kept] = rest
+            self._begin, self._end = 0, kept
+
+    def flush(self) -> None:
+        """Write as much as the socket takes."""
+        try:
+            while self._out:
+                del self._out[: self._sock.send(self._out)]
+        except _NOT_NOW as exc:
+            self._write_waits_for_read = isinstance(exc, ssl.SSLWantReadError)
+
+    def read_body(self, headers: Mapping[str, str]) -> bytes:
+        """Return the start of a refusal's body: what arrives soon, as much as it says, up to a limit."""
+        assert self._patience is not None
+        patience = self._patience.at_most(1.0)
+        length = headers.get("content-length", "")
+        # Read some beyond what is kept, so that a credential cannot survive by being cut in half.
+        wanted = min(int(length), MAX_BODY + 4096) if length.isdecimal() else MAX_BODY + 4096
+        # A refusal without its body is still a refusal.
+        with contextlib.suppress(Late, Interrupted, OSError):
+            while self.buffered < wanted and not self.at_eof:
+                self._await_input(patience)
+        return self.take(min(wanted, self.buffered))
+
+    def release(self) -> None:
+        """Say goodbye to TLS if that needs no wait, and give the descriptor back."""
+        if self._tls is not None and not self._out:
+            # Raises in any case: the alert is out and no answer there yet, or it cannot be sent.
+            with contextlib.suppress(OSError, ValueError):
+                self._tls.unwrap()
+        with contextlib.suppress(OSError):  # the peer was first
+            self._sock.shutdown(socket.SHUT_RDWR)
+        self._sock.close()
+
+    def _await_input(self, patience: Patience) -> None:
+        while not self.fill():
+            patience.wait(self._sock, self.interest)
+
+    def _read_head(self) -> bytes:
+        """
+        Read the head of the HTTP response and return it for websocket-client to check.
+
+        Done here because websocket-client takes a redirect for a success, reads a body only
+        if it has a length, and then all of it.
+        """
+        assert self._patience is not None
+        while (end := self._in.find(b"\r\n\r\n", self._begin, self._end)) < 0:
+            if self.buffered > _MAX_HEAD:
+                raise websocket.WebSocketException("no end of the headers")
+            if self.at_eof:
+                raise websocket.WebSocketConnectionClosedException("no whole response")
+            self._await_input(self._patience)
+        raw = self.take(end + 4 - self._begin)
+        try:
+            status, headers = parse_head(raw[:-4])
+        except ValueError:
+            raise websocket.WebSocketException("not an HTTP response") from None
+        if status != 101:
+            raise NotUpgraded(status, headers)
+        # Cookies would end up in a jar that all connections of the process share.
+        lines = (line for line in raw.split(b"\r\n") if not line.lower().startswith(b"set-cookie:"))
+        return b"\r\n".join(lines)

@@ -1,0 +1,353 @@
+"""
+What the far end did, in words: refused handshakes, failed attempts and closes become our errors.
+
+Pure: no socket, no clock, no thread. Nothing here ever puts a header we sent, a query
+string (apart from the model or deployment) or a dependency's own message into an error,
+because any of these may hold a credential.
+"""
+
+from __future__ import annotations
+
+import email.utils
+import json
+import re
+import socket
+import ssl
+from collections.abc import Iterable, Mapping
+from http import HTTPStatus
+from typing import Any, Final
+from urllib.parse import parse_qsl, urlsplit
+
+from ..errors import (
+    CONNECTION_ERROR,
+    INVALID_REQUEST_ERROR,
+    ConnectError,
+    ConnectionClosedError,
+    classify,
+)
+
+__all__ = [
+    "MAX_BODY",
+    "closed_by_peer",
+    "failed",
+    "lost",
+    "parse_head",
+    "place",
+    "refused",
+    "unchunk",
+    "unusable",
+]
+
+MAX_BODY: Final = 8 * 1024
+"""Characters of a refusal's body that are kept."""
+
+_REQUEST_ID_HEADERS: Final = ("apim-request-id", "x-request-id", "x-ms-request-id", "x-ms-client-request-id")
+
+_CLOSE_CODES: Final[Mapping[int, str]] = {
+    1000: "closed the connection normally",
+    1001: "is going away; connect again for a new session",
+    1002: "says that this side broke the WebSocket protocol; please report this",
+    1003: "does not accept that kind of frame",
+    1005: "closed the connection without saying why; connect again for a new session",
+    1007: "could not read a message of this side as text",
+    1008: "or a proxy on the way closed the connection for a policy of its own",
+    1009: "found a message of this side too big; send audio in smaller pieces",
+    1011: "ran into an error of its own; connect again, and quote the session id if it happens often",
+    1012: "is restarting; connect again",
+    1013: "is overloaded; connect again a little later",
+}
+
+
+def place(url: str) -> str:
+    """Return ``host:port`` of a ``ws`` or ``wss`` URL, the most an error says about where."""
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    port = parts.port or (443 if parts.scheme == "wss" else 80)
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def parse_head(raw: bytes) -> tuple[int, dict[str, str]]:
+    """
+    Split the head of an HTTP response into its status and its headers.
+
+    Args:
+        raw: From the status line up to, not including, the empty line.
+
+    Returns:
+        Status and headers; names in lower case, repeated ones joined by a comma.
+
+    Raises:
+        ValueError: If it is not the head of an HTTP response.
+    """
+    first, *lines = raw.decode("latin-1").split("\r\n")
+    match = re.fullmatch(r"HTTP/\d\.\d (\d{3})(?: .*)?", first)
+    if match is None:
+        raise ValueError("not an HTTP status line")
+    headers: dict[str, str] = {}
+    for line in lines:
+        name, colon, value = line.partition(":")
+        if not colon:
+            raise ValueError("not an HTTP header line")
+        key = name.strip().lower()
+        headers[key] = f"{headers[key]}, {value.strip()}" if key in headers else value.strip()
+    return int(match[1]), headers
+
+
+def unchunk(raw: bytes) -> bytes:
+    """Return what is readable of a body sent in chunks, which may be cut off anywhere."""
+    whole = bytearray()
+    while raw:
+        size, _, rest = raw.partition(b"\r\n")
+        try:
+            length = int(size.split(b";")[0], 16)
+        except ValueError:
+            break
+        if length <= 0:
+            break
+        whole += rest[:length]
+        raw = rest[length + 2 :]
+    return bytes(whole)
+
+
+def refused(
+    url: str,
+    status: int,
+    headers: Mapping[str, str],
+    body: bytes,
+    *,
+    secrets: Iterable[str] = (),
+    proxy: str | None = None,
+) -> ConnectError:
+    """
+    Say what it means that the handshake was answered with *status*.
+
+    Args:
+        url: What was asked for; only its host and its model or deployment are shown.
+        status: HTTP status of the answer, anything but 101.
+        headers: Headers of the answer, names in lower case.
+        body: Start of the body, as received.
+        secrets: Credentials that the answer might echo; they are blanked out.
+        proxy: ``host:port`` of the proxy, when it was the proxy that answered.
+    """
+    if "chunked" in headers.get("transfer-encoding", "").lower():
+        body = unchunk(body)
+    text = _without(body.decode("utf-8", "replace"), secrets)[:MAX_BODY]
+    code, said = _parse_body(text)
+    hint = _proxy_hint(status) if proxy else _hint(url, status, headers, code, said)
+    title = HTTPStatus(status).phrase if status in HTTPStatus._value2member_map_ else "unknown status"
+    where = place(url)
+    subject = f"The proxy {proxy} refused the way to {where}" if proxy else f"{where} refused the connection"
+    quote = f": {said.rstrip('.')}" if said else ""
+    retry_after = _retry_after(headers)
+    return ConnectError(
+        " ".join(filter(None, (f"{subject} with HTTP {status} ({title}){quote}.", hint))),
+        type=CONNECTION_ERROR if proxy or status < 400 else classify(code=code, status=status),
+        code=code,
+        status=status,
+        retry_after=retry_after,
+        body=text,
+        request_id=next((headers[name] for name in _REQUEST_ID_HEADERS if headers.get(name)), None),
+        hint=hint,
+    )
+
+
+def failed(url: str, phase: str, exc: BaseException | None, *, proxy: str | None = None) -> ConnectError:
+    """
+    Say why no answer to the handshake came at all.
+
+    Args:
+        url: What was asked for.
+        phase: What was going on: a noun, such as ``"TLS handshake"``.
+        exc: What ended it; ``None`` when it was our own time limit. It becomes the cause.
+        proxy: ``host:port`` of the proxy on the way, if there is one.
+    """
+    where = place(url)
+    target = f"the proxy {proxy}" if proxy else where
+    hint = ""
+    if exc is None:
+        fact = f"{where} did not complete the handshake in time: the {phase} was still going on"
+        hint = "Check the network, the host name and any proxy or firewall, or raise connect_timeout."
+    elif isinstance(exc, socket.gaierror):
+        fact = f"The host name of {target} could not be resolved"
+        hint = "Check the name of the resource, the DNS and, with a private endpoint, its DNS zone."
+    elif isinstance(exc, ssl.SSLCertVerificationError):
+        fact = f"The TLS certificate of {where} was not accepted: {exc.verify_message.rstrip('.')}"
+        hint = (
+            "If a company proxy opens TLS, pass its certificate authority: "
+            "ssl_context=ssl.create_default_context(cafile=...)."
+        )
+    elif isinstance(exc, ssl.SSLError):
+        fact = f"TLS with {where} failed: {getattr(exc, 'reason', None) or type(exc).__name__}"
+        hint = "Check that the port speaks TLS (wss://) and that nothing on the way interferes with it."
+    elif isinstance(exc, ConnectionRefusedError):
+        fact = f"Nothing listens at {target}"
+        hint = "Check host and port, and whether the proxy is running." if proxy else "Check host and port."
+    elif isinstance(exc, EOFError):
+        fact = f"{target} hung up in the {phase}"
+        hint = "Check that the URL names a WebSocket endpoint and the right scheme (wss:// or ws://)."
+    elif isinstance(exc, OSError):
+        fact = f"{target} could not be reached: {exc.strerror or type(exc).__name__} (in the {phase})"
+    elif isinstance(exc, ValueError):
+        fact = f"{target} did not answer as the WebSocket protocol asks: {exc}"
+        hint = "Check that the URL names a WebSocket endpoint; a proxy on the way may also strip the upgrade."
+    else:
+        way = f" through the proxy {proxy}" if proxy else ""
+        fact = f"The attempt to connect to {where}{way} failed in the {phase}: {type(exc).__name__}"
+    if fact.startswith("the "):
+        fact = "T" + fact[1:]
+    error = ConnectError(f"{fact}. {hint}".rstrip(), hint=hint)
+    # Without its traceback: the frames below hold the request's headers as local variables.
+    error.__cause__ = exc.with_traceback(None) if exc is not None else None
+    return error
+
+
+def unusable(what: str) -> ConnectError:
+    """Say that the options themselves are wrong: nothing was tried, and trying again will not help."""
+    message = f"The connection's options cannot be used: {what}."
+    return ConnectError(message, type=INVALID_REQUEST_ERROR, hint=what)
+
+
+def closed_by_peer(where: str, code: int, reason: str) -> ConnectionClosedError:
+    """
+    Say what it means that the peer sent a close frame.
+
+    Args:
+        where: ``host:port`` of the peer.
+        code: Its close code; 1005 if the frame had none.
+        reason: Its words. For codes 3000 to 4999 they are ``<error.type>.<error.code>``.
+    """
+    error_code = error_type = None
+    if code == 1001 and "maximum duration" in reason.lower():
+        error_code = "session_expired"
+        what = "ended the session because it reached its maximum duration; connect again for a new one"
+    elif 3000 <= code < 5000:
+        error_type, _, error_code = reason.partition(".")
+        what = "closed the connection over an error"
+    else:
+        what = _CLOSE_CODES.get(code, "closed the connection")
+    quote = f": {reason}" if reason else ""
+    return ConnectionClosedError(
+        f"{where} {what} (close code {code}{quote}).",
+        type=classify(code=error_code or None, type=error_type or None, close_code=code),
+        code=error_code or None,
+        close_code=code,
+        reason=reason,
+        is_clean=True,
+    )
+
+
+def lost(where: str, exc: BaseException | None = None) -> ConnectionClosedError:
+    """Say that the connection to *where* ended without a close frame; *exc* becomes the cause."""
+    detail = ""
+    if isinstance(exc, OSError):
+        detail = f" ({exc.strerror or type(exc).__name__})"
+    error = ConnectionClosedError(
+        f"The connection to {where} was lost without a close frame{detail}; connect again for a new session.",
+        close_code=1006,
+    )
+    error.__cause__ = exc
+    return error
+
+
+def _parse_body(text: str) -> tuple[str | None, str]:
+    """Return the code and the message of a refusal's body, whichever of its shapes it has."""
+    try:
+        body: Any = json.loads(text)
+    except ValueError:
+        return None, ""
+    if not isinstance(body, dict):
+        return None, ""
+    inner = body.get("error")
+    facts = inner if isinstance(inner, dict) else body
+    code = facts.get("code") or facts.get("statusCode")
+    message = facts.get("message") or (inner if isinstance(inner, str) else "")
+    return (str(code) if code else None), (message if isinstance(message, str) else "")
+
+
+def _without(text: str, secrets: Iterable[str]) -> str:
+    for secret in secrets:
+        if secret:
+            text = text.replace(secret, "[redacted]")
+    return text
+
+
+def _retry_after(headers: Mapping[str, str]) -> float | None:
+    """Return the seconds to wait before the next attempt, if the service names them."""
+    for name, unit in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
+        try:
+            seconds = float(headers.get(name, "")) * unit
+        except ValueError:
+            continue
+        if 0 <= seconds < float("inf"):
+            return seconds
+    try:
+        # A date is relative to the service's own clock, which it states beside it.
+        until = email.utils.parsedate_to_datetime(headers["retry-after"])
+        return max(0.0, (until - email.utils.parsedate_to_datetime(headers["date"])).total_seconds())
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
+def _hint(url: str, status: int, headers: Mapping[str, str], code: str | None, said: str) -> str:
+    """Name the likely cause of a refusal and its remedy."""
+    parts = urlsplit(url)
+    query = {key.lower(): value for key, value in parse_qsl(parts.query)}
+    name = query.get("model") or query.get("deployment")
+    named = f'"{name}"' if name else "the deployment"
+    is_v1 = "/v1/" in parts.path
+    preview = "api-version" in query
+    retired = (
+        "This looks like a preview URL; the preview API ended on 2026-04-30: use api_version='v1'."
+        if not is_v1
+        else "The v1 API takes no api-version: use api_version='v1'."
+    )
+    if 300 <= status < 400:
+        target = urlsplit(headers.get("location", "")).hostname
+        return (
+            f"It redirects to {target or 'another address'}; redirects are not followed, so that the "
+            "credential stays with the first host. If the target is right, configure it as the host."
+        )
+    if status == 400:
+        if not name and "intent" not in query:
+            return "The URL names no deployment: set deployment (or model)."
+        return f"Check that {named} is a realtime deployment and that the URL's parameters fit together."
+    if status == 401:
+        if "ephemeral" in said.lower():
+            return "This operation takes a client secret (ek_...) instead of a standing key."
+        return " ".join(
+            filter(
+                None,
+                (
+                    "Check that the key belongs to this resource and is current, or that the token is "
+                    "for the right audience and has not run out.",
+                    retired if preview else "",
+                ),
+            )
+        )
+    if status == 403:
+        if (code or "").lower() == "authenticationtypedisabled":
+            return "Keys are switched off for this resource: use credential= (Microsoft Entra ID)."
+        return (
+            "The credential is known but not allowed: the resource's firewall or private endpoint, keys "
+            "that are switched off (use credential=), or the missing role Cognitive Services OpenAI User."
+        )
+    if status == 404:
+        advice = f"Check that {named} exists in this resource (a new one takes minutes) and the path."
+        return f"{advice} {retired}" if preview else advice
+    if status == 408:
+        return "Try again."
+    if status == 429:
+        return "The quota is used up for now: wait as long as retry_after says, or ask for more quota."
+    if status == 431:
+        return "The request has too many or too large headers: send fewer of your own."
+    if status >= 500:
+        return "The service has a problem of its own: try again a little later, and quote the request id."
+    if status < 300:
+        return "A web server answered, but not a WebSocket endpoint: check the path and any proxy on the way."
+    return ""
+
+
+def _proxy_hint(status: int) -> str:
+    if status == 407:
+        return "The proxy wants to know who you are: set http_proxy_auth=(user, password)."
+    return "Check that the proxy may reach this host and port, or list the host in no_proxy."

@@ -1,0 +1,115 @@
+"""
+Waiting that can be bounded, interrupted and ended from any thread.
+
+Threads and locks: the I/O thread waits, any thread rings. ``Waker._lock`` is a leaf.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import selectors
+import socket
+import threading
+
+from .._deadline import Deadline
+
+__all__ = ["Interrupted", "Late", "Patience", "Waker"]
+
+
+class Late(Exception):  # noqa: N818 - an outcome, never shown
+    """The deadline passed. Not a TimeoutError, which websocket-client would translate."""
+
+
+class Interrupted(Exception):  # noqa: N818 - an outcome, never shown
+    """The connection is being closed, so the attempt is given up."""
+
+
+class Waker:
+    """
+    Ends the I/O thread's wait for its socket.
+
+    **Threads.** :meth:`wake` and :meth:`interrupt` are called from any thread, also from
+    a finalizer; the rest is the I/O thread's.
+    """
+
+    def __init__(self) -> None:
+        self._ear, self._bell = socket.socketpair()
+        self._ear.setblocking(False)
+        self._bell.setblocking(False)
+        # Keeps a late ring from hitting a descriptor that was closed and given out anew.
+        # Re-entrant because a finalizer may ring in the midst of a ring.
+        self._lock = threading.RLock()
+        self._rung = False
+        self.interrupted = False
+        """Whether the handshake is to be given up; never taken back."""
+
+    def wake(self) -> None:
+        """End the wait; costs a system call only if nobody has rung since the last :meth:`drain`."""
+        if self._rung:
+            return
+        with self._lock:
+            self._rung = True
+            # Full: awake already. Closed: nobody is left to wake.
+            with contextlib.suppress(OSError):
+                self._bell.send(b"\0")
+
+    def interrupt(self) -> None:
+        """End the wait and give up a handshake that is going on."""
+        self.interrupted = True
+        self.wake()
+
+    def fileno(self) -> int:
+        """Return what to wait on for reading."""
+        return self._ear.fileno()
+
+    def drain(self) -> None:
+        """Make ready for the next ring; look at what the ringers left only after this."""
+        with contextlib.suppress(OSError):
+            self._ear.recv(4096)
+        self._rung = False
+
+    def close(self) -> None:
+        """Release the descriptors; later rings do nothing."""
+        with self._lock:
+            self._ear.close()
+            self._bell.close()
+
+
+class Patience:
+    """The bounds of a wait: until ready, until late, or until interrupted."""
+
+    def __init__(self, deadline: Deadline, waker: Waker) -> None:
+        self.deadline = deadline
+        self.waker = waker
+
+    def wait(self, sock: socket.socket | None, events: int = selectors.EVENT_READ) -> None:
+        """
+        Wait until *sock* is ready, or for a ring of the waker if there is no socket.
+
+        Raises:
+            Late: If the deadline passes first.
+            Interrupted: If the connection is closed meanwhile.
+        """
+        with selectors.DefaultSelector() as selector:
+            selector.register(self.waker, selectors.EVENT_READ)
+            if sock is not None:
+                selector.register(sock, events)
+            while True:
+                if self.waker.interrupted:
+                    raise Interrupted
+                if self.deadline.expired:
+                    raise Late
+                ready = [key.fileobj for key, _ in selector.select(self.deadline.remaining())]
+                if self.waker in ready:
+                    self.waker.drain()
+                    if self.waker.interrupted:
+                        raise Interrupted
+                    if sock is None:
+                        return
+                if sock is not None and sock in ready:
+                    return
+
+    def at_most(self, seconds: float) -> Patience:
+        """Return the same patience, but not for longer than *seconds*."""
+        left = self.deadline.remaining()
+        return Patience(Deadline(seconds if left is None else min(seconds, left)), self.waker)
