@@ -1,0 +1,75 @@
+"""
+A synchronous, threaded client for the Azure OpenAI Realtime API.
+
+``AzureRealTimeAudio`` is a conversation, ``AzureRealTimeOptions`` says with which service. Events are in
+:mod:`azure_rt_audio.protocol.events`, errors in :mod:`azure_rt_audio.errors`, and
+:mod:`azure_rt_audio.emulator` is the service in miniature, for work without an account.
+"""
+
+from ._connection import WebSocketState
+from ._registry import Subscription
+from ._responses import PendingResponse
+from ._version import __version__
+from .client import AzureRealTimeAudio
+from .dispatch import Dispatcher, InlineDispatcher, QueueDispatcher, WorkerDispatcher
+from .errors import (
+    ConnectError,
+    ConnectionClosedError,
+    DecodeError,
+    DispatchOverflowError,
+    MissingExtraError,
+    RealtimeError,
+    ResponseActiveError,
+    ServiceError,
+)
+from .options import AzureRealTimeOptions, WebSocketOptions
+from .protocol.conversation import Conversation, ConversationEntry
+from .protocol.items import ContentPart, FunctionCallItem, FunctionCallOutputItem, MessageItem
+from .protocol.local import Closed, Init, StatusChanged
+from .protocol.responses import Response, ResponseConfig
+from .protocol.session import InputAudioTranscription, NoiseReduction, Session, SessionConfig, TurnDetection
+from .protocol.shape import UNSET
+from .protocol.tools import FunctionTool, ToolChoice
+from .protocol.turn import ModelStatusEnum
+
+__all__ = [
+    "UNSET",
+    "AzureRealTimeAudio",
+    "AzureRealTimeOptions",
+    "Closed",
+    "ConnectError",
+    "ConnectionClosedError",
+    "ContentPart",
+    "Conversation",
+    "ConversationEntry",
+    "DecodeError",
+    "DispatchOverflowError",
+    "Dispatcher",
+    "FunctionCallItem",
+    "FunctionCallOutputItem",
+    "FunctionTool",
+    "Init",
+    "InlineDispatcher",
+    "InputAudioTranscription",
+    "MessageItem",
+    "MissingExtraError",
+    "ModelStatusEnum",
+    "NoiseReduction",
+    "PendingResponse",
+    "QueueDispatcher",
+    "RealtimeError",
+    "Response",
+    "ResponseActiveError",
+    "ResponseConfig",
+    "ServiceError",
+    "Session",
+    "SessionConfig",
+    "StatusChanged",
+    "Subscription",
+    "ToolChoice",
+    "TurnDetection",
+    "WebSocketOptions",
+    "WebSocketState",
+    "WorkerDispatcher",
+    "__version__",
+]

@@ -1,0 +1,85 @@
+"""Futures of commands that the service acknowledges."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeoutError
+from typing import Any, Generic, TypeVar
+
+from .dispatch.base import call_guarded
+from .errors import RealtimeError
+
+__all__ = ["Acknowledgement"]
+
+T = TypeVar("T")
+
+
+class Acknowledgement(Future[T], Generic[T]):
+    """
+    A :class:`concurrent.futures.Future` that minds on which thread it is used.
+
+    It is resolved by the reader thread, so waiting for it there would wait for ever, and callbacks
+    run there would be user code on the reader: they go to the client's dispatcher instead. Cancelling
+    it takes nothing back: the command is on its way.
+
+    Args:
+        owner: Kept alive as long as someone holds the future.
+        may_wait: Raises if the calling thread must not wait.
+        dispatch: Has a function called with one argument where listeners run.
+    """
+
+    def __init__(
+        self,
+        owner: object,
+        may_wait: Callable[[], None],
+        dispatch: Callable[[Callable[[Any], object], Any], None],
+    ) -> None:
+        super().__init__()
+        self._owner = owner
+        self._may_wait = may_wait
+        self._dispatch = dispatch
+        self.on_callback: Callable[[], None] | None = None
+        """Called when someone wants to be called back, and so need not hold the future any more."""
+
+    def result(self, timeout: float | None = None) -> T:
+        """
+        Wait for the acknowledging event.
+
+        Raises:
+            ServiceError: If the command was refused.
+            ConnectionClosedError: If the connection ended first.
+            TimeoutError: If it took longer than *timeout* seconds; ``None`` has no limit.
+            concurrent.futures.CancelledError: If the future was cancelled.
+            RuntimeError: On the reader thread, unless it is done.
+        """
+        error = self.exception(timeout)
+        if isinstance(error, RealtimeError):
+            raise error.again()
+        if error is not None:
+            raise error
+        return super().result()
+
+    def exception(self, timeout: float | None = None) -> BaseException | None:
+        """Wait for the outcome and return what :meth:`result` would raise, or ``None``."""
+        if not self.done():
+            self._may_wait()
+        try:
+            return super().exception(timeout)
+        except FutureTimeoutError:
+            raise _timed_out(timeout) from None
+
+    def add_done_callback(self, fn: Callable[[Future[T]], object]) -> None:
+        """Have *fn* called with the future where listeners run."""
+        if self.on_callback is not None:
+            self.on_callback()
+        super().add_done_callback(lambda future: self._dispatch(_guarded(fn), future))
+
+
+def _guarded(function: Callable[[Any], object]) -> Callable[[Any], None]:
+    return lambda future: call_guarded(function, future, function)
+
+
+def _timed_out(timeout: float | None) -> TimeoutError:
+    """Python 3.10 has a TimeoutError of its own for futures; users catch the built-in one."""
+    return TimeoutError(f"the service did not acknowledge it within {timeout} seconds")

@@ -1,0 +1,412 @@
+"""
+Where the machines of one client are knitted together.
+
+One event's way, on the reader thread: bytes → codec → status and mirror of the conversation →
+requests for responses → blocked callers → listeners, by way of their dispatcher. So a blocked caller
+never depends on a listener, and the reader never waits for user code.
+
+**Threads and locks.** The reader calls ``_opened``, ``_received`` and ``_ended``, and alone writes
+``session``. Everything else may be called from any thread. ``Hub._lock`` guards the status; it is a leaf and
+is never held over I/O, a wait or user code. The connection holds the hub weakly, so that a client nobody
+holds any more is collected.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import weakref
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Any, Final
+
+import attrs
+
+from .._connection import Connection, Target, Wire
+from .._futures import Acknowledgement
+from .._registry import Registry
+from .._responses import ResponseGate
+from .._waiters import EventStream, Streams, Waiter, Waiters, as_listened
+from ..dispatch import Dispatcher
+from ..errors import (
+    AUTHENTICATION_ERROR,
+    ConnectError,
+    ConnectionClosedError,
+    DecodeError,
+    DispatchOverflowError,
+    RealtimeError,
+    ServiceError,
+)
+from ..options import AzureRealTimeOptions, WebSocketOptions
+from ..protocol.codec import decode_event
+from ..protocol.commands import ResponseCancel, SessionUpdate
+from ..protocol.conversation import Conversation
+from ..protocol.events import (
+    Error,
+    Event,
+    InputAudioBufferCommitted,
+    InputAudioBufferSpeechStarted,
+    ResponseDone,
+    SessionCreated,
+    SessionUpdated,
+    UnknownEvent,
+)
+from ..protocol.local import Closed, Init, StatusChanged
+from ..protocol.refusals import response_error, service_error
+from ..protocol.session import Session
+from ..protocol.subjects import EVERYTHING, Subject
+from ..protocol.turn import ModelStatusEnum, TurnState
+from .outgoing import Outgoing
+from .readiness import Readiness
+
+__all__ = ["Hub"]
+
+log: logging.Logger = logging.getLogger(__name__)
+
+_OUR_NAMES: Final = frozenset({Init.TYPE, StatusChanged.TYPE, Closed.TYPE, EVERYTHING})
+
+
+class Hub:
+    """
+    Everything a client does, but the names.
+
+    Args:
+        wire: How to connect.
+        dispatcher: Where listeners run unless they ask otherwise.
+    """
+
+    def __init__(
+        self,
+        options: AzureRealTimeOptions,
+        websocket_options: WebSocketOptions,
+        wire: Wire,
+        dispatcher: Dispatcher,
+    ) -> None:
+        self.options = options
+        self.websocket_options = websocket_options
+        self.dispatcher = dispatcher
+        self.registry = Registry()
+        self.conversation = Conversation()
+        self.session: Session | None = None
+        self._waiters = Waiters()
+        self._streams = Streams()
+        self._turn = TurnState()
+        self._lock = threading.Lock()  # leaf; guards the status
+        self._connection = Connection(
+            lambda: _target(options, websocket_options),
+            wire=wire,
+            on_open=_weakly(self._opened),
+            on_message=_weakly(self._received),
+            on_end=_weakly(self._ended),
+        )
+        self.out = Outgoing(
+            self._connection, options.wire, websocket_options.send_timeout, self._waiters, dispatcher
+        )
+        # Encoded here and now, so that what is wrong with the configuration is said to whoever wrote it.
+        configuration = SessionUpdate(event_id=self.out.new_event_id(), session=options.session_config)
+        self._configuration_id = configuration.event_id
+        self._configuration = self.out.encode(configuration)
+        self._own_cancel_id = self.out.new_event_id()
+        self.ready = Readiness(
+            self._connection,
+            options.endpoint.authority,
+            websocket_options.connect_timeout,
+            configuration.event_id,
+        )
+        # Updates that are on their way, by event id, with the input format they ask for; guarded by _lock for
+        # replacement.
+        self._updates: tuple[tuple[str | None, str | None], ...] = ()
+        self._ask_for(configuration)
+        self.gate = ResponseGate(
+            self.out.encode,
+            self.out.send_bytes,
+            marks=options.wire.carries_metadata,
+            may_wait=self.out.check_may_wait,
+        )
+
+    def start(self) -> None:
+        """Begin to connect; returns at once."""
+        self._connection.start()
+
+    @property
+    def connection(self) -> Connection:
+        """The connection, which outlives this object by a moment."""
+        return self._connection
+
+    def update_session(self, command: SessionUpdate, owner: object) -> Acknowledgement[SessionUpdated]:
+        """Send a change of the session; if the session was refused before, this may mend it."""
+
+        def wait() -> None:
+            self.ready.wait_to_send_configuration()
+            self.ready.try_again_with(command.event_id)
+            self._ask_for(command)
+
+        try:
+            return self.out.acknowledged(
+                command,
+                owner,
+                lambda _, event: isinstance(event, SessionUpdated),
+                wait=wait,
+                kind=command.type,
+                params=("session",),
+            )
+        except BaseException:
+            self._settle(command.event_id)
+            raise
+
+    def _ask_for(self, command: SessionUpdate) -> None:
+        asked = getattr(command.session, "input_audio_format", None)
+        with self._lock:
+            self._updates = (*self._updates, (command.event_id, asked if isinstance(asked, str) else None))
+
+    def _settle(self, event_id: str | None) -> None:
+        with self._lock:
+            self._updates = tuple(update for update in self._updates if update[0] != event_id)
+
+    @property
+    def input_audio_format(self) -> str:
+        """What is appended next is in: as asked for with an update that is on its way, or as in force."""
+        for _, asked in reversed(self._updates):
+            if asked is not None:
+                return asked
+        in_force = self.session.input_audio_format if self.session is not None else None
+        return in_force or "pcm16"
+
+    # ------------------------------------------------------------ waiting
+
+    def wait_for(
+        self, subject: Subject, predicate: Callable[[Any], bool] | None, owner: object, timeout: float | None
+    ) -> Any:
+        """Wait for the next event that *subject* and *predicate* accept."""
+        self.out.check_may_wait()
+        future = self.out.new_future(owner)
+
+        def matches(key: Any, event: Any) -> bool:
+            return subject.concerns(key, event) and (
+                predicate is None or bool(predicate(as_listened(subject, event)))
+            )
+
+        waiter = Waiter(matches, future)
+        self._waiters.add(waiter)
+        try:
+            return as_listened(subject, future.result(timeout))
+        except TimeoutError:
+            if future.done():
+                raise
+            raise TimeoutError(f"no {subject.key!r} came within {timeout} seconds") from None
+        finally:
+            self._waiters.discard(waiter)
+
+    def stream(self, subjects: tuple[Subject, ...], owner: object, timeout: float | None) -> EventStream:
+        """Return an iterator over the events of *subjects*, from now on."""
+        stream = EventStream(subjects, timeout, self.out.check_may_wait, owner)
+        self._streams.add(stream)
+        return stream
+
+    # ------------------------------------------------------------ status
+
+    @property
+    def status(self) -> ModelStatusEnum:
+        """What the model is doing."""
+        return self._turn.status
+
+    def set_status(self, status: ModelStatusEnum) -> None:
+        """Say what the model is doing; listeners are told if that is news."""
+        with self._lock:
+            previous, self._turn.status = self._turn.status, status
+        self._tell_status(previous, status)
+
+    def _tell_status(self, previous: ModelStatusEnum, status: ModelStatusEnum) -> None:
+        if status is not previous:
+            event = StatusChanged(status=status, previous=previous)
+            self._offer(event.type, event)
+            self._publish_local(event)
+
+    # ------------------------------------------------------------ closing
+
+    def close(self, timeout: float) -> bool:
+        """Say goodbye; see :meth:`azure_rt_audio.client.AzureRealTimeAudio.close`."""
+        self.ready.close()
+        return self._connection.close(timeout)
+
+    # ------------------------------------------------------------ the reader's side
+
+    def _opened(self) -> None:
+        log.info("= open to %s (%s)", self.options.endpoint.authority, self.options.wire.name)
+
+    def _received(self, data: bytes) -> None:
+        try:
+            event = decode_event(data)
+        except DecodeError as exc:
+            log.debug("< malformed frame (%d bytes)", len(data))
+            self._report(exc)
+            return
+        log.debug("< %s (%d bytes)", event.wire_type, len(data))
+        try:
+            self._take(event)
+        except DispatchOverflowError as exc:
+            self._connection.abort(exc)
+
+    def _take(self, event: Event) -> None:
+        with self._lock:
+            previous = self._turn.status
+            status = self._turn.advance(event)
+        self.conversation.apply(event)
+        if isinstance(event, Error):
+            self._refused(event)
+            return
+        is_told = self.gate.on_event(event)
+        if isinstance(event, SessionCreated | SessionUpdated):
+            self._configured(event)
+        elif isinstance(event, InputAudioBufferSpeechStarted) and previous is ModelStatusEnum.THINKING:
+            self._interrupt()
+        elif isinstance(event, InputAudioBufferCommitted) and self._answers_by_itself():
+            self.gate.expect_turn()
+        self._offer(event.type, event)
+        self._publish(event)
+        self._tell_status(previous, status)
+        if isinstance(event, SessionUpdated):
+            self._initialized(event)
+        elif isinstance(event, ResponseDone):
+            failure = response_error(event.response)
+            if failure is not None:
+                self._report(failure, is_told=is_told)
+
+    def _offer(self, key: Any, payload: Any) -> None:
+        self._waiters.offer(key, payload)
+        self._streams.offer(key, payload)
+
+    def _publish(self, event: Event) -> None:
+        if not isinstance(event, UnknownEvent):
+            self.registry.publish(event.type, event)
+        else:
+            if event.type not in _OUR_NAMES:  # who listens to those expects something else
+                self.registry.publish(event.type, event)
+            self.registry.publish(UnknownEvent, event)
+        self.registry.publish_to_all(event)
+
+    def _publish_local(self, event: Init | StatusChanged | Closed) -> None:
+        is_sticky = not isinstance(event, StatusChanged)
+        payload = event.session if isinstance(event, Init) else event
+        self.registry.publish(event.type, payload, sticky=is_sticky)
+        self.registry.publish(type(event), event, sticky=is_sticky)
+        self.registry.publish_to_all(event)
+
+    def _report(self, error: RealtimeError, *, is_told: bool = False) -> None:
+        self._offer("error", error)
+        self._publish_error(error, is_told=is_told)
+
+    def _publish_error(self, error: RealtimeError, *, sticky: bool = False, is_told: bool = False) -> None:
+        """Tell the listeners; if there are none, and no caller got to know either, say it in the log."""
+        if not self.registry.publish("error", error, sticky=sticky):
+            log.log(logging.DEBUG if is_told else logging.WARNING, "! %s", error)
+        if not isinstance(error, ServiceError):  # what the service refuses is an event already
+            self.registry.publish_to_all(error)
+
+    def _configured(self, event: SessionCreated | SessionUpdated) -> None:
+        if isinstance(event.session, Session):
+            self.session = _whole(self.session, event.session)
+        if isinstance(event, SessionCreated):
+            # In the row of those that wait for session.updated, lest somebody else take it for theirs.
+            nobody: Future[Any] = Future()
+            self._waiters.add(
+                Waiter(
+                    lambda _, event: isinstance(event, SessionUpdated),
+                    nobody,
+                    event_id=self._configuration_id,
+                    acknowledges=SessionUpdate.TYPE,
+                    params=("session",),
+                )
+            )
+            self.out.send_if_open(self._configuration)
+        elif self._updates:
+            self._settle(self._updates[0][0])
+
+    def _initialized(self, event: SessionUpdated) -> None:
+        if self.ready.is_initialized or self.session is None or not isinstance(event.session, Session):
+            return
+        self.ready.initialize()
+        init = Init(session=self.session)
+        self._offer(init.type, init)
+        self._publish_local(init)
+
+    def _answers_by_itself(self) -> bool:
+        detection = self.session.turn_detection if self.session is not None else None
+        return detection is not None and detection.create_response is not False
+
+    def _interrupt(self) -> None:
+        """The user speaks while the model thinks; where the service does not stop by itself, we say so."""
+        detection = self.session.turn_detection if self.session is not None else None
+        if detection is not None and detection.interrupt_response is False and self.gate.is_busy:
+            self.out.send_if_open(self.out.encode(ResponseCancel(event_id=self._own_cancel_id)))
+
+    def _refused(self, event: Error) -> None:
+        error = service_error(event)
+        if error.event_id == self._own_cancel_id:
+            return  # the response was over before our cancel arrived; nobody asked for it
+        fate = self._waiters.fail(error) or self.gate.on_error(error)
+        if error.event_id is not None:
+            self._settle(error.event_id)
+        elif self._updates and (error.param or "").startswith("session"):
+            self._settle(self._updates[0][0])
+        self.ready.refuse(error)
+        self._offer(Error, event)
+        self.registry.publish(Error, event)
+        self.registry.publish_to_all(event)
+        if fate != "retried":  # asked again when it is its turn
+            self._report(error, is_told=fate == "told")
+
+    def _ended(self, outcome: ConnectionClosedError | ConnectError) -> None:
+        is_asked_for = self.ready.end(outcome)
+        with self._lock:
+            previous, self._turn.status = self._turn.status, ModelStatusEnum.IDLE
+        log.info("= closed: %s", outcome)
+        self.gate.end(outcome)
+        self._tell_status(previous, ModelStatusEnum.IDLE)
+        if not is_asked_for:
+            self._offer("error", outcome)
+        closed = Closed(error=outcome)
+        self._offer(closed.type, closed)
+        self._waiters.end(outcome)
+        self._streams.end(None if is_asked_for else outcome)
+        if not is_asked_for:
+            self._publish_error(outcome, sticky=True)
+        self._publish_local(closed)
+
+
+def _whole(known: Session | None, said: Session) -> Session:
+    """Return the session with what *said* leaves out as it was; an explicit null is kept in ``extra``."""
+    if known is None:
+        return said
+    names = (field.name for field in attrs.fields(Session) if field.name not in ("extra", *said.extra))
+    kept = {name: getattr(known, name) for name in names if getattr(said, name) is None}
+    return attrs.evolve(said, **kept)
+
+
+def _target(options: AzureRealTimeOptions, websocket_options: WebSocketOptions) -> Target:
+    """Where to connect to and as whom; on the reader thread, because a credential may take its time."""
+    try:
+        authorization = options.authorization()
+    except RealtimeError:
+        raise
+    except Exception as exc:
+        # Not its message, which may quote a secret; that is in the cause.
+        what = type(exc).__name__
+        hint = "Sign in anew, or check the credential by itself: get_token(scope), or the function you gave."
+        raise ConnectError(
+            f"The credential could not be obtained: it raised {what}. {hint}",
+            type=AUTHENTICATION_ERROR,
+            hint=hint,
+        ) from exc
+    return Target(options.url, {**websocket_options.headers, **authorization})
+
+
+def _weakly(method: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a function that calls a bound method as long as its object lives, and then does nothing."""
+    reference = weakref.WeakMethod(method)
+
+    def call(*args: Any) -> Any:
+        alive = reference()
+        return None if alive is None else alive(*args)
+
+    return call

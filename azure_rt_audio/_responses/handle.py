@@ -1,0 +1,181 @@
+"""What a caller holds who asked for a response."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from typing import Final
+
+from .._deadline import Deadline
+from ..errors import RealtimeError
+from ..protocol.events import (
+    Event,
+    ResponseAudioDelta,
+    ResponseAudioTranscriptDelta,
+    ResponseCreated,
+    ResponseDone,
+    ResponseTextDelta,
+)
+from ..protocol.refusals import response_error
+from ..protocol.responses import Response
+
+__all__ = ["DEFAULT_TIMEOUT", "PendingResponse"]
+
+DEFAULT_TIMEOUT: Final = 60.0
+"""Seconds that blocking methods wait for the service unless told otherwise."""
+
+
+class PendingResponse:
+    """
+    A response that was asked for.
+
+    Take :meth:`result` for the whole of it, iterate :meth:`text` or :meth:`audio` for its parts as they
+    come, or ignore it: a handle that is not kept costs nothing.
+
+    **Threads.** Any thread may wait, several at once; each iteration starts from the beginning.
+    """
+
+    def __init__(self, cancel: Callable[[], None], may_wait: Callable[[], None]) -> None:
+        self._cancel = cancel
+        self._may_wait = may_wait
+        self._condition = threading.Condition(threading.Lock())  # leaf; guards the rest
+        self._pieces: list[Event] = []
+        self._id: str | None = None
+        self._response: Response | None = None
+        self._failure: RealtimeError | None = None
+
+    def __repr__(self) -> str:
+        return f"<PendingResponse {self._id or 'not yet created'}, {self.status}>"
+
+    @property
+    def id(self) -> str | None:
+        """The service's id of it, once it has begun."""
+        return self._id
+
+    @property
+    def status(self) -> str:
+        """``"pending"``, ``"in_progress"``, ``"refused"``, or how the response ended."""
+        if self._response is not None:
+            return self._response.status or "completed"
+        if self._failure is not None:
+            return "refused"
+        return "pending" if self._id is None else "in_progress"
+
+    @property
+    def done(self) -> bool:
+        """Whether :meth:`result` would return at once."""
+        return self._response is not None or self._failure is not None
+
+    @property
+    def error(self) -> RealtimeError | None:
+        """Why it failed or was refused; ``None`` while all is well."""
+        if self._failure is not None:
+            return self._failure
+        return None if self._response is None else response_error(self._response)
+
+    def cancel(self) -> None:
+        """Stop it: at once, when it begins, or before it was ever sent. Does not block."""
+        self._cancel()
+
+    def result(self, timeout: float | None = DEFAULT_TIMEOUT) -> Response:
+        """
+        Wait for the end and return the response, whatever its status.
+
+        A response that failed, was cancelled or cut short is an outcome, not an exception: see its
+        ``status``, its ``reason``, and :attr:`error` here.
+
+        Args:
+            timeout: Seconds; ``None`` waits as long as the connection lives.
+
+        Raises:
+            ServiceError: If the request itself was refused.
+            ConnectionClosedError: If the connection ended first.
+            TimeoutError: If it took longer; the response goes on.
+        """
+        if not self.done:
+            self._may_wait()
+        deadline = Deadline(timeout)
+        with self._condition:
+            if not self._condition.wait_for(lambda: self.done, deadline.remaining()):
+                raise TimeoutError(f"the response was not finished after {timeout} seconds")
+        return self._outcome()
+
+    def text(self, timeout: float | None = DEFAULT_TIMEOUT) -> Iterator[str]:
+        """
+        Iterate over what it says or writes, as it comes.
+
+        Args:
+            timeout: Seconds to wait for each piece.
+
+        Raises:
+            As :meth:`result`.
+        """
+        for event in self._iterate(timeout):
+            if isinstance(event, ResponseTextDelta | ResponseAudioTranscriptDelta):
+                yield event.delta
+
+    def audio(self, timeout: float | None = DEFAULT_TIMEOUT) -> Iterator[bytes]:
+        """
+        Iterate over its sound, as it comes, in the session's output format.
+
+        ``"pcm16"`` is int16, little-endian, mono, 24 000 Hz.
+
+        Args:
+            timeout: Seconds to wait for each piece.
+
+        Raises:
+            As :meth:`result`.
+        """
+        for event in self._iterate(timeout):
+            if isinstance(event, ResponseAudioDelta):
+                yield event.audio
+
+    def __iter__(self) -> Iterator[Event]:
+        """Iterate over all its events, ``response.created`` to ``response.done``."""
+        return self._iterate(DEFAULT_TIMEOUT)
+
+    def _iterate(self, timeout: float | None) -> Iterator[Event]:
+        position = 0
+        while True:
+            pieces = self._pieces_from(position, Deadline(timeout))
+            if not pieces:
+                self._outcome()
+                return
+            position += len(pieces)
+            yield from pieces
+
+    def _pieces_from(self, position: int, deadline: Deadline) -> list[Event]:
+        with self._condition:
+            if len(self._pieces) == position and not self.done:
+                self._may_wait()
+                if not self._condition.wait_for(
+                    lambda: len(self._pieces) > position or self.done, deadline.remaining()
+                ):
+                    raise TimeoutError("nothing more of the response came in time")
+            return self._pieces[position:]
+
+    def _outcome(self) -> Response:
+        if self._failure is not None:
+            raise self._failure.again()
+        assert self._response is not None
+        return self._response
+
+    def feed(self, event: Event) -> None:
+        """Take an event of the response. Called by the reader."""
+        with self._condition:
+            self._pieces.append(event)
+            if isinstance(event, ResponseCreated | ResponseDone):
+                self._id = event.response.id
+            if isinstance(event, ResponseDone):
+                self._response = event.response
+            self._condition.notify_all()
+
+    def finish(self, outcome: Response | RealtimeError) -> None:
+        """Say how it ended, if it has not. Called by the reader, or by who cancels it in the queue."""
+        with self._condition:
+            if not self.done:
+                if isinstance(outcome, Response):
+                    self._response = outcome
+                else:
+                    self._failure = outcome
+            self._condition.notify_all()

@@ -1,0 +1,453 @@
+"""The client: what one conversation with the service looks like from a program."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
+from types import TracebackType
+from typing import Any, Final, Literal
+
+import attrs
+import pybase64
+
+from ._connection import WebSocketState
+from ._deadline import Deadline
+from ._hub import Hub
+from ._listening import FROM_OPTIONS, Listening
+from ._responses import DEFAULT_TIMEOUT, PendingResponse
+from ._seed_names import SeedNames
+from ._wire import WebSocketImpl, wire_of
+from .audio.pcm import AudioLike, decode_base64, to_pcm16
+from .dispatch import Dispatcher, WorkerDispatcher
+from .errors import RealtimeError
+from .options import AzureRealTimeOptions, WebSocketOptions, make_options
+from .protocol.checks import MAX_APPEND_BYTES
+from .protocol.codec import build, build_item
+from .protocol.commands import (
+    Command,
+    ConversationItemCreate,
+    ConversationItemDelete,
+    ConversationItemRetrieve,
+    ConversationItemTruncate,
+    InputAudioBufferAppend,
+    InputAudioBufferClear,
+    InputAudioBufferCommit,
+    SessionUpdate,
+)
+from .protocol.conversation import Conversation
+from .protocol.events import (
+    ConversationItemCreated,
+    ConversationItemDeleted,
+    ConversationItemRetrieved,
+    ConversationItemTruncated,
+    InputAudioBufferCleared,
+    InputAudioBufferCommitted,
+    SessionUpdated,
+)
+from .protocol.items import ContentPart, ConversationItem, MessageItem
+from .protocol.responses import Response, ResponseConfig
+from .protocol.session import Session, SessionConfig
+from .protocol.turn import ModelStatusEnum
+
+__all__ = ["AzureRealTimeAudio"]
+
+_MAX_APPEND_CHARACTERS: Final = MAX_APPEND_BYTES // 12 * 16
+"""Four characters hold three bytes; a cut between fours of them cuts between frames too."""
+
+
+class AzureRealTimeAudio(Listening, SeedNames):
+    """
+    A conversation with the Azure OpenAI Realtime API.
+
+    Constructing it connects, in the background. ``with AzureRealTimeAudio(...) as client:`` waits until
+    the session is ready, and closes it at the end::
+
+        with AzureRealTimeAudio(AzureRealTimeOptions.from_env()) as client:
+            print(client.ask("What is the tallest tree?").text)
+
+    Args:
+        options: :class:`AzureRealTimeOptions`, or a mapping with its names in snake_case or camelCase.
+        websocket_options: :class:`WebSocketOptions`, or a mapping.
+        websocket_impl: A ``websocket.WebSocket`` class, or a function that returns such an object.
+        dispatcher: Where listeners run; ``None`` for a worker thread of this client's own.
+
+    Raises:
+        ValueError: If the configuration cannot be right; names the field.
+
+    **Threads.** Any method may be called from any thread, listeners included. The reader thread
+    ``azure-rt-reader-N`` alone touches the socket. Listeners run one at a time, in order, on
+    ``azure-rt-events-N`` unless a dispatcher says otherwise. Methods called before the session is ready
+    wait for it, at most ``connect_timeout`` seconds. An object that is dropped without :meth:`close` is
+    collected and its connection ended, even if its own listeners refer to it.
+    """
+
+    def __init__(
+        self,
+        options: AzureRealTimeOptions | Mapping[str, Any],
+        websocket_options: WebSocketOptions | Mapping[str, Any] | None = None,
+        websocket_impl: WebSocketImpl | None = None,
+        *,
+        dispatcher: Dispatcher | None = None,
+    ) -> None:
+        self._options = make_options(AzureRealTimeOptions, options)
+        ws_options = make_options(WebSocketOptions, websocket_options)
+        ours = "api-key" if self._options.api_key is not None else "authorization"
+        for name in ws_options.headers:
+            if name.lower() == ours:
+                raise ValueError(
+                    f"headers[{name!r}] is sent already, with what the options hold; leave it out"
+                )
+        if dispatcher is not None and not isinstance(dispatcher, Dispatcher):
+            raise TypeError(f"dispatcher must have submit(callback, event), not {type(dispatcher).__name__}")
+        self._worker = WorkerDispatcher() if dispatcher is None else None  # ours to close
+        where = dispatcher if self._worker is None else self._worker
+        assert where is not None
+        self._hub = Hub(self._options, ws_options, wire_of(ws_options, websocket_impl), where)
+        self._hub.start()
+
+    def __repr__(self) -> str:
+        state = self.state.name.lower()
+        return f"<AzureRealTimeAudio {self._options.endpoint.authority} {self._options.wire.name}, {state}>"
+
+    # ------------------------------------------------------------ properties
+
+    @property
+    def status(self) -> ModelStatusEnum:
+        """What the model is doing. Setting it tells the listeners of ``status_changed``."""
+        return self._hub.status
+
+    @status.setter
+    def status(self, status: ModelStatusEnum | str) -> None:
+        self._hub.set_status(ModelStatusEnum(status))
+
+    @property
+    def is_initialized(self) -> bool:
+        """Whether the session has been configured: ``init`` has happened."""
+        return self._hub.ready.is_initialized
+
+    @property
+    def state(self) -> WebSocketState:
+        """Where the connection is in its life."""
+        return self._hub.connection.state
+
+    @property
+    def session(self) -> Session | None:
+        """The session in force, as the service last described it."""
+        return self._hub.session
+
+    @property
+    def conversation(self) -> Conversation:
+        """The mirror of the conversation: its items in order, with their texts."""
+        return self._hub.conversation
+
+    @property
+    def options(self) -> AzureRealTimeOptions:
+        """What this client was made with."""
+        return self._options
+
+    # ------------------------------------------------------------ audio
+
+    def append_audio(self, audio: str | AudioLike) -> None:
+        """
+        Add audio to the service's input buffer. Blocks only while the send backlog is full.
+
+        Args:
+            audio: Base64 text; or bytes in the session's input format; or, in a ``"pcm16"`` session,
+                an array of int16 or of float32 in [-1, 1], shape (frames,). ``"pcm16"`` is int16,
+                little-endian, mono, 24 000 Hz: 100 ms are 2 400 frames, 4 800 bytes. More than the
+                service takes at a time (15 MiB) is sent in several pieces.
+
+        Raises:
+            ValueError: If it is not audio: bad base64, an odd number of bytes, more than one channel.
+            TypeError: If it is no audio at all.
+            ConnectionClosedError: If the connection is over.
+            TimeoutError: If the session did not become ready, or the backlog stayed full.
+        """
+        text = self._base64(audio)
+        self._hub.ready.wait_to_send()
+        if len(text) <= _MAX_APPEND_CHARACTERS:
+            if text:
+                self._hub.out.send(InputAudioBufferAppend(audio=text))
+            return
+        for start in range(0, len(text), _MAX_APPEND_CHARACTERS):
+            piece = text[start : start + _MAX_APPEND_CHARACTERS]
+            self._hub.out.send(InputAudioBufferAppend(audio=piece))
+
+    def _base64(self, audio: str | AudioLike) -> str:
+        audio_format = self._hub.input_audio_format
+        is_pcm16 = audio_format == "pcm16"
+        if isinstance(audio, str):
+            if len(decode_base64(audio)) % 2 and is_pcm16:
+                raise ValueError("audio has an odd number of bytes; PCM16 has two bytes per frame")
+            return audio
+        if is_pcm16:
+            return pybase64.b64encode_as_string(to_pcm16(audio))
+        if not isinstance(audio, bytes | bytearray | memoryview):
+            raise TypeError(
+                f"a {audio_format} session takes bytes, one per frame, not {type(audio).__name__}; "
+                "encode the array first, with azure_rt_audio.audio"
+            )
+        return pybase64.b64encode_as_string(audio)
+
+    def commit_audio(self) -> Future[InputAudioBufferCommitted]:
+        """
+        Make a user message of the input buffer, which needs 100 ms of audio. Does not wait.
+
+        With server VAD the service commits by itself. A commit does not ask for a response.
+
+        Returns:
+            A future of the acknowledging event; fails with a :class:`ServiceError` if it is refused.
+        """
+        return self._acknowledged(
+            InputAudioBufferCommit(event_id=self._hub.out.new_event_id()),
+            lambda event: isinstance(event, InputAudioBufferCommitted),
+            kind="commit",
+            codes=("input_audio_buffer_commit_empty",),
+        )
+
+    def clear_audio_buffer(self) -> Future[InputAudioBufferCleared]:
+        """Throw the input buffer away. Does not wait; returns a future of the acknowledging event."""
+        return self._acknowledged(
+            InputAudioBufferClear(event_id=self._hub.out.new_event_id()),
+            lambda event: isinstance(event, InputAudioBufferCleared),
+            kind="clear",
+        )
+
+    # ------------------------------------------------------------ conversation
+
+    def create_conversation_item(
+        self, item: ConversationItem | Mapping[str, Any], previous_item_id: str | None = None
+    ) -> Future[ConversationItemCreated]:
+        """
+        Add an item to the conversation. Does not wait.
+
+        Args:
+            item: A message, a function call or its output; an object or a mapping. It is given an
+                ``id`` if it has none, by which the acknowledgement is recognised.
+            previous_item_id: Put it after this one; ``None`` at the end.
+
+        Returns:
+            A future of the acknowledging event.
+
+        Raises:
+            ValueError: If a field cannot be right; names its path.
+        """
+        made = build_item(item, "item")
+        if made.id is None:
+            made = attrs.evolve(made, id=self._hub.out.new_item_id())
+        command = ConversationItemCreate(
+            event_id=self._hub.out.new_event_id(), item=made, previous_item_id=previous_item_id
+        )
+        return self._acknowledged(
+            command,
+            lambda event: isinstance(event, ConversationItemCreated) and event.item.id == made.id,
+            codes=("invalid_tool_call_id",),
+            params=("item", "previous_item_id"),
+        )
+
+    def delete_item(self, item_id: str) -> Future[ConversationItemDeleted]:
+        """Remove an item. Does not wait; returns a future of the acknowledging event."""
+        return self._acknowledged(
+            ConversationItemDelete(event_id=self._hub.out.new_event_id(), item_id=item_id),
+            lambda event: isinstance(event, ConversationItemDeleted) and event.item_id == item_id,
+            codes=("item_delete_invalid_item_id",),
+        )
+
+    def truncate_item(
+        self, item_id: str, content_index: int, audio_end_ms: int
+    ) -> Future[ConversationItemTruncated]:
+        """
+        Cut a spoken message of the assistant at what the user heard. Does not wait.
+
+        Args:
+            content_index: Which part; 0.
+            audio_end_ms: Milliseconds from the start of the item's audio; not beyond its end.
+
+        Returns:
+            A future of the acknowledging event.
+        """
+        return self._acknowledged(
+            ConversationItemTruncate(
+                event_id=self._hub.out.new_event_id(),
+                item_id=item_id,
+                content_index=content_index,
+                audio_end_ms=audio_end_ms,
+            ),
+            lambda event: isinstance(event, ConversationItemTruncated) and event.item_id == item_id,
+            codes=("item_truncate_invalid_item_id", "unsupported_content_type"),
+            params=("audio_end_ms", "content_index"),
+        )
+
+    def retrieve_item(self, item_id: str) -> Future[ConversationItemRetrieved]:
+        """Ask for an item as the service has it, audio included. Does not wait; returns a future."""
+        return self._acknowledged(
+            ConversationItemRetrieve(event_id=self._hub.out.new_event_id(), item_id=item_id),
+            lambda event: isinstance(event, ConversationItemRetrieved) and event.item.id == item_id,
+            codes=("item_retrieve_invalid_item_id",),
+        )
+
+    def update_session(self, config: SessionConfig | Mapping[str, Any]) -> Future[SessionUpdated]:
+        """
+        Change the session. Does not wait.
+
+        Args:
+            config: What to change. What is not in it stays; ``None`` clears (turn detection,
+                transcription, noise reduction).
+
+        Returns:
+            A future of the acknowledging event.
+
+        Raises:
+            ValueError: If a field cannot be right; names its path.
+        """
+        command = SessionUpdate(
+            event_id=self._hub.out.new_event_id(), session=build(SessionConfig, config, "session")
+        )
+        return self._hub.update_session(command, self)
+
+    def _acknowledged(
+        self,
+        command: Command,
+        is_it: Callable[[Any], bool],
+        *,
+        kind: str | None = None,
+        codes: tuple[str, ...] = (),
+        params: tuple[str, ...] = (),
+    ) -> Future[Any]:
+        return self._hub.out.acknowledged(
+            command,
+            self,
+            lambda _, event: is_it(event),
+            wait=self._hub.ready.wait_to_send,
+            kind=kind,
+            codes=frozenset(codes),
+            params=params,
+        )
+
+    # ------------------------------------------------------------ responses
+
+    def create_response(
+        self,
+        config: ResponseConfig | Mapping[str, Any] | None = None,
+        *,
+        if_active: Literal["wait", "raise"] = "wait",
+    ) -> PendingResponse:
+        """
+        Ask the model to answer. Does not wait.
+
+        The default conversation has one response at a time. If one is in progress, this one waits its
+        turn in a queue. With ``conversation="none"`` it runs beside it and leaves no trace.
+
+        Args:
+            config: What to change for this response; an object or a mapping.
+            if_active: ``"raise"`` to refuse instead of queueing.
+
+        Returns:
+            A handle: take its ``result()``, iterate its ``text()`` or ``audio()``, ``cancel()`` it.
+
+        Raises:
+            ValueError: If a field cannot be right; names its path.
+            ResponseActiveError: If one is in progress and *if_active* is ``"raise"``.
+        """
+        if if_active not in ("wait", "raise"):
+            raise ValueError(f'if_active must be "wait" or "raise", not {if_active!r}')
+        made = None if config is None else build(ResponseConfig, config, "response")
+        return self._hub.gate.request(
+            made, may_wait=if_active == "wait", owner=self, wait=self._hub.ready.wait_to_send
+        )
+
+    def cancel_response(self, response_id: str | None = None) -> None:
+        """
+        Stop the response in progress, or the one named. Does not wait.
+
+        If it has been asked for but has not begun, it is stopped when it begins. If there is none, the
+        service answers with a harmless error.
+        """
+        self._hub.ready.wait_to_send()
+        self._hub.gate.cancel(response_id)
+
+    def ask(
+        self,
+        prompt: str | AudioLike,
+        *,
+        response: ResponseConfig | Mapping[str, Any] | None = None,
+        timeout: float | None = DEFAULT_TIMEOUT,
+    ) -> Response:
+        """
+        Say something and wait for the whole answer. Blocks.
+
+        Args:
+            prompt: Text; or audio as :meth:`append_audio` takes it, except base64.
+            response: What to change for this response.
+            timeout: Seconds; ``None`` waits as long as the connection lives.
+
+        Returns:
+            The response, whatever its status; ``.text`` is what was said.
+
+        Raises:
+            ServiceError: If the service refused.
+            ConnectionClosedError: If the connection ended first.
+            TimeoutError: If it took longer. The response is cancelled, as it is if you press Ctrl-C.
+        """
+        self._hub.out.check_may_wait()
+        deadline = Deadline(timeout)
+        if isinstance(prompt, str):
+            part = ContentPart(type="input_text", text=prompt)
+        else:
+            part = ContentPart(type="input_audio", audio=self._base64(prompt))
+        created = self.create_conversation_item(MessageItem(role="user", content=[part]))
+        pending = self.create_response(response)
+        try:
+            created.result(deadline.remaining())
+            return pending.result(deadline.remaining())
+        except BaseException:
+            # Nobody else could: the handle is ours. If the connection is over, so is the response.
+            with contextlib.suppress(RealtimeError, TimeoutError):
+                pending.cancel()
+            raise
+
+    # ------------------------------------------------------------ the end
+
+    def set_model_speak_done(self) -> None:
+        """Say that the answer has been played: the status becomes idle."""
+        self._hub.set_status(ModelStatusEnum.IDLE)
+
+    def close(self, timeout: float = FROM_OPTIONS) -> bool:
+        """
+        Say goodbye and end the threads. Idempotent; from any thread, listeners included.
+
+        What was sent before is still delivered, and listeners still see what came before. Blocked
+        callers wake with :class:`ConnectionClosedError`.
+
+        Args:
+            timeout: Seconds for all of it; left out, the options' ``close_timeout``. It returns within
+                one second more, whatever the service or the network does.
+
+        Returns:
+            Whether both threads have ended; from a listener they cannot yet have.
+        """
+        if timeout is None or timeout == FROM_OPTIONS:
+            timeout = self._hub.websocket_options.close_timeout
+        deadline = Deadline(timeout)
+        has_ended = self._hub.close(timeout)
+        if self._worker is None:
+            return has_ended
+        self._worker.close()
+        if self._hub.connection.owns_this_thread():
+            return False
+        return self._worker.join(deadline.remaining()) and has_ended
+
+    def __enter__(self) -> AzureRealTimeAudio:
+        """Wait until ready; if it never is, close and raise why."""
+        try:
+            self.wait_until_ready()
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

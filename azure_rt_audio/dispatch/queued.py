@@ -1,0 +1,107 @@
+"""Listeners on a thread of the program's own choosing: the one that runs what is pending."""
+
+from __future__ import annotations
+
+import collections
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from ..errors import DispatchOverflowError
+from .base import weight
+
+__all__ = ["DEFAULT_BACKLOG_BYTES", "Backlog", "QueueDispatcher"]
+
+DEFAULT_BACKLOG_BYTES = 64 * 2**20
+"""Some 16 minutes of PCM16 in base64: who is further behind than that will not catch up."""
+
+
+class Backlog:
+    """
+    Calls that wait, counted in bytes.
+
+    **Threads.** Not safe by itself; its owner's lock guards it.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self._bytes = 0
+        self._waiting: collections.deque[tuple[Callable[[Any], object], Any, int]] = collections.deque()
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def put(self, callback: Callable[[Any], object], event: Any) -> None:
+        """
+        Append a call.
+
+        Raises:
+            DispatchOverflowError: If too much is waiting already, unless *event* weighs nothing.
+        """
+        size = weight(event)
+        if size and self._bytes > self.limit:
+            raise DispatchOverflowError(
+                f"listeners fell more than {self.limit} bytes behind; make them faster, hand long work to a "
+                "thread of its own, or raise max_backlog_bytes",
+                close_code=1011,
+                reason="listeners too slow",
+            )
+        self._bytes += size
+        self._waiting.append((callback, event, size))
+
+    def take(self) -> tuple[Callable[[Any], object], Any]:
+        """Remove the oldest call and return it."""
+        callback, event, size = self._waiting.popleft()
+        self._bytes -= size
+        return callback, event
+
+
+class QueueDispatcher:
+    """
+    Keeps events until the program's own loop runs the listeners.
+
+    ``run_pending()`` belongs into that loop: a game's frame, a robot's cycle, a GUI's timer.
+
+    Args:
+        max_backlog_bytes: How much may wait, counted by the length of deltas plus 512 bytes an
+            event. Beyond it ``submit`` raises, which ends the connection: nothing is dropped silently.
+
+    **Threads.** Any thread submits; one at a time runs. The lock is never held while a listener runs.
+    """
+
+    def __init__(self, max_backlog_bytes: int = DEFAULT_BACKLOG_BYTES) -> None:
+        self._condition = threading.Condition(threading.Lock())  # leaf
+        self._backlog = Backlog(max_backlog_bytes)  # guarded by _condition
+
+    def submit(self, callback: Callable[[Any], object], event: Any) -> None:
+        """
+        Keep it for ``run_pending``. Never blocks.
+
+        Raises:
+            DispatchOverflowError: If too much is waiting already.
+        """
+        with self._condition:
+            self._backlog.put(callback, event)
+            self._condition.notify()
+
+    def run_pending(self, timeout: float | None = 0.0) -> int:
+        """
+        Run the listeners of everything that waits, on this thread; not of what they cause to come.
+
+        Args:
+            timeout: Seconds to wait for a first event if there is none; ``None`` waits without limit.
+
+        Returns:
+            How many calls were made.
+        """
+        with self._condition:
+            if timeout is None or timeout > 0:
+                self._condition.wait_for(lambda: len(self._backlog) > 0, timeout)
+            waiting = len(self._backlog)
+        for done in range(waiting):
+            with self._condition:
+                if not self._backlog:
+                    return done
+                callback, event = self._backlog.take()
+            callback(event)
+        return waiting

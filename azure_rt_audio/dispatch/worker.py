@@ -1,0 +1,172 @@
+"""Listeners on a thread of their own."""
+
+from __future__ import annotations
+
+import atexit
+import itertools
+import logging
+import queue
+import threading
+import weakref
+from collections.abc import Callable
+from typing import Any, Final
+
+from .base import call_guarded
+from .queued import DEFAULT_BACKLOG_BYTES, Backlog
+
+__all__ = ["WorkerDispatcher"]
+
+log: logging.Logger = logging.getLogger(__name__)
+
+_numbers = itertools.count(1)
+
+_EXIT_TIMEOUT: Final = 1.0
+"""Seconds that a busy listener may delay the interpreter's exit."""
+
+
+class WorkerDispatcher:
+    """
+    Runs listeners one at a time, in order, on the daemon thread ``azure-rt-events-N``.
+
+    Listeners may call any method of the client, blocking ones included: the reader goes on meanwhile.
+    The thread starts with the first event and ends after :meth:`close`; an event that comes even later
+    (a listener added to a closed client is still told how it ended) starts another. When the
+    interpreter exits, what waits is still run, for at most a second; what comes after that is not.
+
+    Args:
+        max_backlog_bytes: See :class:`~azure_rt_audio.dispatch.QueueDispatcher`.
+
+    **Threads.** Any thread may call any method; none waits for a listener but :meth:`join`.
+    """
+
+    def __init__(self, max_backlog_bytes: int = DEFAULT_BACKLOG_BYTES) -> None:
+        self._lane = _Lane(max_backlog_bytes)
+
+    def submit(self, callback: Callable[[Any], object], event: Any) -> None:
+        """
+        Hand it to the thread. Never blocks.
+
+        Raises:
+            DispatchOverflowError: If listeners are too far behind; nothing is dropped silently.
+        """
+        self._lane.submit(callback, event)
+
+    def close(self) -> None:
+        """Let the thread end when it has run what waits."""
+        self._lane.close()
+
+    def join(self, timeout: float | None) -> bool:
+        """Wait for the end of the thread, and return whether it has ended; never waits on itself."""
+        return self._lane.join(timeout)
+
+    def owns_this_thread(self) -> bool:
+        """Whether the caller is a listener running here."""
+        return threading.current_thread() is self._lane.thread
+
+    def __del__(self) -> None:
+        self._lane.drop()
+
+
+class _Lane:
+    """
+    What the thread holds: not the dispatcher, so that one nobody holds any more is collected.
+
+    The lock is a leaf, never held while a listener runs, a thread is started or anything is waited for.
+    """
+
+    def __init__(self, max_backlog_bytes: int) -> None:
+        self._lock = threading.Lock()  # leaf
+        self._backlog = Backlog(max_backlog_bytes)  # guarded by _lock
+        self._is_idle = False  # guarded by _lock; the thread waits for the alarm
+        self._is_closed = False  # written once, also without the lock
+        self._is_exiting = False  # guarded by _lock
+        # A simple queue, because it alone may be put to in the middle of anything, even of getting from it:
+        # that is where a finalizer may find itself.
+        self._alarm: queue.SimpleQueue[None] = queue.SimpleQueue()
+        self.thread: threading.Thread | None = None  # guarded by _lock; None once it has decided to end
+        self._latest: threading.Thread | None = None  # the same, until the next one
+        _lanes.add(self)
+
+    def submit(self, callback: Callable[[Any], object], event: Any) -> None:
+        with self._lock:
+            if self._is_exiting:
+                return
+            self._backlog.put(callback, event)
+            is_idle, self._is_idle = self._is_idle, False
+            starting = None
+            if self.thread is None:
+                name = f"azure-rt-events-{next(_numbers)}"
+                starting = self.thread = threading.Thread(target=self._run, name=name, daemon=True)
+        if starting is not None:
+            self._start(starting)
+        elif is_idle:
+            self._alarm.put(None)
+
+    def _start(self, thread: threading.Thread) -> None:
+        try:
+            thread.start()
+        except RuntimeError as exc:
+            # No threads are to be had: the system has no more, or the interpreter is exiting.
+            with self._lock:
+                self.thread = None
+            log.warning("! no thread for listeners (%s); they run with the next event", exc)
+        else:
+            self._latest = thread
+
+    def close(self) -> None:
+        self._is_closed = True
+        self._alarm.put(None)
+
+    drop = close  # takes no lock: a finalizer may run in the middle of anything
+
+    def leave(self) -> None:
+        """Take nothing more: the interpreter is exiting."""
+        with self._lock:
+            self._is_exiting = True
+        self.close()
+
+    def join(self, timeout: float | None) -> bool:
+        thread = self.thread or self._latest
+        if thread is None:
+            return True
+        if thread is threading.current_thread():
+            return False
+        if thread.ident is not None:
+            thread.join(timeout)
+        return thread.ident is not None and not thread.is_alive()
+
+    def _run(self) -> None:
+        while True:
+            callback: Callable[[Any], object] | None = None
+            event = None
+            with self._lock:
+                if self._backlog:
+                    callback, event = self._backlog.take()
+                elif self._is_closed:
+                    self.thread = None
+                    return
+                else:
+                    self._is_idle = True
+            if callback is None:
+                self._alarm.get()
+            else:
+                call_guarded(callback, event, callback)
+            del callback, event  # an idle thread must not keep the last event and its listener alive
+
+
+_lanes: weakref.WeakSet[_Lane] = weakref.WeakSet()
+
+
+def _leave_all() -> None:
+    """
+    Let listeners finish when the interpreter exits: a daemon thread that is stopped in the middle of
+    printing can bring the interpreter down.
+    """
+    lanes = list(_lanes)
+    for lane in lanes:
+        lane.leave()
+    for lane in lanes:
+        lane.join(_EXIT_TIMEOUT / len(lanes))
+
+
+atexit.register(_leave_all)

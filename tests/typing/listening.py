@@ -1,0 +1,105 @@
+"""What a listener receives is known from the event it names."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from typing_extensions import assert_type
+
+from azure_rt_audio import (
+    AzureRealTimeAudio,
+    Closed,
+    ConnectError,
+    Init,
+    QueueDispatcher,
+    RealtimeError,
+    ServiceError,
+    Session,
+    StatusChanged,
+    Subscription,
+)
+from azure_rt_audio.protocol.events import ResponseAudioDelta, ResponseDone
+
+
+def show(*values: object) -> None:
+    """Do something with what is typed."""
+
+
+def on_delta(delta: ResponseAudioDelta) -> None:
+    show(len(delta.audio))
+
+
+def on_done(done: ResponseDone) -> None:
+    show(done.response.status)
+
+
+def on_session(session: Session) -> None:
+    show(session.voice)
+
+
+def on_error(error: RealtimeError) -> None:
+    show(error.type, error.message, error.code, error.retry_after)
+
+
+def on_service_error(error: ServiceError) -> None:
+    show(error.is_benign)
+
+
+def on_nothing() -> None:
+    show("nothing")
+
+
+def by_class(client: AzureRealTimeAudio) -> None:
+    assert_type(client.on(ResponseAudioDelta, on_delta), Subscription)
+    client.once(ResponseAudioDelta, on_delta, dispatcher=QueueDispatcher())
+    client.on(ResponseAudioDelta, lambda delta: show(delta.audio.hex()))
+    client.on(ServiceError, on_service_error)
+    client.on(ServiceError, on_error)
+    client.on(Init, lambda init: show(init.session.id))
+    client.on(Closed, lambda closed: show(closed.is_clean))
+    client.on(StatusChanged, lambda changed: show(changed.previous.value))
+
+    client.on(ResponseAudioDelta, on_done)  # type: ignore[arg-type]
+    client.once(ConnectError, on_service_error)  # type: ignore[arg-type]
+    client.on(ResponseAudioDelta, on_nothing)  # type: ignore[arg-type]
+
+
+def by_name(client: AzureRealTimeAudio) -> None:
+    assert_type(client.on("init", on_session), Subscription)
+    client.on("error", on_error)
+    client.once("response.audio.delta", on_delta)
+    client.on("*", show)
+    client.on("init", lambda session: show(session.expires_at))
+    client.on("error", lambda error: show(error.status))
+
+
+def as_decorator(client: AzureRealTimeAudio) -> None:
+    @client.on(ResponseAudioDelta)
+    def play(delta: ResponseAudioDelta) -> None:
+        show(delta.delta)
+
+    @client.once("init")
+    def begin(session: Session) -> None:
+        show(session.id)
+
+    @client.on(ResponseDone)  # type: ignore[arg-type]
+    def wrong(delta: ResponseAudioDelta) -> None:
+        show(delta.delta)
+
+    begin(Session())
+    begin(ResponseDone)  # type: ignore[arg-type]
+    client.off(ResponseAudioDelta, play)
+    client.off("init", begin)
+    client.off("error")
+    client.off_all()
+
+
+def waiting(client: AzureRealTimeAudio) -> None:
+    assert_type(client.wait_for(ResponseDone), ResponseDone)
+    assert_type(client.wait_for(ResponseDone, lambda done: done.response.is_completed, 5.0), ResponseDone)
+    assert_type(client.wait_for("response.done", timeout=None), Any)
+    client.wait_for(ResponseDone, lambda done: done.delta)  # type: ignore[attr-defined]
+    client.wait_until_ready(5)
+    with client.events("response.done", ResponseDone, timeout=5) as events:
+        for event in events:
+            show(event)
