@@ -1,0 +1,136 @@
+"""``azure-rt-audio emulator``: the service in miniature, for any program on this machine."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import ssl
+import sys
+from pathlib import Path
+from typing import Final
+
+from . import UsageError, recordings
+from .service import VARIABLES
+
+__all__ = ["add_arguments", "run"]
+
+_SLICE_SECONDS: Final = 0.2
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare what the command takes."""
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1)")
+    parser.add_argument("--port", type=int, default=8765, help="port; 0 takes a free one (default: 8765)")
+    parser.add_argument("--key", default="emulator-key", help="the key that is let in")
+    parser.add_argument(
+        "--deployment",
+        metavar="NAME",
+        action="append",
+        help="name of a deployment; may be given several times (default: gpt-realtime)",
+    )
+    parser.add_argument("--tls-cert", metavar="FILE", help="certificate chain, PEM; makes it wss://")
+    parser.add_argument("--tls-key", metavar="FILE", help="its private key, PEM")
+    parser.add_argument(
+        "--pace",
+        type=float,
+        default=3.0,
+        help="seconds of sound sent in a second; 0 as fast as it can be made (default: 3)",
+    )
+    parser.add_argument(
+        "--hears",
+        metavar="FILE=TEXT",
+        action="append",
+        default=[],
+        help="what is said in a WAV file that a client will send; may be given several times. The "
+        "recordings of the demo are known; other speech is heard as its length",
+    )
+    parser.add_argument("--quiet", action="store_true", help="do not log what passes")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """
+    Serve until Ctrl-C. Blocks.
+
+    Returns:
+        0.
+    """
+    from ..emulator import Emulator
+
+    if arguments.pace < 0:
+        raise UsageError(f"--pace is {arguments.pace}; give 0 or more")
+    if not 0 <= arguments.port <= 65535:
+        raise UsageError(f"--port is {arguments.port}; give one from 0 to 65535")
+    deployments = arguments.deployment or ["gpt-realtime"]
+    emulator = Emulator(
+        api_key=arguments.key,
+        deployments=deployments,
+        host=arguments.host,
+        port=arguments.port,
+        ears=recordings.Ears({**recordings.shipped(), **_heard(arguments.hears)}),
+        ssl_context=_tls(arguments.tls_cert, arguments.tls_key),
+        pace=arguments.pace,
+        on_log=_ignore if arguments.quiet else _log,
+    )
+    try:
+        emulator.start()
+    except (OSError, OverflowError) as exc:
+        raise UsageError(
+            f"cannot listen on {arguments.host}:{arguments.port}: {exc}; choose another with --host or --port"
+        ) from exc
+    try:
+        print(_welcome(emulator.host_name, arguments.key, deployments[0], arguments.tls_cert), flush=True)
+        while not emulator.wait(_SLICE_SECONDS):  # in slices: a longer wait cannot be interrupted everywhere
+            pass
+    except KeyboardInterrupt:
+        pass
+    finally:
+        emulator.stop()
+    return 0
+
+
+def _welcome(host_name: str, key: str, deployment: str, certificate: str | None) -> str:
+    # Who listens everywhere is reached here as well.
+    address = host_name.replace("//0.0.0.0:", "//127.0.0.1:").replace("//:::", "//[::1]:")
+    lines = [_assignment(*pair) for pair in zip(VARIABLES, (address, key, deployment), strict=True)]
+    if certificate is not None:
+        lines.append(_assignment("SSL_CERT_FILE", str(Path(certificate).resolve())))
+    listing = "\n".join(f"    {line}" for line in lines)
+    return (
+        f"The emulator listens on {host_name} and speaks GA and preview. Ctrl-C stops it.\n"
+        f"For a client, in another terminal:\n\n{listing}\n"
+    )
+
+
+def _assignment(name: str, value: str) -> str:
+    return f'$env:{name} = "{value}"' if os.name == "nt" else f"export {name}={value}"
+
+
+def _heard(pairs: list[str]) -> dict[bytes, str]:
+    found: dict[bytes, str] = {}
+    for pair in pairs:
+        path, equals, text = pair.partition("=")
+        if not equals or not text.strip():
+            raise UsageError(f"--hears {pair!r}: write FILE=TEXT, such as question.wav='What time is it?'")
+        found[recordings.read(path, "--hears")] = text
+    return found
+
+
+def _tls(certificate: str | None, key: str | None) -> ssl.SSLContext | None:
+    if certificate is None and key is None:
+        return None
+    if certificate is None or key is None:
+        raise UsageError("--tls-cert and --tls-key belong together; give both or neither")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    try:
+        context.load_cert_chain(certificate, key)
+    except (OSError, ssl.SSLError) as exc:
+        raise UsageError(f"--tls-cert and --tls-key cannot be used: {exc}") from exc
+    return context
+
+
+def _log(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+def _ignore(line: str) -> None:
+    """Receive the log of a quiet emulator."""

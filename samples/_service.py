@@ -1,0 +1,33 @@
+"""
+The service that a sample talks to: Azure if the environment names it, otherwise an emulator.
+
+A program of your own needs none of this: ``AzureRealTimeAudio(AzureRealTimeOptions.from_env())`` is enough.
+"""
+
+from __future__ import annotations
+
+import os
+from argparse import ArgumentParser
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from azure_rt_audio import AzureRealTimeOptions
+from azure_rt_audio.emulator import Emulator
+
+VARIABLES = ("AZURE_OPENAI_ENDPOINT", "AZURE_OPENAI_API_KEY", "AZURE_OPENAI_DEPLOYMENT")
+
+parser = ArgumentParser()
+parser.add_argument("--emulator", action="store_true", help="even if the environment names Azure")
+parser.add_argument("--dialect", choices=("ga", "preview"), default="ga")
+
+
+@contextmanager
+def service(session_config: dict[str, Any] | None = None, **emulator: Any) -> Iterator[AzureRealTimeOptions]:
+    """Yield options to connect with; what is in *emulator* is for the emulator alone."""
+    arguments = parser.parse_args()
+    if all(os.environ.get(name) for name in VARIABLES) and not arguments.emulator:
+        yield AzureRealTimeOptions.from_env(session_config=session_config, dialect=arguments.dialect)
+        return
+    with Emulator(**emulator) as running:
+        yield AzureRealTimeOptions(**running.options(arguments.dialect), session_config=session_config)

@@ -1,0 +1,33 @@
+"""
+Ask in writing: first for the whole answer, then for an answer that is shown as it comes.
+
+Threads: all of this runs on the main thread; the client receives on a thread of its own.
+"""
+
+from __future__ import annotations
+
+from _service import service
+
+from azure_rt_audio import AzureRealTimeAudio
+
+
+def main() -> None:
+    """Ask twice."""
+    session = {"modalities": ["text"], "instructions": "Answer in one sentence."}
+    with service(session) as options, AzureRealTimeAudio(options) as client:
+        print(client.ask("Hello, who are you?").text)
+
+        client.create_conversation_item(
+            {
+                "type": "message",
+                "role": "user",
+                "content": [{"type": "input_text", "text": "Please count to 10."}],
+            }
+        )
+        for words in client.create_response().text():
+            print(words, end="", flush=True)
+        print()
+
+
+if __name__ == "__main__":
+    main()
