@@ -1,0 +1,166 @@
+"""The plan of the house, held against the code: who may import whom."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import azure_rt_audio
+
+PACKAGE = Path(azure_rt_audio.__file__).parent
+NAME = "azure_rt_audio"
+
+ROOMS = {
+    "errors": {"errors"},
+    "version": {"_version"},
+    "deadline": {"_deadline"},
+    "protocol": {"protocol"},
+    "audio": {"audio"},
+    "options": {"options"},
+    "connection": {"_connection"},
+    "dispatch": {"dispatch"},
+    "registry": {"_registry"},
+    "waiters": {"_waiters", "_futures"},
+    "responses": {"_responses"},
+    "wire": {"_wire"},
+    "tools": {"tools"},
+    "hub": {"_hub"},
+    "client": {"client", "_listening", "_seed_names"},
+    "emulator": {"emulator"},
+    "command line": {"__main__", "_cli"},
+}
+"""A room and the modules in it."""
+
+MAY_IMPORT: dict[str, set[str]] = {
+    "errors": set(),
+    "version": set(),
+    "deadline": set(),
+    "protocol": {"errors"},
+    "audio": {"errors"},
+    "options": {"errors", "protocol"},
+    "connection": {"errors", "deadline"},
+    "dispatch": {"errors"},
+    "registry": {"errors", "protocol", "dispatch"},
+    "waiters": {"errors", "deadline", "protocol", "dispatch"},
+    "responses": {"errors", "deadline", "protocol"},
+    "wire": {"errors", "version", "options", "connection"},
+    "tools": {"errors", "protocol"},
+    "hub": {
+        "errors",
+        "deadline",
+        "protocol",
+        "options",
+        "connection",
+        "dispatch",
+        "registry",
+        "waiters",
+        "responses",
+    },
+    "client": {
+        "errors",
+        "deadline",
+        "protocol",
+        "audio",
+        "options",
+        "connection",
+        "dispatch",
+        "registry",
+        "waiters",
+        "responses",
+        "wire",
+        "hub",
+    },
+    "emulator": {"errors", "audio"},
+    "command line": {
+        "errors",
+        "version",
+        "protocol",
+        "audio",
+        "options",
+        "client",
+        "tools",
+        "emulator",
+        "front door",
+    },
+}
+"""A room and the rooms it may look into. Whatever is not here, it may not."""
+
+
+def _room_of(module: str) -> str:
+    first = module.partition(".")[0]
+    for room, modules in ROOMS.items():
+        if first in modules:
+            return room
+    raise AssertionError(
+        f"{module} has no place in the house; give it one in ROOMS, or put it where it belongs"
+    )
+
+
+def _files() -> list[Path]:
+    return sorted(path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py")
+
+
+def _imports(path: Path) -> Iterator[str]:
+    """Yield the modules of this package that a file imports, relative to the package."""
+    package = path.parent.relative_to(PACKAGE).parts
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                if alias.name == NAME or alias.name.startswith(f"{NAME}."):
+                    yield alias.name[len(NAME) + 1 :]
+        elif isinstance(node, ast.ImportFrom):
+            if node.level:
+                base = [*package[: len(package) - node.level + 1], *(node.module or "").split(".")]
+            elif (node.module or "").split(".")[0] == NAME:
+                base = (node.module or "").split(".")[1:]
+            else:
+                continue
+            base = [part for part in base if part]
+            if base:
+                yield ".".join(base)
+            else:
+                yield from (alias.name for alias in node.names)
+
+
+@pytest.mark.parametrize("path", _files(), ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_arrows_point_inward(path: Path) -> None:
+    """A file stands in a room of the plan and imports only from rooms that its room may look into."""
+    room = _room_of(path.relative_to(PACKAGE).with_suffix("").parts[0])
+
+    for module in _imports(path):
+        if _is_front_door(module):
+            assert "front door" in MAY_IMPORT[room], f"{path.name} imports from the front door"
+            continue
+        other = _room_of(module)
+        assert other == room or other in MAY_IMPORT[room], f"{room} must not import {module} ({other})"
+
+
+def _is_front_door(module: str) -> bool:
+    """A public name taken from the package itself, as users do."""
+    return module in azure_rt_audio.__all__ or module == ""
+
+
+def test_every_room_is_furnished() -> None:
+    """The plan names no module that does not exist."""
+    present = {path.relative_to(PACKAGE).with_suffix("").parts[0] for path in _files()}
+
+    assert set().union(*ROOMS.values()) == present
+
+
+def test_the_ground_floor_has_no_threads_sockets_or_clock() -> None:
+    """The protocol and the arithmetic of audio are pure."""
+    forbidden = {"threading", "socket", "ssl", "time", "selectors", "websocket", "asyncio", "random"}
+
+    for path in (*(PACKAGE / "protocol").rglob("*.py"), *(PACKAGE / "audio").glob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            names = (
+                [alias.name for alias in node.names]
+                if isinstance(node, ast.Import)
+                else [node.module or ""]
+                if isinstance(node, ast.ImportFrom) and not node.level
+                else []
+            )
+            assert not forbidden & {name.partition(".")[0] for name in names}, f"{path.name} imports {names}"
