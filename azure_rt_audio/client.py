@@ -16,7 +16,7 @@ from ._deadline import Deadline
 from ._hub import Hub
 from ._listening import FROM_OPTIONS, Listening
 from ._responses import DEFAULT_TIMEOUT, PendingResponse
-from ._seed_names import SeedNames
+from ._typescript_names import TypeScriptNames
 from ._wire import WebSocketImpl, wire_of
 from .audio.pcm import AudioLike, decode_base64, to_pcm16
 from .dispatch import Dispatcher, WorkerDispatcher
@@ -56,7 +56,7 @@ _MAX_APPEND_CHARACTERS: Final = MAX_APPEND_BYTES // 12 * 16
 """Four characters hold three bytes; a cut between fours of them cuts between frames too."""
 
 
-class AzureRealTimeAudio(Listening, SeedNames):
+class AzureRealTimeAudio(Listening, TypeScriptNames):
     """
     A conversation with the Azure OpenAI Realtime API.
 

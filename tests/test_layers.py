@@ -28,7 +28,7 @@ ROOMS = {
     "wire": {"_wire"},
     "tools": {"tools"},
     "hub": {"_hub"},
-    "client": {"client", "_listening", "_seed_names"},
+    "client": {"client", "_listening", "_typescript_names"},
     "emulator": {"emulator"},
     "command line": {"__main__", "_cli"},
 }

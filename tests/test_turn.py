@@ -145,7 +145,7 @@ def test_strays_change_nothing() -> None:
 
 
 def test_a_status_is_its_word() -> None:
-    """It prints, compares and formats as the seed's values do."""
+    """It prints, compares and formats as the TypeScript SDK's values do."""
     assert [str(status) for status in ModelStatusEnum] == ["idle", "listening", "thinking", "speaking"]
     assert f"{SPEAKING}" == SPEAKING == "speaking"
     assert ModelStatusEnum("idle") is IDLE

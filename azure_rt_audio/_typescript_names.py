@@ -24,14 +24,14 @@ if TYPE_CHECKING:
     from .protocol.items import ConversationItem
     from .protocol.responses import ResponseConfig
 
-__all__ = ["SeedNames"]
+__all__ = ["TypeScriptNames"]
 
 
-def _client(self: SeedNames) -> AzureRealTimeAudio:
+def _client(self: TypeScriptNames) -> AzureRealTimeAudio:
     return cast("AzureRealTimeAudio", self)
 
 
-class SeedNames:
+class TypeScriptNames:
     """camelCase names; each is documented at its snake_case counterpart."""
 
     @property

@@ -25,7 +25,7 @@ from azure_rt_audio import (
     Subscription,
     WebSocketState,
 )
-from azure_rt_audio._seed_names import SeedNames
+from azure_rt_audio._typescript_names import TypeScriptNames
 from azure_rt_audio.emulator import Emulator
 
 SILENCE = base64.b64encode(bytes(9600)).decode()  # 200 ms
@@ -237,7 +237,7 @@ def test_every_member_does_what_it_says(
 
 def test_the_table_has_all_camel_case_names() -> None:
     """No camelCase name exists that the table does not use."""
-    written = {name for name in vars(SeedNames) if not name.startswith("_")}
+    written = {name for name in vars(TypeScriptNames) if not name.startswith("_")}
 
     assert written == {theirs for theirs, ours, _ in NAMES if theirs != ours}
 
@@ -259,7 +259,9 @@ def test_a_subclass_overrides_both_names(emulator: Emulator, theirs: str, ours: 
     client = cls(emulator.options())
     try:
         attribute = getattr(client, theirs)
-        parameters = inspect.signature(getattr(SeedNames, theirs)).parameters if callable(attribute) else ()
+        parameters = (
+            inspect.signature(getattr(TypeScriptNames, theirs)).parameters if callable(attribute) else ()
+        )
         needed = list(parameters)[1:]
         answer = attribute(*needed) if callable(attribute) else attribute
     finally:
