@@ -52,10 +52,8 @@ class Subscription:
         self._is_spent = False  # guarded by the registry's lock; only for once
 
     def __repr__(self) -> str:
-        # By its name only: the repr of a partial function shows its arguments, which may be secrets.
-        name = getattr(self.listener, "__qualname__", type(self.listener).__name__)
         state = "active" if self.is_active else "over"
-        return f"<Subscription of {name} to {self.subject.key!r}, {state}>"
+        return f"<Subscription of {_name_of(self.listener)} to {self.subject.key!r}, {state}>"
 
     def cancel(self) -> None:
         """Stop listening. Idempotent, from any thread."""
@@ -199,12 +197,17 @@ def _deliver_all(entries: tuple[Subscription, ...], payload: Any) -> bool:
     return is_wanted
 
 
+def _name_of(listener: object) -> str:
+    """Its name only: the repr of a partial function shows its arguments, which may be secrets."""
+    return str(getattr(listener, "__qualname__", type(listener).__name__))
+
+
 def _check_listener(listener: Callable[[Any], object]) -> None:
     if not callable(listener):
-        raise TypeError(f"a listener must be callable, not {listener!r:.60}")
+        raise TypeError(f"a listener must be callable, not {type(listener).__name__}")
     if inspect.iscoroutinefunction(listener):
         raise TypeError(
-            f"listener {listener!r:.80} is async, and there is no event loop here; "
+            f"listener {_name_of(listener)} is async, and there is no event loop here; "
             "hand the event to yours with asyncio.run_coroutine_threadsafe"
         )
     try:
@@ -215,6 +218,6 @@ def _check_listener(listener: Callable[[Any], object]) -> None:
         signature.bind(None)
     except TypeError:
         raise TypeError(
-            f"listener {listener!r:.80} must accept one argument, the event; "
+            f"listener {_name_of(listener)} must accept one argument, the event; "
             "write `lambda _: ...` where it is not needed"
         ) from None

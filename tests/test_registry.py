@@ -142,6 +142,14 @@ def test_what_cannot_be_called_with_an_event(registry: Registry, listener: Any, 
     assert not registry.publish(NAME, 1)
 
 
+def test_a_refused_listener_is_named_without_its_arguments(registry: Registry) -> None:
+    """The refusal of a partial function does not tell what it was given."""
+    with pytest.raises(TypeError, match="one argument") as refused:
+        listen(registry, NAME, functools.partial(divmod, "the-secret", 1))
+
+    assert "the-secret" not in str(refused.value)
+
+
 def test_an_async_listener_is_refused(registry: Registry) -> None:
     """A coroutine function would never run, so it is refused with the way out."""
 
