@@ -17,7 +17,7 @@ import trustme
 from websockets.sync.server import ServerConnection, serve
 
 from azure_rt_audio._connection import Connection
-from azure_rt_audio._connection.transport import Target, Wire
+from azure_rt_audio._connection.transport import Payload, Target, Wire
 
 HANG = 5.0
 """Seconds after which a wait counts as a hang."""
@@ -65,7 +65,8 @@ class Recorder:
         self.threads.add(threading.current_thread().name)
         self.opened.set()
 
-    def _on_message(self, message: bytes) -> None:
+    def _on_message(self, payload: Payload) -> None:
+        message = bytes(payload)
         self.threads.add(threading.current_thread().name)
         self.messages.put(message)
         self.react(message)

@@ -86,7 +86,7 @@ def receive(transport: Transport) -> bytes | Goodbye:
         while True:
             message = transport.receive()
             if message is not None:
-                return message
+                return message if isinstance(message, Goodbye) else bytes(message)
             assert not deadline.expired
             if not transport.has_more:
                 selector.select(deadline.remaining())

@@ -17,7 +17,7 @@ from .._deadline import Deadline
 from ..errors import ConnectionClosedError
 from .reader import CloseRequest, Opener, Outcome, Reader
 from .state import WebSocketState
-from .transport import Target, Wire, open_transport
+from .transport import Payload, Target, Wire, open_transport
 
 __all__ = ["Connection"]
 
@@ -34,7 +34,8 @@ class Connection:
             take its time. What it raises ends the connection.
         wire: How to connect, and the limits.
         on_open: Called when frames can flow.
-        on_message: Called with each message, text or binary, as bytes.
+        on_message: Called with each message, text or binary. It lies in the buffer that is read into:
+            what is to outlast the call must be copied.
         on_end: Called once, always and last, with the reason.
         opener: Makes the transport.
 
@@ -50,7 +51,7 @@ class Connection:
         *,
         wire: Wire,
         on_open: Callable[[], None],
-        on_message: Callable[[bytes], None],
+        on_message: Callable[[Payload], None],
         on_end: Callable[[Outcome], None],
         opener: Opener = open_transport,
     ) -> None:

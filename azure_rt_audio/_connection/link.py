@@ -20,14 +20,14 @@ from typing import Final
 
 import websocket
 
+from .buffer import Buffer
 from .outcomes import MAX_BODY, parse_head
 from .patience import Interrupted, Late, Patience
 
 __all__ = ["Link", "NotUpgraded"]
 
-_SMALL: Final = 32 * 1024
-_LARGE: Final = 256 * 1024
-"""The buffer begins small, for a thousand idle connections, and one read may grow to this."""
+_READ_ON: Final = 64 * 1024
+"""Bytes of full TLS records after which frames are served first."""
 _FULL_RECORD: Final = 16 * 1024
 """Bytes of payload in a TLS record at most."""
 _MAX_HEAD: Final = 64 * 1024
@@ -56,10 +56,7 @@ class Link:
         self._tls = sock if isinstance(sock, ssl.SSLSocket) else None
         self._patience: Patience | None = patience
         self._head: bytes | None = None  # of the HTTP response, as websocket-client is to see it
-        self._in = bytearray(_SMALL)
-        self._begin = 0  # of what has been read and not yet been taken
-        self._end = 0
-        self._was_full = False  # the last read took all the room there was
+        self.buffer = Buffer()
         self._out = bytearray()
         self._sealed = False
         self._read_waits_for_write = False
@@ -86,11 +83,11 @@ class Link:
             if self._head:
                 part, self._head = self._head[:size], self._head[size:]
                 return part
-            while not self.buffered and not self.at_eof:
+            while not self.buffer and not self.at_eof:
                 self._await_input(self._patience)
-        if not self.buffered and not self.at_eof:
+        if not self.buffer and not self.at_eof:
             raise TimeoutError
-        return self.take(min(size, self.buffered))
+        return self.buffer.take(min(size, len(self.buffer)))
 
     def send(self, data: bytes) -> int:
         """Append to what is unsent."""
@@ -117,11 +114,6 @@ class Link:
     # What the transport calls.
 
     @property
-    def buffered(self) -> int:
-        """Bytes read and not yet taken."""
-        return self._end - self._begin
-
-    @property
     def unsent(self) -> int:
         """Bytes that wait for the socket."""
         return len(self._out)
@@ -146,16 +138,9 @@ class Link:
         """Take what is sent again."""
         self._sealed = False
 
-    def take(self, size: int) -> bytes:
-        """Return exactly *size* of the buffered bytes."""
-        begin = self._begin
-        self._begin = begin + size
-        with memoryview(self._in) as view:
-            return bytes(view[begin : begin + size])
-
     def fill(self) -> bool:
         """Read once what the socket has; return whether it had something to say, be it the end."""
-        self._make_room()
+        self.buffer.make_room()
         self._read_waits_for_write = False
         self.has_more = False
         try:
@@ -170,37 +155,18 @@ class Link:
         self.last_heard = time.monotonic()
         if self._tls is not None:
             # A full record is mostly followed by another one, and reading on is cheaper than a wait.
-            until = self._end + _LARGE // 4
+            until = self.buffer.end + _READ_ON
             with contextlib.suppress(OSError):  # the next call meets it again
-                while count == _FULL_RECORD and self._end < until:
+                while count == _FULL_RECORD and self.buffer.end < until:
                     count = self._read()
             # What OpenSSL has decrypted already makes no descriptor readable.
             self.has_more = self._tls.pending() > 0
         return True
 
     def _read(self) -> int:
-        with memoryview(self._in) as view, view[self._end :] as room:
-            count = self._sock.recv_into(room)
-            self._was_full = count == len(room)
-        self._end += count
+        count = self._sock.recv_into(self.buffer.room())
+        self.buffer.grow(count)
         return count
-
-    def _make_room(self) -> None:
-        """Let at least half of the buffer be free, and its size follow what arrives."""
-        size, kept = len(self._in), self.buffered
-        wanted = size
-        if kept > size // 2:
-            wanted = 2 * size  # a message that is larger than the buffer
-        elif self._was_full:
-            wanted = max(size, min(2 * size, _LARGE))
-        elif not kept and size > 2 * _LARGE:
-            wanted = _LARGE  # it has passed
-        if wanted != size or self._end > size // 2 or not kept:
-            rest = self._in[self._begin : self._end]
-            if wanted != size:
-                self._in = bytearray(wanted)
-            self._in[:kept] = rest
-            self._begin, self._end = 0, kept
 
     def flush(self) -> None:
         """Write as much as the socket takes."""
@@ -219,9 +185,9 @@ class Link:
         wanted = min(int(length), MAX_BODY + 4096) if length.isdecimal() else MAX_BODY + 4096
         # A refusal without its body is still a refusal.
         with contextlib.suppress(Late, Interrupted, OSError):
-            while self.buffered < wanted and not self.at_eof:
+            while len(self.buffer) < wanted and not self.at_eof:
                 self._await_input(patience)
-        return self.take(min(wanted, self.buffered))
+        return self.buffer.take(min(wanted, len(self.buffer)))
 
     def release(self) -> None:
         """Say goodbye to TLS if that needs no wait, and give the descriptor back."""
@@ -245,13 +211,14 @@ class Link:
         if it has a length, and then all of it.
         """
         assert self._patience is not None
-        while (end := self._in.find(b"\r\n\r\n", self._begin, self._end)) < 0:
-            if self.buffered > _MAX_HEAD:
+        buffer = self.buffer
+        while (end := buffer.data.find(b"\r\n\r\n", buffer.begin, buffer.end)) < 0:
+            if len(buffer) > _MAX_HEAD:
                 raise websocket.WebSocketException("no end of the headers")
             if self.at_eof:
                 raise websocket.WebSocketConnectionClosedException("no whole response")
             self._await_input(self._patience)
-        raw = self.take(end + 4 - self._begin)
+        raw = buffer.take(end + 4 - buffer.begin)
         try:
             status, headers = parse_head(raw[:-4])
         except ValueError:

@@ -36,7 +36,7 @@ from ..errors import AUTHENTICATION_ERROR, ConnectError, ConnectionClosedError
 from .outcomes import closed_by_peer
 from .pulse import Pulse
 from .state import WebSocketState
-from .transport import Goodbye, Target, Transport, Waker, Wire
+from .transport import Goodbye, Payload, Target, Transport, Waker, Wire
 
 __all__ = ["CloseRequest", "Opener", "Outcome", "Reader"]
 
@@ -79,7 +79,7 @@ class Reader:
         target: Callable[[], Target],
         wire: Wire,
         on_open: Callable[[], None],
-        on_message: Callable[[bytes], None],
+        on_message: Callable[[Payload], None],
         on_end: Callable[[Outcome], None],
         opener: Opener,
     ) -> None:
@@ -362,14 +362,18 @@ class Reader:
         """Read once, unless there is plenty already, and deliver; return the peer's goodbye."""
         if not self._undelivered:
             transport.fill()
+        receive, on_message = transport.receive, self._on_message
         for _ in range(_MESSAGES_IN_A_ROW):
-            message = transport.receive()
+            message = receive()
             if message is None:
                 self._undelivered = False
                 return None
             if isinstance(message, Goodbye):
                 return message
-            self._call(self._on_message, message)
+            try:
+                on_message(message)
+            except Exception:
+                log.exception("! %s: a callback failed", self.name)
             if self._abort is not None:
                 return None
         self._undelivered = True

@@ -1,11 +1,11 @@
 """
 websocket-client made fast and safe: one non-blocking socket, large reads, bounded messages.
 
-websocket-client does the opening handshake, masks what we send, and reassembles and checks
-what we receive. It sees a :class:`Link` in the place of its socket, which never blocks
-and has a buffer on either side: one read of the real socket serves many frames, and what
-websocket-client sends (our frames, its own pongs) is collected until the socket takes it.
-Its frame code keeps a frame that is not complete and goes on with it at the next call.
+websocket-client does the opening handshake and makes the frames we send. It sees a
+:class:`Link` in the place of its socket, which never blocks and has a buffer on either side: one
+read of the real socket serves many frames, and what is sent is collected until the socket takes it.
+What arrives is taken apart by :class:`FrameReader`, unless a class of the user's own wants to see
+every frame: then websocket-client's own code does it, through :class:`TheirFrames`.
 
 :class:`Transport` is the seam: what the connection needs, and no more.
 
@@ -25,17 +25,21 @@ import websocket
 from .._deadline import Deadline
 from ..errors import ConnectError, ConnectionClosedError
 from .dial import Target, Wire, dial
+from .frames import BINARY, CLOSE, PING, FrameReader, Payload, ProtocolFault, TooBig, parse_close
 from .link import Link, NotUpgraded
 from .outcomes import failed, lost, place, refused, unusable
 from .patience import Interrupted, Late, Patience, Waker
+from .theirs import TheirFrames, sees_frames
 
-__all__ = ["Goodbye", "Target", "Transport", "Waker", "Wire", "open_transport"]
+__all__ = ["Goodbye", "Payload", "Target", "Transport", "Waker", "Wire", "open_transport"]
 
 _CREDENTIAL: Final = re.compile("key|auth|token|secret|cookie|sig", re.IGNORECASE)
 """Headers that hold one, by their names."""
 
 _MAX_PONGS: Final = 1024 * 1024
 """Bytes of unwritten answers to pings that end a connection."""
+_PONG_HEAD: Final = 6
+"""Bytes of header and mask."""
 
 
 @attrs.frozen
@@ -82,8 +86,12 @@ class Transport(Protocol):
     def fill(self) -> None:
         """Read once what the socket has."""
 
-    def receive(self) -> bytes | Goodbye | None:
-        """Return the next whole message that was read, or ``None`` if there is none."""
+    def receive(self) -> Payload | Goodbye | None:
+        """
+        Return the next whole message that was read, or ``None`` if there is none.
+
+        It lies in the buffer, so it is to be used up, or copied, before the next :meth:`fill`.
+        """
 
     def send(self, payload: bytes) -> None:
         """Append a text frame to what is unsent."""
@@ -215,70 +223,6 @@ def _make(wire: Wire) -> websocket.WebSocket:
     )
 
 
-class _TooBig(Exception):  # noqa: N818 - an outcome, never shown
-    """A message is, or claims to be, over the limit."""
-
-
-class _Frames(websocket.frame_buffer):
-    """websocket-client's frame reader over a :class:`Link`: bounded before anything is taken."""
-
-    def __init__(self, link: Link, messages: _Messages, limit: int) -> None:
-        super().__init__(link.recv, True)
-        self._link = link
-        self._messages = messages
-        self._limit = limit
-
-    def recv_length(self) -> None:
-        super().recv_length()
-        fin, _, _, _, opcode, has_mask, _ = cast("tuple[int, ...]", self.header)
-        length = cast(int, self.length)
-        if has_mask:
-            raise websocket.WebSocketProtocolException("a masked frame")
-        if opcode >= 8:
-            if not fin or length > 125:
-                raise websocket.WebSocketProtocolException("a control frame in parts or over 125 bytes")
-        elif length + self._messages.size > self._limit:
-            raise _TooBig
-
-    def recv_strict(self, bufsize: int) -> bytes:
-        """Return *bufsize* bytes at once or nothing yet, instead of a list of pieces that grows."""
-        if self._link.buffered >= bufsize:
-            return self._link.take(bufsize)
-        if self._link.at_eof:
-            raise websocket.WebSocketConnectionClosedException
-        raise websocket.WebSocketTimeoutException
-
-    def recv_frame(self) -> websocket.ABNF:
-        frame = super().recv_frame()
-        if frame.opcode == websocket.ABNF.OPCODE_CLOSE:
-            # websocket-client answers every close frame with 1000; the connection answers in kind, and once.
-            self._link.seal()
-        return frame
-
-
-class _Messages(websocket.continuous_frame):
-    """websocket-client's reassembly, in a buffer that grows instead of a copy for each fragment."""
-
-    def __init__(self) -> None:
-        super().__init__(False, True)
-
-    @property
-    def size(self) -> int:
-        """Bytes of the message so far."""
-        return len(self.cont_data[1]) if self.cont_data else 0
-
-    def add(self, frame: websocket.ABNF) -> None:
-        super().add(frame)
-        if not frame.fin and self.cont_data and isinstance(self.cont_data[1], bytes):
-            self.cont_data[1] = bytearray(self.cont_data[1])
-
-    def extract(self, frame: websocket.ABNF) -> tuple[int, websocket.ABNF]:
-        opcode, whole = super().extract(frame)
-        if isinstance(whole.data, bytearray):
-            whole.data = bytes(whole.data)
-        return opcode, whole
-
-
 class WebSocketTransport:
     """:class:`Transport` over websocket-client."""
 
@@ -289,11 +233,8 @@ class WebSocketTransport:
         self._limit = limit
         self._pong_bytes = 0  # since nothing was unsent last
         ws.sock = link
-        # A class of the user's own may bring frame code of its own, which then stays.
-        theirs = (websocket.frame_buffer, websocket.continuous_frame)
-        if (type(ws.frame_buffer), type(ws.cont_frame)) == theirs:
-            ws.cont_frame = _Messages()
-            ws.frame_buffer = _Frames(link, ws.cont_frame, limit)
+        self._theirs = TheirFrames(ws, link, limit) if sees_frames(ws) else None
+        self._next = (self._theirs or FrameReader(link.buffer, limit)).next
 
     @property
     def where(self) -> str:
@@ -324,32 +265,35 @@ class WebSocketTransport:
         except OSError as exc:
             raise lost(self._where, exc) from exc
 
-    def receive(self) -> bytes | Goodbye | None:
+    def receive(self) -> Payload | Goodbye | None:
+        try:
+            while True:
+                found = self._next()
+                if found is None:
+                    break
+                opcode, payload = found
+                if opcode <= BINARY:
+                    return payload
+                if opcode == CLOSE:
+                    return Goodbye(*parse_close(bytes(payload)))
+                if opcode == PING:
+                    self._answer(bytes(payload))
+        except ProtocolFault as fault:
+            raise self._broken(fault.what, fault.code) from None
+        except TooBig:
+            raise self._too_big() from None
+        if self._link.at_eof:
+            raise lost(self._where)
+        return None
+
+    def _answer(self, ping: bytes) -> None:
         if self._pong_bytes > _MAX_PONGS:
             raise ConnectionClosedError(
                 f"{self._where} sends pings but does not read the answers; connect again.", close_code=1008
             )
-        before = self._link.unsent
-        try:
-            opcode, frame = self._ws.recv_data_frame(True)
-            while opcode in (websocket.ABNF.OPCODE_PING, websocket.ABNF.OPCODE_PONG):
-                opcode, frame = self._ws.recv_data_frame(True)
-        except websocket.WebSocketTimeoutException:
-            return None
-        except websocket.WebSocketConnectionClosedException:
-            raise lost(self._where) from None
-        except _TooBig:
-            raise self._too_big() from None
-        except websocket.WebSocketException as exc:
-            raise self._broken(str(exc.args[0] if exc.args else type(exc).__name__)) from exc
-        finally:
-            self._pong_bytes += self._link.unsent - before
-        if opcode == websocket.ABNF.OPCODE_CLOSE:
-            return self._goodbye(frame.data)
-        payload: bytes = frame.data
-        if len(payload) > self._limit:
-            raise self._too_big()
-        return payload
+        self._pong_bytes += len(ping) + _PONG_HEAD
+        if self._theirs is None:  # else websocket-client has answered it
+            self._ws.pong(ping)
 
     def send(self, payload: bytes) -> None:
         self._ws.send(payload, websocket.ABNF.OPCODE_TEXT)
@@ -373,15 +317,7 @@ class WebSocketTransport:
     def release(self) -> None:
         self._link.release()
 
-    def _goodbye(self, data: bytes) -> Goodbye:
-        if not data:
-            return Goodbye(1005, "")
-        try:
-            return Goodbye(int.from_bytes(data[:2], "big"), data[2:].decode())
-        except UnicodeDecodeError as exc:
-            raise self._broken("a close reason that is not UTF-8", 1007) from exc
-
-    def _broken(self, what: str, code: int = 1002) -> ConnectionClosedError:
+    def _broken(self, what: str, code: int) -> ConnectionClosedError:
         return ConnectionClosedError(
             f"{self._where} broke the WebSocket protocol ({what}), so the connection was ended; "
             "connect again.",

@@ -1,0 +1,73 @@
+"""What was read from a socket and not yet taken."""
+
+from __future__ import annotations
+
+from typing import Final
+
+__all__ = ["Buffer"]
+
+_SMALL: Final = 16 * 1024
+_LARGE: Final = 256 * 1024
+"""It begins small, for a thousand idle connections, and one read may grow to this."""
+_CALM: Final = 64
+"""Reads without need of a buffer beyond that, after which it is given back."""
+
+
+class Buffer:
+    """
+    One piece of memory into which the socket reads and out of which frames are taken.
+
+    Frames lie in ``data[begin:end]``. Who takes them moves ``begin``; views of what was taken hold
+    until the next :meth:`make_room`.
+
+    **Threads.** One thread only.
+    """
+
+    __slots__ = ("_calm", "_was_filled", "begin", "data", "end", "view")
+
+    def __init__(self) -> None:
+        self.data = bytearray(_SMALL)
+        self.view = memoryview(self.data)
+        self.begin = 0
+        self.end = 0
+        self._was_filled = False  # the last read took all the room there was
+        self._calm = 0  # reads since a message needed more than half of a buffer that has grown large
+
+    def __len__(self) -> int:
+        return self.end - self.begin
+
+    def take(self, size: int) -> bytes:
+        """Return exactly *size* of the bytes that are there."""
+        begin = self.begin
+        self.begin = begin + size
+        return bytes(self.view[begin : begin + size])
+
+    def room(self) -> memoryview:
+        """Return where the next bytes go."""
+        return self.view[self.end :]
+
+    def grow(self, count: int) -> None:
+        """Note that *count* bytes were read into :meth:`room`."""
+        self.end += count
+        self._was_filled = self.end == len(self.data)
+
+    def make_room(self) -> None:
+        """Let at least half of it be free, and its size follow what arrives."""
+        size, kept = len(self.data), len(self)
+        wanted = size
+        if kept > size // 2:
+            wanted = 2 * size  # a message that is larger than the buffer
+            self._calm = 0
+        elif self._was_filled and size < _LARGE:
+            wanted = 2 * size
+        elif size > _LARGE and not kept:
+            self._calm += 1
+            if self._calm > _CALM:
+                wanted = _LARGE
+        if wanted != size or self.end > size // 2 or not kept:
+            rest = self.data[self.begin : self.end]
+            if wanted != size:
+                self.data = bytearray(wanted)
+                self.view = memoryview(self.data)
+            self.view[:kept] = rest
+            self.begin, self.end = 0, kept
