@@ -166,7 +166,9 @@ class Registry:
 
     def publish_to_all(self, payload: Any) -> None:
         """Hand a payload to those who listen to everything; raises as :meth:`publish`."""
-        _deliver_all(self._by_key.get(EVERYTHING, ()), payload)
+        entries = self._by_key.get(EVERYTHING)
+        if entries:
+            _deliver_all(entries, payload)
 
     def _replace_locked(self, key: Any, leaving: list[Subscription]) -> None:
         assert self._lock.locked()

@@ -7,10 +7,10 @@ from typing import Final
 __all__ = ["Buffer"]
 
 _SMALL: Final = 16 * 1024
-_LARGE: Final = 256 * 1024
-"""It begins small, for a thousand idle connections, and one read may grow to this."""
+_LARGE: Final = 512 * 1024
+"""It begins small, for a thousand idle connections; under a flood one read may grow to this."""
 _CALM: Final = 64
-"""Reads without need of a buffer beyond that, after which it is given back."""
+"""Reads of less than an eighth of it, after which it is small again."""
 
 
 class Buffer:
@@ -31,7 +31,7 @@ class Buffer:
         self.begin = 0
         self.end = 0
         self._was_filled = False  # the last read took all the room there was
-        self._calm = 0  # reads since a message needed more than half of a buffer that has grown large
+        self._calm = 0  # small reads in a row
 
     def __len__(self) -> int:
         return self.end - self.begin
@@ -49,7 +49,9 @@ class Buffer:
     def grow(self, count: int) -> None:
         """Note that *count* bytes were read into :meth:`room`."""
         self.end += count
-        self._was_filled = self.end == len(self.data)
+        size = len(self.data)
+        self._was_filled = self.end == size
+        self._calm = 0 if 8 * count > size else self._calm + 1
 
     def make_room(self) -> None:
         """Let at least half of it be free, and its size follow what arrives."""
@@ -57,13 +59,10 @@ class Buffer:
         wanted = size
         if kept > size // 2:
             wanted = 2 * size  # a message that is larger than the buffer
-            self._calm = 0
         elif self._was_filled and size < _LARGE:
             wanted = 2 * size
-        elif size > _LARGE and not kept:
-            self._calm += 1
-            if self._calm > _CALM:
-                wanted = _LARGE
+        elif self._calm > _CALM and not kept:
+            wanted = _SMALL
         if wanted != size or self.end > size // 2 or not kept:
             rest = self.data[self.begin : self.end]
             if wanted != size:

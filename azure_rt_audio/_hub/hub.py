@@ -63,6 +63,11 @@ __all__ = ["Hub"]
 
 log: logging.Logger = logging.getLogger(__name__)
 
+_CONCERN_US: Final = frozenset(
+    (SessionCreated, SessionUpdated, InputAudioBufferSpeechStarted, InputAudioBufferCommitted, ResponseDone)
+)
+"""Events on which the client itself does something. Most are not: of deltas there are masses."""
+
 _OUR_NAMES: Final = frozenset({Init.TYPE, StatusChanged.TYPE, Closed.TYPE, EVERYTHING})
 
 
@@ -257,15 +262,29 @@ class Hub:
             self._refused(event)
             return
         is_told = self.gate.on_event(event)
+        concerns_us = event.__class__ in _CONCERN_US
+        if concerns_us:
+            self._heed(event, previous)
+        key = event.type
+        self._offer(key, event)
+        self._publish(key, event)
+        if status is not previous:
+            self._tell_status(previous, status)
+        if concerns_us:
+            self._follow_up(event, is_told=is_told)
+
+    def _heed(self, event: Event, previous: ModelStatusEnum) -> None:
+        """Do what an event asks of the client, before anybody hears of it."""
         if isinstance(event, SessionCreated | SessionUpdated):
             self._configured(event)
-        elif isinstance(event, InputAudioBufferSpeechStarted) and previous is ModelStatusEnum.THINKING:
-            self._interrupt()
+        elif isinstance(event, InputAudioBufferSpeechStarted):
+            if previous is ModelStatusEnum.THINKING:
+                self._interrupt()
         elif isinstance(event, InputAudioBufferCommitted) and self._answers_by_itself():
             self.gate.expect_turn()
-        self._offer(event.type, event)
-        self._publish(event)
-        self._tell_status(previous, status)
+
+    def _follow_up(self, event: Event, *, is_told: bool) -> None:
+        """Tell what follows from an event."""
         if isinstance(event, SessionUpdated):
             self._initialized(event)
         elif isinstance(event, ResponseDone):
@@ -277,12 +296,12 @@ class Hub:
         self._waiters.offer(key, payload)
         self._streams.offer(key, payload)
 
-    def _publish(self, event: Event) -> None:
-        if not isinstance(event, UnknownEvent):
-            self.registry.publish(event.type, event)
+    def _publish(self, key: str, event: Event) -> None:
+        if event.__class__ is not UnknownEvent:
+            self.registry.publish(key, event)
         else:
-            if event.type not in _OUR_NAMES:  # who listens to those expects something else
-                self.registry.publish(event.type, event)
+            if key not in _OUR_NAMES:  # who listens to those expects something else
+                self.registry.publish(key, event)
             self.registry.publish(UnknownEvent, event)
         self.registry.publish_to_all(event)
 
