@@ -30,7 +30,6 @@ from .protocol.commands import (
     ConversationItemDelete,
     ConversationItemRetrieve,
     ConversationItemTruncate,
-    InputAudioBufferAppend,
     InputAudioBufferClear,
     InputAudioBufferCommit,
     SessionUpdate,
@@ -166,29 +165,24 @@ class AzureRealTimeAudio(Listening, TypeScriptNames):
         """
         text = self._base64(audio)
         self._hub.ready.wait_to_send()
-        if len(text) <= _MAX_APPEND_CHARACTERS:
-            if text:
-                self._hub.out.send(InputAudioBufferAppend(audio=text))
-            return
         for start in range(0, len(text), _MAX_APPEND_CHARACTERS):
-            piece = text[start : start + _MAX_APPEND_CHARACTERS]
-            self._hub.out.send(InputAudioBufferAppend(audio=piece))
+            self._hub.out.send_audio(text[start : start + _MAX_APPEND_CHARACTERS])
 
-    def _base64(self, audio: str | AudioLike) -> str:
+    def _base64(self, audio: str | AudioLike) -> bytes:
         audio_format = self._hub.input_audio_format
         is_pcm16 = audio_format == "pcm16"
         if isinstance(audio, str):
             if len(decode_base64(audio)) % 2 and is_pcm16:
                 raise ValueError("audio has an odd number of bytes; PCM16 has two bytes per frame")
-            return audio
+            return audio.encode()
         if is_pcm16:
-            return pybase64.b64encode_as_string(to_pcm16(audio))
+            return pybase64.b64encode(to_pcm16(audio))
         if not isinstance(audio, bytes | bytearray | memoryview):
             raise TypeError(
                 f"a {audio_format} session takes bytes, one per frame, not {type(audio).__name__}; "
                 "encode the array first, with azure_rt_audio.audio"
             )
-        return pybase64.b64encode_as_string(audio)
+        return pybase64.b64encode(audio)
 
     def commit_audio(self) -> Future[InputAudioBufferCommitted]:
         """
@@ -395,7 +389,7 @@ class AzureRealTimeAudio(Listening, TypeScriptNames):
         if isinstance(prompt, str):
             part = ContentPart(type="input_text", text=prompt)
         else:
-            part = ContentPart(type="input_audio", audio=self._base64(prompt))
+            part = ContentPart(type="input_audio", audio=self._base64(prompt).decode())
         created = self.create_conversation_item(MessageItem(role="user", content=[part]))
         pending = self.create_response(response)
         try:

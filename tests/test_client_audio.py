@@ -102,8 +102,8 @@ def test_more_than_the_service_takes_at_a_time(connect: Connect, as_text: bool) 
     sound = bytes(MAX_APPEND_BYTES) + b"\x01\x02" * 3
     with Emulator(pace=0) as service:
         client = ready(connect, service=service, session_config=NO_VAD)
-        sent: list[str] = []
-        client._hub.out.send = lambda command: sent.append(command.audio)  # type: ignore[method-assign,attr-defined]
+        sent: list[bytes] = []
+        client._hub.out.send_audio = sent.append  # type: ignore[method-assign]
 
         client.append_audio(base64.b64encode(sound).decode() if as_text else sound)
         client.close()

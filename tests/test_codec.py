@@ -23,6 +23,7 @@ from azure_rt_audio.protocol.codec import (
     decode_command,
     decode_event,
     encode,
+    encode_append,
     structure,
     to_json,
     typed,
@@ -34,7 +35,7 @@ from azure_rt_audio.protocol.commands import (
     ResponseCreate,
     SessionUpdate,
 )
-from azure_rt_audio.protocol.dialects import Dialect
+from azure_rt_audio.protocol.dialects import Dialect, choose_dialect
 from azure_rt_audio.protocol.events import (
     Error,
     ResponseAudioDelta,
@@ -948,3 +949,13 @@ def test_the_hooks_of_events_are_built_on_import_and_the_others_are_not() -> Non
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
     assert codec._event_hooks["response.audio.delta"] is codec._event_hooks["response.output_audio.delta"]
+
+
+@pytest.mark.parametrize("version", ["v1", "2025-04-01-preview"])
+@pytest.mark.parametrize("size", [0, 1, 960, 4800, 100_000])
+def test_the_short_way_of_an_append_says_the_same(version: str, size: int) -> None:
+    """What is written for audio without a detour is what the codec writes, byte for byte."""
+    text = base64.b64encode(bytes(index % 251 for index in range(size)))
+    dialect = choose_dialect(version, None)
+
+    assert encode_append(text) == encode(InputAudioBufferAppend(audio=text.decode()), dialect)

@@ -1,14 +1,17 @@
 """
-WebSocket frames, out of the buffer in one pass (RFC 6455, section 5).
+WebSocket frames, taken out of the buffer in one pass, and made with one (RFC 6455, section 5).
 
-The one part of the protocol that is not left to websocket-client, because of what it costs there:
-a list, four reads and an object for each frame. A payload is handed out where it lies.
+The one part of the protocol that is not left to websocket-client, because of what it costs there: to
+receive, a list, four reads and an object for each frame; to send, as long again as the masking, and four
+times as long for a megabyte. A payload that arrived is handed out where it lies.
 
 Pure: no socket, no clock, no thread.
 """
 
 from __future__ import annotations
 
+import os
+import struct
 from typing import Final
 
 from .buffer import Buffer
@@ -23,6 +26,7 @@ __all__ = [
     "Payload",
     "ProtocolFault",
     "TooBig",
+    "build_frame",
     "parse_close",
 ]
 
@@ -42,6 +46,12 @@ _CLOSE_CODES: Final = frozenset((1000, 1001, 1002, 1003, *range(1007, 1015)))
 """Those below 3000 that may stand in a close frame (RFC 6455, section 7.4, and IANA's registry)."""
 
 
+_IDENTITY: Final = int.from_bytes(bytes(range(256)), "big")
+_ONES: Final = int.from_bytes(b"\1" * 256, "big")
+_XOR: Final = tuple((_IDENTITY ^ _ONES * key).to_bytes(256, "big") for key in range(256))
+"""For each byte of a mask, what it makes of each byte of a payload."""
+
+
 class TooBig(Exception):  # noqa: N818 - an outcome, never shown
     """A message is, or claims to be, over the limit."""
 
@@ -53,6 +63,24 @@ class ProtocolFault(Exception):  # noqa: N818 - an outcome, never shown
         super().__init__(what)
         self.what = what
         self.code = code
+
+
+def build_frame(opcode: int, payload: bytes) -> bytearray:
+    """Return a whole, masked frame, as a client has to send it."""
+    size = len(payload)
+    if size < 126:
+        head = struct.pack("!BB", _FIN | opcode, 0x80 | size)
+    elif size < 65_536:
+        head = struct.pack("!BBH", _FIN | opcode, 0x80 | 126, size)
+    else:
+        head = struct.pack("!BBQ", _FIN | opcode, 0x80 | 127, size)
+    mask = os.urandom(4)
+    at = len(head) + 4
+    frame = bytearray(at + size)
+    frame[:at] = head + mask
+    for place in range(4):  # a byte of the mask at a time: the interpreter has nothing that does it faster
+        frame[at + place :: 4] = payload[place::4].translate(_XOR[mask[place]])
+    return frame
 
 
 class FrameReader:

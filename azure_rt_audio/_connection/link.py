@@ -4,13 +4,14 @@ A socket with a buffer on either side, which stands in the place of websocket-cl
 One read of the real socket serves many frames, and what websocket-client sends is
 collected until the socket takes it.
 
-Threads and locks: one thread, the connection's I/O thread; so no two calls of OpenSSL for
-one connection ever overlap. There are no locks.
+Threads and locks: one thread at a time, as the outbox sees to; so no two calls of OpenSSL for one
+connection ever overlap. There are no locks here.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import selectors
 import socket
 import ssl
@@ -28,6 +29,8 @@ __all__ = ["Link", "NotUpgraded"]
 
 _READ_ON: Final = 64 * 1024
 """Bytes of full TLS records after which frames are served first."""
+_AT_A_TIME: Final = 1024 * 1024
+"""Bytes given to the socket with one call."""
 _FULL_RECORD: Final = 16 * 1024
 """Bytes of payload in a TLS record at most."""
 _MAX_HEAD: Final = 64 * 1024
@@ -40,6 +43,16 @@ class NotUpgraded(Exception):  # noqa: N818 - an outcome, never shown
     def __init__(self, status: int, headers: Mapping[str, str]) -> None:
         self.status = status
         self.headers = headers
+
+
+class _Unsent:
+    """What is to be written, and how many bytes each write took of it so far."""
+
+    __slots__ = ("counts", "data")
+
+    def __init__(self, data: bytearray) -> None:
+        self.data = data
+        self.counts: list[int] = []
 
 
 class Link:
@@ -57,8 +70,9 @@ class Link:
         self._patience: Patience | None = patience
         self._head: bytes | None = None  # of the HTTP response, as websocket-client is to see it
         self.buffer = Buffer()
-        self._out = bytearray()
+        self._unsent = _Unsent(bytearray())
         self._sealed = False
+        self._is_in_doubt = False  # whether what is unsent has been sent
         self._read_waits_for_write = False
         self._write_waits_for_read = False
         self.at_eof = False
@@ -89,14 +103,14 @@ class Link:
             raise TimeoutError
         return self.buffer.take(min(size, len(self.buffer)))
 
-    def send(self, data: bytes) -> int:
+    def send(self, data: bytes | bytearray) -> int:
         """Append to what is unsent."""
         if not self._sealed:
-            self._out += data
+            self._unsent.data += data
         if self._patience is not None:
-            while self._out:
+            while self.unsent:
                 self.flush()
-                if self._out:
+                if self.unsent:
                     write_only = self.interest & selectors.EVENT_WRITE
                     self._patience.wait(self._sock, write_only or selectors.EVENT_READ)
         return len(data)
@@ -116,12 +130,12 @@ class Link:
     @property
     def unsent(self) -> int:
         """Bytes that wait for the socket."""
-        return len(self._out)
+        return len(self._unsent.data) - sum(self._unsent.counts)
 
     @property
     def interest(self) -> int:
         """What to wait for. TLS may need to write before it can read, and the reverse."""
-        if self._read_waits_for_write or (self._out and not self._write_waits_for_read):
+        if self._read_waits_for_write or (self.unsent and not self._write_waits_for_read):
             return selectors.EVENT_READ | selectors.EVENT_WRITE
         return selectors.EVENT_READ
 
@@ -169,12 +183,36 @@ class Link:
         return count
 
     def flush(self) -> None:
-        """Write as much as the socket takes."""
+        """
+        Write as much as the socket takes.
+
+        Raises:
+            OSError: If it takes nothing any more, or if a thread was stopped (by an exception that another
+                one raised in it, say) before it could note what it wrote: nobody knows what was to follow.
+        """
+        if self._is_in_doubt:
+            raise InterruptedError(errno.EINTR, "sending was interrupted")
+        unsent = self._unsent
         try:
-            while self._out:
-                del self._out[: self._sock.send(self._out)]
+            while (done := sum(unsent.counts)) < len(unsent.data):
+                whole = not done and len(unsent.data) <= _AT_A_TIME
+                part = unsent.data if whole else unsent.data[done : done + _AT_A_TIME]
+                # Writing and noting are one step for the interpreter, so that Ctrl-C does not come between;
+                # over TLS they are not.
+                self._is_in_doubt = not self.is_atomic
+                unsent.counts.extend(map(self._sock.send, (part,)))
+                self._is_in_doubt = False
+            self._unsent = _Unsent(bytearray())
         except _NOT_NOW as exc:
+            self._is_in_doubt = False
             self._write_waits_for_read = isinstance(exc, ssl.SSLWantReadError)
+            if 2 * done > len(unsent.data):
+                self._unsent = _Unsent(unsent.data[done:])
+
+    @property
+    def is_atomic(self) -> bool:
+        """Whether no signal handler can come between a write and its being noted."""
+        return self._tls is None
 
     def read_body(self, headers: Mapping[str, str]) -> bytes:
         """Return the start of a refusal's body: what arrives soon, as much as it says, up to a limit."""
@@ -191,7 +229,7 @@ class Link:
 
     def release(self) -> None:
         """Say goodbye to TLS if that needs no wait, and give the descriptor back."""
-        if self._tls is not None and not self._out:
+        if self._tls is not None and not self.unsent:
             # Raises in any case: the alert is out and no answer there yet, or it cannot be sent.
             with contextlib.suppress(OSError, ValueError):
                 self._tls.unwrap()

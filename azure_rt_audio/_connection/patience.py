@@ -39,16 +39,19 @@ class Waker:
         # Keeps a late ring from hitting a descriptor that was closed and given out anew.
         # Re-entrant because a finalizer may ring in the midst of a ring.
         self._lock = threading.RLock()
-        self._rung = False
+        self._is_called = False
+        self._is_armed = True
+        self._is_rung = False
         self.interrupted = False
         """Whether the handshake is to be given up; never taken back."""
 
     def wake(self) -> None:
-        """End the wait; costs a system call only if nobody has rung since the last :meth:`drain`."""
-        if self._rung:
+        """End the wait; costs a system call only if there is one, and nobody has rung yet."""
+        self._is_called = True
+        if not self._is_armed or self._is_rung:
             return
         with self._lock:
-            self._rung = True
+            self._is_rung = True
             # Full: awake already. Closed: nobody is left to wake.
             with contextlib.suppress(OSError):
                 self._bell.send(b"\0")
@@ -63,10 +66,21 @@ class Waker:
         return self._ear.fileno()
 
     def drain(self) -> None:
-        """Make ready for the next ring; look at what the ringers left only after this."""
-        with contextlib.suppress(OSError):
-            self._ear.recv(4096)
-        self._rung = False
+        """Make ready for the next call; look at what the callers left only after this."""
+        self._is_called = False
+        if self._is_rung:
+            with contextlib.suppress(OSError):
+                self._ear.recv(4096)
+            self._is_rung = False
+
+    def disarm(self) -> None:
+        """Be awake: who calls need not ring."""
+        self._is_armed = False
+
+    def arm(self) -> bool:
+        """Be about to wait; return whether nobody has called since the last :meth:`drain`."""
+        self._is_armed = True
+        return not self._is_called
 
     def close(self) -> None:
         """Release the descriptors; later rings do nothing."""

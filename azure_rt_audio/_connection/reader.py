@@ -1,20 +1,18 @@
 """
-The thread that owns a connection, and what others leave for it: queue, state and outcome.
+The thread that owns a connection, and what others leave for it: state, close request and outcome.
 
-The I/O thread ``azure-rt-reader-N`` opens the connection, reads, writes, pings, closes and
-alone releases the descriptor. Everybody else leaves payloads in a queue and wakes it. So
-no two calls of OpenSSL overlap, a caller that is interrupted damages no frame, and nothing
-that must end waits behind a stalled send.
+The I/O thread ``azure-rt-reader-N`` opens the connection, reads, writes, pings, closes and alone releases
+the descriptor. What others send goes through the outbox: at once, while this thread waits, or by way of a
+queue. So no two calls of OpenSSL overlap, and nothing that must end waits behind a stalled send.
 
 ::
 
     CONNECTING ──open──▶ OPEN ──close, peer's close──▶ CLOSING ──▶ CLOSED
         └───────── refused, closed, lost, aborted ─────────────────▶┘
 
-Threads and locks: ``Reader._lock`` guards the queue, the state, the close request and the
-outcome. It is a leaf, never held over I/O, a callback or another lock. The condition
-``Reader._changed`` on it wakes senders that wait for room and callers of ``flush``.
-:meth:`Reader.drop` takes no lock, because a finalizer may run in the midst of anything.
+Threads and locks: ``Reader._lock`` guards the state, the close request and the outcome. It is a
+leaf, never held over I/O, a callback or another lock. :meth:`Reader.drop` takes no lock, because a
+finalizer may run in the midst of anything. For the locks of the way out see ``outbox.py``.
 """
 
 from __future__ import annotations
@@ -25,7 +23,6 @@ import os
 import selectors
 import threading
 import time
-from collections import deque
 from collections.abc import Callable
 from typing import Final
 
@@ -33,6 +30,7 @@ import attrs
 
 from .._deadline import Deadline
 from ..errors import AUTHENTICATION_ERROR, ConnectError, ConnectionClosedError
+from .outbox import Outbox
 from .outcomes import closed_by_peer
 from .pulse import Pulse
 from .state import WebSocketState
@@ -43,9 +41,6 @@ __all__ = ["CloseRequest", "Opener", "Outcome", "Reader"]
 log: logging.Logger = logging.getLogger(__name__)
 
 _numbers = itertools.count(1)
-
-_HANDED_OVER: Final = 256 * 1024
-"""Bytes given to the transport at a time; the rest stays in the queue, where it is counted."""
 
 _MESSAGES_IN_A_ROW: Final = 64
 """Messages delivered before writers get their turn again."""
@@ -65,6 +60,12 @@ class CloseRequest:
     reason: str
     deadline: Deadline
     timeout: float
+
+
+def _closing() -> ConnectionClosedError:
+    return ConnectionClosedError(
+        "The connection is being closed, so nothing more can be sent; connect again."
+    )
 
 
 class Reader:
@@ -94,13 +95,10 @@ class Reader:
         self._thread: threading.Thread | None = None  # written once, by start()
         self._waker: Waker | None = None  # written once, by start(), before the thread runs
         self._ident: int | None = None  # of the I/O thread while it runs; written by it
+        self._outbox = Outbox(wire.max_backlog_bytes, self._wake)
         self._lock = threading.Lock()  # a leaf; guards what follows
-        self._changed = threading.Condition(self._lock)
         self.state = WebSocketState.CONNECTING  # written under _lock, read bare
         self.outcome: Outcome | None = None  # written once under _lock, read bare
-        self._queue: deque[bytes] = deque()
-        self._queued = 0  # bytes in _queue
-        self._writing = False  # the transport has bytes that the socket has not taken
         self._close: CloseRequest | None = None
         self._abort: ConnectionClosedError | None = None
         self._dropped = False  # set by drop(), without the lock
@@ -116,6 +114,10 @@ class Reader:
         thread = threading.Thread(target=self._run, name=self.name, daemon=True)
         thread.start()
         self._thread = thread
+
+    def _wake(self) -> None:
+        if self._waker is not None:
+            self._waker.wake()
 
     def owns_this_thread(self) -> bool:
         return self._ident == threading.get_ident()
@@ -134,36 +136,10 @@ class Reader:
     def send(self, payload: bytes, deadline: Deadline) -> None:
         if not self._is_ours():
             raise RuntimeError("this connection belongs to the parent process; connect anew after a fork")
-        limit = self.wire.max_backlog_bytes
-        mine = self.owns_this_thread()
-        with self._lock:
-            while True:
-                if self.outcome is not None:
-                    raise self.outcome.again()
-                if self._close is not None or self.state is WebSocketState.CLOSING:
-                    raise ConnectionClosedError(
-                        "The connection is being closed, so nothing more can be sent; connect again."
-                    )
-                if mine or not self._queued or self._queued + len(payload) <= limit:
-                    break
-                if deadline.expired:
-                    raise TimeoutError(
-                        f"{self._queued} bytes wait to be written and the peer does not take them; "
-                        "this message was not queued"
-                    )
-                self._changed.wait(deadline.remaining())
-            self._queue.append(payload)
-            self._queued += len(payload)
-        if self._waker is not None and not mine:
-            self._waker.wake()
+        self._outbox.put(payload, deadline, mine=self.owns_this_thread())
 
     def flush(self, deadline: Deadline) -> bool:
-        with self._lock:
-            while (self._queue or self._writing) and self.outcome is None:
-                if self.owns_this_thread() or not self._is_ours() or deadline.expired:
-                    return False
-                self._changed.wait(deadline.remaining())
-            return self.outcome is None
+        return self._outbox.flush(deadline, lambda: self._is_ours() and not self.owns_this_thread())
 
     def close(self, request: CloseRequest) -> bool:
         if not self._is_ours():
@@ -183,6 +159,7 @@ class Reader:
         if self._waker is None:
             self._end(self._unopened())
             return
+        self._outbox.refuse(_closing())
         with self._lock:
             unopened = self.state is WebSocketState.CONNECTING
             if self._close is None:
@@ -191,7 +168,6 @@ class Reader:
                 self._close = attrs.evolve(self._close, deadline=request.deadline, timeout=request.timeout)
             if self.outcome is None:
                 self.state = WebSocketState.CLOSING
-            self._changed.notify_all()
         if unopened:
             self._waker.interrupt()
         else:
@@ -221,10 +197,7 @@ class Reader:
                 return False
             self.outcome = outcome
             self.state = WebSocketState.CLOSED
-            self._queue.clear()
-            self._queued = 0
-            self._writing = False
-            self._changed.notify_all()
+        self._outbox.end(outcome)
         log.info("= %s closed: %s", self.name, outcome)
         self._call(self._on_end, outcome)
         return True
@@ -310,16 +283,18 @@ class Reader:
         """Move bytes both ways until the end, and return the reason for it."""
         pulse = Pulse(self.wire.ping_interval, self.wire.ping_timeout)
         sent_close: CloseRequest | None = None
+        outbox = self._outbox
+        outbox.serve(transport)
         with selectors.DefaultSelector() as selector:
             selector.register(waker, selectors.EVENT_READ)
             key = selector.register(transport, transport.interest)
             while True:
                 if key.events != transport.interest:
                     key = selector.modify(transport, transport.interest)
-                ready = [fired.fileobj for fired, _ in selector.select(self._patience(pulse, transport))]
-                if waker in ready:
-                    waker.drain()
+                ready = self._wait(selector, waker, self._patience(pulse, transport))
                 try:
+                    if outbox.failure is not None:
+                        raise outbox.failure
                     if transport in ready or transport.has_more or self._undelivered:
                         goodbye = self._read(transport)
                         if goodbye is not None:
@@ -332,26 +307,38 @@ class Reader:
                     if self._dropped and self._close is None:
                         patience = self.wire.close_timeout
                         self.request_close(CloseRequest(1000, "", Deadline(patience), patience))
-                    self._hand_over(transport)
+                    outbox.hand_over(transport)
                     request = self._close
-                    if request is not None and sent_close is None and not self._queue:
+                    if request is not None and sent_close is None and outbox.is_empty:
                         log.debug("> %s close %d", self.name, request.code)
                         transport.send_close(request.code, request.reason)
                         sent_close = request
                     self._ping(transport, pulse)
                     if transport.unsent:
                         transport.flush()
-                    self._note_written(transport)
+                    outbox.note_written(transport)
                 except ConnectionClosedError as exc:
                     return self._broken(transport, exc, sent_close)
                 if request is not None and request.deadline.expired:
                     return self._unanswered(request)
 
+    def _wait(self, selector: selectors.BaseSelector, waker: Waker, seconds: float | None) -> list[object]:
+        """Wait until something is to be done, lending the transport meanwhile; return what is ready."""
+        if seconds == 0.0:
+            fired = selector.select(0.0)
+        else:
+            self._outbox.lend()
+            try:
+                fired = selector.select(seconds if waker.arm() else 0.0)
+            finally:
+                waker.disarm()
+                self._outbox.take_back()
+        waker.drain()
+        return [key.fileobj for key, _ in fired]
+
     def _patience(self, pulse: Pulse, transport: Transport) -> float | None:
         """Return how long the next wait for the socket may be."""
-        if self._undelivered or transport.has_more:
-            return 0.0
-        if self._queue and transport.unsent < _HANDED_OVER:
+        if self._undelivered or transport.has_more or self._outbox.is_due(transport):
             return 0.0
         waits = [pulse.due(time.monotonic(), transport.last_heard)]
         if self._close is not None:
@@ -379,28 +366,6 @@ class Reader:
         self._undelivered = True
         return None
 
-    def _hand_over(self, transport: Transport) -> None:
-        """Give the transport what is queued, as long as it does not have plenty."""
-        if not self._queue or transport.unsent >= _HANDED_OVER:
-            return
-        batch: list[bytes] = []
-        size = transport.unsent
-        with self._lock:
-            while self._queue and size < _HANDED_OVER:
-                batch.append(self._queue.popleft())
-                size += len(batch[-1])
-                self._queued -= len(batch[-1])
-            self._writing = True
-            self._changed.notify_all()
-        for payload in batch:
-            transport.send(payload)
-
-    def _note_written(self, transport: Transport) -> None:
-        if self._writing and not transport.unsent:
-            with self._lock:
-                self._writing = False
-                self._changed.notify_all()
-
     def _ping(self, transport: Transport, pulse: Pulse) -> None:
         """Ping after a silence; raise if there was one after a ping, too."""
         now = time.monotonic()
@@ -422,10 +387,10 @@ class Reader:
     ) -> ConnectionClosedError:
         """Finish the close handshake after the peer's close frame."""
         log.debug("< %s close %d", self.name, goodbye.code)
+        self._outbox.refuse(_closing())
         with self._lock:
             if self.outcome is None:
                 self.state = WebSocketState.CLOSING
-            self._changed.notify_all()
         if sent_close is not None:
             return ConnectionClosedError(
                 "The connection was closed by this side.",

@@ -1,8 +1,9 @@
 """
 Frames by way of a WebSocket class of the user's own.
 
-Who hands one in may want to see, change or count what arrives, so what it overrides is called:
-websocket-client's ``recv_data_frame`` runs, and takes from :class:`FrameReader` what it would read itself.
+Who hands one in may want to see, change or count what passes, so what it overrides is called:
+websocket-client's ``send`` and ``recv_data_frame`` run, and the latter takes from :class:`FrameReader` what
+it would read itself.
 
 Threads: the connection's I/O thread only.
 """
@@ -18,13 +19,13 @@ from .link import Link
 
 __all__ = ["TheirFrames", "sees_frames"]
 
-_OF_RECEIVING = ("recv_data_frame", "recv_frame", "pong", "send_close")
+_OF_FRAMES = ("recv_data_frame", "recv_frame", "send", "send_frame", "ping", "pong", "send_close", "_send")
 
 
 def sees_frames(ws: Any) -> bool:
-    """Whether *ws* is of a class that changes how websocket-client receives."""
+    """Whether *ws* is of a class that changes how websocket-client sends or receives."""
     return (
-        any(getattr(type(ws), name, None) is not getattr(websocket.WebSocket, name) for name in _OF_RECEIVING)
+        any(getattr(type(ws), name, None) is not getattr(websocket.WebSocket, name) for name in _OF_FRAMES)
         or type(ws.frame_buffer) is not websocket.frame_buffer
         or type(ws.cont_frame) is not websocket.continuous_frame
     )

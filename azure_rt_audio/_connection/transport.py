@@ -1,21 +1,21 @@
 """
 websocket-client made fast and safe: one non-blocking socket, large reads, bounded messages.
 
-websocket-client does the opening handshake and makes the frames we send. It sees a
-:class:`Link` in the place of its socket, which never blocks and has a buffer on either side: one
-read of the real socket serves many frames, and what is sent is collected until the socket takes it.
-What arrives is taken apart by :class:`FrameReader`, unless a class of the user's own wants to see
-every frame: then websocket-client's own code does it, through :class:`TheirFrames`.
+websocket-client does the opening handshake. It sees a :class:`Link` in the place of its socket, which
+never blocks and has a buffer on either side: one read of the real socket serves many frames, and what
+is sent is collected until the socket takes it. Frames are made and taken apart in ``frames.py``, unless a
+class of the user's own wants to see them: then websocket-client's code does it, by way of ``theirs.py``.
 
 :class:`Transport` is the seam: what the connection needs, and no more.
 
-Threads and locks: everything here runs on one thread, the connection's I/O thread, so no two
-calls of OpenSSL for one connection can ever overlap. There are no locks.
+Threads and locks: one thread at a time, as the outbox sees to; so no two calls of OpenSSL for one
+connection ever overlap. There are no locks here.
 """
 
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Callable, Mapping
 from typing import Any, Final, Protocol, cast
 
@@ -25,7 +25,19 @@ import websocket
 from .._deadline import Deadline
 from ..errors import ConnectError, ConnectionClosedError
 from .dial import Target, Wire, dial
-from .frames import BINARY, CLOSE, PING, FrameReader, Payload, ProtocolFault, TooBig, parse_close
+from .frames import (
+    BINARY,
+    CLOSE,
+    PING,
+    PONG,
+    TEXT,
+    FrameReader,
+    Payload,
+    ProtocolFault,
+    TooBig,
+    build_frame,
+    parse_close,
+)
 from .link import Link, NotUpgraded
 from .outcomes import failed, lost, place, refused, unusable
 from .patience import Interrupted, Late, Patience, Waker
@@ -57,7 +69,7 @@ class Transport(Protocol):
     Every method may raise :class:`ConnectionClosedError`, after which only
     :meth:`send_close`, :meth:`flush` and :meth:`release` make sense.
 
-    **Threads.** One thread only.
+    **Threads.** One at a time.
     """
 
     @property
@@ -67,6 +79,10 @@ class Transport(Protocol):
     @property
     def unsent(self) -> int:
         """Bytes that wait for the socket to take them."""
+
+    @property
+    def is_lendable(self) -> bool:
+        """Whether it may be written through on the thread that calls, one at a time."""
 
     @property
     def interest(self) -> int:
@@ -245,6 +261,13 @@ class WebSocketTransport:
         return self._link.unsent
 
     @property
+    def is_lendable(self) -> bool:
+        if self._theirs is not None:
+            return False  # the user's own class keeps to the I/O thread
+        # Signal handlers run on the main thread, and Ctrl-C must not cost the connection.
+        return self._link.is_atomic or threading.get_ident() != threading.main_thread().ident
+
+    @property
     def interest(self) -> int:
         return self._link.interest
 
@@ -293,17 +316,26 @@ class WebSocketTransport:
             )
         self._pong_bytes += len(ping) + _PONG_HEAD
         if self._theirs is None:  # else websocket-client has answered it
-            self._ws.pong(ping)
+            self._link.send(build_frame(PONG, ping))
 
     def send(self, payload: bytes) -> None:
-        self._ws.send(payload, websocket.ABNF.OPCODE_TEXT)
+        if self._theirs is None:
+            self._link.send(build_frame(TEXT, payload))
+        else:
+            self._ws.send(payload, TEXT)
 
     def ping(self) -> None:
-        self._ws.ping()
+        if self._theirs is None:
+            self._link.send(build_frame(PING, b""))
+        else:
+            self._ws.ping()
 
     def send_close(self, code: int, reason: str) -> None:
         self._link.unseal()
-        self._ws.send_close(code, reason.encode())
+        if self._theirs is None:
+            self._link.send(build_frame(CLOSE, code.to_bytes(2, "big") + reason.encode()))
+        else:
+            self._ws.send_close(code, reason.encode())
         self._link.seal()
 
     def flush(self) -> None:

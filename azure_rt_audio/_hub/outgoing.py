@@ -18,7 +18,7 @@ from .._waiters import Waiter, Waiters
 from ..dispatch import Dispatcher
 from ..errors import ConnectionClosedError
 from ..protocol.checks import check_command
-from ..protocol.codec import encode
+from ..protocol.codec import encode, encode_append
 from ..protocol.commands import Command
 from ..protocol.dialects import Dialect
 
@@ -96,6 +96,11 @@ class Outgoing:
         """
         self.send_bytes(self.encode(command))
         log.debug("> %s", command.type)
+
+    def send_audio(self, text: bytes) -> None:
+        """Queue an append of valid base64; raises as :meth:`send`."""
+        self.send_bytes(encode_append(text))
+        log.debug("> input_audio_buffer.append")
 
     def send_bytes(self, payload: bytes) -> None:
         """Queue what was encoded before; raises as :meth:`send`."""
