@@ -16,7 +16,6 @@ import attrs
 import pytest
 
 from azure_rt_audio.errors import DecodeError
-from azure_rt_audio.protocol import codec
 from azure_rt_audio.protocol.codec import (
     build,
     build_item,
@@ -940,15 +939,30 @@ def test_an_append_is_encoded_without_much_ado() -> None:
     assert json.loads(encode(create, GA))["previous_item_id"] == "p"
 
 
-def test_the_hooks_of_events_are_built_on_import_and_the_others_are_not() -> None:
+def test_importing_builds_nothing_and_the_first_client_what_events_need() -> None:
     """The first event is as fast as the next, and what a client never needs costs it nothing."""
     code = (
+        "import sys, azure_rt_audio\n"
         "from azure_rt_audio.protocol import codec, events\n"
+        "assert not codec._event_hooks and 'cattrs' not in sys.modules\n"
+        "options = {'host_name': 'ws://127.0.0.1:1', 'deployment': 'm', 'api_key': 'k'}\n"
+        "azure_rt_audio.AzureRealTimeAudio(options).close()\n"
         "assert set(codec._event_hooks) >= set(events.EVENT_CLASSES)\n"
-        "assert codec._from_user.cache_info().currsize == codec._command_hooks.cache_info().currsize == 0\n"
+        "assert codec._command_hooks.cache_info().currsize == 0\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
-    assert codec._event_hooks["response.audio.delta"] is codec._event_hooks["response.output_audio.delta"]
+
+
+def test_an_event_can_be_decoded_without_a_client() -> None:
+    """The first one builds the hooks, which both names of an event share."""
+    code = (
+        "from azure_rt_audio.protocol import codec\n"
+        'event = codec.decode_event(b\'{"type":"input_audio_buffer.cleared","event_id":"e"}\')\n'
+        "assert type(event).__name__ == 'InputAudioBufferCleared'\n"
+        "hooks = codec._event_hooks\n"
+        "assert hooks['response.audio.delta'] is hooks['response.output_audio.delta']\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
 
 
 @pytest.mark.parametrize("version", ["v1", "2025-04-01-preview"])

@@ -7,7 +7,7 @@ from typing import Final
 __all__ = ["Buffer"]
 
 _SMALL: Final = 16 * 1024
-_LARGE: Final = 512 * 1024
+_LARGE: Final = 2048 * 1024
 """It begins small, for a thousand idle connections; under a flood one read may grow to this."""
 _CALM: Final = 64
 """Reads of less than an eighth of it, after which it is small again."""

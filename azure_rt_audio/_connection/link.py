@@ -27,7 +27,7 @@ from .patience import Interrupted, Late, Patience
 
 __all__ = ["Link", "NotUpgraded"]
 
-_READ_ON: Final = 64 * 1024
+_READ_ON: Final = 256 * 1024
 """Bytes of full TLS records after which frames are served first."""
 _AT_A_TIME: Final = 1024 * 1024
 """Bytes given to the socket with one call."""

@@ -38,7 +38,7 @@ from ..errors import (
     ServiceError,
 )
 from ..options import AzureRealTimeOptions, WebSocketOptions
-from ..protocol.codec import decode_event
+from ..protocol.codec import decode_event, prepare
 from ..protocol.commands import ResponseCancel, SessionUpdate
 from ..protocol.conversation import Conversation
 from ..protocol.events import (
@@ -87,6 +87,7 @@ class Hub:
         wire: Wire,
         dispatcher: Dispatcher,
     ) -> None:
+        prepare()
         self.options = options
         self.websocket_options = websocket_options
         self.dispatcher = dispatcher

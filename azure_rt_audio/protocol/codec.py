@@ -2,8 +2,8 @@
 Bytes in, event out; command in, bytes out.
 
 Decoding a frame is one ``orjson.loads``, one hook chosen by ``type``, one object. The hooks
-of all events are built when this module is imported, so the first event is as fast as the next
-and threads never race to build one.
+of all events are built by :func:`prepare`, when the first client is made: importing costs little, and the
+first event is as fast as the next.
 """
 
 from __future__ import annotations
@@ -11,10 +11,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from functools import cache
-from typing import Any, Final, TypeVar, get_args
+from typing import TYPE_CHECKING, Any, Final, TypeVar, get_args
 
 import orjson
-from cattrs import Converter
 
 from ..errors import DecodeError
 from . import commands as _commands
@@ -27,6 +26,9 @@ from .items import ConversationItem
 from .shape import Shape
 from .translation import TranslationSessionConfig
 
+if TYPE_CHECKING:
+    from cattrs import Converter
+
 __all__ = [
     "COMMAND_CLASSES",
     "build",
@@ -35,6 +37,7 @@ __all__ = [
     "decode_event",
     "encode",
     "encode_append",
+    "prepare",
     "structure",
     "to_json",
     "typed",
@@ -49,7 +52,10 @@ COMMAND_CLASSES: Final[Mapping[str, type[Command]]] = {
 }
 """Every class of a client event by its wire name."""
 
-_converter: Final = make_converter()
+
+@cache
+def _converter() -> Converter:
+    return make_converter()
 
 
 @cache
@@ -59,12 +65,18 @@ def _from_user() -> Converter:
 
 
 def _hooks_of(classes: Mapping[str, type[Shape]]) -> dict[str, Hook]:
-    hooks = {name: _converter.get_structure_hook(cls) for name, cls in classes.items()}
+    hooks = {name: _converter().get_structure_hook(cls) for name, cls in classes.items()}
     hooks |= {GA_NAMES[name]: hooks[name] for name in GA_NAMES.keys() & hooks.keys()}
     return hooks
 
 
-_event_hooks: Final = _hooks_of(EVENT_CLASSES)
+_event_hooks: Final[dict[str, Hook]] = {}  # filled in one step, by prepare()
+
+
+def prepare() -> None:
+    """Build what decoding events needs, some 20 ms the first time; done by itself at the first event."""
+    if not _event_hooks:
+        _event_hooks.update(_hooks_of(EVENT_CLASSES))
 
 
 @cache
@@ -86,6 +98,9 @@ def decode_event(data: bytes | bytearray | memoryview | str) -> Event:
     """
     message, name = _parse(data)
     hook = _event_hooks.get(name)
+    if hook is None and not _event_hooks:
+        prepare()
+        hook = _event_hooks.get(name)
     if hook is None:
         event_id = message.get("event_id")
         return UnknownEvent(event_id=event_id if isinstance(event_id, str) else None, raw=message)
@@ -166,7 +181,7 @@ def structure(source: Any, cls: type[S]) -> S:
         DecodeError: With the path inside *source*.
     """
     try:
-        result: S = _converter.get_structure_hook(cls)(source, cls)
+        result: S = _converter().get_structure_hook(cls)(source, cls)
     except FaultError as fault:
         path = f"${fault.path}"
         raise DecodeError(f"{cls.__name__} at {path}: {fault.why}", path=path) from None
@@ -239,7 +254,7 @@ def typed(shape: S) -> S:
 
 def to_json(shape: Shape) -> dict[str, Any]:
     """Return an object of the protocol as JSON values, in the vocabulary of the library."""
-    fields: dict[str, Any] = _converter.unstructure(shape)
+    fields: dict[str, Any] = _converter().unstructure(shape)
     return fields
 
 

@@ -17,10 +17,9 @@ from functools import cache, reduce
 from inspect import get_annotations
 from operator import or_
 from types import NoneType, UnionType
-from typing import Any, Final, NoReturn, Union, get_args, get_origin
+from typing import TYPE_CHECKING, Any, Final, NoReturn, Union, get_args, get_origin
 
 import attrs
-from cattrs import Converter
 
 from .events import Event
 from .faults import FaultError, mistyped
@@ -31,6 +30,9 @@ from .session import Session, SessionConfig, TranscriptionSession, Transcription
 from .shape import UNSET, Shape, Unset
 from .tools import FunctionTool, ToolChoice
 from .unions import Hook, union_hook
+
+if TYPE_CHECKING:
+    from cattrs import Converter
 
 __all__ = ["Hook", "make_converter"]
 
@@ -111,6 +113,8 @@ def make_converter(*, from_user: bool = False) -> Converter:
         from_user: Read what a user wrote: names in camelCase are understood, unknown ones refused
             with the nearest known one; and write without ``extra``.
     """
+    from cattrs import Converter  # 6 ms that importing this package need not cost
+
     converter = Converter()
     for kind, hook in ((str, _read_str), (int, _read_int), (float, _read_float), (bool, _read_bool)):
         converter.register_structure_hook(kind, hook)

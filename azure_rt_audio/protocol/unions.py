@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Final, Literal, get_args
-
-from cattrs import Converter
+from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
 from .faults import mistyped
 from .items import (
@@ -23,6 +21,9 @@ from .session import PromptFile, PromptImage, PromptText, Session, SessionConfig
 from .shape import Shape
 from .tools import FunctionTool, McpTool
 from .translation import TranslationSession, TranslationSessionConfig
+
+if TYPE_CHECKING:
+    from cattrs import Converter
 
 __all__ = ["Hook", "union_hook"]
 
