@@ -19,6 +19,8 @@ from concurrent.futures import Future, InvalidStateError
 from types import TracebackType
 from typing import Any, Literal
 
+from ._change import Change
+from ._deadline import Deadline
 from ._futures import Acknowledgement
 from .dispatch.base import weight
 from .dispatch.queued import DEFAULT_BACKLOG_BYTES
@@ -196,7 +198,7 @@ class EventStream:
         self._timeout = timeout
         self._may_wait = may_wait
         self._owner = owner  # kept alive as long as someone iterates
-        self._condition = threading.Condition(threading.Lock())  # leaf; guards the rest
+        self._change = Change()  # leaf; guards the rest
         self._events: collections.deque[Any] = collections.deque()
         self._backlog_bytes = 0
         self._is_over = False
@@ -209,7 +211,7 @@ class EventStream:
 
     def feed(self, event: Any) -> None:
         """Append an event. Called by the reader."""
-        with self._condition:
+        with self._change.lock:
             if self._is_over:
                 return
             self._events.append(event)
@@ -220,39 +222,41 @@ class EventStream:
                     f"the loop over events() fell more than {DEFAULT_BACKLOG_BYTES} bytes behind; "
                     "take events faster or name fewer of them"
                 )
-            self._condition.notify()
+            self._change.announce()
 
     def end(self, outcome: RealtimeError | None) -> None:
         """Let the iteration end once it has caught up, with an error if *outcome* is one."""
-        with self._condition:
+        with self._change.lock:
             if not self._is_over:
                 self._is_over = True
                 self._outcome = outcome
-            self._condition.notify_all()
+            self._change.announce()
 
     def close(self) -> None:
         """Take no more events and forget those that wait. Idempotent."""
-        with self._condition:
+        with self._change.lock:
             self._is_over = True
             self._outcome = None
             self._events.clear()
-            self._condition.notify_all()
+            self._change.announce()
 
     def __iter__(self) -> Iterator[Any]:
         return self
 
     def __next__(self) -> Any:
-        with self._condition:
-            if not self._events and not self._is_over:
-                self._may_wait()
-                self._condition.wait_for(lambda: self._events or self._is_over, self._timeout)
-            if self._events:
-                event = self._events.popleft()
-                self._backlog_bytes -= weight(event)
-                return event
-            if not self._is_over:
+        deadline = Deadline(self._timeout)
+        while True:  # another thread may be quicker
+            with self._change.lock:
+                if self._events:
+                    event = self._events.popleft()
+                    self._backlog_bytes -= weight(event)
+                    return event
+                if self._is_over:
+                    outcome = self._outcome
+                    break
+            self._may_wait()
+            if not self._change.wait_until(lambda: bool(self._events) or self._is_over, deadline):
                 raise TimeoutError(f"no event came for {self._timeout} seconds")
-            outcome = self._outcome
         if outcome is not None:
             raise outcome.again()
         raise StopIteration

@@ -460,13 +460,13 @@ _INTERRUPTED = """
             interrupts += 1
         except Exception:
             break
-    stop.set()
-    while True:
+    while not stop.is_set():
         try:
-            connection.close(5)
-            break
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+            stop.set()
         except KeyboardInterrupt:
             pass
+    connection.close(5)
     print("interrupts:", interrupts, flush=True)
 """
 

@@ -7,7 +7,7 @@ frame that comes while something else is being written, or right after another o
 thread writes many with one call. Over TLS it writes all of the main thread's, because Ctrl-C may stop that
 one anywhere. Either way the order of calls is the order on the wire.
 
-Threads and locks: ``Outbox._lock`` guards the queue and is a leaf, never held over I/O. ``Outbox._turn``
+Threads and locks: ``Outbox._change`` guards the queue and is a leaf, never held over I/O. ``Outbox._turn``
 is held by whoever may touch the transport. Callers only try it, and hold it for one write that does not
 wait; so the I/O thread, which alone waits for it, waits for microseconds, and no two calls of OpenSSL
 overlap.
@@ -21,6 +21,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final
 
+from .._change import Change
 from .._deadline import Deadline
 from ..errors import ConnectError, ConnectionClosedError
 from .transport import Transport
@@ -51,8 +52,7 @@ class Outbox:
     def __init__(self, limit: int, wake: Callable[[], None]) -> None:
         self._limit = limit
         self._wake = wake
-        self._lock = threading.Lock()  # a leaf; guards what follows
-        self._changed = threading.Condition(self._lock)  # wakes who waits for room, or for all to be written
+        self._change = Change()  # a leaf; guards what follows
         self._queue: deque[bytes] = deque()
         self._queued = 0  # bytes in _queue
         self._is_writing = False  # the transport has bytes that the socket has not taken
@@ -73,15 +73,29 @@ class Outbox:
             mine: Whether the caller is the I/O thread, which never waits, and for which there is always room.
         """
         got: list[bool] = []
+
+        def is_room() -> bool:
+            queued = self._queued
+            return mine or not queued or queued + len(payload) <= self._limit or self._end is not None
+
         try:
-            with self._lock:
-                self._await_room(len(payload), deadline, mine)
-                if not mine and self._may_borrow():
-                    # One step for the interpreter, so that Ctrl-C cannot come between taking and noting it.
-                    got.extend(map(self._turn.acquire, (False,)))
-                if not any(got):
-                    self._queue.append(payload)
-                    self._queued += len(payload)
+            while True:  # another thread may be quicker
+                with self._change.lock:
+                    if self._end is not None:
+                        raise self._end.again()
+                    if is_room():
+                        if not mine and self._may_borrow():
+                            # One step for the interpreter: Ctrl-C cannot come between taking and noting it.
+                            got.extend(map(self._turn.acquire, (False,)))
+                        if not any(got):
+                            self._queue.append(payload)
+                            self._queued += len(payload)
+                        break
+                if not self._change.wait_until(is_room, deadline):
+                    raise TimeoutError(
+                        f"{self._queued} bytes wait to be written and the peer does not take them; "
+                        "this message was not queued"
+                    )
             if any(got):
                 self._write(payload)
             elif not mine:
@@ -89,19 +103,6 @@ class Outbox:
         finally:
             if any(got):
                 self._turn.release()
-
-    def _await_room(self, size: int, deadline: Deadline, mine: bool) -> None:
-        while True:
-            if self._end is not None:
-                raise self._end.again()
-            if mine or not self._queued or self._queued + size <= self._limit:
-                return
-            if deadline.expired:
-                raise TimeoutError(
-                    f"{self._queued} bytes wait to be written and the peer does not take them; "
-                    "this message was not queued"
-                )
-            self._changed.wait(deadline.remaining())
 
     def _may_borrow(self) -> bool:
         """Whether a frame that comes now may be written by its caller; under the lock."""
@@ -128,28 +129,29 @@ class Outbox:
 
     def flush(self, deadline: Deadline, may_wait: Callable[[], bool]) -> bool:
         """Wait until all that was queued is written; return whether it is."""
-        with self._lock:
-            while (self._queue or self._is_writing) and self._end is None:
-                if not may_wait() or deadline.expired:
-                    return False
-                self._changed.wait(deadline.remaining())
-            return self._end is None
+
+        def is_over() -> bool:
+            return self._end is not None or not (self._queue or self._is_writing)
+
+        return (
+            is_over() or (may_wait() and self._change.wait_until(is_over, deadline))
+        ) and self._end is None
 
     def refuse(self, why: ConnectError | ConnectionClosedError) -> None:
         """Take nothing more; what waits will still be written."""
-        with self._lock:
+        with self._change.lock:
             if self._end is None:
                 self._end = why
-            self._changed.notify_all()
+            self._change.announce()
 
     def end(self, outcome: ConnectError | ConnectionClosedError) -> None:
         """Forget what waits, and tell everybody the outcome."""
-        with self._lock:
+        with self._change.lock:
             self._end = outcome
             self._queue.clear()
             self._queued = 0
             self._is_writing = False
-            self._changed.notify_all()
+            self._change.announce()
 
     # On the I/O thread.
 
@@ -186,19 +188,19 @@ class Outbox:
             return
         batch: list[bytes] = []
         size = transport.unsent
-        with self._lock:
+        with self._change.lock:
             while self._queue and size < _HANDED_OVER:
                 batch.append(self._queue.popleft())
                 size += len(batch[-1])
                 self._queued -= len(batch[-1])
             self._is_writing = True
-            self._changed.notify_all()
+            self._change.announce()
         for payload in batch:
             transport.send(payload)
 
     def note_written(self, transport: Transport) -> None:
         """Tell those who flush, if the socket has taken everything."""
         if self._is_writing and not transport.unsent:
-            with self._lock:
+            with self._change.lock:
                 self._is_writing = False
-                self._changed.notify_all()
+                self._change.announce()

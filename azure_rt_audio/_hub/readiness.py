@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import atexit
-import threading
 import weakref
 from typing import Final
 
+from .._change import Change
 from .._connection import Connection, WebSocketState
+from .._deadline import Deadline
 from ..errors import RealtimeError, ServiceError
 
 __all__ = ["Readiness"]
@@ -25,7 +26,7 @@ class Readiness:
         timeout: Seconds that methods wait that are called early.
         configuration_id: Event id of the command that configures the session.
 
-    **Threads and locks.** Any thread waits; the reader decides. ``Readiness._lock`` is a leaf.
+    **Threads and locks.** Any thread waits; the reader decides. ``Readiness._change`` is a leaf.
     """
 
     def __init__(
@@ -34,8 +35,7 @@ class Readiness:
         self._connection = connection
         self._authority = authority
         self._timeout = timeout
-        self._lock = threading.Lock()  # leaf; guards what follows
-        self._changed = threading.Condition(self._lock)
+        self._change = Change()  # leaf; guards what follows
         self._configuration_id = configuration_id
         self._refusal: ServiceError | None = None
         self.is_initialized = False  # written once, read bare
@@ -79,12 +79,12 @@ class Readiness:
                 "this would wait for the session on the thread that makes it; listeners of an inline "
                 "dispatcher must not block: use the default dispatcher, or another thread"
             )
-        with self._changed:
-            is_decided = self._changed.wait_for(self._is_decided_locked, timeout)
-            is_connecting = self._connection.state is WebSocketState.CONNECTING
-            if not is_decided and is_connecting and grace:
-                # The attempt has the same limit, begun a moment later, and knows why it failed.
-                is_decided = self._changed.wait_for(self._is_decided_locked, grace)
+        is_decided = self._change.wait_until(self._is_decided, Deadline(timeout))
+        is_connecting = self._connection.state is WebSocketState.CONNECTING
+        if not is_decided and is_connecting and grace:
+            # The attempt has the same limit, begun a moment later, and knows why it failed.
+            is_decided = self._change.wait_until(self._is_decided, Deadline(grace))
+        with self._change.lock:
             problem = self.outcome or (None if self.is_initialized else self._refusal)
         if problem is not None:
             raise problem.again()
@@ -95,31 +95,31 @@ class Readiness:
                 f"{self._authority} {what}"
             )
 
-    def _is_decided_locked(self) -> bool:
+    def _is_decided(self) -> bool:
         return self.is_initialized or self._refusal is not None or self.outcome is not None
 
     def try_again_with(self, configuration_id: str | None) -> None:
         """A refused configuration is about to be mended by this command; those who wait wait for it."""
-        with self._lock:
+        with self._change.lock:
             if self._refusal is not None and not self.is_initialized:
                 self._refusal, self._configuration_id = None, configuration_id
 
     def close(self) -> None:
         """Note that this side wants the end."""
-        with self._lock:
+        with self._change.lock:
             self.is_closing = True
 
     # ------------------------------------------------------------ the reader
 
     def initialize(self) -> None:
         """The session is configured."""
-        with self._changed:
+        with self._change.lock:
             self.is_initialized = True
-            self._changed.notify_all()
+            self._change.announce()
 
     def refuse(self, error: ServiceError) -> None:
         """Take a refusal into account, if it is that of the configuration."""
-        with self._changed:
+        with self._change.lock:
             is_meant = (
                 error.event_id == self._configuration_id
                 if error.event_id is not None
@@ -127,13 +127,13 @@ class Readiness:
             )
             if is_meant and not self.is_initialized:
                 self._refusal = error
-                self._changed.notify_all()
+                self._change.announce()
 
     def end(self, outcome: RealtimeError) -> bool:
         """The connection is over; return whether this side wanted it."""
-        with self._changed:
+        with self._change.lock:
             self.outcome = outcome
-            self._changed.notify_all()
+            self._change.announce()
             return self.is_closing
 
 

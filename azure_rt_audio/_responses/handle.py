@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator
 from typing import Final
 
+from .._change import Change
 from .._deadline import Deadline
 from ..errors import RealtimeError
 from ..protocol.events import (
@@ -38,7 +38,7 @@ class PendingResponse:
     def __init__(self, cancel: Callable[[], None], may_wait: Callable[[], None]) -> None:
         self._cancel = cancel
         self._may_wait = may_wait
-        self._condition = threading.Condition(threading.Lock())  # leaf; guards the rest
+        self._change = Change()  # leaf; guards the rest
         self._pieces: list[Event] = []
         self._id: str | None = None
         self._response: Response | None = None
@@ -95,9 +95,8 @@ class PendingResponse:
         if not self.done:
             self._may_wait()
         deadline = Deadline(timeout)
-        with self._condition:
-            if not self._condition.wait_for(lambda: self.done, deadline.remaining()):
-                raise TimeoutError(f"the response was not finished after {timeout} seconds")
+        if not self.done and not self._change.wait_until(lambda: self.done, deadline):
+            raise TimeoutError(f"the response was not finished after {timeout} seconds")
         return self._outcome()
 
     def text(self, timeout: float | None = DEFAULT_TIMEOUT) -> Iterator[str]:
@@ -145,13 +144,14 @@ class PendingResponse:
             yield from pieces
 
     def _pieces_from(self, position: int, deadline: Deadline) -> list[Event]:
-        with self._condition:
-            if len(self._pieces) == position and not self.done:
-                self._may_wait()
-                if not self._condition.wait_for(
-                    lambda: len(self._pieces) > position or self.done, deadline.remaining()
-                ):
-                    raise TimeoutError("nothing more of the response came in time")
+        def is_more() -> bool:
+            return len(self._pieces) > position or self.done
+
+        if not is_more():
+            self._may_wait()
+            if not self._change.wait_until(is_more, deadline):
+                raise TimeoutError("nothing more of the response came in time")
+        with self._change.lock:
             return self._pieces[position:]
 
     def _outcome(self) -> Response:
@@ -162,20 +162,20 @@ class PendingResponse:
 
     def feed(self, event: Event) -> None:
         """Take an event of the response. Called by the reader."""
-        with self._condition:
+        with self._change.lock:
             self._pieces.append(event)
             if isinstance(event, ResponseCreated | ResponseDone):
                 self._id = event.response.id
             if isinstance(event, ResponseDone):
                 self._response = event.response
-            self._condition.notify_all()
+            self._change.announce()
 
     def finish(self, outcome: Response | RealtimeError) -> None:
         """Say how it ended, if it has not. Called by the reader, or by who cancels it in the queue."""
-        with self._condition:
+        with self._change.lock:
             if not self.done:
                 if isinstance(outcome, Response):
                     self._response = outcome
                 else:
                     self._failure = outcome
-            self._condition.notify_all()
+            self._change.announce()

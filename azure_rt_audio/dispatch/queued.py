@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import collections
-import threading
 from collections.abc import Callable
 from typing import Any
 
+from .._change import Change
+from .._deadline import Deadline
 from ..errors import DispatchOverflowError
 from .base import weight
 
@@ -70,8 +71,8 @@ class QueueDispatcher:
     """
 
     def __init__(self, max_backlog_bytes: int = DEFAULT_BACKLOG_BYTES) -> None:
-        self._condition = threading.Condition(threading.Lock())  # leaf
-        self._backlog = Backlog(max_backlog_bytes)  # guarded by _condition
+        self._change = Change()  # leaf
+        self._backlog = Backlog(max_backlog_bytes)  # guarded by _change
 
     def submit(self, callback: Callable[[Any], object], event: Any) -> None:
         """
@@ -80,9 +81,9 @@ class QueueDispatcher:
         Raises:
             DispatchOverflowError: If too much is waiting already.
         """
-        with self._condition:
+        with self._change.lock:
             self._backlog.put(callback, event)
-            self._condition.notify()
+            self._change.announce()
 
     def run_pending(self, timeout: float | None = 0.0) -> int:
         """
@@ -94,12 +95,12 @@ class QueueDispatcher:
         Returns:
             How many calls were made.
         """
-        with self._condition:
-            if timeout is None or timeout > 0:
-                self._condition.wait_for(lambda: len(self._backlog) > 0, timeout)
+        if timeout is None or timeout > 0:
+            self._change.wait_until(lambda: len(self._backlog) > 0, Deadline(timeout))
+        with self._change.lock:
             waiting = len(self._backlog)
         for done in range(waiting):
-            with self._condition:
+            with self._change.lock:
                 if not self._backlog:
                     return done
                 callback, event = self._backlog.take()
