@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import inspect
 import math
+import re
 import ssl
+import traceback
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import attrs
 import pytest
+import trustme
 
 from azure_rt_audio import (
     AzureRealTimeOptions,
@@ -18,6 +23,7 @@ from azure_rt_audio import (
     TurnDetection,
     WebSocketOptions,
 )
+from azure_rt_audio._proxy import Proxy, parse_proxy
 from azure_rt_audio._wire import wire_of
 from azure_rt_audio.options import make_options
 from azure_rt_audio.protocol.session import DEFAULT_INSTRUCTIONS
@@ -282,34 +288,120 @@ def test_what_is_missing_in_the_environment(environment: pytest.MonkeyPatch) -> 
 
 
 @pytest.mark.parametrize(
-    ("name", "value"),
+    ("name", "value", "error", "says"),
     [
-        ("connect_timeout", 0),
-        ("connect_timeout", None),
-        ("connect_timeout", math.inf),
-        ("connect_timeout", math.nan),
-        ("connect_timeout", "10"),
-        ("close_timeout", -1),
-        ("close_timeout", None),
-        ("ping_interval", 0),
-        ("ping_timeout", None),
-        ("send_timeout", -0.1),
-        ("max_message_bytes", 0),
-        ("max_send_backlog_bytes", 0),
-        ("ssl_context", "default"),
-        ("headers", ["a"]),
-        ("headers", {"a b": "c"}),
-        ("headers", {"": "c"}),
-        ("headers", {"x-secret": f"{KEY}\r\nx-evil: 1"}),
-        ("headers", {"x-secret": 5}),
+        ("connect_timeout", 0, ValueError, "from 0.001 to 604800 seconds, not 0"),
+        ("connect_timeout", None, TypeError, "a number of seconds, not NoneType"),
+        ("connect_timeout", math.inf, ValueError, "not inf"),
+        ("connect_timeout", math.nan, ValueError, "not nan"),
+        ("connect_timeout", "10", TypeError, "not str"),
+        ("connect_timeout", True, TypeError, "not bool"),
+        pytest.param("connect_timeout", 10**400, ValueError, "from 0.001 to 604800", id="huge"),
+        ("close_timeout", -1, ValueError, "from 0 to 604800 seconds, not -1"),
+        ("close_timeout", None, TypeError, "NoneType"),
+        ("ping_interval", 0, ValueError, "from 0.01 to 604800 seconds or None, not 0"),
+        ("ping_interval", False, TypeError, "seconds or None, not bool"),
+        ("ping_interval", math.nan, ValueError, "not nan"),
+        ("ping_timeout", None, TypeError, "NoneType"),
+        ("ping_timeout", -20, ValueError, "not -20"),
+        ("send_timeout", -0.1, ValueError, "not -0.1"),
+        ("max_message_bytes", 0, ValueError, "at least 1024 bytes, not 0"),
+        ("max_message_bytes", 1e6, TypeError, "a whole number of bytes, not float"),
+        ("max_message_bytes", True, TypeError, "not bool"),
+        ("max_message_bytes", None, TypeError, "NoneType"),
+        ("max_send_backlog_bytes", -1, ValueError, "at least 1024"),
+        ("max_send_backlog_bytes", "1 MB", TypeError, "not str"),
+        ("ssl_context", "default", TypeError, '"truststore" or None, not another text'),
+        ("ssl_context", True, TypeError, "not bool"),
+        ("ssl_context", ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), ValueError, "for servers"),
+        ("headers", ["a"], TypeError, "not list"),
+        ("headers", {"a b": "c"}, ValueError, "no header can have"),
+        ("headers", {"": "c"}, ValueError, "no header can have"),
+        ("headers", {5: "c"}, ValueError, "no header can have"),
+        ("headers", {"x\r\ny": "c"}, ValueError, "no header can have"),
+        ("headers", {"x-secret": f"{KEY}\r\nx-evil: 1"}, ValueError, "line breaks"),
+        ("headers", {"x-secret": f"{KEY}é"}, ValueError, "outside ASCII"),
+        ("headers", {"x-secret": 5}, ValueError, "no text"),
+        ("headers", {"Host": "other.example"}, ValueError, "a part of the handshake"),
+        ("headers", {"Sec-WebSocket-Key": KEY}, ValueError, "a part of the handshake"),
+        ("http_proxy", "", ValueError, "must look like"),
+        ("http_proxy", "proxy.example:8080", ValueError, "must look like"),
+        ("http_proxy", f"ftp://{KEY}@proxy", ValueError, "must look like"),
+        ("http_proxy", f"http://user:{KEY}", ValueError, "must look like"),
+        ("http_proxy", "http://:80", ValueError, "must look like"),
+        ("http_proxy", "http://proxy:0", ValueError, "must look like"),
+        ("http_proxy", "http://proxy:65536", ValueError, "must look like"),
+        ("http_proxy", f"http://[{KEY}", ValueError, "must look like"),
+        ("http_proxy", f"http://user:{KEY}/x@proxy:80", ValueError, "percent-encoded"),
+        ("http_proxy", f"http://user:12/{KEY}@proxy:80", ValueError, "percent-encoded"),
+        ("http_proxy", f"http://user:{KEY}#x@proxy:80", ValueError, "percent-encoded"),
+        ("http_proxy", f"http://user:{KEY}@proxy:80/path", ValueError, "must look like"),
+        ("http_proxy", f"http://user:{KEY}@proxy:80\r\nx-evil: 1", ValueError, "must look like"),
+        ("http_proxy", f"http://user:{KEY}@proxy:80\n", ValueError, "must look like"),
+        ("http_proxy", f"https://user:{KEY}@proxy:80", ValueError, "must begin with http://, not https://"),
+        ("http_proxy", f"socks5://user:{KEY}é@proxy", ValueError, "ASCII"),
+        ("http_proxy", f"socks5://user:{KEY * 20}@proxy", ValueError, "1 to 255"),
+        ("http_proxy", "socks5://user@proxy", ValueError, "or neither"),
+        ("http_proxy", b"http://proxy:80", TypeError, "not bytes"),
+        ("http_proxy", 8080, TypeError, "not int"),
+        ("sockopt", 5, TypeError, "triples"),
+        ("sockopt", "abc", TypeError, "not str"),
+        ("sockopt", (1, 2, 3), ValueError, "not 1"),
+        ("sockopt", [(1, 2)], ValueError, r"not \(1, 2\)"),
+        ("sockopt", [(1, 2, "3")], TypeError, "value as int or bytes"),
+        ("sockopt", [(1, 2.0, 3)], TypeError, "level and option as int"),
     ],
 )
-def test_a_wrong_connection(name: str, value: Any) -> None:
-    """Limits and headers that cannot be right are refused by name; a header's value is not repeated."""
-    with pytest.raises((ValueError, TypeError), match=name) as caught:
+def test_a_wrong_connection(name: str, value: Any, error: type[Exception], says: str) -> None:
+    """What cannot be right is refused by name with the remedy; secrets are not repeated."""
+    with pytest.raises(error, match=says) as caught:
         WebSocketOptions(**{name: value})
 
-    assert KEY not in str(caught.value)
+    assert str(caught.value).startswith(name)
+    shown = "".join(traceback.format_exception(caught.value))
+    assert (KEY in str(caught.value), KEY in shown, "Attribute(" in shown) == (False, False, False)
+    assert caught.value.__context__ is None
+
+
+def test_the_documented_defaults() -> None:
+    """What the docstring says about the defaults is so, and it says something about each."""
+    said = (inspect.getdoc(WebSocketOptions) or "").partition("Raises:")[0]
+    numbers = {
+        "connect_timeout": 10,
+        "close_timeout": 5,
+        "ping_interval": 20,
+        "ping_timeout": 20,
+        "send_timeout": 10,
+        "max_message_bytes": 16,
+        "max_send_backlog_bytes": 32,
+    }
+    entries = dict(re.findall(r"^    (\w+): (.*?)(?=^    \w+: |\Z)", said, re.M | re.S))
+
+    for attribute in attrs.fields(WebSocketOptions):
+        entry = entries.pop(attribute.name)
+        if attribute.name in numbers:
+            unit = " MiB" if attribute.name.startswith("max") else ""
+            factor = 2**20 if unit else 1
+            assert f"{numbers[attribute.name]}{unit} by default" in " ".join(entry.split())
+            assert attribute.default == numbers[attribute.name] * factor
+        else:
+            assert "default" in entry
+    assert entries == {}
+
+
+def test_the_documented_context_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The lines of the docstring for an authority and a client certificate of one's own run as they stand."""
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(str(tmp_path / "company-ca.pem"))
+    own = authority.issue_cert("client.example")
+    own.private_key_pem.write_to_path(str(tmp_path / "client.key"))
+    own.cert_chain_pems[0].write_to_path(str(tmp_path / "client.pem"))
+    said = inspect.getdoc(WebSocketOptions) or ""
+    lines = re.findall(r"^    (context[ .].*|WebSocketOptions\(ssl.*)$", said, re.M)
+
+    assert len(lines) == 3
+    monkeypatch.chdir(tmp_path)
+    exec("\n".join(lines), {"ssl": ssl, "WebSocketOptions": WebSocketOptions})
 
 
 def test_the_connections_repr_is_silent() -> None:
@@ -339,21 +431,40 @@ def test_everything_reaches_the_wire() -> None:
     assert (wire.connect_timeout, wire.close_timeout, wire.ping_interval, wire.ping_timeout) == (1, 2, 3, 4)
     assert (wire.max_message_bytes, wire.max_backlog_bytes) == (5000, 6000)
     assert (wire.ssl_context, list(wire.sockopt)) == (context, [(1, 2, 3)])
-    assert (wire.http_proxy_host, wire.http_proxy_port, wire.proxy_type) == ("proxy.example", 1080, "socks5h")
-    assert wire.http_proxy_auth == ("us@er", "p:w")
+    assert wire.proxy == Proxy("socks5h", "proxy.example", 1080, ("us@er", "p:w"))
     assert wire.user_agent.startswith("azure-rt-audio/")
 
 
 @pytest.mark.parametrize(
-    "proxy",
-    ["proxy.example:8080", f"ftp://{KEY}@proxy", f"http://user:{KEY}", "http://:80", f"http://[{KEY}"],
+    ("url", "proxy"),
+    [
+        ("http://proxy.example", Proxy("http", "proxy.example", 80)),
+        ("HTTP://Proxy.Example:3128/", Proxy("http", "proxy.example", 3128)),
+        ("http://me:@proxy.example:1", Proxy("http", "proxy.example", 1, ("me", ""))),
+        ("http://me@proxy.example:1", Proxy("http", "proxy.example", 1, ("me", ""))),
+        ("http://d%5Cme:p%40%2F%C3%A4@10.0.0.1:1", Proxy("http", "10.0.0.1", 1, ("d\\me", "p@/ä"))),
+        ("http://me:p@ss@proxy.example:1", Proxy("http", "proxy.example", 1, ("me", "p@ss"))),
+        ("http://[2001:db8::1]:3128", Proxy("http", "2001:db8::1", 3128)),
+        ("socks5h://proxy.example", Proxy("socks5h", "proxy.example", 1080)),
+        ("socks4://me@proxy.example", Proxy("socks4", "proxy.example", 1080, ("me", ""))),
+    ],
 )
-def test_a_wrong_proxy(proxy: str) -> None:
-    """A proxy that cannot be right is refused without being repeated, in causes neither."""
-    with pytest.raises(ValueError, match="must look like") as caught:
-        wire_of(WebSocketOptions(http_proxy=proxy), None)
+def test_the_urls_of_proxies(url: str, proxy: Proxy) -> None:
+    """Kind, host, port and credentials are taken from the URL, and nothing shows the password."""
+    assert parse_proxy(WebSocketOptions(http_proxy=url).http_proxy or "") == proxy
+    assert str(parse_proxy("http://[2001:db8::1]:3128")) == "[2001:db8::1]:3128"
+    assert KEY not in repr(parse_proxy(f"http://me:{KEY}@proxy"))
 
-    assert (KEY in str(caught.value), caught.value.__context__) == (False, None)
+
+@pytest.mark.parametrize("value", [True, 65536, b"eth0"])
+def test_socket_options_are_taken(value: Any) -> None:
+    """Numbers, flags and bytes are values for setsockopt; lists serve as well as tuples."""
+    assert list(WebSocketOptions(sockopt=[[1, 2, value]]).sockopt) == [[1, 2, value]]  # type: ignore[list-item]
+
+
+def test_truststore_is_an_option() -> None:
+    """A word stands for the system's own trust, and the transport gets it as it is."""
+    assert wire_of(WebSocketOptions(ssl_context="truststore"), None).ssl_context == "truststore"
 
 
 def test_a_wrong_websocket() -> None:

@@ -16,6 +16,7 @@ from azure_rt_audio._connection.outcomes import (
     parse_head,
     place,
     refused,
+    refused_by_socks,
     unchunk,
     unusable,
 )
@@ -200,8 +201,56 @@ def test_a_refusal_by_the_proxy_names_the_proxy() -> None:
     error = refused(GA, 407, {}, b"", proxy="proxy:3128")
 
     assert "The proxy proxy:3128 refused the way to res.openai.azure.com:443" in error.message
-    assert "http_proxy_auth" in error.hint
+    assert 'http_proxy="<kind>://user:password@host:port"' in error.hint
+    assert "HTTPS_PROXY" in error.hint
     assert error.type == "connection_error"
+
+
+def test_a_proxy_that_wants_another_scheme_is_told_apart() -> None:
+    """Only Basic is spoken; who asks for something else needs a helper in between."""
+    offered = {"proxy-authenticate": 'Negotiate, NTLM, Digest realm="r", nonce="n"'}
+    asked = refused(GA, 407, offered, b"", proxy="proxy:3128")
+
+    assert "wants Negotiate or NTLM or Digest, and only Basic is spoken" in asked.hint
+    assert (
+        "user and a password"
+        in refused(GA, 407, {"proxy-authenticate": 'Basic realm="r"'}, b"", proxy="p").hint
+    )
+
+
+def test_a_proxy_that_does_not_let_through() -> None:
+    """The hint names what the user can set, by its public name."""
+    hint = refused(GA, 403, {}, b"", proxy="proxy:3128").hint
+
+    assert "NO_PROXY" in hint
+    assert "http_proxy" in hint
+
+
+@pytest.mark.parametrize(
+    ("words", "is_about_auth", "says"),
+    [
+        ("its rules do not allow it", False, "refused the way to res.openai.azure.com:443: its rules"),
+        (None, True, "refused the way to res.openai.azure.com:443 to this user"),
+        (None, False, "did not answer as a SOCKS proxy does"),
+    ],
+)
+def test_a_refusal_by_a_socks_proxy(words: str | None, is_about_auth: bool, says: str) -> None:
+    """It names the proxy, the reason and the remedy."""
+    error = refused_by_socks(GA, "proxy:1080", words, is_about_auth=is_about_auth)
+
+    assert f"The proxy proxy:1080 {says}" in error.message
+    assert error.message.endswith(error.hint)
+    assert ("http_proxy" in error.hint, error.type) == (
+        words is not None or is_about_auth,
+        "connection_error",
+    )
+
+
+def test_a_certificate_that_truststore_refuses() -> None:
+    """An error of its making lacks the reason that OpenSSL gives apart."""
+    error = failed(GA, "TLS handshake", ssl.SSLCertVerificationError("Peer sent no certificates to verify."))
+
+    assert "was not accepted: Peer sent no certificates to verify. If" in error.message
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import base64
 import contextlib
+import io
 import json
 import logging
 import selectors
@@ -11,13 +11,13 @@ import socket
 import ssl
 import threading
 import time
-import traceback
 from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import websocket
+from attempts import opened, receive, refusal
 from peers import (
     CLIENT_TLS,
     HANG,
@@ -32,7 +32,6 @@ from peers import (
     echo_server,
     frame,
     no_thread_is_left,
-    read_exactly,
     read_frame,
     read_head,
     tcp_server,
@@ -40,57 +39,19 @@ from peers import (
     websocket_server,
 )
 
-from azure_rt_audio._connection import dial as _dial
-from azure_rt_audio._connection.transport import Goodbye, Target, Transport, Waker, Wire, open_transport
+from azure_rt_audio._connection.transport import Goodbye, Target, Waker, Wire, open_transport
 from azure_rt_audio._deadline import Deadline
+from azure_rt_audio._proxy import Proxy
 from azure_rt_audio.errors import ConnectError, ConnectionClosedError
 
 
 @pytest.fixture(autouse=True)
 def _no_thread_is_left(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    for name in ("http_proxy", "https_proxy", "no_proxy"):
+    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.upper(), raising=False)
     with no_thread_is_left():
         yield
-
-
-@contextlib.contextmanager
-def opened(url: str, headers: dict[str, str] = HEADERS, **wire: Any) -> Iterator[Transport]:
-    """Yield a transport to *url*."""
-    how = Wire(**{"ssl_context": CLIENT_TLS, **wire})
-    transport = open_transport(Target(url, headers), how, Deadline(HANG))
-    try:
-        yield transport
-    finally:
-        transport.release()
-
-
-def refusal(url: str, headers: dict[str, str] = HEADERS, seconds: float = HANG, **wire: Any) -> ConnectError:
-    """Return the error of an attempt that must fail, after a look for the key in all of it."""
-    how = Wire(**{"ssl_context": CLIENT_TLS, **wire})
-    with pytest.raises(ConnectError) as caught:
-        open_transport(Target(url, headers), how, Deadline(seconds))
-    error = caught.value
-    everything = "".join(traceback.format_exception(error)) + repr(vars(error)) + repr(error)
-    assert KEY not in everything
-    assert "not-shown" not in everything
-    return error
-
-
-def receive(transport: Transport) -> bytes | Goodbye:
-    """Return the next message, waiting for it."""
-    deadline = Deadline(HANG)
-    with selectors.DefaultSelector() as selector:
-        selector.register(transport, transport.interest)
-        while True:
-            message = transport.receive()
-            if message is not None:
-                return message if isinstance(message, Goodbye) else bytes(message)
-            assert not deadline.expired
-            if not transport.has_more:
-                selector.select(deadline.remaining())
-            transport.fill()
 
 
 def answer(
@@ -200,33 +161,6 @@ def test_socket_options_are_set() -> None:
             assert 65536 <= probe.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) <= 2 * 65536
         finally:
             probe.detach()
-
-
-def test_connections_share_one_tls_context() -> None:
-    """A context takes 18 ms and 0.9 MB, so the default one is made once."""
-    assert _dial._context(Wire()) is _dial._context(Wire())
-
-
-def test_options_of_websocket_client_make_a_context() -> None:
-    """The names in sslopt mean what they mean there, and a wrong one is named."""
-    lax = _dial._context(Wire(sslopt={"cert_reqs": ssl.CERT_NONE}))
-
-    assert (lax.verify_mode, lax.check_hostname) == (ssl.CERT_NONE, False)
-    assert CLIENT_TLS is _dial._context(Wire(sslopt={"context": CLIENT_TLS}))
-    assert (
-        "unknown certfil;" in refusal("wss://127.0.0.1:1/", ssl_context=None, sslopt={"certfil": "x"}).message
-    )
-    missing = refusal("wss://127.0.0.1:1/", ssl_context=None, sslopt={"ca_certs": "/nowhere"})
-    assert missing.type == "invalid_request_error"
-
-
-def test_a_server_name_of_ones_own_is_checked() -> None:
-    """server_hostname is what the certificate must name."""
-    with echo_server(tls=True) as url:
-        with opened(url, sslopt={"server_hostname": "localhost"}):
-            pass
-
-        assert "certificate" in refusal(url, sslopt={"server_hostname": "other.example"}).message
 
 
 # A WebSocket class of the user's own.
@@ -571,177 +505,6 @@ def test_a_key_with_a_line_break() -> None:
     assert "'api-key' holds a line break" in refusal("ws://127.0.0.1:1/", {"api-key": KEY + "\n"}).message
 
 
-# Proxies.
-
-
-def relay(one: socket.socket, other: socket.socket) -> None:
-    """Pass bytes both ways until either side has gone."""
-    with selectors.DefaultSelector() as selector:
-        selector.register(one, selectors.EVENT_READ, other)
-        selector.register(other, selectors.EVENT_READ, one)
-        while ready := selector.select(HANG):
-            for key, _ in ready:
-                data = key.fileobj.recv(65536)  # type: ignore[union-attr]
-                if not data:
-                    return
-                key.data.sendall(data)
-
-
-@contextlib.contextmanager
-def http_proxy(log: list[bytes], refuse: str = "") -> Iterator[str]:
-    """Run a CONNECT proxy; yield its host:port."""
-
-    def script(sock: socket.socket) -> None:
-        head = read_head(sock)
-        log.append(head)
-        if refuse:
-            sock.sendall(refuse.encode())
-            return
-        host, _, port = head.split(b" ")[1].decode().rpartition(":")
-        with socket.create_connection((host, int(port)), timeout=HANG) as onward:
-            sock.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
-            relay(sock, onward)
-
-    with tcp_server(script) as url:
-        yield url.split("/")[2]
-
-
-@pytest.mark.parametrize("tls", [False, True])
-def test_through_a_proxy(tls: bool) -> None:
-    """The tunnel carries ws and wss; the proxy gets its own credential and never ours."""
-    log: list[bytes] = []
-    with echo_server(tls=tls) as url, http_proxy(log) as proxy:
-        host, port = proxy.split(":")
-        wire = {"http_proxy_host": host, "http_proxy_port": int(port), "http_proxy_auth": ("me", "pässword")}
-        with opened(url, **wire) as transport:
-            transport.send(b"x")
-            transport.flush()
-
-            assert receive(transport) == b"x"
-
-    assert b"CONNECT " + url.split("/")[2].encode() in log[0]
-    assert base64.b64encode("me:pässword".encode()) in log[0]
-    assert KEY.encode() not in log[0]
-
-
-@pytest.mark.parametrize("spelling", ["http://me:pw@{}", "{}"])
-def test_a_proxy_from_the_environment(monkeypatch: pytest.MonkeyPatch, spelling: str) -> None:
-    """The variable works with and without a scheme."""
-    log: list[bytes] = []
-    refuse = "HTTP/1.1 407 Proxy Authentication Required\r\n\r\n"
-    with http_proxy(log, refuse) as proxy:
-        monkeypatch.setenv("HTTPS_PROXY", spelling.format(proxy))
-        error = refusal("wss://res.example/x")
-
-    assert (error.status, error.type) == (407, "connection_error")
-    assert f"The proxy {proxy} refused the way to res.example:443" in error.message
-    assert "http_proxy_auth" in error.hint
-    assert b"CONNECT res.example:443 HTTP/1.1" in log[0]
-
-
-@pytest.mark.parametrize(
-    ("no_proxy", "host", "direct"),
-    [
-        ("res.example", "res.example", True),
-        ("example", "res.example", True),
-        (".example", "res.example", True),
-        ("*", "res.example", True),
-        ("10.0.0.0/8", "10.1.2.3", True),
-        ("ample", "res.example", False),
-        ("10.0.0.0/8", "11.1.2.3", False),
-        ("", "res.example", False),
-        ("", "127.0.0.1", True),
-        ("", "localhost", True),
-    ],
-)
-def test_whom_no_proxy_spares(
-    monkeypatch: pytest.MonkeyPatch, no_proxy: str, host: str, direct: bool
-) -> None:
-    """Hosts, domains and networks are left out, and loopback always: a proxy would see its plain traffic."""
-    monkeypatch.setenv("https_proxy", "http://proxy.example:3128")
-    monkeypatch.setenv("no_proxy", no_proxy)
-
-    assert direct is (_dial._proxy_for(host, True, Wire()) is None)
-
-
-def test_no_proxy_of_the_options_comes_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An explicit list stands in the place of the environment's."""
-    monkeypatch.setenv("https_proxy", "http://proxy.example:3128")
-    monkeypatch.setenv("no_proxy", "res.example")
-
-    assert _dial._proxy_for("res.example", True, Wire(no_proxy=[])) is not None
-    assert _dial._proxy_for("x.org", True, Wire(http_proxy_host="p", no_proxy=["x.org"])) is None
-
-
-@pytest.mark.parametrize("kind", ["https", "gopher"])
-def test_a_kind_of_proxy_nobody_knows(kind: str) -> None:
-    """It is refused by name instead of being passed by."""
-    error = refusal("wss://res.example/", http_proxy_host="p", http_proxy_port=1, proxy_type=kind)
-
-    assert f'"{kind}" is not supported' in error.message
-
-
-@pytest.mark.parametrize("allowed", [True, False])
-def test_through_a_socks_proxy(allowed: bool) -> None:
-    """With python-socks installed, the name is resolved by the proxy and a refusal is its own."""
-    asked: list[bytes] = []
-
-    def script(sock: socket.socket) -> None:
-        assert read_exactly(sock, 3) == b"\5\1\0"
-        sock.sendall(b"\5\0")
-        assert read_exactly(sock, 4) == b"\5\1\0\3"
-        asked.append(read_exactly(sock, read_exactly(sock, 1)[0]))
-        port = int.from_bytes(read_exactly(sock, 2), "big")
-        sock.sendall(bytes([5, 0 if allowed else 2]) + b"\0\1\0\0\0\0\0\0")
-        if allowed:
-            with socket.create_connection(("127.0.0.1", port), timeout=HANG) as onward:
-                relay(sock, onward)
-
-    with echo_server(tls=True) as url, tcp_server(script) as proxy:
-        host, port = proxy.split("/")[2].split(":")
-        url = url.replace("127.0.0.1", "localhost")
-        wire = {"http_proxy_host": host, "http_proxy_port": int(port), "proxy_type": "socks5h"}
-        if allowed:
-            with opened(url, **wire) as transport:
-                transport.send(b"x")
-                transport.flush()
-
-                assert receive(transport) == b"x"
-        else:
-            assert f"through the proxy {host}:{port} failed" in refusal(url, **wire).message
-
-    assert asked == [b"localhost"]
-
-
-def test_socks_without_its_package(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is missing is named."""
-    monkeypatch.setitem(__import__("sys").modules, "python_socks", None)
-
-    error = refusal("wss://res.example/", http_proxy_host="p", http_proxy_port=1, proxy_type="socks5h")
-
-    assert "azure-rt-audio[socks]" in error.message
-
-
-def test_a_proxy_that_is_not_there() -> None:
-    """The proxy is named, not the service."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
-
-    error = refusal("wss://res.example/", http_proxy_host="127.0.0.1", http_proxy_port=port)
-
-    assert f"Nothing listens at the proxy 127.0.0.1:{port}" in error.message
-
-
-@pytest.mark.parametrize("junk", ["", "SSH-2.0\r\n\r\n", "HTTP/1.1 200 " + "x" * 20000])
-def test_a_proxy_that_is_none(junk: str) -> None:
-    """Whatever listens there, it is an error of the proxy."""
-    with http_proxy([], junk or "x") as proxy:
-        host, port = proxy.split(":")
-        error = refusal("wss://res.example/", http_proxy_host=host, http_proxy_port=int(port))
-
-    assert f"The proxy {proxy}" in error.message
-
-
 # Frames.
 
 
@@ -952,7 +715,7 @@ def test_liveness_is_told_by_what_arrives() -> None:
 def test_a_target_shows_no_secret() -> None:
     """A repr ends up in logs."""
     shown = repr(Target("wss://h/", HEADERS)) + repr(
-        Wire(http_proxy_auth=("u", KEY), sslopt={"password": KEY}, ssl_context=CLIENT_TLS)
+        Wire(proxy=Proxy("http", "p", 1, ("u", KEY)), sslopt={"password": KEY}, ssl_context=CLIENT_TLS)
     )
 
     assert KEY not in shown
@@ -984,3 +747,25 @@ def test_the_waker_rings_once_and_forgives() -> None:
     waker.close()
     waker.wake()
     assert not waker.interrupted
+
+
+def test_websocket_clients_trace_holds_no_key() -> None:
+    """Whoever switches the trace of websocket-client on sees the handshake, without the credential."""
+    log = logging.getLogger("websocket")
+    kept, level = list(log.handlers), log.level
+    shown = io.StringIO()
+    heads: list[bytes] = []
+    try:
+        websocket.enableTrace(True, handler=logging.StreamHandler(shown))
+        with (
+            tcp_server(lambda sock: (heads.append(upgrade(sock)), await_eof(sock))[1]) as url,
+            opened(url, {**HEADERS, "Authorization": f"Bearer {KEY}"}),
+        ):
+            pass
+    finally:
+        websocket.enableTrace(False)
+        log.handlers, log.level = kept, level
+
+    assert "GET /openai" in shown.getvalue()
+    assert KEY not in shown.getvalue()
+    assert f"api-key: {KEY}\r\nAuthorization: Bearer {KEY}\r\n".encode() in heads[0]

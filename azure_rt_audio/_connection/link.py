@@ -63,11 +63,13 @@ class Link:
     after :meth:`settle` they never do.
     """
 
-    def __init__(self, sock: socket.socket, patience: Patience) -> None:
+    def __init__(self, sock: socket.socket, patience: Patience, unseen: bytes = b"") -> None:
         sock.setblocking(False)
         self._sock = sock
         self._tls = sock if isinstance(sock, ssl.SSLSocket) else None
         self._patience: Patience | None = patience
+        # Header lines that join the request only here: websocket-client's trace prints all that it sends.
+        self._unseen = unseen
         self._head: bytes | None = None  # of the HTTP response, as websocket-client is to see it
         self.buffer = Buffer()
         self._unsent = _Unsent(bytearray())
@@ -107,6 +109,9 @@ class Link:
         """Append to what is unsent."""
         if not self._sealed:
             self._unsent.data += data
+            if self._unseen:  # the request it is, and its last line is empty
+                self._unsent.data[-2:-2] = self._unseen
+                self._unseen = b""
         if self._patience is not None:
             while self.unsent:
                 self.flush()

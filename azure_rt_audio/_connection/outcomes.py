@@ -8,7 +8,6 @@ because any of these may hold a credential.
 
 from __future__ import annotations
 
-import email.utils
 import json
 import re
 import socket
@@ -34,6 +33,7 @@ __all__ = [
     "parse_head",
     "place",
     "refused",
+    "refused_by_socks",
     "unchunk",
     "unusable",
 ]
@@ -133,7 +133,7 @@ def refused(
         body = unchunk(body)
     text = _without(body.decode("utf-8", "replace"), secrets)[:MAX_BODY]
     code, said = _parse_body(text)
-    hint = _proxy_hint(status) if proxy else _hint(url, status, headers, code, said)
+    hint = _proxy_hint(status, headers) if proxy else _hint(url, status, headers, code, said)
     title = HTTPStatus(status).phrase if status in HTTPStatus._value2member_map_ else "unknown status"
     where = place(url)
     subject = f"The proxy {proxy} refused the way to {where}" if proxy else f"{where} refused the connection"
@@ -151,6 +151,27 @@ def refused(
     )
 
 
+def refused_by_socks(url: str, proxy: str, words: str | None, *, is_about_auth: bool) -> ConnectError:
+    """
+    Say what it means that a SOCKS proxy did not open a way.
+
+    Args:
+        url: What was asked for.
+        proxy: ``host:port`` of the proxy.
+        words: What its answer means; ``None`` if it means nothing.
+        is_about_auth: Whether it wants to know who we are, or does not believe it.
+    """
+    where = place(url)
+    if is_about_auth:
+        fact, hint = f"The proxy {proxy} refused the way to {where} to this user", _AUTH_HINT
+    elif words:
+        fact, hint = f"The proxy {proxy} refused the way to {where}: {words}", _WAY_HINT
+    else:
+        fact = f"The proxy {proxy} did not answer as a SOCKS proxy does"
+        hint = "Check the proxy's address and kind: http, socks5h, socks5, socks4a or socks4."
+    return ConnectError(f"{fact}. {hint}", hint=hint)
+
+
 def failed(url: str, phase: str, exc: BaseException | None, *, proxy: str | None = None) -> ConnectError:
     """
     Say why no answer to the handshake came at all.
@@ -165,16 +186,19 @@ def failed(url: str, phase: str, exc: BaseException | None, *, proxy: str | None
     target = f"the proxy {proxy}" if proxy else where
     hint = ""
     if exc is None:
-        fact = f"{where} did not complete the handshake in time: the {phase} was still going on"
+        by = f" at the proxy {proxy}" if proxy else ""
+        fact = f"{where} did not complete the handshake in time: the {phase} was still going on{by}"
         hint = "Check the network, the host name and any proxy or firewall, or raise connect_timeout."
     elif isinstance(exc, socket.gaierror):
         fact = f"The host name of {target} could not be resolved"
         hint = "Check the name of the resource, the DNS and, with a private endpoint, its DNS zone."
     elif isinstance(exc, ssl.SSLCertVerificationError):
-        fact = f"The TLS certificate of {where} was not accepted: {exc.verify_message.rstrip('.')}"
+        # Made by OpenSSL it has the reason apart; made by truststore not always.
+        reason = str(getattr(exc, "verify_message", None) or exc.args[-1])
+        fact = f"The TLS certificate of {where} was not accepted: {reason.rstrip('.')}"
         hint = (
-            "If a company proxy opens TLS, pass its certificate authority: "
-            "ssl_context=ssl.create_default_context(cafile=...)."
+            'If a company proxy opens TLS, trust what the system trusts (ssl_context="truststore") or '
+            "pass its certificate authority: ssl_context=ssl.create_default_context(cafile=...)."
         )
     elif isinstance(exc, ssl.SSLError):
         fact = f"TLS with {where} failed: {getattr(exc, 'reason', None) or type(exc).__name__}"
@@ -280,6 +304,8 @@ def _retry_after(headers: Mapping[str, str]) -> float | None:
             continue
         if 0 <= seconds < float("inf"):
             return seconds
+    import email.utils  # 3 ms that only such a refusal should cost
+
     try:
         # A date is relative to the service's own clock, which it states beside it.
         until = email.utils.parsedate_to_datetime(headers["retry-after"])
@@ -347,7 +373,23 @@ def _hint(url: str, status: int, headers: Mapping[str, str], code: str | None, s
     return ""
 
 
-def _proxy_hint(status: int) -> str:
-    if status == 407:
-        return "The proxy wants to know who you are: set http_proxy_auth=(user, password)."
-    return "Check that the proxy may reach this host and port, or list the host in no_proxy."
+_AUTH_HINT: Final = (
+    "The proxy wants a user and a password, or others than these: "
+    'http_proxy="<kind>://user:password@host:port", or the same in the variable HTTPS_PROXY.'
+)
+_WAY_HINT: Final = (
+    "Check that the proxy may reach this host and port. To go without it, leave http_proxy out, or list "
+    "the host in the variable NO_PROXY."
+)
+
+
+def _proxy_hint(status: int, headers: Mapping[str, str]) -> str:
+    if status != 407:
+        return _WAY_HINT
+    schemes = re.findall(r"(?:^|, *)([A-Za-z-]+)(?= |,|$)", headers.get("proxy-authenticate", ""))
+    if schemes and "basic" not in (scheme.lower() for scheme in schemes):
+        return (
+            f"The proxy wants {' or '.join(schemes)}, and only Basic is spoken: put a local proxy in between "
+            "that signs in for you, such as px or cntlm, and name it in http_proxy."
+        )
+    return _AUTH_HINT

@@ -147,10 +147,14 @@ def open_transport(target: Target, wire: Wire, deadline: Deadline, waker: Waker 
     try:
         _check(target)
         ws = _make(wire)
-        link = Link(dial(target.url, wire, patience), patience)
+        lines = _header_lines(target.headers, wire.user_agent)
+        # A class that connects by a way of its own must be given the headers, and its trace may print them.
+        is_theirs = type(ws).connect is not websocket.WebSocket.connect
+        unseen = "" if is_theirs else "".join(f"{line}\r\n" for line in lines)
+        link = Link(dial(target.url, wire, patience), patience, unseen.encode())
         ws.connect(
             target.url,
-            header=_header_lines(target.headers, wire.user_agent),
+            header=lines if is_theirs else [],
             socket=link,
             suppress_origin=True,
             redirect_limit=0,  # a redirect would carry the credential to another host
