@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import Future
-from concurrent.futures import TimeoutError as FutureTimeoutError
 from typing import Any, Generic, TypeVar
 
+from ._change import Change
+from ._deadline import Deadline
 from .dispatch.base import call_guarded
 from .errors import RealtimeError
 
@@ -39,6 +40,8 @@ class Acknowledgement(Future[T], Generic[T]):
         self._owner = owner
         self._may_wait = may_wait
         self._dispatch = dispatch
+        self._change = Change()  # leaf; the wait of futures themselves does not survive Ctrl-C at any moment
+        self._is_settled = False  # guarded by _change
         self.on_callback: Callable[[], None] | None = None
         """Called when someone wants to be called back, and so need not hold the future any more."""
 
@@ -64,10 +67,31 @@ class Acknowledgement(Future[T], Generic[T]):
         """Wait for the outcome and return what :meth:`result` would raise, or ``None``."""
         if not self.done():
             self._may_wait()
-        try:
-            return super().exception(timeout)
-        except FutureTimeoutError:
-            raise _timed_out(timeout) from None
+            if not self._change.wait_until(lambda: self._is_settled, Deadline(timeout)):
+                # Not the one of futures, which in Python 3.10 is another class.
+                raise TimeoutError(f"the service did not acknowledge it within {timeout} seconds")
+        return super().exception()
+
+    def set_result(self, result: T) -> None:
+        """Tell those who wait what came. Called by the reader."""
+        super().set_result(result)
+        self._settle()
+
+    def set_exception(self, exception: BaseException | None) -> None:
+        """Tell those who wait that it will not come. Called by the reader."""
+        super().set_exception(exception)
+        self._settle()
+
+    def cancel(self) -> bool:
+        """Stop waiting for it; return whether it was not too late."""
+        is_cancelled = super().cancel()
+        self._settle()
+        return is_cancelled
+
+    def _settle(self) -> None:
+        with self._change.lock:
+            self._is_settled = True
+            self._change.announce()
 
     def add_done_callback(self, fn: Callable[[Future[T]], object]) -> None:
         """Have *fn* called with the future where listeners run."""
@@ -78,8 +102,3 @@ class Acknowledgement(Future[T], Generic[T]):
 
 def _guarded(function: Callable[[Any], object]) -> Callable[[Any], None]:
     return lambda future: call_guarded(function, future, function)
-
-
-def _timed_out(timeout: float | None) -> TimeoutError:
-    """Python 3.10 has a TimeoutError of its own for futures; users catch the built-in one."""
-    return TimeoutError(f"the service did not acknowledge it within {timeout} seconds")

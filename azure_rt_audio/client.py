@@ -74,11 +74,23 @@ class AzureRealTimeAudio(Listening, TypeScriptNames):
     Raises:
         ValueError: If the configuration cannot be right; names the field.
 
-    **Threads.** Any method may be called from any thread, listeners included. The reader thread
-    ``azure-rt-reader-N`` alone touches the socket. Listeners run one at a time, in order, on
-    ``azure-rt-events-N`` unless a dispatcher says otherwise. Methods called before the session is ready
-    wait for it, at most ``connect_timeout`` seconds. An object that is dropped without :meth:`close` is
-    collected and its connection ended, even if its own listeners refer to it.
+    **Threads.** Any method may be called from any thread, listeners included, several at once; what one
+    thread sends goes out in the order of its calls. A wait is bounded, and ends at once when the
+    connection ends, with the recorded reason, or on Ctrl-C, with ``KeyboardInterrupt``, which damages
+    nothing. The thread ``azure-rt-reader-N`` receives, answers pings and sends what is queued; a single
+    message is written by the thread that sends it, while the reader waits. No two are ever inside the
+    socket, or OpenSSL, at once. Listeners run one at a time, in order, on ``azure-rt-events-N`` unless a
+    dispatcher says otherwise. Methods called before the session is ready wait for it, at most
+    ``connect_timeout`` seconds.
+
+    **The end.** :meth:`close` returns within its timeout and a second, whatever the service, the network
+    or a listener does, from any thread. An object that is dropped without it is collected and its
+    connection ended, even if its own listeners refer to it; so are all when the interpreter exits. After
+    a fork the child can neither use nor harm the parent's connection.
+
+    **Liveness.** After ``ping_interval`` seconds without a byte from the service it is asked whether it
+    is still there, and after ``ping_timeout`` more the connection counts as lost: whatever listeners do
+    meanwhile (but for an inline dispatcher's, which hold the reader up), and even if sending has stalled.
     """
 
     def __init__(
