@@ -31,6 +31,7 @@ from .patience import Interrupted, Late, Patience
 from .proxy import proxy_from_environment, tunnel
 from .socks import ask_socks, import_socks
 from .tls import TlsTrust, choose_context, secure
+from .tunnel import Tunnel
 
 __all__ = ["Target", "Wire", "dial"]
 
@@ -86,12 +87,12 @@ class Wire:
     websocket_impl: Callable[..., Any] | None = None
 
 
-def dial(url: str, wire: Wire, patience: Patience) -> socket.socket:
+def dial(url: str, wire: Wire, patience: Patience) -> socket.socket | Tunnel:
     """
     Connect to the host of *url* and, for ``wss``, finish the TLS handshake. Blocks.
 
     Returns:
-        A non-blocking socket, ready for the HTTP request.
+        A non-blocking socket, or what stands for one, ready for the HTTP request.
 
     Raises:
         ConnectError: If it cannot be done, or not in time.
@@ -131,7 +132,7 @@ class _Attempt:
         self.nearest: str | None = None
         """The proxy, as long as a failure would be between it and us."""
 
-    def run(self) -> socket.socket:
+    def run(self) -> socket.socket | Tunnel:
         wire = self._wire
         context = choose_context(wire.ssl_context, wire.sslopt) if self._secure else None
         proxy = wire.proxy or proxy_from_environment(self._host, self._port, secure=self._secure)
@@ -143,7 +144,7 @@ class _Attempt:
             self.nearest = None
         if context is not None:
             self.phase = "TLS handshake"
-            sock = secure(sock, context, wire.sslopt.get("server_hostname") or self._host, self._patience)
+            return secure(sock, context, wire.sslopt.get("server_hostname") or self._host, self._patience)
         return sock
 
     def give_up(self) -> None:

@@ -24,6 +24,7 @@ import websocket
 from .buffer import Buffer
 from .outcomes import MAX_BODY, parse_head
 from .patience import Interrupted, Late, Patience
+from .tunnel import Tunnel
 
 __all__ = ["Link", "NotUpgraded"]
 
@@ -63,10 +64,11 @@ class Link:
     after :meth:`settle` they never do.
     """
 
-    def __init__(self, sock: socket.socket, patience: Patience, unseen: bytes = b"") -> None:
+    def __init__(self, sock: socket.socket | Tunnel, patience: Patience, unseen: bytes = b"") -> None:
         sock.setblocking(False)
         self._sock = sock
-        self._tls = sock if isinstance(sock, ssl.SSLSocket) else None
+        self._tls = sock if isinstance(sock, ssl.SSLSocket | Tunnel) else None
+        self._tunnel = sock if isinstance(sock, Tunnel) else None
         self._patience: Patience | None = patience
         # Header lines that join the request only here: websocket-client's trace prints all that it sends.
         self._unseen = unseen
@@ -135,7 +137,8 @@ class Link:
     @property
     def unsent(self) -> int:
         """Bytes that wait for the socket."""
-        return len(self._unsent.data) - sum(self._unsent.counts)
+        encrypted = 0 if self._tunnel is None else self._tunnel.unsent
+        return len(self._unsent.data) - sum(self._unsent.counts) + encrypted
 
     @property
     def interest(self) -> int:
@@ -208,6 +211,9 @@ class Link:
                 unsent.counts.extend(map(self._sock.send, (part,)))
                 self._is_in_doubt = False
             self._unsent = _Unsent(bytearray())
+            self._write_waits_for_read = False
+            if self._tunnel is not None:
+                self._tunnel.push()
         except _NOT_NOW as exc:
             self._is_in_doubt = False
             self._write_waits_for_read = isinstance(exc, ssl.SSLWantReadError)

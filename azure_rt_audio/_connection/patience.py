@@ -10,10 +10,18 @@ import contextlib
 import selectors
 import socket
 import threading
+from typing import Protocol
 
 from .._deadline import Deadline
 
-__all__ = ["Interrupted", "Late", "Patience", "Waker"]
+__all__ = ["HasFileno", "Interrupted", "Late", "Patience", "Waker"]
+
+
+class HasFileno(Protocol):
+    """What can be waited for."""
+
+    def fileno(self) -> int:
+        """Return the descriptor."""
 
 
 class Late(Exception):  # noqa: N818 - an outcome, never shown
@@ -96,7 +104,7 @@ class Patience:
         self.deadline = deadline
         self.waker = waker
 
-    def wait(self, sock: socket.socket | None, events: int = selectors.EVENT_READ) -> None:
+    def wait(self, sock: HasFileno | None, events: int = selectors.EVENT_READ) -> None:
         """
         Wait until *sock* is ready, or for a ring of the waker if there is no socket.
 

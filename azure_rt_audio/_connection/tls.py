@@ -17,14 +17,17 @@ import socket
 import ssl
 import threading
 from collections.abc import Callable, Mapping
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, TypeVar
 
 from .._deadline import Deadline
 from .aside import aside
 from .outcomes import unusable
 from .patience import Late, Patience
+from .tunnel import Tunnel
 
 __all__ = ["TlsTrust", "choose_context", "secure"]
+
+S = TypeVar("S", ssl.SSLSocket, Tunnel)
 
 TlsTrust = ssl.SSLContext | Literal["truststore"] | None
 """A context, or ``"truststore"`` for the system's own check of certificates, or ``None`` for OpenSSL's."""
@@ -90,9 +93,11 @@ def _context_of(options: dict[str, Any]) -> ssl.SSLContext:
     return context
 
 
-def secure(sock: socket.socket, context: ssl.SSLContext, name: str, patience: Patience) -> ssl.SSLSocket:
+def secure(
+    sock: socket.socket, context: ssl.SSLContext, name: str, patience: Patience
+) -> Tunnel | ssl.SSLSocket:
     """
-    Do the TLS handshake; *sock* is the returned socket's from here on, also if it fails. Blocks.
+    Do the TLS handshake; *sock* is the returned object's from here on, also if it fails. Blocks.
 
     Args:
         sock: Connected, and not blocking.
@@ -106,8 +111,8 @@ def secure(sock: socket.socket, context: ssl.SSLContext, name: str, patience: Pa
     """
     # By the module of the function, because truststore can put its own class in the place of ssl.SSLContext.
     if getattr(type(context).wrap_socket, "__module__", "") == "ssl":
-        tls = context.wrap_socket(sock, server_hostname=name, do_handshake_on_connect=False)
-        return _shake_hands(tls, lambda events: patience.wait(tls, events))
+        tunnel = Tunnel(sock, context, name)
+        return _shake_hands(tunnel, lambda events: patience.wait(sock, events))
     with sock.dup() as handle:  # sock itself gives its descriptor away
 
         def stop() -> None:
@@ -151,7 +156,7 @@ def _await(sock: socket.socket, events: int, deadline: Deadline) -> None:
             raise Late
 
 
-def _shake_hands(tls: ssl.SSLSocket, wait: Callable[[int], None]) -> ssl.SSLSocket:
+def _shake_hands(tls: S, wait: Callable[[int], None]) -> S:
     try:
         while True:
             try:
