@@ -18,7 +18,7 @@ from typing import Final
 
 __all__ = ["Tunnel"]
 
-_AT_A_TIME: Final = 64 * 1024
+_AT_A_TIME: Final = 256 * 1024
 """Bytes read from the socket, or encrypted, at a time."""
 
 
