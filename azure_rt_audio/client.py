@@ -449,7 +449,7 @@ class AzureRealTimeAudio(Listening, TypeScriptNames):
         try:
             self.wait_until_ready()
         except BaseException:
-            self.close()
+            self.close(0)  # nothing was begun, and whoever pressed Ctrl-C has waited long enough
             raise
         return self
 

@@ -289,8 +289,8 @@ class WebSocketOptions:
         ping_interval: After how long a silence we ask whether the service is still there. It also keeps
             proxies from cutting a quiet connection, many of which do so after 60 s. ``None`` never asks.
             From 0.01; 20 by default.
-        ping_timeout: How much longer the silence may last before the connection counts as lost; on Linux
-            also how long what we send may stay unacknowledged. From 0.01; 20 by default.
+        ping_timeout: How much longer the silence may last before the connection counts as lost; on Linux, if
+            nobody asks, how long what we send may stay unacknowledged. From 0.01; 20 by default.
         send_timeout: How long a method waits for room when the send backlog is full; then it
             raises :class:`TimeoutError`, and nothing was sent. With 0 it never waits. 10 by default.
         max_message_bytes: The largest event that is accepted, in bytes of JSON; a larger one ends the

@@ -215,8 +215,11 @@ def _tune(sock: socket.socket, wire: Wire) -> None:
             (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 30),
             (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 10),
             (socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3),
-            (socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, max(1, int(wire.ping_timeout * 1000))),
         ]
+        if wire.ping_interval is None:
+            # With pings there is no need, and it would end a connection that is heard, but not read.
+            milliseconds = max(1, int(wire.ping_timeout * 1000))
+            wanted.append((socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, milliseconds))
     for option in wanted:
         # A sandbox or an exotic socket may refuse; none of them is needed to work.
         with contextlib.suppress(OSError):

@@ -60,9 +60,13 @@ class Waker:
             return
         with self._lock:
             self._is_rung = True
-            # Full: awake already. Closed: nobody is left to wake.
-            with contextlib.suppress(OSError):
+            try:
                 self._bell.send(b"\0")
+            except OSError:
+                pass  # full: awake already; closed: nobody is left to wake
+            except BaseException:
+                self._is_rung = False  # Ctrl-C: maybe it has rung, but the next one must not rely on it
+                raise
 
     def interrupt(self) -> None:
         """End the wait and give up a handshake that is going on."""

@@ -39,6 +39,15 @@ class Pulse:
         """Whether a ping is out and, by the last :meth:`due`, nothing has arrived since."""
         return self._asked is not None
 
+    def overslept(self, now: float) -> bool:
+        """
+        Tell whether the end of the time-out is long past.
+
+        Then it was this side that was away (stopped, suspended, held up in a callback), and the peer is to
+        be asked once more: what it said meanwhile may be lost.
+        """
+        return self._asked is not None and now - self._asked > 1.5 * self._timeout
+
     def asked(self, now: float) -> None:
         """Note that a ping was sent."""
         self._asked = now

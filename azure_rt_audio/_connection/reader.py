@@ -112,7 +112,12 @@ class Reader:
             raise RuntimeError("a connection can be started only once")
         self._waker = Waker()
         thread = threading.Thread(target=self._run, name=self.name, daemon=True)
-        thread.start()
+        try:
+            thread.start()
+        except RuntimeError:  # the system has no more threads, or the interpreter is exiting
+            self._waker.close()
+            self._record(self._unopened())
+            raise
         self._thread = thread
 
     def _wake(self) -> None:
@@ -148,8 +153,8 @@ class Reader:
         if self.owns_this_thread():
             return False
         # The I/O thread keeps the deadline itself; what is added is for it to get that far.
-        if not self.join(request.timeout + 0.5) and self._end(self._stuck()):
-            self.join(0.25)
+        if not self.join(request.timeout + 0.5):
+            self._end_aside(self._stuck())
         return self.join(0)
 
     def request_close(self, request: CloseRequest) -> None:
@@ -190,8 +195,26 @@ class Reader:
         if self._waker is not None and self._is_ours():
             self._waker.interrupt()
 
-    def _end(self, outcome: Outcome) -> bool:
-        """Record the outcome and announce it; return False if there is one already."""
+    def _end(self, outcome: Outcome) -> None:
+        """Record the outcome and announce it, unless there is one already."""
+        if self._record(outcome):
+            self._call(self._on_end, outcome)
+
+    def _end_aside(self, outcome: Outcome) -> None:
+        """The same for a caller that cannot wait for what hangs on the I/O thread, and may hang again."""
+        if not self._record(outcome):
+            return
+        name = f"{self.name}-end"
+        thread = threading.Thread(target=self._call, args=(self._on_end, outcome), name=name, daemon=True)
+        try:
+            thread.start()
+        except RuntimeError:  # the interpreter is exiting
+            self._call(self._on_end, outcome)
+        else:
+            thread.join(0.25)
+
+    def _record(self, outcome: Outcome) -> bool:
+        """Write the outcome down, and wake who waits here; return False if there is one already."""
         with self._lock:
             if self.outcome is not None:
                 return False
@@ -199,7 +222,6 @@ class Reader:
             self.state = WebSocketState.CLOSED
         self._outbox.end(outcome)
         log.info("= %s closed: %s", self.name, outcome)
-        self._call(self._on_end, outcome)
         return True
 
     def _unopened(self) -> ConnectionClosedError:
@@ -329,7 +351,9 @@ class Reader:
         else:
             self._outbox.lend()
             try:
-                fired = selector.select(seconds if waker.arm() else 0.0)
+                # Who was suspended in a wait comes back to one that is over, whatever has arrived meanwhile;
+                # without a second look that would count as silence.
+                fired = selector.select(seconds if waker.arm() else 0.0) or selector.select(0.0)
             finally:
                 waker.disarm()
                 self._outbox.take_back()
@@ -371,7 +395,7 @@ class Reader:
         now = time.monotonic()
         if pulse.due(now, transport.last_heard) != 0.0:
             return
-        if pulse.is_waiting:
+        if pulse.is_waiting and not pulse.overslept(now):
             raise ConnectionClosedError(
                 f"{transport.where} did not answer a ping within {self.wire.ping_timeout:g} s, so the "
                 "connection was given up; connect again for a new session.",
@@ -405,14 +429,19 @@ class Reader:
         """Send a close frame as far as the socket takes it within *patience* seconds; never raises."""
         if code in (1005, 1006, 1015):
             code = 1000  # these may not be sent
+        assert self._waker is not None
         deadline = Deadline(patience)
         try:
             transport.send_close(code, reason)
             transport.flush()
             with selectors.DefaultSelector() as selector:
                 selector.register(transport, selectors.EVENT_WRITE)
-                while transport.unsent and not deadline.expired:
-                    selector.select(deadline.remaining())
+                selector.register(self._waker, selectors.EVENT_READ)
+                # Who closes as well does not wait for last words.
+                while transport.unsent and not deadline.expired and self._close is None:
+                    if self._waker.arm():
+                        selector.select(deadline.remaining())
+                    self._waker.drain()
                     transport.flush()
         except ConnectionClosedError:
             pass  # the peer has gone without waiting for it

@@ -383,13 +383,19 @@ class Hub:
             previous, self._turn.status = self._turn.status, ModelStatusEnum.IDLE
         log.info("= closed: %s", outcome)
         self.gate.end(outcome)
-        self._tell_status(previous, ModelStatusEnum.IDLE)
+        # Callers come first: listeners of an inline dispatcher may take their time.
+        is_news = previous is not ModelStatusEnum.IDLE
+        status = StatusChanged(status=ModelStatusEnum.IDLE, previous=previous)
+        if is_news:
+            self._offer(status.type, status)
         if not is_asked_for:
             self._offer("error", outcome)
         closed = Closed(error=outcome)
         self._offer(closed.type, closed)
         self._waiters.end(outcome)
         self._streams.end(None if is_asked_for else outcome)
+        if is_news:
+            self._publish_local(status)
         if not is_asked_for:
             self._publish_error(outcome, sticky=True)
         self._publish_local(closed)

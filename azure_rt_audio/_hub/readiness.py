@@ -106,8 +106,7 @@ class Readiness:
 
     def close(self) -> None:
         """Note that this side wants the end."""
-        with self._change.lock:
-            self.is_closing = True
+        self.is_closing = True  # without the lock: in a forked child nobody may be left to release it
 
     # ------------------------------------------------------------ the reader
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import itertools
 import logging
+import os
 import queue
 import threading
 import weakref
@@ -75,6 +76,7 @@ class _Lane:
     """
 
     def __init__(self, max_backlog_bytes: int) -> None:
+        self._pid = os.getpid()
         self._lock = threading.Lock()  # leaf
         self._backlog = Backlog(max_backlog_bytes)  # guarded by _lock
         self._is_idle = False  # guarded by _lock; the thread waits for the alarm
@@ -121,6 +123,8 @@ class _Lane:
 
     def leave(self) -> None:
         """Take nothing more: the interpreter is exiting."""
+        if os.getpid() != self._pid:
+            return  # in a forked child the lock may be held by a thread that is not there
         with self._lock:
             self._is_exiting = True
         self.close()

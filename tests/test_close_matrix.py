@@ -1,0 +1,122 @@
+"""
+close(timeout) returns within timeout + 1 s in every state there is, everybody who was blocked wakes with the
+reason, and a client that was forgotten in that state goes as well.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import struct
+import threading
+import time
+
+import pytest
+from close_callers import (
+    EARLY_CALLS,
+    LIMIT,
+    OPEN_CALLS,
+    STALLED_CALLS,
+    Call,
+    blocked,
+    check_callers,
+    outcome_of,
+)
+from close_interrupts import interrupt_all, storm
+from close_peers import greet, host_of
+from close_rows import ROWS, Place, become_ready
+from close_scripts import SCRIPTS
+from peers import read_head, tcp_server
+from probes import HANG
+
+from azure_rt_audio import ConnectError
+
+posix_only = pytest.mark.skipif(os.name != "posix", reason="forks and signals")
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_close_returns_in_time(name: str) -> None:
+    """Whatever goes on, close keeps its time, callers wake with the recorded reason, and nothing is left."""
+    row = ROWS[name]
+    if row.needs is not None:
+        pytest.importorskip(row.needs)
+
+    assert row.run() < LIMIT
+
+
+@pytest.mark.parametrize("name", [name for name, row in ROWS.items() if row.is_dropped])
+def test_a_client_nobody_holds_goes(name: str) -> None:
+    """In whatever state a client is dropped, it is collected, and its threads and descriptors go in time."""
+    row = ROWS[name]
+    if row.needs is not None:
+        pytest.importorskip(row.needs)
+
+    row.drop()
+
+
+@posix_only
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_a_program_ends_in_time(name: str) -> None:
+    """Wherever a program closes on its way out, it takes no longer, and has nothing to say about it."""
+    script = SCRIPTS[name]
+
+    assert script.run() < script.limit
+
+
+@posix_only
+def test_ctrl_c() -> None:
+    """Ctrl-C ends every blocking call at once, and the client can then be closed as ever."""
+    assert max(interrupt_all().values()) < 1.0
+
+
+@posix_only
+def test_ctrl_c_damages_no_message() -> None:
+    """However often sending is interrupted, what was sent arrives whole and in order, and once."""
+    interrupts, told, arrived = storm()
+
+    assert interrupts > 100
+    assert arrived == sorted(set(arrived))
+    assert set(told) <= set(arrived)
+
+
+@pytest.mark.parametrize("calls", [OPEN_CALLS, STALLED_CALLS], ids=["waiting", "stalled"])
+def test_callers_wake_when_the_connection_is_lost(calls: dict[str, Call]) -> None:
+    """A peer that is gone in the midst of things: everybody wakes at once and is told the same."""
+    gone = threading.Event()
+
+    def script(sock: socket.socket) -> None:
+        greet(sock)
+        assert gone.wait(HANG)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # a reset
+
+    with tcp_server(script) as url:
+        client = Place(host_of(url), options={"max_send_backlog_bytes": 1_000_000}).connect()
+        become_ready(client)
+        callers = blocked(calls, client)
+        began = time.monotonic()
+        gone.set()
+
+        assert check_callers(callers, outcome_of(client), is_ours=False) - began < 1.0
+        assert client.close(HANG)
+
+
+def test_callers_wake_when_the_connection_is_refused() -> None:
+    """A service that refuses the handshake: everybody wakes at once with the refusal."""
+    go_on = threading.Event()
+
+    def script(sock: socket.socket) -> None:
+        read_head(sock)
+        assert go_on.wait(HANG)
+        sock.sendall(b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n")
+
+    with tcp_server(script) as url:
+        client = Place(host_of(url)).connect()
+        callers = blocked(EARLY_CALLS, client)
+        began = time.monotonic()
+        go_on.set()
+        outcome = outcome_of(client)
+
+        assert isinstance(outcome, ConnectError)
+        assert outcome.status == 401
+        assert check_callers(callers, outcome, is_ours=False) - began < 1.0
+        assert client.close(HANG)
