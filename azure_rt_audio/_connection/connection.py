@@ -40,7 +40,7 @@ class Connection:
         opener: Makes the transport.
 
     **Threads.** Every method may be called from any thread, also from the callbacks, which
-    run on the I/O thread (``on_end`` runs in :meth:`close` if the I/O thread is stuck). An
+    run on the I/O thread (``on_end`` on a thread of its own, ``…-end``, if the I/O thread is stuck). An
     exception of a callback is logged and goes no further. After a fork the child can
     neither send nor harm the parent's connection.
     """

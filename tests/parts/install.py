@@ -1,5 +1,5 @@
 """
-Install what the tests marked ``parts`` run: nginx, squid, microsocks and ip, from Debian's or Ubuntu's packages.
+Install what the tests marked ``parts`` run: nginx, squid, microsocks and ip, from packages of Debian.
 
 As root it installs what is missing; otherwise it names the command to run, and its exit code is 1.
 """
