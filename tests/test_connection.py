@@ -381,6 +381,23 @@ def test_messages_are_delivered_until_the_peer_has_closed() -> None:
     assert recorder.end().is_clean
 
 
+def test_nothing_is_delivered_after_the_peers_goodbye() -> None:
+    """What a peer sends after its own close frame does not count any more."""
+
+    def script(sock: socket.socket) -> None:
+        upgrade(sock)
+        sock.sendall(frame(TEXT, b"before") + close_frame(4000) + frame(TEXT, b"after"))
+        await_eof(sock)
+
+    with tcp_server(script) as url:
+        recorder = Recorder(url).open()
+        assert recorder.end().close_code == 4000
+        assert recorder.connection.close(HANG)
+
+    assert recorder.next() == b"before"
+    assert recorder.messages.empty()
+
+
 def test_a_silent_peer_cannot_hold_close_up() -> None:
     """Without an answer to the close frame the deadline ends it."""
     with tcp_server(lambda sock: (upgrade(sock), await_eof(sock))[1]) as url:

@@ -129,6 +129,7 @@ def test_empty_fragments_take_no_memory() -> None:
     [
         (frame(TEXT, b"x", mask=True), "masked"),
         (frame(0x40 | TEXT, b"x"), "reserved bit"),
+        (frame(0x20 | BINARY, b"x"), "reserved bit"),
         (frame(0x10 | PING, b"x"), "reserved bit"),
         (frame(3, b"x"), "unknown opcode 3"),
         (frame(7, b"x", fin=False), "unknown opcode 7"),

@@ -16,7 +16,13 @@ from typing import Any
 import pytest
 from probes import HANG, Aside, Connect, Probe, Stage, ready
 
-from azure_rt_audio import AzureRealTimeAudio, ConnectionClosedError, InlineDispatcher, WebSocketState
+from azure_rt_audio import (
+    AzureRealTimeAudio,
+    ConnectionClosedError,
+    InlineDispatcher,
+    QueueDispatcher,
+    WebSocketState,
+)
 from azure_rt_audio.emulator import Emulator, Silence, StopReading, after
 
 
@@ -242,6 +248,26 @@ def test_a_dropped_client_is_collected(emulator: Emulator, dialect: str, kind: s
     assert threads() == set()
 
 
+@pytest.mark.parametrize("is_held_by_its_listener", [False, True])
+def test_a_client_that_ended_by_an_overflow_is_collected(
+    emulator: Emulator, is_held_by_its_listener: bool
+) -> None:
+    """How it ended leads back to it, through the frames of the error; that keeps nothing alive."""
+    held: list[AzureRealTimeAudio] = []
+    client = AzureRealTimeAudio(emulator.options(), dispatcher=QueueDispatcher(max_backlog_bytes=1))
+    client.on("*", (lambda _, client=client: client) if is_held_by_its_listener else held.index)
+    ended = threading.Event()
+    client.on("error", lambda _: None, dispatcher=InlineDispatcher())  # a log would keep it
+    client.on("closed", lambda _: ended.set(), dispatcher=InlineDispatcher())
+    assert ended.wait(HANG)
+    assert client.close()
+    references = [weakref.ref(client), weakref.ref(client._hub)]
+    del client
+    gc.collect()
+
+    assert [reference() for reference in references] == [None, None]
+
+
 @pytest.mark.parametrize(
     "hold",
     [
@@ -406,8 +432,8 @@ def test_ctrl_c_while_connecting(emulator: Emulator) -> None:
         import socket
         silent = socket.create_server(("127.0.0.1", 0))
         options = {**options, "host_name": f"ws://127.0.0.1:{silent.getsockname()[1]}"}
-        threading.Timer(0.05, print, ["waiting"]).start()
         client = AzureRealTimeAudio(options)
+        threading.Timer(0.05, print, ["waiting"]).start()
         try:
             with client:
                 pass

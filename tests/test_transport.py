@@ -25,6 +25,7 @@ from peers import (
     KEY,
     PATH,
     PING,
+    PONG,
     TEXT,
     await_eof,
     close_frame,
@@ -651,6 +652,30 @@ def test_a_close_frame_keeps_code_and_reason(data: bytes, expected: Goodbye) -> 
     with tcp_server(conversation(data)) as url, opened(url) as transport:
         assert expected == receive(transport)
         assert transport.unsent == 0
+
+
+def test_each_ping_is_answered_with_its_own_payload() -> None:
+    """Several in a row, of every length, after pongs that nobody asked for."""
+    payloads = [b"", b"1", bytes(range(125)), b"again"]
+    answers: list[tuple[int, bytes]] = []
+
+    def script(sock: socket.socket) -> None:
+        upgrade(sock)
+        sock.sendall(frame(PONG, b"nobody asked") + b"".join(frame(PING, payload) for payload in payloads))
+        answers.extend(read_frame(sock) for _ in payloads)
+        sock.sendall(frame(TEXT, b"done"))
+        await_eof(sock)
+
+    with tcp_server(script) as url, opened(url) as transport:
+        with selectors.DefaultSelector() as selector:
+            selector.register(transport, selectors.EVENT_READ)
+            while (message := transport.receive()) is None:
+                transport.flush()
+                assert selector.select(HANG)
+                transport.fill()
+        assert message == b"done"
+
+    assert answers == [(PONG, payload) for payload in payloads]
 
 
 def test_an_end_without_a_close_frame() -> None:

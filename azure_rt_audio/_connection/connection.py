@@ -56,7 +56,9 @@ class Connection:
         opener: Opener = open_transport,
     ) -> None:
         self._reader = Reader(target, wire, on_open, on_message, on_end, opener)
-        finalizer = weakref.finalize(self, self._reader.drop)
+        # Weakly: what the reader ends with may lead back to this object, which then never went. As long as
+        # there is something to drop, the reader's own thread holds it.
+        finalizer = weakref.finalize(self, _drop, weakref.ref(self._reader))
         finalizer.atexit = False  # _close_all does it, all at once
         _alive.add(self._reader)
 
@@ -135,6 +137,12 @@ class Connection:
 
     def __repr__(self) -> str:
         return f"<Connection {self._reader.name}: {self.state.name}>"
+
+
+def _drop(reference: weakref.ref[Reader]) -> None:
+    reader = reference()
+    if reader is not None:
+        reader.drop()
 
 
 _alive: weakref.WeakSet[Reader] = weakref.WeakSet()  # a reader lives as long as its thread, at least
