@@ -98,7 +98,8 @@ def interrupt_all() -> dict[str, float]:
 
 STORM = """
 import logging
-for name in list(logging.root.manager.loggerDict):  # who is interrupted in logging's first look leaves it locked
+# Who is interrupted in logging's first look leaves it locked.
+for name in list(logging.root.manager.loggerDict):
     for level in (logging.DEBUG, logging.INFO, logging.WARNING):
         logging.getLogger(name).isEnabledFor(level)
 
@@ -110,7 +111,7 @@ def interrupt(*_):
         raise KeyboardInterrupt
 signal.signal(signal.SIGINT, interrupt)
 
-client = connect("service", roomy=True)  # never waits for room: nor can a condition's wait be interrupted safely
+client = connect("service", roomy=True)
 number, told, interrupts = 0, [], 0
 def send():
     global armed, number

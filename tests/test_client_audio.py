@@ -195,8 +195,9 @@ def test_speech_interrupts_thinking(connect: Connect, interrupts: bool | None) -
         if interrupts is None:
             del detection["interrupt_response"]
         client = ready(connect, service=service, session_config={"turn_detection": detection})
-        client.create_response()
-        client.wait_for("response.created", timeout=HANG) if client.status != "thinking" else None
+        with client.events("response.created", timeout=HANG) as created:
+            client.create_response()
+            next(created)
 
         with client.events("response.done", timeout=HANG) as done:
             client.append_audio(TONE)

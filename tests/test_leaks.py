@@ -127,7 +127,7 @@ class Belongings:
         self.objects = Counter(
             type(thing).__qualname__
             for thing in gc.get_objects()
-            if type(thing).__module__.startswith("azure_rt_audio")
+            if str(type(thing).__module__).startswith("azure_rt_audio")
         )
         self.descriptors = Counter(ours=descriptors(), theirs=_descriptors_of(service))
 

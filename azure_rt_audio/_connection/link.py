@@ -213,7 +213,9 @@ class Link:
             self._unsent = _Unsent(bytearray())
             self._write_waits_for_read = False
             if self._tunnel is not None:
+                self._is_in_doubt = True
                 self._tunnel.push()
+                self._is_in_doubt = False
         except _NOT_NOW as exc:
             self._is_in_doubt = False
             self._write_waits_for_read = isinstance(exc, ssl.SSLWantReadError)

@@ -153,7 +153,7 @@ class Reader:
         if self.owns_this_thread():
             return False
         # The I/O thread keeps the deadline itself; what is added is for it to get that far.
-        if not self.join(request.timeout + 0.5):
+        if not self.join(request.timeout + 0.25):
             self._end_aside(self._stuck())
         return self.join(0)
 

@@ -124,17 +124,20 @@ def secure(
             patience,
             "azure-rt-tls",
             stop=stop,
-            discard=ssl.SSLSocket.close,
+            discard=lambda tls: tls.close(),
         )
 
 
 def _secure_aside(
     sock: socket.socket, context: ssl.SSLContext, name: str, deadline: Deadline
-) -> ssl.SSLSocket:
+) -> Tunnel | ssl.SSLSocket:
     """Do the handshake of a context with code of its own, in such a way that the certificate is checked."""
     # Before 0.10.5 truststore checked at the end of a wrap_socket that had done the handshake, nowhere else.
     # Since then it also checks at the end of do_handshake; and it holds a lock of the context in both, so a
     # handshake must not block, lest one silent peer hold up the others. The real context is in its _ctx.
+    if getattr(type(context).wrap_bio, "__module__", "").startswith("truststore."):
+        # What it wraps in memory checks at the end of do_handshake, in every version.
+        return _shake_hands(Tunnel(sock, context, name), lambda events: _await(sock, events, deadline))
     real: Any = getattr(context, "_ctx", context)
     if real.sslsocket_class.do_handshake is not ssl.SSLSocket.do_handshake:
         tls = context.wrap_socket(sock, server_hostname=name, do_handshake_on_connect=False)

@@ -67,6 +67,10 @@ class Tunnel:
                 self._pull()
             except (ssl.SSLZeroReturnError, ssl.SSLEOFError):
                 return 0
+            except ssl.SSLError:
+                with contextlib.suppress(OSError):  # the alert that says what is wrong
+                    self.push()
+                raise
 
     def pending(self) -> int:
         """Bytes that can be read although the descriptor does not say so."""
