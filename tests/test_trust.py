@@ -238,6 +238,7 @@ def test_a_silent_server_with_such_a_context(kind: str, request: pytest.FixtureR
     with no_file_is_left_open(), tcp_server(await_eof) as url:
         url = url.replace("ws:", "wss:")
         assert "TLS handshake was still going on" in refusal(url, seconds=0.3, ssl_context=context).message
+        await_helpers()
 
     arrived = threading.Event()
 

@@ -137,7 +137,13 @@ def _secure_aside(
     # handshake must not block, lest one silent peer hold up the others. The real context is in its _ctx.
     if getattr(type(context).wrap_bio, "__module__", "").startswith("truststore."):
         # What it wraps in memory checks at the end of do_handshake, in every version.
-        return _shake_hands(Tunnel(sock, context, name), lambda events: _await(sock, events, deadline))
+        own = socket.socket(fileno=sock.detach())  # as wrap_socket does: whoever gives up closes sock
+        try:
+            tunnel = Tunnel(own, context, name)
+        except BaseException:
+            own.close()
+            raise
+        return _shake_hands(tunnel, lambda events: _await(own, events, deadline))
     real: Any = getattr(context, "_ctx", context)
     if real.sslsocket_class.do_handshake is not ssl.SSLSocket.do_handshake:
         tls = context.wrap_socket(sock, server_hostname=name, do_handshake_on_connect=False)
