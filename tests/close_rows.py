@@ -343,7 +343,7 @@ class Row:
         """Forget the client in that state, and check that nothing is left of it."""
         before, running = descriptors(), threads()
         with self.place() as place:
-            client = place.connect(close_timeout=TIMEOUT)
+            client = place.connect(close_timeout=0.1)
             place.reach(client)
             reference = weakref.ref(client)
             del client

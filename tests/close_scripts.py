@@ -166,6 +166,18 @@ SCRIPTS: dict[str, Script] = {
         """,
         before="import atexit; atexit.register(lambda: close(client))",
     ),
+    "atexit, an inline listener of all stuck": Script(
+        """
+        client, entered = connect("loud", dispatcher=InlineDispatcher()), threading.Event()
+        @client.on("*")
+        def listen(event):
+            entered.set()
+            threading.Event().wait()
+        entered.wait(5)
+        atexit.register(close, client)
+        """,
+        ends=False,
+    ),
     "weakref.finalize at exit": Script(
         """
         class Thing:
@@ -198,6 +210,22 @@ SCRIPTS: dict[str, Script] = {
         late = Late()
         """,
         ends=None,  # no other thread runs any more, so what has not ended by then never will
+    ),
+    "__del__ of a global, as Python 3.14 joins": Script(
+        """
+        def join(thread, timeout=None, real=threading.Thread.join, is_over=sys.is_finalizing):
+            if is_over() and thread.daemon and thread.is_alive():
+                raise RuntimeError("cannot join thread at Python finalization")
+            real(thread, timeout)
+        threading.Thread.join = join
+        class Late:
+            def __init__(self):
+                self.client, self.close = connect("mute"), close
+            def __del__(self):
+                self.close(self.client)
+        late = Late()
+        """,
+        ends=None,
     ),
     "__del__ of a global, a listener stuck": Script(
         """

@@ -86,9 +86,13 @@ class Sleeper:
             alarm.cancel()
             alarm.join()
 
+    def stop(self) -> None:
+        """Stop the program where it stands."""
+        self.process.send_signal(signal.SIGSTOP)
+
     def sleep(self, seconds: float) -> None:
         """Stop the program where it stands, and let it go on after some seconds."""
-        self.process.send_signal(signal.SIGSTOP)
+        self.stop()
         threading.Event().wait(seconds)
         self.process.send_signal(signal.SIGCONT)
 

@@ -6,12 +6,12 @@ import ast
 import contextlib
 import os
 import shutil
-import signal
 import ssl
 import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -196,12 +196,12 @@ def test_an_inline_listener_that_was_long_does_no_harm(service: Service) -> None
 def test_who_talks_is_alive(service: Service) -> None:
     """A service that talks but reads nothing is not given up: it is heard, and that alone counts."""
     probe = Probe()
-    with lively(service.options("deaf"), max_send_backlog_bytes=1_000_000) as client:
+    with lively(service.options("deaf"), max_send_backlog_bytes=1_000_000, ping_timeout=1.0) as client:
         sender = Caller(append_for_ever, client)
         sender.wait_until_blocked()
         client.on("response.hologram.delta", probe)
         began = time.monotonic()
-        while time.monotonic() - began < 4 * INTERVAL:
+        while time.monotonic() - began < 2.0:
             assert client.state is WebSocketState.OPEN
             probe.next()
 
@@ -212,60 +212,74 @@ def test_who_talks_is_alive(service: Service) -> None:
 
 # ------------------------------------------------------------ stopped and suspended
 
+ACKNOWLEDGED = "works input_audio_buffer.cleared"
 
-@posix_only
-def test_a_program_that_was_stopped_goes_on(service: Service) -> None:
+
+def stopped(service: Service) -> None:
     """Stopped for longer than the interval and the time-out together, the connection is as it was."""
-    timeout = INTERVAL
-    with Sleeper(service, INTERVAL / 2, timeout) as sleeper:
-        sleeper.sleep(2 * (INTERVAL + timeout))
+    with Sleeper(service, interval=0.2, timeout=1.0) as sleeper:
+        sleeper.sleep(1.6)
 
-        assert sleeper.work() == "works input_audio_buffer.cleared"
+        assert sleeper.work() == ACKNOWLEDGED
 
 
-@posix_only
-def test_an_answer_that_came_while_it_was_stopped_counts(
-    service: Service, frozen: Callable[[], None]
-) -> None:
+def answered_while_stopped(service: Service) -> None:
     """The time-out of a ping passes while the program is stopped, but its answer is there to be read."""
-    timeout = 2 * INTERVAL
-    with Sleeper(service, INTERVAL / 2, timeout) as sleeper:
-        frozen()
+    with Sleeper(service, interval=0.2, timeout=0.8) as sleeper:
+        service.freeze()
         sleeper.hear("ping")
-        sleeper.process.send_signal(signal.SIGSTOP)
+        sleeper.stop()
         service.go_on()
-        sleeper.sleep(1.2 * timeout)
+        sleeper.sleep(1.0)
 
-        assert sleeper.work() == "works input_audio_buffer.cleared"
+        assert sleeper.work() == ACKNOWLEDGED
 
 
-@posix_only
-def test_a_peer_is_asked_again_after_a_long_sleep(service: Service, frozen: Callable[[], None]) -> None:
+def asked_again(service: Service) -> None:
     """If there is no answer because this side was away, the peer is asked again before it is given up."""
-    timeout = 2 * INTERVAL
-    with Sleeper(service, INTERVAL / 2, timeout) as sleeper:
-        frozen()
+    with Sleeper(service, interval=0.2, timeout=0.8) as sleeper:
+        service.freeze()
         sleeper.hear("ping")
-        sleeper.sleep(2 * timeout)
+        sleeper.sleep(1.6)
         sleeper.hear("ping")
         service.go_on()
 
-        assert sleeper.work() == "works input_audio_buffer.cleared"
+        assert sleeper.work() == ACKNOWLEDGED
 
 
-@posix_only
-def test_a_peer_that_went_while_it_was_stopped_is_noticed(
-    service: Service, frozen: Callable[[], None]
-) -> None:
+def gone_while_stopped(service: Service) -> None:
     """Who was gone before the program woke up is given up as soon as ever."""
-    timeout = INTERVAL
-    with Sleeper(service, INTERVAL / 2, timeout) as sleeper:
-        frozen()
-        sleeper.sleep(2 * (INTERVAL + timeout))
+    with Sleeper(service, interval=INTERVAL, timeout=INTERVAL) as sleeper:
+        service.freeze()
+        sleeper.sleep(3 * INTERVAL)
         woke = time.monotonic()
 
         assert "did not answer a ping" in sleeper.hear("closed")
         assert time.monotonic() - woke < NOTICED
+
+
+SLEEPS = (stopped, answered_while_stopped, asked_again, gone_while_stopped)
+
+
+@pytest.fixture(scope="module")
+def sleeps() -> dict[Callable[[Service], None], Future[None]]:
+    """What came of those, each with a service of its own, all at once: they mostly sleep."""
+
+    def run(sleep: Callable[[Service], None]) -> None:
+        with Service() as service:
+            sleep(service)
+
+    with ThreadPoolExecutor(len(SLEEPS)) as pool:
+        return {sleep: pool.submit(run, sleep) for sleep in SLEEPS}
+
+
+@posix_only
+@pytest.mark.parametrize("sleep", SLEEPS, ids=lambda sleep: sleep.__name__)
+def test_a_program_that_was_stopped(
+    sleep: Callable[[Service], None], sleeps: dict[Callable[[Service], None], Future[None]]
+) -> None:
+    """A program that is suspended and goes on finds its connection as it is, be it well or dead."""
+    sleeps[sleep].result()
 
 
 # ------------------------------------------------------------ clocks

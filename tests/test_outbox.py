@@ -428,7 +428,15 @@ _INTERRUPTED = """
     import os, signal, ssl, sys, threading
     from azure_rt_audio._connection import Connection, Target, Wire
 
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+    armed = False
+
+    def handler(*_):
+        global armed
+        if armed:
+            armed = False
+            raise KeyboardInterrupt
+
+    signal.signal(signal.SIGINT, handler)
     opened, ended = threading.Event(), threading.Event()
     connection = Connection(
         lambda: Target(sys.argv[1]),
@@ -441,10 +449,7 @@ _INTERRUPTED = """
     assert opened.wait(10)
     stop = threading.Event()
 
-    go = threading.Event()
-
     def interrupt():
-        go.wait()
         while not stop.wait(0.0007):
             os.kill(os.getpid(), signal.SIGINT)
 
@@ -452,7 +457,7 @@ _INTERRUPTED = """
     sent = interrupts = 0
     while interrupts < 300 and not ended.is_set():
         try:
-            go.set()
+            armed = True
             while True:
                 connection.send(b"%08d" % sent + b"x" * 3000)
                 sent += 1
@@ -460,12 +465,8 @@ _INTERRUPTED = """
             interrupts += 1
         except Exception:
             break
-    while not stop.is_set():
-        try:
-            signal.signal(signal.SIGINT, signal.SIG_IGN)
-            stop.set()
-        except KeyboardInterrupt:
-            pass
+    armed = False
+    stop.set()
     connection.close(5)
     print("interrupts:", interrupts, flush=True)
 """

@@ -77,10 +77,15 @@ class Waker:
         """Return what to wait on for reading."""
         return self._ear.fileno()
 
-    def drain(self) -> None:
-        """Make ready for the next call; look at what the callers left only after this."""
+    def drain(self, may_be_rung: bool = True) -> None:
+        """
+        Make ready for the next call; look at what the callers left only after this.
+
+        Args:
+            may_be_rung: Whether the descriptor may be readable; a call of the system less if not.
+        """
         self._is_called = False
-        if self._is_rung:
+        if may_be_rung or self._is_rung:
             with contextlib.suppress(OSError):
                 self._ear.recv(4096)
             self._is_rung = False

@@ -357,8 +357,9 @@ class Reader:
             finally:
                 waker.disarm()
                 self._outbox.take_back()
-        waker.drain()
-        return [key.fileobj for key, _ in fired]
+        ready: list[object] = [key.fileobj for key, _ in fired]
+        waker.drain(waker in ready)
+        return ready
 
     def _patience(self, pulse: Pulse, transport: Transport) -> float | None:
         """Return how long the next wait for the socket may be."""
