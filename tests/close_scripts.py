@@ -213,11 +213,13 @@ SCRIPTS: dict[str, Script] = {
     ),
     "__del__ of a global, as Python 3.14 joins": Script(
         """
-        def join(thread, timeout=None, real=threading.Thread.join, is_over=sys.is_finalizing):
+        exec('''
+        def join(thread, timeout=None):
             if is_over() and thread.daemon and thread.is_alive():
                 raise RuntimeError("cannot join thread at Python finalization")
             real(thread, timeout)
         threading.Thread.join = join
+        ''', {"threading": threading, "real": threading.Thread.join, "is_over": sys.is_finalizing})
         class Late:
             def __init__(self):
                 self.client, self.close = connect("mute"), close
