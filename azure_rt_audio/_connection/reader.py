@@ -17,6 +17,7 @@ finalizer may run in the midst of anything. For the locks of the way out see ``o
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import logging
 import os
@@ -131,7 +132,8 @@ class Reader:
         """Wait for the I/O thread to end; return whether it has, or never was."""
         thread = self._thread
         if thread is not None and self._is_ours() and not self.owns_this_thread():
-            thread.join(seconds)
+            with contextlib.suppress(RuntimeError):  # Python 3.14 joins no daemon thread while it exits
+                thread.join(seconds)
         return thread is None or not thread.is_alive()
 
     def _is_ours(self) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import itertools
 import logging
 import os
@@ -136,7 +137,8 @@ class _Lane:
         if thread is threading.current_thread():
             return False
         if thread.ident is not None:
-            thread.join(timeout)
+            with contextlib.suppress(RuntimeError):  # Python 3.14 joins no daemon thread while it exits
+                thread.join(timeout)
         return thread.ident is not None and not thread.is_alive()
 
     def _run(self) -> None:
