@@ -208,11 +208,10 @@ class Reader:
             return
         name = f"{self.name}-end"
         thread = threading.Thread(target=self._call, args=(self._on_end, outcome), name=name, daemon=True)
-        try:
+        # Python 3.12 starts no thread any more while it exits. Then nobody is told: it would be done on this
+        # thread, where it may hang, and those who wait are gone, or daemons that go now.
+        with contextlib.suppress(RuntimeError):
             thread.start()
-        except RuntimeError:  # the interpreter is exiting
-            self._call(self._on_end, outcome)
-        else:
             thread.join(0.25)
 
     def _record(self, outcome: Outcome) -> bool:
