@@ -87,6 +87,7 @@ class Registry:
         self._lock = threading.Lock()  # leaf; guards replacing the two below
         self._by_key: dict[Any, tuple[Subscription, ...]] = {}
         self._sticky: dict[Any, Any] = {}
+        self._late: set[Any] = set()  # keys of sticky payloads that late listeners were handed; only grows
 
     def add(
         self, subject: Subject, listener: Callable[[Any], object], dispatcher: Dispatcher, once: bool
@@ -103,8 +104,8 @@ class Registry:
             self._by_key = {**self._by_key, subject.key: (*self._by_key.get(subject.key, ()), subscription)}
             has_happened = subject.key in self._sticky
             payload = self._sticky.get(subject.key)
-        if has_happened:
-            subscription.deliver(payload)
+        if has_happened and subscription.deliver(payload):
+            self._late.add(subject.key)
         return subscription
 
     def remove(self, subject: Subject, listener: Callable[[Any], object] | None) -> None:
@@ -163,6 +164,10 @@ class Registry:
         else:
             entries = self._by_key.get(key, ())
         return bool(entries) and _deliver_all(entries, payload)
+
+    def was_late(self, key: Any) -> bool:
+        """Whether a listener that came too late was handed the sticky payload of *key*."""
+        return key in self._late
 
     def publish_to_all(self, payload: Any) -> None:
         """Hand a payload to those who listen to everything; raises as :meth:`publish`."""

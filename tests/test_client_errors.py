@@ -413,6 +413,30 @@ def test_an_error_nobody_listens_to_is_logged(
     ]
 
 
+@pytest.mark.parametrize("listens", [True, False])
+def test_a_refusal_quicker_than_on_error_is_logged_only_if_that_never_comes(
+    listens: bool,
+    connect: Connect,
+    emulator: Emulator,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A program that begins to listen right after the constructor finds no warning in its log, however quick."""
+    monkeypatch.setattr("azure_rt_audio._hub.hub._TIME_TO_LISTEN", HANG)
+    caplog.set_level(logging.WARNING, "azure_rt_audio._hub")
+    emulator.faults.add(at_handshake(Refuse(401)))
+    closed, late = Probe(), Probe()
+    client = connect()
+    client.on("closed", closed)
+    closed.next()  # all is over, and nobody has listened to errors
+    if listens:
+        client.once("error", late)
+        assert late.next().status == 401
+    client.close()
+
+    assert [record.levelno for record in caplog.records] == ([] if listens else [logging.WARNING])
+
+
 @pytest.mark.parametrize(
     ("error", "kind"),
     [

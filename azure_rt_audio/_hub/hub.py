@@ -70,6 +70,9 @@ _CONCERN_US: Final = frozenset(
 
 _OUR_NAMES: Final = frozenset({Init.TYPE, StatusChanged.TYPE, Closed.TYPE, EVERYTHING})
 
+_TIME_TO_LISTEN: Final = 0.25
+"""Seconds between the constructor and ``on("error", ...)``, at most, for a program that listens at all."""
+
 
 class Hub:
     """
@@ -98,6 +101,7 @@ class Hub:
         self._streams = Streams()
         self._turn = TurnState()
         self._lock = threading.Lock()  # leaf; guards the status
+        self._closing = threading.Event()  # the program has called close()
         self._connection = Connection(
             lambda: _target(options, websocket_options),
             wire=wire,
@@ -232,6 +236,7 @@ class Hub:
 
     def close(self, timeout: float) -> bool:
         """Say goodbye; see :meth:`azure_rt_audio.client.AzureRealTimeAudio.close`."""
+        self._closing.set()
         self.ready.close()
         return self._connection.close(timeout)
 
@@ -315,14 +320,15 @@ class Hub:
 
     def _report(self, error: RealtimeError, *, is_told: bool = False) -> None:
         self._offer("error", error)
-        self._publish_error(error, is_told=is_told)
-
-    def _publish_error(self, error: RealtimeError, *, sticky: bool = False, is_told: bool = False) -> None:
-        """Tell the listeners; if there are none, and no caller got to know either, say it in the log."""
-        if not self.registry.publish("error", error, sticky=sticky):
+        if not self._publish_error(error):  # then at least a caller, or the log
             log.log(logging.DEBUG if is_told else logging.WARNING, "! %s", error)
+
+    def _publish_error(self, error: RealtimeError, *, sticky: bool = False) -> bool:
+        """Tell the listeners; return whether there were any."""
+        is_heard = self.registry.publish("error", error, sticky=sticky)
         if not isinstance(error, ServiceError):  # what the service refuses is an event already
             self.registry.publish_to_all(error)
+        return is_heard
 
     def _configured(self, event: SessionCreated | SessionUpdated) -> None:
         if isinstance(event.session, Session):
@@ -396,9 +402,17 @@ class Hub:
         self._streams.end(None if is_asked_for else outcome)
         if is_news:
             self._publish_local(status)
-        if not is_asked_for:
-            self._publish_error(outcome, sticky=True)
+        is_heard = is_asked_for or self._publish_error(outcome, sticky=True)
         self._publish_local(closed)
+        if not is_heard:
+            self._log_unheard(outcome)
+
+    def _log_unheard(self, outcome: RealtimeError) -> None:
+        """Say in the log how it ended, unless the program, quicker to fail than to listen, listens now."""
+        if not self.ready.is_initialized:
+            self._closing.wait(_TIME_TO_LISTEN)
+        if not self.registry.was_late("error"):
+            log.warning("! %s", outcome)
 
 
 def _whole(known: Session | None, said: Session) -> Session:
