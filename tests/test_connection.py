@@ -22,6 +22,7 @@ from typing import Any
 import pytest
 import websockets.exceptions
 from peers import (
+    CLOSE,
     HANG,
     KEY,
     PING,
@@ -688,6 +689,26 @@ def test_a_fault_of_the_peer_ends_the_connection_by_name(data: bytes, code: int)
     assert recorder.next() == b"fine"
     assert code == outcome.close_code
     assert code == int.from_bytes(got[0][1][:2], "big")
+
+
+def test_what_was_sent_before_the_peers_fault_is_still_written() -> None:
+    """An answer that waited while the fault was read goes out before the close frame that names the fault."""
+    got: list[tuple[int, bytes]] = []
+
+    def script(sock: socket.socket) -> None:
+        upgrade(sock, then=frame(TEXT, b"ask") + frame(5, b"x"))
+        got.extend(read_frame(sock) for _ in range(2))
+
+    with tcp_server(script) as url:
+        recorder = Recorder(url)
+        recorder.react = lambda _: recorder.connection.send(b"answer")
+        recorder.connection.start()
+        recorder.end()
+        assert recorder.connection.close(HANG)
+
+    assert [(TEXT, b"answer"), (CLOSE, (1002).to_bytes(2, "big"))] == [
+        (op, data[:2] if op == CLOSE else data) for op, data in got
+    ]
 
 
 def test_a_refused_handshake_is_the_end() -> None:

@@ -453,6 +453,7 @@ class Reader:
     ) -> ConnectionClosedError:
         """Return the reason behind a failure: the peer may have said it just before the line broke."""
         if exc.close_code != 1006:
+            self._outbox.hand_over(transport)  # what was sent before the peer's mistake still counts
             self._part(transport, exc.close_code, exc.reason)
             return exc
         if sent_close is not None:
