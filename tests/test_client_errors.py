@@ -421,7 +421,7 @@ def test_a_refusal_quicker_than_on_error_is_logged_only_if_that_never_comes(
     caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A program that begins to listen right after the constructor finds no warning in its log, however quick."""
+    """A program that begins to listen right after the constructor finds no warning in its log."""
     monkeypatch.setattr("azure_rt_audio._hub.hub._TIME_TO_LISTEN", HANG)
     caplog.set_level(logging.WARNING, "azure_rt_audio._hub")
     emulator.faults.add(at_handshake(Refuse(401)))
