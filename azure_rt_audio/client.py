@@ -6,23 +6,22 @@ import contextlib
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from types import TracebackType
-from typing import Any, Final, Literal
+from typing import Any, Literal
 
 import attrs
-import pybase64
 
 from ._connection import WebSocketState
 from ._deadline import Deadline
 from ._hub import Hub
 from ._listening import FROM_OPTIONS, Listening
 from ._responses import DEFAULT_TIMEOUT, PendingResponse
+from ._speaking import Inlet, Speaking
 from ._typescript_names import TypeScriptNames
 from ._wire import WebSocketImpl, wire_of
-from .audio.pcm import AudioLike, decode_base64, to_pcm16
+from .audio.pcm import AudioLike
 from .dispatch import Dispatcher, WorkerDispatcher
 from .errors import RealtimeError
 from .options import AzureRealTimeOptions, WebSocketOptions, make_options
-from .protocol.checks import MAX_APPEND_BYTES
 from .protocol.codec import build, build_item
 from .protocol.commands import (
     Command,
@@ -30,8 +29,6 @@ from .protocol.commands import (
     ConversationItemDelete,
     ConversationItemRetrieve,
     ConversationItemTruncate,
-    InputAudioBufferClear,
-    InputAudioBufferCommit,
     SessionUpdate,
 )
 from .protocol.conversation import Conversation
@@ -40,22 +37,18 @@ from .protocol.events import (
     ConversationItemDeleted,
     ConversationItemRetrieved,
     ConversationItemTruncated,
-    InputAudioBufferCleared,
-    InputAudioBufferCommitted,
     SessionUpdated,
 )
 from .protocol.items import ContentPart, ConversationItem, MessageItem
 from .protocol.responses import Response, ResponseConfig
 from .protocol.session import Session, SessionConfig
+from .protocol.shape import UNSET
 from .protocol.turn import ModelStatusEnum
 
 __all__ = ["AzureRealTimeAudio"]
 
-_MAX_APPEND_CHARACTERS: Final = MAX_APPEND_BYTES // 12 * 16
-"""Four characters hold three bytes; a cut between fours of them cuts between frames too."""
 
-
-class AzureRealTimeAudio(Listening, TypeScriptNames):
+class AzureRealTimeAudio(Listening, Speaking, TypeScriptNames):
     """
     A conversation with the Azure OpenAI Realtime API.
 
@@ -115,6 +108,7 @@ class AzureRealTimeAudio(Listening, TypeScriptNames):
         where = dispatcher if self._worker is None else self._worker
         assert where is not None
         self._hub = Hub(self._options, ws_options, wire_of(ws_options, websocket_impl), where)
+        self._inlet = Inlet(self._hub)
         self._hub.start()
 
     def __repr__(self) -> str:
@@ -156,69 +150,6 @@ class AzureRealTimeAudio(Listening, TypeScriptNames):
     def options(self) -> AzureRealTimeOptions:
         """What this client was made with."""
         return self._options
-
-    # ------------------------------------------------------------ audio
-
-    def append_audio(self, audio: str | AudioLike) -> None:
-        """
-        Add audio to the service's input buffer. Blocks only while the send backlog is full.
-
-        Args:
-            audio: Base64 text; or bytes in the session's input format; or, in a ``"pcm16"`` session,
-                an array of int16 or of float32 in [-1, 1], shape (frames,). ``"pcm16"`` is int16,
-                little-endian, mono, 24 000 Hz: 100 ms are 2 400 frames, 4 800 bytes. More than the
-                service takes at a time (15 MiB) is sent in several pieces.
-
-        Raises:
-            ValueError: If it is not audio: bad base64, an odd number of bytes, more than one channel.
-            TypeError: If it is no audio at all.
-            ConnectionClosedError: If the connection is over.
-            TimeoutError: If the session did not become ready, or the backlog stayed full.
-        """
-        text = self._base64(audio)
-        self._hub.ready.wait_to_send()
-        for start in range(0, len(text), _MAX_APPEND_CHARACTERS):
-            self._hub.out.send_audio(text[start : start + _MAX_APPEND_CHARACTERS])
-
-    def _base64(self, audio: str | AudioLike) -> bytes:
-        audio_format = self._hub.input_audio_format
-        is_pcm16 = audio_format == "pcm16"
-        if isinstance(audio, str):
-            if len(decode_base64(audio)) % 2 and is_pcm16:
-                raise ValueError("audio has an odd number of bytes; PCM16 has two bytes per frame")
-            return audio.encode()
-        if is_pcm16:
-            return pybase64.b64encode(to_pcm16(audio))
-        if not isinstance(audio, bytes | bytearray | memoryview):
-            raise TypeError(
-                f"a {audio_format} session takes bytes, one per frame, not {type(audio).__name__}; "
-                "encode the array first, with azure_rt_audio.audio"
-            )
-        return pybase64.b64encode(audio)
-
-    def commit_audio(self) -> Future[InputAudioBufferCommitted]:
-        """
-        Make a user message of the input buffer, which needs 100 ms of audio. Does not wait.
-
-        With server VAD the service commits by itself. A commit does not ask for a response.
-
-        Returns:
-            A future of the acknowledging event; fails with a :class:`ServiceError` if it is refused.
-        """
-        return self._acknowledged(
-            InputAudioBufferCommit(event_id=self._hub.out.new_event_id()),
-            lambda event: isinstance(event, InputAudioBufferCommitted),
-            kind="commit",
-            codes=("input_audio_buffer_commit_empty",),
-        )
-
-    def clear_audio_buffer(self) -> Future[InputAudioBufferCleared]:
-        """Throw the input buffer away. Does not wait; returns a future of the acknowledging event."""
-        return self._acknowledged(
-            InputAudioBufferClear(event_id=self._hub.out.new_event_id()),
-            lambda event: isinstance(event, InputAudioBufferCleared),
-            kind="clear",
-        )
 
     # ------------------------------------------------------------ conversation
 
@@ -310,6 +241,8 @@ class AzureRealTimeAudio(Listening, TypeScriptNames):
         command = SessionUpdate(
             event_id=self._hub.out.new_event_id(), session=build(SessionConfig, config, "session")
         )
+        if getattr(command.session, "input_audio_format", UNSET) is not UNSET:
+            self._inlet.finish()  # what a stream holds back is in the format that ends here
         return self._hub.update_session(command, self)
 
     def _acknowledged(
@@ -377,6 +310,8 @@ class AzureRealTimeAudio(Listening, TypeScriptNames):
         self,
         prompt: str | AudioLike,
         *,
+        sample_rate_hz: int | None = None,
+        channels: int | None = None,
         response: ResponseConfig | Mapping[str, Any] | None = None,
         timeout: float | None = DEFAULT_TIMEOUT,
     ) -> Response:
@@ -384,7 +319,9 @@ class AzureRealTimeAudio(Listening, TypeScriptNames):
         Say something and wait for the whole answer. Blocks.
 
         Args:
-            prompt: Text; or audio as :meth:`append_audio` takes it, except base64.
+            prompt: Text; or a whole recording, as :meth:`append_audio` takes it, except base64.
+            sample_rate_hz: The rate of a recording that is not in the session's input format.
+            channels: How many are interleaved in its bytes.
             response: What to change for this response.
             timeout: Seconds; ``None`` waits as long as the connection lives.
 
@@ -401,7 +338,9 @@ class AzureRealTimeAudio(Listening, TypeScriptNames):
         if isinstance(prompt, str):
             part = ContentPart(type="input_text", text=prompt)
         else:
-            part = ContentPart(type="input_audio", audio=self._base64(prompt).decode())
+            part = ContentPart(
+                type="input_audio", audio=self._base64(prompt, sample_rate_hz, channels).decode()
+            )
         created = self.create_conversation_item(MessageItem(role="user", content=[part]))
         pending = self.create_response(response)
         try:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import array
 import base64
+import threading
 from typing import Any
 
+import numpy as np
 import pytest
-from probes import HANG, NO_VAD, TONE, Connect, Probe, ready
+from probes import HANG, NO_VAD, TONE, Aside, Connect, Probe, ready
 
 from azure_rt_audio import (
     AzureRealTimeAudio,
     ModelStatusEnum,
     ServiceError,
 )
+from azure_rt_audio.audio import alaw_decode, resample, to_pcm16, ulaw_decode, ulaw_encode
 from azure_rt_audio.emulator import (
     Emulator,
     Swallow,
@@ -206,3 +209,172 @@ def test_speech_interrupts_thinking(connect: Connect, interrupts: bool | None) -
         assert reason == ("client_cancelled" if interrupts is False else "turn_detected")
         assert len(service.received("response.cancel")) == (interrupts is False)
         client.close()
+
+
+# ------------------------------------------------------------ sound of other kinds
+
+
+def tone(rate_hz: int, seconds: float = 1.0, channels: int = 1) -> np.ndarray[Any, np.dtype[np.int16]]:
+    """Return 440 Hz at half of full scale, with the shape (frames, channels)."""
+    phase = 2 * np.pi * 440 * np.arange(int(rate_hz * seconds)) / rate_hz
+    return np.repeat(np.rint(16384 * np.sin(phase)).astype(np.int16)[:, None], channels, axis=1)
+
+
+def received(service: Emulator) -> bytes:
+    """Return all audio that was appended."""
+    return b"".join(map(base64.b64decode, audio_received(service)))
+
+
+STEREO = tone(48_000, channels=2)
+WHOLE = bytes(to_pcm16(STEREO, 48_000))
+
+
+@pytest.mark.parametrize(
+    ("chunks", "channels"),
+    [
+        pytest.param([STEREO[start : start + 480] for start in range(0, 48_000, 480)], None, id="int16"),
+        pytest.param([(STEREO / 32768).astype("f4")], None, id="float32"),
+        pytest.param([STEREO.tobytes()[at : at + 997] for at in range(0, 192_000, 997)], 2, id="bytes"),
+        pytest.param([array.array("h", STEREO.reshape(-1).tolist())], 2, id="array"),
+        pytest.param([base64.b64encode(STEREO.tobytes()).decode()], 2, id="base64"),
+    ],
+)
+def test_a_stream_at_another_rate(
+    connect: Connect, keeping: Emulator, chunks: list[Any], channels: int | None
+) -> None:
+    """Chunks of 48 kHz stereo, cut anywhere, arrive as the whole would have been; a commit loses nothing."""
+    client = ready(connect, service=keeping, session_config=NO_VAD)
+
+    for chunk in chunks:
+        client.append_audio(chunk, 48_000, channels)
+    client.commit_audio().result(HANG)
+
+    assert received(keeping) == WHOLE
+
+
+@pytest.mark.parametrize(
+    ("audio_format", "decode"), [("g711_ulaw", ulaw_decode), ("g711_alaw", alaw_decode)], ids=["ulaw", "alaw"]
+)
+def test_a_stream_into_a_telephone_session(
+    connect: Connect, keeping: Emulator, audio_format: str, decode: Any
+) -> None:
+    """A G.711 session gets one byte per frame at 8 kHz, of what was an array at 44.1 kHz."""
+    client = ready(connect, service=keeping, session_config={**NO_VAD, "input_audio_format": audio_format})
+    sound = tone(44_100)
+
+    for start in range(0, len(sound), 4410):
+        client.append_audio(sound[start : start + 4410], 44_100)
+    client.commit_audio().result(HANG)
+
+    codes = received(keeping)
+    assert len(codes) == 8000
+    heard = np.frombuffer(decode(codes), "<i2")[400:-400].astype(float)
+    assert np.abs(heard - tone(8_000)[400:-400, 0]).max() < 16384 / 25  # a step of G.711 at that level
+
+
+def test_what_comes_after_a_stream_follows_all_of_it(connect: Connect, keeping: Emulator) -> None:
+    """Audio without a rate, or with another one, is sent after what the stream held back."""
+    client = ready(connect, service=keeping, session_config=NO_VAD)
+    first, second = tone(16_000, 0.2), tone(8_000, 0.2)
+
+    client.append_audio(first, 16_000)
+    client.append_audio(second, 8_000)
+    client.append_audio(TONE)
+    client.append_audio(second, 8_000)
+    client.append_audio(b"")
+    client.clear_audio_buffer().result(HANG)
+
+    eight = bytes(to_pcm16(second, 8_000))
+    assert received(keeping) == bytes(to_pcm16(first, 16_000)) + eight + TONE + eight
+
+
+def test_a_buffer_that_is_cleared_leaves_nothing_in_the_filter(connect: Connect, keeping: Emulator) -> None:
+    """What a stream held back when the buffer was cleared is not heard in the next one."""
+    client = ready(connect, service=keeping, session_config=NO_VAD)
+
+    client.append_audio(tone(16_000, 0.2), 16_000)
+    client.clear_audio_buffer().result(HANG)
+    before_ = len(received(keeping))
+    client.append_audio(tone(16_000, 0.3), 16_000)
+    client.commit_audio().result(HANG)
+
+    assert received(keeping)[before_:] == bytes(to_pcm16(tone(16_000, 0.3), 16_000))
+
+
+def test_a_stream_ends_before_the_format_changes(connect: Connect, keeping: Emulator) -> None:
+    """What was held back goes out in the format it was made for, before the update."""
+    client = ready(connect, service=keeping, session_config=NO_VAD)
+    sound = tone(16_000, 0.2)
+
+    client.append_audio(sound, 16_000)
+    client.update_session({"input_audio_format": "g711_ulaw"}).result(HANG)
+    first = received(keeping)
+    client.append_audio(sound, 16_000)
+    client.commit_audio().result(HANG)
+
+    assert first == bytes(to_pcm16(sound, 16_000))
+    assert received(keeping)[len(first) :] == ulaw_encode(resample(sound.tobytes(), 16_000, 8_000))
+
+
+def test_another_thread_commits_in_the_middle_of_a_stream(connect: Connect, keeping: Emulator) -> None:
+    """Pieces are sent in the order in which they were converted, whoever ends the stream."""
+    client = ready(connect, service=keeping, session_config=NO_VAD)
+    sound = tone(16_000, 0.1)
+    go = threading.Event()
+
+    def speak() -> None:
+        for number in range(300):
+            client.append_audio(sound, 16_000)
+            if number == 20:
+                go.set()
+
+    mouth = Aside(speak)
+    assert go.wait(HANG)
+    for _ in range(20):
+        client.commit_audio()
+    mouth.result()
+    client.commit_audio().result(HANG)
+
+    # A piece of the filter's tail in the wrong place would be a gap of its length, and a click.
+    samples = np.frombuffer(received(keeping), "<i2").astype(int)
+    assert len(samples) == 300 * 2400
+    assert np.abs(np.diff(samples)).max() < 3 * 16384 * 2 * np.pi * 440 / 24_000
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "says"),
+    [
+        ((b"1234", 999), ValueError, "sample_rate_hz is 999: pass a rate from 1000"),
+        ((b"1234", "fast"), TypeError, "sample_rate_hz must be a number of Hz, not str"),
+        ((b"1234", 48_000, 9), ValueError, "channels is 9: pass 1 for mono"),
+        ((b"1234", None, 2), ValueError, "channels was given without sample_rate_hz"),
+        ((STEREO, 48_000, 1), ValueError, "channels is 1: leave channels out"),
+        ((STEREO.T, 48_000), ValueError, r"transposed, pass audio\.T"),
+        (("AAA", 48_000), ValueError, "padding"),
+        ((5, 48_000), TypeError, "bytes of PCM16"),
+    ],
+)
+def test_what_is_no_stream(
+    client: AzureRealTimeAudio, arguments: Any, error: type[Exception], says: str
+) -> None:
+    """A wrong rate, number of channels or shape is refused by name, and nothing is sent."""
+    with pytest.raises(error, match=says):
+        client.append_audio(*arguments)
+
+
+def test_a_question_at_another_rate(connect: Connect, keeping: Emulator) -> None:
+    """A whole recording may be asked with at its own rate, in either kind of session."""
+    client = ready(connect, service=keeping, session_config=NO_VAD)
+
+    client.ask(STEREO, sample_rate_hz=48_000, timeout=HANG)
+    client.update_session({"input_audio_format": "g711_alaw"})
+    client.ask(STEREO.tobytes(), sample_rate_hz=48_000, channels=2, timeout=HANG)
+    with pytest.raises(ValueError, match="times 2 channels per frame: it is cut"):
+        client.ask(b"12", sample_rate_hz=48_000, channels=2)
+
+    sent = [
+        base64.b64decode(item["item"]["content"][0]["audio"])
+        for item in keeping.received("conversation.item.create")
+    ]
+    assert sent[0] == WHOLE
+    assert len(sent[1]) == 8000

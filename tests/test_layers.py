@@ -29,7 +29,7 @@ ROOMS = {
     "wire": {"_wire"},
     "tools": {"tools"},
     "hub": {"_hub"},
-    "client": {"client", "_listening", "_typescript_names"},
+    "client": {"client", "_listening", "_speaking", "_typescript_names"},
     "emulator": {"emulator"},
     "command line": {"__main__", "_cli"},
 }

@@ -48,7 +48,7 @@ class Outgoing:
     ) -> None:
         self._connection = connection
         self._wire = wire
-        self._timeout = timeout
+        self.timeout = timeout
         self._waiters = waiters
         self._dispatcher = dispatcher
         self._id_prefix = f"evt_{secrets.token_hex(4)}"
@@ -104,7 +104,7 @@ class Outgoing:
 
     def send_bytes(self, payload: bytes) -> None:
         """Queue what was encoded before; raises as :meth:`send`."""
-        self._connection.send(payload, self._timeout)
+        self._connection.send(payload, self.timeout)
 
     def send_if_open(self, payload: bytes) -> None:
         """The same for the reader, which learns soon enough that the connection is being closed."""

@@ -1,20 +1,33 @@
 """
-PCM16 and G.711 arithmetic, resampling and WAV files; pure, no thread and no socket.
+PCM16 and G.711 arithmetic, resampling and audio files; pure, no thread and no socket.
 
-Importing it loads neither numpy nor soxr, which are the ``audio`` extra and wait for the first
-function that needs them.
+Importing it loads neither numpy nor soxr nor soundfile, which are the ``audio`` extra and wait for
+the first function that needs them.
 """
 
 from __future__ import annotations
 
+from .converter import Converter
+from .files import AudioReader, read_audio, write_audio
 from .g711 import alaw_decode, alaw_encode, ulaw_decode, ulaw_encode
-from .pcm import SAMPLE_RATE_HZ, AudioLike, bytes_per_ms, check_base64, decode_base64, duration_ms, to_pcm16
+from .pcm import (
+    SAMPLE_RATE_HZ,
+    AudioLike,
+    bytes_per_ms,
+    check_base64,
+    decode_base64,
+    duration_ms,
+    to_array,
+    to_pcm16,
+)
 from .resample import Resampler, resample
 from .wav import WavWriter, read_wav, write_wav
 
 __all__ = [
     "SAMPLE_RATE_HZ",
     "AudioLike",
+    "AudioReader",
+    "Converter",
     "Resampler",
     "WavWriter",
     "alaw_decode",
@@ -23,10 +36,13 @@ __all__ = [
     "check_base64",
     "decode_base64",
     "duration_ms",
+    "read_audio",
     "read_wav",
     "resample",
+    "to_array",
     "to_pcm16",
     "ulaw_decode",
     "ulaw_encode",
+    "write_audio",
     "write_wav",
 ]

@@ -1,5 +1,5 @@
 """
-PCM16, the audio that the service hears and speaks: what counts as it, and how long it lasts.
+PCM16, the audio that the service hears and speaks: what becomes of other audio, and how long it lasts.
 
 PCM16 is int16, little-endian, mono; 2 bytes per frame; shape (frames,); at 24 000 Hz.
 
@@ -12,11 +12,17 @@ import array
 import math
 import re
 import sys
-from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, TypeAlias
 
 import pybase64
 
+from azure_rt_audio.errors import MissingExtraError
+
+from .channels import MOST_CHANNELS, check_channels, mix
+from .resample import check_rate, resample
+
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
     from typing_extensions import Buffer
 
 __all__ = [
@@ -24,8 +30,11 @@ __all__ = [
     "AudioLike",
     "bytes_per_ms",
     "check_base64",
+    "check_whole",
     "decode_base64",
     "duration_ms",
+    "interleaved",
+    "to_array",
     "to_pcm16",
 ]
 
@@ -46,31 +55,58 @@ _BYTES_PER_MS: Final = {"pcm16": 48, "g711_ulaw": 8, "g711_alaw": 8}
 _FLOAT_CODES: Final = ("f", "d")  # of the struct module: float32, float64
 
 
-def to_pcm16(audio: AudioLike) -> bytes | memoryview:
+def to_pcm16(
+    audio: AudioLike, sample_rate_hz: int = SAMPLE_RATE_HZ, channels: int | None = None
+) -> bytes | memoryview:
     """
-    Return *audio* as PCM16: int16, little-endian, mono; 2 bytes per frame.
+    Return a whole recording as PCM16: int16, little-endian, mono, 24 000 Hz; 2 bytes per frame.
 
-    Nothing is copied for bytes and for contiguous int16, so the result shares memory with
-    *audio*: use it before *audio* changes. The sample rate is not looked at.
+    Nothing is copied for mono bytes and contiguous int16 at 24 000 Hz, so the result shares memory
+    with *audio*: use it before *audio* changes. For a recording that comes in chunks take a
+    :class:`~azure_rt_audio.audio.Converter`.
 
     Args:
         audio: Raw PCM16 as bytes, bytearray or memoryview; or an array of int16, or of float32 or
-            float64 in [-1, 1], with the shape (frames,) or (frames, 1). Anything with the buffer
-            protocol will do, such as ``numpy.ndarray`` and ``array.array``. Floats outside [-1, 1]
-            are clipped; 1.0 becomes 32767.
+            float64 in [-1, 1], with the shape (frames,) or (frames, channels). Anything with the
+            buffer protocol will do, such as ``numpy.ndarray`` and ``array.array``. Floats outside
+            [-1, 1] are clipped; 1.0 becomes 32767.
+        sample_rate_hz: The rate of *audio*, from 1 000 to 768 000 Hz.
+        channels: How many channels are interleaved in it, 1 to 8; they are averaged. Left out, as the
+            shape says, and one for bytes.
 
     Raises:
-        ValueError: An odd number of bytes, more than one channel, a foreign byte order, a NaN.
+        ValueError: An odd number of bytes, a foreign byte order, a NaN, channels that contradict the
+            shape, a rate out of range.
         TypeError: Not a buffer at all, or one of other elements.
+        MissingExtraError: Another rate than 24 000 Hz, and the ``audio`` extra is not installed.
     """
-    if isinstance(audio, bytes):
-        _check_even(len(audio))
+    if channels is None and sample_rate_hz == SAMPLE_RATE_HZ and isinstance(audio, bytes):
+        check_whole(len(audio), 1)
         return audio
+    pcm, channels = interleaved(audio, channels)
+    check_whole(len(pcm), channels)
+    mono = mix(pcm, channels)
+    if sample_rate_hz == SAMPLE_RATE_HZ:
+        return mono
+    check_rate("sample_rate_hz", sample_rate_hz)
+    return resample(mono, sample_rate_hz, SAMPLE_RATE_HZ)
+
+
+def interleaved(audio: AudioLike, channels: int | None = None) -> tuple[bytes | memoryview, int]:
+    """
+    Return *audio* as PCM16 with its channels interleaved, and how many there are.
+
+    The arguments and the errors are those of :func:`to_pcm16`, but bytes may end in mid-frame: they
+    may be a chunk of something longer.
+    """
+    if channels is not None:
+        check_channels(channels)
+    if isinstance(audio, bytes):
+        return audio, channels or 1
     view = _view_of(audio)
     byte_order, code = _element_of(view.format)
     if code == "B" and isinstance(audio, bytearray | memoryview):
-        _check_even(view.nbytes)
-        return _flat(view)
+        return _flat(view), channels or 1
     if code != "h" and code not in _FLOAT_CODES:
         raise TypeError(_wrong_element(view))
     if byte_order != sys.byteorder:
@@ -78,10 +114,47 @@ def to_pcm16(audio: AudioLike) -> bytes | memoryview:
             f"audio is {byte_order}-endian (buffer format {view.format!r}), this machine is not: "
             f'convert it first, with numpy: audio.astype("{"i2" if code == "h" else code}")'
         )
-    _check_mono(view)
+    channels = _channels_of(view, channels)
     if code != "h":
-        return _pcm16_of_floats(view, code)
-    return _flat(view) if sys.byteorder == "little" else _swapped(view.tobytes())
+        return _pcm16_of_floats(view, code), channels
+    return _flat(view) if sys.byteorder == "little" else _swapped(view.tobytes()), channels
+
+
+def check_whole(byte_count: int, channels: int) -> None:
+    """Raise a ``ValueError`` if PCM16 of so many bytes ends in mid-frame."""
+    if byte_count % (2 * channels) == 0:
+        return
+    said = f"audio has {byte_count} bytes, but PCM16 has 2 bytes"
+    if channels == 1:
+        raise ValueError(f"{said} per frame: keep the odd byte and send it with the next chunk")
+    raise ValueError(f"{said} times {channels} channels per frame: it is cut in mid-frame")
+
+
+def to_array(pcm: Buffer, dtype: Literal["float32", "int16"] = "float32") -> NDArray[Any]:
+    """
+    Return PCM16 as a numpy array: what :func:`to_pcm16` takes, backwards.
+
+    Args:
+        pcm: PCM16: int16, little-endian, mono; 2 bytes per frame.
+        dtype: ``"float32"``, in [-1, 1); or ``"int16"``.
+
+    Returns:
+        Shape (frames,), in the machine's byte order, writable.
+
+    Raises:
+        ValueError: An odd number of bytes, or another *dtype*.
+        MissingExtraError: The ``audio`` extra is not installed.
+    """
+    try:
+        import numpy
+    except ImportError as error:
+        raise MissingExtraError("An array of samples", "audio") from error
+    if dtype not in ("float32", "int16"):
+        raise ValueError(f'dtype is {dtype!r}: pass "float32" or "int16"')
+    octets = bytes(pcm)
+    check_whole(len(octets), 1)
+    samples = numpy.frombuffer(octets, "<i2")
+    return samples.astype(numpy.int16) if dtype == "int16" else samples.astype(numpy.float32) / 32768
 
 
 def check_base64(text: str) -> str:
@@ -168,27 +241,18 @@ def _wrong_element(view: memoryview) -> str:
     return f'{said}, not int16, float32 or float64: convert and scale it, with numpy to astype("i2")'
 
 
-def _check_even(byte_count: int) -> None:
-    if byte_count % 2:
-        raise ValueError(
-            f"audio has {byte_count} bytes, but PCM16 has 2 bytes per frame: "
-            "keep the odd byte and send it with the next chunk"
-        )
-
-
-def _check_mono(view: memoryview) -> None:
+def _channels_of(view: memoryview, said: int | None) -> int:
     shape = view.shape or ()
-    if len(shape) == 1 or (len(shape) == 2 and shape[1] == 1):
-        return
-    remedy = "pass shape (frames,) or (frames, 1)"
-    if len(shape) == 2:
-        remedy = (
-            "it looks transposed, pass audio[0]"
-            if shape[0] == 1
-            else f"mix its {min(shape)} channels, with numpy: audio.mean(axis={int(shape[0] > shape[1])}) "
-            "and back to its dtype, or pass one of them"
-        )
-    raise ValueError(f"audio has the shape {shape}, but must be mono: {remedy}")
+    if len(shape) == 1:
+        return said or 1  # interleaved, as in bytes
+    if len(shape) == 2 and shape[1] and shape[1] <= MOST_CHANNELS and (shape[0] != 1 or shape[1] <= 2):
+        if said is not None and said != shape[1]:
+            raise ValueError(f"audio has the shape {shape}, but channels is {said}: leave channels out")
+        return shape[1]
+    remedy = "pass shape (frames,) or (frames, channels)"
+    if len(shape) == 2 and shape[0] <= MOST_CHANNELS:
+        remedy = "it looks transposed, pass " + ("audio[0]" if shape[0] == 1 else "audio.T")
+    raise ValueError(f"audio has the shape {shape}: {remedy}")
 
 
 def _flat(view: memoryview) -> memoryview:
@@ -205,7 +269,7 @@ def _pcm16_of_floats(view: memoryview, code: str) -> bytes:
     # Through bytes, because a view with an explicit byte order cannot be listed.
     values = array.array(code, view.tobytes()).tolist()
     if True in map(math.isnan, values):
-        raise ValueError(_nan_fault(next(frame for frame, x in enumerate(values) if math.isnan(x))))
+        raise ValueError(_nan_fault(view, next(place for place, x in enumerate(values) if math.isnan(x))))
     # The ends are tested before the multiplication, because an infinity cannot be rounded.
     samples = array.array(
         "h",
@@ -220,13 +284,14 @@ def _pcm16_of_numpy(numpy: Any, view: memoryview) -> bytes:
     values = numpy.asarray(view).reshape(-1)
     is_nan = numpy.isnan(values)
     if is_nan.any():
-        raise ValueError(_nan_fault(int(is_nan.argmax())))
+        raise ValueError(_nan_fault(view, int(is_nan.argmax())))
     scaled = numpy.rint(numpy.clip(values, -1.0, 1.0) * 32768.0)
     pcm: bytes = numpy.minimum(scaled, 32767.0).astype("<i2").tobytes()
     return pcm
 
 
-def _nan_fault(frame: int) -> str:
+def _nan_fault(view: memoryview, place: int) -> str:
+    frame = place // (view.shape or (1, 1))[1] if view.ndim == 2 else place
     return f"audio has a NaN at frame {frame}: replace it, with numpy: numpy.nan_to_num(audio)"
 
 

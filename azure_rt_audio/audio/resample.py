@@ -14,7 +14,7 @@ from azure_rt_audio.errors import MissingExtraError
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
-__all__ = ["Resampler", "resample"]
+__all__ = ["Resampler", "check_rate", "resample"]
 
 _LOWEST_HZ: Final = 1_000
 _HIGHEST_HZ: Final = 768_000
@@ -46,6 +46,16 @@ def resample(pcm: Buffer, from_hz: int, to_hz: int) -> bytes:
     return resampler.feed(octets) + resampler.finish()
 
 
+def check_rate(name: str, rate_hz: int) -> None:
+    """Raise an error about the argument *name* if its value is not a rate."""
+    try:
+        is_rate = _LOWEST_HZ <= rate_hz <= _HIGHEST_HZ
+    except TypeError as error:
+        raise TypeError(f"{name} must be a number of Hz, not {type(rate_hz).__name__}") from error
+    if not is_rate:
+        raise ValueError(f"{name} is {rate_hz}: pass a rate from {_LOWEST_HZ} to {_HIGHEST_HZ} Hz")
+
+
 class Resampler:
     """
     Change the sample rate of a stream whose chunks arrive one by one.
@@ -65,9 +75,8 @@ class Resampler:
             ValueError: A rate out of range.
             MissingExtraError: The ``audio`` extra is not installed.
         """
-        for name, rate in (("from_hz", from_hz), ("to_hz", to_hz)):
-            if not _LOWEST_HZ <= rate <= _HIGHEST_HZ:
-                raise ValueError(f"{name} is {rate}: pass a rate from {_LOWEST_HZ} to {_HIGHEST_HZ} Hz")
+        check_rate("from_hz", from_hz)
+        check_rate("to_hz", to_hz)
         self.from_hz: Final = from_hz
         self.to_hz: Final = to_hz
         self._odd_byte = b""

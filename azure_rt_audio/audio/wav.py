@@ -7,16 +7,14 @@ channels and any sample rate. Only a rate other than 24 000 Hz needs the ``audio
 
 from __future__ import annotations
 
-import array
 import os
 import struct
-import sys
 from types import TracebackType
-from typing import IO, TYPE_CHECKING, Final, NamedTuple
+from typing import IO, TYPE_CHECKING, Final
 
-from .g711 import alaw_decode, ulaw_decode
 from .pcm import SAMPLE_RATE_HZ, AudioLike, to_pcm16
 from .resample import resample
+from .riff import WavSource, refusal
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -24,24 +22,9 @@ if TYPE_CHECKING:
 __all__ = ["WavWriter", "read_wav", "write_wav"]
 
 _INTEGER: Final = 0x0001
-_FLOAT: Final = 0x0003
-_ALAW: Final = 0x0006
-_ULAW: Final = 0x0007
-_EXTENSIBLE: Final = 0xFFFE
-
-# A program that writes to a pipe cannot come back to fill in the size; it leaves one of these.
-_SIZE_UNKNOWN: Final = 0xFFFFFFFF
 _HEADER_BYTES: Final = 44
 _MOST_DATA_BYTES: Final = 0xFFFFFFFF - _HEADER_BYTES
-
-
-class _Format(NamedTuple):
-    """What the ``fmt`` chunk says; *sample_bytes* is the container's width, padding included."""
-
-    tag: int
-    channels: int
-    rate_hz: int
-    sample_bytes: int
+_PIECE_FRAMES: Final = 1 << 16
 
 
 def read_wav(path_or_file: str | os.PathLike[str] | IO[bytes]) -> bytes:
@@ -61,20 +44,18 @@ def read_wav(path_or_file: str | os.PathLike[str] | IO[bytes]) -> bytes:
         MissingExtraError: It is not at 24 000 Hz, and the ``audio`` extra is not installed.
     """
     if isinstance(path_or_file, str | os.PathLike):
-        name = os.fspath(path_or_file)
-        with open(name, "rb") as file:
-            content = file.read()
-    else:
-        name = str(getattr(path_or_file, "name", "the file"))
-        content = path_or_file.read()
-    wav_format, data = _chunks_of(content, name)
-    mono = _mixed(_pcm16_of(wav_format, data, name), wav_format.channels)
-    if wav_format.rate_hz == SAMPLE_RATE_HZ:
-        return mono
+        with open(path_or_file, "rb") as file:
+            return _read(file, os.fspath(path_or_file))
+    return _read(path_or_file, str(getattr(path_or_file, "name", "the file")))
+
+
+def _read(file: IO[bytes], name: str) -> bytes:
+    source = WavSource(file, name)
+    mono = b"".join(iter(lambda: source.read(_PIECE_FRAMES), b""))
     try:
-        return resample(mono, wav_format.rate_hz, SAMPLE_RATE_HZ)
+        return resample(mono, source.rate_hz, SAMPLE_RATE_HZ)
     except ValueError as error:
-        raise _refusal(name, f"has a sample rate of {wav_format.rate_hz} Hz") from error
+        raise refusal(name, f"has a sample rate of {source.rate_hz} Hz") from error
 
 
 def write_wav(
@@ -87,7 +68,8 @@ def write_wav(
 
     Args:
         path_or_file: A path, or a file open for writing bytes, which stays open and need not seek.
-        pcm: PCM16: int16, little-endian, mono; 2 bytes per frame; shape (frames,).
+        pcm: PCM16: int16, little-endian, mono; 2 bytes per frame; or an array, as
+            :func:`~azure_rt_audio.audio.to_pcm16` takes it.
         sample_rate_hz: The rate of *pcm*, which is written down, not changed.
 
     Raises:
@@ -199,117 +181,3 @@ def _header(data_bytes: int, sample_rate_hz: int) -> bytes:
         b"data",
         data_bytes,
     )
-
-
-def _refusal(name: str, fault: str) -> ValueError:
-    source = name if os.path.exists(name) else "INPUT"
-    return ValueError(
-        f"{name} {fault}: convert it with: ffmpeg -i {source} -ar 24000 -ac 1 -c:a pcm_s16le out.wav"
-    )
-
-
-def _chunks_of(content: bytes, name: str) -> tuple[_Format, memoryview]:
-    """Return what the ``fmt`` chunk says and the ``data`` chunk, as much of it as there is."""
-    if not content:
-        raise ValueError(f"{name} is empty: was it still being written?")
-    if content[:4] not in (b"RIFF", b"RF64") or content[8:12] != b"WAVE":
-        raise _refusal(name, f"is not a WAV file, it begins with {content[:12]!r}")
-    wav_format = None
-    size_of_large_data = _SIZE_UNKNOWN
-    position = 12
-    while position + 8 <= len(content):
-        kind, size = struct.unpack_from("<4sI", content, position)
-        position += 8
-        if kind == b"fmt ":
-            wav_format = _format_of(content[position : position + size], name)
-        elif kind == b"ds64" and position + 16 <= len(content):
-            # RF64: the sizes that do not fit into 32 bits.
-            size_of_large_data = struct.unpack_from("<8xQ", content, position)[0]
-        elif kind == b"data":
-            if wav_format is None:
-                raise _refusal(name, 'has no "fmt " chunk before its audio')
-            if size == _SIZE_UNKNOWN:
-                size = size_of_large_data
-            elif size == 0 and not _is_sized(content):
-                size = len(content)
-            return wav_format, memoryview(content)[position : position + size]
-        position += size
-        # Chunks begin at even places; some writers forget the zero that pads them.
-        position += size % 2 and content[position : position + 1] == b"\0"
-    raise _refusal(name, "has no audio, it ends before its data chunk")
-
-
-def _is_sized(content: bytes) -> bool:
-    """Tell whether the header knows the file's size, so that an empty data chunk is meant."""
-    (riff_bytes,) = struct.unpack_from("<I", content, 4)
-    return bool(riff_bytes + 8 >= len(content) and riff_bytes != _SIZE_UNKNOWN)
-
-
-def _format_of(chunk: bytes, name: str) -> _Format:
-    if len(chunk) < 16:
-        raise _refusal(name, f'has a "fmt " chunk of {len(chunk)} bytes, too short')
-    tag, channels, rate_hz, _, block_bytes, bits = struct.unpack_from("<HHIIHH", chunk)
-    if tag == _EXTENSIBLE and len(chunk) >= 40:
-        tag = struct.unpack_from("<24xH", chunk)[0]  # the start of a GUID that names the encoding
-    if not channels or not rate_hz:
-        raise _refusal(name, f"claims {channels} channels at {rate_hz} Hz")
-    sample_bytes = (bits + 7) // 8
-    if block_bytes and block_bytes % channels == 0:
-        sample_bytes = block_bytes // channels  # 20 bits in 3 bytes, 24 in 4: the upper ones count
-    return _Format(tag, channels, rate_hz, sample_bytes)
-
-
-def _pcm16_of(wav_format: _Format, data: memoryview, name: str) -> bytes:
-    """Return *data* as int16, little-endian, channels interleaved; a last half frame is dropped."""
-    block_bytes = wav_format.channels * wav_format.sample_bytes
-    octets = bytes(data[: len(data) - len(data) % block_bytes]) if block_bytes else b""
-    kind = wav_format.tag, wav_format.sample_bytes
-    if kind == (_INTEGER, 2):
-        return octets
-    if kind in ((_INTEGER, 3), (_INTEGER, 4)):
-        step = wav_format.sample_bytes
-        return _joined(octets[step - 2 :: step], octets[step - 1 :: step])
-    if kind == (_INTEGER, 1):
-        unsigned_to_signed = bytes(code ^ 0x80 for code in range(256))
-        return _joined(bytes(len(octets)), octets.translate(unsigned_to_signed))
-    if kind in ((_FLOAT, 4), (_FLOAT, 8)):
-        return _pcm16_of_floats(octets, "f" if wav_format.sample_bytes == 4 else "d", name)
-    if kind == (_ALAW, 1):
-        return alaw_decode(octets)
-    if kind == (_ULAW, 1):
-        return ulaw_decode(octets)
-    raise _refusal(
-        name,
-        f"is compressed or of an unknown kind (format {wav_format.tag:#06x}, "
-        f"{wav_format.sample_bytes} bytes per sample)",
-    )
-
-
-def _pcm16_of_floats(octets: bytes, code: str, name: str) -> bytes:
-    values = array.array(code, octets)
-    if sys.byteorder == "big":
-        values.byteswap()
-    try:
-        return bytes(to_pcm16(values))
-    except ValueError as error:
-        raise _refusal(name, "holds samples that are no numbers (NaN)") from error
-
-
-def _joined(low: bytes, high: bytes) -> bytes:
-    pcm = bytearray(2 * len(low))
-    pcm[0::2], pcm[1::2] = low, high
-    return bytes(pcm)
-
-
-def _mixed(pcm: bytes, channels: int) -> bytes:
-    """Average interleaved *channels* into one."""
-    if channels == 1:
-        return pcm
-    samples = array.array("h", pcm)
-    if sys.byteorder == "big":
-        samples.byteswap()
-    frames = zip(*(samples[channel::channels] for channel in range(channels)), strict=True)
-    mono = array.array("h", [sum(frame) // channels for frame in frames])
-    if sys.byteorder == "big":
-        mono.byteswap()
-    return mono.tobytes()

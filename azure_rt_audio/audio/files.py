@@ -1,0 +1,233 @@
+"""
+Audio files of any kind: WAV by itself, FLAC, OGG, MP3 and more with the ``audio`` extra (soundfile).
+
+An uncompressed WAV file needs the extra only to change its rate. What a file turns out to be counts, not
+what it is called; only a file that is written goes by its suffix.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import IO, TYPE_CHECKING, Any, Final
+
+from azure_rt_audio.errors import MissingExtraError
+
+from .channels import mix
+from .pcm import SAMPLE_RATE_HZ, AudioLike, to_pcm16
+from .resample import Resampler, check_rate
+from .riff import WavSource, refusal
+from .wav import write_wav
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+__all__ = ["AudioReader", "read_audio", "write_audio"]
+
+_SUBTYPES: Final = {".flac": ("FLAC", "PCM_16"), ".ogg": ("OGG", "VORBIS"), ".mp3": ("MP3", "MPEG_LAYER_III")}
+_MP3_INDEXES: Final = (b"Xing", b"Info", b"VBRI")
+_START_BYTES: Final = 1 << 16
+_BLOCK_SECONDS: Final = 1.0
+
+
+def read_audio(path: str | os.PathLike[str], sample_rate_hz: int = SAMPLE_RATE_HZ) -> bytes:
+    """
+    Return an audio file as PCM16: int16, little-endian, mono; 2 bytes per frame; at *sample_rate_hz*.
+
+    Channels are averaged, more than 16 bits are rounded. Blocking; for a recording too long for the
+    memory take an :class:`AudioReader`.
+
+    Raises:
+        ValueError: The file is empty, damaged, cut short, or no audio; names it and a remedy.
+        OSError: The file cannot be read.
+        MissingExtraError: The file is not WAV, or at another rate, and the ``audio`` extra is not
+            installed.
+    """
+    check_rate("sample_rate_hz", sample_rate_hz)
+    with AudioReader(path) as reader:
+        resampler = reader.resampler(sample_rate_hz)
+        pieces = [resampler.feed(block) for block in reader.blocks(_BLOCK_SECONDS)]
+    return b"".join((*pieces, resampler.finish()))
+
+
+def write_audio(path: str | os.PathLike[str], audio: AudioLike, sample_rate_hz: int = SAMPLE_RATE_HZ) -> None:
+    """
+    Write a whole recording, as the suffix says: ``.wav``, ``.flac``, ``.ogg`` or ``.mp3``. Blocking.
+
+    Args:
+        audio: PCM16: int16, little-endian, mono; 2 bytes per frame; or an array, as
+            :func:`~azure_rt_audio.audio.to_pcm16` takes it.
+        sample_rate_hz: The rate of *audio*, which is written down, not changed.
+
+    Raises:
+        ValueError: Another suffix, a rate that the kind of file cannot have, an odd number of bytes.
+        OSError: The file cannot be written.
+        MissingExtraError: The suffix is not ``.wav``, and the ``audio`` extra is not installed.
+    """
+    name = os.fspath(path)
+    suffix = Path(name).suffix.lower()
+    if suffix == ".wav":
+        write_wav(path, audio, sample_rate_hz)
+        return
+    if suffix not in _SUBTYPES:
+        raise ValueError(f"{name} ends in {suffix!r}: pass a path that ends in .wav, .flac, .ogg or .mp3")
+    pcm = to_pcm16(audio)
+    soundfile = _soundfile(f"Writing {name}")
+    import numpy
+
+    samples = numpy.frombuffer(pcm, "<i2").astype("i2")
+    kind, subtype = _SUBTYPES[suffix]
+    content = io.BytesIO()  # what is refused does not cost the old file
+    try:
+        with soundfile.SoundFile(content, "w", sample_rate_hz, 1, subtype, format=kind) as file:
+            # By the second: the encoder of OGG overflows the stack if it is given many at once.
+            for start in range(0, len(samples), SAMPLE_RATE_HZ):
+                file.write(samples[start : start + SAMPLE_RATE_HZ])
+    except (soundfile.SoundFileError, TypeError, ValueError) as error:
+        raise ValueError(
+            f"{name} cannot be written as {kind} at {sample_rate_hz} Hz ({_reason(error)}): "
+            "resample it to 24000 Hz, or write .wav"
+        ) from error
+    Path(path).write_bytes(content.getvalue())
+
+
+class AudioReader:
+    """
+    Read an audio file block by block, in a ``with`` statement; see :func:`read_audio` for what it takes.
+
+    Attributes:
+        name: The path, for messages.
+        sample_rate_hz: The file's own.
+        seconds: How long it lasts, by its header; of MP3 this may be an estimate.
+
+    Raises:
+        As :func:`read_audio`.
+
+    **Threads**: not shared; one thread at a time.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.name: Final = os.fspath(path)
+        self._file = open(path, "rb")  # noqa: SIM115 - close() and the with statement close it
+        try:
+            self._source = self._opened()
+            self.sample_rate_hz: Final = self._source.rate_hz
+            try:
+                check_rate("sample_rate_hz", self.sample_rate_hz)
+            except ValueError as error:
+                raise refusal(self.name, f"has a sample rate of {self.sample_rate_hz} Hz") from error
+            if not self._source.frames:
+                raise refusal(self.name, "holds no sound, or is cut short before it begins")
+        except BaseException:
+            self._file.close()
+            raise
+        self.seconds: Final = self._source.frames / self.sample_rate_hz
+
+    def _opened(self) -> WavSource | _LibrarySource:
+        start = self._file.read(12)
+        self._file.seek(0)
+        is_wav = start[:4] in (b"RIFF", b"RF64") and start[8:] == b"WAVE"
+        if is_wav or not start:
+            try:
+                return WavSource(self._file, self.name)
+            except ValueError as refused:
+                # The library knows compressed kinds of WAV, too.
+                self._file.seek(0)
+                try:
+                    return _LibrarySource(self._file, self.name)
+                except (ValueError, MissingExtraError):
+                    raise refused from None
+        return _LibrarySource(self._file, self.name)
+
+    def blocks(self, seconds: float) -> Iterator[bytes]:
+        """
+        Iterate over the rest of the file.
+
+        Args:
+            seconds: How long a block is; the last one may be shorter.
+
+        Yields:
+            PCM16: int16, little-endian, mono, at ``sample_rate_hz``.
+
+        Raises:
+            ValueError: The file is damaged, or ends before it should.
+            OSError: The file cannot be read.
+        """
+        frames = max(1, round(seconds * self.sample_rate_hz))
+        while block := self._source.read(frames):
+            yield block
+
+    def resampler(self, sample_rate_hz: int) -> Resampler:
+        """Return what brings the blocks to another rate; raises a ``MissingExtraError``."""
+        return Resampler(self.sample_rate_hz, sample_rate_hz)
+
+    def close(self) -> None:
+        """Close the file; a second time does nothing."""
+        self._source.close()
+        self._file.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class _LibrarySource:
+    """The audio of a file that soundfile decodes; the counterpart of :class:`~.riff.WavSource`."""
+
+    def __init__(self, file: IO[bytes], name: str) -> None:
+        soundfile = _soundfile(f"Reading {name}, which is not an uncompressed WAV file,")
+        self._name = name
+        self._error = soundfile.SoundFileError
+        start = file.read(_START_BYTES)
+        file.seek(0)
+        try:
+            self._sound = soundfile.SoundFile(file)
+        except (soundfile.SoundFileError, TypeError) as error:
+            raise refusal(name, f"is damaged, or no audio file ({_reason(error)})") from error
+        self.rate_hz: Final[int] = self._sound.samplerate
+        self.frames: Final[int] = self._sound.frames
+        self._left = self.frames
+        # Without an index the length of MP3 is a guess, and a file that ends earlier may be whole.
+        self._is_length_known = self._sound.format != "MP3" or any(mark in start for mark in _MP3_INDEXES)
+
+    def read(self, frames: int) -> bytes:
+        """Return the next frames as PCM16, mono; nothing at the end."""
+        try:
+            samples = self._sound.read(min(frames, self._left), "float32", always_2d=True)
+        except self._error as error:
+            raise refusal(self._name, f"is damaged {self._place()} ({_reason(error)})") from error
+        if not len(samples) and self._left and self._is_length_known:
+            raise refusal(self._name, f"is cut short or damaged {self._place()}")
+        self._left -= len(samples)
+        try:
+            pcm = to_pcm16(samples.reshape(-1))
+        except ValueError as error:
+            raise refusal(self._name, "holds samples that are no numbers (NaN)") from error
+        return bytes(mix(pcm, self._sound.channels))
+
+    def close(self) -> None:
+        """Free what the library holds."""
+        self._sound.close()
+
+    def _place(self) -> str:
+        read = (self.frames - self._left) / self.rate_hz
+        return f"after {read:.1f} of {self.frames / self.rate_hz:.1f} seconds"
+
+
+def _reason(error: Exception) -> str:
+    return str(getattr(error, "error_string", error)).rstrip(".")  # without the repr of the file
+
+
+def _soundfile(what: str) -> Any:
+    try:
+        import soundfile
+    except (ImportError, OSError) as error:  # OSError: the package is there, its C library is not
+        raise MissingExtraError(what, "audio") from error
+    return soundfile
