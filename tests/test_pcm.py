@@ -22,6 +22,8 @@ from azure_rt_audio.audio import (
     check_base64,
     decode_base64,
     duration_ms,
+    resample,
+    to_array,
     to_pcm16,
 )
 
@@ -117,6 +119,78 @@ def test_numpy_and_the_standard_library_agree(values: list[float]) -> None:
     """The same floats give the same bytes from either kind of array."""
     assert to_pcm16(np.array(values, "f4")) == to_pcm16(array.array("f", values))
     assert to_pcm16(np.array(values, "f8")) == to_pcm16(array.array("d", values))
+
+
+STEREO = np.random.default_rng(0).integers(-32768, 32768, (480, 2)).astype("<i2")
+
+
+@pytest.mark.parametrize("without_numpy", [False, True])
+@pytest.mark.parametrize(
+    ("audio", "channels"),
+    [
+        pytest.param(STEREO, None, id="int16"),
+        pytest.param(STEREO / 32768, None, id="float64"),
+        pytest.param((STEREO / 32768).astype("f4"), 2, id="float32"),
+        pytest.param(np.asfortranarray(STEREO), None, id="planar-in-memory"),
+        pytest.param(array.array("h", STEREO.reshape(-1).tolist()), 2, id="array"),
+        pytest.param(STEREO.tobytes(), 2, id="bytes"),
+        pytest.param(memoryview(STEREO.tobytes()), 2, id="memoryview"),
+    ],
+)
+def test_stereo_is_averaged(
+    audio: Any, channels: int | None, without_numpy: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each frame becomes the mean of its two samples, rounded down; numpy makes no difference."""
+    expected = (STEREO.astype(int).sum(axis=1) // 2).astype("<i2").tobytes()
+    if without_numpy and not isinstance(audio, np.ndarray):
+        monkeypatch.delitem(sys.modules, "numpy")
+
+    assert to_pcm16(audio, channels=channels) == expected
+
+
+def test_one_frame_of_stereo_is_not_a_row() -> None:
+    """The shape (1, 2) is a frame with two channels."""
+    assert to_pcm16(np.array([[100, 300]], "i2")) == struct.pack("<h", 200)
+    assert to_pcm16(np.zeros((0, 2), "i2")) == b""
+
+
+@pytest.mark.parametrize("rate_hz", [8000, 44_100, 48_000])
+def test_a_recording_at_another_rate_is_resampled(rate_hz: int) -> None:
+    """The result is that of resample, at 24 000 Hz, after mixing."""
+    mono = (STEREO.astype(int).sum(axis=1) // 2).astype("<i2").tobytes()
+
+    assert to_pcm16(STEREO, rate_hz) == resample(mono, rate_hz, 24_000)
+    assert to_pcm16(mono, rate_hz) == resample(mono, rate_hz, 24_000)
+    with pytest.raises(ValueError, match="sample_rate_hz is 0: pass a rate"):
+        to_pcm16(mono, 0)
+
+
+def test_stereo_that_is_cut_or_contradicts_itself_is_refused() -> None:
+    """The error counts the bytes, or names the channels."""
+    with pytest.raises(ValueError, match=r"audio has 6 bytes, .* times 2 channels per frame: it is cut"):
+        to_pcm16(b"123456", channels=2)
+    with pytest.raises(ValueError, match=r"shape \(480, 2\), but channels is 3: leave channels out"):
+        to_pcm16(STEREO, channels=3)
+    with pytest.raises(ValueError, match="channels is 0: pass 1 for mono"):
+        to_pcm16(STEREO, channels=0)
+    with pytest.raises(ValueError, match="NaN at frame 1: replace it"):
+        to_pcm16(np.array([[0.0, 0.0], [0.0, math.nan]], "f4"))
+
+
+def test_an_array_of_samples_and_back() -> None:
+    """All 65,536 samples survive as int16 and as float32, which may be written to."""
+    pcm = np.arange(-32768, 32768).astype("<i2").tobytes()
+
+    for dtype in ("int16", "float32"):
+        samples = to_array(pcm, dtype)  # type: ignore[arg-type]
+        assert (samples.dtype, samples.shape) == (np.dtype(dtype), (65_536,))
+        assert to_pcm16(samples) == pcm
+        samples[0] = 0
+    assert to_array(pcm)[0] == -1.0
+    with pytest.raises(ValueError, match="dtype is 'int8': pass"):
+        to_array(pcm, "int8")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="audio has 3 bytes"):
+        to_array(b"123")
 
 
 def test_int16_survives_a_trip_through_floats() -> None:

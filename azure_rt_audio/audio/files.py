@@ -191,6 +191,8 @@ class _LibrarySource:
             self._sound = soundfile.SoundFile(file)
         except (soundfile.SoundFileError, TypeError) as error:
             raise refusal(name, f"is damaged, or no audio file ({_reason(error)})") from error
+        # Or it seeks after each read, and the decoder of MP3 loses its thread there: a click per block.
+        self._sound.seekable = lambda: False
         self.rate_hz: Final[int] = self._sound.samplerate
         self.frames: Final[int] = self._sound.frames
         self._left = self.frames
