@@ -16,7 +16,7 @@ from collections.abc import Callable
 from typing import Any
 
 from .dispatch import Dispatcher
-from .dispatch.base import call_guarded
+from .dispatch.base import Placing, call_guarded
 from .errors import DispatchOverflowError
 from .protocol.subjects import EVERYTHING, Subject
 
@@ -33,7 +33,7 @@ class Subscription:
     events that were waiting already.
     """
 
-    __slots__ = ("_is_spent", "_registry", "dispatcher", "is_active", "listener", "once", "subject")
+    __slots__ = ("_is_spent", "_place", "_registry", "dispatcher", "is_active", "listener", "once", "subject")
 
     def __init__(
         self,
@@ -47,6 +47,7 @@ class Subscription:
         self.subject: Subject = subject
         self.listener: Callable[[Any], object] = listener
         self.dispatcher: Dispatcher = dispatcher
+        self._place = dispatcher.place() if isinstance(dispatcher, Placing) else None
         self.once: bool = once
         self.is_active: bool = True
         self._is_spent = False  # guarded by the registry's lock; only for once
@@ -77,7 +78,10 @@ class Subscription:
             return
         if self.once:
             self.cancel()
-        call_guarded(self.listener, payload, self)
+        if self._place is None:
+            call_guarded(self.listener, payload, self)
+        else:
+            self._place(call_guarded, self.listener, payload, self)
 
 
 class Registry:

@@ -19,7 +19,8 @@ from ._speaking import Inlet, Speaking
 from ._typescript_names import TypeScriptNames
 from ._wire import WebSocketImpl, wire_of
 from .audio.pcm import AudioLike
-from .dispatch import Dispatcher, WorkerDispatcher
+from .dispatch import Dispatcher, default_dispatcher
+from .dispatch.base import Hosting
 from .errors import RealtimeError
 from .options import AzureRealTimeOptions, WebSocketOptions, make_options
 from .protocol.codec import build, build_item
@@ -62,7 +63,8 @@ class AzureRealTimeAudio(Listening, Speaking, TypeScriptNames):
         options: :class:`AzureRealTimeOptions`, or a mapping with its names in snake_case or camelCase.
         websocket_options: :class:`WebSocketOptions`, or a mapping.
         websocket_impl: A ``websocket.WebSocket`` class, or a function that returns such an object.
-        dispatcher: Where listeners run; ``None`` for a worker thread of this client's own.
+        dispatcher: Where listeners run; ``None`` for a worker thread of this client's own, which in a
+            notebook is a :class:`~azure_rt_audio.dispatch.NotebookDispatcher`.
 
     Raises:
         ValueError: If the configuration cannot be right; names the field.
@@ -104,11 +106,13 @@ class AzureRealTimeAudio(Listening, Speaking, TypeScriptNames):
                 )
         if dispatcher is not None and not isinstance(dispatcher, Dispatcher):
             raise TypeError(f"dispatcher must have submit(callback, event), not {type(dispatcher).__name__}")
-        self._worker = WorkerDispatcher() if dispatcher is None else None  # ours to close
+        self._worker = default_dispatcher() if dispatcher is None else None  # ours to close
         where = dispatcher if self._worker is None else self._worker
         assert where is not None
         self._hub = Hub(self._options, ws_options, wire_of(ws_options, websocket_impl), where)
         self._inlet = Inlet(self._hub)
+        if isinstance(where, Hosting):
+            where.host(self)
         self._hub.start()
 
     def __repr__(self) -> str:

@@ -8,10 +8,39 @@ is called once, later or now, on the thread it stands for, in the order of submi
 * :class:`InlineDispatcher`: the reader thread itself. The shortest way, for listeners that only
   note something down.
 * :class:`QueueDispatcher`: whichever thread calls ``run_pending``, for programs with a loop.
+* :class:`NotebookDispatcher`: a thread of their own, and the cell that registered them. The default in
+  Jupyter.
 """
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
 
 from .base import Dispatcher, InlineDispatcher
 from .queued import QueueDispatcher
 from .worker import WorkerDispatcher
 
-__all__ = ["Dispatcher", "InlineDispatcher", "QueueDispatcher", "WorkerDispatcher"]
+if TYPE_CHECKING:
+    from .notebook import NotebookDispatcher
+
+__all__ = ["Dispatcher", "InlineDispatcher", "NotebookDispatcher", "QueueDispatcher", "WorkerDispatcher"]
+
+
+def default_dispatcher() -> WorkerDispatcher:
+    """Return a new worker thread; in a Jupyter kernel one that knows of cells."""
+    if "ipykernel" in sys.modules:
+        from .notebook import NotebookDispatcher, kernel_shell
+
+        if kernel_shell() is not None:
+            return NotebookDispatcher()
+    return WorkerDispatcher()
+
+
+def __getattr__(name: str) -> Any:
+    """Import what only some programs need, when they name it."""
+    if name == "NotebookDispatcher":
+        from .notebook import NotebookDispatcher
+
+        return NotebookDispatcher
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

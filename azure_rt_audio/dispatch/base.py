@@ -9,7 +9,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from ..errors import DecodeError, ServiceError
 
-__all__ = ["Dispatcher", "InlineDispatcher", "call_guarded", "weight"]
+__all__ = ["Call", "Dispatcher", "Hosting", "InlineDispatcher", "Placing", "call_guarded", "weight"]
 
 log: logging.Logger = logging.getLogger(__name__)
 
@@ -26,6 +26,28 @@ class Dispatcher(Protocol):
 
     def submit(self, callback: Callable[[Any], object], event: Any) -> None:
         """Have ``callback(event)`` called, after everything submitted before."""
+        ...
+
+
+Call = Callable[..., object]
+"""Calls its first argument with the others, in some surroundings, as ``contextvars.Context.run`` does."""
+
+
+@runtime_checkable
+class Placing(Protocol):
+    """What a dispatcher may have besides, if where a listener was registered makes a difference."""
+
+    def place(self) -> Call:
+        """Return what calls a listener as if from here; asked on the thread that registers it."""
+        ...
+
+
+@runtime_checkable
+class Hosting(Protocol):
+    """What a dispatcher may have besides, if a client must not outlive the place it lives in."""
+
+    def host(self, client: Any) -> None:
+        """Know *client*, which has this dispatcher and is about to connect; not to be kept alive."""
         ...
 
 
