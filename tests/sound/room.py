@@ -220,7 +220,7 @@ class Room:
                     "pw-loopback",
                     "--name=echo",
                     "--channels=1",
-                    "--channel-map=[ MONO ]",
+                    "-m[ MONO ]",
                     f"--delay={delay_ms / 1000}",
                 ),
                 "--capture-props={ node.target=spk stream.capture.sink=true node.dont-reconnect=true }",
