@@ -9,6 +9,7 @@ Everything that can go wrong, as one tree.
     │   └── DispatchOverflowError   listeners fell behind past the documented limit
     ├── DecodeError             a frame that is not what it claims to be (path, payload)
     ├── ServiceError            the service said no (code, param, event_id)
+    ├── DeviceError             a microphone or a speaker cannot be used
     ├── ResponseActiveError     a response is in progress and the caller asked not to wait
     └── MissingExtraError       an optional dependency is not installed (extra)
 
@@ -29,6 +30,7 @@ __all__ = [
     "ConnectError",
     "ConnectionClosedError",
     "DecodeError",
+    "DeviceError",
     "DispatchOverflowError",
     "MissingExtraError",
     "RealtimeError",
@@ -260,6 +262,16 @@ class ServiceError(RealtimeError):
         self.service_type: str | None = service_type
         self.is_benign: bool = is_benign
         self.event: Any = event
+
+
+class DeviceError(RealtimeError):
+    """
+    A microphone or a speaker cannot be used: none is there, none has that name, it is busy, it was closed.
+
+    One that is lost while it is in use is no error but an event, because another one takes its place.
+    """
+
+    default_type = INVALID_REQUEST_ERROR
 
 
 class ResponseActiveError(RealtimeError, RuntimeError):
