@@ -14,6 +14,7 @@ from probes import HANG, NO_VAD, TONE, Aside, Connect, Probe, ready
 from azure_rt_audio import (
     AzureRealTimeAudio,
     ModelStatusEnum,
+    PendingResponse,
     ServiceError,
 )
 from azure_rt_audio.audio import alaw_decode, resample, to_pcm16, ulaw_decode, ulaw_encode
@@ -23,6 +24,8 @@ from azure_rt_audio.emulator import (
     before,
 )
 from azure_rt_audio.protocol.checks import MAX_APPEND_BYTES
+from azure_rt_audio.protocol.events import ResponseAudioDelta, ResponseCreated, ResponseDone
+from azure_rt_audio.protocol.responses import Response
 
 
 def audio_received(service: Emulator) -> list[str]:
@@ -146,6 +149,45 @@ def test_the_format_changes_with_an_update(connect: Connect) -> None:
         client.append_audio(b"\xff")
 
     client.clear_audio_buffer().result(HANG)
+
+
+# ------------------------------------------------------------ answers
+
+
+@pytest.mark.parametrize(
+    ("audio_format", "decode", "own_hz"),
+    [("pcm16", bytes, 24_000), ("g711_ulaw", ulaw_decode, 8_000), ("g711_alaw", alaw_decode, 8_000)],
+    ids=["pcm16", "ulaw", "alaw"],
+)
+@pytest.mark.parametrize("who_asks", ["session", "response"])
+def test_an_answer_at_the_rate_that_is_asked_for(
+    connect: Connect, audio_format: str, decode: Any, own_hz: int, who_asks: str
+) -> None:
+    """The pieces put together are the whole answer, decoded and resampled; as it came is as it came."""
+    config = {"output_audio_format": audio_format}
+    client = ready(connect, session_config={**NO_VAD, **(config if who_asks == "session" else {})})
+
+    pending = client.create_response(config if who_asks == "response" else None)
+    pcm = decode(b"".join(pending.audio(HANG)))
+
+    assert len(pcm) > own_hz
+    assert b"".join(pending.audio(HANG, sample_rate_hz=own_hz)) == pcm
+    assert b"".join(pending.audio(HANG, sample_rate_hz=44_100)) == resample(pcm, own_hz, 44_100)
+    with pytest.raises(ValueError, match="sample_rate_hz is 10: pass a rate"):
+        next(pending.audio(HANG, sample_rate_hz=10))
+
+
+def test_a_service_that_does_not_name_the_format() -> None:
+    """The first preview says nothing about it in a response; it speaks as it was asked to."""
+    place = {"response_id": "r", "item_id": "i", "output_index": 0, "content_index": 0}
+    pending = PendingResponse(lambda: None, lambda: None, "g711_ulaw")
+    response = Response(id="r", status="completed")
+    pending.feed(ResponseCreated(event_id="1", response=response))
+    pending.feed(ResponseAudioDelta(event_id="2", delta="fwD/", **place))
+    pending.feed(ResponseDone(event_id="3", response=response))
+
+    assert b"".join(pending.audio(HANG)) == b"\x7f\x00\xff"
+    assert b"".join(pending.audio(HANG, sample_rate_hz=8_000)) == ulaw_decode(b"\x7f\x00\xff")
 
 
 # ------------------------------------------------------------ status

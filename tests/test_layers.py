@@ -49,7 +49,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "dispatch": {"errors", "waiting"},
     "registry": {"errors", "protocol", "dispatch"},
     "waiters": {"errors", "waiting", "protocol", "dispatch"},
-    "responses": {"errors", "waiting", "protocol"},
+    "responses": {"errors", "waiting", "protocol", "audio"},
     "wire": {"errors", "version", "proxy", "options", "connection"},
     "tools": {"errors", "protocol"},
     "hub": {

@@ -132,6 +132,7 @@ class Hub:
             self.out.send_bytes,
             marks=options.wire.carries_metadata,
             may_wait=self.out.check_may_wait,
+            audio_format=_weakly(self._output_audio_format),
         )
 
     def start(self) -> None:
@@ -181,6 +182,9 @@ class Hub:
                 return asked
         in_force = self.session.input_audio_format if self.session is not None else None
         return in_force or "pcm16"
+
+    def _output_audio_format(self) -> str | None:
+        return self.session.output_audio_format if self.session is not None else None
 
     # ------------------------------------------------------------ waiting
 

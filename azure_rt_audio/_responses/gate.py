@@ -86,6 +86,7 @@ class ResponseGate:
         send: Queues it. Must not wait when called on the reader thread.
         marks: Whether the dialect has metadata to mark requests with.
         may_wait: Raises if the calling thread must not wait for the service.
+        audio_format: What answers are spoken in, unless a request or the service says otherwise.
     """
 
     def __init__(
@@ -95,8 +96,10 @@ class ResponseGate:
         *,
         marks: bool,
         may_wait: Callable[[], None] = lambda: None,
+        audio_format: Callable[[], str | None] = lambda: None,
     ) -> None:
         self._encode = encode
+        self._audio_format = audio_format
         self._send_bytes = send
         self._may_wait = may_wait
         self._marks = marks
@@ -151,7 +154,9 @@ class ResponseGate:
         def cancel(owner: object = owner) -> None:  # the default keeps the owner alive
             self._cancel_request(request)
 
-        handle = PendingResponse(cancel, self._may_wait)
+        asked = config.output_audio_format if config is not None else None
+        audio_format = asked if isinstance(asked, str) else self._audio_format() or "pcm16"
+        handle = PendingResponse(cancel, self._may_wait, audio_format)
         request.handle = weakref.ref(handle)
         with self._lock:
             if self._ended is not None:

@@ -7,6 +7,8 @@ from typing import Final
 
 from .._change import Change
 from .._deadline import Deadline
+from ..audio.converter import Converter
+from ..audio.resample import check_rate
 from ..errors import RealtimeError
 from ..protocol.events import (
     Event,
@@ -35,8 +37,11 @@ class PendingResponse:
     **Threads.** Any thread may wait, several at once; each iteration starts from the beginning.
     """
 
-    def __init__(self, cancel: Callable[[], None], may_wait: Callable[[], None]) -> None:
+    def __init__(
+        self, cancel: Callable[[], None], may_wait: Callable[[], None], audio_format: str = "pcm16"
+    ) -> None:
         self._cancel = cancel
+        self._asked_format = audio_format
         self._may_wait = may_wait
         self._change = Change()  # leaf; guards the rest
         self._pieces: list[Event] = []
@@ -113,21 +118,45 @@ class PendingResponse:
             if isinstance(event, ResponseTextDelta | ResponseAudioTranscriptDelta):
                 yield event.delta
 
-    def audio(self, timeout: float | None = DEFAULT_TIMEOUT) -> Iterator[bytes]:
+    def audio(
+        self, timeout: float | None = DEFAULT_TIMEOUT, *, sample_rate_hz: int | None = None
+    ) -> Iterator[bytes]:
         """
-        Iterate over its sound, as it comes, in the session's output format.
-
-        ``"pcm16"`` is int16, little-endian, mono, 24 000 Hz.
+        Iterate over its sound, as it comes, in the session's output format or at a rate of your own.
 
         Args:
             timeout: Seconds to wait for each piece.
+            sample_rate_hz: Left out, the sound is as it came: ``"pcm16"`` is int16, little-endian, mono,
+                24 000 Hz, G.711 one byte per frame, 8 000 Hz. With it, the sound is PCM16 at that rate,
+                from 1 000 to 768 000 Hz, whatever came; pieces join without a click.
 
         Raises:
+            ValueError, MissingExtraError: No such rate; another rate without the ``audio`` extra.
             As :meth:`result`.
         """
+        if sample_rate_hz is not None:
+            check_rate("sample_rate_hz", sample_rate_hz)
+        converter = None
         for event in self._iterate(timeout):
-            if isinstance(event, ResponseAudioDelta):
+            if not isinstance(event, ResponseAudioDelta):
+                continue
+            if sample_rate_hz is None:
                 yield event.audio
+                continue
+            if converter is None:
+                converter = Converter(from_format=self._audio_format(), to_hz=sample_rate_hz)
+            if sound := converter.feed(event.audio):
+                yield sound
+        if converter is not None and (tail := converter.finish()):
+            yield tail
+
+    def _audio_format(self) -> str:
+        """What its sound is in: as the service said, or else as was asked for."""
+        with self._change.lock:
+            said = next(
+                (event.response for event in self._pieces if isinstance(event, ResponseCreated)), None
+            )
+        return (said and said.output_audio_format) or self._asked_format
 
     def __iter__(self) -> Iterator[Event]:
         """Iterate over all its events, ``response.created`` to ``response.done``."""

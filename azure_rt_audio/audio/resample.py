@@ -60,9 +60,8 @@ class Resampler:
     """
     Change the sample rate of a stream whose chunks arrive one by one.
 
-    The chunks put together are what :func:`resample` makes of the whole, wherever they were cut,
-    within 1 of 32 768 steps. What comes out lags what went in by some milliseconds, until
-    :meth:`finish`.
+    The chunks put together are what :func:`resample` makes of the whole, wherever they were cut.
+    What comes out lags what went in, at the rates of speech by up to 80 ms, until :meth:`finish`.
 
     **Threads**: not shared; one thread at a time.
     """
