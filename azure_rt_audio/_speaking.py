@@ -13,10 +13,10 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
-from time import monotonic
 from typing import Final
 
 import pybase64
@@ -35,6 +35,8 @@ __all__ = ["Inlet", "Speaking"]
 _MAX_APPEND_CHARACTERS: Final = MAX_APPEND_BYTES // 12 * 16
 """Four characters hold three bytes; a cut between fours of them cuts between frames too."""
 
+_NO_RATE: Final = "channels was given without sample_rate_hz: pass the rate of the audio, too"
+
 _BLOCK_SECONDS: Final = 0.1
 """How much of a file is sent at a time."""
 
@@ -52,20 +54,13 @@ class Inlet:
     def __init__(self, hub: Hub) -> None:
         self._hub = hub
         self._turn = threading.Lock()
-        self._converter: Converter | None = None  # guarded by _turn, as is _kind
+        self.converter: Converter | None = None
+        """Of a stream that has begun, and may hold something back. Written under _turn, as is _kind."""
         self._kind: tuple[int, int, str] | None = None
 
-    @property
-    def is_open(self) -> bool:
-        """Whether a stream has begun, and may hold something back."""
-        return self._converter is not None
-
-    def send(self, audio: bytes | memoryview) -> None:
+    def send(self, audio: bytes) -> None:
         """Send what is in the session's format; nothing, if it is empty."""
-        self.send_base64(pybase64.b64encode(audio))
-
-    def send_base64(self, text: bytes) -> None:
-        """The same, encoded."""
+        text = pybase64.b64encode(audio)
         for start in range(0, len(text), _MAX_APPEND_CHARACTERS):
             self._hub.out.send_audio(text[start : start + _MAX_APPEND_CHARACTERS])
 
@@ -77,26 +72,26 @@ class Inlet:
         self._hub.ready.wait_to_send()
         with self._in_turn():
             kind = (sample_rate_hz, channels, self._hub.input_audio_format)
-            if self._converter is None or kind != self._kind:
+            if self.converter is None or kind != self._kind:
                 fresh = Converter(from_hz=sample_rate_hz, channels=channels, to_format=kind[-1])
                 self._finish()
-                self._converter, self._kind = fresh, kind
-            self.send(self._converter.feed(pcm))
+                self.converter, self._kind = fresh, kind
+            self.send(self.converter.feed(pcm))
 
     def finish(self) -> None:
         """End the stream and send what it held back."""
-        if self.is_open:
+        if self.converter is not None:
             with self._in_turn():
                 self._finish()
 
     def drop(self) -> None:
         """End the stream and forget what it held back."""
-        if self.is_open:
+        if self.converter is not None:
             with self._in_turn():
-                self._converter = None
+                self.converter = None
 
     def _finish(self) -> None:
-        converter, self._converter = self._converter, None
+        converter, self.converter = self.converter, None
         # The tail is in the format that the session had; if that has changed, it would be noise.
         if (
             converter is not None
@@ -161,20 +156,32 @@ class Speaking:
         if sample_rate_hz is not None:
             self._inlet.feed(audio, sample_rate_hz, channels)
             return
-        text = self._base64(audio, None, channels)
+        if channels is not None:
+            raise ValueError(_NO_RATE)
+        text = self._base64(audio)
         self._hub.ready.wait_to_send()
-        if self._inlet.is_open:
+        if self._inlet.converter is not None:
             self._inlet.finish()
-        self._inlet.send_base64(text)
+        for start in range(0, len(text), _MAX_APPEND_CHARACTERS):
+            self._hub.out.send_audio(text[start : start + _MAX_APPEND_CHARACTERS])
 
-    def _base64(self, audio: str | AudioLike, sample_rate_hz: int | None, channels: int | None) -> bytes:
-        """Return a whole recording in the session's format."""
+    def _recording(self, audio: AudioLike, sample_rate_hz: int | None, channels: int | None) -> bytes:
+        """Return the base64 of a whole recording in the session's format."""
+        if sample_rate_hz is None:
+            if channels is not None:
+                raise ValueError(_NO_RATE)
+            return self._base64(audio)
+        check_rate("sample_rate_hz", sample_rate_hz)
+        pcm, channels = interleaved(audio, channels)
+        check_whole(len(pcm), channels)
+        audio_format = self._hub.input_audio_format
+        converter = Converter(from_hz=sample_rate_hz, channels=channels, to_format=audio_format)
+        return pybase64.b64encode(converter.feed(pcm) + converter.finish())
+
+    def _base64(self, audio: str | AudioLike) -> bytes:
+        """Return what is in the session's format already, or PCM16 in an array."""
         audio_format = self._hub.input_audio_format
         is_pcm16 = audio_format == "pcm16"
-        if sample_rate_hz is not None and not isinstance(audio, str):
-            return pybase64.b64encode(_converted(audio, sample_rate_hz, channels, audio_format))
-        if channels is not None:
-            raise ValueError("channels was given without sample_rate_hz: pass the rate of the audio, too")
         if isinstance(audio, str):
             if len(decode_base64(audio)) % 2 and is_pcm16:
                 raise ValueError("audio has an odd number of bytes; PCM16 has two bytes per frame")
@@ -221,14 +228,14 @@ class Speaking:
             self._hub.ready.wait_to_send()
             converter = Converter(from_hz=file.sample_rate_hz, to_format=self._hub.input_audio_format)
             self._inlet.finish()
-            began, sent = monotonic(), 0.0
+            began, sent = time.monotonic(), 0.0
             for block in file.blocks(_BLOCK_SECONDS):
                 self._inlet.send(converter.feed(block))
                 sent += len(block) / 2 / file.sample_rate_hz
                 if progress is not None:
                     progress(sent, file.seconds)
                 if realtime:
-                    threading.Event().wait(max(0.0, began + sent - monotonic()))
+                    threading.Event().wait(max(0.0, began + sent - time.monotonic()))
             self._inlet.send(converter.finish())
 
     def commit_audio(self) -> Future[InputAudioBufferCommitted]:
@@ -268,11 +275,3 @@ class Speaking:
             wait=wait,
             kind="clear",
         )
-
-
-def _converted(audio: AudioLike, sample_rate_hz: int, channels: int | None, audio_format: str) -> bytes:
-    check_rate("sample_rate_hz", sample_rate_hz)
-    pcm, channels = interleaved(audio, channels)
-    check_whole(len(pcm), channels)
-    converter = Converter(from_hz=sample_rate_hz, channels=channels, to_format=audio_format)
-    return converter.feed(pcm) + converter.finish()

@@ -343,7 +343,7 @@ class AzureRealTimeAudio(Listening, Speaking, TypeScriptNames):
             part = ContentPart(type="input_text", text=prompt)
         else:
             part = ContentPart(
-                type="input_audio", audio=self._base64(prompt, sample_rate_hz, channels).decode()
+                type="input_audio", audio=self._recording(prompt, sample_rate_hz, channels).decode()
             )
         created = self.create_conversation_item(MessageItem(role="user", content=[part]))
         pending = self.create_response(response)

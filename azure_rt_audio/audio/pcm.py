@@ -80,8 +80,9 @@ def to_pcm16(
         TypeError: Not a buffer at all, or one of other elements.
         MissingExtraError: Another rate than 24 000 Hz, and the ``audio`` extra is not installed.
     """
-    if channels is None and sample_rate_hz == SAMPLE_RATE_HZ and isinstance(audio, bytes):
-        check_whole(len(audio), 1)
+    if isinstance(audio, bytes) and channels is None and sample_rate_hz == SAMPLE_RATE_HZ:
+        if len(audio) % 2:
+            check_whole(len(audio), 1)
         return audio
     pcm, channels = interleaved(audio, channels)
     check_whole(len(pcm), channels)
