@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 
 from . import __version__
-from ._cli import UsageError, chat, demo, emulator
+from ._cli import UsageError, chat, demo, emulator, speak, transcribe
 from .errors import MissingExtraError, RealtimeError
 
 __all__ = ["main"]
@@ -18,11 +18,13 @@ __all__ = ["main"]
 _COMMANDS = (
     ("demo", demo, "watch a whole conversation: text, speech, a tool call, an interruption"),
     ("chat", chat, "talk with the model in writing"),
+    ("speak", speak, "have a text read aloud, and save the sound"),
+    ("transcribe", transcribe, "write down what is said in audio files"),
     ("emulator", emulator, "run the service in miniature on this machine"),
 )
 _EPILOGUE = """\
 Without AZURE_OPENAI_ENDPOINT, AZURE_OPENAI_API_KEY and AZURE_OPENAI_DEPLOYMENT in the environment,
-demo and chat talk to an emulator inside their own process: no account and no network are needed.
+all commands talk to an emulator inside their own process: no account and no network are needed.
 """
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from types import TracebackType
 
 import azure_rt_audio
+from azure_rt_audio.emulator import Emulator
 
 SECONDS = 40.0
 """Hang bound of a whole command."""
@@ -51,6 +52,17 @@ def environment(**variables: str) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if name not in unwanted}
     package = str(Path(azure_rt_audio.__file__).parents[1])
     return {**kept, "PYTHONPATH": package, "PYTHONIOENCODING": "utf-8", "COLUMNS": "100", **variables}
+
+
+def from_emulator(service: Emulator, **changes: str) -> dict[str, str]:
+    """The environment that leads a command to *service*."""
+    options = service.options()
+    return {
+        "AZURE_OPENAI_ENDPOINT": options["host_name"],
+        "AZURE_OPENAI_API_KEY": options["api_key"],
+        "AZURE_OPENAI_DEPLOYMENT": options["deployment"],
+        **changes,
+    }
 
 
 def run(
@@ -172,8 +184,15 @@ class Terminal:
         return self.shown[start : self._seen]
 
     def wait(self) -> int:
-        """Block until the command has ended, and return its exit code."""
-        return self.process.wait(SECONDS)
+        """Read what is shown until the command has ended, and return its exit code."""
+        deadline = time.monotonic() + SECONDS
+        while True:
+            has_ended = self.process.poll() is not None or time.monotonic() > deadline
+            ready, _, _ = select.select([self._keyboard], [], [], 0 if has_ended else _SLICE_SECONDS)
+            if ready:
+                self.shown += os.read(self._keyboard, 4096).decode(errors="replace")
+            elif has_ended:
+                return self.process.wait(0)
 
     def __enter__(self) -> Terminal:
         return self

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 import trustme
-from cli_runner import Background, Terminal, run
+from cli_runner import Background, Terminal, from_emulator, run
 
 from azure_rt_audio import AzureRealTimeAudio, AzureRealTimeOptions, WebSocketOptions, __version__
 from azure_rt_audio.audio import read_wav, resample
@@ -29,17 +29,6 @@ on_posix = pytest.mark.skipif(os.name == "nt", reason="needs signals or a termin
 def chapters(output: str) -> list[str]:
     """The headings of a transcript and what belongs to each."""
     return re.split(r"\n(?=\d\. |Everything)", output)
-
-
-def from_emulator(service: Emulator, **changes: str) -> dict[str, str]:
-    """The environment that leads a command to *service*."""
-    options = service.options()
-    return {
-        "AZURE_OPENAI_ENDPOINT": options["host_name"],
-        "AZURE_OPENAI_API_KEY": options["api_key"],
-        "AZURE_OPENAI_DEPLOYMENT": options["deployment"],
-        **changes,
-    }
 
 
 def write_stereo(path: Path, pcm: bytes, rate_hz: int) -> None:
@@ -294,7 +283,7 @@ def test_help_and_version_are_there(tmp_path: Path) -> None:
 
     assert (version.returncode, version.stdout.strip()) == (0, f"azure-rt-audio {__version__}")
     assert overview.returncode == 0
-    for word in ("demo", "chat", "emulator", "AZURE_OPENAI_ENDPOINT"):
+    for word in ("demo", "chat", "speak", "transcribe", "emulator", "AZURE_OPENAI_ENDPOINT"):
         assert word in overview.stdout
 
 

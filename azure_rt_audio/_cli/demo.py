@@ -17,7 +17,7 @@ from ..protocol.items import FunctionCallItem
 from ..protocol.session import InputAudioTranscription
 from ..protocol.tools import FunctionTool
 from ..protocol.turn import ModelStatusEnum
-from . import UsageError, recordings
+from . import UsageError, recordings, writable
 from .screen import Screen
 from .service import Service, add_service_arguments, open_service
 from .sound import Loudspeaker, Microphone
@@ -68,7 +68,7 @@ def run(arguments: argparse.Namespace) -> int:
     Returns:
         0 if every step happened, 1 if not.
     """
-    out = _writable(arguments.out)
+    out = writable(arguments.out, "--out")
     question, name = _question(arguments.audio)
     known = recordings.shipped()
     if arguments.says is not None:
@@ -252,12 +252,3 @@ def _question(path: str | None) -> tuple[bytes, str]:
     if path is None:
         return recordings.question(), "question.wav"
     return recordings.read(path, "--audio"), Path(path).name
-
-
-def _writable(path: str) -> Path:
-    out = Path(path)
-    if out.is_dir():
-        raise UsageError(f"--out: {out} is a directory; name a file in it")
-    if not out.parent.is_dir():
-        raise UsageError(f"--out: there is no directory {out.parent}; make it first")
-    return out

@@ -6,13 +6,16 @@ import argparse
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from attrs import frozen
 
 from .. import AzureRealTimeOptions, SessionConfig
 from . import UsageError
 from .recordings import Ears
+
+if TYPE_CHECKING:
+    from ..emulator.replies import ReplyFunction
 
 __all__ = ["VARIABLES", "Service", "add_service_arguments", "open_service"]
 
@@ -67,13 +70,18 @@ def add_service_arguments(parser: argparse.ArgumentParser) -> None:
 
 @contextmanager
 def open_service(
-    arguments: argparse.Namespace, session: SessionConfig, recordings: Mapping[bytes, str]
+    arguments: argparse.Namespace,
+    session: SessionConfig,
+    recordings: Mapping[bytes, str],
+    *,
+    reply: ReplyFunction | None = None,
 ) -> Iterator[Service]:
     """
     Yield the service that was chosen; an emulator runs as long as the block does.
 
     Args:
         recordings: What is said in which PCM16, for an emulator's ears.
+        reply: What an emulator answers; ``None`` for something sensible.
 
     Raises:
         UsageError: The environment is incomplete or holds something impossible.
@@ -81,7 +89,7 @@ def open_service(
     """
     missing = [name for name in VARIABLES if not os.environ.get(name)]
     if arguments.where == "emulator" or (arguments.where is None and missing):
-        with _embedded(arguments.dialect, session, recordings, missing) as service:
+        with _embedded(arguments.dialect, session, recordings, reply, missing) as service:
             yield service
         return
     if missing:
@@ -102,14 +110,18 @@ def open_service(
 
 @contextmanager
 def _embedded(
-    dialect: str, session: SessionConfig, recordings: Mapping[bytes, str], missing: list[str]
+    dialect: str,
+    session: SessionConfig,
+    recordings: Mapping[bytes, str],
+    reply: ReplyFunction | None,
+    missing: list[str],
 ) -> Iterator[Service]:
     from ..emulator import Delay, Emulator, Faults, before
 
     # Sound comes somewhat faster than it is played, text at the speed of a fast reader: so that, as with
     # the real service, there is something to watch and to interrupt.
     slow_text = before("response.text.delta", Delay(_SECONDS_PER_WORD), count=None, times=None)
-    with Emulator(ears=Ears(recordings), pace=_PACE, faults=Faults(slow_text)) as emulator:
+    with Emulator(reply=reply, ears=Ears(recordings), pace=_PACE, faults=Faults(slow_text)) as emulator:
         if not missing:
             name, remark = "an emulator in this program, as asked for", None
         elif len(missing) < len(VARIABLES):

@@ -1,0 +1,106 @@
+"""``azure-rt-audio speak``: what is read is in the file, and what goes wrong is said."""
+
+from __future__ import annotations
+
+import wave
+from pathlib import Path
+
+import pytest
+from cli_runner import from_emulator, run
+
+from azure_rt_audio.audio import duration_ms, read_audio
+from azure_rt_audio.emulator import Drop, Emulator, Failure, Faults, Reply, Session, after, speak
+
+TEXT = "Good morning. The train to Porto leaves at nine; isn't that early?"
+
+
+@pytest.mark.parametrize("dialect", ["ga", "preview"])
+def test_the_text_is_read_word_for_word(dialect: str, tmp_path: Path) -> None:
+    """The file holds the sound of exactly the text, in the voice that was asked for."""
+    done = run(
+        "speak", TEXT, "-o", "said.wav", "--voice", "coral", "--dialect", dialect, "--emulator", cwd=tmp_path
+    )
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert f"model    {TEXT}" in done.stdout
+    assert "saved as said.wav" in done.stdout
+    assert "not quite the words" not in done.stdout
+    assert speak(TEXT, voice="coral") == read_audio(tmp_path / "said.wav")
+
+
+@pytest.mark.parametrize("suffix", ["flac", "ogg", "mp3"])
+def test_the_suffix_says_what_kind_of_file(suffix: str, tmp_path: Path) -> None:
+    """What the file ends in is what it is, and it lasts as long as the speech."""
+    done = run("speak", TEXT, "--out", f"said.{suffix}", "--emulator", cwd=tmp_path)
+
+    assert (done.returncode, done.stderr) == (0, "")
+    heard_ms = duration_ms(len(read_audio(tmp_path / f"said.{suffix}")))
+    assert heard_ms == pytest.approx(duration_ms(len(speak(TEXT))), abs=100)  # MP3 pads
+
+
+def test_a_long_text_is_read_in_portions(tmp_path: Path) -> None:
+    """Standard input is read to its end, sentence after sentence, in more than one answer."""
+    text = " ".join(f"This is the sentence with the number {number}." for number in range(50))
+    with Emulator(pace=0, reply=lambda conversation, session: conversation.last_user_text) as service:
+        done = run("speak", "-", cwd=tmp_path, stdin=text, **from_emulator(service))
+        answers = len(service.sent("response.done"))
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert answers == 3
+    shown = " ".join(done.stdout.split())
+    assert text in shown
+    assert "not quite the words" not in shown
+    with wave.open(str(tmp_path / "speech.wav")) as file:
+        assert file.getnframes() / 24_000 > 50 * 2
+
+
+def test_other_words_than_the_text_are_pointed_out(tmp_path: Path) -> None:
+    """A model that answers instead of reading does not do so unnoticed."""
+    with Emulator(pace=0, reply=lambda conversation, session: "Good morning to you!") as service:
+        done = run("speak", TEXT, cwd=tmp_path, **from_emulator(service))
+
+    assert done.returncode == 0
+    assert "these are not quite the words of the text" in done.stdout
+
+
+@pytest.mark.parametrize("suffix", ["wav", "flac"])
+def test_a_lost_connection_leaves_what_had_come(suffix: str, tmp_path: Path) -> None:
+    """The exit code is 1, the reason is on standard error, and the file can be played."""
+    faults = Faults(after("response.audio.delta", Drop(), count=3))
+    with Emulator(faults=faults, reply=lambda conversation, session: TEXT) as service:
+        done = run("speak", TEXT, "-o", f"said.{suffix}", cwd=tmp_path, **from_emulator(service))
+
+    assert done.returncode == 1
+    assert done.stderr.startswith("azure-rt-audio speak: ")
+    assert 100 <= duration_ms(len(read_audio(tmp_path / f"said.{suffix}"))) < duration_ms(len(speak(TEXT)))
+
+
+def test_an_answer_that_fails_is_told(tmp_path: Path) -> None:
+    """A response that the service could not finish is exit code 1, with its reason."""
+
+    def fail(conversation: object, session: Session) -> Reply:
+        return Reply("Good", failure=Failure("the model is tired"))
+
+    with Emulator(reply=fail) as service:
+        done = run("speak", TEXT, cwd=tmp_path, **from_emulator(service))
+
+    assert done.returncode == 1
+    assert "the model is tired" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["", "--emulator"], "TEXT is empty: write what to say"),
+        (["Hello", "-o", "said.txt"], "--out: said.txt must end in .wav, .flac, .ogg or .mp3"),
+        (["Hello", "-o", "nowhere/said.wav"], "--out: there is no directory nowhere; make it first"),
+    ],
+    ids=["empty", "suffix", "directory"],
+)
+def test_bad_input_is_refused_with_a_remedy(arguments: list[str], message: str, tmp_path: Path) -> None:
+    """What cannot be done is said before anything is asked for, with exit code 2."""
+    done = run("speak", *arguments, cwd=tmp_path)
+
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert list(tmp_path.iterdir()) == []
