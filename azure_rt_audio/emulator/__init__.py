@@ -16,15 +16,19 @@ library's client: any client may be tried on it. From the outside in:
 * :mod:`.handshake` decides who may come in, :mod:`.faults` what goes wrong;
 * :mod:`.brain` is one session, with :mod:`.commands`, :mod:`.listening`, :mod:`.response` and
   :mod:`.conversation` as its parts; all of them are pure;
-* :mod:`.replies`, :mod:`.voice` and the ears are what may be replaced;
+* :mod:`.replies`, :mod:`.voice`, :mod:`.vad` and the ears are what may be replaced: :mod:`.recogniser`,
+  :mod:`.synthesiser` and :mod:`.silero` understand, speak and listen really, and :mod:`.chat` has a model
+  answer; :mod:`.jobs` keeps their work off the connection;
 * :mod:`.dialects`, :mod:`.tables` and :mod:`.schema` know the wire.
 
-The server needs the ``[emulator]`` extra, asked for when one is started; everything else does not.
+The server needs the ``[emulator]`` extra, asked for when one is started; the recogniser, the synthesiser
+and the Silero detector need ``[speech]``; everything else needs neither.
 """
 
 from __future__ import annotations
 
 from .brain import Brain, Close, Temper
+from .chat import ChatModel
 from .connection import Connection
 from .conversation import Conversation, Item, Part
 from .faults import (
@@ -47,9 +51,13 @@ from .faults import (
     before,
     on_command,
 )
+from .recogniser import Recogniser
 from .replies import Failure, FunctionCall, Reply, default_ears, default_reply
 from .server import Emulator
 from .session import Session
+from .silero import SileroDetector
+from .synthesiser import Synthesiser
+from .vad import Detector, EnergyDetector
 from .voice import speak, synthesise
 from .witness import Attempt
 
@@ -57,18 +65,22 @@ __all__ = [
     "Attempt",
     "BadFrame",
     "Brain",
+    "ChatModel",
     "Close",
     "Connection",
     "Conversation",
     "Delay",
+    "Detector",
     "Drop",
     "Emulator",
+    "EnergyDetector",
     "Failure",
     "Faults",
     "FunctionCall",
     "IgnorePings",
     "Item",
     "Part",
+    "Recogniser",
     "Redirect",
     "Refuse",
     "Reply",
@@ -77,8 +89,10 @@ __all__ = [
     "SendRaw",
     "Session",
     "Silence",
+    "SileroDetector",
     "StopReading",
     "Swallow",
+    "Synthesiser",
     "Temper",
     "after",
     "after_seconds",

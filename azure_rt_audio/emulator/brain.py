@@ -12,7 +12,7 @@ from __future__ import annotations
 import logging
 import random
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -28,6 +28,7 @@ from .response import Manner, ResponseRun, Step
 from .schema import RefusalError
 from .session import Session, with_vad_defaults
 from .tables import check_command
+from .vad import Detector, EnergyDetector
 from .voice import synthesise
 
 __all__ = ["Brain", "Close", "Temper"]
@@ -54,6 +55,7 @@ class Temper:
         reply: What it says; see :mod:`.replies`.
         ears: What it hears in user audio.
         voice: How it sounds.
+        detector: Makes what listens for speech; see :mod:`.vad`.
         pace: Seconds of audio sent per second; 0 sends as fast as it can be made.
         first_delay: Seconds before the first output of a response.
         session_seconds: Life of a session.
@@ -63,6 +65,7 @@ class Temper:
     reply: ReplyFunction = default_reply
     ears: Ears = default_ears
     voice: Voice = synthesise
+    detector: Callable[[], Detector] = EnergyDetector
     pace: float = 0.0
     first_delay: float = 0.0
     session_seconds: float = 3600.0
@@ -106,8 +109,8 @@ class Brain:
         self._listening = Listening(self)
         self._out: deque[dict[str, Any] | Close] = deque()
         self._runs: list[ResponseRun] = []
-        self._steps: dict[int, Iterator[Step]] = {}
-        self._errands: list[tuple[float, Iterator[Step]]] = []  # transcriptions under way
+        self._steps: dict[int, Generator[Step, None, None]] = {}
+        self._errands: list[tuple[float, Generator[Step, None, None]]] = []  # transcriptions under way
         self._limits = RateLimits(dialect)
         self._cached = (0, 0)
         self._expires = now + temper.session_seconds
@@ -294,7 +297,7 @@ class Brain:
 
     def _forget(self, run: ResponseRun) -> None:
         self._runs.remove(run)
-        del self._steps[id(run)]
+        self._steps.pop(id(run)).close()
         self.conversation.trim_audio()
         if run.home is not None and run.audio_ms:
             started = run.due - run.audio_ms / 1000 / self.temper.pace if self.temper.pace else run.due
@@ -310,7 +313,7 @@ class Brain:
         """The input buffer and what follows from it."""
         return self._listening
 
-    def run_errand(self, steps: Iterator[Step]) -> None:
+    def run_errand(self, steps: Generator[Step, None, None]) -> None:
         """Let *steps* go on beside everything else."""
         self._errands.append((self._now, steps))
 
@@ -338,7 +341,14 @@ class Brain:
     def close(self, code: int, reason: str = "") -> None:
         """End the connection once everything queued has been sent."""
         self.is_closed = True
+        self.abandon()
+        self.send(Close(code, reason))
+
+    def abandon(self) -> None:
+        """Let go of whatever is under way, and of those who work for it; nobody listens any more."""
+        under_way = [*self._steps.values(), *(steps for _, steps in self._errands)]
         self._runs.clear()
         self._steps.clear()
         self._errands.clear()
-        self.send(Close(code, reason))
+        for steps in under_way:
+            steps.close()

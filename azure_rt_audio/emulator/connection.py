@@ -317,6 +317,7 @@ class Connection:
         self._ended.set()
         self._note(f"= closed {self.close_code}")
         self._on_news()
+        self._brain.abandon()
 
 
 def _kind_of(frame: str | bytes) -> str:

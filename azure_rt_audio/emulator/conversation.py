@@ -26,6 +26,7 @@ class Part:
         text: Of a text part.
         transcript: What the client may see of an audio part; ``None`` until transcribed.
         heard: What the ears made of user audio, whether or not transcription is on.
+        is_being_heard: Whether the ears are still at it; an answer waits for them.
         audio: As the wire carries it, in *audio_format*.
         image_url: Of an image, with *detail*.
     """
@@ -34,6 +35,7 @@ class Part:
     text: str = ""
     transcript: str | None = None
     heard: str | None = None
+    is_being_heard: bool = False
     audio: bytes | bytearray = b""
     audio_format: str = "pcm16"
     image_url: str = ""
@@ -118,6 +120,17 @@ class Conversation:
             if item.type == "message" and item.role == "user":
                 return item.text
         return ""
+
+    @property
+    def is_user_unintelligible(self) -> bool:
+        """Whether the user spoke last, and the ears made nothing of it."""
+        last = next((item for item in reversed(self._items) if item.role == "user"), None)
+        return last is not None and not last.text and any(part.kind == "input_audio" for part in last.parts)
+
+    @property
+    def is_being_heard(self) -> bool:
+        """Whether the ears still work on something that was said."""
+        return any(part.is_being_heard for item in self._items for part in item.parts)
 
     def get(self, item_id: str) -> Item | None:
         """The item with this id, or ``None``."""

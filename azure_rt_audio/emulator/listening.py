@@ -7,11 +7,13 @@ from __future__ import annotations
 import logging
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, Final
 
 from .conversation import Item, Part
 from .events import text_tokens
+from .jobs import when_done
 from .schema import RefusalError
 from .session import Session
 from .sound import from_wire, to_wire
@@ -34,7 +36,7 @@ class Listening:
 
     def __init__(self, brain: Brain) -> None:
         self._brain = brain
-        self._buffer = InputBuffer()
+        self._buffer = InputBuffer(brain.temper.detector())
         self._turn_item_id: str | None = None  # promised by speech_started
         self._quiet_since: float | None = None  # when the last answer has been played out
         self._quiet_from_ms = 0
@@ -134,19 +136,36 @@ class Listening:
             *make.item_begun(item, conversation),
             *make.item_ended(item, conversation),
         )
-        failure: str | None = None
         try:
-            part.heard = brain.temper.ears(pcm, session)
+            heard = brain.temper.ears(pcm, session)
         except Exception:
             log.exception("! the ears failed; the transcription is reported as failed")
-            failure = "The audio could not be transcribed."
-        if session.transcription is not None:
-            steps = (
-                self._failed(item, failure) if failure else self._transcribed(item, part, len(pcm), session)
-            )
-            brain.run_errand(steps)
+            heard = None
+        if heard is None or isinstance(heard, str):
+            part.heard = heard
+        else:
+            part.is_being_heard = True
+        brain.run_errand(self._transcription(item, part, heard, len(pcm), session))
 
     # Transcription --------------------------------------------------------------------------
+
+    def _transcription(
+        self, item: Item, part: Part, heard: str | Future[str] | None, pcm_bytes: int, session: Session
+    ) -> Generator[Step, None, None]:
+        """Wait for the words, which an answer may wait for as well, and report them if asked to."""
+        if isinstance(heard, Future):
+            try:
+                part.heard = yield from when_done(heard)
+            except Exception:
+                log.exception("! the ears failed; the transcription is reported as failed")
+            finally:
+                part.is_being_heard = False
+        if session.transcription is None:
+            return
+        if part.heard is None:
+            yield from self._failed(item, "The audio could not be transcribed.")
+        else:
+            yield from self._transcribed(item, part, pcm_bytes, session)
 
     def _transcribed(self, item: Item, part: Part, pcm_bytes: int, session: Session) -> Iterator[Step]:
         make = self._brain.make

@@ -3,9 +3,12 @@ What the emulator says, and what it hears: the parts meant to be replaced.
 
 A reply function takes the conversation and the session and returns a text or a :class:`Reply`.
 An ears function takes sound and the session and returns what was said. The defaults are good
-enough for a demonstration and understand nothing.
+enough for a demonstration and understand nothing; :mod:`.recogniser`, :mod:`.synthesiser` and
+:mod:`.chat` have others.
 
-Both run on the thread of their connection, which answers nothing else meanwhile.
+They run on the thread of their connection, which answers nothing else meanwhile. What takes long returns
+a future instead, see :func:`.jobs.in_background`: the connection goes on, and the future is cancelled
+when its result is not wanted any more.
 """
 
 from __future__ import annotations
@@ -14,6 +17,7 @@ import json
 import re
 import secrets
 from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
 
@@ -21,6 +25,7 @@ from .conversation import Conversation, Item
 from .session import Session
 
 __all__ = [
+    "Answer",
     "Ears",
     "Failure",
     "FunctionCall",
@@ -81,7 +86,7 @@ class Reply:
     failure: Failure | None = None
 
     @classmethod
-    def of(cls, given: str | Reply | FunctionCall | Iterable[FunctionCall]) -> Reply:
+    def of(cls, given: Answer) -> Reply:
         """Make a reply of whatever a reply function returned."""
         if isinstance(given, Reply):
             return given
@@ -92,13 +97,12 @@ class Reply:
         return cls(calls=tuple(given))
 
 
-ReplyFunction: TypeAlias = Callable[
-    [Conversation, Session], "str | Reply | FunctionCall | Iterable[FunctionCall]"
-]
+Answer: TypeAlias = "str | Reply | FunctionCall | Iterable[FunctionCall]"
+ReplyFunction: TypeAlias = Callable[[Conversation, Session], "Answer | Future[Answer]"]
 # PCM16 24 000 Hz mono bytes and the session in, words out.
-Ears: TypeAlias = Callable[[bytes, Session], str]
+Ears: TypeAlias = Callable[[bytes, Session], "str | Future[str]"]
 # Words and the session in; PCM16 24 000 Hz mono out, in pieces of any size.
-Voice: TypeAlias = Callable[[str, Session], Iterable[bytes]]
+Voice: TypeAlias = Callable[[str, Session], "Iterable[bytes | Future[bytes]]"]
 
 
 def default_ears(pcm: bytes, session: Session) -> str:
@@ -157,6 +161,37 @@ _DAYS: Final = re.compile(
     re.I,
 )
 _NUMBER: Final = re.compile(r"-?\d+(?:\.\d+)?")
+_PLACE_MARKS: Final = frozenset(("in", "at", "near", "for", "from"))
+_SMALL: Final = [
+    "zero",
+    "one",
+    "two",
+    "three",
+    "four",
+    "five",
+    "six",
+    "seven",
+    "eight",
+    "nine",
+    "ten",
+    "eleven",
+    "twelve",
+    "thirteen",
+    "fourteen",
+    "fifteen",
+    "sixteen",
+    "seventeen",
+    "eighteen",
+    "nineteen",
+]
+_TENS: Final = ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"]
+_NUMBER_VALUES: Final = {
+    **{word: value for value, word in enumerate(_SMALL)},
+    **{word: 10 * value for value, word in enumerate(_TENS, 2)},
+}
+_NUMBER_WORDS: Final = re.compile(
+    r"\b(?:{0})(?:(?:[\s-]+and)?[\s-]+(?:{0}|hundred))*(?:\s+|\b)".format("|".join(_NUMBER_VALUES)), re.I
+)
 _QUOTED: Final = re.compile("[\"'\u201c\u2018]([^\"'\u201d\u2019]+)[\"'\u201d\u2019]")
 
 
@@ -172,6 +207,8 @@ def default_reply(conversation: Conversation, session: Session) -> Reply:
     if results and session.tool_choice != "required":
         return Reply(" ".join(_spoken_result(item, conversation) for item in results))
     text = conversation.last_user_text
+    if not text and conversation.is_user_unintelligible:
+        return Reply("I am sorry, I did not understand that. Could you say it again?")
     calls = _calls_for(text, session)
     if calls:
         return Reply(calls=calls if session.parallel_tool_calls is not False else calls[:1])
@@ -251,7 +288,7 @@ def _arguments(tool: Mapping[str, Any], text: str) -> list[dict[str, Any]]:
     parameters = tool.get("parameters") or {}
     properties: Mapping[str, Any] = parameters.get("properties") or {}
     required = parameters.get("required") or ()
-    numbers = list(_NUMBER.findall(text))
+    numbers = list(_NUMBER.findall(_with_digits(text)))
     common: dict[str, Any] = {}
     place_field: str | None = None
     for name, schema in properties.items():
@@ -276,7 +313,23 @@ def _arguments(tool: Mapping[str, Any], text: str) -> list[dict[str, Any]]:
 
 def _places(text: str) -> list[str]:
     match = _NAMES_AFTER.search(text)
-    return re.split(r"\s*,\s*(?:and\s+)?|\s+and\s+", match.group(1)) if match else []
+    if match:
+        return re.split(r"\s*,\s*(?:and\s+)?|\s+and\s+", match.group(1))
+    return _heard_places(text) if text.islower() else []
+
+
+def _heard_places(text: str) -> list[str]:
+    """Places in what a recogniser wrote, which knows no capitals: what follows a word like "in"."""
+    places: list[list[str]] = []
+    for word in _WORD.findall(text):
+        if word in _PLACE_MARKS or (places and word == "and"):
+            places.append([])
+        elif places and (word in _STOP_WORDS or word in _PLACE_WORDS or _DAYS.fullmatch(word)):
+            if any(places):
+                break
+        elif places:
+            places[-1].append(word.capitalize())
+    return [" ".join(words) for words in places if words]
 
 
 def _value(
@@ -307,6 +360,18 @@ def _value(
     return _leftover(text) if is_required else schema.get("default")
 
 
+def _with_digits(text: str) -> str:
+    """Write numbers that are words, up to 999, in digits; a recogniser knows no digits."""
+    return _NUMBER_WORDS.sub(lambda match: f"{_number(match.group().lower())} ", text)
+
+
+def _number(words: str) -> int:
+    total = 0
+    for word in re.split(r"[\s-]+(?:and\s+)?", words.strip()):
+        total = (total or 1) * 100 if word == "hundred" else total + _NUMBER_VALUES[word]
+    return total
+
+
 def _leftover(text: str) -> str:
     """The user's words themselves, when nothing better was found."""
     return text.strip().rstrip("?.!") or "unknown"
@@ -316,7 +381,7 @@ def _small_talk(text: str) -> str:
     low = text.lower()
     words = set(_WORD.findall(low))
     repeat = re.search(r"(?:repeat after me|please say|^say)\s*[:,]?\s*(.+)", text.strip(), re.I)
-    count = re.search(r"count (?:up )?to (\d+)", low)
+    count = re.search(r"count (?:up )?to (\d+)", _with_digits(low))
     heard = re.search(r"\(([\d.]+) seconds of speech\)", low)
     if not text.strip():
         return "Hello! How can I help you?"

@@ -12,12 +12,14 @@ import logging
 import re
 from base64 import b64encode
 from collections.abc import Callable, Generator, Iterator, Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
 
 from .conversation import Conversation, Item, Part
 from .dialects import response_on_wire
 from .events import EventMaker, input_tokens, output_tokens
+from .jobs import when_done
 from .replies import Failure, FunctionCall, Reply, ReplyFunction, Voice
 from .session import Session
 from .sound import to_wire
@@ -28,6 +30,7 @@ log: logging.Logger = logging.getLogger(__name__)
 
 Step: TypeAlias = "float | dict[str, Any]"
 
+_LOOK_SECONDS: Final = 0.01  # how often it is seen whether the user has been understood
 _CHUNK_BYTES: Final = 4_800  # 100 ms of PCM16
 _TRANSCRIPT_LEAD_MS: Final = 300  # the service's text runs a little ahead of its sound
 _MS_PER_CHARACTER: Final = 65
@@ -97,12 +100,14 @@ class ResponseRun:
     _failure: Failure | None = None
     _has_begun: bool = False
 
-    def steps(self) -> Iterator[Step]:
+    def steps(self) -> Generator[Step, None, None]:
         """The whole response; see the module docstring."""
         yield from self._begin()
         if self.manner.first_delay:
             yield self.manner.first_delay
-        reply = self._ask()
+        while self.context.is_being_heard:
+            yield _LOOK_SECONDS
+        reply = yield from self._ask()
         if reply.text:
             yield from self._message(reply.text)
         ended = reply.incomplete or ("max_output_tokens" if self._is_exhausted else None)
@@ -132,9 +137,10 @@ class ResponseRun:
             self._read = input_tokens(self.context, self.session)
             yield self.make.event("response.created", response=self._on_wire("in_progress", None, None))
 
-    def _ask(self) -> Reply:
+    def _ask(self) -> Generator[float, None, Reply]:
         try:
-            return Reply.of(self.manner.reply(self.context, self.session))
+            given = self.manner.reply(self.context, self.session)
+            return Reply.of((yield from when_done(given)) if isinstance(given, Future) else given)
         except Exception:
             log.exception("! the reply function failed; the response is reported as failed")
             return Reply(failure=Failure())
@@ -160,6 +166,9 @@ class ResponseRun:
         words = iter(_WORDS.findall(text))
         promised_ms = 0.0
         for pcm in _rechunk(self._sound(text)):
+            if isinstance(pcm, float):
+                yield pcm
+                continue
             while promised_ms < self.audio_ms + _TRANSCRIPT_LEAD_MS and (word := next(words, "")):
                 promised_ms += _MS_PER_CHARACTER * len(word)
                 yield self._say(opened, part, word)
@@ -176,9 +185,10 @@ class ResponseRun:
         for word in words:
             yield self._say(opened, part, word)
 
-    def _sound(self, text: str) -> Iterator[bytes]:
+    def _sound(self, text: str) -> Iterator[bytes | float]:
         try:
-            yield from self.manner.voice(text, self.session)
+            for piece in self.manner.voice(text, self.session):
+                yield (yield from when_done(piece)) if isinstance(piece, Future) else piece
         except Exception:
             log.exception("! the voice failed; the response is reported as failed")
             self._failure = Failure()
@@ -330,10 +340,13 @@ class ResponseRun:
         )
 
 
-def _rechunk(pieces: Iterator[bytes]) -> Iterator[bytes]:
-    """Sound in pieces of any size as pieces of 100 ms, the last one shorter."""
+def _rechunk(pieces: Iterator[bytes | float]) -> Iterator[bytes | float]:
+    """Sound in pieces of any size as pieces of 100 ms, the last one shorter; pauses pass."""
     waiting = bytearray()
     for piece in pieces:
+        if isinstance(piece, float):
+            yield piece
+            continue
         waiting += piece
         while len(waiting) >= _CHUNK_BYTES:
             yield bytes(waiting[:_CHUNK_BYTES])

@@ -4,7 +4,8 @@ The emulator as a server: one port, both dialects, any number of clients.
 Threads and locks: ``azure-rt-emulator`` accepts; ``websockets`` starts one thread per connection, which
 becomes ``azure-rt-emulator-N`` and runs the connection's brain, and one more that reads its socket;
 TLS adds a relay, see :mod:`.tls`.
-Reply, ears and voice functions run on the connection's thread. The only lock is the leaf condition
+Reply, ears and voice functions run on the connection's thread; a future that one returns is somebody
+else's work, see :mod:`.jobs`. The only lock is the leaf condition
 ``_news`` of :mod:`.witness`; it is never held across I/O or user code.
 """
 
@@ -32,6 +33,7 @@ from .connection import Connection
 from .handshake import Accepted, Door, Refused, redacted_target
 from .replies import Ears, ReplyFunction, Voice, default_reply, ears_from
 from .tls import TlsListener
+from .vad import Detector, EnergyDetector
 from .voice import synthesise
 from .witness import Attempt, Witness
 
@@ -77,6 +79,8 @@ class Emulator(Witness):
         reply: What it says, see :mod:`.replies`.
         ears: What it hears: a function, a mapping from milliseconds to words, or a list of texts.
         voice: How it sounds: ``(text, session)`` to pieces of PCM16 24 000 Hz.
+        detector: Makes what tells speech from silence, for each connection: :class:`EnergyDetector`, the
+            default, or :class:`SileroDetector`.
         faults: What goes wrong; :attr:`faults` may be changed later too.
         ssl_context: A server-side context makes it ``wss``.
         dialects: Those it speaks; the path of another is not found.
@@ -104,6 +108,7 @@ class Emulator(Witness):
         reply: ReplyFunction | None = None,
         ears: Ears | Mapping[int, str] | Iterable[str] | None = None,
         voice: Voice | None = None,
+        detector: Callable[[], Detector] = EnergyDetector,
         faults: fault.Faults | None = None,
         ssl_context: ssl.SSLContext | None = None,
         dialects: Iterable[str] = ("ga", "preview"),
@@ -122,6 +127,7 @@ class Emulator(Witness):
         self._reply = reply if reply is not None else default_reply
         self._ears = ears_from(ears)
         self._voice = voice if voice is not None else synthesise
+        self._detector = detector
         self._host = host
         self._asked_port = port
         self._ssl_context = ssl_context
@@ -404,6 +410,7 @@ class Emulator(Witness):
             reply=self._reply,
             ears=self._ears,
             voice=self._voice,
+            detector=self._detector,
             pace=self._pace,
             first_delay=self._first_delay,
             session_seconds=self.faults.session_seconds,

@@ -1,9 +1,10 @@
 """
-Hearing when somebody speaks: the input buffer and the detector that watches its level.
+Hearing when somebody speaks: the input buffer and the detector that watches it.
 
-The detector is energy over frames of 20 ms. ``threshold`` 0 to 1 is taken as a level from -60 to
--10 dB of full scale, so the default of 0.5 is -35 dB. Three loud frames in a row are speech;
-``silence_duration_ms`` of quiet ones end it.
+A detector gives every frame of sound a score from 0 to 1, which the session's ``threshold`` is held
+against. 60 ms of frames that reach it are speech; ``silence_duration_ms`` of others end it. The
+detector here is energy: -60 to -10 dB of full scale are the scores 0 to 1, so the default threshold
+of 0.5 is -35 dB. :mod:`.silero` has one that knows speech from noise.
 """
 
 from __future__ import annotations
@@ -12,17 +13,68 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from operator import mul
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from .sound import samples
 
-__all__ = ["InputBuffer", "SpeechStarted", "SpeechStopped"]
+__all__ = ["Detector", "EnergyDetector", "InputBuffer", "SpeechStarted", "SpeechStopped"]
 
-_FRAME_MS: Final = 20
-_FRAME_BYTES: Final = _FRAME_MS * 48
-_ONSET_FRAMES: Final = 3
+_ONSET_MS: Final = 60
 # How long a semantic detector waits here: it cannot understand, so it is patient or hasty.
 _EAGERNESS_MS: Final = {"low": 1000, "medium": 600, "auto": 600, "high": 300}
+
+
+class Detector(Protocol):
+    """
+    Gives sound scores, frame by frame.
+
+    **Threads**: each belongs to one connection, and is called on its thread.
+    """
+
+    @property
+    def frame_ms(self) -> int:
+        """How long a frame is."""
+
+    @property
+    def slack(self) -> float:
+        """How far below the threshold a frame still counts as speech while somebody speaks."""
+
+    def scores(self, pcm: bytes) -> list[float]:
+        """
+        Take the next sound, and score the frames it completes: 0 to 1, in order.
+
+        Args:
+            pcm: PCM16, 24 000 Hz, any even number of bytes.
+        """
+
+    def reset(self) -> None:
+        """Forget all sound; what comes next begins with a new frame."""
+
+
+class EnergyDetector:
+    """Takes for speech whatever is loud."""
+
+    frame_ms: Final = 20
+    slack: Final = 0.0
+
+    def __init__(self) -> None:
+        self._rest = bytearray()
+
+    def scores(self, pcm: bytes) -> list[float]:
+        """Score frames by their level; see the module docstring."""
+        self._rest += pcm
+        frame_bytes = self.frame_ms * 48
+        whole = len(self._rest) - len(self._rest) % frame_bytes
+        taken = bytes(self._rest[:whole])
+        del self._rest[:whole]
+        return [
+            (_level_db(taken[start : start + frame_bytes]) + 60) / 50
+            for start in range(0, whole, frame_bytes)
+        ]
+
+    def reset(self) -> None:
+        """Forget the frame that has begun."""
+        self._rest.clear()
 
 
 @dataclass(frozen=True)
@@ -48,10 +100,13 @@ class InputBuffer:
     padding; with the detector off everything waits for a commit.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, detector: Detector | None = None) -> None:
+        self._detector: Detector = detector if detector is not None else EnergyDetector()
+        self._frame_bytes = self._detector.frame_ms * 48
+        self._onset_frames = math.ceil(_ONSET_MS / self._detector.frame_ms)
         self._kept = bytearray()
         self._kept_from = 0  # bytes of the session's sound in front of _kept
-        self._judged = 0  # bytes of the session's sound the detector has seen
+        self._judged = 0  # bytes of the session's sound the detector has given scores to
         self._loud_frames = 0
         self._speech_from: int | None = None
         self._quiet_ms = 0
@@ -81,15 +136,18 @@ class InputBuffer:
         """Forget what waits."""
         self._kept_from += len(self._kept)
         self._kept.clear()
-        self._judged = self._kept_from
         self.reset_detector()
 
     def reset_detector(self) -> None:
         """Forget any turn in progress, keep the sound."""
+        self._detector.reset()
+        self._judged = self._kept_from + len(self._kept)
+        self._forget_turn()
+
+    def _forget_turn(self) -> None:
         self._loud_frames = 0
         self._speech_from = None
         self._quiet_ms = 0
-        self._judged = max(self._judged, self._kept_from)
 
     def append(self, pcm: bytes, detection: Mapping[str, Any] | None) -> list[SpeechStarted | SpeechStopped]:
         """
@@ -104,40 +162,40 @@ class InputBuffer:
             self._judged = self._kept_from + len(self._kept)
             return []
         found: list[SpeechStarted | SpeechStopped] = []
-        while self._kept_from + len(self._kept) - self._judged >= _FRAME_BYTES:
-            start = self._judged - self._kept_from
-            frame = bytes(self._kept[start : start + _FRAME_BYTES])
-            self._judged += _FRAME_BYTES
-            self._judge(frame, detection, found)
+        for score in self._detector.scores(pcm):
+            self._judged += self._frame_bytes
+            self._judge(score, detection, found)
         if not self.hears_speech:
-            self._forget_all_but(_padding_ms(detection) + (_ONSET_FRAMES + 1) * _FRAME_MS)
+            needed_ms = _padding_ms(detection) + (self._onset_frames + 1) * self._detector.frame_ms
+            self._forget_before(self._judged - needed_ms * 48)
         return found
 
     def _judge(
-        self, frame: bytes, detection: Mapping[str, Any], found: list[SpeechStarted | SpeechStopped]
+        self, score: float, detection: Mapping[str, Any], found: list[SpeechStarted | SpeechStopped]
     ) -> None:
-        is_loud = _level_db(frame) >= -60 + 50 * float(detection.get("threshold", 0.5))
+        threshold = float(detection.get("threshold", 0.5))
         if self._speech_from is None:
-            self._loud_frames = self._loud_frames + 1 if is_loud else 0
-            if self._loud_frames < _ONSET_FRAMES:
+            self._loud_frames = self._loud_frames + 1 if score >= threshold else 0
+            if self._loud_frames < self._onset_frames:
                 return
-            onset = self._judged - _ONSET_FRAMES * _FRAME_BYTES
+            onset = self._judged - self._onset_frames * self._frame_bytes
             self._speech_from = max(self._kept_from, onset - _padding_ms(detection) * 48)
             self._quiet_ms = 0
             found.append(SpeechStarted(self._speech_from // 48))
             return
-        self._quiet_ms = 0 if is_loud else self._quiet_ms + _FRAME_MS
+        is_speech = score >= threshold - self._detector.slack
+        self._quiet_ms = 0 if is_speech else self._quiet_ms + self._detector.frame_ms
         if self._quiet_ms >= _silence_ms(detection):
             start = self._speech_from - self._kept_from
             end = self._judged - self._kept_from
             turn = bytes(self._kept[start:end])
             del self._kept[:end]
             self._kept_from = self._judged
-            self.reset_detector()
+            self._forget_turn()
             found.append(SpeechStopped(self._judged // 48, turn))
 
-    def _forget_all_but(self, ms: int) -> None:
-        surplus = len(self._kept) - ms * 48
+    def _forget_before(self, position: int) -> None:
+        surplus = position - self._kept_from
         if surplus > 0:
             del self._kept[:surplus]
             self._kept_from += surplus

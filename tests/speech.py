@@ -1,0 +1,41 @@
+"""What the tests of speech share: the extra, sound to understand, and a measure of understanding."""
+
+from __future__ import annotations
+
+import re
+import sys
+from importlib.resources import files
+from pathlib import Path
+
+import pytest
+
+from azure_rt_audio.audio import read_wav
+
+QUESTION = Path(str(files("azure_rt_audio") / "data" / "question.wav"))
+QUESTION_WORDS = "what is the weather like in lisbon today"
+TOMORROW = Path(__file__).parent / "data" / "tomorrow.wav"
+TOMORROW_WORDS = "what is the weather like in new york tomorrow"
+
+needs_speech = pytest.mark.skipif(
+    sys.version_info >= (3, 14), reason="there are no wheels of PocketSphinx for this Python"
+)
+
+
+def words_of(text: str) -> list[str]:
+    """The words of a text, in lower case, without punctuation."""
+    return re.findall(r"[a-z']+", text.lower())
+
+
+def errors_in(heard: str, said: str) -> int:
+    """How many words must be changed, added or left out to get from what was heard to what was said."""
+    wanted, row = words_of(said), list(range(len(words_of(said)) + 1))
+    for count, word in enumerate(words_of(heard), 1):
+        above, row = row, [count]
+        for index, other in enumerate(wanted):
+            row.append(min(above[index + 1] + 1, row[-1] + 1, above[index] + (word != other)))
+    return row[-1]
+
+
+def read_question() -> bytes:
+    """``question.wav``: 0.3 s of silence, 2.1 s of speech, 0.7 s of silence; PCM16, 24 000 Hz."""
+    return read_wav(QUESTION)
