@@ -11,7 +11,14 @@ from ._registry import Subscription
 from ._responses import PendingResponse
 from ._version import __version__
 from .client import AzureRealTimeAudio
-from .dispatch import Dispatcher, InlineDispatcher, QueueDispatcher, WorkerDispatcher
+from .dispatch import (
+    Dispatcher,
+    InlineDispatcher,
+    QtDispatcher,
+    QueueDispatcher,
+    TkDispatcher,
+    WorkerDispatcher,
+)
 from .errors import (
     ConnectError,
     ConnectionClosedError,
@@ -56,6 +63,7 @@ __all__ = [
     "ModelStatusEnum",
     "NoiseReduction",
     "PendingResponse",
+    "QtDispatcher",
     "QueueDispatcher",
     "RealtimeError",
     "Response",
@@ -66,6 +74,7 @@ __all__ = [
     "SessionConfig",
     "StatusChanged",
     "Subscription",
+    "TkDispatcher",
     "ToolChoice",
     "TurnDetection",
     "WebSocketOptions",

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable
 
 from ._deadline import Deadline
+from ._loops import wait_considerately
 
 __all__ = ["Change"]
 
@@ -36,6 +37,9 @@ class Change:
         Args:
             is_so: Asked under the lock: quick, takes no lock and raises nothing.
         """
+        return wait_considerately(lambda deadline: self._wait_until(is_so, deadline), deadline)
+
+    def _wait_until(self, is_so: Callable[[], bool], deadline: Deadline) -> bool:
         while True:
             gate = threading.Lock()
             gate.acquire()

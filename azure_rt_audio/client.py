@@ -19,7 +19,7 @@ from ._speaking import Inlet, Speaking
 from ._typescript_names import TypeScriptNames
 from ._wire import WebSocketImpl, wire_of
 from .audio.pcm import AudioLike
-from .dispatch import Dispatcher, default_dispatcher
+from .dispatch import Dispatcher, QueueDispatcher, default_dispatcher
 from .dispatch.base import Hosting
 from .errors import RealtimeError
 from .options import AzureRealTimeOptions, WebSocketOptions, make_options
@@ -355,6 +355,31 @@ class AzureRealTimeAudio(Listening, Speaking, TypeScriptNames):
             with contextlib.suppress(RealtimeError, TimeoutError):
                 pending.cancel()
             raise
+
+    # ------------------------------------------------------------ a loop of the program's own
+
+    def run_pending(self, timeout: float | None = 0.0) -> int:
+        """
+        Run the listeners of all events that wait, on this thread: once per turn of the program's own loop.
+
+        For a client made with ``dispatcher=QueueDispatcher()``, whose own method this is.
+
+        Args:
+            timeout: Seconds to wait for a first event if there is none; ``None`` waits without limit.
+
+        Returns:
+            How many calls were made.
+
+        Raises:
+            RuntimeError: If listeners run elsewhere by themselves.
+        """
+        where = self._hub.dispatcher
+        if not isinstance(where, QueueDispatcher):
+            raise RuntimeError(
+                f"the listeners of this client run by themselves, by {type(where).__name__}; "
+                "to run them in a loop of yours, make it with dispatcher=QueueDispatcher()"
+            )
+        return where.run_pending(timeout)
 
     # ------------------------------------------------------------ the end
 

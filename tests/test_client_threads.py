@@ -330,3 +330,20 @@ def test_a_rule_after_an_event(client: AzureRealTimeAudio, emulator: Emulator) -
         client.ask("Hello", timeout=HANG)
 
     assert caught.value.type == "connection_error"
+
+
+def test_listeners_run_in_a_loop_of_the_programs_own(connect: Connect) -> None:
+    """``run_pending`` runs what waits, on the thread that calls it, and says how much that was."""
+    client, probe = connect(dispatcher=QueueDispatcher()), Probe()
+    client.on("init", probe)
+    client.wait_until_ready(HANG)
+
+    assert client.run_pending(HANG) == 1
+    assert client.run_pending() == 0
+    assert probe.threads == {threading.current_thread().name}
+
+
+def test_run_pending_says_what_it_needs(client: AzureRealTimeAudio) -> None:
+    """Where listeners run by themselves there is nothing to run."""
+    with pytest.raises(RuntimeError, match=r"dispatcher=QueueDispatcher\(\)"):
+        client.run_pending()

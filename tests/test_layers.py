@@ -16,7 +16,8 @@ NAME = "azure_rt_audio"
 ROOMS = {
     "errors": {"errors"},
     "version": {"_version"},
-    "waiting": {"_deadline", "_change"},
+    "caller": {"_caller"},
+    "waiting": {"_deadline", "_change", "_loops"},
     "proxy": {"_proxy"},
     "protocol": {"protocol"},
     "audio": {"audio"},
@@ -39,7 +40,8 @@ ROOMS = {
 MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
     "version": set(),
-    "waiting": set(),
+    "caller": set(),
+    "waiting": {"caller"},
     "proxy": set(),
     "protocol": {"errors"},
     "audio": {"errors"},
@@ -54,6 +56,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "tools": {"errors", "protocol"},
     "hub": {
         "errors",
+        "caller",
         "waiting",
         "protocol",
         "options",

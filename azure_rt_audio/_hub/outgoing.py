@@ -6,12 +6,12 @@ import contextlib
 import itertools
 import logging
 import secrets
-import sys
 import threading
 import warnings
 from collections.abc import Callable
 from typing import Any
 
+from .._caller import callers_level
 from .._connection import Connection
 from .._futures import Acknowledgement
 from .._waiters import Waiter, Waiters
@@ -82,7 +82,7 @@ class Outgoing:
             warnings.warn(
                 f"{path} does not exist in the {self._wire.name} protocol and was not sent",
                 UserWarning,
-                stacklevel=_outside_of_this_package(),
+                stacklevel=callers_level(),
             )
 
     def send(self, command: Command) -> None:
@@ -159,12 +159,3 @@ class Outgoing:
             raise
         log.debug("> %s", command.type)
         return future
-
-
-def _outside_of_this_package() -> int:
-    """Return the stack level of the user's own line, for a warning."""
-    ours = __name__.partition(".")[0]
-    level, frame = 1, sys._getframe(1)
-    while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] == ours:
-        level, frame = level + 1, frame.f_back
-    return level

@@ -10,6 +10,7 @@ is called once, later or now, on the thread it stands for, in the order of submi
 * :class:`QueueDispatcher`: whichever thread calls ``run_pending``, for programs with a loop.
 * :class:`NotebookDispatcher`: a thread of their own, and the cell that registered them. The default in
   Jupyter.
+* :class:`TkDispatcher`, :class:`QtDispatcher`: the thread of a window, which they close the client with.
 """
 
 from __future__ import annotations
@@ -18,13 +19,23 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from .base import Dispatcher, InlineDispatcher
+from .qt import QtDispatcher
 from .queued import QueueDispatcher
+from .tk import TkDispatcher
 from .worker import WorkerDispatcher
 
 if TYPE_CHECKING:
     from .notebook import NotebookDispatcher
 
-__all__ = ["Dispatcher", "InlineDispatcher", "NotebookDispatcher", "QueueDispatcher", "WorkerDispatcher"]
+__all__ = [
+    "Dispatcher",
+    "InlineDispatcher",
+    "NotebookDispatcher",
+    "QtDispatcher",
+    "QueueDispatcher",
+    "TkDispatcher",
+    "WorkerDispatcher",
+]
 
 
 def default_dispatcher() -> WorkerDispatcher:
