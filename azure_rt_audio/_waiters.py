@@ -53,9 +53,10 @@ class Waiter:
         acknowledges: Kind of acknowledgement. One event answers one command only: the oldest.
         codes: Codes by which an error that names no command can be told to mean this one.
         params: Fields by which it can be told, with all that is below them.
+        is_quiet: Whether a refusal is of no interest to anybody.
     """
 
-    __slots__ = ("_future", "_kept", "acknowledges", "codes", "event_id", "matches", "params")
+    __slots__ = ("_future", "_kept", "acknowledges", "codes", "event_id", "is_quiet", "matches", "params")
 
     def __init__(
         self,
@@ -66,6 +67,7 @@ class Waiter:
         acknowledges: str | None = None,
         codes: frozenset[str] = frozenset(),
         params: tuple[str, ...] = (),
+        is_quiet: bool = False,
     ) -> None:
         self.matches = matches
         self._future = weakref.ref(future)
@@ -74,6 +76,7 @@ class Waiter:
         self.acknowledges = acknowledges
         self.codes = codes
         self.params = params
+        self.is_quiet = is_quiet
         if isinstance(future, Acknowledgement):
             future.on_callback = self._keep
 
@@ -153,17 +156,19 @@ class Waiters:
                 self.discard(waiter)
                 waiter.resolve(event)
 
-    def fail(self, error: ServiceError) -> Literal["told", "dropped"] | None:
+    def fail(self, error: ServiceError) -> Literal["told", "dropped", "quiet"] | None:
         """
         Tell the caller whose command was refused; of those it may mean, the oldest.
 
         Returns:
-            ``"told"``; ``"dropped"`` if the caller does not wait for it; ``None`` if it means none of these.
+            ``"told"``; ``"dropped"`` if the caller does not wait for it; ``"quiet"`` if nobody is to
+            hear of it at all; ``None`` if it means none of these.
         """
         for waiter in self._waiting:
             if waiter.is_meant_by(error):
                 self.discard(waiter)
-                return "told" if waiter.fail(error) else "dropped"
+                is_told = waiter.fail(error)
+                return "quiet" if waiter.is_quiet else "told" if is_told else "dropped"
         return None
 
     def end(self, outcome: RealtimeError) -> None:

@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from types import TracebackType
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import attrs
 
@@ -45,6 +45,9 @@ from .protocol.responses import Response, ResponseConfig
 from .protocol.session import Session, SessionConfig
 from .protocol.shape import UNSET
 from .protocol.turn import ModelStatusEnum
+
+if TYPE_CHECKING:
+    from .voice import EchoPolicy, MicrophoneLike, SpeakerLike, VoiceSession
 
 __all__ = ["AzureRealTimeAudio"]
 
@@ -355,6 +358,28 @@ class AzureRealTimeAudio(Listening, Speaking, TypeScriptNames):
             with contextlib.suppress(RealtimeError, TimeoutError):
                 pending.cancel()
             raise
+
+    # ------------------------------------------------------------ talking
+
+    def talk(
+        self,
+        microphone: MicrophoneLike | None = None,
+        speaker: SpeakerLike | None = None,
+        *,
+        echo: EchoPolicy = "gate",
+        push_to_talk: bool = False,
+        on_event: Callable[[Any], object] | None = None,
+    ) -> VoiceSession:
+        """
+        Return a spoken conversation with microphone and speaker, to begin in a ``with`` statement.
+
+        See :class:`azure_rt_audio.voice.VoiceSession`, whose arguments these are. Needs the ``audio`` extra.
+        """
+        from .voice import VoiceSession
+
+        return VoiceSession(
+            self, microphone, speaker, echo=echo, push_to_talk=push_to_talk, on_event=on_event
+        )
 
     # ------------------------------------------------------------ a loop of the program's own
 

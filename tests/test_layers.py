@@ -32,6 +32,7 @@ ROOMS = {
     "tools": {"tools"},
     "hub": {"_hub"},
     "client": {"client", "_listening", "_speaking", "_typescript_names"},
+    "voice": {"voice"},
     "emulator": {"emulator"},
     "command line": {"__main__", "_cli"},
 }
@@ -79,7 +80,9 @@ MAY_IMPORT: dict[str, set[str]] = {
         "responses",
         "wire",
         "hub",
+        "voice",  # when somebody talks
     },
+    "voice": {"errors", "waiting", "protocol", "audio", "devices", "dispatch", "client"},
     "emulator": {"errors", "audio"},
     "command line": {
         "errors",

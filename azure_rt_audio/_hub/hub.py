@@ -39,7 +39,7 @@ from ..errors import (
 )
 from ..options import AzureRealTimeOptions, WebSocketOptions
 from ..protocol.codec import decode_event, prepare
-from ..protocol.commands import ResponseCancel, SessionUpdate
+from ..protocol.commands import SessionUpdate
 from ..protocol.conversation import Conversation
 from ..protocol.events import (
     Error,
@@ -56,6 +56,7 @@ from ..protocol.refusals import response_error, service_error
 from ..protocol.session import Session
 from ..protocol.subjects import EVERYTHING, Subject
 from ..protocol.turn import ModelStatusEnum, TurnState
+from .interruption import Interruption
 from .outgoing import Outgoing
 from .readiness import Readiness
 
@@ -116,7 +117,6 @@ class Hub:
         configuration = SessionUpdate(event_id=self.out.new_event_id(), session=options.session_config)
         self._configuration_id = configuration.event_id
         self._configuration = self.out.encode(configuration)
-        self._own_cancel_id = self.out.new_event_id()
         self.ready = Readiness(
             self._connection,
             options.endpoint.authority,
@@ -134,6 +134,7 @@ class Hub:
             may_wait=self.out.check_may_wait,
             audio_format=_weakly(self._output_audio_format),
         )
+        self.interruption = Interruption(self.out, self.gate)
 
     def start(self) -> None:
         """Begin to connect; returns at once."""
@@ -228,6 +229,13 @@ class Hub:
         """Say what the model is doing; listeners are told if that is news."""
         with self._lock:
             previous, self._turn.status = self._turn.status, status
+        self._tell_status(previous, status)
+
+    def follow_speaker(self, response_id: str, *, is_playing: bool) -> None:
+        """Let the status follow what can be heard of a response; listeners are told if that is news."""
+        with self._lock:
+            previous = self._turn.status
+            status = self._turn.follow_speaker(response_id, is_playing=is_playing)
         self._tell_status(previous, status)
 
     def _tell_status(self, previous: ModelStatusEnum, status: ModelStatusEnum) -> None:
@@ -369,13 +377,14 @@ class Hub:
         """The user speaks while the model thinks; where the service does not stop by itself, we say so."""
         detection = self.session.turn_detection if self.session is not None else None
         if detection is not None and detection.interrupt_response is False and self.gate.is_busy:
-            self.out.send_if_open(self.out.encode(ResponseCancel(event_id=self._own_cancel_id)))
+            self.interruption.cancel()
 
     def _refused(self, event: Error) -> None:
         error = service_error(event)
-        if error.event_id == self._own_cancel_id:
-            return  # the response was over before our cancel arrived; nobody asked for it
         fate = self._waiters.fail(error) or self.gate.on_error(error)
+        if fate == "quiet" or self.interruption.caused(error):
+            log.debug("= what we wanted to end had ended: %s", error)
+            return
         if error.event_id is not None:
             self._settle(error.event_id)
         elif self._updates and (error.param or "").startswith("session"):

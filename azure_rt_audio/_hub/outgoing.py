@@ -133,6 +133,7 @@ class Outgoing:
         kind: str | None = None,
         codes: frozenset[str] = frozenset(),
         params: tuple[str, ...] = (),
+        is_quiet: bool = False,
     ) -> Acknowledgement[Any]:
         """
         Send a command and return a future of the event that acknowledges it.
@@ -144,12 +145,19 @@ class Outgoing:
             kind: Set where one event answers one command only, in order.
             codes: Errors that mean this kind of command even if they do not say so.
             params: Fields that only this kind of command has.
+            is_quiet: Whether a refusal is of no interest to anybody, listeners of errors included.
         """
         payload = self.encode(command)
         wait()
         future = self.new_future(owner)
         waiter = Waiter(
-            matches, future, event_id=command.event_id, acknowledges=kind, codes=codes, params=params
+            matches,
+            future,
+            event_id=command.event_id,
+            acknowledges=kind,
+            codes=codes,
+            params=params,
+            is_quiet=is_quiet,
         )
         self._waiters.add(waiter)
         try:

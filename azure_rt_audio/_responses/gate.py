@@ -114,6 +114,9 @@ class ResponseGate:
         self._is_held_up = False  # by a response in progress of which we have not heard yet
         self._expects_turn = False  # the service is about to answer a turn of the user
         self._cancels_turn = False
+        self._late_cancel: Callable[[str | None], None] | None = (
+            None  # for what had not begun when interrupted
+        )
         self._do_marks_return = False
         self._ended: RealtimeError | None = None
 
@@ -223,6 +226,30 @@ class ResponseGate:
             target = response_id or self._active_id
         self._send_cancel(target)
 
+    def interrupt(self, cancel: Callable[[str | None], None]) -> str | None:
+        """
+        Stop the response in the conversation, now or when it begins; without one, do nothing.
+
+        Args:
+            cancel: Sends the command, given the id of the response if the dialect can name it.
+
+        Returns:
+            The id of the response; ``""`` if it has yet to begin; ``None`` if there is none.
+        """
+        with self._lock:
+            self._late_cancel = cancel
+            target = self._active_id
+            if target is None:
+                if self._sent is not None:
+                    self._sent.is_cancelled = True
+                elif self._expects_turn:
+                    self._cancels_turn = True
+                else:
+                    return None
+                return ""
+        cancel(target if self._marks else None)
+        return target
+
     def _cancel_request(self, request: _Request) -> None:
         with self._lock:
             if request in self._queue:
@@ -290,7 +317,10 @@ class ResponseGate:
         is_told = request is not None and request.feed(event)
         if is_unwanted:
             try:
-                self._send_cancel(response_id)
+                if self._late_cancel is None:
+                    self._send_cancel(response_id)
+                else:
+                    self._late_cancel(response_id if self._marks else None)
             except RealtimeError as exc:
                 log.debug("! the response cannot be cancelled any more: %s", exc)
         return is_told

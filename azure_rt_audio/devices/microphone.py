@@ -74,7 +74,8 @@ class Microphone:
         self._block_ms = block_ms
         self._block_bytes = sample_rate_hz * block_ms // 1000 * _FRAME
         self._buffer_ms = buffer_ms
-        self._on_event = on_event
+        self.on_event: Callable[[DeviceEvent], object] | None = on_event
+        """As given; may be changed before :meth:`start`."""
         self._tapes: deque[_Tape] = deque()  # the last is being written; appended to by the attendant
         self._ready = bytearray()  # converted, of _tapes[0]; the reader's
         self._attendant: Attendant | None = None
@@ -97,8 +98,8 @@ class Microphone:
         """
         if self._attendant is not None:
             raise RuntimeError("the microphone was started already; make another one")
-        if self._on_event is not None:
-            self._messenger = Messenger("azure-rt-microphone-events", self._on_event)
+        if self.on_event is not None:
+            self._messenger = Messenger("azure-rt-microphone-events", self.on_event)
         self._attendant = Attendant(
             "input",
             self._device,

@@ -75,8 +75,9 @@ class Speaker:
             raise ValueError(f"prebuffer_ms is {prebuffer_ms}: pass milliseconds, 0 for none")
         self._device = device
         self._rate: Final = sample_rate_hz
-        self._on_event = on_event
-        self._on_played = on_played
+        self.on_event: Callable[[DeviceEvent], object] | None = on_event
+        """As given; may be changed before :meth:`start`, as may ``on_played``."""
+        self.on_played: Callable[[bytes, float], object] | None = on_played
         self._change = Change()
         self._playback = Playback(sample_rate_hz, prebuffer_ms)  # guarded by _change.lock
         self._device_underflows = 0  # stored by PortAudio's thread only
@@ -97,10 +98,10 @@ class Speaker:
         """
         if self._attendant is not None:
             raise RuntimeError("the speaker was started already; make another one")
-        if self._on_event is not None:
-            self._messenger = Messenger("azure-rt-speaker-events", self._on_event)
-        if self._on_played is not None:
-            self._tap = Messenger("azure-rt-speaker-tap", _Tap(self._on_played, self._rate))
+        if self.on_event is not None:
+            self._messenger = Messenger("azure-rt-speaker-events", self.on_event)
+        if self.on_played is not None:
+            self._tap = Messenger("azure-rt-speaker-tap", _Tap(self.on_played, self._rate))
         self._attendant = Attendant(
             "output",
             self._device,

@@ -58,6 +58,21 @@ class TurnState:
                 self.status = _after(event.response)
         return self.status
 
+    def follow_speaker(self, response_id: str, *, is_playing: bool) -> ModelStatusEnum:
+        """
+        Take into account whether an answer can be heard, and return the status after it.
+
+        Args:
+            response_id: The response that is being played, or has been played out; what is known of a
+                later one is not touched by that.
+        """
+        if is_playing:
+            if self.status is not ModelStatusEnum.LISTENING:
+                self.status = ModelStatusEnum.SPEAKING
+        elif self.status is ModelStatusEnum.SPEAKING and self._speaking == response_id != self._current:
+            self.status = ModelStatusEnum.IDLE if self._current is None else ModelStatusEnum.THINKING
+        return self.status
+
 
 def is_out_of_band(response: Response) -> bool:
     """Whether a response stands beside the conversation; the service says so with a null id."""

@@ -1,0 +1,34 @@
+"""
+A spoken conversation with microphone and speaker.
+
+:class:`VoiceSession`, or ``client.talk()``, streams both ways and lets the user interrupt. What it tells a
+user interface, through ``on_event``:
+
+* :class:`Levels`: how loud both sides are;
+* :class:`FirstSound`: an answer begins to be heard, and how long that took;
+* :class:`Interrupted`: an answer was stopped, and where;
+* :class:`HearsItself`: the microphone hears the speaker, and what to do about it;
+* the events of :mod:`azure_rt_audio.devices`: a device was lost, another one opened.
+
+Needs the ``audio`` extra; ``echo="cancel"`` the ``echo`` extra as well.
+"""
+
+from .echo import EchoPolicy
+from .events import FirstSound, HearsItself, Interrupted, Levels, VoiceEvent
+from .ledger import Cut
+from .ports import MicrophoneLike, Played, SpeakerLike
+from .session import VoiceSession
+
+__all__ = [
+    "Cut",
+    "EchoPolicy",
+    "FirstSound",
+    "HearsItself",
+    "Interrupted",
+    "Levels",
+    "MicrophoneLike",
+    "Played",
+    "SpeakerLike",
+    "VoiceEvent",
+    "VoiceSession",
+]

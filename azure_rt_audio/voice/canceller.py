@@ -1,0 +1,61 @@
+"""
+Cancelling the echo: WebRTC's AEC3, as livekit's package brings it for every platform.
+
+Needs the ``echo`` extra (livekit), imported on first use.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from ..errors import MissingExtraError
+
+__all__ = ["Canceller"]
+
+_FRAMES: Final = 240  # 10 ms at 24 000 Hz, all that AEC3 takes at a time
+_FRAME_BYTES: Final = 2 * _FRAMES
+_RATE_HZ: Final = 24_000
+
+
+class Canceller:
+    """
+    Takes out of the microphone's sound what the speaker put there; the user may speak at the same time.
+
+    How late the echo comes it finds out by itself, up to half a second, if it is told what left the
+    speaker no later than the microphone can have heard it.
+
+    Args:
+        delay_ms: A first guess of how long the echo takes, both devices' latencies included.
+
+    Raises:
+        MissingExtraError: The ``echo`` extra is not installed.
+    """
+
+    def __init__(self, delay_ms: int = 100) -> None:
+        try:
+            from livekit import rtc
+        except ImportError as error:
+            raise MissingExtraError('echo="cancel"', "echo") from error
+        self._frame: Any = rtc.AudioFrame
+        self._module: Any = rtc.AudioProcessingModule(echo_cancellation=True, high_pass_filter=True)
+        self._delay_ms = delay_ms
+        self._microphone = b""
+        self._reference = b""
+
+    def process(self, microphone: bytes, reference: bytes, is_playing: bool) -> bytes:
+        """Return it without the echo, in whole blocks of 10 ms; what is left over waits for the next."""
+        self._microphone += microphone
+        self._reference += reference
+        whole = min(len(self._microphone), len(self._reference)) // _FRAME_BYTES * _FRAME_BYTES
+        cleaned = b"".join(self._clean(start) for start in range(0, whole, _FRAME_BYTES))
+        self._microphone, self._reference = self._microphone[whole:], self._reference[whole:]
+        return cleaned
+
+    def _clean(self, start: int) -> bytes:
+        end = start + _FRAME_BYTES
+        played = self._frame(bytearray(self._reference[start:end]), _RATE_HZ, 1, _FRAMES)
+        self._module.process_reverse_stream(played)
+        self._module.set_stream_delay_ms(self._delay_ms)
+        heard = self._frame(bytearray(self._microphone[start:end]), _RATE_HZ, 1, _FRAMES)
+        self._module.process_stream(heard)
+        return bytes(heard.data)
