@@ -29,6 +29,7 @@ PROGRAMS = {
 LIBRARIES = {
     "libportaudio.so.2": "libportaudio2",
     "alsa-lib/libasound_module_pcm_pulse.so": "libasound2-plugins",
+    "alsa-lib/libasound_module_pcm_pipewire.so": "pipewire-alsa",
     "libspeexdsp.so.1": "libspeexdsp1",
 }
 """Libraries, and the packages that bring them."""

@@ -3,7 +3,8 @@ A room with sound and without a sound card: a private PipeWire with virtual devi
 
 ``spk`` is the loudspeaker and the default output; whatever is played there can be heard with
 :meth:`Room.listen`. ``mic`` is the microphone and the default input; it hears what :meth:`Room.say`
-says. Both are ALSA devices to PortAudio, by these names and as ``default``. Nothing of the machine's
+says. Both are ALSA devices to PortAudio, by these names and as ``default``; ``narrow`` is both of them
+too, but with 48 000 Hz and two channels only, as some hardware is. Nothing of the machine's
 own sound is touched, and nothing is left: not when the tests are killed either (see ``keeper.py``).
 
 Any command can be run in a room::
@@ -35,12 +36,11 @@ START = 20.0
 _MICROPHONE = "micpipe"  # a sink whose monitor is the microphone
 
 _ALSA = """\
-</usr/share/alsa/alsa.conf>
-pcm.!default { type pulse hint { show on description "Default" } }
-ctl.!default { type pulse }
-pcm.mic { type pulse device micpipe.monitor hint { show on description "Microphone" } }
-pcm.spk { type pulse device spk hint { show on description "Loudspeaker" } }
-pcm.spk2 { type pulse device spk2 hint { show on description "Second loudspeaker" } }
+pcm.default { type pulse }
+pcm.mic { type pulse device micpipe.monitor }
+pcm.spk { type pulse device spk }
+pcm.spk2 { type pulse device spk2 }
+pcm.narrow { type pipewire playback_node spk capture_node micpipe rate 48000 channels 2 format S16_LE }
 """
 
 

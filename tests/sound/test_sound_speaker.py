@@ -2,29 +2,246 @@
 
 from __future__ import annotations
 
+import threading
+import time
+
 import pytest
 from probes import HANG
 from sound.room import RATE_HZ, Room
-from sound.signals import Events, best_match, noise
+from sound.signals import Events, best_match, noise, tone
 
-from azure_rt_audio.devices import Played, Speaker
+from azure_rt_audio.devices import DeviceError, DeviceLost, DeviceOpened, Microphone, Played, Speaker
 
 pytestmark = pytest.mark.sound
 
 
 def test_what_is_played_is_heard(room: Room) -> None:
-    """A tone that is played is heard, the same, and all of it; and its end is told."""
+    """What is played is heard, the same, and all of it; and its end is told."""
     said = noise(1.0)
     events = Events()
     with room.listen() as heard:
         with Speaker("spk", on_event=events) as speaker:
+            assert speaker.device_name == "spk"
             speaker.play(said, item_id="a")
             speaker.finish("a")
+            assert speaker.is_playing
             assert speaker.wait_until_quiet(HANG)
             assert events.wait_for(Played) == Played("a", RATE_HZ, 1000, True)
             assert (speaker.played_ms("a"), speaker.received_ms("a"), speaker.underflows) == (1000, 1000, 0)
+            assert not speaker.is_playing
         heard.wait_for_silence()
 
     correlation, _ = best_match(said, heard.pcm)
     assert correlation > 0.999
     assert abs(len(heard.sound) // 2 - RATE_HZ) < RATE_HZ // 200
+
+
+def test_a_speaker_has_another_rate_than_its_device(room: Room) -> None:
+    """A device that cannot play at the rate of the sound plays at its own; the sound is the same."""
+    said = noise(1.0)
+    with room.listen() as heard:
+        with Speaker("narrow") as speaker:
+            speaker.play(said, item_id="a")
+            speaker.finish("a")
+            assert speaker.wait_until_quiet(HANG)
+            assert speaker.played_ms("a") == 1000
+        heard.wait_for_silence()
+
+    correlation, _ = best_match(said, heard.pcm)
+    assert correlation > 0.999
+
+
+@pytest.mark.parametrize("ms", [130, 480, 900])
+def test_stop_tells_what_was_heard(room: Room, ms: int) -> None:
+    """What stop() says was heard of an item is what was heard of it, and the rest is not."""
+    said = noise(3.0)
+    with room.listen() as heard:
+        with Speaker() as speaker:
+            speaker.play(said, item_id="a")
+            while speaker.played_ms("a") < ms:
+                threading.Event().wait(0.005)
+            begin = time.monotonic()
+            (played,) = speaker.stop()
+            took = time.monotonic() - begin
+            assert not played.is_complete
+            assert speaker.wait_until_quiet(HANG)
+            assert speaker.played_ms("a") == played.ms
+            assert speaker.stop() == ()
+            heard.wait_for_silence()
+
+    assert took < 0.1
+    assert played.ms - ms < 200
+    assert abs(len(heard.sound) // 2 - played.frames) < RATE_HZ // 100
+    assert best_match(heard.sound[480:-480], said)[0] > 0.999
+
+
+def test_items_follow_each_other(room: Room) -> None:
+    """Items are heard one after the other, in their order, and each end is told once."""
+    events = Events()
+    with room.listen() as heard:
+        with Speaker(on_event=events) as speaker:
+            for item_id, seed in (("a", 1), ("b", 2)):
+                speaker.play(noise(0.3, seed=seed), item_id=item_id)
+                speaker.finish(item_id)
+            assert [events.wait_for(Played).item_id for _ in range(2)] == ["a", "b"]
+            speaker.play(noise(0.3, seed=3), item_id="a")
+            assert speaker.wait_until_quiet(HANG)
+        heard.wait_for_silence()
+
+    places = [best_match(noise(0.3, seed=seed), heard.pcm) for seed in (1, 2, 3)]
+    assert min(correlation for correlation, _ in places) > 0.999
+    assert [place for _, place in places] == sorted(place for _, place in places)
+
+
+def test_running_dry_is_counted_and_heals(room: Room) -> None:
+    """An item that runs dry is counted, and goes on when more of it comes."""
+    first, second = noise(0.3, seed=1), noise(0.3, seed=2)
+    with room.listen() as heard:
+        with Speaker() as speaker:
+            speaker.play(first, item_id="a")
+            assert speaker.wait_until_quiet(HANG)
+            assert speaker.underflows == 1
+            assert speaker.played_ms("a") == 300
+            speaker.play(second, item_id="a")
+            speaker.finish("a")
+            assert speaker.wait_until_quiet(HANG)
+            assert (speaker.played_ms("a"), speaker.underflows) == (600, 1)
+        heard.wait_for_silence()
+
+    assert min(best_match(part, heard.pcm)[0] for part in (first, second)) > 0.999
+
+
+def test_a_device_that_is_pulled_out_is_replaced(room: Room) -> None:
+    """A device that disappears while it plays is told within a second; the rest is heard on the default one."""
+    said = noise(3.0)
+    events = Events()
+    room.add_sink("spk2")
+    room.make_default(sink="spk2")
+    with room.pinned(), room.listen("spk2") as other, Speaker("spk", on_event=events) as speaker:
+        events.wait_for(DeviceOpened)
+        with room.listen("spk") as heard:
+            speaker.play(said, item_id="a")
+            speaker.finish("a")
+            heard.wait_for_sound()
+            begin = time.monotonic()
+            room.remove_sink("spk")
+            lost = events.wait_for(DeviceLost)
+            took = time.monotonic() - begin
+            opened = events.wait_for(DeviceOpened)
+        assert speaker.wait_until_quiet(HANG)
+        other.wait_for_silence()
+        name = speaker.device_name
+
+    assert took < 1
+    assert (lost.device_name, lost.reason) == ("spk", "it disappeared")
+    assert (opened.device_name, name) == ("default", "default")
+    frames = (len(heard.sound) + len(other.sound)) // 2
+    assert abs(frames - 3 * RATE_HZ) < RATE_HZ // 10
+    assert best_match(other.sound[-60_000:-4_000], said)[0] > 0.999
+
+
+def test_a_device_that_stalls_is_noticed(room: Room) -> None:
+    """A device that stalls is told within a second or so; when there is one again, the rest is heard."""
+    said = noise(2.0)
+    events = Events()
+    with Speaker(on_event=events) as speaker:
+        events.wait_for(DeviceOpened)
+        speaker.play(said, item_id="a")
+        speaker.finish("a")
+        begin = time.monotonic()
+        room.freeze()
+        try:
+            lost = events.wait_for(DeviceLost)
+            took = time.monotonic() - begin
+        finally:
+            room.thaw()
+        events.wait_for(DeviceOpened)
+        with room.listen() as heard:
+            assert speaker.wait_until_quiet(HANG)
+            heard.wait_for_silence()
+
+    assert lost.reason == "it stalled"
+    assert took < 1.5
+    assert heard.sound
+
+
+def test_the_server_may_go_and_come(room: Room) -> None:
+    """When there is no device at all for a while, the next one that comes is opened."""
+    events = Events()
+    with Speaker("spk", on_event=events) as speaker, Microphone(on_event=events) as microphone:
+        for _ in range(2):
+            events.wait_for(DeviceOpened)
+        room.crash()
+        for _ in range(2):
+            events.wait_for(DeviceLost)
+        assert speaker.device_name is None
+        speaker.play(noise(0.5), item_id="a")
+        speaker.finish("a")
+        room.restart()
+        for _ in range(2):
+            events.wait_for(DeviceOpened)
+        while microphone.read(0) is not None:
+            pass
+        assert microphone.read(5)
+        assert events.wait_for(Played).frames == RATE_HZ // 2
+
+
+def test_closing_is_bounded_when_the_driver_hangs(room: Room) -> None:
+    """close() returns while the driver hangs, and what is left of the device goes when it hangs no more."""
+    speaker = Speaker()
+    speaker.start()
+    room.freeze()
+    try:
+        begin = time.monotonic()
+        speaker.close()
+        took = time.monotonic() - begin
+        with pytest.raises(DeviceError, match="closed"):
+            speaker.play(b"")
+    finally:
+        room.thaw()
+
+    assert took < 5
+
+
+def test_closing_in_on_event(room: Room) -> None:
+    """A speaker may be closed by the function that is told of its events."""
+    closed = threading.Event()
+
+    def close(event: object) -> None:
+        if isinstance(event, Played):
+            speaker.close()
+            closed.set()
+
+    speaker = Speaker(on_event=close)
+    speaker.start()
+    speaker.play(tone(0.1))
+    speaker.finish()
+    assert closed.wait(HANG)
+
+
+def test_the_tap_and_the_microphone_have_one_clock(room: Room) -> None:
+    """What the tap says is heard at a time is what the microphone records then, later by the way of the echo."""
+    said = noise(1.0)
+    taken: list[tuple[bytes, float]] = []
+    blocks: list[tuple[bytes, float]] = []
+    with room.echo(delay_ms=0, loss_db=6), Microphone() as microphone:
+        with Speaker(on_played=lambda pcm, at: taken.append((pcm, at))) as speaker:
+            speaker.play(said)
+            speaker.finish()
+            assert speaker.wait_until_quiet(HANG)
+            while len(blocks) < 100:
+                block = microphone.read(5)
+                assert block is not None
+                blocks.append((block, microphone.captured_at))
+
+    gaps = [
+        abs(after[1] - before[1] - len(before[0]) / 2 / RATE_HZ)
+        for stream in (taken[5:], blocks[5:])
+        for before, after in zip(stream, stream[1:], strict=False)
+    ]
+    correlation, sent = best_match(said, b"".join(pcm for pcm, _ in taken))
+    echoed, came = best_match(said, b"".join(pcm for pcm, _ in blocks))
+    delay = (blocks[5][1] + (came - 5 * 480) / RATE_HZ) - (taken[5][1] + (sent - 5 * 480) / RATE_HZ)
+    print("delay", delay, "gap", max(gaps), correlation, echoed)
+    assert min(correlation, echoed) > 0.99
+    assert 0 < delay < 0.2
