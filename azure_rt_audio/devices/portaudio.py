@@ -200,7 +200,7 @@ class Line:
         _lines.discard(self)
         self.was_ended_by_us = True
         self.is_over = True
-        self._stream.abort()
+        self._stream.stop()
         self._stream.close()
 
     def _end(self) -> None:
@@ -208,7 +208,7 @@ class Line:
             if self not in _lines:
                 return
             _lines.discard(self)  # from here on it is ours alone to close
-        self._stream.abort()  # waits for PortAudio's thread, so not with the turn
+        self._stream.stop()  # waits for PortAudio's thread, so not with the turn
         with _turn:
             self._stream.close()
 
@@ -241,7 +241,7 @@ def open_line(
             def ended(line: Line = line) -> None:
                 line.is_over = True
 
-            callback = prepare(line)
+            callback = _until_over(line, prepare(line), sounddevice.CallbackAbort)
             with _my_turn():
                 try:
                     line._stream = kind_of_stream(
@@ -268,6 +268,24 @@ def open_line(
                     continue
             return line
     raise DeviceError(f"{kind} device {device.name!r} cannot be opened: {reason}") from reason
+
+
+def _until_over(
+    line: Line, callback: Callable[[Any, int, Any, Any], None], end: type[Exception]
+) -> Callable[[Any, int, Any, Any], None]:
+    """
+    Return a callback that ends the stream, and drops what the device has, once the line is over.
+
+    In place of PortAudio's abort, which on Linux cancels the thread wherever it is: while it waits for
+    the GIL, for example, which then nobody gets any more.
+    """
+
+    def guarded(data: Any, frames: int, times: Any, status: Any) -> None:
+        if line.is_over:
+            raise end
+        callback(data, frames, times, status)
+
+    return guarded
 
 
 @contextlib.contextmanager

@@ -53,7 +53,7 @@ def main() -> None:
             verb, name = line.split()
             if verb == "start":
                 running[name] = start(name, room)
-            else:
+            elif name in running:
                 running[name].send_signal(SIGNALS[verb])
                 if verb == "kill":
                     running.pop(name).wait()

@@ -43,6 +43,12 @@ pcm.spk2 { type pulse device spk2 }
 pcm.narrow { type pipewire playback_node spk capture_node micpipe rate 48000 channels 2 format S16_LE }
 """
 
+# Slow but steady: the machine may be busy, and grants nobody real time.
+_CONFIGURATION = {
+    "pipewire": "context.properties = { default.clock.quantum = 1024 default.clock.min-quantum = 1024 }",
+    "pipewire-pulse": "pulse.properties = { pulse.min.quantum = 1024/48000 }",
+}
+
 
 class Room:
     """
@@ -71,10 +77,15 @@ class Room:
             "ALSA_CONFIG_PATH": str(self.place / "asound.conf"),
         }
         self._modules: dict[str, str] = {}
+        self._speaking: list[subprocess.Popen[bytes]] = []
         self._keeper: subprocess.Popen[str] | None = None
 
     def __enter__(self) -> Room:
         (self.place / "asound.conf").write_text(_ALSA)
+        for daemon, text in _CONFIGURATION.items():
+            directory = self.place / "config" / "pipewire" / f"{daemon}.conf.d"
+            directory.mkdir(parents=True)
+            (directory / "room.conf").write_text(text)
         self._keeper = subprocess.Popen(
             [sys.executable, str(Path(__file__).with_name("keeper.py"))],
             env=self._everything(),
@@ -98,6 +109,7 @@ class Room:
     def __exit__(
         self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._hush()
         if self._keeper is not None and self._keeper.stdin is not None and self._keeper.stdout is not None:
             self._keeper.stdin.close()
             self._keeper.wait(START)
@@ -129,7 +141,13 @@ class Room:
                 _until(lambda kind=kind, name=name: self.pactl(f"get-default-{kind}").strip() == name, name)
 
     def furnish(self) -> None:
-        """Put every device that a room begins with back in its place."""
+        """Put everything that a room begins with back in its place, whatever a test did to it."""
+        self._hush()
+        for daemon in ("pipewire", "pipewire-pulse"):
+            self.thaw(daemon)
+        if not self._answers():
+            self.restart()
+            return
         for name in ("spk", _MICROPHONE):
             if name not in self._modules:
                 self.add_sink(name)
@@ -146,11 +164,11 @@ class Room:
         self._tell("thaw", daemon)
 
     def crash(self) -> None:
-        """Kill the server that programs talk to; every stream is lost. The devices stay."""
+        """Kill the server that programs talk to; every stream of ``pulse`` and every device is lost."""
         self._tell("kill", "pipewire-pulse")
 
     def restart(self) -> None:
-        """Start the server again after :meth:`crash`; its modules are gone with their devices."""
+        """Start the server again after :meth:`crash`, with the devices that a room begins with."""
         self._start_server()
 
     @staticmethod
@@ -183,11 +201,13 @@ class Room:
         sound = self.place / f"said-{time.monotonic_ns()}.raw"
         sound.write_bytes(pcm)
         with sound.open("rb") as file:
-            return subprocess.Popen(
-                ["pacat", "--playback", "--latency-msec=50", f"--device={_MICROPHONE}", *_FORMAT],
+            speaking = subprocess.Popen(
+                ["pacat", "--playback", "--latency-msec=200", f"--device={_MICROPHONE}", *_FORMAT],
                 env=self._everything(),
                 stdin=file,
             )
+        self._speaking.append(speaking)
+        return speaking
 
     @contextlib.contextmanager
     def listen(self, sink: str = "spk") -> Iterator[Heard]:
@@ -247,6 +267,11 @@ class Room:
             check=True,
             timeout=START,
         ).stdout
+
+    def _hush(self) -> None:
+        while self._speaking:
+            with self._speaking.pop() as speaking:
+                speaking.kill()
 
     def _start_server(self) -> None:
         self._modules.clear()
