@@ -406,6 +406,24 @@ class AzureRealTimeAudio(Listening, Speaking, TypeScriptNames):
             )
         return where.run_pending(timeout)
 
+    # ------------------------------------------------------------ in a notebook
+
+    def display(self) -> None:
+        """
+        Show the conversation in the notebook's cell that runs, live. Does not wait.
+
+        A status light, the level of the answer, how soon it came, what both sides say, a button that
+        stops the answer and one that closes the client. There is one view of a client; it moves to the cell
+        that asks last, and leaves its last picture behind.
+
+        Raises:
+            MissingExtraError: The ``jupyter`` extra is not installed.
+            RuntimeError: This is no notebook.
+        """
+        from ._view import show
+
+        show(self)
+
     # ------------------------------------------------------------ the end
 
     def set_model_speak_done(self) -> None:

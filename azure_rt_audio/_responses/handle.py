@@ -78,6 +78,26 @@ class PendingResponse:
             return self._failure
         return None if self._response is None else response_error(self._response)
 
+    def _repr_html_(self) -> str:
+        """Show how far it is, as the value of a notebook's cell."""
+        from .._html import card, facts, player, speech
+
+        with self._change.lock:
+            pieces = tuple(self._pieces)
+        said = "".join(
+            event.delta
+            for event in pieces
+            if isinstance(event, ResponseTextDelta | ResponseAudioTranscriptDelta)
+        )
+        sound = b"".join(event.audio for event in pieces if isinstance(event, ResponseAudioDelta))
+        begun = next((event.response for event in pieces if isinstance(event, ResponseCreated)), None)
+        parts = [
+            speech([("assistant", said)]),
+            player(sound, begun.output_audio_format if begun is not None else None),
+            facts({"error": self.error, "id": self.id}),
+        ]
+        return card("PendingResponse", parts, status=self.status)
+
     def cancel(self) -> None:
         """Stop it: at once, when it begins, or before it was ever sent. Does not block."""
         self._cancel()
@@ -196,6 +216,7 @@ class PendingResponse:
             if isinstance(event, ResponseCreated | ResponseDone):
                 self._id = event.response.id
             if isinstance(event, ResponseDone):
+                event.response.keep_sound([e for e in self._pieces if isinstance(e, ResponseAudioDelta)])
                 self._response = event.response
             self._change.announce()
 

@@ -24,7 +24,7 @@ from .events import (
     ResponseTextDelta,
     ResponseTextDone,
 )
-from .items import ConversationItem, MessageItem
+from .items import ConversationItem, FunctionCallItem, FunctionCallOutputItem, MessageItem
 
 __all__ = ["Conversation", "ConversationEntry"]
 
@@ -50,6 +50,15 @@ class ConversationEntry:
     def role(self) -> str | None:
         """Who it is from; ``None`` for calls and their outputs."""
         return self.item.role if isinstance(self.item, MessageItem) else None
+
+    @property
+    def words(self) -> str:
+        """What there is to read of it: the text, or which function was called, or what it returned."""
+        if isinstance(self.item, FunctionCallItem):
+            return f"{self.item.name}({self.item.arguments or ''})"
+        if isinstance(self.item, FunctionCallOutputItem):
+            return f"→ {self.item.output}"
+        return self.text
 
 
 class _Line:
@@ -121,6 +130,12 @@ class Conversation:
         """All entries in the order of the conversation."""
         found = map(self.get, self._order)
         return tuple(entry for entry in found if entry is not None)
+
+    def _repr_html_(self) -> str:
+        """Show what was said, as the value of a notebook's cell."""
+        from .._html import card, speech
+
+        return card("Conversation", [speech((entry.role, entry.words) for entry in self.entries)])
 
     def get(self, item_id: str) -> ConversationEntry | None:
         """Return one entry, or ``None``."""

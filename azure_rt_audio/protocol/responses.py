@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Literal
+from collections.abc import Mapping, Sequence
+from typing import Literal, Protocol
 
 from .items import ConversationItem, FunctionCallItem, MessageItem
 from .session import CustomVoice, MaxTokens, Prompt, Reasoning
@@ -131,6 +131,15 @@ class Usage(Shape):
     output_token_details: OutputTokenDetails | None = None
 
 
+class Sounding(Protocol):
+    """A piece of sound, as a delta is."""
+
+    @property
+    def audio(self) -> bytes:
+        """Its bytes."""
+        ...
+
+
 @frozen_shape(kw_only=True)
 class Response(Shape):
     """
@@ -183,3 +192,29 @@ class Response(Shape):
     def function_calls(self) -> list[FunctionCallItem]:
         """The calls it asks for, in order."""
         return [item for item in self.output or () if isinstance(item, FunctionCallItem)]
+
+    @property
+    def audio(self) -> bytes:
+        """
+        Its sound, in the session's output format, if it was waited for here: by ``ask``, or in the
+        result of a ``PendingResponse``. Otherwise empty: the service does not send it twice.
+
+        ``"pcm16"`` is int16, little-endian, mono, 24 000 Hz.
+        """
+        return b"".join(piece.audio for piece in self.__dict__.get("_sound", ()))
+
+    def keep_sound(self, deltas: Sequence[Sounding]) -> None:
+        """Remember the audio deltas that belong to it; they are decoded when :attr:`audio` is asked for."""
+        self.__dict__["_sound"] = deltas
+
+    def _repr_html_(self) -> str:
+        """Show it as the value of a notebook's cell."""
+        from .._html import card, facts, player, speech
+
+        calls = [(None, f"{call.name}({call.arguments})") for call in self.function_calls]
+        usage = self.usage
+        tokens = None if usage is None else f"{usage.input_tokens} in, {usage.output_tokens} out"
+        rows = {"reason": self.reason, "tokens": tokens, "id": self.id}
+        said = speech([("assistant", self.text), *calls])
+        sound = player(self.audio, self.output_audio_format)
+        return card("Response", [said, sound, facts(rows)], status=self.status)

@@ -75,3 +75,29 @@ class Shape:
             if a.repr and (value := getattr(self, a.name)) != ({} if a.name == "extra" else a.default)
         ]
         return f"{self.__class__.__name__}({', '.join(shown)})"
+
+    def _repr_html_(self) -> str:
+        """Show what differs from the defaults, as the value of a notebook's cell."""
+        from .._html import card, facts
+
+        shown = {
+            a.name: a.repr(value) if callable(a.repr) else _in_words(value)
+            for a in attrs.fields(self.__class__)
+            if a.repr and a.name != "raw" and (value := getattr(self, a.name)) != a.default and value != {}
+        }
+        return card(self.__class__.__name__, [facts(shown)])
+
+
+def _in_words(value: Any) -> str:
+    """A value inside another one, on one line; of several the line of each."""
+    if isinstance(value, Shape):
+        inner = ((a, getattr(value, a.name)) for a in attrs.fields(value.__class__) if a.repr)
+        return ", ".join(
+            f"{a.name} {a.repr(part) if callable(a.repr) else _in_words(part)}"
+            for a, part in inner
+            if part != a.default and part != {}
+        )
+    if isinstance(value, list | tuple):
+        is_deep = any(isinstance(part, Shape) for part in value)
+        return ("\n" if is_deep else ", ").join(map(_in_words, value))
+    return "off" if value is None else str(value)

@@ -36,6 +36,8 @@ def _one_kernel(_own_directories: None) -> Iterator[Kernel]:
 @pytest.fixture
 def notebook(_one_kernel: Kernel) -> Iterator[Kernel]:
     """A kernel with an emulator; its names and clients are gone after the test."""
+    _one_kernel.cells.clear()
+    _one_kernel.comms.clear()
     _one_kernel.ok("%reset -f")
     _one_kernel.ok(SERVICE)
     yield _one_kernel

@@ -1,0 +1,113 @@
+"""
+How objects of this library look as the value of a notebook's cell.
+
+Plain HTML with inline styles: text and lines take the colour of the page, so that it suits a light and a dark
+theme, and where styles are taken away, as on GitHub, headings and tables remain. All text is escaped here.
+"""
+
+from __future__ import annotations
+
+import base64
+import html
+import io
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from .audio.g711 import alaw_decode, ulaw_decode
+from .audio.wav import write_wav
+
+__all__ = ["badge", "card", "facts", "player", "speech", "text_of"]
+
+LINE: Final = "1px solid color-mix(in srgb, currentColor 22%, transparent)"
+_QUIET: Final = "opacity:.62"
+
+_COLOURS: Final = {
+    "completed": "#1a7f4b",
+    "in_progress": "#2563c9",
+    "pending": "#6b7280",
+    "cancelled": "#a15c07",
+    "incomplete": "#a15c07",
+    "failed": "#c0362c",
+    "refused": "#c0362c",
+}
+"""How a response ended, as a colour that white letters can be read on."""
+
+_TINTS: Final = {"user": "#2563c9", "assistant": "#1a7f4b", "system": "#6b7280"}
+"""The colour beside what each of them said."""
+
+_MOST_AUDIO_BYTES: Final = 16 * 2**20
+"""Five minutes and a half. It is kept in the notebook's file, a third larger."""
+
+
+def text_of(text: object) -> str:
+    """Return text with its line breaks, and nothing in it that could be markup."""
+    return html.escape(str(text)).replace("\n", "<br>")
+
+
+def badge(label: str, colour: str | None = None) -> str:
+    """Return a word on a coloured ground."""
+    ground = colour or _COLOURS.get(label, "#6b7280")
+    return (
+        f'<span style="background:{ground};color:#fff;border-radius:9px;padding:1px 8px;'
+        f'font-size:85%;white-space:nowrap">{html.escape(label.replace("_", " "))}</span>'
+    )
+
+
+def card(title: str, parts: Iterable[str], *, status: str | None = None) -> str:
+    """Return a frame with a heading around *parts*, which are HTML; empty ones are left out."""
+    state = f" {badge(status)}" if status else ""
+    body = "".join(f'<div style="margin-top:7px">{part}</div>' for part in parts if part)
+    return (
+        f'<div style="border:{LINE};border-radius:8px;padding:9px 13px 11px;margin:2px 0;max-width:46em;'
+        f'font-family:system-ui,sans-serif;font-size:13px;line-height:1.45"><strong>{html.escape(title)}'
+        f"</strong>{state}{body}</div>"
+    )
+
+
+def facts(rows: Mapping[str, object]) -> str:
+    """Return a table of names and values; what is ``None`` or empty is left out."""
+    cells = "".join(
+        f'<tr style="background:none"><td style="text-align:left;vertical-align:top;padding:1px 14px 1px 0;'
+        f'{_QUIET};white-space:nowrap">{html.escape(name.replace("_", " "))}</td>'
+        f'<td style="text-align:left;padding:1px 0">{text_of(value)}</td></tr>'
+        for name, value in rows.items()
+        if value not in (None, "")
+    )
+    return f'<table style="border:none;border-collapse:collapse;margin:0">{cells}</table>' if cells else ""
+
+
+def speech(lines: Iterable[tuple[str | None, str]]) -> str:
+    """Return what was said, each line with who said it; ``None`` is neither of the two."""
+    return "".join(
+        f'<div style="border-left:3px solid {_TINTS.get(who or "", "#8b5cf6")};padding:1px 0 1px 9px;'
+        f'margin:4px 0"><span style="{_QUIET};font-size:85%">{html.escape(who or "tool")}</span><br>'
+        f"{text_of(words)}</div>"
+        for who, words in lines
+        if words
+    )
+
+
+def player(sound: bytes, audio_format: str | None = None) -> str:
+    """
+    Return a player for a sound, or nothing if there is none.
+
+    Args:
+        audio_format: The session's output format; ``None`` is ``"pcm16"``.
+    """
+    if not sound:
+        return ""
+    rate_hz = 24_000
+    if audio_format in ("g711_ulaw", "g711_alaw"):
+        sound = (ulaw_decode if audio_format == "g711_ulaw" else alaw_decode)(sound)
+        rate_hz = 8_000
+    seconds = len(sound) / 2 / rate_hz
+    if len(sound) > _MOST_AUDIO_BYTES:
+        return f'<span style="{_QUIET}">{seconds / 60:.1f} minutes of sound, too long to be shown</span>'
+    file = io.BytesIO()
+    write_wav(file, sound, rate_hz)
+    data = base64.b64encode(file.getbuffer()).decode()
+    return (
+        '<audio controls preload="metadata" style="height:34px;width:min(100%,26em);vertical-align:middle" '
+        f'src="data:audio/wav;base64,{data}"></audio>'
+        f' <span style="{_QUIET};font-size:85%">{seconds:.1f} s</span>'
+    )
