@@ -181,7 +181,7 @@ class Playback:
         while self._under_way:
             piece = self._under_way.pop()
             item = piece.item
-            skip = max(0, min(len(piece.pcm), int((now - piece.begin) * self._device_rate) * _FRAME))
+            skip = max(0, min(len(piece.pcm), round((now - piece.begin) * self._device_rate) * _FRAME))
             share = skip / len(piece.pcm)
             item.heard += piece.frames * share
             item.given -= piece.frames * (1 - share)

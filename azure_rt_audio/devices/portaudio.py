@@ -314,10 +314,9 @@ def _somebody_elses(sounddevice: Any) -> bool:
     Nobody keeps a list of them, so this looks through all objects: some milliseconds, and rare.
     """
     ours = [line._stream for line in _lines]
-    return any(
-        issubclass(type(thing), sounddevice._StreamBase) and not thing.closed and thing not in ours
-        for thing in gc.get_objects()
-    )
+    streams = [thing for thing in gc.get_objects() if issubclass(type(thing), sounddevice._StreamBase)]
+    # One that could not be opened has no latency, and is not closed either.
+    return any(hasattr(stream, "latency") and not stream.closed and stream not in ours for stream in streams)
 
 
 def _listed(sounddevice: Any) -> tuple[Device, ...]:

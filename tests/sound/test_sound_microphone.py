@@ -199,7 +199,7 @@ def test_a_device_is_found(room: Room, wanted: str | int) -> None:
 
 def test_there_may_be_no_device(tmp_path: Path) -> None:
     """Without any device the error says so."""
-    (tmp_path / "asound.conf").write_text("")
+    (tmp_path / "asound.conf").write_text("pcm.gone { type hw card 31 }\n")
     script = (
         "from azure_rt_audio.devices import *\n"
         "print(list_devices())\n"
