@@ -35,6 +35,7 @@ ROOMS = {
     "view": {"_view"},
     "client": {"client", "_listening", "_speaking", "_typescript_names"},
     "voice": {"voice"},
+    "signals": {"signals"},
     "emulator": {"emulator"},
     "command line": {"__main__", "_cli"},
 }
@@ -88,6 +89,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "voice",  # when somebody talks
     },
     "voice": {"errors", "waiting", "protocol", "audio", "devices", "dispatch", "client"},
+    "signals": {"errors", "protocol", "dispatch", "client"},
     "emulator": {"errors", "audio"},
     "command line": {
         "errors",

@@ -40,30 +40,34 @@ WINDOWS = {
         client = connect(TkDispatcher(root))
         when(client, root.destroy)
         root.mainloop()
+        return client
     """,
     "tk, without Python's knowledge": """
     import tkinter
 
     def main():
         root = tkinter.Tk()
-        root.bind("<Destroy>", lambda event: None)  # in place of any other
         client = connect(TkDispatcher(root))
+        root.bind("<Destroy>", lambda event: None)  # in place of any other
         when(client, lambda: root.tk.eval("destroy ."))
         root.mainloop()
+        return client
     """,
     "one window of several of tk": """
     import tkinter
 
     def main():
         root = tkinter.Tk()
+        root.tk.eval("proc bgerror message {puts stderr $message}")  # not in a window
         window = tkinter.Toplevel(root)
         client = connect(TkDispatcher(window))
         client.on("closed", print)  # falls silent with its window
         def close():
             window.destroy()
             root.after(300, root.destroy)
-        when(client, close)
+        when(client, lambda: root.after(20, close))
         root.mainloop()
+        return client
     """,
     "qt": """
     from qtpy.QtWidgets import QApplication, QWidget
@@ -75,6 +79,7 @@ WINDOWS = {
         client = connect(QtDispatcher(window))
         when(client, window.close)
         application.exec()
+        return client
     """,
     "qt, parent destroyed": """
     from qtpy.QtCore import QTimer
@@ -87,6 +92,7 @@ WINDOWS = {
         when(client, window.deleteLater)
         window.destroyed.connect(lambda: QTimer.singleShot(300, application.quit))
         application.exec()
+        return client
     """,
     "qt, application gone first": """
     import shiboken6
@@ -99,7 +105,7 @@ WINDOWS = {
         application.exec()
         shiboken6.delete(application)
         client.on("response.audio.delta", print)
-        client.append_audio(bytes(4800)) if client.state == 1 else None
+        return client
     """,
     "qt, at the interpreter's exit": """
     from qtpy.QtWidgets import QApplication
@@ -120,11 +126,11 @@ END = """
         deltas = itertools.count()
         client.on("response.audio.delta", lambda _: next(deltas) == 5 and close())
 
-    main()
+    client = main()
     deadline = time.monotonic() + 5
     for thread in set(threading.enumerate()) - {threading.main_thread()}:
         thread.join(max(0, deadline - time.monotonic()))
-    print([thread.name for thread in threading.enumerate()])
+    print(client.state.name, [thread.name for thread in threading.enumerate()])
 """
 
 
@@ -172,7 +178,7 @@ def test_a_window_closed_in_the_middle_of_an_answer(name: str, platform: str) ->
     with Emulator(pace=2, reply=lambda conversation, session: "And then. " * 100) as service:
         ended = outcome(start(program, service, platform))
 
-    said = "" if "interpreter's exit" in name else "['MainThread']\n"
+    said = "" if "interpreter's exit" in name else "CLOSED ['MainThread']\n"
     assert ended == (0, said, "")
 
 
