@@ -47,11 +47,22 @@ os.execv(sys.executable, [sys.executable, "-W", "error", *sys.argv[2:]])
 
 
 def environment(**variables: str) -> dict[str, str]:
-    """This process's environment without an Azure resource and without a taste for colours."""
+    """
+    This process's environment without an Azure resource and without a taste for colours.
+
+    Programs are not found in it, so that the emulator's voice is the same on every machine: its tones.
+    """
     unwanted = {*VARIABLES, "NO_COLOR", "PYTHONWARNINGS"}
     kept = {name: value for name, value in os.environ.items() if name not in unwanted}
     package = str(Path(azure_rt_audio.__file__).parents[1])
-    return {**kept, "PYTHONPATH": package, "PYTHONIOENCODING": "utf-8", "COLUMNS": "100", **variables}
+    return {
+        **kept,
+        "PYTHONPATH": package,
+        "PYTHONIOENCODING": "utf-8",
+        "COLUMNS": "100",
+        "PATH": "",
+        **variables,
+    }
 
 
 def from_emulator(service: Emulator, **changes: str) -> dict[str, str]:

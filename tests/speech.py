@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
 import sys
 from importlib.resources import files
@@ -15,6 +16,13 @@ QUESTION = Path(str(files("azure_rt_audio") / "data" / "question.wav"))
 QUESTION_WORDS = "what is the weather like in lisbon today"
 TOMORROW = Path(__file__).parent / "data" / "tomorrow.wav"
 TOMORROW_WORDS = "what is the weather like in new york tomorrow"
+
+HEARD = (
+    QUESTION_WORDS
+    if importlib.util.find_spec("pocketsphinx")
+    else "What is the weather like in Lisbon today?"
+)
+"""What an emulator of the command line hears in ``question.wav``: by itself, or as it was told."""
 
 needs_speech = pytest.mark.skipif(
     sys.version_info >= (3, 14), reason="there are no wheels of PocketSphinx for this Python"

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 from cli_runner import Terminal, environment, from_emulator, run
+from speech import HEARD
 
 from azure_rt_audio.audio import read_wav, resample, write_audio, write_wav
 from azure_rt_audio.emulator import Drop, Emulator, Faults, Refuse, Session, after, at_handshake, speak
 
 QUESTION = Path(str(files("azure_rt_audio") / "data" / "question.wav"))
-WORDS = "What is the weather like in Lisbon today?"
 DIALECTS = ("ga", "preview")
 
 on_posix = pytest.mark.skipif(os.name == "nt", reason="needs a terminal as POSIX has them")
@@ -31,7 +31,7 @@ def test_one_file_is_its_text_and_nothing_else(dialect: str, tmp_path: Path) -> 
     """What is said in a file is printed, fit for a pipe, in both dialects."""
     done = run("transcribe", str(QUESTION), "--dialect", dialect, cwd=tmp_path)
 
-    assert (done.returncode, done.stdout, done.stderr) == (0, f"{WORDS}\n", "")
+    assert (done.returncode, done.stdout, done.stderr) == (0, f"{HEARD}\n", "")
 
 
 def test_files_of_every_kind_are_heard_at_their_length(tmp_path: Path) -> None:
@@ -57,7 +57,7 @@ def test_one_failure_does_not_stop_the_others(tmp_path: Path) -> None:
     done = run("transcribe", "none.wav", "bad.wav", "good.wav", cwd=tmp_path)
 
     assert done.returncode == 1
-    assert done.stdout == f"good.wav: {WORDS}\n"
+    assert done.stdout == f"good.wav: {HEARD}\n"
     missing, damaged = done.stderr.splitlines()
     assert missing == "azure-rt-audio transcribe: none.wav: cannot be read: No such file or directory"
     assert damaged.startswith("azure-rt-audio transcribe: bad.wav: is damaged")
@@ -74,8 +74,8 @@ def test_json_is_an_object_for_each_file(tmp_path: Path) -> None:
     assert good == {
         "file": "good.wav",
         "seconds": 3.094,
-        "text": WORDS,
-        "segments": [{"start_ms": 0, "end_ms": 3094, "text": WORDS}],
+        "text": HEARD,
+        "segments": [{"start_ms": 0, "end_ms": 3094, "text": HEARD}],
     }
     assert (bad["file"], bad["text"]) == ("none.wav", "")
     assert "No such file" in bad["error"]
@@ -118,7 +118,7 @@ def test_a_lost_connection_costs_one_file(tmp_path: Path) -> None:
     for name in ("a.wav", "b.wav"):
         (tmp_path / name).write_bytes(QUESTION.read_bytes())
     faults = Faults(after("input_audio_buffer.committed", Drop()))
-    with Emulator(pace=0, faults=faults, ears=[WORDS]) as service:
+    with Emulator(pace=0, faults=faults, ears=[HEARD]) as service:
         done = run("transcribe", "a.wav", "b.wav", cwd=tmp_path, **from_emulator(service))
 
     assert done.returncode == 1
@@ -142,8 +142,8 @@ def test_a_terminal_shows_bars(tmp_path: Path) -> None:
     """With rich installed, progress is drawn while it goes, and the text stands above it."""
     with Terminal("transcribe", str(QUESTION), str(QUESTION), cwd=tmp_path) as terminal:
         terminal.wait_for("files")
-        terminal.wait_for(WORDS)
-        terminal.wait_for(WORDS)
+        terminal.wait_for(HEARD)
+        terminal.wait_for(HEARD)
         assert terminal.wait() == 0
 
     assert "━" in terminal.shown
@@ -159,9 +159,9 @@ def test_a_terminal_without_rich_shows_a_line(tmp_path: Path) -> None:
     with Terminal("transcribe", str(QUESTION), str(QUESTION), cwd=tmp_path, PYTHONPATH=path) as terminal:
         terminal.wait_for("1/2 question.wav 0%")
         terminal.wait_for("1/2 question.wav 100%")
-        terminal.wait_for(WORDS)
+        terminal.wait_for(HEARD)
         terminal.wait_for("2/2 question.wav 100%")
         assert terminal.wait() == 0
 
     lines = re.sub(r"[^\n]*\r\x1b\[K", "", terminal.shown).splitlines()
-    assert [line.rstrip("\r") for line in lines] == [f"{QUESTION}: {WORDS}"] * 2
+    assert [line.rstrip("\r") for line in lines] == [f"{QUESTION}: {HEARD}"] * 2

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import platform
+import re
 from collections.abc import Callable
 from pathlib import Path
 from time import monotonic
@@ -32,6 +33,7 @@ _INSTRUCTIONS: Final = (
     "You are a friendly assistant. Speak English and answer in one or two short sentences, "
     "unless you are asked to count: then count to the end, one number after the other."
 )
+_WORDS: Final = re.compile(r"[a-z]+")
 _WEATHER: Final = FunctionTool(
     name="get_weather",
     description="Tell the present weather of a city.",
@@ -54,7 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--says",
         metavar="TEXT",
-        help="what is said in FILE; only the emulator wants to know, it cannot understand speech",
+        help="what is said in FILE; only the emulator wants to know, in case it does not understand it",
     )
     parser.add_argument(
         "--out", metavar="FILE", default="answer.wav", help="where to save the answer (default: answer.wav)"
@@ -70,12 +72,9 @@ def run(arguments: argparse.Namespace) -> int:
     """
     out = writable(arguments.out, "--out")
     question, name = _question(arguments.audio)
-    known = recordings.shipped()
-    if arguments.says is not None:
-        if arguments.audio is None:
-            raise UsageError("--says TEXT tells what is said in --audio FILE; give that as well")
-        known.pop(question, None)
-        known = {question: arguments.says, **known}  # the user's word comes first
+    if arguments.says is not None and arguments.audio is None:
+        raise UsageError("--says TEXT tells what is said in --audio FILE; give that as well")
+    told = {question: arguments.says} if arguments.says is not None else {}
     session = SessionConfig(
         voice="alloy",
         instructions=_INSTRUCTIONS,
@@ -87,13 +86,15 @@ def run(arguments: argparse.Namespace) -> int:
     )
     screen = Screen()
     screen.line("library", f"azure-rt-audio {__version__}, Python {platform.python_version()}")
-    with open_service(arguments, session, known) as service:
+    with open_service(arguments, session, told, will_hear=True) as service:
         screen.line("service", service.name)
         if service.is_embedded:
             screen.note(
-                "(no account, no network, no model: it answers by rule, is told what the recordings say, "
-                f"has a voice made of tones, and lets sound pass {service.tempo:.0f} times as fast as it is)"
+                f"(no account, no network, no model: it answers by rule, {service.senses}, and lets sound "
+                f"pass {service.tempo:.0f} times as fast as it is)"
             )
+            for remedy in service.remedies:
+                screen.note(f"({remedy})")
         if service.remark is not None:
             screen.note(service.remark)
         return _converse(service, screen, question, name, out)
@@ -110,7 +111,7 @@ def _converse(service: Service, screen: Screen, question: bytes, name: str, out:
             f"{'GA' if service.options.wire.name == 'ga' else 'preview'} protocol"
         )
         microphone = Microphone(client, service.tempo)
-        demo = _Demo(client, screen, microphone, Loudspeaker(service.tempo))
+        demo = _Demo(client, screen, microphone, Loudspeaker(service.tempo), service)
         try:
             demo.text_turn()
             demo.spoken_turn(question, name, out)
@@ -130,12 +131,18 @@ class _Demo:
     """The steps; each raises :class:`MissedError` if something that belongs to it did not happen."""
 
     def __init__(
-        self, client: AzureRealTimeAudio, screen: Screen, microphone: Microphone, loudspeaker: Loudspeaker
+        self,
+        client: AzureRealTimeAudio,
+        screen: Screen,
+        microphone: Microphone,
+        loudspeaker: Loudspeaker,
+        service: Service,
     ) -> None:
         self._client = client
         self._screen = screen
         self._microphone = microphone
         self._loudspeaker = loudspeaker
+        self._service = service
         self._transcript = Transcript(client, screen, microphone, loudspeaker, _call)
 
     def text_turn(self) -> None:
@@ -170,6 +177,17 @@ class _Demo:
         except OSError as exc:
             raise MissedError(f"the answer could not be saved: {exc}") from exc
         self._screen.note(f"saved as {out}: {duration_ms(len(audio)) / 1000:.1f} s")
+        self._listen_to(turn)
+
+    def _listen_to(self, turn: Turn) -> None:
+        """Have the answer's sound understood, where something here can do that."""
+        if self._service.listen is None or turn.answer is None:
+            return
+        heard = self._service.listen(turn.answer_audio)
+        self._screen.note(f'a speech recogniser hears in it: "{heard}"')
+        said = set(_WORDS.findall(turn.answer.text.lower()))
+        if self._service.speaks_clearly and len(said & set(_WORDS.findall(heard))) < len(said) / 2:
+            raise MissedError(f'the answer cannot be understood: it should say "{turn.answer.text}"')
 
     def _call_by_text(self) -> Turn:
         """What was said did not make the model call the function; written words will."""

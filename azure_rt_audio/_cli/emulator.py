@@ -7,14 +7,19 @@ import os
 import ssl
 import sys
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from . import UsageError, recordings
+from .senses import open_senses
 from .service import VARIABLES
+
+if TYPE_CHECKING:
+    from ..emulator import ChatModel
 
 __all__ = ["add_arguments", "run"]
 
 _SLICE_SECONDS: Final = 0.2
+_KEY_VARIABLE: Final = "EMULATOR_BRAIN_KEY"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -41,8 +46,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE=TEXT",
         action="append",
         default=[],
-        help="what is said in a WAV file that a client will send; may be given several times. The "
-        "recordings of the demo are known; other speech is heard as its length",
+        help="what is said in a WAV file that a client will send; may be given several times. Other speech "
+        "is understood with the extra speech, and heard as its length without",
+    )
+    parser.add_argument(
+        "--brain",
+        metavar="URL",
+        help="let a language model answer: an OpenAI-compatible endpoint, such as http://localhost:11434/v1; "
+        f"its key, if it wants one, is taken from {_KEY_VARIABLE} (default: answer by rule)",
+    )
+    parser.add_argument(
+        "--brain-model", metavar="NAME", help="which of its models (default: the first it lists)"
     )
     parser.add_argument("--quiet", action="store_true", help="do not log what passes")
 
@@ -60,32 +74,55 @@ def run(arguments: argparse.Namespace) -> int:
         raise UsageError(f"--pace is {arguments.pace}; give 0 or more")
     if not 0 <= arguments.port <= 65535:
         raise UsageError(f"--port is {arguments.port}; give one from 0 to 65535")
+    reply = _brain(arguments.brain, arguments.brain_model)
     deployments = arguments.deployment or ["gpt-realtime"]
-    emulator = Emulator(
-        api_key=arguments.key,
-        deployments=deployments,
-        host=arguments.host,
-        port=arguments.port,
-        ears=recordings.Ears({**recordings.shipped(), **_heard(arguments.hears)}),
-        ssl_context=_tls(arguments.tls_cert, arguments.tls_key),
-        pace=arguments.pace,
-        on_log=_ignore if arguments.quiet else _log,
-    )
-    try:
-        emulator.start()
-    except (OSError, OverflowError) as exc:
-        raise UsageError(
-            f"cannot listen on {arguments.host}:{arguments.port}: {exc}; choose another with --host or --port"
-        ) from exc
-    try:
-        print(_welcome(emulator.host_name, arguments.key, deployments[0], arguments.tls_cert), flush=True)
-        while not emulator.wait(_SLICE_SECONDS):  # in slices: a longer wait cannot be interrupted everywhere
+    tls = _tls(arguments.tls_cert, arguments.tls_key)
+    with open_senses(_heard(arguments.hears)) as senses:
+        emulator = Emulator(
+            api_key=arguments.key,
+            deployments=deployments,
+            host=arguments.host,
+            port=arguments.port,
+            reply=reply,
+            ears=senses.ears,
+            detector=senses.detector,
+            voice=senses.voice,
+            ssl_context=tls,
+            pace=arguments.pace,
+            on_log=_ignore if arguments.quiet else _log,
+        )
+        try:
+            emulator.start()
+        except (OSError, OverflowError) as exc:
+            raise UsageError(
+                f"cannot listen on {arguments.host}:{arguments.port}: {exc}; choose another with --host or "
+                "--port"
+            ) from exc
+        answers = "answers by rule" if reply is None else f"has {arguments.brain} answer"
+        abilities = [f"It {answers}, {senses.described}.", *(f"({remedy})" for remedy in senses.remedies)]
+        welcome = _welcome(emulator.host_name, arguments.key, deployments[0], arguments.tls_cert)
+        try:
+            print("\n".join([*abilities, welcome]), flush=True)
+            while not emulator.wait(_SLICE_SECONDS):  # a longer wait cannot be interrupted everywhere
+                pass
+        except KeyboardInterrupt:
             pass
-    except KeyboardInterrupt:
-        pass
-    finally:
-        emulator.stop()
+        finally:
+            emulator.stop()
     return 0
+
+
+def _brain(url: str | None, model: str | None) -> ChatModel | None:
+    from ..emulator import ChatModel
+
+    if url is None:
+        if model is not None:
+            raise UsageError("--brain-model chooses a model of --brain URL; give that as well")
+        return None
+    try:
+        return ChatModel(url, model=model, key=os.environ.get(_KEY_VARIABLE))
+    except ValueError as exc:
+        raise UsageError(f"--brain: {exc}") from exc
 
 
 def _welcome(host_name: str, key: str, deployment: str, certificate: str | None) -> str:

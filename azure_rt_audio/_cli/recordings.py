@@ -1,13 +1,14 @@
 """
 The recordings that come with the package, and ears that know recordings.
 
-There is no speech recogniser in the emulator. These ears are told beforehand what is said in a
-recording, and find the recording again in what arrives.
+These ears are told beforehand what is said in a recording, and find the recording again in what arrives;
+for the rest they have a recogniser, where one is installed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
 from importlib import resources
 from typing import TYPE_CHECKING, Final
 
@@ -76,21 +77,24 @@ class Ears:
     An ears function for the emulator.
 
     Args:
-        recordings: PCM16, 24 000 Hz, to what is said in it. What is in none of them is heard as the
-            emulator hears by default.
+        recordings: PCM16, 24 000 Hz, to what is said in it; this is believed first.
+        otherwise: What hears the rest; ``None`` is the emulator's default, which understands nothing.
     """
 
-    def __init__(self, recordings: Mapping[bytes, str]) -> None:
+    def __init__(
+        self, recordings: Mapping[bytes, str], otherwise: Callable[..., str | Future[str]] | None = None
+    ) -> None:
         self._words = [(_probes(pcm), words) for pcm, words in recordings.items()]
+        self._otherwise = otherwise
 
-    def __call__(self, pcm: bytes, session: Session) -> str:
+    def __call__(self, pcm: bytes, session: Session) -> str | Future[str]:
         """Say what is said in *pcm*."""
         from ..emulator import default_ears
 
         for probes, words in self._words:
             if any(probe in pcm for probe in probes):
                 return words
-        return default_ears(pcm, session)
+        return (self._otherwise or default_ears)(pcm, session)
 
 
 def _probes(pcm: bytes) -> list[bytes]:

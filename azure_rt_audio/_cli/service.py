@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
@@ -12,7 +12,7 @@ from attrs import frozen
 
 from .. import AzureRealTimeOptions, SessionConfig
 from . import UsageError
-from .recordings import Ears
+from .senses import open_senses
 
 if TYPE_CHECKING:
     from ..emulator.replies import ReplyFunction
@@ -34,6 +34,10 @@ class Service:
     Attributes:
         name: Who it is, on one line.
         remark: What else a user should know.
+        senses: How an emulator hears and sounds, after "it".
+        remedies: What to install for what it cannot do; a sentence each.
+        speaks_clearly: Whether a recogniser understands its voice.
+        listen: What tells what is said in PCM16, 24 000 Hz; ``None`` if nothing here can.
         tempo: Seconds of sound that pass in a second, at the microphone and at the loudspeaker: 1.0 with
             a service that lives in real time.
         is_embedded: Whether it is an emulator inside this process.
@@ -44,6 +48,10 @@ class Service:
     remark: str | None = None
     tempo: float
     is_embedded: bool
+    senses: str = ""
+    remedies: tuple[str, ...] = ()
+    speaks_clearly: bool = False
+    listen: Callable[[bytes], str] | None = None
 
 
 def add_service_arguments(parser: argparse.ArgumentParser) -> None:
@@ -75,13 +83,16 @@ def open_service(
     recordings: Mapping[bytes, str],
     *,
     reply: ReplyFunction | None = None,
+    will_hear: bool = False,
 ) -> Iterator[Service]:
     """
     Yield the service that was chosen; an emulator runs as long as the block does.
 
     Args:
-        recordings: What is said in which PCM16, for an emulator's ears.
+        recordings: What is said in which PCM16, for an emulator's ears, whatever they understand; those of
+            the package need not be told.
         reply: What an emulator answers; ``None`` for something sensible.
+        will_hear: Whether somebody will speak, so that an emulator's ears should be ready.
 
     Raises:
         UsageError: The environment is incomplete or holds something impossible.
@@ -89,7 +100,7 @@ def open_service(
     """
     missing = [name for name in VARIABLES if not os.environ.get(name)]
     if arguments.where == "emulator" or (arguments.where is None and missing):
-        with _embedded(arguments.dialect, session, recordings, reply, missing) as service:
+        with _embedded(arguments.dialect, session, recordings, reply, will_hear, missing) as service:
             yield service
         return
     if missing:
@@ -114,6 +125,7 @@ def _embedded(
     session: SessionConfig,
     recordings: Mapping[bytes, str],
     reply: ReplyFunction | None,
+    will_hear: bool,
     missing: list[str],
 ) -> Iterator[Service]:
     from ..emulator import Delay, Emulator, Faults, before
@@ -121,7 +133,17 @@ def _embedded(
     # Sound comes somewhat faster than it is played, text at the speed of a fast reader: so that, as with
     # the real service, there is something to watch and to interrupt.
     slow_text = before("response.text.delta", Delay(_SECONDS_PER_WORD), count=None, times=None)
-    with Emulator(reply=reply, ears=Ears(recordings), pace=_PACE, faults=Faults(slow_text)) as emulator:
+    with (
+        open_senses(recordings, will_hear=will_hear) as senses,
+        Emulator(
+            reply=reply,
+            ears=senses.ears,
+            detector=senses.detector,
+            voice=senses.voice,
+            pace=_PACE,
+            faults=Faults(slow_text),
+        ) as emulator,
+    ):
         if not missing:
             name, remark = "an emulator in this program, as asked for", None
         elif len(missing) < len(VARIABLES):
@@ -136,4 +158,8 @@ def _embedded(
             remark=remark,
             tempo=_TEMPO,
             is_embedded=True,
+            senses=senses.described,
+            remedies=senses.remedies,
+            speaks_clearly=senses.engine == "flite",
+            listen=senses.listen,
         )

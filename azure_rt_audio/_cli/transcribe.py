@@ -16,7 +16,6 @@ from ..protocol.events import (
     ConversationItemInputAudioTranscriptionFailed,
 )
 from ..protocol.session import InputAudioTranscription
-from . import recordings
 from .progress import Progress, open_progress
 from .segments import Segment, segments
 from .service import Service, add_service_arguments, open_service
@@ -65,7 +64,7 @@ def run(arguments: argparse.Namespace) -> int:
     )
     failures = 0
     with (
-        open_service(arguments, session, recordings.shipped()) as service,
+        open_service(arguments, session, {}, will_hear=True) as service,
         _Listener(service) as listener,
         open_progress(len(arguments.files)) as progress,
     ):
