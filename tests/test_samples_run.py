@@ -21,6 +21,10 @@ STORIES = {
     "wav_in_wav_out": ["I am the emulator", "completed, saved as answer.wav"],
     "function_calling": ['get_weather({"city": "Lisbon"})', "sky sunny", "It is noon in Tokyo."],
     "push_to_talk": ["pressed\nreleased\n4.0 s: Hello!", "nothing was said, nothing is asked"],
+    "barge_in": [
+        "the answer begins\nspoken over: cut where it was heard\n",
+        "and the service knows: True",
+    ],
     "errors_and_retries": [
         "HTTP 429, again in 0.2 s\nHTTP 429, again in 0.2 s",
         "refused by the service: item_delete_invalid_item_id",
@@ -47,7 +51,7 @@ def run_sample(name: str, dialect: str, cwd: Path) -> subprocess.CompletedProces
 
 def test_every_sample_has_its_story() -> None:
     """No sample is left out of these tests."""
-    assert {path.stem for path in SAMPLES.glob("*.py")} - {"_service"} == set(STORIES)
+    assert {path.stem for path in SAMPLES.glob("*.py")} - {"_service", "_devices"} == set(STORIES)
 
 
 @pytest.mark.parametrize("name", STORIES)

@@ -149,3 +149,57 @@ def test_a_status_is_its_word() -> None:
     assert [str(status) for status in ModelStatusEnum] == ["idle", "listening", "thinking", "speaking"]
     assert f"{SPEAKING}" == SPEAKING == "speaking"
     assert ModelStatusEnum("idle") is IDLE
+
+
+def followed(turn: TurnState, response: str, *heard: bool) -> list[ModelStatusEnum]:
+    return [turn.follow_speaker(response, is_playing=is_playing) for is_playing in heard]
+
+
+def advanced(*events: Event) -> TurnState:
+    turn = TurnState()
+    for event in events:
+        turn.advance(event)
+    return turn
+
+
+def test_the_status_follows_the_speaker() -> None:
+    """Speaking until the answer has been heard, however long ago the service was done with it."""
+    turn = advanced(created(), sound(), done())
+
+    assert followed(turn, "r1", True, True, False, False) == [SPEAKING, SPEAKING, IDLE, IDLE]
+
+
+def test_a_speaker_that_runs_dry() -> None:
+    """As long as more is to come it is speaking, even if nothing is heard for a moment."""
+    turn = advanced(created(), sound())
+
+    assert followed(turn, "r1", True, False) == [SPEAKING, SPEAKING]
+
+
+def test_a_speaker_does_not_drown_the_user() -> None:
+    """Who speaks is listened to, whatever can still be heard."""
+    turn = advanced(created(), sound(), done(), started())
+
+    assert followed(turn, "r1", True, False) == [LISTENING, LISTENING]
+
+
+def test_the_next_answer_is_being_thought_of() -> None:
+    """While the last one is heard it is speaking; then it is thinking, not idle."""
+    turn = advanced(created(), sound(), done(), created("r2"))
+
+    assert followed(turn, "r1", True, False) == [SPEAKING, THINKING]
+
+
+def test_the_next_answer_has_begun() -> None:
+    """That the last one has been played out says nothing about the next one."""
+    turn = advanced(created(), sound(), done(), created("r2"), sound("r2"), done("r2"))
+
+    assert followed(turn, "r1", False) == [SPEAKING]
+    assert followed(turn, "r2", False) == [IDLE]
+
+
+def test_an_answer_that_failed_is_heard_as_far_as_it_came() -> None:
+    """The status is speaking while the rest of it is heard."""
+    turn = advanced(created(), sound(), done(status="failed"))
+
+    assert followed(turn, "r1", True, False) == [SPEAKING, IDLE]

@@ -1,0 +1,70 @@
+"""
+Barge-in: the user speaks over an answer; it stops at once, and the service learns how much of it was heard.
+
+With ``--devices`` you do the talking, with microphone and speaker; otherwise two recordings do.
+
+Threads: ``azure-rt-voice-N`` records and sends, a listener thread of the session's own plays and interrupts;
+``show`` runs where other listeners run, on ``azure-rt-events-N``; the main thread waits.
+"""
+
+from __future__ import annotations
+
+import queue
+from importlib.resources import files
+from typing import Any
+
+from _devices import Recorded, Unheard
+from _service import parser, service
+
+from azure_rt_audio import AzureRealTimeAudio
+from azure_rt_audio.audio import read_wav
+from azure_rt_audio.voice import FirstSound, Interrupted
+
+ANSWER = "It is sunny in Lisbon. Tomorrow there may be some clouds, and on the day after that a little rain."
+
+
+def recording(name: str) -> bytes:
+    """Return speech that comes with the package."""
+    with (files("azure_rt_audio") / "data" / f"{name}.wav").open("rb") as file:
+        return read_wav(file)
+
+
+def main() -> None:
+    """Ask, listen for a moment, interrupt."""
+    parser.add_argument("--devices", action="store_true", help="speak yourself, into the microphone")
+    has_devices = parser.parse_args().devices
+    events: queue.Queue[Any] = queue.Queue()
+
+    def show(event: Any) -> None:
+        if isinstance(event, FirstSound):
+            print("the answer begins")
+            events.put(event)
+        elif isinstance(event, Interrupted):
+            for cut in event.cuts:
+                was_cut = 0 < cut.heard_ms < cut.received_ms
+                print("spoken over:", "cut where it was heard" if was_cut else "nothing was heard of it")
+            events.put(event)
+
+    session = {"turn_detection": {"type": "server_vad", "silence_duration_ms": 500}}
+    with (
+        service(
+            session, ears=["What is the weather like in Lisbon?", "Stop."], reply=lambda *_: ANSWER
+        ) as options,
+        AzureRealTimeAudio(options) as client,
+    ):
+        client.on("conversation.item.truncated", lambda event: events.put(event))
+        if has_devices:
+            with client.talk(on_event=show) as voice:
+                voice.wait()
+            return
+        microphone = Recorded()
+        with client.talk(microphone, Unheard(), echo="headphones", on_event=show):
+            microphone.say(recording("question"))
+            events.get(timeout=30)  # the first sound of the answer
+            microphone.say(recording("interruption")[:72_000])  # 1.5 s, and going on
+            kinds = {type(events.get(timeout=30)).__name__ for _ in range(2)}
+            print("and the service knows:", "ConversationItemTruncated" in kinds)
+
+
+if __name__ == "__main__":
+    main()
