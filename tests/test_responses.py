@@ -766,3 +766,50 @@ def test_repr(desk: Desk) -> None:
 
     assert before == "<PendingResponse not yet created, pending>"
     assert repr(pending) == "<PendingResponse r, in_progress>"
+
+
+# ------------------------------------------------------------ interruption
+
+
+def test_interrupting_what_is_in_progress(desk: Desk) -> None:
+    """It is cancelled by name, and the caller learns which it was."""
+    cancelled: list[str | None] = []
+    desk.ask()
+    desk.begin("r", desk.mark())
+
+    assert desk.gate.interrupt(cancelled.append) == "r"
+    assert cancelled == ["r"]
+
+
+def test_interrupting_in_a_dialect_without_names() -> None:
+    """There it is whichever is in the conversation."""
+    desk = Desk(marks=False)
+    cancelled: list[str | None] = []
+    desk.begin("r")
+
+    assert desk.gate.interrupt(cancelled.append) == "r"
+    assert cancelled == [None]
+
+
+def test_interrupting_what_has_not_begun(desk: Desk) -> None:
+    """What was asked for, or what the service is about to begin, is cancelled when it begins."""
+    cancelled: list[str | None] = []
+    desk.ask()
+
+    assert desk.gate.interrupt(cancelled.append) == ""
+    assert cancelled == []
+    desk.begin("r", desk.mark())
+    desk.end("r")
+    desk.gate.expect_turn()
+    assert desk.gate.interrupt(cancelled.append) == ""
+    desk.begin("vad")
+
+    assert cancelled == ["r", "vad"]
+
+
+def test_interrupting_nothing(desk: Desk) -> None:
+    """Nothing is said to a service that is doing nothing."""
+    cancelled: list[str | None] = []
+
+    assert desk.gate.interrupt(cancelled.append) is None
+    assert (cancelled, desk.cancels) == ([], [])

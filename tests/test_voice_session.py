@@ -15,6 +15,7 @@ from stage import BLOCK, QUIET, StageMicrophone, StageSpeaker
 from azure_rt_audio import AzureRealTimeAudio, ModelStatusEnum
 from azure_rt_audio.audio.g711 import ulaw_encode
 from azure_rt_audio.audio.resample import resample
+from azure_rt_audio.devices import DeviceLost, DeviceOpened, Played
 from azure_rt_audio.emulator import Emulator, FunctionCall, Reply, Say, before
 from azure_rt_audio.errors import ConnectionClosedError, MissingExtraError
 from azure_rt_audio.voice import FirstSound, HearsItself, Interrupted, Levels, VoiceSession
@@ -517,6 +518,51 @@ def test_nobody_notices_the_end_of_a_turn(talks: Talks, caplog: pytest.LogCaptur
 
     assert "detects no turns" in caplog.text
     caplog.clear()
+
+
+# ------------------------------------------------------------ devices
+
+
+def test_devices_that_come_and_go(talks: Talks, talker: Emulator) -> None:
+    """What the devices tell is told on, but for what was played."""
+    events = Probe()
+    talk = talks(service=talker, on_event=events)
+    lost = DeviceLost("output", "Loudspeaker", "it disappeared")
+    assert talk.speaker.on_event is not None
+    assert talk.microphone.on_event is not None
+
+    talk.speaker.on_event(Played("a", 480, 20, True))
+    talk.speaker.on_event(lost)
+    talk.microphone.on_event(opened := DeviceOpened("input", "Microphone", 48_000, 20))
+
+    told = events.until(lambda event: event == opened)
+    assert [lost, opened] == [event for event in told if not isinstance(event, Levels)]
+
+
+def test_who_listened_to_a_device_still_does(client: AzureRealTimeAudio) -> None:
+    """The program's own listeners of its devices are called as well."""
+    microphone, speaker, theirs, samples = StageMicrophone(), StageSpeaker(), Probe(), Probe()
+    microphone.on_event = speaker.on_event = theirs
+    speaker.on_played = lambda pcm, when: samples((pcm, when))
+    with VoiceSession(client, microphone, speaker):
+        assert speaker.on_event is not None
+        speaker.on_event("news")
+        assert speaker.on_played is not None
+        speaker.on_played(b"\x01\x00", 2.0)
+
+    assert theirs.told == ["news"]
+    assert samples.told == [(b"\x01\x00", 2.0)]
+
+
+def test_a_microphone_that_brings_nothing(talks: Talks, talker: Emulator) -> None:
+    """While one is lost and another not yet opened the answers are played, and the status follows."""
+    talk = talks(service=talker)
+    talk.answered()
+    statuses = Probe()
+    talk.client.on("status_changed", statuses)
+    talk.speaker.play_out()
+
+    assert statuses.next().status is IDLE
 
 
 # ------------------------------------------------------------ formats

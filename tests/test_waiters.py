@@ -468,3 +468,17 @@ def test_a_refusal_is_an_event_in_a_stream_of_everything(streams: Streams) -> No
     streams.end(None)
 
     assert list(stream) == [lost]
+
+
+@pytest.mark.parametrize("says", ["its id", "its code"])
+def test_a_refusal_of_no_interest(says: str) -> None:
+    """A quiet waiter is told like others, but the refusal is marked as nobody's business."""
+    waiters = Waiters()
+    future: Future[Any] = Future()
+    waiters.add(Waiter(key_is("x"), future, event_id="e", codes=frozenset({"gone"}), is_quiet=True))
+
+    error = ServiceError("no", event_id="e") if says == "its id" else ServiceError("no", code="gone")
+
+    assert waiters.fail(error) == "quiet"
+    assert waiters.fail(error) is None
+    assert future.exception(0) is error
