@@ -153,6 +153,47 @@ def test_every_kind_of_parameter_is_filled() -> None:
     assert calls("Place an order", {"name": "place_order"}) == [("place_order", {})]
 
 
+@pytest.mark.parametrize(
+    ("text", "arguments"),
+    [
+        ("what is the weather like in lisbon today", [{"city": "Lisbon"}]),
+        ("how is the weather in new york and porto", [{"city": "New York"}, {"city": "Porto"}]),
+        ("tell me the weather of the city at rio de janeiro please", [{"city": "Rio De Janeiro"}]),
+    ],
+)
+def test_places_are_found_in_what_a_recogniser_wrote(text: str, arguments: list[dict[str, str]]) -> None:
+    """Without capitals a place is what follows a word like "in", up to a word that cannot belong to it."""
+    tool = {
+        "type": "function",
+        "name": "get_weather",
+        "parameters": {
+            "type": "object",
+            "properties": {"city": {"type": "string"}},
+            "required": ["city"],
+        },
+    }
+    reply = answer(text, tool)
+
+    assert [call.arguments for call in reply.calls] == arguments
+
+
+@pytest.mark.parametrize(
+    ("text", "last"),
+    [("please count to ten", "10."), ("count to one hundred slowly", "100."), ("count to twenty one", "21.")],
+)
+def test_numbers_are_found_in_what_a_recogniser_wrote(text: str, last: str) -> None:
+    """Numbers may be words."""
+    assert answer(text).text.split()[-1] == last
+
+
+def test_who_is_not_understood_is_told() -> None:
+    """Speech of which the ears made nothing is asked for again; silence is greeted."""
+    mumbled = Conversation(None, [Item("1", "message", role="user", parts=[Part("input_audio", heard="")])])
+
+    assert "did not understand" in default_reply(mumbled, session()).text
+    assert "How can I help" in default_reply(Conversation(None), session()).text
+
+
 def test_no_tool_by_accident() -> None:
     """Words that have nothing to do with a tool do not call it."""
     assert calls("Good morning, how are you today?", WEATHER, TIMER, TIDES) == []

@@ -115,7 +115,7 @@ class ChatModel:
             while piece := answer.read1(_PIECE_BYTES):
                 content += piece
                 if len(content) > _LARGEST_ANSWER:
-                    raise ValueError("it is longer than 4 MiB")
+                    raise http.client.HTTPException("it is longer than 4 MiB")
                 if time.monotonic() > deadline:
                     raise TimeoutError(f"it was not complete after {self._timeout:g} seconds")
         return json.loads(content)
