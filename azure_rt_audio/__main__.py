@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 
 from . import __version__
-from ._cli import UsageError, chat, demo, emulator, speak, transcribe
+from ._cli import UsageError, chat, demo, devices, emulator, speak, transcribe
 from .errors import MissingExtraError, RealtimeError
 
 __all__ = ["main"]
@@ -20,6 +20,7 @@ _COMMANDS = (
     ("chat", chat, "talk with the model in writing"),
     ("speak", speak, "have a text read aloud, and save the sound"),
     ("transcribe", transcribe, "write down what is said in audio files"),
+    ("devices", devices, "list microphones and speakers, and try them"),
     ("emulator", emulator, "run the service in miniature on this machine"),
 )
 _EPILOGUE = """\

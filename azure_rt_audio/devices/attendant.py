@@ -8,6 +8,7 @@ long as it likes. No lock.
 
 from __future__ import annotations
 
+import atexit
 import itertools
 import logging
 import queue
@@ -17,7 +18,7 @@ from typing import Any, Final, Generic, TypeVar
 
 from ..errors import DeviceError, RealtimeError
 from .events import DeviceEvent, DeviceLost, DeviceOpened, Kind
-from .portaudio import Device, Line, find, list_devices, look_again, open_line
+from .portaudio import Device, Line, find, list_devices, load, look_again, open_line
 
 __all__ = ["Attendant", "Messenger"]
 
@@ -74,7 +75,6 @@ class Attendant:
         kind: ``"input"`` or ``"output"``.
         wanted: Which device; see :func:`find`. When it is lost, the default is opened.
         prepare: Makes the callback of a line.
-        on_open: Called before a new line is opened for good, with nothing running.
         on_lost: Called when one is lost.
         on_tick: Called 50 times a second.
         tell: Where events go.
@@ -116,7 +116,12 @@ class Attendant:
 
         Raises:
             DeviceError: It cannot be opened, or its driver hangs.
+            MissingExtraError: The ``audio`` extra is not installed.
         """
+        load()
+        atexit.register(
+            self.close
+        )  # after sounddevice's own, so before it: or the end would look like a loss
         self._thread.start()
         is_over = self._opened.wait(_OPEN_SECONDS)
         if self._refusal is not None:
@@ -129,6 +134,7 @@ class Attendant:
     def close(self) -> None:
         """Close the device; returns within two seconds or so, whatever the driver does."""
         self._closing.set()
+        atexit.unregister(self.close)
         if self._thread.ident is not None and threading.current_thread() is not self._thread:
             self._thread.join(2 * _CLOSE_SECONDS)
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import ctypes
 import gc
 import logging
 import threading
@@ -164,6 +165,7 @@ class Line:
         blocks: How many blocks went over it; the callback counts them.
         is_over: Whether it has ended, by itself or by us.
         was_ended_by_us: Whether only because PortAudio started anew.
+        ended: Set when PortAudio's thread has left it.
 
     **Threads.** ``blocks`` is written by PortAudio's thread; :meth:`close` may be called by any.
     """
@@ -176,6 +178,7 @@ class Line:
         self.blocks = 0
         self.is_over = False
         self.was_ended_by_us = False
+        self.ended = threading.Event()
         self._stream: Any = None
 
     def close(self, timeout: float = _CLOSE_SECONDS) -> bool:
@@ -187,13 +190,17 @@ class Line:
         """
         self.is_over = True
         closer = threading.Thread(target=self._end, name="azure-rt-device-close", daemon=True)
-        closer.start()
-        closer.join(timeout)
-        if closer.is_alive():
+        try:
+            closer.start()
+        except RuntimeError:  # Python is exiting: sounddevice closes what has ended
+            is_closed = self.ended.wait(timeout)
+        else:
+            closer.join(timeout)
+            is_closed = not closer.is_alive()
+        if not is_closed:
             logger.warning("! device %r does not close", self.device.name)
-            # It would wait for the driver at the end of the program, for ever.
-            atexit.unregister(getattr(load(), "_exit_handler", self.close))
-        return not closer.is_alive()
+            self._abandon()
+        return is_closed
 
     def end_for_now(self) -> None:
         """End the stream because PortAudio starts anew. Called with the turn."""
@@ -202,6 +209,15 @@ class Line:
         self.is_over = True
         self._stream.stop()
         self._stream.close()
+
+    def _abandon(self) -> None:
+        """Let the program end although PortAudio's thread is still in there."""
+        sounddevice = load()
+        # It would wait for the driver, for ever.
+        atexit.unregister(getattr(sounddevice, "_exit_handler", self.close))
+        # Python frees everything when it ends, the library too that the thread runs in. Not these.
+        for thing in (getattr(sounddevice, "_lib", None), self._stream):
+            ctypes.pythonapi.Py_IncRef(ctypes.py_object(thing))
 
     def _end(self) -> None:
         with _turn:
@@ -240,6 +256,7 @@ def open_line(
 
             def ended(line: Line = line) -> None:
                 line.is_over = True
+                line.ended.set()
 
             callback = _until_over(line, prepare(line), sounddevice.CallbackAbort)
             with _my_turn():
