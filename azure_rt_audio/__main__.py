@@ -10,13 +10,14 @@ import sys
 from collections.abc import Sequence
 
 from . import __version__
-from ._cli import UsageError, chat, demo, devices, emulator, speak, transcribe
+from ._cli import UsageError, chat, demo, devices, emulator, speak, talk, transcribe
 from .errors import MissingExtraError, RealtimeError
 
 __all__ = ["main"]
 
 _COMMANDS = (
     ("demo", demo, "watch a whole conversation: text, speech, a tool call, an interruption"),
+    ("talk", talk, "talk with the model aloud, with microphone and speaker"),
     ("chat", chat, "talk with the model in writing"),
     ("speak", speak, "have a text read aloud, and save the sound"),
     ("transcribe", transcribe, "write down what is said in audio files"),

@@ -12,6 +12,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 import azure_rt_audio
 from azure_rt_audio.emulator import Emulator
@@ -176,6 +177,12 @@ class Terminal:
         self._screen = screen  # kept open: a terminal nobody has open yet would read as ended
         self.shown = ""
         self._seen = 0
+
+    def discipline(self) -> list[Any]:
+        """How the terminal treats what is typed and shown, as ``stty`` tells it."""
+        import termios
+
+        return termios.tcgetattr(self._screen)
 
     def press(self, keys: str) -> None:
         """Type; ``"\\x03"`` is Ctrl-C, ``"\\x04"`` is Ctrl-D."""

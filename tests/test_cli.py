@@ -319,7 +319,7 @@ def test_help_and_version_are_there(tmp_path: Path) -> None:
 
     assert (version.returncode, version.stdout.strip()) == (0, f"azure-rt-audio {__version__}")
     assert overview.returncode == 0
-    for word in ("demo", "chat", "speak", "transcribe", "emulator", "AZURE_OPENAI_ENDPOINT"):
+    for word in ("demo", "talk", "chat", "speak", "transcribe", "emulator", "AZURE_OPENAI_ENDPOINT"):
         assert word in overview.stdout
 
 

@@ -99,6 +99,8 @@ MAY_IMPORT: dict[str, set[str]] = {
         "devices",
         "options",
         "client",
+        "voice",
+        "dispatch",
         "tools",
         "emulator",
         "front door",

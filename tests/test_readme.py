@@ -73,5 +73,5 @@ def test_the_commands_of_the_readme_exist(capsys: pytest.CaptureFixture[str]) ->
         with pytest.raises(SystemExit):
             main([command, "--help"])
         shown = capsys.readouterr().out
-        for option in re.findall(r"`(--\w+)`", description):
+        for option in re.findall(r"`(--[\w-]+)`", description):
             assert option in shown

@@ -10,7 +10,7 @@ from . import UsageError
 if TYPE_CHECKING:
     from ..devices import Device
 
-__all__ = ["add_arguments", "run"]
+__all__ = ["add_arguments", "device_of", "run"]
 
 _TEST_SECONDS: Final = 2
 _ROW_MS: Final = 200
@@ -41,7 +41,7 @@ def run(arguments: argparse.Namespace) -> int:
     from ..devices import list_devices
 
     if arguments.test:
-        return _test(_device(arguments.input), _device(arguments.output))
+        return _test(device_of(arguments.input), device_of(arguments.output))
     if arguments.input is not None or arguments.output is not None:
         raise UsageError("--input and --output are for --test; add it")
     devices = list_devices()
@@ -53,7 +53,8 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _device(wanted: str | None) -> str | int | None:
+def device_of(wanted: str | None) -> str | int | None:
+    """Return a device as :class:`~azure_rt_audio.devices.Microphone` takes it, from what was typed."""
     return int(wanted) if wanted is not None and wanted.isdecimal() else wanted
 
 

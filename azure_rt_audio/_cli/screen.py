@@ -8,7 +8,7 @@ import shutil
 import sys
 from typing import Final
 
-__all__ = ["Screen"]
+__all__ = ["Screen", "printable"]
 
 _COLOURS: Final = {"you": "36", "model": "32", "tool": "33", "status": "2", "missing": "31", "error": "31"}
 _DIM: Final = "2"
@@ -54,7 +54,7 @@ class Screen:
         if self._open != label:
             self.end_line()
             self._begin(label)
-        for part in _PIECES.findall(_printable(piece)):
+        for part in _PIECES.findall(printable(piece)):
             if part == "\n":
                 self._break_line()
             elif part.isspace():
@@ -115,6 +115,6 @@ def _wants_colours() -> bool:
     )
 
 
-def _printable(text: str) -> str:
-    """What a model says must not be able to drive the terminal."""
+def printable(text: str) -> str:
+    """Return it without what could drive the terminal, which a model must not be able to."""
     return "".join(letter if letter.isprintable() or letter == "\n" else " " for letter in text)
