@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import logging
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -464,6 +466,23 @@ def test_push_to_talk(talks: Talks, talker: Emulator) -> None:
     assert names[-2:] == ["input_audio_buffer.commit", "response.create"]
 
 
+@pytest.mark.parametrize("echo", ["half_duplex", "gate"])
+def test_a_press_loses_no_word(talks: Talks, talker: Emulator, echo: str) -> None:
+    """The answer has just been stopped; what is said at once is sent, whatever the echo policy."""
+    talk = talks(service=talker, push_to_talk=True, echo=echo)
+    talk.answered()
+    talk.speaker.play_on(500)
+
+    talk.voice.press()
+    talk.speaker.wait_until_stopped()
+    talk.microphone.bring(*SPEECH)
+    talker.wait_for_command("input_audio_buffer.append", count=len(SPEECH))
+    talk.voice.release()
+
+    assert sent_audio(talker) == b"".join(SPEECH)
+    talker.wait_for_command("response.create", count=2)
+
+
 def test_too_short_a_press(talks: Talks, talker: Emulator) -> None:
     """Less than 100 ms is no message: it is thrown away, and is no error."""
     talk = talks(service=talker, push_to_talk=True)
@@ -656,7 +675,7 @@ def test_a_canceller_that_is_not_installed(
     client: AzureRealTimeAudio, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The error names the extra."""
-    monkeypatch.setitem(__import__("sys").modules, "livekit", None)
+    monkeypatch.setitem(sys.modules, "livekit", None)
 
     with pytest.raises(MissingExtraError, match=r"azure-rt-audio\[echo\]"):
         VoiceSession(client, StageMicrophone(), StageSpeaker(), echo="cancel")
@@ -688,6 +707,24 @@ def test_close_from_its_own_thread(talks: Talks, talker: Emulator) -> None:
     closed.next()
 
     assert talk.voice.wait(HANG)
+
+
+def test_talk(client: AzureRealTimeAudio) -> None:
+    """The client makes a session with the devices it is given."""
+    microphone, speaker = StageMicrophone(), StageSpeaker()
+    with client.talk(microphone, speaker, echo="headphones") as voice:
+        assert (voice.microphone, voice.speaker) == (microphone, speaker)
+        assert voice.is_open
+        assert not voice.is_push_to_talk
+        assert not voice.is_muted
+
+
+def test_a_program_that_does_not_talk_loads_nothing_of_it() -> None:
+    """Importing the package brings neither devices nor arithmetic of sound."""
+    unwanted = "('numpy', 'azure_rt_audio.voice', 'azure_rt_audio.devices')"
+    program = f"import sys, azure_rt_audio; print([m for m in {unwanted} if m in sys.modules])"
+
+    assert subprocess.check_output([sys.executable, "-c", program], text=True).strip() == "[]"
 
 
 def test_with(client: AzureRealTimeAudio) -> None:

@@ -11,6 +11,7 @@ have threads of their own. What the two threads share are queues, and attributes
 from __future__ import annotations
 
 import atexit
+import contextlib
 import itertools
 import logging
 import queue
@@ -37,7 +38,7 @@ from ..protocol.events import (
 )
 from ..protocol.local import Closed
 from .downlink import Downlink
-from .echo import EchoPolicy, echo_control, level_db
+from .echo import EchoPolicy, Headphones, echo_control, level_db
 from .events import HearsItself, Levels
 from .ports import MicrophoneLike, SpeakerLike
 from .reference import Reference
@@ -88,7 +89,7 @@ class VoiceSession:
         echo: How the assistant is kept from hearing itself. ``"headphones"``: it cannot. ``"half_duplex"``:
             the microphone is silent while the speaker plays, so that nobody can interrupt. ``"gate"``: only
             what is clearly louder than the echo gets through. ``"cancel"``: the echo is taken out; needs the
-            ``echo`` extra.
+            ``echo`` extra. With push-to-talk there is no echo, and only ``"cancel"`` does anything.
         push_to_talk: Send only between :meth:`press` and :meth:`release`, and ask for the answer then; the
             session's turn detection is turned off.
         on_event: Called where the client's listeners run, with what a user interface may show: levels,
@@ -115,7 +116,9 @@ class VoiceSession:
         push_to_talk: bool = False,
         on_event: Callable[[Any], object] | None = None,
     ) -> None:
-        self._echo = echo_control(echo)
+        policy = echo_control(echo)
+        # Who presses the button stops the speaker: there is no echo, and nothing of the first word to lose.
+        self._echo = Headphones() if push_to_talk and echo != "cancel" else policy
         self._policy: EchoPolicy = echo
         self._client = client
         self._hub = client._hub
@@ -231,7 +234,7 @@ class VoiceSession:
         End, close the devices, leave the client as it is. Idempotent; from any thread.
 
         Args:
-            timeout: Seconds for all of it.
+            timeout: Seconds for the threads; a driver that hangs may take some seconds more.
 
         Returns:
             Whether all threads have ended; from one of them they cannot yet have.
@@ -244,7 +247,8 @@ class VoiceSession:
         if is_ours:
             return False  # the pulse sees it, and ends the rest
         if pulse is not None and pulse.ident is not None:
-            pulse.join(deadline.remaining())
+            with contextlib.suppress(RuntimeError):  # Python 3.14 joins no daemon thread while it exits
+                pulse.join(deadline.remaining())
         self._tear_down()
         return self._lane.join(deadline.remaining()) and (pulse is None or not pulse.is_alive())
 

@@ -14,6 +14,7 @@ import os
 import random
 import sys
 import threading
+from base64 import b64decode
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from importlib.resources import files
@@ -26,7 +27,7 @@ from attrs import frozen
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from sound.room import RATE_HZ, Room
-from sound.signals import Events, noise
+from sound.signals import Events, best_match, noise
 
 from azure_rt_audio import AzureRealTimeAudio
 from azure_rt_audio.audio import read_wav
@@ -34,6 +35,9 @@ from azure_rt_audio.emulator import Emulator
 from azure_rt_audio.voice import EchoPolicy, Interrupted, VoiceSession
 
 HANG = 20.0
+
+_LAST_MS = 100
+"""So much of what was heard is looked for in what was said."""
 
 LISTENS: dict[str, Any] = {
     "turn_detection": {
@@ -109,7 +113,8 @@ class Turn:
     One answer that was spoken over.
 
     Attributes:
-        heard_ms: How much was on the loudspeaker.
+        heard_ms: Which moment of the answer was the last on the loudspeaker; a busy machine may have
+            paused in between.
         truncated_ms: What the service was told.
     """
 
@@ -132,7 +137,7 @@ def interruptions(room: Room, turns: int = 20) -> tuple[list[Turn], list[Any], l
     """
     moments = random.Random(1876)
     found = []
-    with Emulator(voice=noises(6.0)) as service, call(service, echo="headphones") as talk:
+    with Emulator(voice=noises(6.0), keep_audio=True) as service, call(service, echo="headphones") as talk:
         for _ in range(turns):
             with room.listen() as heard:
                 talk.ask()
@@ -142,12 +147,27 @@ def interruptions(room: Room, turns: int = 20) -> tuple[list[Turn], list[Any], l
                 cut = talk.events.wait_for(Interrupted, HANG).cuts[0]
                 heard.wait_for_silence(ms=300)
                 said.wait(HANG)
-                found.append(Turn(len(heard.sound) / 48, cut.heard_ms))
+            said_ms = _last_moment_ms(heard.sound, _spoken(service, cut.item_id))
+            found.append(Turn(said_ms, cut.heard_ms))
         speaker: Any = talk.voice.speaker
         latency_ms = speaker.latency_ms
         told = [command["audio_end_ms"] for command in service.received("conversation.item.truncate")]
         assert told == [turn.truncated_ms for turn in found]
         return found, talk.errors, service.sent("error"), latency_ms
+
+
+def _spoken(service: Emulator, item_id: str) -> bytes:
+    """All sound of an item that the service sent."""
+    deltas = [event for event in service.sent("response.audio.delta") if event["item_id"] == item_id]
+    return b"".join(b64decode(delta["delta"]) for delta in deltas)
+
+
+def _last_moment_ms(heard: bytes, spoken: bytes) -> float:
+    """Where in *spoken* it was when *heard* ended."""
+    last = heard[-48 * _LAST_MS :]
+    likeness, frame = best_match(last, spoken)
+    assert likeness > 0.9, f"what was heard is not what was said: {likeness:.2f}"
+    return (frame + len(last) // 2) / 24
 
 
 # ------------------------------------------------------------ echo
