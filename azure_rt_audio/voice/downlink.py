@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
@@ -28,7 +27,6 @@ class Downlink:
 
     Args:
         tell: Called with what a user interface may show.
-        clock: Seconds that never run backwards.
 
     **Threads.** One thread at a time: the session's own listener thread.
     """
@@ -38,12 +36,10 @@ class Downlink:
         client: AzureRealTimeAudio,
         speaker: SpeakerLike,
         tell: Callable[[VoiceEvent], None],
-        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._hub = client._hub
         self._speaker = speaker
         self._tell = tell
-        self._clock = clock
         self._ledger = Ledger()
         self._converters: dict[str, Converter] = {}
         self._asked_at: float | None = None
@@ -102,7 +98,7 @@ class Downlink:
     # ------------------------------------------------------------ the user's turn
 
     def asked(self, when: float) -> None:
-        """The user has finished speaking; what is heard next is the answer."""
+        """The user finished speaking then, on the monotonic clock; what is heard next is the answer."""
         self._asked_at = when
 
     def interrupt(self, *, by_user: bool, is_service_told: bool) -> None:
