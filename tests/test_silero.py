@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+import subprocess
+import sys
 from array import array
 
 import pytest
@@ -97,3 +99,20 @@ def test_silence_is_not_hoarded() -> None:
         buffer.append(bytes(48 * 100), VAD)
 
     assert buffer.duration_ms < 600
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="counts threads as Linux does")
+def test_one_thread_is_enough() -> None:
+    """The network starts no threads that wait for each other, and leaves the environment as it was."""
+    program = (
+        "import os\n"
+        "from azure_rt_audio.emulator import SileroDetector\n"
+        "def threads(): return len(os.listdir('/proc/self/task'))\n"
+        "import numpy, soxr\n"
+        "before = threads()\n"
+        "SileroDetector().scores(bytes(480_000))\n"
+        "print(threads() - before, 'OMP_THREAD_LIMIT' in os.environ)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+
+    assert done.stdout.split() == ["0", "False"]
