@@ -422,14 +422,13 @@ def test_an_interruption_waits_for_no_listener(talks: Talks, talker: Emulator) -
     """The program's own listener is busy; the speaker is stopped all the same."""
     busy = Stage()
     talk = talks(service=talker)
-    talk.client.on("input_audio_buffer.speech_started", busy)
     talk.answered()
-    talk.client.on("response.created", busy)
     talk.speaker.play_on(500)
-
-    talk.microphone.bring(*SPEECH)
+    talk.client.once("input_audio_buffer.cleared", busy)
+    talk.client.clear_audio_buffer()
     assert busy.entered.wait(HANG)
-    talk.speaker.wait_until_stopped()
+
+    talk.speak_over()
     command = talker.wait_for_command("conversation.item.truncate")
     busy.go_on.set()
 
