@@ -22,7 +22,7 @@ from .portaudio import Device, Line, find, list_devices, load, look_again, open_
 
 __all__ = ["Attendant", "Messenger"]
 
-logger = logging.getLogger(__name__)
+logger: Final = logging.getLogger(__name__)
 
 _T = TypeVar("_T")
 

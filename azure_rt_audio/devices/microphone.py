@@ -84,7 +84,7 @@ class Microphone:
         self._is_closed = False
         self._captured_at = 0.0
         self._lost_blocks = 0  # of tapes that were read to their end
-        self.is_muted = False
+        self.is_muted: bool = False
         """Whether silence takes the place of what is recorded, from the next block on."""
 
     def start(self) -> None:

@@ -85,7 +85,7 @@ class Playback:
         self._untold: list[_Item] = []  # not yet reported as played or cut
         self._is_running = False
         self._filling_since: float | None = None
-        self.underflows = 0
+        self.underflows: int = 0
 
     def add(self, item_id: str, pcm: Buffer) -> None:
         """Add more of an item; whole frames of PCM16."""

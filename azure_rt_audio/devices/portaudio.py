@@ -28,7 +28,7 @@ from .events import Kind
 
 __all__ = ["Device", "Line", "find", "list_devices", "look_again", "open_line"]
 
-logger = logging.getLogger(__name__)
+logger: Final = logging.getLogger(__name__)
 
 _TURN_SECONDS: Final = 5.0
 _CLOSE_SECONDS: Final = 1.0
@@ -171,14 +171,14 @@ class Line:
     """
 
     def __init__(self, device: Device, sample_rate_hz: int, channels: int) -> None:
-        self.device = device
-        self.sample_rate_hz = sample_rate_hz
-        self.channels = channels
-        self.latency = 0.0
-        self.blocks = 0
-        self.is_over = False
-        self.was_ended_by_us = False
-        self.ended = threading.Event()
+        self.device: Final = device
+        self.sample_rate_hz: Final = sample_rate_hz
+        self.channels: Final = channels
+        self.latency: float = 0.0
+        self.blocks: int = 0
+        self.is_over: bool = False
+        self.was_ended_by_us: bool = False
+        self.ended: Final = threading.Event()
         self._stream: Any = None
 
     def close(self, timeout: float = _CLOSE_SECONDS) -> bool:
