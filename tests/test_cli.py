@@ -84,7 +84,7 @@ def test_the_demo_says_what_it_hears_and_speaks_with(tmp_path: Path) -> None:
     about = " ".join(chapters(done.stdout)[0].split())
     assert "answers by rule, understands spoken English, has a voice made of tones, and lets sound" in about
     assert about.count("install a speech synthesiser, best flite: apt install flite") == 1
-    assert "a speech recogniser hears in it" in chapters(done.stdout)[3]
+    assert "a speech recogniser" not in done.stdout
 
 
 @needs_speech

@@ -49,7 +49,7 @@ def test_nobody_waits_while_it_listens() -> None:
         futures[0].result(SECONDS)
 
     assert [future.cancelled() for future in futures[1:]] == [True, True, True]
-    assert not any(thread.name == "azure-rt-ears" for thread in threading.enumerate())
+    assert not any(thread.name == "azure-rt-emulator-ears" for thread in threading.enumerate())
 
 
 def test_a_process_that_dies_is_replaced() -> None:

@@ -183,7 +183,10 @@ class _Demo:
         """Have the answer's sound understood, where something here can do that."""
         if self._service.listen is None or turn.answer is None:
             return
-        heard = self._service.listen(turn.answer_audio)
+        try:
+            heard = self._service.listen(turn.answer_audio)
+        except RuntimeError as exc:
+            raise MissedError(f"nobody could listen to the answer: {exc}") from exc
         self._screen.note(f'a speech recogniser hears in it: "{heard}"')
         said = set(_WORDS.findall(turn.answer.text.lower()))
         if self._service.speaks_clearly and len(said & set(_WORDS.findall(heard))) < len(said) / 2:

@@ -48,9 +48,11 @@ class Senses:
 
     @property
     def listen(self) -> Callable[[bytes], str] | None:
-        """What tells what is said in PCM16, 24 000 Hz; blocks. ``None`` if nothing here can."""
+        """Tells what it says in PCM16, 24 000 Hz; blocks. ``None`` if nobody can, or there are no words."""
         ears = self.recogniser
-        return None if ears is None else lambda pcm: ears(pcm).result(_LONGEST_LISTENING)
+        if ears is None or self.engine is None:
+            return None
+        return lambda pcm: ears(pcm).result(_LONGEST_LISTENING)
 
 
 @contextmanager
@@ -79,6 +81,11 @@ def open_senses(told: Mapping[bytes, str], *, will_hear: bool = True) -> Iterato
         voice: Synthesiser | None = None
         try:
             voice = Synthesiser()
+            if voice.engine.startswith("espeak"):
+                remedies.append(
+                    f"people understand {voice.engine}, speech recognisers do not; both understand flite: "
+                    "apt install flite"
+                )
         except MissingExtraError:
             pass  # said above
         except RuntimeError:

@@ -37,7 +37,7 @@ class Service:
         senses: How an emulator hears and sounds, after "it".
         remedies: What to install for what it cannot do; a sentence each.
         speaks_clearly: Whether a recogniser understands its voice.
-        listen: What tells what is said in PCM16, 24 000 Hz; ``None`` if nothing here can.
+        listen: What tells what it says in PCM16, 24 000 Hz; ``None`` if that is no words.
         tempo: Seconds of sound that pass in a second, at the microphone and at the loudspeaker: 1.0 with
             a service that lives in real time.
         is_embedded: Whether it is an emulator inside this process.

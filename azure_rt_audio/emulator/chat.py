@@ -1,7 +1,8 @@
 """
 Replies by a language model: any endpoint that speaks the chat completions protocol of OpenAI.
 
-Threads: a request is made on a short-lived thread ``azure-rt-chat``, so the connection goes on meanwhile.
+Threads: a request is made on a short-lived thread ``azure-rt-emulator-chat``; the connection goes on
+meanwhile.
 """
 
 from __future__ import annotations
@@ -82,7 +83,7 @@ class ChatModel:
         def ask() -> Answer:
             return self._ask(request)
 
-        return in_background("azure-rt-chat", ask)
+        return in_background("azure-rt-emulator-chat", ask)
 
     def _ask(self, request: dict[str, Any]) -> Reply:
         try:

@@ -8,8 +8,8 @@ pitch of the service's voices is made here.
 
 Needs the ``speech`` extra, for the programs' sample rates are their own.
 
-Threads: a sentence is made by a short-lived thread ``azure-rt-voice``, one ahead of the sentence that is
-being sent.
+Threads: a sentence is made by a short-lived thread ``azure-rt-emulator-voice``, one ahead of the sentence
+that is being sent.
 """
 
 from __future__ import annotations
@@ -112,7 +112,7 @@ class Synthesiser:
         try:
             for piece in pieces_of(text):
                 following = in_background(
-                    "azure-rt-voice", partial(self.speak, piece, voice=name, speed=session.speed)
+                    "azure-rt-emulator-voice", partial(self.speak, piece, voice=name, speed=session.speed)
                 )
                 ready, ahead = ahead, following
                 if ready is not None:
