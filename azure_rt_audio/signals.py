@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .client import AzureRealTimeAudio
 from .dispatch import QtDispatcher
@@ -16,15 +16,18 @@ from .errors import MissingExtraError
 from .protocol.events import EVENT_CLASSES
 from .protocol.local import Closed, Init, StatusChanged
 
-try:
-    from qtpy.QtCore import QObject, Signal
-except ImportError as exc:
-    raise MissingExtraError("RealtimeSignals", "qt") from exc
+if TYPE_CHECKING:
+    from PySide6.QtCore import QObject, Signal  # which type checkers understand
+else:
+    try:
+        from qtpy.QtCore import QObject, Signal
+    except ImportError as exc:
+        raise MissingExtraError("RealtimeSignals", "qt") from exc
 
 __all__ = ["RealtimeSignals"]
 
 
-class RealtimeSignals(QObject):  # type: ignore[misc] # of whichever binding
+class RealtimeSignals(QObject):
     """
     A signal for each event of a client, named after it with underscores for dots.
 
@@ -48,61 +51,61 @@ class RealtimeSignals(QObject):  # type: ignore[misc] # of whichever binding
     **Threads.** As any ``QObject``: make it and connect to it where *parent* lives.
     """
 
-    init = Signal(object)
-    status_changed = Signal(object)
-    error = Signal(object)
-    closed = Signal(object)
+    init: Signal = Signal(object)
+    status_changed: Signal = Signal(object)
+    error: Signal = Signal(object)
+    closed: Signal = Signal(object)
 
-    session_created = Signal(object)
-    session_updated = Signal(object)
-    transcription_session_created = Signal(object)
-    transcription_session_updated = Signal(object)
-    rate_limits_updated = Signal(object)
-    session_closed = Signal(object)
-    session_input_transcript_delta = Signal(object)
-    session_output_transcript_delta = Signal(object)
-    session_output_audio_delta = Signal(object)
-    conversation_created = Signal(object)
-    conversation_item_created = Signal(object)
-    conversation_item_done = Signal(object)
-    conversation_item_retrieved = Signal(object)
-    conversation_item_truncated = Signal(object)
-    conversation_item_deleted = Signal(object)
-    conversation_item_input_audio_transcription_delta = Signal(object)
-    conversation_item_input_audio_transcription_segment = Signal(object)
-    conversation_item_input_audio_transcription_completed = Signal(object)
-    conversation_item_input_audio_transcription_failed = Signal(object)
-    input_audio_buffer_committed = Signal(object)
-    input_audio_buffer_cleared = Signal(object)
-    input_audio_buffer_speech_started = Signal(object)
-    input_audio_buffer_speech_stopped = Signal(object)
-    input_audio_buffer_timeout_triggered = Signal(object)
-    input_audio_buffer_dtmf_event_received = Signal(object)
-    output_audio_buffer_started = Signal(object)
-    output_audio_buffer_stopped = Signal(object)
-    output_audio_buffer_cleared = Signal(object)
-    response_created = Signal(object)
-    response_done = Signal(object)
-    response_output_item_added = Signal(object)
-    response_output_item_done = Signal(object)
-    response_content_part_added = Signal(object)
-    response_content_part_done = Signal(object)
-    response_text_delta = Signal(object)
-    response_text_done = Signal(object)
-    response_audio_transcript_delta = Signal(object)
-    response_audio_transcript_done = Signal(object)
-    response_audio_delta = Signal(object)
-    response_audio_done = Signal(object)
-    response_function_call_arguments_delta = Signal(object)
-    response_function_call_arguments_done = Signal(object)
-    response_mcp_call_arguments_delta = Signal(object)
-    response_mcp_call_arguments_done = Signal(object)
-    response_mcp_call_in_progress = Signal(object)
-    response_mcp_call_completed = Signal(object)
-    response_mcp_call_failed = Signal(object)
-    mcp_list_tools_in_progress = Signal(object)
-    mcp_list_tools_completed = Signal(object)
-    mcp_list_tools_failed = Signal(object)
+    session_created: Signal = Signal(object)
+    session_updated: Signal = Signal(object)
+    transcription_session_created: Signal = Signal(object)
+    transcription_session_updated: Signal = Signal(object)
+    rate_limits_updated: Signal = Signal(object)
+    session_closed: Signal = Signal(object)
+    session_input_transcript_delta: Signal = Signal(object)
+    session_output_transcript_delta: Signal = Signal(object)
+    session_output_audio_delta: Signal = Signal(object)
+    conversation_created: Signal = Signal(object)
+    conversation_item_created: Signal = Signal(object)
+    conversation_item_done: Signal = Signal(object)
+    conversation_item_retrieved: Signal = Signal(object)
+    conversation_item_truncated: Signal = Signal(object)
+    conversation_item_deleted: Signal = Signal(object)
+    conversation_item_input_audio_transcription_delta: Signal = Signal(object)
+    conversation_item_input_audio_transcription_segment: Signal = Signal(object)
+    conversation_item_input_audio_transcription_completed: Signal = Signal(object)
+    conversation_item_input_audio_transcription_failed: Signal = Signal(object)
+    input_audio_buffer_committed: Signal = Signal(object)
+    input_audio_buffer_cleared: Signal = Signal(object)
+    input_audio_buffer_speech_started: Signal = Signal(object)
+    input_audio_buffer_speech_stopped: Signal = Signal(object)
+    input_audio_buffer_timeout_triggered: Signal = Signal(object)
+    input_audio_buffer_dtmf_event_received: Signal = Signal(object)
+    output_audio_buffer_started: Signal = Signal(object)
+    output_audio_buffer_stopped: Signal = Signal(object)
+    output_audio_buffer_cleared: Signal = Signal(object)
+    response_created: Signal = Signal(object)
+    response_done: Signal = Signal(object)
+    response_output_item_added: Signal = Signal(object)
+    response_output_item_done: Signal = Signal(object)
+    response_content_part_added: Signal = Signal(object)
+    response_content_part_done: Signal = Signal(object)
+    response_text_delta: Signal = Signal(object)
+    response_text_done: Signal = Signal(object)
+    response_audio_transcript_delta: Signal = Signal(object)
+    response_audio_transcript_done: Signal = Signal(object)
+    response_audio_delta: Signal = Signal(object)
+    response_audio_done: Signal = Signal(object)
+    response_function_call_arguments_delta: Signal = Signal(object)
+    response_function_call_arguments_done: Signal = Signal(object)
+    response_mcp_call_arguments_delta: Signal = Signal(object)
+    response_mcp_call_arguments_done: Signal = Signal(object)
+    response_mcp_call_in_progress: Signal = Signal(object)
+    response_mcp_call_completed: Signal = Signal(object)
+    response_mcp_call_failed: Signal = Signal(object)
+    mcp_list_tools_in_progress: Signal = Signal(object)
+    mcp_list_tools_completed: Signal = Signal(object)
+    mcp_list_tools_failed: Signal = Signal(object)
 
     def __init__(self, client: AzureRealTimeAudio, parent: Any = None) -> None:
         super().__init__(parent)

@@ -44,12 +44,12 @@ class Mailbox:
     def __init__(self, max_backlog_bytes: int, loop: Loop) -> None:
         self._lock = threading.Lock()  # leaf
         self._limit = max_backlog_bytes
-        self._backlog = Backlog(max_backlog_bytes)  # guarded by _lock
+        self._backlog: Backlog = Backlog(max_backlog_bytes)  # guarded by _lock
         self._clients: weakref.WeakSet[Any] = weakref.WeakSet()  # guarded by _lock
         self._loop = loop
         self._is_awake = False  # guarded by _lock; the loop will run what comes now
         self._is_running = False  # of the loop's thread
-        self.is_over = False  # written once, read bare; a finalizer may write it, which takes no lock
+        self.is_over: bool = False  # written once, read bare; a finalizer may write it, which takes no lock
 
     def put(self, callback: Callable[[Any], object], event: Any) -> None:
         """

@@ -38,7 +38,7 @@ class SelfHearing:
         self._sent: Any = numpy.zeros(_HEARD_FRAMES, "f4")
         self._played: Any = numpy.zeros(_PLAYED_FRAMES, "f4")
         self._times: collections.deque[float] = collections.deque()
-        self.interruptions = 0
+        self.interruptions: int = 0
         """How often the assistant has interrupted itself so far."""
 
     def feed(self, sent: bytes, played: bytes) -> None:
