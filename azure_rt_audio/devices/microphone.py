@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import contextlib
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
-from time import monotonic
 from types import TracebackType
 from typing import Any, Final
 
@@ -228,7 +228,7 @@ class Microphone:
         self._tapes.append(tape)
 
         def callback(data: Any, frames: int, times: Any, status: Any) -> None:
-            now = monotonic()
+            now = time.monotonic()
             line.blocks += 1
             if status and status.input_overflow:
                 tape.lost += 1

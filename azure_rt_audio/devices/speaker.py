@@ -8,8 +8,8 @@ I/O, a wait or user code; waiting for the GIL, which that thread must have anywa
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
-from time import monotonic
 from types import TracebackType
 from typing import Any, Final
 
@@ -189,7 +189,7 @@ class Speaker:
     def played_ms(self, item_id: str = "") -> int:
         """Return how much of an item was heard by now, the device's latency taken into account."""
         with self._change.lock:
-            return self._playback.heard_frames(item_id, monotonic()) * 1000 // self._rate
+            return self._playback.heard_frames(item_id, time.monotonic()) * 1000 // self._rate
 
     def received_ms(self, item_id: str = "") -> int:
         """Return how much of an item was given to :meth:`play`."""
@@ -200,11 +200,11 @@ class Speaker:
     def is_playing(self) -> bool:
         """Whether something is queued, or on its way to be heard."""
         with self._change.lock:
-            return not self._playback.is_quiet(monotonic())
+            return not self._playback.is_quiet(time.monotonic())
 
     def wait_until_quiet(self, timeout: float | None = None) -> bool:
         """Block until everything queued was heard; return whether it was before *timeout* seconds passed."""
-        return self._change.wait_until(lambda: self._playback.is_quiet(monotonic()), Deadline(timeout))
+        return self._change.wait_until(lambda: self._playback.is_quiet(time.monotonic()), Deadline(timeout))
 
     @property
     def level_db(self) -> float:
@@ -239,10 +239,10 @@ class Speaker:
 
     def _lose(self) -> None:
         with self._change.lock:
-            self._playback.lose(monotonic())
+            self._playback.lose(time.monotonic())
 
     def _settle(self) -> None:
-        now = monotonic()
+        now = time.monotonic()
         with self._change.lock:
             ended = self._playback.settle(now)
             if self._playback.is_quiet(now):
@@ -258,7 +258,7 @@ class Speaker:
         mono = bytearray(line.sample_rate_hz * _FRAME)  # a second, which no block is as long as
 
         def callback(data: Any, frames: int, times: Any, status: Any) -> None:
-            now = monotonic()
+            now = time.monotonic()
             line.blocks += 1
             ahead = times.outputBufferDacTime - times.currentTime
             if not 0 < ahead < 5:  # some host APIs do not tell
