@@ -134,7 +134,9 @@ END = """
 """
 
 
-def start(program: str, service: Emulator, platform: str = "xcb") -> subprocess.Popen[str]:
+def start(
+    program: str, service: Emulator, platform: str = "xcb", binding: str = "pyside6"
+) -> subprocess.Popen[str]:
     """Start a program that talks to the service."""
     options = service.options()
     variables = {
@@ -142,6 +144,7 @@ def start(program: str, service: Emulator, platform: str = "xcb") -> subprocess.
         "AZURE_OPENAI_API_KEY": options["api_key"],
         "AZURE_OPENAI_DEPLOYMENT": options["deployment"],
         "QT_QPA_PLATFORM": platform,
+        "QT_API": binding,
     }
     return subprocess.Popen(
         [sys.executable, "-W", "error", "-c", program],
@@ -180,6 +183,17 @@ def test_a_window_closed_in_the_middle_of_an_answer(name: str, platform: str) ->
 
     said = "" if "interpreter's exit" in name else "CLOSED ['MainThread']\n"
     assert ended == (0, said, "")
+
+
+@pytest.mark.parametrize("name", ["qt", "qt, parent destroyed"])
+def test_another_binding(name: str) -> None:
+    """The same with PyQt6, which makes an end of a program of which a slot raises."""
+    program = "".join(map(textwrap.dedent, (START, WINDOWS[name], END)))
+    checked = f"import PyQt6.QtCore\n{program}\nassert 'PySide6' not in sys.modules"
+    with Emulator(pace=2, reply=lambda conversation, session: "And then. " * 100) as service:
+        ended = outcome(start(checked, service, "offscreen", "pyqt6"))
+
+    assert ended == (0, "CLOSED ['MainThread']\n", "")
 
 
 FOREIGN_GARBAGE = """
