@@ -14,6 +14,7 @@ from .client import AzureRealTimeAudio
 from .dispatch import (
     Dispatcher,
     InlineDispatcher,
+    NotebookDispatcher,
     QtDispatcher,
     QueueDispatcher,
     TkDispatcher,
@@ -62,6 +63,7 @@ __all__ = [
     "MissingExtraError",
     "ModelStatusEnum",
     "NoiseReduction",
+    "NotebookDispatcher",
     "PendingResponse",
     "QtDispatcher",
     "QueueDispatcher",

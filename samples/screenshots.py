@@ -1,16 +1,22 @@
 """
 Makes the pictures in the README: ``xvfb-run -a python samples/screenshots.py``.
 
-Needs Pillow besides what the samples need. Names of pictures as arguments make only those.
+Needs Pillow, JupyterLab, Playwright and Chromium besides what the samples need. Names of pictures as arguments
+make only those. That of the notebook also renews the outputs which are kept in it.
 """
 
 from __future__ import annotations
 
+import importlib
+import re
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 PICTURES = Path(__file__).parents[1] / "docs" / "pictures"
+NOTEBOOK = Path(__file__).parent / "notebook.ipynb"
 
 Scene = Iterator[float]
 """What somebody does in a window, and after each thing the seconds until the next."""
@@ -66,6 +72,57 @@ def qt_assistant(file: Path) -> None:
     sample.main(act)
 
 
+def notebook(file: Path) -> None:
+    """The notebook up to its plots, in JupyterLab, while the answer is spoken."""
+    sys.path.append(str(Path(__file__).parents[1] / "tests" / "notebook"))
+    nbformat, lab = importlib.import_module("nbformat"), importlib.import_module("lab")
+    pages = nbformat.read(NOTEBOOK, as_version=4)
+    last = next(i for i, cell in enumerate(pages.cells) if "axis.invert_yaxis" in cell.source)
+    pages.cells = [cell for cell in pages.cells[2 : last + 1] if cell.cell_type == "code"]
+    for cell in pages.cells:
+        cell.outputs = []
+        if len(cell.source) > 400:
+            cell.metadata["jupyter"] = {"source_hidden": True}
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder) / NOTEBOOK.name
+        nbformat.write(pages, copy)
+        with lab.page(copy, width=1000, height=1830) as opened:
+            lab.run_all(opened)
+            opened.wait_for_selector(".jp-Cell:last-child img")
+            opened.evaluate("() => { jupyterapp.shell.currentWidget.content.activeCellIndex = 0; }")
+            opened.wait_for_timeout(300)
+            opened.screenshot(path=file)
+    keep_outputs(nbformat, lab)
+
+
+def keep_outputs(nbformat: Any, lab: Any) -> None:
+    """Run the whole notebook and keep what it shows in it, but for the sound, which is large."""
+    pages = nbformat.read(NOTEBOOK, as_version=4)
+    install = next(cell for cell in pages.cells if "skip-execution" in cell.metadata.get("tags", []))
+    source, install.source = install.source, ""
+    for cell in pages.cells:
+        if cell.cell_type == "code":
+            cell.outputs = []
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder) / NOTEBOOK.name
+        nbformat.write(pages, copy)
+        with lab.page(copy, height=9000) as opened:
+            lab.run_all(opened)
+            opened.wait_for_selector(".jp-Cell:last-child .jp-OutputArea-output")
+            opened.wait_for_timeout(1500)  # for what listeners print, and for the view's last picture
+            opened.evaluate("() => jupyterapp.commands.execute('docmanager:save')")
+        done = nbformat.read(copy, as_version=4)
+    for cell in done.cells:
+        if cell.id == install.id:
+            cell.source = source
+        cell.metadata.pop("execution", None)
+        for output in cell.get("outputs", []):
+            if "text/html" in output.get("data", {}):
+                output.data["text/html"] = re.sub(r"<audio.*?</audio>", "♪", output.data["text/html"])
+    done.metadata = pages.metadata
+    nbformat.write(done, NOTEBOOK)
+
+
 def play(scene: Scene, later: Callable[[float, Callable[[], None]], object]) -> None:
     """Do one thing after the other, each from the loop of the window."""
 
@@ -77,7 +134,9 @@ def play(scene: Scene, later: Callable[[float, Callable[[], None]], object]) -> 
     go_on()
 
 
-SCENES: dict[str, Callable[[Path], None]] = {"tk_push_to_talk": tk_push_to_talk, "qt_assistant": qt_assistant}
+SCENES: dict[str, Callable[[Path], None]] = {
+    scene.__name__: scene for scene in (tk_push_to_talk, qt_assistant, notebook)
+}
 
 
 def main() -> None:

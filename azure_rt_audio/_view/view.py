@@ -216,6 +216,8 @@ class _View:
         self._body.value = _body(self._transcript, self._error)
         self._stop.disabled = state not in ("thinking", "speaking")
         self._leave.disabled = state in ("closed", "failed")
+        for button in (self._stop, self._leave):
+            _answer_beside_cells(button)
         return client is not None
 
     def _state(self, client: Shown | None, now: float) -> str:
@@ -251,6 +253,17 @@ class _View:
         client = self._client()
         if client is not None:
             client.close()
+
+
+def _answer_beside_cells(button: Any) -> None:
+    """
+    Let a button be answered while a cell waits, where the page sends for that by a subshell.
+
+    ipykernel 7.4 sends all that comes for a widget to the thread that last changed it, and takes a thread
+    like ours for the one that runs cells. Without its note it follows the page. To be removed when it asks
+    the page first.
+    """
+    vars(button.comm or button).pop("_reply_subshell_id", None)
 
 
 def _frame(widgets: Any) -> Any:

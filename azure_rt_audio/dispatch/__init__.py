@@ -15,17 +15,12 @@ is called once, later or now, on the thread it stands for, in the order of submi
 
 from __future__ import annotations
 
-import sys
-from typing import TYPE_CHECKING, Any
-
 from .base import Dispatcher, InlineDispatcher
+from .notebook import NotebookDispatcher, kernel_shell
 from .qt import QtDispatcher
 from .queued import QueueDispatcher
 from .tk import TkDispatcher
 from .worker import WorkerDispatcher
-
-if TYPE_CHECKING:
-    from .notebook import NotebookDispatcher
 
 __all__ = [
     "Dispatcher",
@@ -40,18 +35,4 @@ __all__ = [
 
 def default_dispatcher() -> WorkerDispatcher:
     """Return a new worker thread; in a Jupyter kernel one that knows of cells."""
-    if "ipykernel" in sys.modules:
-        from .notebook import NotebookDispatcher, kernel_shell
-
-        if kernel_shell() is not None:
-            return NotebookDispatcher()
-    return WorkerDispatcher()
-
-
-def __getattr__(name: str) -> Any:
-    """Import what only some programs need, when they name it."""
-    if name == "NotebookDispatcher":
-        from .notebook import NotebookDispatcher
-
-        return NotebookDispatcher
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return WorkerDispatcher() if kernel_shell() is None else NotebookDispatcher()

@@ -125,6 +125,9 @@ class Conversation:
     def __len__(self) -> int:
         return len(self._order)
 
+    def __repr__(self) -> str:
+        return f"<Conversation of {len(self)} items>"
+
     @property
     def entries(self) -> tuple[ConversationEntry, ...]:
         """All entries in the order of the conversation."""

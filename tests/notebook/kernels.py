@@ -113,7 +113,8 @@ class Kernel:
         """Take what the kernel publishes until *is_so*."""
         deadline = time.monotonic() + BOUND
         while not is_so():
-            assert time.monotonic() < deadline, "nothing came of it"
+            came = {cell.message_id: [m["content"] for m in cell.messages] for cell in self.cells.values()}
+            assert time.monotonic() < deadline, f"nothing came of it: {came}"
             try:
                 message = self.client.get_iopub_msg(timeout=0.2)
             except queue.Empty:
