@@ -28,7 +28,16 @@ class Cell:
     @property
     def printed(self) -> str:
         """What was printed into it."""
-        return "".join(m["content"]["text"] for m in self.messages if m["msg_type"] == "stream")
+        return self._stream("stdout")
+
+    @property
+    def complained(self) -> str:
+        """What was printed into it as an error is, which may come in the middle of the other."""
+        return self._stream("stderr")
+
+    def _stream(self, name: str) -> str:
+        texts = [m["content"] for m in self.messages if m["msg_type"] == "stream"]
+        return "".join(text["text"] for text in texts if text["name"] == name)
 
     @property
     def displayed(self) -> list[str]:
