@@ -1,8 +1,8 @@
 """
 Makes the pictures in the README: ``xvfb-run -a python samples/screenshots.py``.
 
-Needs Pillow, JupyterLab, Playwright and Chromium besides what the samples need. Names of pictures as arguments
-make only those. That of the notebook also renews the outputs which are kept in it.
+Needs Pillow, JupyterLab, Playwright and Chromium besides what the samples need. Names of pictures as
+arguments make only those. That of the notebook also renews the outputs which are kept in it.
 """
 
 from __future__ import annotations

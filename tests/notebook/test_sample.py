@@ -30,5 +30,5 @@ def test_the_sample_notebook_runs_whole(monkeypatch: pytest.MonkeyPatch) -> None
     assert pages.count("<audio") == 1
     assert "get_weather" in pages
     assert "What is the weather like in Lisbon today?" in pages
-    assert committed, "it is to look well where it cannot run: python samples/screenshots.py outputs"
+    assert committed, "it is to look well where it cannot run: python samples/screenshots.py notebook"
     assert SAMPLE.stat().st_size < 300_000
