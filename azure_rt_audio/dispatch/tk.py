@@ -33,11 +33,14 @@ if TYPE_CHECKING:
 __all__ = ["TkDispatcher"]
 
 _BUSY_MS: Final = 8
-_IDLE_MS: Final = 24
-"""Milliseconds between looks: the latency, at most, of the next event; and of the first after a while."""
+_IDLE_MS: Final = 40
+"""
+Milliseconds between looks: the latency, at most, of the next event; and of the first after a while. Idle it
+costs about half a percent of a core, nearly all of it Tk's own.
+"""
 
 _LOOKS_UNTIL_IDLE: Final = 60
-"""Looks in vain after which nothing seems to happen: half a second."""
+"""Looks in vain after which nothing seems to happen: half a second of them."""
 
 _numbers = itertools.count(1)
 
