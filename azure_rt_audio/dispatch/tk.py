@@ -71,7 +71,9 @@ class TkDispatcher:
         RuntimeError: If it has been destroyed already, or belongs to another thread.
         ImportError: If this Python has no tkinter; says how it is installed.
 
-    **Threads.** Make it on the window's thread. Any thread may submit; none waits for the window.
+    **Threads.** Make it on the window's thread. Any thread may submit; none waits for the window. As in any
+    program with threads, keep variables and images of Tk (``StringVar``, ``PhotoImage``) as long as their
+    window: when Python's garbage collector frees one on another thread, that waits for the window's.
     """
 
     def __init__(self, root: tkinter.Misc, max_backlog_bytes: int = DEFAULT_BACKLOG_BYTES) -> None:
