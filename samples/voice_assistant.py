@@ -1,19 +1,27 @@
 """
 A voice assistant as a class: it listens, thinks and speaks, and says which of them it does.
 
-Threads: listeners run one at a time on ``azure-rt-events-N``; the main thread is the microphone and waits.
+It talks with whoever is at the microphone, until Ctrl-C. Where there are no sound devices, or if you name a
+sound file, that is what it is asked, and nobody hears its answer.
+
+Threads: listeners run one at a time on ``azure-rt-events-N``; a voice session has threads of its own for the
+devices; the main thread waits.
 """
 
 from __future__ import annotations
 
 import threading
+from contextlib import suppress
 from importlib.resources import files
+from typing import Any
 
-from _service import service
+from _devices import Recorded, Unheard
+from _service import parser, service
 
-from azure_rt_audio import AzureRealTimeAudio, AzureRealTimeOptions, RealtimeError
-from azure_rt_audio.audio import read_wav
-from azure_rt_audio.protocol.events import ResponseAudioDelta, ResponseDone
+from azure_rt_audio import AzureRealTimeAudio, AzureRealTimeOptions, MissingExtraError, ModelStatusEnum
+from azure_rt_audio.audio import read_audio
+from azure_rt_audio.devices import DeviceError, DeviceLost
+from azure_rt_audio.protocol.local import StatusChanged
 
 
 class VoiceAssistant:
@@ -21,43 +29,52 @@ class VoiceAssistant:
 
     def __init__(self, options: AzureRealTimeOptions) -> None:
         self.client = AzureRealTimeAudio(options)
-        self.played = bytearray()
         self.has_answered = threading.Event()
         self.client.once("init", lambda session: print(f"ready, with the voice {session.voice}"))
-        self.client.on("status_changed", lambda event: print(f"{event.status}..."))
-        self.client.on("response.audio.delta", self.play_audio)
-        self.client.on("response.done", self.finish)
-        self.client.on("error", self.handle_error)
+        self.client.on("status_changed", self.show_status)
+        self.client.on("response.done", lambda event: print(f"said: {event.response.text}"))
+        self.client.on("error", lambda error: print(f"{error.type}: {error.message}"))
 
-    def start_conversation(self, speech: bytes) -> None:
-        """Bring what a microphone would bring: 100 ms at a time, and silence when the user has finished."""
-        for start in range(0, len(speech), 4_800):
-            self.client.append_audio(speech[start : start + 4_800])
-        self.client.append_audio(bytes(48_000))
+    def talk(self) -> None:
+        """Talk with the user, by microphone and loudspeaker, until Ctrl-C or the connection's end."""
+        with self.client.talk(on_event=self.show_trouble) as voice, suppress(KeyboardInterrupt):
+            voice.wait()
 
-    def stop_conversation(self) -> None:
-        self.client.clear_audio_buffer()
-        self.client.close()
+    def answer(self, recording: bytes) -> None:
+        """Answer a recording. PCM16: int16, little-endian, mono, 24 000 Hz."""
+        microphone = Recorded()
+        with self.client.talk(microphone, Unheard(), echo="headphones"):
+            microphone.say(recording + bytes(48_000))
+            self.has_answered.wait(timeout=60)
 
-    def play_audio(self, event: ResponseAudioDelta) -> None:
-        self.played += event.audio  # PCM16, 24 000 Hz, mono
+    def show_status(self, event: StatusChanged) -> None:
+        print(f"{event.status}...")
+        if (event.previous, event.status) == (ModelStatusEnum.SPEAKING, ModelStatusEnum.IDLE):
+            self.has_answered.set()  # it has been heard to its end
 
-    def finish(self, event: ResponseDone) -> None:
-        print(f"said: {event.response.text}")
-        self.client.set_model_speak_done()  # a real loudspeaker calls it when all has been played
-        self.has_answered.set()
+    def show_trouble(self, event: Any) -> None:
+        if isinstance(event, DeviceLost):
+            print(f"lost {event.device_name}: {event.reason}")
 
-    def handle_error(self, error: RealtimeError) -> None:
-        print(f"{error.type}: {error.message}")
+
+def main() -> None:
+    """Talk, or answer a recording."""
+    parser.add_argument("recording", nargs="?", help="a sound file to answer instead of talking")
+    path = parser.parse_args().recording
+    detection = {"type": "server_vad", "threshold": 0.6, "silence_duration_ms": 800}
+    session = {"instructions": "You are a professional voice assistant.", "turn_detection": detection}
+    with service(session, reply=lambda *_: "It is sunny in Lisbon.") as options:
+        assistant = VoiceAssistant(options)
+        try:
+            if path is None:
+                assistant.talk()
+        except (DeviceError, MissingExtraError) as error:
+            print(f"no talking: {error}")
+            path = str(files("azure_rt_audio") / "data" / "question.wav")
+        if path is not None:
+            assistant.answer(read_audio(path))
+        assistant.client.close()
 
 
 if __name__ == "__main__":
-    detection = {"type": "server_vad", "threshold": 0.6, "silence_duration_ms": 800}
-    session = {"instructions": "You are a professional voice assistant.", "turn_detection": detection}
-    with service(session, ears=["What is the weather like in Lisbon today?"]) as options:
-        assistant = VoiceAssistant(options)
-        with (files("azure_rt_audio") / "data" / "question.wav").open("rb") as recording:
-            assistant.start_conversation(read_wav(recording))
-        assistant.has_answered.wait(timeout=30)
-        assistant.stop_conversation()
-    print(f"{len(assistant.played) / 48_000:.1f} s of speech")
+    main()

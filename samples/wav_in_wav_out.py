@@ -1,47 +1,53 @@
 """
-Ask with one WAV file, save the answer in another.
+Ask with one sound file, save the answer in another, at whatever rates they are.
 
-The service notices by itself that the question is over, and answers.
+``python samples/wav_in_wav_out.py question.mp3 answer.wav --rate 11025``. Without names it asks with a
+recording that comes with the package, at a rate that no sound card has.
 
-Threads: all of this runs on the main thread, in one loop over the events.
+Threads: all of this runs on the main thread; the answer is saved while it comes.
 """
 
 from __future__ import annotations
 
 from importlib.resources import files
+from pathlib import Path
 
 from _service import parser, service
 
 from azure_rt_audio import AzureRealTimeAudio
-from azure_rt_audio.audio import WavWriter, read_wav
-from azure_rt_audio.protocol.events import ResponseAudioDelta, ResponseAudioTranscriptDelta, ResponseDone
+from azure_rt_audio.audio import WavWriter, read_wav, resample, write_wav
 
-SILENCE = bytes(48_000)  # one second of PCM16, 24 000 Hz
+ODD_HZ = 17_000
+
+
+def odd_question() -> str:
+    """Write a question at an odd rate, and return the name of the file."""
+    with (files("azure_rt_audio") / "data" / "question.wav").open("rb") as file:
+        write_wav("question.wav", resample(read_wav(file), 24_000, ODD_HZ), ODD_HZ)
+    return "question.wav"
 
 
 def main() -> None:
-    """Ask, and listen to the answer while it comes."""
-    parser.add_argument("question", nargs="?", default=str(files("azure_rt_audio") / "data" / "question.wav"))
+    """Send the question, save the answer."""
+    parser.add_argument("question", nargs="?", help="WAV, FLAC, OGG or MP3")
     parser.add_argument("answer", nargs="?", default="answer.wav")
+    parser.add_argument("--rate", type=int, default=22_050, help="of the answer, in Hz (default: 22050)")
     arguments = parser.parse_args()
+    question = arguments.question or odd_question()
 
-    session = {"turn_detection": {"type": "server_vad", "silence_duration_ms": 500}}
     with (
-        service(session, ears=["Hello, can you hear me?"]) as options,
+        service({"turn_detection": None}, ears=["Hello, can you hear me?"]) as options,
         AzureRealTimeAudio(options) as client,
-        WavWriter(arguments.answer) as answer,
-        client.events(ResponseAudioTranscriptDelta, ResponseAudioDelta, ResponseDone, timeout=30) as events,
+        WavWriter(arguments.answer, arguments.rate) as answer,
     ):
-        client.append_audio(read_wav(arguments.question))
-        client.append_audio(SILENCE)
-        for event in events:
-            if isinstance(event, ResponseAudioTranscriptDelta):
-                print(event.delta, end="", flush=True)
-            elif isinstance(event, ResponseAudioDelta):
-                answer.write(event.audio)
-            else:
-                print(f"\n{event.response.status}, saved as {arguments.answer}")
-                break
+        client.send_audio_file(question)
+        client.commit_audio()
+        pending = client.create_response()
+        for pcm in pending.audio(sample_rate_hz=arguments.rate):
+            answer.write(pcm)
+        response = pending.result()
+    print(response.text)
+    print(f"{Path(question).name}: {response.status}, saved as {arguments.answer} at {arguments.rate} Hz")
 
 
 if __name__ == "__main__":

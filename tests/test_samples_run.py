@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import wave
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
@@ -17,10 +19,14 @@ STORIES = {
     "quickstart": ["I am the emulator", "1, 2, 3, 4, 5, 6, 7, 8, 9, 10."],
     "voice_assistant": [
         "ready, with the voice alloy",
-        'listening...\nthinking...\nspeaking...\nsaid: You said: "What is the weather like in Lisbon today?"',
-        "idle...\n7.0 s of speech",
+        "listening...\nthinking...\nspeaking...\nsaid: It is sunny in Lisbon.\nidle...",
     ],
-    "wav_in_wav_out": ["I am the emulator", "completed, saved as answer.wav"],
+    "wav_in_wav_out": ["I am the emulator", "question.wav: completed, saved as answer.wav at 22050 Hz"],
+    "phone_call": [
+        "the caller speaks\nsaid: Yes, until six.",
+        "hung up, the call is saved as call.wav",
+    ],
+    "plot_turn": ["It is sunny in Lisbon today.\nsaved as turn.png"],
     "function_calling": ['get_weather({"city": "Lisbon"})', "sky sunny", "It is noon in Tokyo."],
     "push_to_talk": ["pressed\nreleased\n4.0 s: Hello!", "nothing was said, nothing is asked"],
     "barge_in": [
@@ -36,13 +42,20 @@ STORIES = {
     ],
 }
 
+QUESTION = str(files("azure_rt_audio") / "data" / "question.wav")
+ARGUMENTS = {"voice_assistant": [QUESTION]}
+"""What keeps a sample from using the devices of whoever runs the tests."""
 
-def run_sample(name: str, dialect: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+
+def run_sample(
+    name: str, dialect: str, cwd: Path, *arguments: str, **variables: str
+) -> subprocess.CompletedProcess[str]:
     """Run a sample in *cwd*, where it may write."""
+    path = str(SAMPLES / f"{name}.py")
     return subprocess.run(
-        [sys.executable, "-W", "error", str(SAMPLES / f"{name}.py"), "--emulator", "--dialect", dialect],
+        [sys.executable, "-W", "error", path, "--emulator", "--dialect", dialect, *arguments],
         cwd=cwd,
-        env=environment(),
+        env=environment(MPLBACKEND="agg", MPLCONFIGDIR=str(cwd), **variables),
         capture_output=True,
         text=True,
         encoding="utf-8",
@@ -59,8 +72,8 @@ def test_every_sample_has_its_story() -> None:
 @pytest.mark.parametrize("name", STORIES)
 def test_a_sample_says_the_same_in_both_dialects(name: str, tmp_path: Path) -> None:
     """It ends well, tells its story, complains about nothing, and prints the same on GA and preview."""
-    ga = run_sample(name, "ga", tmp_path)
-    preview = run_sample(name, "preview", tmp_path)
+    ga = run_sample(name, "ga", tmp_path, *ARGUMENTS.get(name, ()))
+    preview = run_sample(name, "preview", tmp_path, *ARGUMENTS.get(name, ()))
 
     assert (ga.returncode, ga.stderr) == (0, "")
     assert (preview.returncode, preview.stderr) == (0, "")
@@ -69,10 +82,36 @@ def test_a_sample_says_the_same_in_both_dialects(name: str, tmp_path: Path) -> N
     assert ga.stdout == preview.stdout
 
 
-def test_the_sample_saves_a_playable_answer(tmp_path: Path) -> None:
-    """The file that wav_in_wav_out writes is a WAV file with the answer in it."""
-    run_sample("wav_in_wav_out", "ga", tmp_path)
+def test_what_samples_save_can_be_played(tmp_path: Path) -> None:
+    """The files hold the answer at the rate that was asked for, and the call at that of telephones."""
+    run_sample("wav_in_wav_out", "ga", tmp_path, QUESTION, "said.wav", "--rate", "11025")
+    run_sample("phone_call", "ga", tmp_path)
 
-    with wave.open(str(tmp_path / "answer.wav")) as file:
-        assert file.getframerate() == 24_000
-        assert any(file.readframes(file.getnframes()))
+    for name, rate_hz, least_seconds in (("said.wav", 11_025, 1.5), ("call.wav", 8_000, 3.0)):
+        with wave.open(str(tmp_path / name)) as file:
+            assert file.getframerate() == rate_hz
+            assert file.getnframes() / rate_hz > least_seconds
+            assert any(file.readframes(file.getnframes()))
+
+
+def test_the_plot_is_a_picture(tmp_path: Path) -> None:
+    """What plot_turn saves is a PNG with both colours of its waveforms in it."""
+    run_sample("plot_turn", "ga", tmp_path)
+
+    from matplotlib import colors, image
+
+    pixels = image.imread(tmp_path / "turn.png")[..., :3]
+    for colour in ("tab:blue", "tab:green"):
+        distance = abs(pixels - colors.to_rgb(colour)).max(axis=2)
+        assert (distance < 0.02).sum() > 1_000
+
+
+def test_the_assistant_without_devices_answers_a_recording(tmp_path: Path) -> None:
+    """Where nothing can be recorded it says so, and goes on with a sound file."""
+    (tmp_path / "sounddevice.py").write_text("raise ImportError")
+    path = os.pathsep.join((str(tmp_path), environment()["PYTHONPATH"]))
+    done = run_sample("voice_assistant", "ga", tmp_path, PYTHONPATH=path)
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "no talking: Using a microphone or a speaker needs" in done.stdout
+    assert "said: It is sunny in Lisbon." in done.stdout

@@ -1,0 +1,75 @@
+"""
+A phone call: G.711 µ-law at 8 kHz, in packets of 20 ms both ways, as telephone lines carry it.
+
+Here a recording calls, and what it hears is saved as ``call.wav``; with a gateway, ``Line`` would be its
+socket. A caller who begins to speak is listened to at once: what waits to be played is thrown away.
+
+Threads: the main thread is the line, a packet in and a packet out for each tick; the service's packets come
+from ``azure-rt-events-N``, through a queue.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from importlib.resources import files
+
+from _service import service
+
+from azure_rt_audio import AzureRealTimeAudio
+from azure_rt_audio.audio import Converter, WavWriter, read_wav, ulaw_decode
+from azure_rt_audio.protocol.events import InputAudioBufferSpeechStarted, ResponseAudioDelta, ResponseDone
+
+PACKET = 160  # bytes: 20 ms
+SILENCE = b"\xff" * PACKET
+TICK_SECONDS = 0.02 / 4  # this line is four times as fast as a real one
+FORMATS = {"input_audio_format": "g711_ulaw", "output_audio_format": "g711_ulaw"}
+
+
+class Call:
+    """What waits to be played to the caller."""
+
+    def __init__(self, client: AzureRealTimeAudio) -> None:
+        self.packets: queue.SimpleQueue[bytes] = queue.SimpleQueue()
+        self.is_answered = threading.Event()
+        client.on(ResponseAudioDelta, self.play)
+        client.on(ResponseDone, self.finish)
+        client.on(InputAudioBufferSpeechStarted, self.hush)
+
+    def play(self, event: ResponseAudioDelta) -> None:
+        for start in range(0, len(event.audio), PACKET):
+            self.packets.put(event.audio[start : start + PACKET].ljust(PACKET, b"\xff"))
+
+    def finish(self, event: ResponseDone) -> None:
+        print(f"said: {event.response.text}")
+        self.is_answered.set()
+
+    def hush(self, event: InputAudioBufferSpeechStarted) -> None:
+        print("the caller speaks")
+        while not self.packets.empty():
+            self.packets.get()
+
+
+def main() -> None:
+    """Take the call, and hang up when the answer was heard."""
+    with (files("azure_rt_audio") / "data" / "question.wav").open("rb") as file:
+        line = Converter(from_hz=24_000, to_format="g711_ulaw")
+        caller = line.feed(read_wav(file)) + line.finish()
+    session = {**FORMATS, "turn_detection": {"type": "server_vad", "silence_duration_ms": 500}}
+    with (
+        service(session, ears=["Are you open today?"], reply=lambda *_: "Yes, until six.") as options,
+        AzureRealTimeAudio(options) as client,
+        WavWriter("call.wav", 8_000) as heard,
+    ):
+        call, sent, tick = Call(client), 0, threading.Event()
+        while not (call.is_answered.is_set() and call.packets.empty()):
+            packet = caller[sent : sent + PACKET]
+            sent += len(packet)
+            client.append_audio(packet.ljust(PACKET, b"\xff"))
+            heard.write(ulaw_decode(SILENCE if call.packets.empty() else call.packets.get()))
+            tick.wait(TICK_SECONDS)
+    print("hung up, the call is saved as call.wav")
+
+
+if __name__ == "__main__":
+    main()
