@@ -97,14 +97,21 @@ def _talk(service: Service, arguments: argparse.Namespace) -> int:
             push_to_talk=arguments.push_to_talk,
             on_event=dialogue.take,
         ) as voice:
-            if service.remark is not None:
-                dialogue.note(service.remark)
+            for hint in _hints(service):
+                dialogue.note(hint)
             details = f"voice: {arguments.voice} · echo: {arguments.echo}"
             view = TalkView(dialogue, queue.run_pending, voice, service.name, details)
             view.run()
     if dialogue.end is not None:
         raise dialogue.end
     return view.return_code or 0
+
+
+def _hints(service: Service) -> Iterator[str]:
+    """What to know before saying the first word."""
+    if service.is_embedded:
+        yield f"There is no model in the emulator: it answers by rule, {service.senses}."
+    yield from (hint[0].upper() + hint[1:] for hint in (service.remark, *service.remedies) if hint)
 
 
 @contextmanager

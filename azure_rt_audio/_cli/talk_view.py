@@ -24,8 +24,9 @@ from .screen import printable
 __all__ = ["Controls", "TalkView"]
 
 _FRAMES_PER_SECOND: Final = 20
+_FAINT: Final = "grey58"
 _LABELS: Final = {"you": "you", "model": "model", "note": "·", "error": "!"}
-_COLOURS: Final = {"you": "cyan", "model": "green", "note": "bright_black", "error": "red"}
+_COLOURS: Final = {"you": "cyan", "model": "green", "note": _FAINT, "error": "red"}
 _STATUS_COLOURS: Final = {
     "listening": "cyan",
     "thinking": "yellow",
@@ -34,7 +35,7 @@ _STATUS_COLOURS: Final = {
     "muted": "red",
     "recording": "red",
 }
-_LOUDEST_DB: Final = -6.0
+_LOUDEST_DB: Final = -3.0
 _QUIETEST_DB: Final = -60.0
 _FALL_DB: Final = 3.0
 """A meter rises at once, and falls by so much a frame, as the needles of meters do."""
@@ -80,13 +81,13 @@ class Meter(Widget):
         share = min(1.0, max(0.0, (self._db - _QUIETEST_DB) / (_LOUDEST_DB - _QUIETEST_DB)))
         whole, rest = divmod(round(share * width * 8), 8)
         bar = "█" * whole + (_EIGHTHS[rest] if rest else "")
-        colour = "red" if share > 0.95 else "yellow" if share > 0.8 else "green"
-        level = f"{self._db:4.0f} dB" if self._db > _QUIETEST_DB else "   –   "
+        colour = "red" if share > 0.96 else "yellow" if share > 0.88 else "green"
+        level = f"{self._db:4.0f} dB" if self._db > _QUIETEST_DB else "   – dB"
         return Text.assemble(
             (f"{self._label} ", "bold"),
             (bar, colour),
-            ("─" * (width - len(bar)), "bright_black"),
-            (f" {level}", "bright_black"),
+            ("─" * (width - len(bar)), _FAINT),
+            (f" {level}", _FAINT),
             no_wrap=True,
         )
 
@@ -105,6 +106,7 @@ class TalkView(App[None]):
     **Threads.** All of it runs on the main thread.
     """
 
+    TITLE = "azure-rt-audio talk"
     ENABLE_COMMAND_PALETTE = False
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("space", "talk", "Talk / send"),
@@ -121,7 +123,7 @@ class TalkView(App[None]):
     #lines Static { margin-bottom: 1; }
     #status { height: 1; padding: 0 1; }
     #meters { height: auto; padding: 0 1; }
-    Meter { width: 1fr; height: 1; margin-right: 1; }
+    Meter { width: 1fr; height: 1; margin-right: 2; }
     .narrow #meters { layout: vertical; }
     .narrow #details { display: none; }
     """
@@ -248,9 +250,9 @@ class TalkView(App[None]):
         if latencies:
             parts.append((f"   answered after {latencies[-1]:.0f} ms", "white"))
         if len(latencies) > 2:
-            parts.append((f" (median {median(latencies):.0f})", "bright_black"))
+            parts.append((f" (median {median(latencies):.0f})", _FAINT))
         if hint:
-            parts.append((f"   {hint}", "bright_black"))
+            parts.append((f"   {hint}", _FAINT))
         return Text.assemble(*parts, no_wrap=True, overflow="ellipsis")
 
     def _devices(self) -> Text:
@@ -263,11 +265,12 @@ class TalkView(App[None]):
 
 
 def _drawn(line: Line) -> RenderableType:
-    text = Text(printable(line.text), style="" if line.who in ("you", "model") else _COLOURS[line.who])
+    words = printable(line.text).rstrip()
+    text = Text(words, style="" if line.who in ("you", "model") else _COLOURS[line.who])
     if line.is_open:
-        text.append(" …" if line.text else "…", "bright_black")
+        text.append(" …" if words else "…", _FAINT)
     if line.remark:
-        text.append(f" [{printable(line.remark)}]" if line.text else f"[{printable(line.remark)}]", "yellow")
+        text.append(f" [{printable(line.remark)}]" if words else f"[{printable(line.remark)}]", "yellow")
     row = Table.grid(padding=(0, 1))
     row.add_column(width=5, justify="right")
     row.add_column(ratio=1)
