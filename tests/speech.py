@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import re
 import sys
+import wave
 from importlib.resources import files
 from pathlib import Path
 
@@ -27,6 +28,15 @@ HEARD = (
 needs_speech = pytest.mark.skipif(
     sys.version_info >= (3, 14), reason="there are no wheels of PocketSphinx for this Python"
 )
+
+
+def write_stereo(path: Path, pcm: bytes, rate_hz: int) -> None:
+    """Write mono PCM16 as the two channels of a WAV file."""
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(2)
+        file.setsampwidth(2)
+        file.setframerate(rate_hz)
+        file.writeframes(b"".join(pcm[i : i + 2] * 2 for i in range(0, len(pcm), 2)))
 
 
 def words_of(text: str) -> list[str]:
