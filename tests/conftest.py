@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import ssl
 import threading
 import time
@@ -14,6 +15,9 @@ from probes import HANG, Connect
 
 from azure_rt_audio import AzureRealTimeAudio
 from azure_rt_audio.emulator import Emulator
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell that runs the tests in its background
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)

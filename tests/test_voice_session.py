@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import logging
 import subprocess
 import sys
@@ -501,6 +502,22 @@ def test_too_short_a_press(talks: Talks, talker: Emulator) -> None:
 
     assert len(talker.received("input_audio_buffer.clear")) == 1
     assert len(talker.received("input_audio_buffer.commit")) == 1
+
+
+def test_a_press_does_not_stop_the_answer_to_what_is_said_in_it(talks: Talks, talker: Emulator) -> None:
+    """However late the press gets to silence what was before it, the answer is asked for after that."""
+    talk = talks(service=talker, push_to_talk=True)
+    late = threading.Event()
+
+    talk.voice._lane.submit(lambda _: late.wait(HANG), None)
+    talk.voice.press()
+    talk.microphone.bring(*SPEECH)
+    talk.voice.release()
+    with contextlib.suppress(TimeoutError):  # it would come now if it did not wait
+        talker.wait_for_command("response.create", timeout=0.3)
+    late.set()
+
+    talk.speaker.wait_until_finished()
 
 
 def test_a_press_interrupts(talks: Talks) -> None:

@@ -60,6 +60,7 @@ _LEAD_S: Final = 0.04
 """How much earlier than the microphone the canceller is told of a sound: devices err about their latency."""
 
 _CLOSE_S: Final = 2.0
+_SILENCE_S: Final = 1.0
 
 _ADVICE: Final[dict[EchoPolicy, str]] = {
     "headphones": 'use headphones, or echo="cancel" or "gate"',
@@ -132,11 +133,11 @@ class VoiceSession:
         self._downlink = Downlink(client, self.speaker, self._tell)
         self._lane = WorkerDispatcher()
         self._subscriptions: tuple[Any, ...] = ()
-        self._button: queue.SimpleQueue[bool] = queue.SimpleQueue()  # pressed or released, for the pulse
+        self._button: queue.SimpleQueue[threading.Event | None] = queue.SimpleQueue()  # a press, or its end
         self._suspects: queue.SimpleQueue[float] = (
             queue.SimpleQueue()
         )  # interruptions, for the pulse to judge
-        self._is_pressed = False  # the pulse's
+        self._pressed: threading.Event | None = None  # set when the press has silenced all; the pulse's
         self._is_configured = False  # the pulse's
         self._levels_at = 0.0  # the pulse's
         self._microphone_db = -100.0  # the pulse's
@@ -199,8 +200,9 @@ class VoiceSession:
             RuntimeError: If the session is not one of push-to-talk.
         """
         self._check_push_to_talk()
-        self._lane.submit(lambda _: self._downlink.interrupt(by_user=True, is_service_told=False), None)
-        self._button.put(True)
+        silenced = threading.Event()
+        self._lane.submit(self._silence, silenced)
+        self._button.put(silenced)
 
     def release(self) -> None:
         """
@@ -209,7 +211,7 @@ class VoiceSession:
         After less than 100 ms nothing is asked. Raises as :meth:`press`.
         """
         self._check_push_to_talk()
-        self._button.put(False)
+        self._button.put(None)
 
     def _check_push_to_talk(self) -> None:
         if not self.is_push_to_talk:
@@ -309,13 +311,13 @@ class VoiceSession:
     def _beat(self) -> None:
         self._configure()
         block = self.microphone.read(_PULSE_S)
-        if not self._is_pressed:
+        if self._pressed is None:
             self._heed_button()  # what was recorded while it was being pressed belongs to the turn
         if block is not None:
             self._hear(block)
         else:
             self._uplink.flush()
-        if self._is_pressed:
+        if self._pressed is not None:
             self._heed_button()
         now = time.monotonic()
         self._lane.submit(self._downlink.look, now)
@@ -340,20 +342,28 @@ class VoiceSession:
         sent = self._echo.process(block, played, self.speaker.is_playing)
         self._self_hearing.feed(sent, played)
         self._microphone_db = level_db(sent)
-        if not self.is_push_to_talk or self._is_pressed:
+        if not self.is_push_to_talk or self._pressed is not None:
             self._uplink.send(sent)
 
     def _heed_button(self) -> None:
         """Take note of what has become of the button: of one change at a time."""
         if self._button.empty():
             return
-        is_pressed = self._button.get()
-        if self._is_pressed and not is_pressed:
+        silenced = self._button.get()
+        if self._pressed is not None and silenced is None:
             while (block := self.microphone.read(0.0)) is not None:  # what had been said by then
                 self._hear(block)
             self._lane.submit(self._downlink.asked, time.monotonic())
+            self._pressed.wait(_SILENCE_S)  # or the press would stop the answer to what was said in it
             self._uplink.end_turn()
-        self._is_pressed = is_pressed
+        self._pressed = silenced
+
+    def _silence(self, silenced: threading.Event) -> None:
+        """Interrupt because the button was pressed, on the listener thread, and say that it is done."""
+        try:
+            self._downlink.interrupt(by_user=True, is_service_told=False)
+        finally:
+            silenced.set()
 
     def _judge_suspects(self) -> None:
         while not self._suspects.empty():
