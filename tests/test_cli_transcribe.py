@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 from importlib.resources import files
 from pathlib import Path
 
@@ -140,7 +141,8 @@ def test_a_service_that_lets_nobody_in_is_told_once(tmp_path: Path) -> None:
 @on_posix
 def test_a_terminal_shows_bars(tmp_path: Path) -> None:
     """With rich installed, progress is drawn while it goes, and the text stands above it."""
-    with Terminal("transcribe", str(QUESTION), str(QUESTION), cwd=tmp_path) as terminal:
+    shutil.copy(QUESTION, tmp_path / "a.wav")  # a long path would be broken into lines
+    with Terminal("transcribe", "a.wav", "a.wav", cwd=tmp_path) as terminal:
         terminal.wait_for("files")
         terminal.wait_for(HEARD)
         terminal.wait_for(HEARD)

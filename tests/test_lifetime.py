@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from probes import HANG, Aside, Connect, Probe, Stage, ready
+from probes import HANG, MARKER, Aside, Connect, Probe, Stage, ready
 
 from azure_rt_audio import (
     AzureRealTimeAudio,
@@ -259,6 +259,9 @@ def test_a_client_that_ended_by_an_overflow_is_collected(
     ended = threading.Event()
     client.on("error", lambda _: None, dispatcher=InlineDispatcher())  # a log would keep it
     client.on("closed", lambda _: ended.set(), dispatcher=InlineDispatcher())
+    emulator.wait_for_connection()
+    for _ in range(3):  # what came before may have been too early for the listeners
+        emulator.say(MARKER)
     assert ended.wait(HANG)
     assert client.close()
     references = [weakref.ref(client), weakref.ref(client._hub)]
