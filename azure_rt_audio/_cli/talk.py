@@ -67,7 +67,7 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         import textual  # noqa: F401
     except ImportError as exc:
-        raise MissingExtraError("azure-rt-audio talk", "cli") from exc
+        raise MissingExtraError("Drawing on the whole terminal", "cli") from exc
     if not (sys.stdin.isatty() and sys.stdout.isatty() and sys.stderr.isatty()):
         raise UsageError("talk needs a terminal to itself; in a program use client.talk()")
     session = SessionConfig(

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
+import asyncio
 import signal
+import sys
 from collections.abc import Callable
 from statistics import median
 from typing import ClassVar, Final, Protocol
@@ -156,11 +157,9 @@ class TalkView(App[None]):
 
     def on_mount(self) -> None:
         """Begin to draw, and to heed the signals that would leave the terminal in disorder."""
-        loop = self._loop
-        assert loop is not None
-        with contextlib.suppress(NotImplementedError):  # Windows has none of them
+        if sys.platform != "win32":  # where no program is ended so
             for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-                loop.add_signal_handler(number, self.exit, None, 128 + number)
+                asyncio.get_running_loop().add_signal_handler(number, self.exit, None, 128 + number)
         self.set_interval(1 / _FRAMES_PER_SECOND, self._draw)
 
     def on_resize(self, event: events.Resize) -> None:

@@ -12,7 +12,7 @@ from cli_runner import Terminal, from_emulator
 from sound.room import Room
 from speech import QUESTION_WORDS, errors_in, needs_speech, read_question
 
-from azure_rt_audio.emulator import Emulator, Recogniser, Synthesiser
+from azure_rt_audio.emulator import Drop, Emulator, Faults, Recogniser, Synthesiser, after
 
 pytestmark = pytest.mark.sound
 
@@ -96,6 +96,33 @@ def test_a_speaker_that_is_pulled_out_is_told(room: Room, tmp_path: Path) -> Non
         terminal.wait_for("The speaker is ")
         terminal.press("q")
         assert terminal.wait() == 0
+
+
+def test_a_refused_key_gives_the_screen_back(room: Room, tmp_path: Path) -> None:
+    """The reason stands on the terminal as it was, with exit code 1."""
+    with Emulator() as service:
+        variables = from_emulator(service, AZURE_OPENAI_API_KEY="s3cret-and-wrong")
+        with Terminal("talk", cwd=tmp_path, **variables) as terminal:
+            terminal.wait_for("azure-rt-audio talk: ")
+            terminal.wait_for("401")
+            assert terminal.wait() == 1
+
+    assert "s3cret" not in terminal.shown
+    assert terminal.shown.rindex("401") > terminal.shown.rindex("\x1b[?1049l")
+
+
+def test_a_connection_lost_in_mid_call_is_told(room: Room, tmp_path: Path) -> None:
+    """It stays on the screen until the user leaves; the exit code is 1, and the reason is said once more."""
+    faults = Faults(after("response.audio.delta", Drop(), count=3))
+    service = Emulator(faults=faults)
+    with service, Terminal("talk", cwd=tmp_path, **from_emulator(service)) as terminal:
+        terminal.wait_for("say something")
+        room.say(SILENCE + read_question() + SILENCE)
+        terminal.wait_for("the connection has ended")
+        terminal.press("q")
+        assert terminal.wait() == 1
+
+    assert terminal.shown.rindex("azure-rt-audio talk: ") > terminal.shown.rindex("\x1b[?1049l")
 
 
 def test_nothing_is_written_over_the_screen(room: Room, tmp_path: Path) -> None:
