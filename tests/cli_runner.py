@@ -25,7 +25,7 @@ VARIABLES = ("AZURE_OPENAI_ENDPOINT", "AZURE_OPENAI_API_KEY", "AZURE_OPENAI_DEPL
 _SLICE_SECONDS = 0.2
 
 # Whoever started the tests may ignore Ctrl-C, and children inherit that.
-_HEED_CTRL_C = (
+HEED_CTRL_C = (
     [
         "-c",
         "import os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_DFL); "
@@ -100,7 +100,7 @@ class Background:
 
     def __init__(self, *arguments: str, cwd: Path, **variables: str) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, *_HEED_CTRL_C, "-W", "error", "-m", "azure_rt_audio", *arguments],
+            [sys.executable, *HEED_CTRL_C, "-W", "error", "-m", "azure_rt_audio", *arguments],
             cwd=cwd,
             env=environment(**variables),
             stdin=subprocess.DEVNULL,

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import threading
+import time
 import wave
 from pathlib import Path
 
 import pytest
-from cli_runner import from_emulator, run
+from cli_runner import SECONDS, Background, from_emulator, run
 
 from azure_rt_audio.audio import duration_ms, read_audio
 from azure_rt_audio.emulator import Drop, Emulator, Failure, Faults, Reply, Session, after, speak
@@ -73,6 +77,27 @@ def test_a_lost_connection_leaves_what_had_come(suffix: str, tmp_path: Path) -> 
     assert done.returncode == 1
     assert done.stderr.startswith("azure-rt-audio speak: ")
     assert 100 <= duration_ms(len(read_audio(tmp_path / f"said.{suffix}"))) < duration_ms(len(speak(TEXT)))
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs signals as POSIX has them")
+def test_ctrl_c_leaves_what_had_come(tmp_path: Path) -> None:
+    """It stops at once, with exit code 130, and the file can be played."""
+    out = tmp_path / "said.wav"
+    service = Emulator(pace=1, reply=lambda conversation, session: TEXT)
+    with (
+        service,
+        Background("speak", TEXT, "-o", "said.wav", cwd=tmp_path, **from_emulator(service)) as speaking,
+    ):
+        speaking.wait_for("service")
+        deadline = time.monotonic() + SECONDS
+        while not (out.exists() and out.stat().st_size > 20_000):
+            assert time.monotonic() < deadline
+            threading.Event().wait(0.02)
+        speaking.process.send_signal(signal.SIGINT)
+        assert speaking.wait() == 130
+
+    assert [line for line in speaking.err if line] == ["stopped"]
+    assert 400 <= duration_ms(len(read_audio(out))) < duration_ms(len(speak(TEXT)))
 
 
 def test_an_answer_that_fails_is_told(tmp_path: Path) -> None:
