@@ -6,24 +6,20 @@ As root it installs what is missing; otherwise it names the command to run, and 
 
 from __future__ import annotations
 
-import os
 import shutil
-import subprocess
 import sys
+from pathlib import Path
+
+sys.path.append(str(Path(__file__).parents[1]))  # as the tests have it
+
+from debian import install
 
 
 def main() -> int:
     """Install, or say how to."""
     if shutil.which("chromium") is not None:
         return 0
-    install = ["apt-get", "install", "-y", "--no-install-recommends", "chromium", "fonts-dejavu-core"]
-    if shutil.which("apt-get") is None or os.geteuid() != 0:
-        sys.stderr.write(f"missing: chromium; install it, on Debian with: sudo {' '.join(install)}\n")
-        return 1
-    quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    for command in (["apt-get", "update"], install):
-        subprocess.run(command, check=True, env=quiet, stdout=sys.stderr)
-    return 0
+    return install(["chromium", "fonts-dejavu-core"])
 
 
 if __name__ == "__main__":

@@ -10,6 +10,11 @@ import os
 import shutil
 import subprocess
 import sys
+from pathlib import Path
+
+sys.path.append(str(Path(__file__).parents[1]))  # as the tests have it
+
+from debian import install
 
 PROGRAMS = {"nginx": "nginx", "squid": "squid", "microsocks": "microsocks", "ip": "iproute2"}
 """Programs, and the packages that bring them."""
@@ -26,21 +31,12 @@ def find(program: str) -> str | None:
 def main() -> int:
     """Install, or say how to."""
     missing = sorted(package for program, package in PROGRAMS.items() if find(program) is None)
-    if not missing:
-        return 0
-    install = ["apt-get", "install", "-y", "--no-install-recommends", *missing]
-    if shutil.which("apt-get") is None or os.geteuid() != 0:
-        sys.stderr.write(
-            f"missing: {', '.join(missing)}; install them, on Debian with: sudo {' '.join(install)}\n"
-        )
-        return 1
-    quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    for command in (["apt-get", "update"], install):
-        subprocess.run(command, check=True, env=quiet, stdout=sys.stderr)
-    # The packages start services for the whole machine where there is a service manager; the tests want none.
-    for service in ("nginx", "squid"):
-        subprocess.run(["service", service, "stop"], check=False, stdout=sys.stderr, stderr=subprocess.STDOUT)
-    return 0
+    failed = install(missing)
+    if missing and not failed:
+        # The packages start services for the whole machine where there is a manager; the tests want none.
+        for service in ("nginx", "squid"):
+            subprocess.run(["service", service, "stop"], check=False, stdout=sys.stderr, stderr=sys.stderr)
+    return failed
 
 
 if __name__ == "__main__":

@@ -32,14 +32,15 @@ import shutil
 from collections.abc import Iterator
 
 import pytest
-from sound.install import LIBRARIES, PROGRAMS, is_there
+from debian import has_library
+from sound.install import LIBRARIES, PROGRAMS
 from sound.room import Room
 
 
 @pytest.fixture(scope="session")
 def _the_room() -> Iterator[Room]:
     missing = [program for program in PROGRAMS if shutil.which(program) is None]
-    missing += [library for library in LIBRARIES if not is_there(library)]
+    missing += [library for library in LIBRARIES if not has_library(library)]
     if missing:
         pytest.fail(f"{', '.join(missing)} missing; run: python tests/sound/install.py")
     with Room() as room, pytest.MonkeyPatch.context() as patch:

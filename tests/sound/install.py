@@ -6,11 +6,13 @@ As root it installs what is missing; otherwise it names the command to run, and 
 
 from __future__ import annotations
 
-import os
 import shutil
-import subprocess
 import sys
 from pathlib import Path
+
+sys.path.append(str(Path(__file__).parents[1]))  # as the tests have it
+
+from debian import has_library, install
 
 PROGRAMS = {
     "pipewire": "pipewire",
@@ -35,27 +37,11 @@ LIBRARIES = {
 """Libraries, and the packages that bring them."""
 
 
-def is_there(library: str) -> bool:
-    """Whether a library is installed."""
-    return any(any(root.glob(f"*/{library}")) for root in (Path("/usr/lib"), Path("/lib")))
-
-
 def main() -> int:
     """Install, or say how to."""
     missing = {package for program, package in PROGRAMS.items() if shutil.which(program) is None}
-    missing |= {package for library, package in LIBRARIES.items() if not is_there(library)}
-    if not missing:
-        return 0
-    install = ["apt-get", "install", "-y", "--no-install-recommends", *sorted(missing)]
-    if shutil.which("apt-get") is None or os.geteuid() != 0:
-        sys.stderr.write(
-            f"missing: {', '.join(sorted(missing))}; install them, on Debian with: sudo {' '.join(install)}\n"
-        )
-        return 1
-    quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    for command in (["apt-get", "update"], install):
-        subprocess.run(command, check=True, env=quiet, stdout=sys.stderr)
-    return 0
+    missing |= {package for library, package in LIBRARIES.items() if not has_library(library)}
+    return install(missing)
 
 
 if __name__ == "__main__":
