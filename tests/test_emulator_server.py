@@ -141,6 +141,8 @@ def threads() -> Callable[[], set[str]]:
     def new() -> set[str]:
         deadline = time.monotonic() + HANG_SECONDS
         for thread in set(threading.enumerate()) - present:
+            while thread.ident is None and time.monotonic() < deadline:  # one that is only just being started
+                threading.Event().wait(0.01)
             thread.join(max(0.0, deadline - time.monotonic()))
         return {thread.name for thread in set(threading.enumerate()) - present}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import contextlib
+import logging
 import os
 import shutil
 import ssl
@@ -193,6 +194,33 @@ def test_an_inline_listener_that_was_long_does_no_harm(service: Service) -> None
 
 
 @posix_only
+def test_who_is_held_up_before_a_ping_has_not_asked_yet(service: Service) -> None:
+    """The time-out counts from when the ping was written, not from when it was due."""
+    pings = threading.Semaphore(0)
+    held: list[str] = []
+
+    class Hold(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            if record.getMessage().endswith(" ping"):
+                if not held:
+                    held.append(record.getMessage())
+                    threading.Event().wait(1.2 * INTERVAL)
+                pings.release()
+
+    log, hold = logging.getLogger("azure_rt_audio._connection.reader"), Hold()
+    level = log.level
+    log.setLevel(logging.DEBUG)
+    log.addHandler(hold)
+    try:
+        with lively(service.options()) as client:
+            assert pings.acquire(timeout=HANG)
+            assert pings.acquire(timeout=HANG), "the first one was not answered, it seems"
+            assert client.state is WebSocketState.OPEN
+    finally:
+        log.removeHandler(hold)
+        log.setLevel(level)
+
+
 def test_who_talks_is_alive(service: Service) -> None:
     """A service that talks but reads nothing is not given up: it is heard, and that alone counts."""
     probe = Probe()

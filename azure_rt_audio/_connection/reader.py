@@ -406,7 +406,8 @@ class Reader:
             )
         log.debug("> %s ping", self.name)
         transport.ping()
-        pulse.asked(now)
+        transport.flush()
+        pulse.asked(time.monotonic())  # only now: who is stopped on the way has not asked yet
 
     def _answer(
         self, transport: Transport, goodbye: Goodbye, sent_close: CloseRequest | None

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import pytest
 from lab import page, run_all
 
-pytest.importorskip("playwright", reason="the environment for ipykernel 6 has no browser")
-
-from playwright.sync_api import Page, expect
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
 
 pytestmark = pytest.mark.notebook
 
@@ -44,6 +44,7 @@ def test_the_view_is_live_and_its_stop_button_works_while_a_cell_waits(opened: P
     The cell with the view shows what the waiting cell below causes; the button there ends the waiting, and
     what a listener prints appears beside the view. When the client is closed, a picture of the view remains.
     """
+    from playwright.sync_api import expect
 
     expect.set_options(timeout=60_000)
     cells = opened.locator(".jp-Cell")
