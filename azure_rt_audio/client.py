@@ -8,10 +8,9 @@ from concurrent.futures import Future
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal
 
-import attrs
-
 from ._connection import WebSocketState
 from ._deadline import Deadline
+from ._editing import Editing
 from ._hub import Hub
 from ._listening import FROM_OPTIONS, Listening
 from ._responses import DEFAULT_TIMEOUT, PendingResponse
@@ -23,24 +22,15 @@ from .dispatch import Dispatcher, QueueDispatcher, default_dispatcher
 from .dispatch.base import Hosting
 from .errors import RealtimeError
 from .options import AzureRealTimeOptions, WebSocketOptions, make_options
-from .protocol.codec import build, build_item
+from .protocol.codec import build
 from .protocol.commands import (
-    Command,
-    ConversationItemCreate,
-    ConversationItemDelete,
-    ConversationItemRetrieve,
-    ConversationItemTruncate,
     SessionUpdate,
 )
 from .protocol.conversation import Conversation
 from .protocol.events import (
-    ConversationItemCreated,
-    ConversationItemDeleted,
-    ConversationItemRetrieved,
-    ConversationItemTruncated,
     SessionUpdated,
 )
-from .protocol.items import ContentPart, ConversationItem, MessageItem
+from .protocol.items import ContentPart, MessageItem
 from .protocol.responses import Response, ResponseConfig
 from .protocol.session import Session, SessionConfig
 from .protocol.shape import UNSET
@@ -52,7 +42,7 @@ if TYPE_CHECKING:
 __all__ = ["AzureRealTimeAudio"]
 
 
-class AzureRealTimeAudio(Listening, Speaking, TypeScriptNames):
+class AzureRealTimeAudio(Listening, Speaking, Editing, TypeScriptNames):
     """
     A conversation with the Azure OpenAI Realtime API.
 
@@ -158,78 +148,7 @@ class AzureRealTimeAudio(Listening, Speaking, TypeScriptNames):
         """What this client was made with."""
         return self._options
 
-    # ------------------------------------------------------------ conversation
-
-    def create_conversation_item(
-        self, item: ConversationItem | Mapping[str, Any], previous_item_id: str | None = None
-    ) -> Future[ConversationItemCreated]:
-        """
-        Add an item to the conversation. Does not wait.
-
-        Args:
-            item: A message, a function call or its output; an object or a mapping. It is given an
-                ``id`` if it has none, by which the acknowledgement is recognised.
-            previous_item_id: Put it after this one; ``None`` at the end.
-
-        Returns:
-            A future of the acknowledging event.
-
-        Raises:
-            ValueError: If a field cannot be right; names its path.
-        """
-        made = build_item(item, "item")
-        if made.id is None:
-            made = attrs.evolve(made, id=self._hub.out.new_item_id())
-        command = ConversationItemCreate(
-            event_id=self._hub.out.new_event_id(), item=made, previous_item_id=previous_item_id
-        )
-        return self._acknowledged(
-            command,
-            lambda event: isinstance(event, ConversationItemCreated) and event.item.id == made.id,
-            codes=("invalid_tool_call_id",),
-            params=("item", "previous_item_id"),
-        )
-
-    def delete_item(self, item_id: str) -> Future[ConversationItemDeleted]:
-        """Remove an item. Does not wait; returns a future of the acknowledging event."""
-        return self._acknowledged(
-            ConversationItemDelete(event_id=self._hub.out.new_event_id(), item_id=item_id),
-            lambda event: isinstance(event, ConversationItemDeleted) and event.item_id == item_id,
-            codes=("item_delete_invalid_item_id",),
-        )
-
-    def truncate_item(
-        self, item_id: str, content_index: int, audio_end_ms: int
-    ) -> Future[ConversationItemTruncated]:
-        """
-        Cut a spoken message of the assistant at what the user heard. Does not wait.
-
-        Args:
-            content_index: Which part; 0.
-            audio_end_ms: Milliseconds from the start of the item's audio; not beyond its end.
-
-        Returns:
-            A future of the acknowledging event.
-        """
-        return self._acknowledged(
-            ConversationItemTruncate(
-                event_id=self._hub.out.new_event_id(),
-                item_id=item_id,
-                content_index=content_index,
-                audio_end_ms=audio_end_ms,
-            ),
-            lambda event: isinstance(event, ConversationItemTruncated) and event.item_id == item_id,
-            codes=("item_truncate_invalid_item_id", "unsupported_content_type"),
-            params=("audio_end_ms", "content_index"),
-        )
-
-    def retrieve_item(self, item_id: str) -> Future[ConversationItemRetrieved]:
-        """Ask for an item as the service has it, audio included. Does not wait; returns a future."""
-        return self._acknowledged(
-            ConversationItemRetrieve(event_id=self._hub.out.new_event_id(), item_id=item_id),
-            lambda event: isinstance(event, ConversationItemRetrieved) and event.item.id == item_id,
-            codes=("item_retrieve_invalid_item_id",),
-        )
+    # ------------------------------------------------------------ the session
 
     def update_session(self, config: SessionConfig | Mapping[str, Any]) -> Future[SessionUpdated]:
         """
@@ -251,25 +170,6 @@ class AzureRealTimeAudio(Listening, Speaking, TypeScriptNames):
         if getattr(command.session, "input_audio_format", UNSET) is not UNSET:
             self._inlet.finish()  # what a stream holds back is in the format that ends here
         return self._hub.update_session(command, self)
-
-    def _acknowledged(
-        self,
-        command: Command,
-        is_it: Callable[[Any], bool],
-        *,
-        kind: str | None = None,
-        codes: tuple[str, ...] = (),
-        params: tuple[str, ...] = (),
-    ) -> Future[Any]:
-        return self._hub.out.acknowledged(
-            command,
-            self,
-            lambda _, event: is_it(event),
-            wait=self._hub.ready.wait_to_send,
-            kind=kind,
-            codes=frozenset(codes),
-            params=params,
-        )
 
     # ------------------------------------------------------------ responses
 

@@ -33,7 +33,7 @@ ROOMS = {
     "tools": {"tools"},
     "hub": {"_hub"},
     "view": {"_view"},
-    "client": {"client", "_listening", "_speaking", "_typescript_names"},
+    "client": {"client", "_listening", "_speaking", "_editing", "_typescript_names"},
     "voice": {"voice"},
     "signals": {"signals"},
     "emulator": {"emulator"},

@@ -22,14 +22,13 @@ from typing import Any, Final
 
 import attrs
 
-from .._connection import Connection, Payload, Target, Wire
+from .._connection import Connection, Payload, Wire
 from .._futures import Acknowledgement
 from .._registry import Registry
 from .._responses import ResponseGate
 from .._waiters import EventStream, Streams, Waiter, Waiters, as_listened
 from ..dispatch import Dispatcher
 from ..errors import (
-    AUTHENTICATION_ERROR,
     ConnectError,
     ConnectionClosedError,
     DecodeError,
@@ -59,6 +58,7 @@ from ..protocol.turn import ModelStatusEnum, TurnState
 from .interruption import Interruption
 from .outgoing import Outgoing
 from .readiness import Readiness
+from .target import target_of
 
 __all__ = ["Hub"]
 
@@ -104,7 +104,7 @@ class Hub:
         self._lock = threading.Lock()  # leaf; guards the status
         self._closing = threading.Event()  # the program has called close()
         self._connection = Connection(
-            lambda: _target(options, websocket_options),
+            lambda: target_of(options, websocket_options),
             wire=wire,
             on_open=_weakly(self._opened),
             on_message=_weakly(self._received),
@@ -435,24 +435,6 @@ def _whole(known: Session | None, said: Session) -> Session:
     names = (field.name for field in attrs.fields(Session) if field.name not in ("extra", *said.extra))
     kept = {name: getattr(known, name) for name in names if getattr(said, name) is None}
     return attrs.evolve(said, **kept)
-
-
-def _target(options: AzureRealTimeOptions, websocket_options: WebSocketOptions) -> Target:
-    """Where to connect to and as whom; on the reader thread, because a credential may take its time."""
-    try:
-        authorization = options.authorization()
-    except RealtimeError:
-        raise
-    except Exception as exc:
-        # Not its message, which may quote a secret; that is in the cause.
-        what = type(exc).__name__
-        hint = "Sign in anew, or check the credential by itself: get_token(scope), or the function you gave."
-        raise ConnectError(
-            f"The credential could not be obtained: it raised {what}. {hint}",
-            type=AUTHENTICATION_ERROR,
-            hint=hint,
-        ) from exc
-    return Target(options.url, {**websocket_options.headers, **authorization})
 
 
 def _weakly(method: Any) -> Callable[..., Any]:
