@@ -253,22 +253,22 @@ def stopped(service: Service) -> None:
 
 def answered_while_stopped(service: Service) -> None:
     """The time-out of a ping passes while the program is stopped, but its answer is there to be read."""
-    with Sleeper(service, interval=0.2, timeout=2.0) as sleeper:
+    with Sleeper(service, interval=0.2, timeout=4.0) as sleeper:
         service.freeze()
         sleeper.hear("ping")
         sleeper.stop()
         service.go_on()
-        sleeper.sleep(2.2)
+        sleeper.sleep(4.4)
 
         assert sleeper.work() == ACKNOWLEDGED
 
 
 def asked_again(service: Service) -> None:
     """If there is no answer because this side was away, the peer is asked again before it is given up."""
-    with Sleeper(service, interval=0.2, timeout=2.0) as sleeper:
+    with Sleeper(service, interval=0.2, timeout=4.0) as sleeper:
         service.freeze()
         sleeper.hear("ping")
-        sleeper.sleep(3.4)
+        sleeper.sleep(6.4)
         sleeper.hear("ping")
         service.go_on()
 

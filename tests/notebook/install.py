@@ -12,14 +12,17 @@ from pathlib import Path
 
 sys.path.append(str(Path(__file__).parents[1]))  # as the tests have it
 
-from debian import install
+from debian import has_library, install
+
+LIBRARIES = {"libatomic.so.1": "libatomic1"}
+"""What Playwright's own Node.js looks for on the system, and the package that brings it."""
 
 
 def main() -> int:
     """Install, or say how to."""
-    if shutil.which("chromium") is not None:
-        return 0
-    return install(["chromium", "fonts-dejavu-core"])
+    missing = set() if shutil.which("chromium") else {"chromium", "fonts-dejavu-core"}
+    missing |= {package for library, package in LIBRARIES.items() if not has_library(library)}
+    return install(missing)
 
 
 if __name__ == "__main__":
