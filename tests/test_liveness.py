@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import contextlib
-import logging
 import os
 import shutil
 import ssl
@@ -33,6 +32,7 @@ from azure_rt_audio import (
     QueueDispatcher,
     WebSocketState,
 )
+from azure_rt_audio._connection.transport import WebSocketTransport
 
 INTERVAL = 0.4
 """Seconds of silence before a ping, and of silence after it before the verdict."""
@@ -194,31 +194,26 @@ def test_an_inline_listener_that_was_long_does_no_harm(service: Service) -> None
 
 
 @posix_only
-def test_who_is_held_up_before_a_ping_has_not_asked_yet(service: Service) -> None:
+def test_who_is_held_up_before_a_ping_has_not_asked_yet(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The time-out counts from when the ping was written, not from when it was due."""
     pings = threading.Semaphore(0)
-    held: list[str] = []
+    held: list[bool] = []
+    ping = WebSocketTransport.ping
 
-    class Hold(logging.Handler):
-        def emit(self, record: logging.LogRecord) -> None:
-            if record.getMessage().endswith(" ping"):
-                if not held:
-                    held.append(record.getMessage())
-                    threading.Event().wait(1.2 * INTERVAL)
-                pings.release()
+    def late(transport: WebSocketTransport) -> None:
+        if not held:
+            held.append(True)
+            threading.Event().wait(1.2 * INTERVAL)
+        ping(transport)
+        pings.release()
 
-    log, hold = logging.getLogger("azure_rt_audio._connection.reader"), Hold()
-    level = log.level
-    log.setLevel(logging.DEBUG)
-    log.addHandler(hold)
-    try:
-        with lively(service.options()) as client:
-            assert pings.acquire(timeout=HANG)
-            assert pings.acquire(timeout=HANG), "the first one was not answered, it seems"
-            assert client.state is WebSocketState.OPEN
-    finally:
-        log.removeHandler(hold)
-        log.setLevel(level)
+    monkeypatch.setattr(WebSocketTransport, "ping", late)
+    with lively(service.options()) as client:
+        assert pings.acquire(timeout=HANG)
+        assert pings.acquire(timeout=HANG), "the first one was not answered, it seems"
+        assert client.state is WebSocketState.OPEN
 
 
 def test_who_talks_is_alive(service: Service) -> None:
@@ -253,22 +248,22 @@ def stopped(service: Service) -> None:
 
 def answered_while_stopped(service: Service) -> None:
     """The time-out of a ping passes while the program is stopped, but its answer is there to be read."""
-    with Sleeper(service, interval=0.2, timeout=4.0) as sleeper:
+    with Sleeper(service, interval=0.2, timeout=2.0) as sleeper:
         service.freeze()
         sleeper.hear("ping")
         sleeper.stop()
         service.go_on()
-        sleeper.sleep(4.4)
+        sleeper.sleep(2.2)
 
         assert sleeper.work() == ACKNOWLEDGED
 
 
 def asked_again(service: Service) -> None:
     """If there is no answer because this side was away, the peer is asked again before it is given up."""
-    with Sleeper(service, interval=0.2, timeout=4.0) as sleeper:
+    with Sleeper(service, interval=0.2, timeout=2.0) as sleeper:
         service.freeze()
         sleeper.hear("ping")
-        sleeper.sleep(6.4)
+        sleeper.sleep(3.4)
         sleeper.hear("ping")
         service.go_on()
 

@@ -404,10 +404,10 @@ class Reader:
                 close_code=1011,
                 reason="keepalive ping timeout",
             )
-        log.debug("> %s ping", self.name)
         transport.ping()
         transport.flush()
         pulse.asked(time.monotonic())  # only now: who is stopped on the way has not asked yet
+        log.debug("> %s ping", self.name)
 
     def _answer(
         self, transport: Transport, goodbye: Goodbye, sent_close: CloseRequest | None
