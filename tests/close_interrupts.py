@@ -118,7 +118,7 @@ def send():
     armed = True
     while number < 4000:
         number += 1
-        client.append_audio(number.to_bytes(4, "little") + bytes((2, 2400, 24_000)[number % 3]))
+        client.append_audio(number.to_bytes(4, "little") + bytes((2, 2400, 12_000)[number % 3]))
         told.append(number)
         sum(range(number % 2 * 10_000))  # some come one by one, some in a row
     armed = False
@@ -130,7 +130,7 @@ while number < 4000:
         interrupts += 1
 signal.signal(signal.SIGINT, signal.SIG_IGN)
 print(json.dumps([interrupts, told]))
-print(client.close(10))
+print(client.close(25))
 """
 
 
