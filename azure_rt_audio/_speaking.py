@@ -14,9 +14,10 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Callable
 from concurrent.futures import Future
-from contextlib import contextmanager
+from itertools import compress, repeat, starmap
 from typing import Final
 
 import pybase64
@@ -70,25 +71,25 @@ class Inlet:
         sound = decode_base64(audio) if isinstance(audio, str) else audio
         pcm, channels = interleaved(sound, channels)
         self._hub.ready.wait_to_send()
-        with self._in_turn():
-            kind = (sample_rate_hz, channels, self._hub.input_audio_format)
-            if self.converter is None or kind != self._kind:
-                fresh = Converter(from_hz=sample_rate_hz, channels=channels, to_format=kind[-1])
-                self._finish()
-                self.converter, self._kind = fresh, kind
-            self.send(self.converter.feed(pcm))
+        self._in_turn(lambda: self._feed(pcm, sample_rate_hz, channels))
+
+    def _feed(self, pcm: bytes | memoryview, sample_rate_hz: int, channels: int) -> None:
+        kind = (sample_rate_hz, channels, self._hub.input_audio_format)
+        if self.converter is None or kind != self._kind:
+            fresh = Converter(from_hz=sample_rate_hz, channels=channels, to_format=kind[-1])
+            self._finish()
+            self.converter, self._kind = fresh, kind
+        self.send(self.converter.feed(pcm))
 
     def finish(self) -> None:
         """End the stream and send what it held back."""
         if self.converter is not None:
-            with self._in_turn():
-                self._finish()
+            self._in_turn(self._finish)
 
     def drop(self) -> None:
         """End the stream and forget what it held back."""
         if self.converter is not None:
-            with self._in_turn():
-                self.converter = None
+            self._in_turn(self._forget)
 
     def _finish(self) -> None:
         converter, self.converter = self.converter, None
@@ -100,21 +101,23 @@ class Inlet:
         ):
             self.send(converter.finish())
 
-    @contextmanager
-    def _in_turn(self) -> Iterator[None]:
+    def _forget(self) -> None:
+        self.converter = None
+
+    def _in_turn(self, move: Callable[[], None]) -> None:
         got: list[bool] = []
         is_reader = self._hub.connection.owns_this_thread()
         timeout = _READERS_PATIENCE if is_reader else self._hub.out.timeout
         seconds = -1 if timeout is None else min(timeout, threading.TIMEOUT_MAX)
+        # Taken and noted, looked at and given back: each is one step, so that Ctrl-C cannot come between.
+        give_back = starmap(self._turn.release, compress(repeat(()), got))
         try:
-            # One step for the interpreter: Ctrl-C cannot come between taking and noting it.
             got.extend(map(self._turn.acquire, (True,), (seconds,)))
             if not any(got) and not is_reader:
                 raise TimeoutError(f"another thread has been appending audio for {timeout} seconds")
-            yield
+            move()
         finally:
-            if any(got):
-                self._turn.release()
+            deque(give_back, maxlen=0)
 
 
 class Speaking:

@@ -118,7 +118,7 @@ def send():
     armed = True
     while number < 4000:
         number += 1
-        client.append_audio(number.to_bytes(4, "little") + bytes((2, 2400, 12_000)[number % 3]))
+        client.append_audio(number.to_bytes(4, "little") + bytes((2, 2400, 12_000)[number % 3]), rate)
         told.append(number)
         sum(range(number % 2 * 10_000))  # some come one by one, some in a row
     armed = False
@@ -134,9 +134,12 @@ print(client.close(25))
 """
 
 
-def storm() -> tuple[int, list[int], list[int]]:
+def storm(*, is_stream: bool) -> tuple[int, list[int], list[int]]:
     """
     Press Ctrl-C all the time while a program sends.
+
+    Args:
+        is_stream: Whether what it sends goes through a converter, which threads take turns with.
 
     Returns:
         How often a call was interrupted, the numbers of the messages whose calls returned, and those of the
@@ -158,7 +161,7 @@ def storm() -> tuple[int, list[int], list[int]]:
 
     with (
         tcp_server(count) as url,
-        started(STORM, {"service": host_of(url)}) as process,
+        started(f"rate = {24_000 if is_stream else None}\n{STORM}", {"service": host_of(url)}) as process,
     ):
         assert said_by(process) == "go"
         over = threading.Event()

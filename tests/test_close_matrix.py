@@ -87,9 +87,10 @@ def test_ctrl_c() -> None:
 
 
 @posix_only
-def test_ctrl_c_damages_no_message() -> None:
+@pytest.mark.parametrize("is_stream", [False, True])
+def test_ctrl_c_damages_no_message(is_stream: bool) -> None:
     """However often sending is interrupted, what was sent arrives whole and in order, and once."""
-    interrupts, told, arrived = storm()
+    interrupts, told, arrived = storm(is_stream=is_stream)
 
     assert interrupts > 100
     assert arrived == sorted(set(arrived))

@@ -1,0 +1,139 @@
+"""
+Ctrl-C at every step of a call that takes a turn: whoever is interrupted leaves the turn to the next.
+
+The interrupts come from a thread that competes for the interpreter: each time it gets that away from the
+main thread in the middle of a call, the interrupt strikes there. So a few thousand of them strike wherever
+one can, and a gap of a single step is found some hundred times.
+"""
+
+from __future__ import annotations
+
+import _thread
+import contextlib
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from types import FrameType, SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from azure_rt_audio._connection import outbox as _outbox
+from azure_rt_audio._deadline import Deadline
+from azure_rt_audio._speaking import Inlet
+
+INTERRUPTS = 2000
+
+
+class Storm:
+    """Presses Ctrl-C all the time; what is called through it may be interrupted anywhere, once."""
+
+    def __init__(self) -> None:
+        self._is_armed = False
+
+    @contextlib.contextmanager
+    def blowing(self) -> Iterator[None]:
+        """Press as long as the block runs, on the main thread."""
+        is_over = threading.Event()
+
+        def press() -> None:
+            while not is_over.wait(1e-6):  # lets the other thread run, if there is one processor only
+                _thread.interrupt_main()
+
+        previous, interval = signal.signal(signal.SIGINT, self._strike), sys.getswitchinterval()
+        pressing = threading.Thread(target=press, name="pressing")
+        sys.setswitchinterval(1e-6)
+        pressing.start()
+        try:
+            yield
+        finally:
+            is_over.set()
+            pressing.join()
+            sys.setswitchinterval(interval)
+            signal.signal(signal.SIGINT, previous)
+
+    def _strike(self, number: int, frame: FrameType | None) -> None:
+        if self._is_armed:
+            self._is_armed = False
+            raise KeyboardInterrupt
+
+    def strikes(self, call: Callable[[], object]) -> bool:
+        """Call it, and return whether it was interrupted."""
+        try:
+            self._is_armed = True
+            call()
+            self._is_armed = False
+        except KeyboardInterrupt:
+            return True
+        return False
+
+
+def count_stuck(call: Callable[[], object], *locks: threading.Lock) -> int:
+    """Return how many of so many interrupted calls left one of the *locks* taken; they are freed again."""
+    storm = Storm()
+    struck = stuck = 0
+    with storm.blowing():
+        while struck < INTERRUPTS:
+            struck += storm.strikes(call)
+            for lock in locks:
+                if lock.locked():
+                    lock.release()
+                    stuck += 1
+    return stuck
+
+
+def test_the_storm_finds_a_gap() -> None:
+    """The storm does find a gap of one step: between looking whether the lock was got, and its release."""
+    lock = threading.Lock()
+
+    def call() -> None:
+        got: list[bool] = []
+        try:
+            got.extend(map(lock.acquire, (False,)))
+        finally:
+            if any(got):
+                lock.release()
+
+    assert count_stuck(call, lock) > 0
+
+
+def test_sending_gives_its_turn_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A caller that writes its own frame leaves the transport to the I/O thread, wherever it is stopped."""
+
+    class Transport:
+        is_lendable = True
+        unsent = 0
+
+        def send(self, payload: bytes) -> None:
+            pass
+
+        def flush(self) -> None:
+            pass
+
+    monkeypatch.setattr(_outbox, "_IN_A_ROW", 0.0)  # so that no frame is queued for coming right after one
+    outbox = _outbox.Outbox(1_000_000_000, lambda: None)
+    outbox.serve(cast(Any, Transport()))
+    outbox.lend()
+
+    def call() -> None:
+        outbox._queue.clear()  # of a caller who found the turn taken
+        outbox._is_writing = False
+        outbox.put(b"x", Deadline(10.0), mine=False)
+
+    assert count_stuck(call, outbox._turn, outbox._change.lock) == 0
+
+
+def test_a_stream_gives_its_turn_back() -> None:
+    """Whoever moves a stream of sound on leaves it to the next caller, wherever it is stopped."""
+    hub = SimpleNamespace(
+        connection=SimpleNamespace(owns_this_thread=lambda: False),
+        out=SimpleNamespace(timeout=10.0),
+    )
+    inlet = Inlet(cast(Any, hub))
+
+    def call() -> None:
+        inlet.converter = cast(Any, object())
+        inlet.drop()
+
+    assert count_stuck(call, inlet._turn) == 0
