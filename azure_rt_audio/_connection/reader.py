@@ -49,6 +49,9 @@ _MESSAGES_IN_A_ROW: Final = 64
 _LAST_WORDS: Final = 1.0
 """Seconds for our answer to the peer's close frame to be written."""
 
+_GRACE: Final = 0.4
+"""Seconds that the I/O thread has for its end after those of the goodbye; a busy machine keeps it waiting."""
+
 Opener = Callable[[Target, Wire, Deadline, Waker], Transport]
 Outcome = ConnectionClosedError | ConnectError
 
@@ -155,7 +158,7 @@ class Reader:
         if self.owns_this_thread():
             return False
         # The I/O thread keeps the deadline itself; what is added is for it to get that far.
-        if not self.join(request.timeout + 0.25):
+        if not self.join(request.timeout + _GRACE):
             self._end_aside(self._stuck())
         return self.join(0)
 
