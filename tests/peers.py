@@ -86,6 +86,10 @@ class Recorder:
         assert self.opened.wait(HANG), self.outcomes
         return self
 
+    def close(self, patience: float = 0.0) -> bool:
+        """Close with so many seconds for the peer's goodbye; return whether it has ended, however late."""
+        return self.connection.close(patience) or self.connection.close(HANG)
+
     def end(self) -> Any:
         """Wait for the end and return its reason."""
         assert self.ended.wait(HANG)

@@ -153,7 +153,7 @@ def test_binary_messages_are_delivered_too() -> None:
     with tcp_server(script) as url:
         recorder = Recorder(url).open()
         assert recorder.next() == b"\0\xff"
-        assert recorder.connection.close(0)
+        assert recorder.close()
 
 
 @pytest.mark.parametrize("tls", [False, True])
@@ -175,7 +175,7 @@ def test_many_small_frames_in_one_write() -> None:
     with tcp_server(script) as url:
         recorder = Recorder(url).open()
         assert parts == [recorder.next() for _ in parts]
-        assert recorder.connection.close(0)
+        assert recorder.close()
 
 
 @pytest.mark.parametrize("version", [None, ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
@@ -224,7 +224,7 @@ def test_flush_waits_until_everything_is_written() -> None:
         release.set()
         assert recorder.connection.flush(HANG)
         assert got.get(timeout=HANG) == 20_000_000
-        assert recorder.connection.close(0)
+        assert recorder.close()
         assert not recorder.connection.flush(0)
 
 
@@ -263,7 +263,7 @@ def stalled(**options: Any) -> Iterator[Recorder]:
                     recorder.connection.send(b"x" * 500_000, timeout=0.1)
             yield recorder
         finally:
-            assert recorder.connection.close(0)
+            assert recorder.close()
             done.set()
 
 
@@ -300,7 +300,7 @@ def test_a_waiting_sender_wakes_at_the_end(how: str) -> None:
 def test_a_stalled_connection_closes_in_time() -> None:
     """A close frame behind a stalled send is given up when its time has passed."""
     with stalled() as recorder:
-        assert recorder.connection.close(0.1)
+        assert recorder.close(0.1)
         outcome = recorder.end()
 
     assert (outcome.close_code, outcome.is_clean) == (1006, False)
@@ -362,7 +362,7 @@ def test_senders_get_their_turn_beside_a_flood() -> None:
             recorder.next()
         recorder.connection.send(b"enough")
         assert heard.wait(HANG)
-        assert recorder.connection.close(0)
+        assert recorder.close()
 
 
 def test_messages_are_delivered_until_the_peer_has_closed() -> None:
@@ -403,7 +403,7 @@ def test_a_silent_peer_cannot_hold_close_up() -> None:
     """Without an answer to the close frame the deadline ends it."""
     with tcp_server(lambda sock: (upgrade(sock), await_eof(sock))[1]) as url:
         recorder = Recorder(url).open()
-        assert recorder.connection.close(0.1)
+        assert recorder.close(0.1)
 
     assert (recorder.end().close_code, recorder.end().is_clean) == (1006, False)
 
@@ -414,7 +414,7 @@ def test_an_impatient_caller_sets_the_pace() -> None:
         recorder = Recorder(url).open()
         slow = threading.Thread(target=recorder.connection.close, args=(60,))
         slow.start()
-        assert recorder.connection.close(0.1)
+        assert recorder.close(0.1)
         slow.join(HANG)
         assert not slow.is_alive()
 
@@ -484,7 +484,7 @@ def test_sending_while_closing_is_refused() -> None:
         assert WebSocketState.CLOSING is recorder.connection.state
         with pytest.raises(ConnectionClosedError, match="being closed"):
             recorder.connection.send(b"x")
-        assert recorder.connection.close(0)
+        assert recorder.close()
         thread.join(HANG)
 
 
@@ -501,7 +501,7 @@ def test_a_goodbye_that_cannot_be_sent(code: int, reason: str) -> None:
 def test_a_connection_never_started_can_be_closed() -> None:
     """It has an end like any other, and cannot be started any more."""
     recorder = Recorder("ws://127.0.0.1:1/")
-    assert recorder.connection.close(0)
+    assert recorder.close()
 
     assert "before it was open" in str(recorder.end())
     with pytest.raises(RuntimeError, match="started only once"):
@@ -801,7 +801,7 @@ def test_a_peer_that_answers_pings_stays() -> None:
     with tcp_server(script) as url:
         recorder = Recorder(url, ping_interval=0.05, ping_timeout=HANG).open()
         assert recorder.next() == b"still here"
-        assert recorder.connection.close(0)
+        assert recorder.close()
 
 
 def test_the_pulse() -> None:

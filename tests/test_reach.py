@@ -478,7 +478,7 @@ def test_closing_does_not_wait_for_a_hanging_proxy(kind: str, script: Any, phase
         recorder = Recorder("wss://127.0.0.1:1/x", proxy=way, connect_timeout=60.0)
         recorder.connection.start()
         assert arrived.wait(HANG)
-        assert recorder.connection.close(0.5)
+        assert recorder.close(0.5)
         assert left.wait(HANG)
 
     assert "closed by this side" in recorder.end().message

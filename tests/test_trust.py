@@ -215,7 +215,7 @@ def test_a_check_that_takes_long_is_left_behind(
         recorder = Recorder(url, ssl_context=context, connect_timeout=60.0)
         recorder.connection.start()
         assert begun.wait(HANG)
-        assert recorder.connection.close(0.5)
+        assert recorder.close(0.5)
         go_on.set()
         await_helpers()
 
@@ -251,7 +251,7 @@ def test_a_silent_server_with_such_a_context(kind: str, request: pytest.FixtureR
         recorder = Recorder(url.replace("ws:", "wss:"), ssl_context=context, connect_timeout=60.0)
         recorder.connection.start()
         assert arrived.wait(HANG)
-        assert recorder.connection.close(0.5)
+        assert recorder.close(0.5)
         await_helpers()
 
 
@@ -324,7 +324,7 @@ def test_one_silent_server_does_not_hold_up_the_others(authority: trustme.CA, tr
         recorder.connection.start()
         assert arrived.wait(HANG)
         assert echoes(url, ssl_context="truststore")
-        assert recorder.connection.close(0.5)
+        assert recorder.close(0.5)
 
 
 def test_a_conversation_with_what_the_system_trusts(tls_emulator: Emulator, truststore: Any) -> None:
