@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import queue
 import select
@@ -188,9 +189,23 @@ class Terminal:
         """Type; ``"\\x03"`` is Ctrl-C, ``"\\x04"`` is Ctrl-D."""
         os.write(self._keyboard, keys.encode())
 
-    def wait_for(self, text: str) -> str:
+    def press_until(self, text: str, keys: str) -> None:
+        """
+        Type, and every five seconds again, until *text* is shown.
+
+        For Ctrl-C at a prompt: Python shows it and then begins to wait for a key, and what comes between the
+        two is heeded at the next key only. A person is never that quick.
+        """
+        for seconds in (5.0, 5.0, SECONDS):
+            self.press(keys)
+            with contextlib.suppress(AssertionError):
+                self.wait_for(text, seconds)
+                return
+        raise AssertionError(f"no {text!r} was shown after {self.shown!r}")
+
+    def wait_for(self, text: str, seconds: float = SECONDS) -> str:
         """Block until *text* is shown, after what was waited for before; return everything up to it."""
-        deadline = time.monotonic() + SECONDS
+        deadline = time.monotonic() + seconds
         while (found := self.shown.find(text, self._seen)) < 0:
             has_ended = self.process.poll() is not None or time.monotonic() > deadline
             ready, _, _ = select.select([self._keyboard], [], [], _SLICE_SECONDS)

@@ -164,7 +164,7 @@ def test_ctrl_c_twice_leaves_the_chat(tmp_path: Path) -> None:
         terminal.press("\x03")
         terminal.wait_for("interrupted")
         terminal.wait_for("you      ")
-        terminal.press("\x03")
+        terminal.press_until("\n", "\x03")
 
         assert terminal.wait() == 0
     assert "Traceback" not in terminal.shown
