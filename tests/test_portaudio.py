@@ -5,7 +5,10 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import pytest
 from cli_runner import environment
+
+from azure_rt_audio.devices import Microphone, Speaker, attendant
 
 
 def said(preparation: str) -> str:
@@ -43,6 +46,25 @@ def test_without_the_library_its_package_is_named() -> None:
 
     assert answer.startswith("DeviceError")
     assert "apt install libportaudio2" in answer
+
+
+@pytest.mark.parametrize("device", [Microphone, Speaker])
+@pytest.mark.parametrize("rate", [0, -1, 500, 1_000_000])
+def test_a_rate_that_nothing_has_is_refused(device: type[Microphone] | type[Speaker], rate: int) -> None:
+    """It is refused when it is said, not on a thread of the device."""
+    with pytest.raises(ValueError, match=f"sample_rate_hz is {rate}: pass a rate from 1000 to 768000 Hz"):
+        device(sample_rate_hz=rate)
+
+
+@pytest.mark.parametrize("device", [Microphone, Speaker])
+def test_what_goes_wrong_on_the_device_s_thread_is_raised_by_start(
+    device: type[Microphone] | type[Speaker], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is neither a number nor a name leaves nobody waiting for a device that is not open."""
+    monkeypatch.setattr(attendant, "load", lambda: None)  # the library need not be here
+
+    with pytest.raises(TypeError, match=r"device is 1\.5: pass a number or part of a name"):
+        device(1.5).start()  # type: ignore[arg-type]
 
 
 def test_importing_loads_nothing() -> None:

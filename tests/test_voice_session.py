@@ -18,7 +18,7 @@ from stage import BLOCK, QUIET, StageMicrophone, StageSpeaker
 from azure_rt_audio import AzureRealTimeAudio, ModelStatusEnum
 from azure_rt_audio.audio.g711 import ulaw_encode
 from azure_rt_audio.audio.resample import resample
-from azure_rt_audio.devices import DeviceLost, DeviceOpened, Played
+from azure_rt_audio.devices import DeviceLost, DeviceOpened, Microphone, Played, Speaker
 from azure_rt_audio.emulator import Emulator, FunctionCall, Reply, Say, before
 from azure_rt_audio.errors import ConnectionClosedError, MissingExtraError
 from azure_rt_audio.voice import FirstSound, HearsItself, Interrupted, Levels, VoiceSession
@@ -685,6 +685,14 @@ def test_a_policy_that_does_not_exist(client: AzureRealTimeAudio) -> None:
     """It is refused with those that do."""
     with pytest.raises(ValueError, match='"headphones", "half_duplex", "gate", "cancel"'.replace('"', "'")):
         VoiceSession(client, StageMicrophone(), StageSpeaker(), echo="none")  # type: ignore[arg-type]
+
+
+def test_a_device_made_for_another_rate(client: AzureRealTimeAudio) -> None:
+    """What would be heard too high or too low is refused; a device of no rate of its own is believed."""
+    with pytest.raises(ValueError, match=r"the microphone has a sample_rate_hz of 48000, .* needs 24000"):
+        client.talk(Microphone(sample_rate_hz=48_000), StageSpeaker())
+    with pytest.raises(ValueError, match=r"the speaker has a sample_rate_hz of 16000, .* needs 24000"):
+        client.talk(StageMicrophone(), Speaker(sample_rate_hz=16_000))
 
 
 def test_a_canceller_that_is_not_installed(

@@ -104,7 +104,7 @@ class Attendant:
         self._tell = tell
         self._closing = threading.Event()
         self._opened = threading.Event()
-        self._refusal: RealtimeError | None = None
+        self._refusal: Exception | None = None
         what = "microphone" if kind == "input" else "speaker"
         self._name: Final = f"azure-rt-{what}-{next(_numbers)}"
         self._thread = threading.Thread(target=self._run, name=self._name, daemon=True)
@@ -126,7 +126,9 @@ class Attendant:
         is_over = self._opened.wait(_OPEN_SECONDS)
         if self._refusal is not None:
             self._thread.join(_CLOSE_SECONDS)
-            raise self._refusal.again() from self._refusal
+            if isinstance(self._refusal, RealtimeError):
+                raise self._refusal.again() from self._refusal
+            raise self._refusal
         if not is_over:
             self._closing.set()
             raise DeviceError(f"opening the {self._kind} device takes too long: its driver hangs")
@@ -141,7 +143,7 @@ class Attendant:
     def _run(self) -> None:
         try:
             self._open(find(self._kind, self._wanted))
-        except RealtimeError as error:
+        except Exception as error:  # noqa: BLE001  # for the caller of start(), whose arguments they were
             self._refusal = error
             return
         finally:

@@ -17,6 +17,7 @@ from typing import Any, Final
 
 from .._deadline import Deadline
 from ..audio import SAMPLE_RATE_HZ, Resampler
+from ..audio.resample import check_rate
 from ..errors import DeviceError
 from .attendant import Attendant, Messenger
 from .events import DeviceEvent
@@ -51,7 +52,7 @@ class Microphone:
         on_event: Called with :class:`DeviceOpened` and :class:`DeviceLost`.
 
     Raises:
-        ValueError: A length that is not positive.
+        ValueError: A length that is not positive, or a rate that nothing has.
 
     **Threads.** One thread reads, any may do the rest. ``on_event`` runs on a thread of its own; it may
     take its time, and may close the microphone.
@@ -66,6 +67,7 @@ class Microphone:
         buffer_ms: int = 10_000,
         on_event: Callable[[DeviceEvent], object] | None = None,
     ) -> None:
+        check_rate("sample_rate_hz", sample_rate_hz)
         for name, value in (("block_ms", block_ms), ("buffer_ms", buffer_ms)):
             if value < 1:
                 raise ValueError(f"{name} is {value}: pass milliseconds, at least 1")

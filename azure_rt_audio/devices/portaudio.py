@@ -96,7 +96,10 @@ def find(kind: Kind, wanted: str | int | None) -> Device:
 
     Raises:
         DeviceError: There is none, or more than one.
+        TypeError: It is neither a number nor a name.
     """
+    if not isinstance(wanted, str | int | None):
+        raise TypeError(f"device is {wanted!r}: pass a number or part of a name, or None for the default")
     devices = [device for device in list_devices() if device.channels(kind)]
     if not devices:
         raise DeviceError(

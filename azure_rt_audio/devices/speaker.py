@@ -16,6 +16,7 @@ from typing import Any, Final
 from .._change import Change
 from .._deadline import Deadline
 from ..audio import SAMPLE_RATE_HZ, AudioLike, Resampler, to_pcm16
+from ..audio.resample import check_rate
 from ..errors import DeviceError
 from .attendant import Attendant, Messenger
 from .events import DeviceEvent, Played
@@ -57,6 +58,9 @@ class Speaker:
             *sample_rate_hz* and when its first frame is heard, in seconds of ``time.monotonic``, which
             is some milliseconds ahead. For an echo canceller: ``Microphone.captured_at`` is the same clock.
 
+    Raises:
+        ValueError: A length that is negative, or a rate that nothing has.
+
     **Threads.** Any thread may call anything; calls of :meth:`play` for one item come from one thread.
     ``on_event`` and ``on_played`` run on a thread of their own each; they may take their time, and may
     close the speaker.
@@ -71,6 +75,7 @@ class Speaker:
         on_event: Callable[[DeviceEvent], object] | None = None,
         on_played: Callable[[bytes, float], object] | None = None,
     ) -> None:
+        check_rate("sample_rate_hz", sample_rate_hz)
         if prebuffer_ms < 0:
             raise ValueError(f"prebuffer_ms is {prebuffer_ms}: pass milliseconds, 0 for none")
         self._device = device

@@ -41,7 +41,7 @@ from .downlink import Downlink
 from .echo import EchoPolicy, Headphones, echo_control, level_db
 from .events import HearsItself, Levels
 from .ports import MicrophoneLike, SpeakerLike
-from .reference import Reference
+from .reference import SAMPLE_RATE_HZ, Reference
 from .selfhearing import SelfHearing
 from .uplink import Uplink
 
@@ -98,7 +98,7 @@ class VoiceSession:
             :mod:`azure_rt_audio.voice`.
 
     Raises:
-        ValueError: There is no such echo policy.
+        ValueError: There is no such echo policy, or a device was made for another rate than 24 000 Hz.
         MissingExtraError: The ``audio`` extra, or the ``echo`` extra, is not installed.
 
     **Threads.** Any method may be called from any thread. ``azure-rt-voice-N`` captures and sends; an
@@ -126,6 +126,13 @@ class VoiceSession:
         self._on_event = on_event
         self.microphone: MicrophoneLike = Microphone() if microphone is None else microphone
         self.speaker: SpeakerLike = Speaker() if speaker is None else speaker
+        for name, device in (("microphone", self.microphone), ("speaker", self.speaker)):
+            rate = getattr(device, "sample_rate_hz", SAMPLE_RATE_HZ)
+            if rate != SAMPLE_RATE_HZ:  # it would sound too high or too low
+                raise ValueError(
+                    f"the {name} has a sample_rate_hz of {rate}, a voice session needs {SAMPLE_RATE_HZ}: "
+                    "leave it out, any device is converted"
+                )
         self.is_push_to_talk: bool = push_to_talk
         self._reference = Reference()
         self._self_hearing = SelfHearing()
