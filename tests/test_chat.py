@@ -218,6 +218,14 @@ def test_a_key_stays_at_home() -> None:
     assert "secret" not in repr(ChatModel("https://example.com/v1", key="secret"))
 
 
+@pytest.mark.parametrize("key", ["secret\n", "secret\N{HORIZONTAL ELLIPSIS}"])
+def test_a_key_that_no_header_takes_is_refused_unseen(key: str) -> None:
+    """It is refused at once: later a failed response would quote it."""
+    with pytest.raises(ValueError, match="key has a line break") as caught:
+        ChatModel("http://localhost:11434/v1", key=key)
+    assert "secret" not in str(caught.value)
+
+
 def test_the_command_has_a_model_answer(endpoint: Endpoint, tmp_path: Path) -> None:
     """``emulator --brain URL`` answers with a model, whose key comes from the environment."""
     arguments = ("--port", "0", "--brain", endpoint.url, "--brain-model", "m", "--quiet")

@@ -50,7 +50,7 @@ class ChatModel:
         timeout: Seconds after which a request has failed.
 
     Raises:
-        ValueError: The URL is none, or the key would travel unencrypted to another machine.
+        ValueError: The URL is none, or the key would travel unencrypted to another machine, or is none.
 
     **Threads**: may be shared by any number.
     """
@@ -65,6 +65,9 @@ class ChatModel:
             raise ValueError(
                 f"url is {url!r}: a key goes to another machine over https only; or leave the key out"
             )
+        if key and not (key.isascii() and key.isprintable()):
+            # Later it would be refused with a message that shows it.
+            raise ValueError("key has a line break, or another character that no key has: strip it")
         self._url = url.rstrip("/")
         self._model = model
         self._key = key
