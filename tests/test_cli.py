@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import re
+import shlex
 import signal
 import socket
 import ssl
@@ -190,12 +190,13 @@ def test_the_emulator_serves_whoever_follows_its_three_lines(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The lines it prints are an environment with which a client connects; the log shows what passed."""
-    command = ("emulator", "--port", "0", "--key", "my-key", "--deployment", "my-model")
+    command = ("emulator", "--port", "0", "--key", "my-key", "--deployment", "my $model")
     with Background(*command, cwd=tmp_path) as emulator:
         emulator.wait_for("AZURE_OPENAI_DEPLOYMENT")
         for line in emulator.out:
-            if match := re.fullmatch(r"\s+export (\w+)=(\S+)", line):
-                monkeypatch.setenv(match[1], match[2])
+            if "export" in line:
+                _, assignment = shlex.split(line)  # as a shell does
+                monkeypatch.setenv(*assignment.split("=", 1))
         options = AzureRealTimeOptions.from_env()
         with AzureRealTimeAudio(options) as client:
             answer = client.ask("Hello!", response={"modalities": ["text"]})
@@ -203,7 +204,7 @@ def test_the_emulator_serves_whoever_follows_its_three_lines(
         emulator.process.send_signal(signal.SIGINT)
 
         assert emulator.wait() == 0
-    assert options.deployment == "my-model"
+    assert options.deployment == "my $model"
     assert "I am the emulator" in answer.text
     assert any("< response.create" in line for line in emulator.err)
     assert not any("my-key" in line for line in emulator.err)

@@ -4,16 +4,29 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 import wave
 from pathlib import Path
 
 import pytest
-from cli_runner import SECONDS, Background, from_emulator, run
+from cli_runner import SECONDS, Background, environment, from_emulator, run
 
 from azure_rt_audio.audio import duration_ms, read_audio
-from azure_rt_audio.emulator import Drop, Emulator, Failure, Faults, Reply, Session, after, speak
+from azure_rt_audio.emulator import (
+    Delay,
+    Drop,
+    Emulator,
+    Failure,
+    Faults,
+    Reply,
+    Session,
+    after,
+    before,
+    speak,
+)
 
 TEXT = "Good morning. The train to Porto leaves at nine; isn't that early?"
 
@@ -98,6 +111,59 @@ def test_ctrl_c_leaves_what_had_come(tmp_path: Path) -> None:
 
     assert [line for line in speaking.err if line] == ["stopped"]
     assert 400 <= duration_ms(len(read_audio(out))) < duration_ms(len(speak(TEXT)))
+
+
+def test_a_service_that_says_nothing_is_not_a_file_that_cannot_be_written(tmp_path: Path) -> None:
+    """Time that ran out is told as what it is, and is exit code 1."""
+    patient_for_less = (
+        "import sys; from azure_rt_audio.__main__ import main; from azure_rt_audio._cli import speak; "
+        "speak._PATIENCE_SECONDS = 0.2; sys.exit(main())"
+    )
+    with Emulator(faults=Faults(before("response.created", Delay(SECONDS)))) as service:
+        done = run("speak", TEXT, cwd=tmp_path, code=patient_for_less, **from_emulator(service))
+
+    assert (done.returncode, done.stderr) == (1, "azure-rt-audio speak: no event came for 0.2 seconds\n")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs pipes as POSIX has them")
+@pytest.mark.parametrize("suffix", ["wav", "flac"])
+def test_a_reader_of_its_output_who_leaves_is_not_a_file_that_cannot_be_written(
+    suffix: str, tmp_path: Path
+) -> None:
+    """It ends as every command does, without a word."""
+    with subprocess.Popen(
+        [sys.executable, "-m", "azure_rt_audio", "speak", TEXT * 5, "-o", f"said.{suffix}", "--emulator"],
+        cwd=tmp_path,
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as speaking:
+        assert speaking.stdout is not None
+        assert speaking.stderr is not None
+        assert speaking.stdout.readline().startswith(b"service")
+        speaking.stdout.close()
+
+        assert (speaking.wait(SECONDS), speaking.stderr.read()) == (1, b"")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs arguments as POSIX has them: bytes")
+@pytest.mark.parametrize("errors", ["strict", "surrogateescape"])
+def test_a_text_that_is_not_utf_8_is_refused(errors: str, tmp_path: Path) -> None:
+    """On standard input, however the locale has it read, and as an argument."""
+    refusal = b"azure-rt-audio speak: TEXT is not UTF-8: convert it, for example with iconv\n"
+    for text in ("-", b"caf\xe9"):
+        done = subprocess.run(
+            [sys.executable, "-m", "azure_rt_audio", "speak", text, "--emulator"],
+            cwd=tmp_path,
+            env=environment(PYTHONIOENCODING=f"utf-8:{errors}"),
+            input=b"caf\xe9",
+            capture_output=True,
+            timeout=SECONDS,
+            check=False,
+        )
+
+        assert (done.returncode, done.stderr) == (2, refusal)
+        assert not (tmp_path / "speech.wav").exists()
 
 
 def test_an_answer_that_fails_is_told(tmp_path: Path) -> None:

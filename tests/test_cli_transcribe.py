@@ -14,7 +14,18 @@ from cli_runner import Terminal, environment, from_emulator, run
 from speech import HEARD
 
 from azure_rt_audio.audio import read_wav, resample, write_audio, write_wav
-from azure_rt_audio.emulator import Drop, Emulator, Faults, Refuse, Session, after, at_handshake, speak
+from azure_rt_audio.emulator import (
+    Delay,
+    Drop,
+    Emulator,
+    Faults,
+    Refuse,
+    Session,
+    after,
+    at_handshake,
+    before,
+    speak,
+)
 
 QUESTION = Path(str(files("azure_rt_audio") / "data" / "question.wav"))
 DIALECTS = ("ga", "preview")
@@ -126,6 +137,20 @@ def test_a_lost_connection_costs_one_file(tmp_path: Path) -> None:
     assert done.stderr.startswith("azure-rt-audio transcribe: a.wav: ")
     assert len(done.stderr.splitlines()) == 1
     assert done.stdout.startswith("b.wav: ")
+
+
+def test_a_service_that_says_nothing_is_not_a_file_that_cannot_be_read(tmp_path: Path) -> None:
+    """Time that ran out is told as what it is."""
+    patient_for_less = (
+        "import sys; from azure_rt_audio.__main__ import main; from azure_rt_audio._cli import transcribe; "
+        "transcribe._PATIENCE_SECONDS = 0.2; sys.exit(main())"
+    )
+    (tmp_path / "a.wav").write_bytes(QUESTION.read_bytes())
+    with Emulator(faults=Faults(before("input_audio_buffer.committed", Delay(60.0)))) as service:
+        done = run("transcribe", "a.wav", cwd=tmp_path, code=patient_for_less, **from_emulator(service))
+
+    said = "a.wav: the service did not acknowledge it within 0.2 seconds"
+    assert (done.returncode, done.stderr) == (1, f"azure-rt-audio transcribe: {said}\n")
 
 
 def test_a_service_that_lets_nobody_in_is_told_once(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
 import ssl
 import sys
 from pathlib import Path
@@ -139,7 +140,7 @@ def _welcome(host_name: str, key: str, deployment: str, certificate: str | None)
 
 
 def _assignment(name: str, value: str) -> str:
-    return f'$env:{name} = "{value}"' if os.name == "nt" else f"export {name}={value}"
+    return f'$env:{name} = "{value}"' if os.name == "nt" else f"export {name}={shlex.quote(value)}"
 
 
 def _heard(pairs: list[str]) -> dict[bytes, str]:

@@ -59,7 +59,11 @@ def run(arguments: argparse.Namespace) -> int:
     Returns:
         0 if all of it is in the file, 1 if not.
     """
-    text = sys.stdin.read() if arguments.text == "-" else arguments.text
+    try:
+        text = sys.stdin.read() if arguments.text == "-" else arguments.text
+        text.encode()  # what was no text to Python either is refused here, not on its way
+    except UnicodeError as exc:
+        raise UsageError("TEXT is not UTF-8: convert it, for example with iconv") from exc
     portions = _portions(text)
     if not portions:
         raise UsageError("TEXT is empty: write what to say")
@@ -131,17 +135,27 @@ def _read(client: AzureRealTimeAudio, portion: str) -> Iterator[bytes | str]:
 @contextmanager
 def _saving(out: Path) -> Iterator[Callable[[bytes], None]]:
     """Yield what appends PCM16; whatever happens, what has come is in the file at the end."""
-    try:
-        if out.suffix.lower() == ".wav":
-            with WavWriter(out) as writer:
-                yield writer.write
-            return
+    if out.suffix.lower() == ".wav":
+        with _writing(out):
+            writer = WavWriter(out)
+        with writer:
+            yield _writing(out)(writer.write)
+        return
+    with _writing(out):
         write_audio(out, b"")  # what cannot be written is known before anything is asked for
-        pcm = bytearray()
-        try:
-            yield pcm.extend
-        finally:
+    pcm = bytearray()
+    try:
+        yield pcm.extend
+    finally:
+        with _writing(out):
             write_audio(out, pcm)
+
+
+@contextmanager
+def _writing(out: Path) -> Iterator[None]:
+    """Blame the file, and for nothing else: a service that says nothing raises an ``OSError``, too."""
+    try:
+        yield
     except OSError as exc:
         raise UsageError(f"--out: cannot write {out}: {exc.strerror or exc}") from exc
 

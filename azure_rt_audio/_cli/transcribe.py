@@ -109,9 +109,11 @@ def _transcribe(listener: _Listener, path: str, progress: Progress) -> _Outcome:
                 if text:
                     pieces.append(_Piece(segment.start_ms, segment.end_ms, text))
                 progress.advance(segment.end_ms / 1000)
+    except TimeoutError as exc:  # an OSError as well, but of the service
+        return _Outcome(path, seconds, pieces, str(exc))
     except OSError as exc:
         return _Outcome(path, seconds, pieces, f"cannot be read: {exc.strerror or exc}")
-    except (ValueError, RealtimeError, TimeoutError) as exc:
+    except (ValueError, RealtimeError) as exc:
         return _Outcome(path, seconds, pieces, str(exc).removeprefix(f"{path} "))
     finally:
         progress.end()
