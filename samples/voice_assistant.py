@@ -23,6 +23,8 @@ from azure_rt_audio.audio import read_audio
 from azure_rt_audio.devices import DeviceError, DeviceLost
 from azure_rt_audio.protocol.local import StatusChanged
 
+QUESTION = str(files("azure_rt_audio") / "data" / "question.wav")
+
 
 class VoiceAssistant:
     """An assistant that answers what is said to it."""
@@ -59,8 +61,9 @@ class VoiceAssistant:
 
 def main() -> None:
     """Talk, or answer a recording."""
-    parser.add_argument("recording", nargs="?", help="a sound file to answer instead of talking")
-    path = parser.parse_args().recording
+    parser.add_argument("file", nargs="?", help="a sound file to answer instead of talking")
+    arguments = parser.parse_args()
+    path = arguments.file or (QUESTION if arguments.recording else None)
     detection = {"type": "server_vad", "threshold": 0.6, "silence_duration_ms": 800}
     session = {"instructions": "You are a professional voice assistant.", "turn_detection": detection}
     with service(session, reply=lambda *_: "It is sunny in Lisbon.") as options:
@@ -70,7 +73,7 @@ def main() -> None:
                 assistant.talk()
         except (DeviceError, MissingExtraError) as error:
             print(f"no talking: {error}")
-            path = str(files("azure_rt_audio") / "data" / "question.wav")
+            path = QUESTION
         if path is not None:
             assistant.answer(read_audio(path))
         assistant.client.close()

@@ -115,3 +115,14 @@ def test_the_assistant_without_devices_answers_a_recording(tmp_path: Path) -> No
     assert (done.returncode, done.stderr) == (0, "")
     assert "no talking: Using a microphone or a speaker needs" in done.stdout
     assert "said: It is sunny in Lisbon." in done.stdout
+
+
+def test_the_voice_assistant_with_a_recording_opens_no_device(tmp_path: Path) -> None:
+    """``--recording`` is answered, whatever devices there are."""
+    (tmp_path / "sounddevice.py").write_text("raise ImportError")
+    path = os.pathsep.join((str(tmp_path), environment()["PYTHONPATH"]))
+    done = run_sample("voice_assistant", "ga", tmp_path, "--recording", PYTHONPATH=path)
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "no talking" not in done.stdout
+    assert "said: It is sunny in Lisbon." in done.stdout
