@@ -16,6 +16,7 @@ from cli_runner import Background, Terminal, from_emulator, run
 from speech import write_stereo
 
 from azure_rt_audio import AzureRealTimeAudio, AzureRealTimeOptions, WebSocketOptions, __version__
+from azure_rt_audio._cli.emulator import _welcome
 from azure_rt_audio.emulator import Drop, Emulator, Faults, after
 
 DIALECTS = ("ga", "preview")
@@ -37,6 +38,7 @@ on_posix = pytest.mark.skipif(os.name == "nt", reason="needs signals or a termin
         (["chat", "--azure"], "set AZURE_OPENAI_ENDPOINT, AZURE_OPENAI_API_KEY, AZURE_OPENAI_DEPLOYMENT"),
         (["emulator", "--port", "99999"], "--port is 99999; give one from 0 to 65535"),
         (["emulator", "--pace", "-1"], "--pace is -1.0; give 0 or more"),
+        (["emulator", "--pace", "nan"], "--pace is nan; give 0 or more"),
         (["emulator", "--tls-cert", "c.pem"], "--tls-cert and --tls-key belong together"),
         (["emulator", "--tls-cert", "text.wav", "--tls-key", "text.wav"], "cannot be used"),
         (["emulator", "--hears", "hello"], "write FILE=TEXT"),
@@ -233,6 +235,17 @@ def test_the_emulator_speaks_tls(tmp_path: Path) -> None:
         assert emulator.wait() == 0
     assert endpoint.startswith("wss://localhost:")
     assert emulator.err == []
+
+
+@pytest.mark.parametrize(
+    ("host", "reached"), [("0.0.0.0", "127.0.0.1"), ("[::]", "[::1]"), ("127.0.0.2", "127.0.0.2")]
+)
+def test_an_emulator_that_listens_everywhere_is_reached_here(host: str, reached: str) -> None:
+    """The line for a client names an address that one can connect to on every system."""
+    lines = _welcome(f"ws://{host}:8765", "my-key", "my-model", None).splitlines()
+
+    assert lines[0].startswith(f"The emulator listens on ws://{host}:8765 ")
+    assert f"ws://{reached}:8765" in next(line for line in lines if "AZURE_OPENAI_ENDPOINT" in line)
 
 
 def test_the_emulator_says_that_its_port_is_taken(tmp_path: Path) -> None:

@@ -93,6 +93,16 @@ def test_json_is_an_object_for_each_file(tmp_path: Path) -> None:
     assert "No such file" in bad["error"]
 
 
+@pytest.mark.skipif(os.name == "nt", reason="needs names of files as POSIX has them: bytes")
+def test_json_of_a_file_whose_name_is_no_text(tmp_path: Path) -> None:
+    """What cannot be written as JSON is replaced."""
+    done = run("transcribe", "--json", "caf\udce9.wav", cwd=tmp_path)
+
+    assert done.returncode == 1
+    assert json.loads(done.stdout)["file"] == "caf?.wav"
+    assert done.stderr == "azure-rt-audio transcribe: caf?.wav: cannot be read: No such file or directory\n"
+
+
 def test_a_long_recording_is_cut_where_it_is_quiet(tmp_path: Path) -> None:
     """A minute and a half is heard in pieces that end in the pauses between sentences."""
     sentence = speak("One two three four five six seven eight nine ten eleven twelve")

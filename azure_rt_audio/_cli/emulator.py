@@ -71,7 +71,7 @@ def run(arguments: argparse.Namespace) -> int:
     """
     from ..emulator import Emulator
 
-    if arguments.pace < 0:
+    if not arguments.pace >= 0:  # which NaN is not either
         raise UsageError(f"--pace is {arguments.pace}; give 0 or more")
     if not 0 <= arguments.port <= 65535:
         raise UsageError(f"--port is {arguments.port}; give one from 0 to 65535")
@@ -128,7 +128,7 @@ def _brain(url: str | None, model: str | None) -> ChatModel | None:
 
 def _welcome(host_name: str, key: str, deployment: str, certificate: str | None) -> str:
     # Who listens everywhere is reached here as well.
-    address = host_name.replace("//0.0.0.0:", "//127.0.0.1:").replace("//:::", "//[::1]:")
+    address = host_name.replace("//0.0.0.0:", "//127.0.0.1:").replace("//[::]:", "//[::1]:")
     lines = [_assignment(*pair) for pair in zip(VARIABLES, (address, key, deployment), strict=True)]
     if certificate is not None:
         lines.append(_assignment("SSL_CERT_FILE", str(Path(certificate).resolve())))

@@ -123,7 +123,7 @@ def _transcribe(listener: _Listener, path: str, progress: Progress) -> _Outcome:
 def _print(outcome: _Outcome, arguments: argparse.Namespace) -> None:
     if arguments.json:
         shown: dict[str, Any] = {
-            "file": outcome.path,
+            "file": outcome.path.encode(errors="replace").decode(),  # JSON has no names that are no text
             "seconds": round(outcome.seconds, 3),
             "text": outcome.text,
             "segments": [
