@@ -34,7 +34,7 @@ def test_the_demo_tells_the_whole_story(dialect: str, tmp_path: Path) -> None:
     """Text, speech, a tool call and an interruption happen, with latencies, in both dialects."""
     done = run("demo", "--dialect", dialect, cwd=tmp_path)
 
-    assert (done.returncode, done.stderr) == (0, "")
+    assert (done.returncode, done.stderr) == (0, ""), done.stdout
     begin, connect, text, speech, interruption, end = chapters(done.stdout)
     assert f"azure-rt-audio {__version__}" in begin
     assert "an emulator in this program" in begin
@@ -78,7 +78,7 @@ def test_the_demo_believes_what_it_is_told(tmp_path: Path) -> None:
     (tmp_path / "mine.wav").write_bytes(QUESTION.read_bytes())
     done = run("demo", "--audio", "mine.wav", "--says", "How is the weather in Porto?", cwd=tmp_path)
 
-    assert (done.returncode, done.stderr) == (0, "")
+    assert (done.returncode, done.stderr) == (0, ""), done.stdout
     assert 'get_weather({"city": "Porto"})' in done.stdout
 
 
@@ -88,7 +88,7 @@ def test_the_demo_without_speech_is_told_what_is_said(tmp_path: Path) -> None:
     path = os.pathsep.join((str(tmp_path), environment()["PYTHONPATH"]))
     done = run("demo", cwd=tmp_path, PYTHONPATH=path)
 
-    assert (done.returncode, done.stderr) == (0, "")
+    assert (done.returncode, done.stderr) == (0, ""), done.stdout
     about = " ".join(chapters(done.stdout)[0].split())
     assert "is told what the recordings say" in about
     assert 'pip install "azure-rt-audio[speech]"' in about
@@ -115,7 +115,7 @@ def test_the_demo_hears_any_wav_file(tmp_path: Path) -> None:
 
     done = run("demo", "--audio", "mine.wav", "--says", "How is the weather in Porto, please?", cwd=tmp_path)
 
-    assert (done.returncode, done.stderr) == (0, "")
+    assert (done.returncode, done.stderr) == (0, ""), done.stdout
     assert "[speak: mine.wav, 3.1 s]" in done.stdout
     assert "you      How is the weather in Porto, please?" in done.stdout
     assert 'get_weather({"city": "Porto"})' in done.stdout
@@ -127,7 +127,7 @@ def test_the_demo_calls_the_tool_even_if_the_recording_does_not_ask_for_it(tmp_p
 
     done = run("demo", "--audio", "mine.wav", "--says", "Good morning.", cwd=tmp_path)
 
-    assert (done.returncode, done.stderr) == (0, "")
+    assert (done.returncode, done.stderr) == (0, ""), done.stdout
     speech = chapters(done.stdout)[3]
     assert "Good morning." in speech
     assert 'tool     get_weather({"city": "Lisbon"})' in speech
@@ -142,7 +142,7 @@ def test_the_demo_bears_a_pause_in_the_recording(tmp_path: Path) -> None:
 
     done = run("demo", "--audio", "twice.wav", "--says", "What is the weather like in Lisbon?", cwd=tmp_path)
 
-    assert (done.returncode, done.stderr) == (0, "")
+    assert (done.returncode, done.stderr) == (0, ""), done.stdout
     assert chapters(done.stdout)[3].count("you      What is the weather like in Lisbon?") == 2
 
 
@@ -241,5 +241,5 @@ def test_the_demo_runs_on_the_emulator_command(tmp_path: Path) -> None:
         emulator.process.send_signal(signal.SIGINT)
         emulator.wait()
 
-    assert (done.returncode, done.stderr) == (0, "")
+    assert (done.returncode, done.stderr) == (0, ""), done.stdout
     assert f"you      {HEARD}" in done.stdout

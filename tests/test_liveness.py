@@ -37,8 +37,8 @@ from azure_rt_audio._connection.transport import WebSocketTransport
 INTERVAL = 0.4
 """Seconds of silence before a ping, and of silence after it before the verdict."""
 
-NOTICED = 2 * INTERVAL + 1.0
-"""Seconds after which a dead link must have been noticed, one of them for the machine's own delays."""
+NOTICED = 2 * INTERVAL + 3.0
+"""Seconds after which a dead link must have been noticed, most of them for the delays of a busy machine."""
 
 LIVELY = {"ping_interval": INTERVAL, "ping_timeout": INTERVAL, "close_timeout": 0.2, "send_timeout": 60}
 
