@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import sys
 import threading
@@ -24,10 +25,10 @@ def test_speech_is_understood() -> None:
     """Two voices of flite are understood word by word, in whatever order they speak."""
     question, tomorrow = read_question(), read_wav(TOMORROW)
     with Recogniser() as ears:
-        heard = [ears(pcm) for pcm in (question, tomorrow, question, b"", tomorrow)]
+        heard = [ears(pcm) for pcm in (question, tomorrow, question, b"", b"\1", tomorrow)]
         words = [future.result(SECONDS) for future in heard]
 
-    assert words == [QUESTION_WORDS, TOMORROW_WORDS, QUESTION_WORDS, "", TOMORROW_WORDS]
+    assert words == [QUESTION_WORDS, TOMORROW_WORDS, QUESTION_WORDS, "", "", TOMORROW_WORDS]
 
 
 @pytest.mark.parametrize("wire_format", ["g711_ulaw", "g711_alaw"])
@@ -64,6 +65,21 @@ def test_a_process_that_dies_is_replaced() -> None:
         with pytest.raises(RuntimeError, match="process ended"):
             lost.result(SECONDS)
         assert ears(read_question()).result(SECONDS) == QUESTION_WORDS
+
+
+def test_a_process_that_is_dying_costs_one_utterance() -> None:
+    """The next one does not find it before it is gone."""
+    with Recogniser() as ears:
+        assert ears(read_question()).result(SECONDS) == QUESTION_WORDS
+        process = ears._process
+        assert process is not None
+        assert process._process.stdin is not None
+        process._process.stdin.write(bytes(4))  # no sound at all, of which it dies
+        process._process.stdin.flush()
+        lost, next_one = ears(read_question()), ears(read_question())
+        with contextlib.suppress(RuntimeError):  # unless it was quick to die
+            lost.result(SECONDS)
+        assert next_one.result(SECONDS) == QUESTION_WORDS
 
 
 def test_too_much_at_once_is_refused() -> None:

@@ -148,7 +148,7 @@ class Recogniser:
 
     def _understand(self, pcm: bytes) -> str:
         process = self._living_process()
-        if not pcm:
+        if len(pcm) < 2:
             return ""
         return process.ask(resample(pcm[: len(pcm) & ~1], SAMPLE_RATE_HZ, _MODEL_HZ))
 
@@ -211,6 +211,7 @@ class _Process:
             self._process.stdin.flush()
             return self._read()
         except (OSError, ValueError) as exc:
+            self.kill()  # it may still be dying, and the next utterance is not to find it so
             raise RuntimeError(f"the speech recogniser's process ended: {exc}") from exc
         finally:
             timer.cancel()
