@@ -29,6 +29,9 @@ __all__ = ["add_arguments", "run"]
 _GREETING: Final = "Hello, who are you?"
 _LONG_TASK: Final = "Please count to 100, slowly."
 _HEARD_BEFORE_INTERRUPTION_MS: Final = 1_500
+_LATE_SECONDS: Final = 3.0
+"""What the service has not told so long after the last sound, it has not heard."""
+
 _INSTRUCTIONS: Final = (
     "You are a friendly assistant. Speak English and answer in one or two short sentences, "
     "unless you are asked to count: then count to the end, one number after the other."
@@ -162,7 +165,7 @@ class _Demo:
         self._screen.line("you", f"[speak: {name}, {duration_ms(len(question)) / 1000:.1f} s]")
         self._microphone.play(question)
         self._follow(
-            lambda: self._microphone.is_idle and (turn.answer is not None or not turn.has_speech),
+            lambda: self._is_over(turn),
             f"the spoken turn ({name}) got no answer",
         )
         if not turn.has_speech:
@@ -211,7 +214,7 @@ class _Demo:
         self._follow(lambda: turn.first_audio_at is not None, "the long answer did not begin")
         self._microphone.play(recordings.interruption(), after_ms=_HEARD_BEFORE_INTERRUPTION_MS)
         self._follow(
-            lambda: self._microphone.is_idle and (turn.answer is not None or not turn.has_speech),
+            lambda: self._is_over(turn),
             "there was no answer after the interruption",
         )
         if not turn.has_speech:
@@ -225,6 +228,11 @@ class _Demo:
             f"of the counting, {sent_ms / 1000:.1f} s had come and {(turn.cut_at_ms or 0) / 1000:.1f} s been "
             "heard; the service has cut the rest"
         )
+
+    def _is_over(self, turn: Turn) -> bool:
+        """Whether a spoken turn is answered, or nothing was heard that there could be an answer to."""
+        quiet = self._microphone.quiet_seconds
+        return quiet > 0 and (turn.answer is not None or (quiet > _LATE_SECONDS and not turn.has_speech))
 
     def _begin(self) -> Turn:
         self._transcript.turn = Turn()

@@ -38,16 +38,18 @@ class Microphone:
         self._tempo = tempo
         self._is_off = threading.Event()
         self._thread: threading.Thread | None = None
+        self._ended_at: float | None = None
         self.hears_user = False
         """Whether the service has noticed speech and not yet its end; to be kept up to date by the owner."""
 
     @property
-    def is_idle(self) -> bool:
-        """Whether nothing is being said into it."""
-        return self._thread is None or not self._thread.is_alive()
+    def quiet_seconds(self) -> float:
+        """Seconds since the last of a recording and its silence was sent; 0 before that."""
+        return 0.0 if self._ended_at is None else monotonic() - self._ended_at
 
     def play(self, pcm: bytes, after_ms: float = 0.0) -> None:
         """Begin to send PCM16, 24 000 Hz, after *after_ms* of sound time; returns at once."""
+        self._ended_at = None
         thread = threading.Thread(target=self._run, args=(pcm, after_ms), name="demo-microphone", daemon=True)
         thread.start()
         self._thread = thread  # not before: a start that Ctrl-C interrupts leaves nothing to join
@@ -77,6 +79,8 @@ class Microphone:
                     return
         except (RealtimeError, TimeoutError):
             return  # the connection is over, which the thread that follows the events is told as well
+        finally:
+            self._ended_at = monotonic()
 
 
 class Loudspeaker:

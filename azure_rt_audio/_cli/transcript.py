@@ -111,6 +111,7 @@ class Transcript:
         self._held: list[tuple[str, str]] = []  # lines that must not cut into an answer
         self._speaks = False
         self._response_id = ""
+        self._sounding: str | None = None  # the response whose sound is still coming
         self.status = client.status
         self.turn = Turn()
         reactions: dict[type[Any], Callable[[Any], None]] = {
@@ -200,8 +201,8 @@ class Transcript:
         self.turn.answer = None
         speaker = self._loudspeaker
         item_id, played_ms = speaker.item_id, speaker.played_ms
-        if item_id is None or played_ms >= speaker.received_ms:
-            return
+        if item_id is None or (played_ms >= speaker.received_ms and self._sounding is None):
+            return  # the answer had been heard to its end
         # Nothing of the answer may be heard any more, whatever of it is still under way.
         self._silenced.add(self._response_id)
         speaker.stop()
@@ -245,6 +246,7 @@ class Transcript:
         self.turn.first_audio_at = self.turn.first_audio_at or monotonic()
         self.turn.audio.setdefault(event.response_id, bytearray()).extend(event.audio)
         if event.response_id not in self._silenced:
+            self._sounding = event.response_id
             self._loudspeaker.feed(event.item_id, event.audio)
 
     def _say(self, words: str) -> None:
@@ -254,6 +256,8 @@ class Transcript:
     def _on_done(self, event: ResponseDone) -> None:
         response = event.response
         self._flush()
+        if response.id == self._sounding:
+            self._sounding = None
         if response.status == "cancelled":
             self.turn.stopped = response
             self._screen.line("model", f"[stopped: {response.reason or 'no reason given'}]")
