@@ -94,7 +94,7 @@ def talks(connect: Connect) -> Iterator[Talks]:
 
     yield begin
     for talk in begun:
-        assert talk.voice.close()
+        assert talk.voice.close(HANG)
         assert talk.microphone.is_closed.is_set()
         assert talk.speaker.is_closed.is_set()
         assert [error for error in talk.errors.told if not isinstance(error, ConnectionClosedError)] == []
@@ -758,7 +758,7 @@ def test_with(client: AzureRealTimeAudio) -> None:
         voice.start()
         assert voice.is_open
         assert not voice.wait(0)
-    assert voice.close()
+    assert voice.close(HANG)
     assert microphone.is_closed.is_set()
     with pytest.raises(RuntimeError, match="over"):
         voice.start()
