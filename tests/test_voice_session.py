@@ -687,6 +687,15 @@ def test_a_policy_that_does_not_exist(client: AzureRealTimeAudio) -> None:
         VoiceSession(client, StageMicrophone(), StageSpeaker(), echo="none")  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("device", ["usb", 3])
+def test_the_name_of_a_device_is_no_device(client: AzureRealTimeAudio, device: Any) -> None:
+    """Whoever passes what Microphone takes is told to pass one."""
+    with pytest.raises(TypeError, match=r"microphone is .*: pass a device, Microphone\("):
+        client.talk(device, StageSpeaker())
+    with pytest.raises(TypeError, match=r"speaker is .*: pass a device, Speaker\("):
+        client.talk(StageMicrophone(), device)
+
+
 def test_a_device_made_for_another_rate(client: AzureRealTimeAudio) -> None:
     """What would be heard too high or too low is refused; a device of no rate of its own is believed."""
     with pytest.raises(ValueError, match=r"the microphone has a sample_rate_hz of 48000, .* needs 24000"):

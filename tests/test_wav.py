@@ -348,6 +348,8 @@ def test_a_rate_that_is_none_is_refused_before_the_file_is_touched(tmp_path: Pat
 
     with pytest.raises(ValueError, match="sample_rate_hz is 0"):
         WavWriter(path, 0)
+    with pytest.raises(ValueError, match=r"sample_rate_hz is 44100\.5: .* whole Hz"):
+        write_wav(path, RAMP_PCM, 44100.5)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="sample_rate_hz is -1"):
         write_wav(path, b"", -1)
 

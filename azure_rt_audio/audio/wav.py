@@ -161,8 +161,9 @@ class WavWriter:
 
 
 def _header(data_bytes: int, sample_rate_hz: int) -> bytes:
-    if not 0 < sample_rate_hz <= 0x7FFFFFFF:
-        raise ValueError(f"sample_rate_hz is {sample_rate_hz}: pass the rate of the audio in Hz")
+    if not 0 < sample_rate_hz <= 0x7FFFFFFF or sample_rate_hz % 1:
+        raise ValueError(f"sample_rate_hz is {sample_rate_hz}: pass the rate of the audio in whole Hz")
+    sample_rate_hz = int(sample_rate_hz)
     if data_bytes > _MOST_DATA_BYTES:
         raise ValueError(f"a WAV file holds at most {_MOST_DATA_BYTES} bytes of audio: begin another file")
     return struct.pack(

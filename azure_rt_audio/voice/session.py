@@ -99,6 +99,7 @@ class VoiceSession:
 
     Raises:
         ValueError: There is no such echo policy, or a device was made for another rate than 24 000 Hz.
+        TypeError: The name or number of a device was given in place of a device.
         MissingExtraError: The ``audio`` extra, or the ``echo`` extra, is not installed.
 
     **Threads.** Any method may be called from any thread. ``azure-rt-voice-N`` captures and sends; an
@@ -127,6 +128,8 @@ class VoiceSession:
         self.microphone: MicrophoneLike = Microphone() if microphone is None else microphone
         self.speaker: SpeakerLike = Speaker() if speaker is None else speaker
         for name, device in (("microphone", self.microphone), ("speaker", self.speaker)):
+            if isinstance(device, str | int):
+                raise TypeError(f"{name} is {device!r}: pass a device, {name.title()}({device!r})")
             rate = getattr(device, "sample_rate_hz", SAMPLE_RATE_HZ)
             if rate != SAMPLE_RATE_HZ:  # it would sound too high or too low
                 raise ValueError(
