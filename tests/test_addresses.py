@@ -118,7 +118,7 @@ def test_when_all_addresses_are_silent() -> None:
 @pytest.mark.parametrize("silent_first", [False, True])
 def test_the_most_telling_reason_is_told(silent_first: bool) -> None:
     """That a host refuses says more than that another of its addresses is silent, or cannot be tried here."""
-    with silent_address() as silent, refusing_addresses() as refusing, patient(0.4) as patience:
+    with silent_address() as silent, refusing_addresses() as refusing, patient(2) as patience:
         two = at(silent, *refusing) if silent_first else at(*refusing, silent)
         with no_file_is_left_open(), pytest.raises(ConnectionRefusedError):
             _addresses.connect([FAMILY_NOBODY_HAS, *two], unprepared, patience)
