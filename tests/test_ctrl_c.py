@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import _thread
 import contextlib
+import logging
 import signal
 import sys
 import threading
@@ -18,10 +19,14 @@ from types import FrameType, SimpleNamespace
 from typing import Any, cast
 
 import pytest
+from probes import HANG
 
+from azure_rt_audio import AzureRealTimeAudio
 from azure_rt_audio._connection import outbox as _outbox
 from azure_rt_audio._deadline import Deadline
+from azure_rt_audio._responses import ResponseGate
 from azure_rt_audio._speaking import Inlet
+from azure_rt_audio.emulator import Emulator
 
 INTERRUPTS = 2000
 
@@ -35,6 +40,9 @@ class Storm:
     @contextlib.contextmanager
     def blowing(self) -> Iterator[None]:
         """Press as long as the block runs, on the main thread."""
+        for name in list(logging.root.manager.loggerDict):  # who is stopped in logging's first look locks it
+            for level in (logging.DEBUG, logging.INFO, logging.WARNING):
+                logging.getLogger(name).isEnabledFor(level)
         is_over = threading.Event()
 
         def press() -> None:
@@ -81,6 +89,37 @@ def count_stuck(call: Callable[[], object], *locks: threading.Lock) -> int:
                     lock.release()
                     stuck += 1
     return stuck
+
+
+def test_a_request_that_was_not_sent_is_not_waited_for() -> None:
+    """Whoever is stopped while asking for a response leaves the conversation free for the next one."""
+    sent: list[bytes] = []
+    gate = ResponseGate(lambda command: b"", sent.append, marks=True)
+    storm = Storm()
+    struck = stuck = 0
+    with storm.blowing():
+        while struck < INTERRUPTS:
+            struck += storm.strikes(lambda: gate.request(None, may_wait=True, owner=None))
+            stuck += gate.is_busy and not sent
+            sent.clear()
+            with gate._lock:
+                gate._queue.clear()
+                gate._by_mark.clear()
+                gate._sent = None
+
+    assert stuck == 0
+
+
+def test_acknowledgements_stay_in_step() -> None:
+    """However often a caller is stopped, later ones get the acknowledgements of their own commands."""
+    storm = Storm()
+    struck = 0
+    with Emulator() as service, AzureRealTimeAudio(service.options()) as client:
+        with storm.blowing():
+            while struck < INTERRUPTS // 2:
+                struck += storm.strikes(client.clear_audio_buffer)
+        while client._hub._waiters._waiting:
+            client.clear_audio_buffer().result(HANG)
 
 
 def test_the_storm_finds_a_gap() -> None:

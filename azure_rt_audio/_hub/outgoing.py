@@ -159,8 +159,9 @@ class Outgoing:
             params=params,
             is_quiet=is_quiet,
         )
-        self._waiters.add(waiter)
         try:
+            # In here, too: one that waits for what was never sent would take the acknowledgement of the next.
+            self._waiters.add(waiter)
             self.send_bytes(payload)
         except BaseException:
             self._waiters.discard(waiter)

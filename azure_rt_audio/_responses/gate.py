@@ -161,22 +161,25 @@ class ResponseGate:
         audio_format = asked if isinstance(asked, str) else self._audio_format() or "pcm16"
         handle = PendingResponse(cancel, self._may_wait, audio_format)
         request.handle = weakref.ref(handle)
-        with self._lock:
-            if self._ended is not None:
-                raise self._ended.again()
-            if not is_beside and self._is_busy_locked():
-                if not may_wait:
-                    raise ResponseActiveError(
-                        "a response is in progress in the default conversation; wait for it, cancel it, "
-                        'ask with conversation="none", or let this one wait its turn'
-                    )
-                self._queue.append(request)
-                return handle
-            self._enter_locked(request)
         try:
+            # Ctrl-C may come anywhere: what was entered and never sent would be waited for by all others.
+            with self._lock:
+                if self._ended is not None:
+                    raise self._ended.again()
+                if not is_beside and self._is_busy_locked():
+                    if not may_wait:
+                        raise ResponseActiveError(
+                            "a response is in progress in the default conversation; wait for it, cancel it, "
+                            'ask with conversation="none", or let this one wait its turn'
+                        )
+                    self._queue.append(request)
+                    return handle
+                self._enter_locked(request)
             self._send(request.command, request.payload)
         except BaseException:
             with self._lock:
+                if request in self._queue:
+                    self._queue.remove(request)
                 self._forget_locked(request)
                 following = self._next_locked()
             self._send_next(following)
