@@ -116,14 +116,16 @@ number, told, interrupts = 0, [], 0
 def send():
     global armed, number
     armed = True
-    while number < 4000:
+    while is_on():
         number += 1
         client.append_audio(number.to_bytes(4, "little") + bytes((2, 2400, 12_000)[number % 3]), rate)
         told.append(number)
         sum(range(number % 2 * 10_000))  # some come one by one, some in a row
     armed = False
+def is_on():  # on a busy machine interrupts come slowly
+    return number < 4000 or interrupts <= 100 and number < 100_000
 print("go")
-while number < 4000:
+while is_on():
     try:
         send()
     except KeyboardInterrupt:

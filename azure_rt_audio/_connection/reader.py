@@ -46,7 +46,7 @@ _numbers = itertools.count(1)
 _MESSAGES_IN_A_ROW: Final = 64
 """Messages delivered before writers get their turn again."""
 
-_LAST_WORDS: Final = 1.0
+_LAST_WORDS: Final = 3.0
 """Seconds for our answer to the peer's close frame to be written."""
 
 _GRACE: Final = 0.4
@@ -443,8 +443,8 @@ class Reader:
             with selectors.DefaultSelector() as selector:
                 selector.register(transport, selectors.EVENT_WRITE)
                 selector.register(self._waker, selectors.EVENT_READ)
-                # Who closes as well does not wait for last words.
-                while transport.unsent and not deadline.expired and self._close is None:
+                # Who closes as well, or has gone, does not wait for last words.
+                while transport.unsent and not deadline.expired and self._close is None and not self._dropped:
                     if self._waker.arm():
                         selector.select(deadline.remaining())
                     self._waker.drain()
