@@ -346,6 +346,7 @@ class AzureRealTimeAudio(Listening, Speaking, Editing, TypeScriptNames):
         """
         if timeout is None or timeout == FROM_OPTIONS:
             timeout = self._hub.websocket_options.close_timeout
+        timeout = min(timeout, 604800.0)  # as the options; the system's clock cannot count to infinity
         deadline = Deadline(timeout)
         has_ended = self._hub.close(timeout)
         if self._worker is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -23,7 +24,7 @@ from azure_rt_audio import (
     QueueDispatcher,
     WebSocketState,
 )
-from azure_rt_audio.emulator import Emulator, Silence, StopReading, after
+from azure_rt_audio.emulator import Emulator, Silence, StopReading, Swallow, after, before
 
 
 def threads() -> set[str]:
@@ -60,13 +61,49 @@ def test_close_again(client: AzureRealTimeAudio) -> None:
     assert client.close()
 
 
-@pytest.mark.parametrize("timeout", [None, 0, -5, 0.001])
+@pytest.mark.parametrize("timeout", [None, 0, -5, 0.001, 10**10, float("inf")])
 def test_close_with_any_patience(client: AzureRealTimeAudio, timeout: Any) -> None:
-    """However little time it is given, it ends, and the threads do."""
+    """However little or much time it is given, it ends, and the threads do."""
     client.close(timeout)
 
     assert client.state is WebSocketState.CLOSED
     assert client.close()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_nothing_waits_in_a_forked_child(connect: Connect, emulator: Emulator) -> None:
+    """What would wait for the service in a forked child, which has no reader, is refused at once."""
+    client = connect()
+    client.wait_until_ready(HANG)
+    events = client.events()
+    emulator.faults.add(before("input_audio_buffer.cleared", Swallow()))
+    future = client.clear_audio_buffer()
+    waits: list[Callable[[], Any]] = [
+        lambda: client.wait_for("response.done", timeout=None),
+        lambda: next(events),
+        future.result,
+    ]
+    read_end, write_end = os.pipe()
+    child = os.fork()
+    if child == 0:
+        signal.alarm(10)
+        said = []
+        try:
+            for wait in waits:
+                try:
+                    wait()
+                except RuntimeError as exc:
+                    said.append("parent process" in str(exc))
+        finally:
+            os.write(write_end, json.dumps(said).encode())
+            os._exit(0)
+    os.close(write_end)
+    with os.fdopen(read_end) as pipe:
+        said = json.loads(pipe.read() or "null")
+    os.waitpid(child, 0)
+
+    assert said == [True, True, True]
 
 
 def test_close_from_a_listener(client: AzureRealTimeAudio) -> None:

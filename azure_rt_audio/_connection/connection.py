@@ -135,6 +135,10 @@ class Connection:
         """Tell whether the caller is the I/O thread, which must not wait for the connection."""
         return self._reader.owns_this_thread()
 
+    def check_ours(self) -> None:
+        """Raise :class:`RuntimeError` in a forked child, where nothing ever comes."""
+        self._reader.check_ours()
+
     def __repr__(self) -> str:
         return f"<Connection {self._reader.name}: {self.state.name}>"
 

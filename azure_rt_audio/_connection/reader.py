@@ -143,9 +143,12 @@ class Reader:
         """Tell whether this is the process that made the connection, not a fork of it."""
         return os.getpid() == self._pid
 
-    def send(self, payload: bytes, deadline: Deadline) -> None:
+    def check_ours(self) -> None:
         if not self._is_ours():
             raise RuntimeError("this connection belongs to the parent process; connect anew after a fork")
+
+    def send(self, payload: bytes, deadline: Deadline) -> None:
+        self.check_ours()
         self._outbox.put(payload, deadline, mine=self.owns_this_thread())
 
     def flush(self, deadline: Deadline) -> bool:

@@ -112,7 +112,8 @@ class Outgoing:
             self.send_bytes(payload)
 
     def check_may_wait(self) -> None:
-        """Raise if the caller is the reader thread, which everything that can be waited for depends on."""
+        """Raise where it would last for ever: on the reader thread, and in a forked child, which has none."""
+        self._connection.check_ours()
         if self._connection.owns_this_thread():
             raise RuntimeError(
                 "this would wait for the service on the thread that reads from it; listeners of an "
