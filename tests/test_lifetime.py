@@ -76,7 +76,7 @@ def test_nothing_waits_in_a_forked_child(connect: Connect, emulator: Emulator) -
     """What would wait for the service in a forked child, which has no reader, is refused at once."""
     client = connect()
     client.wait_until_ready(HANG)
-    events = client.events()
+    events = client.events("response.done")
     emulator.faults.add(before("input_audio_buffer.cleared", Swallow()))
     future = client.clear_audio_buffer()
     waits: list[Callable[[], Any]] = [
