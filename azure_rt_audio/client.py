@@ -253,10 +253,14 @@ class AzureRealTimeAudio(Listening, Speaking, Editing, TypeScriptNames):
         try:
             created.result(deadline.remaining())
             return pending.result(deadline.remaining())
-        except BaseException:
+        except BaseException as exc:
             # Nobody else could: the handle is ours. If the connection is over, so is the response.
             with contextlib.suppress(RealtimeError, TimeoutError):
                 pending.cancel()
+            if isinstance(exc, TimeoutError):  # of what had been left of the time
+                raise TimeoutError(
+                    f"the answer took longer than {timeout} seconds and was cancelled"
+                ) from None
             raise
 
     # ------------------------------------------------------------ talking

@@ -193,7 +193,7 @@ def test_ask_has_patience(connect: Connect, slow: Emulator) -> None:
     done = Probe()
     client.on("response.done", done)
 
-    with pytest.raises(TimeoutError):
+    with pytest.raises(TimeoutError, match=r"took longer than 0\.2 seconds and was cancelled"):
         client.ask("please say: " + "and so on " * 300, timeout=0.2)
 
     assert done.next().response.reason == "client_cancelled"
