@@ -6,6 +6,7 @@ Threads: everything here runs on the window's thread, the listeners too; the sou
 
 from __future__ import annotations
 
+import signal
 import sys
 from array import array
 from collections.abc import Callable
@@ -387,6 +388,7 @@ def main(act: Callable[[Assistant], None] | None = None) -> None:
     with service(session, ears=QUESTIONS, reply=lambda conversation, session: next(ANSWERS)) as options:
         application = QApplication(sys.argv[:1])
         application.setStyle("Fusion")  # which looks the same everywhere
+        signal.signal(signal.SIGINT, lambda *_: application.quit())  # seen when the window's timer next runs
         window = Assistant(options)
         window.show()
         if act is not None:

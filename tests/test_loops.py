@@ -49,7 +49,7 @@ def warned(action: Callable[[Loop], object]) -> list[str]:
 
 def test_a_long_wait_is_told_at_the_line_that_waits() -> None:
     """It names the line outside of this package, and says so while it still waits."""
-    assert warned(lambda _: waits(0.12)) == [__file__]
+    assert warned(lambda _: waits(0.5)) == [__file__]
 
 
 def test_short_waits_are_not(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -162,7 +162,7 @@ def test_the_first_sound(talks: Talks, talker: Emulator) -> None:
     first = events.until(lambda event: isinstance(event, FirstSound))[-1]
 
     assert first.latency_ms is not None
-    assert -45 < first.latency_ms < HANG * 1000  # on a stage 40 ms pass in no time
+    assert 0 <= first.latency_ms < HANG * 1000  # on a stage 40 ms may pass in no time
 
 
 def test_an_answer_to_something_written_has_no_latency(talks: Talks, talker: Emulator) -> None:

@@ -143,5 +143,6 @@ class Downlink:
         played_ms = self._speaker.played_ms(item_id)
         if played_ms > 0:
             self._awaited = None
-            latency_ms = None if asked_at is None else (now - asked_at) * 1000 - played_ms
+            # The speaker's clock has gone on since.
+            latency_ms = None if asked_at is None else max(0.0, (now - asked_at) * 1000 - played_ms)
             self._tell(FirstSound(response_id=response_id, latency_ms=latency_ms))

@@ -99,3 +99,26 @@ def test_a_sample_with_a_window(name: str, dialect: str) -> None:
 
     assert (done.returncode, done.stderr) == (0, "")
     assert STORIES[name] in done.stdout
+
+
+def test_ctrl_c_ends_a_window_of_qt() -> None:
+    """Pressed in the terminal it closes the window and the connection, without a word on stderr."""
+    program = f"""
+        import os, signal, sys
+        sys.path.insert(0, {str(SAMPLES)!r})
+        import qt_assistant as sample
+        from PySide6.QtCore import QTimer
+
+        sample.main(lambda window: QTimer.singleShot(500, lambda: os.kill(os.getpid(), signal.SIGINT)))
+        print("ended")
+    """
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", textwrap.dedent(program), "--emulator", "--recording"],
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+        check=False,
+    )
+
+    assert (done.returncode, done.stdout.splitlines()[-1:], done.stderr) == (0, ["ended"], "")
