@@ -6,9 +6,9 @@ A synchronous, threaded client for the Azure OpenAI Realtime API.
 :mod:`azure_rt_audio.emulator` is the service in miniature, for work without an account.
 """
 
-from ._connection import WebSocketState
-from ._registry import Subscription
-from ._responses import PendingResponse
+from ._session.listeners import Subscription
+from ._session.pending_response import PendingResponse
+from ._transport import WebSocketState
 from ._version import __version__
 from .client import AzureRealTimeAudio
 from .dispatch import (
@@ -31,12 +31,12 @@ from .errors import (
     ServiceError,
 )
 from .options import AzureRealTimeOptions, WebSocketOptions
+from .protocol.base import UNSET
 from .protocol.conversation import Conversation, ConversationEntry
+from .protocol.events.local import Closed, Init, StatusChanged
 from .protocol.items import ContentPart, FunctionCallItem, FunctionCallOutputItem, MessageItem
-from .protocol.local import Closed, Init, StatusChanged
 from .protocol.responses import Response, ResponseConfig
 from .protocol.session import InputAudioTranscription, NoiseReduction, Session, SessionConfig, TurnDetection
-from .protocol.shape import UNSET
 from .protocol.tools import FunctionTool, ToolChoice
 from .protocol.turn import ModelStatusEnum
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import attrs
 
-from ._hub import Hub
+from ._session.engine import Engine
 from .protocol.codec import build_item
 from .protocol.commands import (
     Command,
@@ -18,7 +18,7 @@ from .protocol.commands import (
     ConversationItemTruncate,
 )
 from .protocol.events import (
-    ConversationItemCreated,
+    ConversationItemAdded,
     ConversationItemDeleted,
     ConversationItemRetrieved,
     ConversationItemTruncated,
@@ -31,11 +31,11 @@ __all__ = ["Editing"]
 class Editing:
     """The part of a client that changes the items of the conversation."""
 
-    _hub: Hub
+    _engine: Engine
 
     def create_conversation_item(
         self, item: ConversationItem | Mapping[str, Any], previous_item_id: str | None = None
-    ) -> Future[ConversationItemCreated]:
+    ) -> Future[ConversationItemAdded]:
         """
         Add an item to the conversation. Does not wait.
 
@@ -52,13 +52,13 @@ class Editing:
         """
         made = build_item(item, "item")
         if made.id is None:
-            made = attrs.evolve(made, id=self._hub.out.new_item_id())
+            made = attrs.evolve(made, id=self._engine.out.new_item_id())
         command = ConversationItemCreate(
-            event_id=self._hub.out.new_event_id(), item=made, previous_item_id=previous_item_id
+            event_id=self._engine.out.new_event_id(), item=made, previous_item_id=previous_item_id
         )
         return self._acknowledged(
             command,
-            lambda event: isinstance(event, ConversationItemCreated) and event.item.id == made.id,
+            lambda event: isinstance(event, ConversationItemAdded) and event.item.id == made.id,
             codes=("invalid_tool_call_id",),
             params=("item", "previous_item_id"),
         )
@@ -66,7 +66,7 @@ class Editing:
     def delete_item(self, item_id: str) -> Future[ConversationItemDeleted]:
         """Remove an item. Does not wait; returns a future of the acknowledging event."""
         return self._acknowledged(
-            ConversationItemDelete(event_id=self._hub.out.new_event_id(), item_id=item_id),
+            ConversationItemDelete(event_id=self._engine.out.new_event_id(), item_id=item_id),
             lambda event: isinstance(event, ConversationItemDeleted) and event.item_id == item_id,
             codes=("item_delete_invalid_item_id",),
         )
@@ -86,7 +86,7 @@ class Editing:
         """
         return self._acknowledged(
             ConversationItemTruncate(
-                event_id=self._hub.out.new_event_id(),
+                event_id=self._engine.out.new_event_id(),
                 item_id=item_id,
                 content_index=content_index,
                 audio_end_ms=audio_end_ms,
@@ -99,7 +99,7 @@ class Editing:
     def retrieve_item(self, item_id: str) -> Future[ConversationItemRetrieved]:
         """Ask for an item as the service has it, audio included. Does not wait; returns a future."""
         return self._acknowledged(
-            ConversationItemRetrieve(event_id=self._hub.out.new_event_id(), item_id=item_id),
+            ConversationItemRetrieve(event_id=self._engine.out.new_event_id(), item_id=item_id),
             lambda event: isinstance(event, ConversationItemRetrieved) and event.item.id == item_id,
             codes=("item_retrieve_invalid_item_id",),
         )
@@ -112,11 +112,11 @@ class Editing:
         codes: tuple[str, ...] = (),
         params: tuple[str, ...] = (),
     ) -> Future[Any]:
-        return self._hub.out.acknowledged(
+        return self._engine.out.acknowledged(
             command,
             self,
             lambda _, event: is_it(event),
-            wait=self._hub.ready.wait_to_send,
+            wait=self._engine.ready.wait_to_send,
             codes=frozenset(codes),
             params=params,
         )

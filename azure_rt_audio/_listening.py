@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final, Literal, TypeVar, overload
 
-from ._hub import Hub
-from ._registry import Subscription
-from ._responses import DEFAULT_TIMEOUT
-from ._waiters import EventStream
+from ._session.engine import Engine
+from ._session.listeners import Subscription
+from ._session.pending_response import DEFAULT_TIMEOUT
+from ._session.waiters import EventStream
 from .dispatch import Dispatcher
 from .errors import RealtimeError
+from .protocol.event_filter import subject
 from .protocol.session import Session
-from .protocol.subjects import subject
 
 __all__ = ["FROM_OPTIONS", "Listening"]
 
@@ -27,7 +27,7 @@ FROM_OPTIONS: Final = -1.0
 class Listening:
     """The part of a client that events come out of."""
 
-    _hub: Hub
+    _engine: Engine
 
     @overload
     def on(
@@ -135,13 +135,13 @@ class Listening:
         chosen = subject(event)
         if dispatcher is not None and not isinstance(dispatcher, Dispatcher):
             raise TypeError(f"dispatcher must have submit(callback, event), not {type(dispatcher).__name__}")
-        where = self._hub.dispatcher if dispatcher is None else dispatcher
+        where = self._engine.dispatcher if dispatcher is None else dispatcher
 
         def add(function: F) -> F:
-            self._hub.registry.add(chosen, function, where, once)
+            self._engine.registry.add(chosen, function, where, once)
             return function
 
-        return add if listener is None else self._hub.registry.add(chosen, listener, where, once)
+        return add if listener is None else self._engine.registry.add(chosen, listener, where, once)
 
     def off(self, event: str | type[Any], listener: Listener | None = None) -> None:
         """
@@ -149,11 +149,11 @@ class Listening:
 
         Name the event as :meth:`on` was told: an exception's class is not ``"error"``.
         """
-        self._hub.registry.remove(subject(event), listener)
+        self._engine.registry.remove(subject(event), listener)
 
     def off_all(self) -> None:
         """Remove every listener."""
-        self._hub.registry.clear()
+        self._engine.registry.clear()
 
     # ------------------------------------------------------------ waiting
 
@@ -171,9 +171,9 @@ class Listening:
             TimeoutError: If it took longer.
         """
         if timeout == FROM_OPTIONS:
-            self._hub.ready.wait_as_configured()
+            self._engine.ready.wait_as_configured()
         else:
-            self._hub.ready.wait(timeout)
+            self._engine.ready.wait(timeout)
 
     @overload
     def wait_for(
@@ -211,7 +211,7 @@ class Listening:
             ConnectionClosedError: If the connection ended first.
             TimeoutError: If it took longer.
         """
-        return self._hub.wait_for(subject(event), predicate, self, timeout)
+        return self._engine.wait_for(subject(event), predicate, self, timeout)
 
     def events(self, *events: str | type[Any], timeout: float | None = None) -> EventStream:
         """
@@ -228,4 +228,4 @@ class Listening:
             ConnectionClosedError: While iterating, if the connection was lost.
             TimeoutError: While iterating, if nothing came.
         """
-        return self._hub.stream(tuple(map(subject, events or ("*",))), self, timeout)
+        return self._engine.stream(tuple(map(subject, events or ("*",))), self, timeout)

@@ -2,11 +2,11 @@
 Speaking: how sound of any kind gets into the service's input buffer.
 
 Sound at a rate of its own is a stream: the filter that resamples it remembers the last chunk and holds
-back up to 80 ms, so that chunks join without a click. :class:`Inlet` keeps that state for the client.
+back up to 80 ms, so that chunks join without a click. :class:`AudioInput` keeps that state for the client.
 
-**Threads and locks.** Any thread. ``Inlet._turn`` is held by whoever moves the stream on, from the conversion
-to the end of the sending, because pieces must go out in the order in which they were converted; so it is
-waited for with a bound, by the reader for a moment only.
+**Threads and locks.** Any thread. ``AudioInput._turn`` is held by whoever moves the stream on, from the
+conversion to the end of the sending, because pieces must go out in the order in which they were
+converted; so it is waited for with a bound, by the reader for a moment only.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from typing import Final
 
 import pybase64
 
-from ._hub import Hub
+from ._session.engine import Engine
 from .audio.converter import Converter
 from .audio.files import AudioReader
 from .audio.pcm import AudioLike, check_whole, decode_base64, interleaved, to_pcm16
@@ -31,7 +31,7 @@ from .protocol.checks import MAX_APPEND_BYTES
 from .protocol.commands import InputAudioBufferClear, InputAudioBufferCommit
 from .protocol.events import InputAudioBufferCleared, InputAudioBufferCommitted
 
-__all__ = ["Inlet", "Speaking"]
+__all__ = ["AudioInput", "Speaking"]
 
 _MAX_APPEND_CHARACTERS: Final = MAX_APPEND_BYTES // 12 * 16
 """Four characters hold three bytes; a cut between fours of them cuts between frames too."""
@@ -45,15 +45,15 @@ _READERS_PATIENCE: Final = 0.2
 """Seconds the reader waits for its turn, which may itself depend on the reader, and then goes without."""
 
 
-class Inlet:
+class AudioInput:
     """
     The client's one stream of sound that is not in the session's format.
 
     **Threads.** Any thread; see the module.
     """
 
-    def __init__(self, hub: Hub) -> None:
-        self._hub = hub
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
         self._turn = threading.Lock()
         self.converter: Converter | None = None
         """Of a stream that has begun, and may hold something back. Written under _turn, as is _kind."""
@@ -63,18 +63,18 @@ class Inlet:
         """Send what is in the session's format; nothing, if it is empty."""
         text = pybase64.b64encode(audio)
         for start in range(0, len(text), _MAX_APPEND_CHARACTERS):
-            self._hub.out.send_audio(text[start : start + _MAX_APPEND_CHARACTERS])
+            self._engine.out.send_audio(text[start : start + _MAX_APPEND_CHARACTERS])
 
     def feed(self, audio: str | AudioLike, sample_rate_hz: int, channels: int | None) -> None:
         """Convert the next chunk and send what is ready; another kind of sound begins another stream."""
         check_rate("sample_rate_hz", sample_rate_hz)
         sound = decode_base64(audio) if isinstance(audio, str) else audio
         pcm, channels = interleaved(sound, channels)
-        self._hub.ready.wait_to_send()
+        self._engine.ready.wait_to_send()
         self._in_turn(lambda: self._feed(pcm, sample_rate_hz, channels))
 
     def _feed(self, pcm: bytes | memoryview, sample_rate_hz: int, channels: int) -> None:
-        kind = (sample_rate_hz, channels, self._hub.input_audio_format)
+        kind = (sample_rate_hz, channels, self._engine.input_audio_format)
         if self.converter is None or kind != self._kind:
             fresh = Converter(from_hz=sample_rate_hz, channels=channels, to_format=kind[-1])
             self._finish()
@@ -97,7 +97,7 @@ class Inlet:
         if (
             converter is not None
             and self._kind is not None
-            and self._kind[-1] == self._hub.input_audio_format
+            and self._kind[-1] == self._engine.input_audio_format
         ):
             self.send(converter.finish())
 
@@ -106,8 +106,8 @@ class Inlet:
 
     def _in_turn(self, move: Callable[[], None]) -> None:
         got: list[bool] = []
-        is_reader = self._hub.connection.owns_this_thread()
-        timeout = _READERS_PATIENCE if is_reader else self._hub.out.timeout
+        is_reader = self._engine.connection.owns_this_thread()
+        timeout = _READERS_PATIENCE if is_reader else self._engine.out.timeout
         seconds = -1 if timeout is None else min(timeout, threading.TIMEOUT_MAX)
         # Taken and noted, looked at and given back: each is one step, so that Ctrl-C cannot come between.
         give_back = starmap(self._turn.release, compress(repeat(()), got))
@@ -123,8 +123,8 @@ class Inlet:
 class Speaking:
     """The part of a client that sound goes into."""
 
-    _hub: Hub
-    _inlet: Inlet
+    _engine: Engine
+    _audio_input: AudioInput
 
     def append_audio(
         self, audio: str | AudioLike, sample_rate_hz: int | None = None, channels: int | None = None
@@ -157,16 +157,16 @@ class Speaking:
             TimeoutError: If the session did not become ready, or the backlog stayed full.
         """
         if sample_rate_hz is not None:
-            self._inlet.feed(audio, sample_rate_hz, channels)
+            self._audio_input.feed(audio, sample_rate_hz, channels)
             return
         if channels is not None:
             raise ValueError(_NO_RATE)
         text = self._base64(audio)
-        self._hub.ready.wait_to_send()
-        if self._inlet.converter is not None:
-            self._inlet.finish()
+        self._engine.ready.wait_to_send()
+        if self._audio_input.converter is not None:
+            self._audio_input.finish()
         for start in range(0, len(text), _MAX_APPEND_CHARACTERS):
-            self._hub.out.send_audio(text[start : start + _MAX_APPEND_CHARACTERS])
+            self._engine.out.send_audio(text[start : start + _MAX_APPEND_CHARACTERS])
 
     def _recording(self, audio: AudioLike, sample_rate_hz: int | None, channels: int | None) -> bytes:
         """Return the base64 of a whole recording in the session's format."""
@@ -177,13 +177,13 @@ class Speaking:
         check_rate("sample_rate_hz", sample_rate_hz)
         pcm, channels = interleaved(audio, channels)
         check_whole(len(pcm), channels)
-        audio_format = self._hub.input_audio_format
+        audio_format = self._engine.input_audio_format
         converter = Converter(from_hz=sample_rate_hz, channels=channels, to_format=audio_format)
         return pybase64.b64encode(converter.feed(pcm) + converter.finish())
 
     def _base64(self, audio: str | AudioLike) -> bytes:
         """Return what is in the session's format already, or PCM16 in an array."""
-        audio_format = self._hub.input_audio_format
+        audio_format = self._engine.input_audio_format
         is_pcm16 = audio_format == "pcm16"
         if isinstance(audio, str):
             if len(decode_base64(audio)) % 2 and is_pcm16:
@@ -226,20 +226,20 @@ class Speaking:
             TimeoutError: If the session did not become ready, or the backlog stayed full.
             RuntimeError: On the reader thread, where nothing may block.
         """
-        self._hub.out.check_may_wait()
+        self._engine.out.check_may_wait()
         with AudioReader(path) as file:
-            self._hub.ready.wait_to_send()
-            converter = Converter(from_hz=file.sample_rate_hz, to_format=self._hub.input_audio_format)
-            self._inlet.finish()
+            self._engine.ready.wait_to_send()
+            converter = Converter(from_hz=file.sample_rate_hz, to_format=self._engine.input_audio_format)
+            self._audio_input.finish()
             began, sent = time.monotonic(), 0.0
             for block in file.blocks(_BLOCK_SECONDS):
-                self._inlet.send(converter.feed(block))
+                self._audio_input.send(converter.feed(block))
                 sent += len(block) / 2 / file.sample_rate_hz
                 if progress is not None:
                     progress(sent, file.seconds)
                 if realtime:
                     threading.Event().wait(max(0.0, began + sent - time.monotonic()))
-            self._inlet.send(converter.finish())
+            self._audio_input.send(converter.finish())
 
     def commit_audio(self) -> Future[InputAudioBufferCommitted]:
         """
@@ -252,11 +252,11 @@ class Speaking:
         """
 
         def wait() -> None:
-            self._hub.ready.wait_to_send()
-            self._inlet.finish()
+            self._engine.ready.wait_to_send()
+            self._audio_input.finish()
 
-        return self._hub.out.acknowledged(
-            InputAudioBufferCommit(event_id=self._hub.out.new_event_id()),
+        return self._engine.out.acknowledged(
+            InputAudioBufferCommit(event_id=self._engine.out.new_event_id()),
             self,
             lambda _, event: isinstance(event, InputAudioBufferCommitted),
             wait=wait,
@@ -268,11 +268,11 @@ class Speaking:
         """Throw the input buffer away. Does not wait; returns a future of the acknowledging event."""
 
         def wait() -> None:
-            self._hub.ready.wait_to_send()
-            self._inlet.drop()
+            self._engine.ready.wait_to_send()
+            self._audio_input.drop()
 
-        return self._hub.out.acknowledged(
-            InputAudioBufferClear(event_id=self._hub.out.new_event_id()),
+        return self._engine.out.acknowledged(
+            InputAudioBufferClear(event_id=self._engine.out.new_event_id()),
             self,
             lambda _, event: isinstance(event, InputAudioBufferCleared),
             wait=wait,

@@ -6,10 +6,10 @@ from collections.abc import Callable
 
 import websocket
 
-from ._connection import Wire
-from ._proxy import parse_proxy
+from ._transport import Wire
 from ._version import __version__
 from .options import WebSocketOptions
+from .options.proxy_url import parse_proxy
 
 __all__ = ["WebSocketImpl", "wire_of"]
 

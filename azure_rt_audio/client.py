@@ -8,32 +8,28 @@ from concurrent.futures import Future
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal
 
-from ._connection import WebSocketState
-from ._deadline import Deadline
+from ._concurrency.deadline import Deadline
 from ._editing import Editing
-from ._hub import Hub
 from ._listening import FROM_OPTIONS, Listening
-from ._responses import DEFAULT_TIMEOUT, PendingResponse
-from ._speaking import Inlet, Speaking
-from ._typescript_names import TypeScriptNames
+from ._session.engine import Engine
+from ._session.pending_response import DEFAULT_TIMEOUT, PendingResponse
+from ._speaking import AudioInput, Speaking
+from ._transport import WebSocketState
+from ._typescript import TypeScriptNames
 from ._wire import WebSocketImpl, wire_of
 from .audio.pcm import AudioLike
 from .dispatch import Dispatcher, QueueDispatcher, default_dispatcher
 from .dispatch.base import Hosting
 from .errors import RealtimeError
 from .options import AzureRealTimeOptions, WebSocketOptions, make_options
+from .protocol.base import UNSET
 from .protocol.codec import build
-from .protocol.commands import (
-    SessionUpdate,
-)
+from .protocol.commands import SessionUpdate
 from .protocol.conversation import Conversation
-from .protocol.events import (
-    SessionUpdated,
-)
+from .protocol.events import SessionUpdated
 from .protocol.items import ContentPart, MessageItem
 from .protocol.responses import Response, ResponseConfig
 from .protocol.session import Session, SessionConfig
-from .protocol.shape import UNSET
 from .protocol.turn import ModelStatusEnum
 
 if TYPE_CHECKING:
@@ -102,11 +98,11 @@ class AzureRealTimeAudio(Listening, Speaking, Editing, TypeScriptNames):
         self._worker = default_dispatcher() if dispatcher is None else None  # ours to close
         where = dispatcher if self._worker is None else self._worker
         assert where is not None
-        self._hub = Hub(self._options, ws_options, wire_of(ws_options, websocket_impl), where)
-        self._inlet = Inlet(self._hub)
+        self._engine = Engine(self._options, ws_options, wire_of(ws_options, websocket_impl), where)
+        self._audio_input = AudioInput(self._engine)
         if isinstance(where, Hosting):
             where.host(self)
-        self._hub.start()
+        self._engine.start()
 
     def __repr__(self) -> str:
         state = self.state.name.lower()
@@ -117,31 +113,31 @@ class AzureRealTimeAudio(Listening, Speaking, Editing, TypeScriptNames):
     @property
     def status(self) -> ModelStatusEnum:
         """What the model is doing. Setting it tells the listeners of ``status_changed``."""
-        return self._hub.status
+        return self._engine.status
 
     @status.setter
     def status(self, status: ModelStatusEnum | str) -> None:
-        self._hub.set_status(ModelStatusEnum(status))
+        self._engine.set_status(ModelStatusEnum(status))
 
     @property
     def is_initialized(self) -> bool:
         """Whether the session has been configured: ``init`` has happened."""
-        return self._hub.ready.is_initialized
+        return self._engine.ready.is_initialized
 
     @property
     def state(self) -> WebSocketState:
         """Where the connection is in its life."""
-        return self._hub.connection.state
+        return self._engine.connection.state
 
     @property
     def session(self) -> Session | None:
         """The session in force, as the service last described it."""
-        return self._hub.session
+        return self._engine.session
 
     @property
     def conversation(self) -> Conversation:
         """The mirror of the conversation: its items in order, with their texts."""
-        return self._hub.conversation
+        return self._engine.conversation
 
     @property
     def options(self) -> AzureRealTimeOptions:
@@ -152,7 +148,7 @@ class AzureRealTimeAudio(Listening, Speaking, Editing, TypeScriptNames):
 
     def update_session(self, config: SessionConfig | Mapping[str, Any]) -> Future[SessionUpdated]:
         """
-        Change the session. Does not wait.
+        Condition the session. Does not wait.
 
         Args:
             config: What to change. What is not in it stays; ``None`` clears (turn detection,
@@ -165,11 +161,11 @@ class AzureRealTimeAudio(Listening, Speaking, Editing, TypeScriptNames):
             ValueError: If a field cannot be right; names its path.
         """
         command = SessionUpdate(
-            event_id=self._hub.out.new_event_id(), session=build(SessionConfig, config, "session")
+            event_id=self._engine.out.new_event_id(), session=build(SessionConfig, config, "session")
         )
         if getattr(command.session, "input_audio_format", UNSET) is not UNSET:
-            self._inlet.finish()  # what a stream holds back is in the format that ends here
-        return self._hub.update_session(command, self)
+            self._audio_input.finish()  # what a stream holds back is in the format that ends here
+        return self._engine.update_session(command, self)
 
     # ------------------------------------------------------------ responses
 
@@ -199,8 +195,8 @@ class AzureRealTimeAudio(Listening, Speaking, Editing, TypeScriptNames):
         if if_active not in ("wait", "raise"):
             raise ValueError(f'if_active must be "wait" or "raise", not {if_active!r}')
         made = None if config is None else build(ResponseConfig, config, "response")
-        return self._hub.gate.request(
-            made, may_wait=if_active == "wait", owner=self, wait=self._hub.ready.wait_to_send
+        return self._engine.gate.request(
+            made, may_wait=if_active == "wait", owner=self, wait=self._engine.ready.wait_to_send
         )
 
     def cancel_response(self, response_id: str | None = None) -> None:
@@ -210,8 +206,8 @@ class AzureRealTimeAudio(Listening, Speaking, Editing, TypeScriptNames):
         If it has been asked for but has not begun, it is stopped when it begins. If there is none, the
         service answers with a harmless error.
         """
-        self._hub.ready.wait_to_send()
-        self._hub.gate.cancel(response_id)
+        self._engine.ready.wait_to_send()
+        self._engine.gate.cancel(response_id)
 
     def ask(
         self,
@@ -240,7 +236,7 @@ class AzureRealTimeAudio(Listening, Speaking, Editing, TypeScriptNames):
             ConnectionClosedError: If the connection ended first.
             TimeoutError: If it took longer. The response is cancelled, as it is if you press Ctrl-C.
         """
-        self._hub.out.check_may_wait()
+        self._engine.out.check_may_wait()
         deadline = Deadline(timeout)
         if isinstance(prompt, str):
             part = ContentPart(type="input_text", text=prompt)
@@ -302,7 +298,7 @@ class AzureRealTimeAudio(Listening, Speaking, Editing, TypeScriptNames):
         Raises:
             RuntimeError: If listeners run elsewhere by themselves.
         """
-        where = self._hub.dispatcher
+        where = self._engine.dispatcher
         if not isinstance(where, QueueDispatcher):
             raise RuntimeError(
                 f"the listeners of this client run by themselves, by {type(where).__name__}; "
@@ -324,7 +320,7 @@ class AzureRealTimeAudio(Listening, Speaking, Editing, TypeScriptNames):
             MissingExtraError: The ``jupyter`` extra is not installed.
             RuntimeError: This is no notebook.
         """
-        from ._view import show
+        from ._notebook import show
 
         show(self)
 
@@ -332,7 +328,7 @@ class AzureRealTimeAudio(Listening, Speaking, Editing, TypeScriptNames):
 
     def set_model_speak_done(self) -> None:
         """Say that the answer has been played: the status becomes idle."""
-        self._hub.set_status(ModelStatusEnum.IDLE)
+        self._engine.set_status(ModelStatusEnum.IDLE)
 
     def close(self, timeout: float = FROM_OPTIONS) -> bool:
         """
@@ -349,14 +345,14 @@ class AzureRealTimeAudio(Listening, Speaking, Editing, TypeScriptNames):
             Whether both threads have ended; from a listener they cannot yet have.
         """
         if timeout is None or timeout == FROM_OPTIONS:
-            timeout = self._hub.websocket_options.close_timeout
+            timeout = self._engine.websocket_options.close_timeout
         timeout = min(timeout, 604800.0)  # as the options; the system's clock cannot count to infinity
         deadline = Deadline(timeout)
-        has_ended = self._hub.close(timeout)
+        has_ended = self._engine.close(timeout)
         if self._worker is None:
             return has_ended
         self._worker.close()
-        if self._hub.connection.owns_this_thread():
+        if self._engine.connection.owns_this_thread():
             return False
         return self._worker.join(deadline.remaining()) and has_ended
 

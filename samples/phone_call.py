@@ -18,7 +18,11 @@ from _service import service
 
 from azure_rt_audio import AzureRealTimeAudio
 from azure_rt_audio.audio import Converter, WavWriter, read_wav, ulaw_decode
-from azure_rt_audio.protocol.events import InputAudioBufferSpeechStarted, ResponseAudioDelta, ResponseDone
+from azure_rt_audio.protocol.events import (
+    InputAudioBufferSpeechStarted,
+    ResponseDone,
+    ResponseOutputAudioDelta,
+)
 
 PACKET = 160  # bytes: 20 ms
 SILENCE = b"\xff" * PACKET
@@ -32,11 +36,11 @@ class Call:
     def __init__(self, client: AzureRealTimeAudio) -> None:
         self.packets: queue.SimpleQueue[bytes] = queue.SimpleQueue()
         self.is_answered = threading.Event()
-        client.on(ResponseAudioDelta, self.play)
+        client.on(ResponseOutputAudioDelta, self.play)
         client.on(ResponseDone, self.finish)
         client.on(InputAudioBufferSpeechStarted, self.hush)
 
-    def play(self, event: ResponseAudioDelta) -> None:
+    def play(self, event: ResponseOutputAudioDelta) -> None:
         for start in range(0, len(event.audio), PACKET):
             self.packets.put(event.audio[start : start + PACKET].ljust(PACKET, b"\xff"))
 

@@ -42,7 +42,7 @@ def take_turn(client: AzureRealTimeAudio, question: bytes) -> tuple[bytes, list[
 
 def plot(sent: bytes, said: list[tuple[float, Any]], picture: str) -> None:
     """Draw it."""
-    deltas = [(second, event.audio) for second, event in said if event.type == "response.audio.delta"]
+    deltas = [(second, event.audio) for second, event in said if event.type == "response.output_audio.delta"]
     answer, first, last = b"".join(pcm for _, pcm in deltas), deltas[0][0], deltas[-1][0]
     started, begin = next(pair for pair in said if pair[1].type == "input_audio_buffer.speech_started")
     stopped, end = next(pair for pair in said if pair[1].type == "input_audio_buffer.speech_stopped")

@@ -44,10 +44,10 @@ from azure_rt_audio import (
     StatusChanged,
 )
 from azure_rt_audio.protocol.events import (
-    ConversationItemCreated,
+    ConversationItemAdded,
     ConversationItemInputAudioTranscriptionCompleted,
-    ResponseAudioDelta,
-    ResponseAudioTranscriptDelta,
+    ResponseOutputAudioDelta,
+    ResponseOutputAudioTranscriptDelta,
 )
 from azure_rt_audio.voice import FirstSound, Levels, VoiceSession
 
@@ -193,10 +193,12 @@ class Assistant(QWidget):
         self.client = client = AzureRealTimeAudio(self.options, dispatcher=QtDispatcher(self))
         client.on("init", lambda session: self.show_status("idle"))
         client.on(StatusChanged, lambda event: self.show_status(event.status.value))
-        client.on(ConversationItemCreated, self.begin_turn)
+        client.on(ConversationItemAdded, self.begin_turn)
         client.on(ConversationItemInputAudioTranscriptionCompleted, self.add_heard)
-        client.on(ResponseAudioTranscriptDelta, lambda event: self.bubbles.add(event.item_id, event.delta))
-        client.on(ResponseAudioDelta, self.draw_sound)
+        client.on(
+            ResponseOutputAudioTranscriptDelta, lambda event: self.bubbles.add(event.item_id, event.delta)
+        )
+        client.on(ResponseOutputAudioDelta, self.draw_sound)
         client.on("error", self.show_error)
         client.on(Closed, lambda event: self.show_status("closed"))
         microphone, speaker = devices()
@@ -326,7 +328,7 @@ class Assistant(QWidget):
 
     # What the service says, and the devices.
 
-    def begin_turn(self, event: ConversationItemCreated) -> None:
+    def begin_turn(self, event: ConversationItemAdded) -> None:
         """Make a bubble for an item; its words come later, and not always in order."""
         if isinstance(event.item, MessageItem) and event.item.id is not None:
             self.bubbles.begin(event.item.id, event.item.role)
@@ -338,7 +340,7 @@ class Assistant(QWidget):
         """Show what the service has understood."""
         self.bubbles.add(event.item_id, event.transcript.strip())
 
-    def draw_sound(self, event: ResponseAudioDelta) -> None:
+    def draw_sound(self, event: ResponseOutputAudioDelta) -> None:
         """Draw what will be heard."""
         if event.item_id != self.waveform.item_id:
             self.waveform.clear(event.item_id)

@@ -74,7 +74,7 @@ def qt_assistant(file: Path) -> None:
 
 def notebook(file: Path) -> None:
     """The notebook up to its plots, in JupyterLab, while the answer is spoken."""
-    sys.path.append(str(Path(__file__).parents[1] / "tests" / "notebook"))
+    sys.path.append(str(Path(__file__).parents[1] / "tests" / "system" / "notebook"))
     nbformat, lab = importlib.import_module("nbformat"), importlib.import_module("lab")
     pages = nbformat.read(NOTEBOOK, as_version=4)
     last = next(i for i, cell in enumerate(pages.cells) if "axis.invert_yaxis" in cell.source)

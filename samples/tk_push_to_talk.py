@@ -17,9 +17,9 @@ from _service import service
 
 from azure_rt_audio import AzureRealTimeAudio, Closed, MessageItem, RealtimeError, StatusChanged, TkDispatcher
 from azure_rt_audio.protocol.events import (
-    ConversationItemCreated,
+    ConversationItemAdded,
     ConversationItemInputAudioTranscriptionCompleted,
-    ResponseAudioTranscriptDelta,
+    ResponseOutputAudioTranscriptDelta,
 )
 from azure_rt_audio.voice import Interrupted, Levels, MicrophoneLike, SpeakerLike
 
@@ -55,9 +55,9 @@ class PushToTalk:
         self.build()
         client.on("init", lambda session: self.show_status("idle"))
         client.on(StatusChanged, lambda event: self.show_status(event.status.value))
-        client.on(ConversationItemCreated, self.begin_turn)
+        client.on(ConversationItemAdded, self.begin_turn)
         client.on(ConversationItemInputAudioTranscriptionCompleted, self.add_heard)
-        client.on(ResponseAudioTranscriptDelta, lambda event: self.add(event.item_id, event.delta))
+        client.on(ResponseOutputAudioTranscriptDelta, lambda event: self.add(event.item_id, event.delta))
         client.on("error", self.show_error)
         client.on(Closed, lambda event: self.show_status("closed"))
 
@@ -120,7 +120,7 @@ class PushToTalk:
 
     # What the service says, and the devices.
 
-    def begin_turn(self, event: ConversationItemCreated) -> None:
+    def begin_turn(self, event: ConversationItemAdded) -> None:
         """Begin a paragraph for an item; its words come later, and not always in order."""
         if isinstance(event.item, MessageItem) and event.item.id is not None:
             who = "You" if event.item.role == "user" else "Assistant"

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import trustme
-from probes import HANG, Connect
+from listeners import HANG, Connect
 
 from azure_rt_audio import AzureRealTimeAudio
 from azure_rt_audio.emulator import Emulator

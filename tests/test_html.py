@@ -8,13 +8,13 @@ import re
 from html.parser import HTMLParser
 
 import pytest
-from probes import HANG, Connect
+from listeners import HANG, Connect
 
 from azure_rt_audio import AzureRealTimeAudio, PendingResponse, ServiceError, SessionConfig, TurnDetection
 from azure_rt_audio._html import card, facts, player, speech
 from azure_rt_audio.audio import read_wav, ulaw_encode
 from azure_rt_audio.emulator import Emulator
-from azure_rt_audio.protocol.events import ResponseAudioDelta
+from azure_rt_audio.protocol.events import ResponseOutputAudioDelta
 from azure_rt_audio.protocol.responses import Response
 from azure_rt_audio.protocol.session import ClientSecret, Session
 
@@ -66,7 +66,7 @@ def test_text_is_never_markup(page: str) -> None:
 
 def test_a_response_shows_what_was_said_and_plays_it(client: AzureRealTimeAudio) -> None:
     """Its text, how it ended, and a player with exactly the sound that came."""
-    with client.events(ResponseAudioDelta) as deltas:
+    with client.events(ResponseOutputAudioDelta) as deltas:
         response = client.ask("Hello!", timeout=HANG)
         page = Reading(response._repr_html_())
         came = next(deltas).audio

@@ -18,7 +18,7 @@ from azure_rt_audio.emulator import Emulator
 README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
 ALL_PROGRAMS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 WINDOWED = [program for program in ALL_PROGRAMS if "tkinter" in program]
-"""Programs that open a window, which tests/windows has a display for."""
+"""Programs that open a window, which tests/system/windows has a display for."""
 PROGRAMS = [program for program in ALL_PROGRAMS if program not in WINDOWED]
 
 

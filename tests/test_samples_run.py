@@ -14,7 +14,7 @@ from cli_runner import SECONDS, environment
 
 SAMPLES = Path(__file__).parents[1] / "samples"
 WINDOWED = {"tk_push_to_talk", "qt_assistant", "screenshots"}
-"""Samples that need a display; tests/windows has one."""
+"""Samples that need a display; tests/system/windows has one."""
 STORIES = {
     "quickstart": ["I am the emulator", "1, 2, 3, 4, 5, 6, 7, 8, 9, 10."],
     "voice_assistant": [

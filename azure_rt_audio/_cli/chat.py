@@ -9,8 +9,8 @@ import threading
 from typing import Any, Final
 
 from .. import AzureRealTimeAudio, RealtimeError, ServiceError, SessionConfig
-from ..protocol.events import ResponseDone, ResponseTextDelta
-from .screen import Screen
+from ..protocol.events import ResponseDone, ResponseOutputTextDelta
+from .printer import Screen
 from .service import add_service_arguments, open_service
 
 __all__ = ["add_arguments", "run"]
@@ -62,7 +62,7 @@ class _Chat:
         self._screen = screen
         self._is_done = threading.Event()
         self._is_lost = threading.Event()
-        client.on(ResponseTextDelta, lambda event: screen.grow("model", event.delta))
+        client.on(ResponseOutputTextDelta, lambda event: screen.grow("model", event.delta))
         client.on(ResponseDone, self._on_done)
         client.on("error", self._on_error)
         client.on("closed", self._on_closed)

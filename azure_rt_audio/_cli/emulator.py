@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from . import UsageError, recordings
-from .senses import open_senses
 from .service import VARIABLES
+from .speech import open_senses
 
 if TYPE_CHECKING:
     from ..emulator import ChatModel

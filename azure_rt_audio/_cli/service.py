@@ -12,10 +12,10 @@ from attrs import frozen
 
 from .. import AzureRealTimeOptions, SessionConfig
 from . import UsageError
-from .senses import open_senses
+from .speech import open_senses
 
 if TYPE_CHECKING:
-    from ..emulator.replies import ReplyFunction
+    from ..emulator.session.replies import ReplyFunction
 
 __all__ = ["VARIABLES", "Service", "add_service_arguments", "open_service"]
 

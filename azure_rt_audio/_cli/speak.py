@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Final
 
 from .. import AzureRealTimeAudio, RealtimeError, ServiceError, SessionConfig
 from ..audio import WavWriter, duration_ms, write_audio
-from ..protocol.events import ResponseAudioDelta, ResponseAudioTranscriptDelta, ResponseDone
+from ..protocol.events import ResponseDone, ResponseOutputAudioDelta, ResponseOutputAudioTranscriptDelta
 from . import UsageError, writable
-from .screen import Screen
+from .printer import Screen
 from .service import Service, add_service_arguments, open_service
 
 if TYPE_CHECKING:
@@ -112,16 +112,16 @@ def _read(client: AzureRealTimeAudio, portion: str) -> Iterator[bytes | str]:
         RealtimeError: It was refused, or did not come to its end.
         TimeoutError: Nothing came for half a minute.
     """
-    wanted = (ResponseAudioDelta, ResponseAudioTranscriptDelta, ResponseDone, "error")
+    wanted = (ResponseOutputAudioDelta, ResponseOutputAudioTranscriptDelta, ResponseDone, "error")
     with client.events(*wanted, timeout=_PATIENCE_SECONDS) as events:
         client.create_conversation_item(
             {"type": "message", "role": "user", "content": [{"type": "input_text", "text": portion}]}
         )
         client.create_response()
         for event in events:
-            if isinstance(event, ResponseAudioDelta):
+            if isinstance(event, ResponseOutputAudioDelta):
                 yield event.audio
-            elif isinstance(event, ResponseAudioTranscriptDelta):
+            elif isinstance(event, ResponseOutputAudioTranscriptDelta):
                 yield event.delta
             elif isinstance(event, RealtimeError):
                 raise event

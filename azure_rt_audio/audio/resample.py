@@ -58,7 +58,7 @@ def check_rate(name: str, rate_hz: int) -> None:
 
 class Resampler:
     """
-    Change the sample rate of a stream whose chunks arrive one by one.
+    Condition the sample rate of a stream whose chunks arrive one by one.
 
     The chunks put together are what :func:`resample` makes of the whole, wherever they were cut.
     What comes out lags what went in, at the rates of speech by up to 80 ms, until :meth:`finish`.

@@ -15,15 +15,15 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Final
 
-from .._deadline import Deadline
+from .._concurrency.deadline import Deadline
 from ..audio import SAMPLE_RATE_HZ, Resampler
 from ..audio.resample import check_rate
 from ..errors import DeviceError
-from .attendant import Attendant, Messenger
 from .events import DeviceEvent
 from .level import level_db
 from .portaudio import Line
 from .ring import Ring
+from .supervisor import CallbackThread, DeviceSupervisor
 
 __all__ = ["Microphone"]
 
@@ -78,10 +78,10 @@ class Microphone:
         self._buffer_ms = buffer_ms
         self.on_event: Callable[[DeviceEvent], object] | None = on_event
         """As given; may be changed before :meth:`start`."""
-        self._tapes: deque[_Tape] = deque()  # the last is being written; appended to by the attendant
+        self._tapes: deque[_Capture] = deque()  # the last is being written; appended to by the attendant
         self._ready = bytearray()  # converted, of _tapes[0]; the reader's
-        self._attendant: Attendant | None = None
-        self._messenger: Messenger[DeviceEvent] | None = None
+        self._attendant: DeviceSupervisor | None = None
+        self._messenger: CallbackThread[DeviceEvent] | None = None
         self._gate = threading.Lock()  # shut while there is nothing new; opened by PortAudio's thread
         self._is_closed = False
         self._captured_at = 0.0
@@ -101,8 +101,8 @@ class Microphone:
         if self._attendant is not None:
             raise RuntimeError("the microphone was started already; make another one")
         if self.on_event is not None:
-            self._messenger = Messenger("azure-rt-microphone-events", self.on_event)
-        self._attendant = Attendant(
+            self._messenger = CallbackThread("azure-rt-microphone-events", self.on_event)
+        self._attendant = DeviceSupervisor(
             "input",
             self._device,
             sample_rate_hz=self._rate,
@@ -224,7 +224,7 @@ class Microphone:
 
     def _prepare(self, line: Line) -> Callable[[Any, int, Any, Any], None]:
         """Make the callback of a line. It runs on PortAudio's thread: no waiting, no logging."""
-        tape = _Tape(line, self._rate, self._buffer_ms)
+        tape = _Capture(line, self._rate, self._buffer_ms)
         if self._tapes and not self._tapes[-1].ring.written:
             self._tapes.pop()  # of a line that could not be opened
         self._tapes.append(tape)
@@ -243,7 +243,7 @@ class Microphone:
         return callback
 
 
-class _Tape:
+class _Capture:
     """What one line recorded, and when. One thread writes, one reads; see ``ring.py``."""
 
     def __init__(self, line: Line, rate_hz: int, buffer_ms: int) -> None:

@@ -1,7 +1,7 @@
 """
 A speaker that knows what was heard.
 
-**Threads and locks.** ``Speaker._change.lock`` guards the queue (``playback.py``). PortAudio's thread
+**Threads and locks.** ``Speaker._condition.lock`` guards the queue (``playback.py``). PortAudio's thread
 takes it too: it is held for the copying of a block or for arithmetic, some microseconds, never across
 I/O, a wait or user code; waiting for the GIL, which that thread must have anyway, takes longer.
 """
@@ -13,16 +13,16 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Final
 
-from .._change import Change
-from .._deadline import Deadline
+from .._concurrency.condition import Condition
+from .._concurrency.deadline import Deadline
 from ..audio import SAMPLE_RATE_HZ, AudioLike, Resampler, to_pcm16
 from ..audio.resample import check_rate
 from ..errors import DeviceError
-from .attendant import Attendant, Messenger
 from .events import DeviceEvent, Played
 from .level import level_db
 from .playback import Playback
 from .portaudio import Line
+from .supervisor import CallbackThread, DeviceSupervisor
 
 __all__ = ["Speaker"]
 
@@ -83,13 +83,13 @@ class Speaker:
         self.on_event: Callable[[DeviceEvent], object] | None = on_event
         """As given; may be changed before :meth:`start`, as may ``on_played``."""
         self.on_played: Callable[[bytes, float], object] | None = on_played
-        self._change = Change()
-        self._playback = Playback(sample_rate_hz, prebuffer_ms)  # guarded by _change.lock
+        self._condition = Condition()
+        self._playback = Playback(sample_rate_hz, prebuffer_ms)  # guarded by _condition.lock
         self._device_underflows = 0  # stored by PortAudio's thread only
         self._latest = b""  # the last block; stored by PortAudio's thread only
-        self._attendant: Attendant | None = None
-        self._messenger: Messenger[DeviceEvent] | None = None
-        self._tap: Messenger[tuple[bytes, float, int]] | None = None
+        self._attendant: DeviceSupervisor | None = None
+        self._messenger: CallbackThread[DeviceEvent] | None = None
+        self._tap: CallbackThread[tuple[bytes, float, int]] | None = None
         self._is_closed = False
 
     def start(self) -> None:
@@ -104,10 +104,10 @@ class Speaker:
         if self._attendant is not None:
             raise RuntimeError("the speaker was started already; make another one")
         if self.on_event is not None:
-            self._messenger = Messenger("azure-rt-speaker-events", self.on_event)
+            self._messenger = CallbackThread("azure-rt-speaker-events", self.on_event)
         if self.on_played is not None:
-            self._tap = Messenger("azure-rt-speaker-tap", _Tap(self.on_played, self._rate))
-        self._attendant = Attendant(
+            self._tap = CallbackThread("azure-rt-speaker-tap", _Tap(self.on_played, self._rate))
+        self._attendant = DeviceSupervisor(
             "output",
             self._device,
             sample_rate_hz=self._rate,
@@ -131,9 +131,9 @@ class Speaker:
         for messenger in (self._messenger, self._tap):
             if messenger is not None:
                 messenger.close()
-        with self._change.lock:
+        with self._condition.lock:
             self._playback.cut()
-            self._change.announce()
+            self._condition.notify_all()
 
     def __enter__(self) -> Speaker:
         self.start()
@@ -165,7 +165,7 @@ class Speaker:
         for start in range(
             0, len(octets), size
         ):  # converting a long one at once would keep the device waiting
-            with self._change.lock:
+            with self._condition.lock:
                 self._playback.add(item_id, octets[start : start + size])
 
     def finish(self, item_id: str = "") -> None:
@@ -174,7 +174,7 @@ class Speaker:
 
         Without it an item whose sound has all been played counts as run dry.
         """
-        with self._change.lock:
+        with self._condition.lock:
             self._playback.finish(item_id)
 
     def stop(self) -> tuple[Played, ...]:
@@ -186,30 +186,32 @@ class Speaker:
             hears in all. It counts what the device has taken already, :attr:`latency_ms` at most: that
             is still heard, and cannot be called back.
         """
-        with self._change.lock:
+        with self._condition.lock:
             cut = self._playback.cut()
-            self._change.announce()
+            self._condition.notify_all()
         return cut
 
     def played_ms(self, item_id: str = "") -> int:
         """Return how much of an item was heard by now, the device's latency taken into account."""
-        with self._change.lock:
+        with self._condition.lock:
             return self._playback.heard_frames(item_id, time.monotonic()) * 1000 // self._rate
 
     def received_ms(self, item_id: str = "") -> int:
         """Return how much of an item was given to :meth:`play`."""
-        with self._change.lock:
+        with self._condition.lock:
             return self._playback.received_frames(item_id) * 1000 // self._rate
 
     @property
     def is_playing(self) -> bool:
         """Whether something is queued, or on its way to be heard."""
-        with self._change.lock:
+        with self._condition.lock:
             return not self._playback.is_quiet(time.monotonic())
 
     def wait_until_quiet(self, timeout: float | None = None) -> bool:
         """Block until everything queued was heard; return whether it was before *timeout* seconds passed."""
-        return self._change.wait_until(lambda: self._playback.is_quiet(time.monotonic()), Deadline(timeout))
+        return self._condition.wait_until(
+            lambda: self._playback.is_quiet(time.monotonic()), Deadline(timeout)
+        )
 
     @property
     def level_db(self) -> float:
@@ -243,23 +245,23 @@ class Speaker:
             self._messenger.put(event)
 
     def _lose(self) -> None:
-        with self._change.lock:
+        with self._condition.lock:
             self._playback.lose(time.monotonic())
 
     def _settle(self) -> None:
         now = time.monotonic()
-        with self._change.lock:
+        with self._condition.lock:
             ended = self._playback.settle(now)
             if self._playback.is_quiet(now):
-                self._change.announce()
+                self._condition.notify_all()
         for played in ended:
             self._tell(played)
 
     def _prepare(self, line: Line) -> Callable[[Any, int, Any, Any], None]:
         """Make the callback of a line. It runs on PortAudio's thread: no waiting, no logging."""
-        with self._change.lock:
+        with self._condition.lock:
             self._playback.change_device_rate(line.sample_rate_hz)
-        lock, playback = self._change.lock, self._playback
+        lock, playback = self._condition.lock, self._playback
         mono = bytearray(line.sample_rate_hz * _FRAME)  # a second, which no block is as long as
 
         def callback(data: Any, frames: int, times: Any, status: Any) -> None:

@@ -17,7 +17,7 @@ import weakref
 from collections.abc import Callable
 from typing import Any, Final
 
-from .._loops import Loop, loop_ends, loop_turns
+from .._concurrency.ui_loop import Loop, loop_ends, loop_turns
 from .queued import Backlog
 
 __all__ = ["PAUSE_MS", "Mailbox"]

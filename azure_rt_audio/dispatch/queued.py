@@ -6,8 +6,8 @@ import collections
 from collections.abc import Callable
 from typing import Any
 
-from .._change import Change
-from .._deadline import Deadline
+from .._concurrency.condition import Condition
+from .._concurrency.deadline import Deadline
 from ..errors import DispatchOverflowError
 from .base import weight
 
@@ -71,8 +71,8 @@ class QueueDispatcher:
     """
 
     def __init__(self, max_backlog_bytes: int = DEFAULT_BACKLOG_BYTES) -> None:
-        self._change = Change()  # leaf
-        self._backlog = Backlog(max_backlog_bytes)  # guarded by _change
+        self._condition = Condition()  # leaf
+        self._backlog = Backlog(max_backlog_bytes)  # guarded by _condition
 
     def submit(self, callback: Callable[[Any], object], event: Any) -> None:
         """
@@ -81,9 +81,9 @@ class QueueDispatcher:
         Raises:
             DispatchOverflowError: If too much is waiting already.
         """
-        with self._change.lock:
+        with self._condition.lock:
             self._backlog.put(callback, event)
-            self._change.announce()
+            self._condition.notify_all()
 
     def run_pending(self, timeout: float | None = 0.0) -> int:
         """
@@ -96,11 +96,11 @@ class QueueDispatcher:
             How many calls were made.
         """
         if timeout is None or timeout > 0:
-            self._change.wait_until(lambda: len(self._backlog) > 0, Deadline(timeout))
-        with self._change.lock:
+            self._condition.wait_until(lambda: len(self._backlog) > 0, Deadline(timeout))
+        with self._condition.lock:
             waiting = len(self._backlog)
         for done in range(waiting):
-            with self._change.lock:
+            with self._condition.lock:
                 if not self._backlog:
                     return done
                 callback, event = self._backlog.take()

@@ -27,11 +27,8 @@ and the Silero detector need ``[speech]``; everything else needs neither.
 
 from __future__ import annotations
 
-from .brain import Brain, Close, Temper
-from .chat import ChatModel
-from .connection import Connection
-from .conversation import Conversation, Item, Part
-from .faults import (
+from .server.connection import Connection
+from .server.faults import (
     BadFrame,
     Delay,
     Drop,
@@ -51,20 +48,23 @@ from .faults import (
     before,
     on_command,
 )
-from .recogniser import Recogniser
-from .replies import Failure, FunctionCall, Reply, default_ears, default_reply
-from .server import Emulator
-from .session import Session
-from .silero import SileroDetector
-from .synthesiser import Synthesiser
-from .vad import Detector, EnergyDetector
-from .voice import speak, synthesise
-from .witness import Attempt
+from .server.request_log import Attempt
+from .server.server import Emulator
+from .session.conversation import Conversation, Item, Part
+from .session.engine import Behaviour, Close, SessionEngine
+from .session.replies import Failure, FunctionCall, Reply, default_ears, default_reply
+from .session.state import Session
+from .speech.chat_model import ChatModel
+from .speech.recogniser import Recogniser
+from .speech.silero import SileroDetector
+from .speech.synthesiser import Synthesiser
+from .speech.tones import speak, synthesise
+from .speech.vad import Detector, EnergyDetector
 
 __all__ = [
     "Attempt",
     "BadFrame",
-    "Brain",
+    "Behaviour",
     "ChatModel",
     "Close",
     "Connection",
@@ -88,12 +88,12 @@ __all__ = [
     "Say",
     "SendRaw",
     "Session",
+    "SessionEngine",
     "Silence",
     "SileroDetector",
     "StopReading",
     "Swallow",
     "Synthesiser",
-    "Temper",
     "after",
     "after_seconds",
     "at_handshake",

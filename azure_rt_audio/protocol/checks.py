@@ -11,6 +11,7 @@ import math
 from collections.abc import Mapping
 from typing import Any, Final
 
+from .base import Unset
 from .codec import typed
 from .commands import (
     Command,
@@ -41,7 +42,6 @@ from .session import (
     TranscriptionSessionConfig,
     TurnDetection,
 )
-from .shape import Unset
 from .tools import FunctionTool, McpTool, ToolChoice
 from .translation import TranslationSessionConfig
 

@@ -6,10 +6,10 @@ from typing import ClassVar
 
 from attrs import field
 
+from .base import ProtocolObject, frozen_shape
 from .items import ConversationItem
 from .responses import ResponseConfig
 from .session import SessionConfig, TranscriptionSessionConfig
-from .shape import Shape, frozen_shape
 from .translation import TranslationSessionConfig
 
 __all__ = [
@@ -32,7 +32,7 @@ __all__ = [
 
 
 @frozen_shape(kw_only=True)
-class Command(Shape):
+class Command(ProtocolObject):
     """
     Something the client tells the service.
 
@@ -51,7 +51,7 @@ class Command(Shape):
 
 @frozen_shape(kw_only=True)
 class SessionUpdate(Command):
-    """Change the session; only what is set changes."""
+    """Condition the session; only what is set changes."""
 
     TYPE: ClassVar[str] = "session.update"
     session: SessionConfig | TranslationSessionConfig
@@ -59,7 +59,7 @@ class SessionUpdate(Command):
 
 @frozen_shape(kw_only=True)
 class TranscriptionSessionUpdate(Command):
-    """Change a session that only transcribes; GA says ``session.update`` for it."""
+    """Condition a session that only transcribes; GA says ``session.update`` for it."""
 
     TYPE: ClassVar[str] = "transcription_session.update"
     session: TranscriptionSessionConfig

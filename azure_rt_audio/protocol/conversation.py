@@ -8,7 +8,7 @@ from typing import Any
 from attrs import evolve, frozen
 
 from .events import (
-    ConversationItemCreated,
+    ConversationItemAdded,
     ConversationItemDeleted,
     ConversationItemDone,
     ConversationItemInputAudioTranscriptionCompleted,
@@ -17,12 +17,12 @@ from .events import (
     ConversationItemTruncated,
     Event,
     InputAudioBufferCommitted,
-    ResponseAudioDelta,
-    ResponseAudioTranscriptDelta,
-    ResponseAudioTranscriptDone,
+    ResponseOutputAudioDelta,
+    ResponseOutputAudioTranscriptDelta,
+    ResponseOutputAudioTranscriptDone,
     ResponseOutputItemDone,
-    ResponseTextDelta,
-    ResponseTextDone,
+    ResponseOutputTextDelta,
+    ResponseOutputTextDone,
 )
 from .items import ConversationItem, FunctionCallItem, FunctionCallOutputItem, MessageItem
 
@@ -105,16 +105,16 @@ class Conversation:
         self._lines: dict[str, _Line] = {}
         self._order: tuple[str, ...] = ()
         self._apply: dict[type[Event], Callable[[Any], None]] = {
-            ResponseTextDelta: self._append,
-            ResponseAudioTranscriptDelta: self._append,
-            ResponseTextDone: lambda event: self._replace(event, event.text),
-            ResponseAudioTranscriptDone: lambda event: self._replace(event, event.transcript),
+            ResponseOutputTextDelta: self._append,
+            ResponseOutputAudioTranscriptDelta: self._append,
+            ResponseOutputTextDone: lambda event: self._replace(event, event.text),
+            ResponseOutputAudioTranscriptDone: lambda event: self._replace(event, event.transcript),
             InputAudioBufferCommitted: self._await,
             ConversationItemInputAudioTranscriptionDelta: self._append,
             ConversationItemInputAudioTranscriptionCompleted: (
                 lambda event: self._replace(event, event.transcript)
             ),
-            ConversationItemCreated: self._place,
+            ConversationItemAdded: self._place,
             ConversationItemDone: self._place,
             ResponseOutputItemDone: self._update,
             ConversationItemRetrieved: self._update,
@@ -147,7 +147,7 @@ class Conversation:
 
     def apply(self, event: Event) -> None:
         """Take one event into account; events that do not concern the conversation are ignored."""
-        if event.__class__ is ResponseAudioDelta:
+        if event.__class__ is ResponseOutputAudioDelta:
             line = self._lines.get(event.item_id)
             if line is not None:
                 line.audio_base64_length += len(event.delta)
@@ -158,8 +158,8 @@ class Conversation:
 
     def _append(
         self,
-        event: ResponseTextDelta
-        | ResponseAudioTranscriptDelta
+        event: ResponseOutputTextDelta
+        | ResponseOutputAudioTranscriptDelta
         | ConversationItemInputAudioTranscriptionDelta,
     ) -> None:
         line = self._lines.get(event.item_id)
@@ -168,8 +168,8 @@ class Conversation:
 
     def _replace(
         self,
-        event: ResponseTextDone
-        | ResponseAudioTranscriptDone
+        event: ResponseOutputTextDone
+        | ResponseOutputAudioTranscriptDone
         | ConversationItemInputAudioTranscriptionCompleted,
         text: str,
     ) -> None:
@@ -181,7 +181,7 @@ class Conversation:
         """Its transcript may overtake the item itself."""
         self._lines.setdefault(event.item_id, _Line())
 
-    def _place(self, event: ConversationItemCreated | ConversationItemDone) -> None:
+    def _place(self, event: ConversationItemAdded | ConversationItemDone) -> None:
         item_id = event.item.id
         if item_id is None:
             return
@@ -192,7 +192,7 @@ class Conversation:
             place = self._place_after(event)
             self._order = (*self._order[:place], item_id, *self._order[place:])
 
-    def _place_after(self, event: ConversationItemCreated | ConversationItemDone) -> int:
+    def _place_after(self, event: ConversationItemAdded | ConversationItemDone) -> int:
         previous = event.previous_item_id
         if previous in self._order:
             return self._order.index(previous) + 1

@@ -6,7 +6,7 @@ from typing import Any
 
 from attrs import field
 
-from .shape import Shape, frozen_shape
+from .base import ProtocolObject, frozen_shape
 
 __all__ = [
     "ContentPart",
@@ -30,7 +30,7 @@ def _show_length(value: str | None) -> str:
 
 
 @frozen_shape(kw_only=True)
-class ContentPart(Shape):
+class ContentPart(ProtocolObject):
     """
     One part of a message.
 
@@ -55,7 +55,7 @@ class ContentPart(Shape):
 
 
 @frozen_shape(kw_only=True)
-class MessageItem(Shape):
+class MessageItem(ProtocolObject):
     """
     Something said or written.
 
@@ -78,7 +78,7 @@ class MessageItem(Shape):
 
 
 @frozen_shape(kw_only=True)
-class FunctionCallItem(Shape):
+class FunctionCallItem(ProtocolObject):
     """
     The model asks to have a function called.
 
@@ -97,7 +97,7 @@ class FunctionCallItem(Shape):
 
 
 @frozen_shape(kw_only=True)
-class FunctionCallOutputItem(Shape):
+class FunctionCallOutputItem(ProtocolObject):
     """
     What a function answered.
 
@@ -115,7 +115,7 @@ class FunctionCallOutputItem(Shape):
 
 
 @frozen_shape(kw_only=True)
-class ItemReference(Shape):
+class ItemReference(ProtocolObject):
     """An item of the conversation, by id, as input of an out-of-band response."""
 
     type: str = "item_reference"
@@ -123,7 +123,7 @@ class ItemReference(Shape):
 
 
 @frozen_shape(kw_only=True)
-class McpListedTool(Shape):
+class McpListedTool(ProtocolObject):
     """A tool that an MCP server offers."""
 
     name: str
@@ -133,7 +133,7 @@ class McpListedTool(Shape):
 
 
 @frozen_shape(kw_only=True)
-class McpListToolsItem(Shape):
+class McpListToolsItem(ProtocolObject):
     """The tools that an MCP server offers (GA)."""
 
     type: str = "mcp_list_tools"
@@ -143,7 +143,7 @@ class McpListToolsItem(Shape):
 
 
 @frozen_shape(kw_only=True)
-class McpError(Shape):
+class McpError(ProtocolObject):
     """
     Why an MCP call failed.
 
@@ -158,7 +158,7 @@ class McpError(Shape):
 
 
 @frozen_shape(kw_only=True)
-class McpCallItem(Shape):
+class McpCallItem(ProtocolObject):
     """A call that the service made to an MCP server (GA)."""
 
     type: str = "mcp_call"
@@ -172,7 +172,7 @@ class McpCallItem(Shape):
 
 
 @frozen_shape(kw_only=True)
-class McpApprovalRequestItem(Shape):
+class McpApprovalRequestItem(ProtocolObject):
     """The model wants to call an MCP tool and asks whether it may (GA)."""
 
     type: str = "mcp_approval_request"
@@ -183,7 +183,7 @@ class McpApprovalRequestItem(Shape):
 
 
 @frozen_shape(kw_only=True)
-class McpApprovalResponseItem(Shape):
+class McpApprovalResponseItem(ProtocolObject):
     """The user's answer to :class:`McpApprovalRequestItem` (GA)."""
 
     type: str = "mcp_approval_response"
@@ -194,7 +194,7 @@ class McpApprovalResponseItem(Shape):
 
 
 @frozen_shape(kw_only=True)
-class UnknownItem(Shape):
+class UnknownItem(ProtocolObject):
     """An item of a kind newer than this library; its other fields are in ``extra``."""
 
     type: str | None = None

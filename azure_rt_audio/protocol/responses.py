@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Literal, Protocol
 
+from .base import UNSET, ProtocolObject, Unset, frozen_shape
 from .items import ConversationItem, FunctionCallItem, MessageItem
 from .session import CustomVoice, MaxTokens, Prompt, Reasoning
-from .shape import UNSET, Shape, Unset, frozen_shape
 from .tools import Tool, ToolChoice
 
 __all__ = [
@@ -23,7 +23,7 @@ __all__ = [
 
 
 @frozen_shape(kw_only=True)
-class ResponseConfig(Shape):
+class ResponseConfig(ProtocolObject):
     """
     What to change for one response; what is unset is as the session has it.
 
@@ -67,7 +67,7 @@ class ResponseConfig(Shape):
 
 
 @frozen_shape(kw_only=True)
-class ResponseError(Shape):
+class ResponseError(ProtocolObject):
     """Why a response failed, in the service's words."""
 
     type: str | None = None
@@ -77,7 +77,7 @@ class ResponseError(Shape):
 
 
 @frozen_shape(kw_only=True)
-class ResponseStatusDetails(Shape):
+class ResponseStatusDetails(ProtocolObject):
     """
     More about how a response ended.
 
@@ -93,7 +93,7 @@ class ResponseStatusDetails(Shape):
 
 
 @frozen_shape(kw_only=True)
-class CachedTokenDetails(Shape):
+class CachedTokenDetails(ProtocolObject):
     """Tokens of the input that came from the cache, by modality (GA)."""
 
     text_tokens: int | None = None
@@ -102,7 +102,7 @@ class CachedTokenDetails(Shape):
 
 
 @frozen_shape(kw_only=True)
-class InputTokenDetails(Shape):
+class InputTokenDetails(ProtocolObject):
     """Tokens of the input by modality; cached ones are a part of them, not an addition."""
 
     text_tokens: int | None = None
@@ -113,7 +113,7 @@ class InputTokenDetails(Shape):
 
 
 @frozen_shape(kw_only=True)
-class OutputTokenDetails(Shape):
+class OutputTokenDetails(ProtocolObject):
     """Tokens of the output by modality."""
 
     text_tokens: int | None = None
@@ -121,7 +121,7 @@ class OutputTokenDetails(Shape):
 
 
 @frozen_shape(kw_only=True)
-class Usage(Shape):
+class Usage(ProtocolObject):
     """What a response cost, in tokens."""
 
     total_tokens: int | None = None
@@ -141,7 +141,7 @@ class Sounding(Protocol):
 
 
 @frozen_shape(kw_only=True)
-class Response(Shape):
+class Response(ProtocolObject):
     """
     A response as the service reports it, at its beginning or at its end.
 

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from attrs import field
 
-from .shape import UNSET, Shape, Unset, frozen_shape
+from .base import UNSET, ProtocolObject, Unset, frozen_shape
 from .tools import Tool, ToolChoice
 
 __all__ = [
@@ -49,7 +49,7 @@ DEFAULT_INSTRUCTIONS = "Call provided tools if appropriate for the user's input.
 
 
 @frozen_shape(kw_only=True)
-class TurnDetection(Shape):
+class TurnDetection(ProtocolObject):
     """
     How the service notices that the user has begun and ended a turn.
 
@@ -75,7 +75,7 @@ class TurnDetection(Shape):
 
 
 @frozen_shape(kw_only=True)
-class InputAudioTranscription(Shape):
+class InputAudioTranscription(ProtocolObject):
     """
     How the user's speech is written down beside the conversation.
 
@@ -97,7 +97,7 @@ class InputAudioTranscription(Shape):
 
 
 @frozen_shape(kw_only=True)
-class NoiseReduction(Shape):
+class NoiseReduction(ProtocolObject):
     """
     Cleaning of the input before turn detection and model.
 
@@ -111,14 +111,14 @@ class NoiseReduction(Shape):
 
 
 @frozen_shape(kw_only=True)
-class CustomVoice(Shape):
+class CustomVoice(ProtocolObject):
     """A voice of one's own, by id (GA). Services of the same family describe theirs in other fields."""
 
     id: str | None = None
 
 
 @frozen_shape(kw_only=True)
-class TracingConfig(Shape):
+class TracingConfig(ProtocolObject):
     """How the service labels the traces it keeps of the session."""
 
     group_id: str | None = None
@@ -127,7 +127,7 @@ class TracingConfig(Shape):
 
 
 @frozen_shape(kw_only=True)
-class CacheBreakpoint(Shape):
+class CacheBreakpoint(ProtocolObject):
     """Where the prompt's cache may end (GA)."""
 
     mode: str = "explicit"
@@ -135,7 +135,7 @@ class CacheBreakpoint(Shape):
 
 
 @frozen_shape(kw_only=True)
-class PromptText(Shape):
+class PromptText(ProtocolObject):
     """Text for a variable of a stored prompt (GA)."""
 
     type: str = "input_text"
@@ -144,7 +144,7 @@ class PromptText(Shape):
 
 
 @frozen_shape(kw_only=True)
-class PromptImage(Shape):
+class PromptImage(ProtocolObject):
     """Image for a variable of a stored prompt (GA)."""
 
     type: str = "input_image"
@@ -155,7 +155,7 @@ class PromptImage(Shape):
 
 
 @frozen_shape(kw_only=True)
-class PromptFile(Shape):
+class PromptFile(ProtocolObject):
     """File for a variable of a stored prompt (GA)."""
 
     type: str = "input_file"
@@ -168,7 +168,7 @@ class PromptFile(Shape):
 
 
 @frozen_shape(kw_only=True)
-class Prompt(Shape):
+class Prompt(ProtocolObject):
     """
     A prompt stored at the service (GA).
 
@@ -182,21 +182,21 @@ class Prompt(Shape):
 
 
 @frozen_shape(kw_only=True)
-class Reasoning(Shape):
+class Reasoning(ProtocolObject):
     """How hard the model thinks: ``"minimal"``, ``"low"``, ``"medium"``, ``"high"`` (GA)."""
 
     effort: str | None = None
 
 
 @frozen_shape(kw_only=True)
-class TokenLimits(Shape):
+class TokenLimits(ProtocolObject):
     """Bounds in tokens for :class:`RetentionRatio`."""
 
     post_instructions: int | None = None
 
 
 @frozen_shape(kw_only=True)
-class RetentionRatio(Shape):
+class RetentionRatio(ProtocolObject):
     """
     Forget the oldest turns when the context is full (GA).
 
@@ -211,7 +211,7 @@ class RetentionRatio(Shape):
 
 
 @frozen_shape(kw_only=True)
-class ClientSecretExpiry(Shape):
+class ClientSecretExpiry(ProtocolObject):
     """
     When an ephemeral key ends.
 
@@ -224,7 +224,7 @@ class ClientSecretExpiry(Shape):
 
 
 @frozen_shape(kw_only=True)
-class ClientSecretConfig(Shape):
+class ClientSecretConfig(ProtocolObject):
     """What to ask of the ephemeral key that comes with a session (preview)."""
 
     expires_after: ClientSecretExpiry | None = None
@@ -232,7 +232,7 @@ class ClientSecretConfig(Shape):
 
 
 @frozen_shape(kw_only=True)
-class ClientSecret(Shape):
+class ClientSecret(ProtocolObject):
     """
     An ephemeral key.
 
@@ -246,7 +246,7 @@ class ClientSecret(Shape):
 
 
 @frozen_shape(kw_only=True)
-class SessionConfig(Shape):
+class SessionConfig(ProtocolObject):
     """
     What the user asks of a session. Only what is set is sent; ``None`` clears.
 
@@ -301,7 +301,7 @@ class SessionConfig(Shape):
 
 
 @frozen_shape(kw_only=True)
-class TranscriptionSessionConfig(Shape):
+class TranscriptionSessionConfig(ProtocolObject):
     """What the user asks of a session that only transcribes; see :class:`SessionConfig`."""
 
     input_audio_format: str | Unset = UNSET
@@ -314,7 +314,7 @@ class TranscriptionSessionConfig(Shape):
 
 
 @frozen_shape(kw_only=True)
-class Session(Shape):
+class Session(ProtocolObject):
     """
     The session in force, as the service describes it. Fields as in :class:`SessionConfig`.
 
@@ -353,7 +353,7 @@ class Session(Shape):
 
 
 @frozen_shape(kw_only=True)
-class TranscriptionSession(Shape):
+class TranscriptionSession(ProtocolObject):
     """The transcription session in force, as the service describes it."""
 
     id: str | None = None
@@ -370,7 +370,7 @@ class TranscriptionSession(Shape):
 
 
 @frozen_shape(kw_only=True)
-class CreatedClientSecret(Shape):
+class CreatedClientSecret(ProtocolObject):
     """
     Answer of the REST call that makes an ephemeral key (GA).
 

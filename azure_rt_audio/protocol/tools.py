@@ -7,7 +7,7 @@ from typing import Any
 
 from attrs import field
 
-from .shape import Shape, frozen_shape
+from .base import ProtocolObject, frozen_shape
 
 __all__ = [
     "FunctionTool",
@@ -20,7 +20,7 @@ __all__ = [
 
 
 @frozen_shape(kw_only=True)
-class FunctionTool(Shape):
+class FunctionTool(ProtocolObject):
     """
     A function of the caller's own that the model may ask to have called.
 
@@ -38,7 +38,7 @@ class FunctionTool(Shape):
 
 
 @frozen_shape(kw_only=True)
-class McpToolFilter(Shape):
+class McpToolFilter(ProtocolObject):
     """Some tools of an MCP server, by name or by whether they only read."""
 
     tool_names: list[str] | None = None
@@ -46,7 +46,7 @@ class McpToolFilter(Shape):
 
 
 @frozen_shape(kw_only=True)
-class McpApprovalFilter(Shape):
+class McpApprovalFilter(ProtocolObject):
     """Which tools of an MCP server need approval before each call, and which never do."""
 
     always: McpToolFilter | None = None
@@ -54,7 +54,7 @@ class McpApprovalFilter(Shape):
 
 
 @frozen_shape(kw_only=True)
-class McpTool(Shape):
+class McpTool(ProtocolObject):
     """
     The tools of an MCP server, which the service itself calls (GA only).
 
@@ -84,7 +84,7 @@ Tool = FunctionTool | McpTool
 
 
 @frozen_shape(kw_only=True)
-class ToolChoice(Shape):
+class ToolChoice(ProtocolObject):
     """
     One particular tool that the model must use.
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from .base import UNSET, ProtocolObject, Unset, frozen_shape
 from .session import InputAudioTranscription, NoiseReduction
-from .shape import UNSET, Shape, Unset, frozen_shape
 
 __all__ = [
     "TranslationAudio",
@@ -15,7 +15,7 @@ __all__ = [
 
 
 @frozen_shape(kw_only=True)
-class TranslationInput(Shape):
+class TranslationInput(ProtocolObject):
     """How the speech to translate is cleaned and written down."""
 
     noise_reduction: NoiseReduction | None = None
@@ -23,7 +23,7 @@ class TranslationInput(Shape):
 
 
 @frozen_shape(kw_only=True)
-class TranslationOutput(Shape):
+class TranslationOutput(ProtocolObject):
     """
     What to translate into.
 
@@ -35,7 +35,7 @@ class TranslationOutput(Shape):
 
 
 @frozen_shape(kw_only=True)
-class TranslationAudio(Shape):
+class TranslationAudio(ProtocolObject):
     """Both sides of a translation."""
 
     input: TranslationInput | None = None
@@ -43,14 +43,14 @@ class TranslationAudio(Shape):
 
 
 @frozen_shape(kw_only=True)
-class TranslationSessionConfig(Shape):
+class TranslationSessionConfig(ProtocolObject):
     """What the user asks of a translation session."""
 
     audio: TranslationAudio | Unset = UNSET
 
 
 @frozen_shape(kw_only=True)
-class TranslationSession(Shape):
+class TranslationSession(ProtocolObject):
     """
     The translation session in force.
 

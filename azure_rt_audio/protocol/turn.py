@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import enum
 
-from .events import Event, InputAudioBufferSpeechStarted, ResponseAudioDelta, ResponseCreated, ResponseDone
+from .events import (
+    Event,
+    InputAudioBufferSpeechStarted,
+    ResponseCreated,
+    ResponseDone,
+    ResponseOutputAudioDelta,
+)
 from .items import MessageItem
 from .responses import Response
 
@@ -40,7 +46,7 @@ class TurnState:
 
     def advance(self, event: Event) -> ModelStatusEnum:
         """Take one event into account and return the status after it."""
-        if isinstance(event, ResponseAudioDelta):
+        if isinstance(event, ResponseOutputAudioDelta):
             # Only the first delta: later ones of a response that is being interrupted must not
             # turn "listening" back into "speaking".
             if event.response_id == self._current and event.response_id != self._speaking:

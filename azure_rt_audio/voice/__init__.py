@@ -7,15 +7,15 @@ user interface, through ``on_event``:
 * :class:`Levels`: how loud both sides are;
 * :class:`FirstSound`: an answer begins to be heard, and how long that took;
 * :class:`Interrupted`: an answer was stopped, and where;
-* :class:`HearsItself`: the microphone hears the speaker, and what to do about it;
+* :class:`SelfInterruption`: the microphone hears the speaker, and what to do about it;
 * the events of :mod:`azure_rt_audio.devices`: a device was lost, another one opened.
 
 Needs the ``audio`` extra; ``echo="cancel"`` the ``echo`` extra as well.
 """
 
 from .echo import EchoPolicy
-from .events import FirstSound, HearsItself, Interrupted, Levels, VoiceEvent
-from .ledger import Cut
+from .events import FirstSound, Interrupted, Levels, SelfInterruption, VoiceEvent
+from .played import Cut
 from .ports import MicrophoneLike, Played, SpeakerLike
 from .session import VoiceSession
 
@@ -23,11 +23,11 @@ __all__ = [
     "Cut",
     "EchoPolicy",
     "FirstSound",
-    "HearsItself",
     "Interrupted",
     "Levels",
     "MicrophoneLike",
     "Played",
+    "SelfInterruption",
     "SpeakerLike",
     "VoiceEvent",
     "VoiceSession",

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Final
 
 from ..audio.converter import Converter
 from ..audio.pcm import bytes_per_ms
-from ..protocol.events import ResponseAudioDelta, ResponseAudioDone, ResponseCreated, ResponseDone
+from ..protocol.events import ResponseCreated, ResponseDone, ResponseOutputAudioDelta, ResponseOutputAudioDone
 from ..protocol.turn import is_out_of_band
 from .events import FirstSound, Interrupted, VoiceEvent
-from .ledger import Ledger
+from .played import PlayedAudio
 from .ports import SpeakerLike
 
 if TYPE_CHECKING:
@@ -37,10 +37,10 @@ class Downlink:
         speaker: SpeakerLike,
         tell: Callable[[VoiceEvent], None],
     ) -> None:
-        self._hub = client._hub
+        self._engine = client._engine
         self._speaker = speaker
         self._tell = tell
-        self._ledger = Ledger()
+        self._ledger = PlayedAudio()
         self._converters: dict[str, Converter] = {}
         self._asked_at: float | None = None
         self._is_next_unwanted = False  # it was cancelled before it began
@@ -62,9 +62,9 @@ class Downlink:
             self._is_next_unwanted = False
             self._ledger.turn_away(event.response.id)
 
-    def on_delta(self, event: ResponseAudioDelta) -> None:
+    def on_delta(self, event: ResponseOutputAudioDelta) -> None:
         """Sound has come."""
-        session = self._hub.session
+        session = self._engine.session
         audio_format = (session.output_audio_format if session is not None else None) or "pcm16"
         duration_ms = len(event.audio) / bytes_per_ms(audio_format)
         is_first = event.response_id != self._ledger.latest
@@ -78,7 +78,7 @@ class Downlink:
             converter = self._converters[event.item_id] = Converter(from_format=audio_format, to_hz=_RATE_HZ)
         self._play(event.item_id, converter.feed(event.audio))
 
-    def on_audio_done(self, event: ResponseAudioDone) -> None:
+    def on_audio_done(self, event: ResponseOutputAudioDone) -> None:
         """All sound of an item has come."""
         converter = self._converters.pop(event.item_id, None)
         if converter is not None:
@@ -89,7 +89,7 @@ class Downlink:
     def on_done(self, event: ResponseDone) -> None:
         """A response is over; what came of it after it had been interrupted was not heard."""
         for cut in self._ledger.end(event.response.id or ""):
-            self._hub.interruption.take_back(cut.item_id, cut.heard_ms)
+            self._engine.interruption.truncate_unheard(cut.item_id, cut.heard_ms)
 
     def _play(self, item_id: str, pcm: bytes) -> None:
         if pcm:
@@ -113,13 +113,13 @@ class Downlink:
         self._converters.clear()
         self._is_next_unwanted = False
         if not is_service_told:
-            response_id = self._hub.interruption.stop_response()
+            response_id = self._engine.interruption.stop_response()
             if response_id:
                 self._ledger.turn_away(response_id)
             self._is_next_unwanted = response_id == ""
         cuts = self._ledger.interrupt(stopped)
         for cut in cuts:
-            self._hub.interruption.take_back(cut.item_id, cut.heard_ms)
+            self._engine.interruption.truncate_unheard(cut.item_id, cut.heard_ms)
         if cuts:
             self._tell(Interrupted(cuts=cuts, by_user=by_user))
 
@@ -132,9 +132,9 @@ class Downlink:
             return
         self._notice_first_sound(now)
         if self._speaker.is_playing:
-            self._hub.follow_speaker(latest, is_playing=True)
+            self._engine.follow_speaker(latest, is_playing=True)
         elif self._ledger.is_over(latest):
-            self._hub.follow_speaker(latest, is_playing=False)
+            self._engine.follow_speaker(latest, is_playing=False)
 
     def _notice_first_sound(self, now: float) -> None:
         if self._awaited is None:

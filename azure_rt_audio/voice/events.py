@@ -6,9 +6,9 @@ from typing import TypeAlias
 
 from attrs import frozen
 
-from .ledger import Cut
+from .played import Cut
 
-__all__ = ["FirstSound", "HearsItself", "Interrupted", "Levels", "VoiceEvent"]
+__all__ = ["FirstSound", "Interrupted", "Levels", "SelfInterruption", "VoiceEvent"]
 
 
 @frozen(kw_only=True)
@@ -55,7 +55,7 @@ class Interrupted:
 
 
 @frozen(kw_only=True)
-class HearsItself:
+class SelfInterruption:
     """
     The assistant keeps interrupting itself: the microphone hears the speaker.
 
@@ -68,4 +68,4 @@ class HearsItself:
     advice: str
 
 
-VoiceEvent: TypeAlias = Levels | FirstSound | Interrupted | HearsItself
+VoiceEvent: TypeAlias = Levels | FirstSound | Interrupted | SelfInterruption

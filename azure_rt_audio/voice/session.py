@@ -22,7 +22,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final
 
-from .._deadline import Deadline
+from .._concurrency.deadline import Deadline
 from ..devices import Microphone, Speaker
 from ..devices.events import DeviceLost, DeviceOpened
 from ..dispatch import WorkerDispatcher
@@ -31,18 +31,18 @@ from ..errors import ConnectionClosedError, RealtimeError
 from ..protocol.events import (
     InputAudioBufferSpeechStarted,
     InputAudioBufferSpeechStopped,
-    ResponseAudioDelta,
-    ResponseAudioDone,
     ResponseCreated,
     ResponseDone,
+    ResponseOutputAudioDelta,
+    ResponseOutputAudioDone,
 )
-from ..protocol.local import Closed
+from ..protocol.events.local import Closed
 from .downlink import Downlink
 from .echo import EchoPolicy, Headphones, echo_control, level_db
-from .events import HearsItself, Levels
+from .echo_reference import SAMPLE_RATE_HZ, Reference
+from .events import Levels, SelfInterruption
 from .ports import MicrophoneLike, SpeakerLike
-from .reference import SAMPLE_RATE_HZ, Reference
-from .selfhearing import SelfHearing
+from .self_interruption import SelfInterruptionDetector
 from .uplink import Uplink
 
 if TYPE_CHECKING:
@@ -123,7 +123,7 @@ class VoiceSession:
         self._echo = Headphones() if push_to_talk and echo != "cancel" else policy
         self._policy: EchoPolicy = echo
         self._client = client
-        self._hub = client._hub
+        self._engine = client._engine
         self._on_event = on_event
         self.microphone: MicrophoneLike = Microphone() if microphone is None else microphone
         self.speaker: SpeakerLike = Speaker() if speaker is None else speaker
@@ -138,7 +138,7 @@ class VoiceSession:
                 )
         self.is_push_to_talk: bool = push_to_talk
         self._reference = Reference()
-        self._self_hearing = SelfHearing()
+        self._self_hearing = SelfInterruptionDetector()
         self._uplink = Uplink(client)
         self._downlink = Downlink(client, self.speaker, self._tell)
         self._lane = WorkerDispatcher()
@@ -281,8 +281,8 @@ class VoiceSession:
         on = self._client.on
         self._subscriptions = (
             on(ResponseCreated, down.on_created, dispatcher=lane),
-            on(ResponseAudioDelta, down.on_delta, dispatcher=lane),
-            on(ResponseAudioDone, down.on_audio_done, dispatcher=lane),
+            on(ResponseOutputAudioDelta, down.on_delta, dispatcher=lane),
+            on(ResponseOutputAudioDone, down.on_audio_done, dispatcher=lane),
             on(ResponseDone, down.on_done, dispatcher=lane),
             on(InputAudioBufferSpeechStarted, self._on_speech_started, dispatcher=lane),
             on(InputAudioBufferSpeechStopped, self._on_speech_stopped, dispatcher=lane),
@@ -292,7 +292,7 @@ class VoiceSession:
     def _on_speech_started(self, event: InputAudioBufferSpeechStarted) -> None:
         if self.speaker.is_playing:
             self._suspects.put(time.monotonic())
-        session = self._hub.session
+        session = self._engine.session
         detection = session.turn_detection if session is not None else None
         does_service_stop = detection is None or detection.interrupt_response is not False
         self._downlink.interrupt(by_user=True, is_service_told=does_service_stop)
@@ -339,7 +339,7 @@ class VoiceSession:
         if self._is_configured or not self._client.is_initialized:
             return
         self._is_configured = True
-        session = self._hub.session
+        session = self._engine.session
         is_detecting = session is not None and session.turn_detection is not None
         if self.is_push_to_talk and is_detecting:
             self._client.update_session({"turn_detection": None})
@@ -381,7 +381,7 @@ class VoiceSession:
                 self._give_hint()
 
     def _give_hint(self) -> None:
-        hint = HearsItself(interruptions=self._self_hearing.interruptions, advice=_ADVICE[self._policy])
+        hint = SelfInterruption(interruptions=self._self_hearing.interruptions, advice=_ADVICE[self._policy])
         if not self._has_hinted:
             log.warning("! the assistant interrupts itself, it hears the speaker: %s", hint.advice)
         self._has_hinted = True
@@ -392,7 +392,7 @@ class VoiceSession:
     def _tell(self, event: Any) -> None:
         """Have the program's listener called where its other listeners run."""
         if self._on_event is not None:
-            self._hub.dispatcher.submit(self._deliver, event)
+            self._engine.dispatcher.submit(self._deliver, event)
 
     def _deliver(self, event: Any) -> None:
         if isinstance(event, Levels):

@@ -25,7 +25,7 @@ from azure_rt_audio import (
     WebSocketState,
 )
 from azure_rt_audio.protocol.events import (
-    ConversationItemCreated,
+    ConversationItemAdded,
     ConversationItemDeleted,
     ConversationItemRetrieved,
     ConversationItemTruncated,
@@ -53,8 +53,8 @@ def futures(client: AzureRealTimeAudio) -> None:
     item = MessageItem(role="user")
     assert_type(client.commit_audio(), Future[InputAudioBufferCommitted])
     assert_type(client.clear_audio_buffer(), Future[InputAudioBufferCleared])
-    assert_type(client.create_conversation_item(item), Future[ConversationItemCreated])
-    assert_type(client.create_conversation_item({"type": "message"}, "root"), Future[ConversationItemCreated])
+    assert_type(client.create_conversation_item(item), Future[ConversationItemAdded])
+    assert_type(client.create_conversation_item({"type": "message"}, "root"), Future[ConversationItemAdded])
     assert_type(client.delete_item("i"), Future[ConversationItemDeleted])
     assert_type(client.truncate_item("i", 0, 5000), Future[ConversationItemTruncated])
     assert_type(client.retrieve_item("i"), Future[ConversationItemRetrieved])
@@ -99,7 +99,7 @@ def as_in_the_sdk(client: AzureRealTimeAudio) -> None:
     client.appendAudio("AAAA")
     assert_type(client.commitAudio(), Future[InputAudioBufferCommitted])
     assert_type(client.clearAudioBuffer(), Future[InputAudioBufferCleared])
-    assert_type(client.createConversationItem({"type": "message"}), Future[ConversationItemCreated])
+    assert_type(client.createConversationItem({"type": "message"}), Future[ConversationItemAdded])
     assert_type(client.deleteItem("i"), Future[ConversationItemDeleted])
     assert_type(client.truncateItem("i", 0, 100), Future[ConversationItemTruncated])
     assert_type(client.createResponse(), PendingResponse)

@@ -18,14 +18,14 @@ from azure_rt_audio import (
     StatusChanged,
     Subscription,
 )
-from azure_rt_audio.protocol.events import ResponseAudioDelta, ResponseDone
+from azure_rt_audio.protocol.events import ResponseDone, ResponseOutputAudioDelta
 
 
 def show(*values: object) -> None:
     """Do something with what is typed."""
 
 
-def on_delta(delta: ResponseAudioDelta) -> None:
+def on_delta(delta: ResponseOutputAudioDelta) -> None:
     show(len(delta.audio))
 
 
@@ -50,18 +50,18 @@ def on_nothing() -> None:
 
 
 def by_class(client: AzureRealTimeAudio) -> None:
-    assert_type(client.on(ResponseAudioDelta, on_delta), Subscription)
-    client.once(ResponseAudioDelta, on_delta, dispatcher=QueueDispatcher())
-    client.on(ResponseAudioDelta, lambda delta: show(delta.audio.hex()))
+    assert_type(client.on(ResponseOutputAudioDelta, on_delta), Subscription)
+    client.once(ResponseOutputAudioDelta, on_delta, dispatcher=QueueDispatcher())
+    client.on(ResponseOutputAudioDelta, lambda delta: show(delta.audio.hex()))
     client.on(ServiceError, on_service_error)
     client.on(ServiceError, on_error)
     client.on(Init, lambda init: show(init.session.id))
     client.on(Closed, lambda closed: show(closed.is_clean))
     client.on(StatusChanged, lambda changed: show(changed.previous.value))
 
-    client.on(ResponseAudioDelta, on_done)  # type: ignore[arg-type]
+    client.on(ResponseOutputAudioDelta, on_done)  # type: ignore[arg-type]
     client.once(ConnectError, on_service_error)  # type: ignore[arg-type]
-    client.on(ResponseAudioDelta, on_nothing)  # type: ignore[arg-type]
+    client.on(ResponseOutputAudioDelta, on_nothing)  # type: ignore[arg-type]
 
 
 def by_name(client: AzureRealTimeAudio) -> None:
@@ -74,8 +74,8 @@ def by_name(client: AzureRealTimeAudio) -> None:
 
 
 def as_decorator(client: AzureRealTimeAudio) -> None:
-    @client.on(ResponseAudioDelta)
-    def play(delta: ResponseAudioDelta) -> None:
+    @client.on(ResponseOutputAudioDelta)
+    def play(delta: ResponseOutputAudioDelta) -> None:
         show(delta.delta)
 
     @client.once("init")
@@ -83,12 +83,12 @@ def as_decorator(client: AzureRealTimeAudio) -> None:
         show(session.id)
 
     @client.on(ResponseDone)  # type: ignore[arg-type]
-    def wrong(delta: ResponseAudioDelta) -> None:
+    def wrong(delta: ResponseOutputAudioDelta) -> None:
         show(delta.delta)
 
     begin(Session())
     begin(ResponseDone)  # type: ignore[arg-type]
-    client.off(ResponseAudioDelta, play)
+    client.off(ResponseOutputAudioDelta, play)
     client.off("init", begin)
     client.off("error")
     client.off_all()

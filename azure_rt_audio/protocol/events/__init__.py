@@ -3,7 +3,7 @@ What we hear: one class per server event, named after its wire name.
 
 The two dialects name some events differently. A class has one canonical name, ``TYPE``, in
 the vocabulary of the library; the other dialect's name is an alias of the same class, so
-``ResponseOutputAudioDelta is ResponseAudioDelta``.
+``ResponseOutputAudioDelta is ResponseOutputAudioDelta``.
 """
 
 from __future__ import annotations
@@ -15,7 +15,9 @@ from .conversation import *  # noqa: F403
 from .response import *  # noqa: F403
 from .session import *  # noqa: F403
 
-__all__ = ["EVENT_CLASSES"]
+__all__ = [
+    "EVENT_CLASSES",
+]
 __all__ += base.__all__
 __all__ += buffers.__all__
 __all__ += conversation.__all__

@@ -6,9 +6,12 @@ from typing import Any, ClassVar
 
 from attrs import field
 
-from ..shape import Shape, frozen_shape
+from ..base import ProtocolObject, frozen_shape
 
-__all__ = ["Event", "UnknownEvent"]
+__all__ = [
+    "Event",
+    "UnknownEvent",
+]
 
 
 def show_length(value: str) -> str:
@@ -17,7 +20,7 @@ def show_length(value: str) -> str:
 
 
 @frozen_shape(kw_only=True)
-class Event(Shape):
+class Event(ProtocolObject):
     """
     Something the service told us.
 

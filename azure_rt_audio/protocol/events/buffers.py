@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from ..shape import frozen_shape
+from ..base import frozen_shape
 from .base import Event
 
 __all__ = [

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from ..base import ProtocolObject, frozen_shape
 from ..items import ConversationItem
-from ..shape import Shape, frozen_shape
 from .base import Event
 
 __all__ = [
     "ConversationCreated",
     "ConversationInfo",
     "ConversationItemAdded",
-    "ConversationItemCreated",
     "ConversationItemDeleted",
     "ConversationItemDone",
     "ConversationItemInputAudioTranscriptionCompleted",
@@ -30,7 +29,7 @@ __all__ = [
 
 
 @frozen_shape(kw_only=True)
-class ConversationInfo(Shape):
+class ConversationInfo(ProtocolObject):
     """The conversation that a session begins with."""
 
     id: str | None = None
@@ -38,7 +37,7 @@ class ConversationInfo(Shape):
 
 
 @frozen_shape(kw_only=True)
-class LogProbability(Shape):
+class LogProbability(ProtocolObject):
     """
     How sure the transcription is of a token.
 
@@ -53,7 +52,7 @@ class LogProbability(Shape):
 
 
 @frozen_shape(kw_only=True)
-class TranscriptionInputTokens(Shape):
+class TranscriptionInputTokens(ProtocolObject):
     """Tokens of the transcribed input by modality."""
 
     text_tokens: int | None = None
@@ -61,7 +60,7 @@ class TranscriptionInputTokens(Shape):
 
 
 @frozen_shape(kw_only=True)
-class TranscriptionUsage(Shape):
+class TranscriptionUsage(ProtocolObject):
     """
     What a transcription cost.
 
@@ -79,14 +78,14 @@ class TranscriptionUsage(Shape):
 
 
 @frozen_shape(kw_only=True)
-class TranscriptionLanguage(Shape):
+class TranscriptionLanguage(ProtocolObject):
     """A language that was heard."""
 
     code: str
 
 
 @frozen_shape(kw_only=True)
-class TranscriptionError(Shape):
+class TranscriptionError(ProtocolObject):
     """Why a transcription failed."""
 
     type: str | None = None
@@ -104,10 +103,10 @@ class ConversationCreated(Event):
 
 
 @frozen_shape(kw_only=True)
-class ConversationItemCreated(Event):
+class ConversationItemAdded(Event):
     """An item is in the conversation; the assistant's are still empty."""
 
-    TYPE: ClassVar[str] = "conversation.item.created"
+    TYPE: ClassVar[str] = "conversation.item.added"
     item: ConversationItem
     previous_item_id: str | None = None
 
@@ -202,4 +201,3 @@ class ConversationItemInputAudioTranscriptionFailed(Event):
 
 
 # The other dialect's names of the same events.
-ConversationItemAdded = ConversationItemCreated

@@ -8,9 +8,9 @@ from typing import ClassVar
 import pybase64
 from attrs import field
 
+from ..base import frozen_shape
 from ..items import ContentPart, ConversationItem
 from ..responses import Response
-from ..shape import frozen_shape
 from .base import Event, show_length
 
 __all__ = [
@@ -18,10 +18,6 @@ __all__ = [
     "McpListToolsFailed",
     "McpListToolsInProgress",
     "PartEvent",
-    "ResponseAudioDelta",
-    "ResponseAudioDone",
-    "ResponseAudioTranscriptDelta",
-    "ResponseAudioTranscriptDone",
     "ResponseContentPartAdded",
     "ResponseContentPartDone",
     "ResponseCreated",
@@ -41,8 +37,6 @@ __all__ = [
     "ResponseOutputItemDone",
     "ResponseOutputTextDelta",
     "ResponseOutputTextDone",
-    "ResponseTextDelta",
-    "ResponseTextDone",
 ]
 
 
@@ -117,39 +111,39 @@ class ResponseContentPartDone(PartEvent):
 
 
 @frozen_shape(kw_only=True)
-class ResponseTextDelta(PartEvent):
+class ResponseOutputTextDelta(PartEvent):
     """More text of a written answer."""
 
-    TYPE: ClassVar[str] = "response.text.delta"
+    TYPE: ClassVar[str] = "response.output_text.delta"
     delta: str
 
 
 @frozen_shape(kw_only=True)
-class ResponseTextDone(PartEvent):
+class ResponseOutputTextDone(PartEvent):
     """The whole text of a written answer."""
 
-    TYPE: ClassVar[str] = "response.text.done"
+    TYPE: ClassVar[str] = "response.output_text.done"
     text: str
 
 
 @frozen_shape(kw_only=True)
-class ResponseAudioTranscriptDelta(PartEvent):
+class ResponseOutputAudioTranscriptDelta(PartEvent):
     """More text of a spoken answer."""
 
-    TYPE: ClassVar[str] = "response.audio_transcript.delta"
+    TYPE: ClassVar[str] = "response.output_audio_transcript.delta"
     delta: str
 
 
 @frozen_shape(kw_only=True)
-class ResponseAudioTranscriptDone(PartEvent):
+class ResponseOutputAudioTranscriptDone(PartEvent):
     """The whole text of a spoken answer."""
 
-    TYPE: ClassVar[str] = "response.audio_transcript.done"
+    TYPE: ClassVar[str] = "response.output_audio_transcript.done"
     transcript: str
 
 
 @frozen_shape(kw_only=True)
-class ResponseAudioDelta(PartEvent):
+class ResponseOutputAudioDelta(PartEvent):
     """
     More sound of a spoken answer.
 
@@ -157,7 +151,7 @@ class ResponseAudioDelta(PartEvent):
         delta: Base64.
     """
 
-    TYPE: ClassVar[str] = "response.audio.delta"
+    TYPE: ClassVar[str] = "response.output_audio.delta"
     delta: str = field(repr=show_length)
 
     @cached_property
@@ -172,10 +166,10 @@ class ResponseAudioDelta(PartEvent):
 
 
 @frozen_shape(kw_only=True)
-class ResponseAudioDone(PartEvent):
+class ResponseOutputAudioDone(PartEvent):
     """All sound of a spoken answer has been sent."""
 
-    TYPE: ClassVar[str] = "response.audio.done"
+    TYPE: ClassVar[str] = "response.output_audio.done"
 
 
 @frozen_shape(kw_only=True)
@@ -283,9 +277,3 @@ class McpListToolsFailed(Event):
 
 
 # The other dialect's names of the same events.
-ResponseOutputTextDelta = ResponseTextDelta
-ResponseOutputTextDone = ResponseTextDone
-ResponseOutputAudioTranscriptDelta = ResponseAudioTranscriptDelta
-ResponseOutputAudioTranscriptDone = ResponseAudioTranscriptDone
-ResponseOutputAudioDelta = ResponseAudioDelta
-ResponseOutputAudioDone = ResponseAudioDone

@@ -8,8 +8,8 @@ from typing import ClassVar
 import pybase64
 from attrs import field
 
+from ..base import ProtocolObject, frozen_shape
 from ..session import Session, TranscriptionSession
-from ..shape import Shape, frozen_shape
 from ..translation import TranslationSession
 from .base import Event, show_length
 
@@ -30,7 +30,7 @@ __all__ = [
 
 
 @frozen_shape(kw_only=True)
-class ErrorDetails(Shape):
+class ErrorDetails(ProtocolObject):
     """
     What an ``error`` event says.
 
@@ -49,7 +49,7 @@ class ErrorDetails(Shape):
 
 
 @frozen_shape(kw_only=True)
-class RateLimit(Shape):
+class RateLimit(ProtocolObject):
     """
     A quota and what is left of it.
 

@@ -1,0 +1,1 @@
+"""Waiting, deadlines and the order of exit."""

@@ -1,0 +1,232 @@
+"""
+From a URL to a connected socket: name, TCP, proxy and TLS inside one deadline.
+
+websocket-client bounds each ``recv``, not the whole, and holds on to the socket until it
+is done; here every wait is one on a non-blocking socket with the waker beside
+it, so the total keeps to its budget and ``close()`` can end it at any point.
+
+The steps are in :mod:`.addresses`, :mod:`.proxy`, :mod:`.socks` and :mod:`.tls`; this is their order.
+
+Threads: everything runs on the I/O thread but for what :mod:`.run_in_thread` takes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ipaddress
+import socket
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any
+from urllib.parse import urlsplit
+
+import attrs
+
+from ..errors import ConnectError
+from ..options.proxy_url import Proxy
+from .connect_errors import failed, unusable
+from .happy_eyeballs import by_turns, connect, resolve
+from .proxy import proxy_from_environment, tunnel
+from .socks import ask_socks, import_socks
+from .tls import TlsTrust, choose_context, secure
+from .tls_stream import TlsStream
+from .waiting import BoundedWait, Cancelled, DeadlinePassed
+
+__all__ = ["Target", "Wire", "dial"]
+
+
+@attrs.frozen
+class Target:
+    """
+    Where to connect to.
+
+    Attributes:
+        url: ``ws://`` or ``wss://``; holds no credential.
+        headers: Sent with the handshake; hold the credential and are never shown.
+    """
+
+    url: str
+    headers: Mapping[str, str] = attrs.field(factory=dict, repr=False)
+
+
+@attrs.frozen(kw_only=True)
+class Wire:
+    """
+    How to connect, and the limits of a connection. Times are in seconds.
+
+    Attributes:
+        connect_timeout: Budget of the whole handshake: DNS, TCP, proxy, TLS and HTTP.
+        close_timeout: Budget of a close handshake nobody gave another one.
+        ping_interval: Silence after which a ping goes out; ``None`` sends none.
+        ping_timeout: Silence after a ping that ends the connection.
+        max_message_bytes: Largest message accepted from the peer, fragments together.
+        max_backlog_bytes: Payload that may wait to be written before senders wait.
+        ssl_context: For ``wss``; ``None`` uses one that all connections share, and
+            ``"truststore"`` one of truststore's that they share.
+        sslopt: The options of websocket-client of that name, used without *ssl_context*.
+        proxy: ``None`` looks into the environment (``HTTPS_PROXY``, ``NO_PROXY``).
+        sockopt: Arguments of further ``setsockopt`` calls, made before connecting.
+        subprotocols: Offered in the handshake; the peer must choose one if there is any.
+        user_agent: Sent unless the target's headers have one.
+        websocket_impl: Makes the ``websocket.WebSocket`` to use.
+    """
+
+    connect_timeout: float = 10.0
+    close_timeout: float = 5.0
+    ping_interval: float | None = 20.0
+    ping_timeout: float = 20.0
+    max_message_bytes: int = 16 * 2**20
+    max_backlog_bytes: int = 32 * 2**20
+    ssl_context: TlsTrust = attrs.field(default=None, repr=False)
+    sslopt: Mapping[str, Any] = attrs.field(default=MappingProxyType({}), repr=False)
+    proxy: Proxy | None = None
+    sockopt: Sequence[tuple[Any, ...]] = ()
+    subprotocols: Sequence[str] = ()
+    user_agent: str | None = None
+    websocket_impl: Callable[..., Any] | None = None
+
+
+def dial(url: str, wire: Wire, patience: BoundedWait) -> socket.socket | TlsStream:
+    """
+    Connect to the host of *url* and, for ``wss``, finish the TLS handshake. Blocks.
+
+    Returns:
+        A non-blocking socket, or what stands for one, ready for the HTTP request.
+
+    Raises:
+        ConnectError: If it cannot be done, or not in time.
+        Cancelled: If the connection is closed meanwhile.
+    """
+    attempt = _Attempt(url, wire, patience)
+    problem: ConnectError
+    try:
+        return attempt.run()
+    except Cancelled:
+        attempt.give_up()
+        raise
+    except (DeadlinePassed, TimeoutError):
+        problem = failed(url, attempt.phase, None, proxy=attempt.nearest)
+    except ConnectError as exc:
+        problem = exc
+    except Exception as exc:  # noqa: BLE001 - a resolver, a TLS context or python-socks may raise anything
+        problem = failed(url, attempt.phase, exc, proxy=attempt.nearest)
+    attempt.give_up()
+    # Raised out here and without the frames below, which hold a proxy's password.
+    raise problem.with_traceback(None)
+
+
+class _Attempt:
+    """An attempt to connect: how far it has come, and what must be closed if it gets no further."""
+
+    def __init__(self, url: str, wire: Wire, patience: BoundedWait) -> None:
+        parts = urlsplit(url)
+        self._url = url
+        self._wire = wire
+        self._patience = patience
+        self._secure = parts.scheme == "wss"
+        self._host = parts.hostname or ""
+        self._port = parts.port or (443 if self._secure else 80)
+        self._sock: socket.socket | None = None
+        self.phase = "look-up of the proxy"
+        self.nearest: str | None = None
+        """The proxy, as long as a failure would be between it and us."""
+
+    def run(self) -> socket.socket | TlsStream:
+        wire = self._wire
+        context = choose_context(wire.ssl_context, wire.sslopt) if self._secure else None
+        proxy = wire.proxy or proxy_from_environment(self._host, self._port, secure=self._secure)
+        if proxy is None:
+            sock = self._reach(self._host, self._port)
+        else:
+            self.nearest = str(proxy)
+            sock = self._by_http(proxy) if proxy.kind == "http" else self._by_socks(proxy)
+            self.nearest = None
+        if context is not None:
+            self.phase = "TLS handshake"
+            return secure(sock, context, wire.sslopt.get("server_hostname") or self._host, self._patience)
+        return sock
+
+    def give_up(self) -> None:
+        """Give the descriptor back."""
+        if self._sock is not None:
+            self._sock.close()
+
+    def _reach(self, host: str, port: int) -> socket.socket:
+        """Connect to *host* itself."""
+        self.phase = "name look-up"
+        addresses = resolve(host, port, self._patience)
+        self.phase = "TCP connect"
+        self._sock = connect(addresses, lambda sock: _tune(sock, self._wire), self._patience)
+        return self._sock
+
+    def _by_http(self, proxy: Proxy) -> socket.socket:
+        sock = self._reach(proxy.host, proxy.port)
+        self.phase = "proxy's CONNECT"
+        tunnel(sock, self._url, self._host, self._port, proxy, self._patience)
+        return sock
+
+    def _by_socks(self, proxy: Proxy) -> socket.socket:
+        import_socks()
+        targets = self._socks_targets(proxy)
+        while True:
+            sock = self._reach(proxy.host, proxy.port)
+            self.phase = "SOCKS handshake"
+            try:
+                ask_socks(sock, self._url, targets.pop(0), self._port, proxy, self._patience)
+                return sock
+            except ConnectError:
+                if not targets:
+                    raise
+            sock.close()
+
+    def _socks_targets(self, proxy: Proxy) -> list[str]:
+        """Return what to ask a SOCKS proxy for: the name, or an address of each family if it wants one."""
+        if proxy.kind in ("socks4a", "socks5h") and not _is_address(self._host):
+            return [self._host]
+        self.phase = "name look-up"
+        self.nearest = None
+        found = resolve(self._host, self._port, self._patience)
+        if proxy.kind.startswith("socks4"):
+            found = [address for address in found if address[0] == socket.AF_INET]
+            if not found:
+                raise unusable("SOCKS4 knows no IPv6, which the host has only; use socks5 or socks5h")
+        self.nearest = str(proxy)
+        return [str(address[4][0]) for address in by_turns(found)[:2]]
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+def _tune(sock: socket.socket, wire: Wire) -> None:
+    """Send small frames at once, notice a dead peer, and do what the user asks."""
+    wanted: list[tuple[Any, ...]] = [
+        (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),
+        (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
+    ]
+    if sys.platform == "linux":
+        # A peer that vanishes while we send is otherwise noticed after many minutes.
+        wanted += [
+            (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 30),
+            (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 10),
+            (socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3),
+        ]
+        if wire.ping_interval is None:
+            # With pings there is no need, and it would end a connection that is heard, but not read.
+            milliseconds = max(1, int(wire.ping_timeout * 1000))
+            wanted.append((socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, milliseconds))
+    for option in wanted:
+        # A sandbox or an exotic socket may refuse; none of them is needed to work.
+        with contextlib.suppress(OSError):
+            sock.setsockopt(*option)
+    for option in wire.sockopt:
+        try:
+            sock.setsockopt(*option)
+        except (OSError, OverflowError, TypeError) as exc:
+            reason = exc.strerror if isinstance(exc, OSError) else exc
+            raise unusable(f"the system does not take the sockopt {option!r}: {reason}") from exc

@@ -1,0 +1,304 @@
+"""
+A conversation, live, in the cell of a notebook.
+
+**Threads and locks.** Events are only noted on the reader thread: two attributes and a queue. The thread
+``azure-rt-view-N`` paints, at most ten times a second however many there are, and alone touches the widgets
+once they are shown. It waits without a limit while nothing happens, and ends with the client, whether that
+is closed or collected: the view holds the client weakly. The buttons' callbacks run where the kernel runs
+them: on its main thread, or with JupyterLab 4.4 and ipykernel 7 on one that is free while a cell waits.
+There is no lock; what threads share is replaced in one step.
+"""
+
+from __future__ import annotations
+
+import collections
+import contextlib
+import importlib
+import itertools
+import logging
+import queue
+import threading
+import time
+import weakref
+from typing import Any, Final, Protocol
+
+from .._html import LINE, speech, text_of
+from ..dispatch import InlineDispatcher
+from ..dispatch.notebook import kernel_shell
+from ..errors import MissingExtraError, RealtimeError
+from ..protocol.conversation import Conversation
+from ..protocol.events import Event, ResponseCreated, ResponseDone, ResponseOutputAudioDelta
+from ..protocol.session import Session
+from ..protocol.turn import ModelStatusEnum
+from .gauges import Latency, Levels
+
+__all__ = ["show"]
+
+log: logging.Logger = logging.getLogger(__name__)
+
+_INTERVAL: Final = 0.1
+"""Seconds between two pictures."""
+
+_MOST_TURNS: Final = 30
+"""What is shown of a long conversation: its end."""
+
+_MOST_DELTAS: Final = 500
+"""What is measured between two pictures; of a flood the rest is not."""
+
+_COLOURS: Final = {
+    "connecting": "#d97706",
+    "idle": "#6b7280",
+    "listening": "#2563c9",
+    "thinking": "#8b5cf6",
+    "speaking": "#1a9f5b",
+    "closed": "#9ca3af",
+    "failed": "#c0362c",
+}
+
+_numbers = itertools.count(1)
+
+
+class Shown(Protocol):
+    """What the view needs of a client."""
+
+    @property
+    def is_initialized(self) -> bool: ...
+    @property
+    def status(self) -> ModelStatusEnum: ...
+    @property
+    def session(self) -> Session | None: ...
+    @property
+    def conversation(self) -> Conversation: ...
+    def on(self, event: Any, listener: Any, *, dispatcher: Any = None) -> Any: ...
+    def cancel_response(self) -> None: ...
+    def set_model_speak_done(self) -> None: ...
+    def close(self) -> bool: ...
+
+
+_views: weakref.WeakKeyDictionary[Any, _View] = weakref.WeakKeyDictionary()
+
+
+def show(client: Shown) -> None:
+    """
+    Show *client* in the cell that runs; a view of it elsewhere stops.
+
+    Raises:
+        MissingExtraError: The ``jupyter`` extra is not installed.
+        RuntimeError: This is no notebook.
+    """
+    try:
+        output = importlib.import_module("IPython.display")
+        widgets = importlib.import_module("ipywidgets")
+    except ImportError as exc:
+        raise MissingExtraError("A live view", "jupyter") from exc
+    if kernel_shell() is None:
+        raise RuntimeError("display() needs a Jupyter kernel; run it in a notebook")
+    former = _views.pop(client, None)
+    if former is not None:
+        former.end()
+    view = _View(client, widgets)
+    view.start(output.display(view.box, display_id=True), output.HTML)
+    _views[client] = view
+
+
+class _View:
+    """One picture of one client."""
+
+    def __init__(self, client: Shown, widgets: Any) -> None:
+        # A simple queue may be put to from a finalizer, which may run in the middle of anything.
+        self._alarm: queue.SimpleQueue[None] = queue.SimpleQueue()
+        self._is_noted = False
+        self._client = weakref.ref(client, lambda _: self._alarm.put(None))
+        self._deltas: collections.deque[tuple[float, ResponseOutputAudioDelta]] = collections.deque(
+            maxlen=_MOST_DELTAS
+        )
+        self._latency = Latency()
+        self._levels = Levels()
+        self._error = ""
+        self._transcript = ""
+        self._is_done = True  # the latest response
+        self._is_stopped = False  # in the middle
+        self._is_closed = False
+        self._is_over = threading.Event()
+
+        wide = widgets.Layout(flex="1 1 auto", width="auto", margin="0")
+        button = {"layout": widgets.Layout(width="84px", margin="0 0 0 6px")}
+        self._head = widgets.HTML(layout=wide)
+        self._body = widgets.HTML(layout=widgets.Layout(width="100%", margin="0"))
+        self._stop = widgets.Button(description="Stop", icon="stop", tooltip="Stop the answer", **button)
+        self._leave = widgets.Button(
+            description="Close", icon="times", tooltip="End the conversation", **button
+        )
+        self._stop.on_click(self._stop_answer)
+        self._leave.on_click(self._close)
+        top = widgets.HBox(
+            [self._head, self._stop, self._leave], layout=widgets.Layout(align_items="center", width="100%")
+        )
+        self.box = widgets.VBox([top, self._body], layout=_frame(widgets))
+        self.box.add_class("azure-rt-view")
+        self._paint(client)
+        on_reader = InlineDispatcher()
+        self._subscriptions = [
+            client.on("*", self._note, dispatcher=on_reader),
+            client.on("error", self._note_error, dispatcher=on_reader),
+            client.on("closed", self._note_end, dispatcher=on_reader),
+        ]
+
+    def start(self, handle: Any, html: Any) -> None:
+        """Paint from now on, and at the end leave *html* where *handle* says."""
+        threading.Thread(
+            target=self._run, args=(handle, html), name=f"azure-rt-view-{next(_numbers)}", daemon=True
+        ).start()
+
+    def end(self) -> None:
+        """Paint a last picture, and no more."""
+        self._is_over.set()
+        self._alarm.put(None)
+
+    # ------------------------------------------------------------ the reader's side
+
+    def _note(self, event: object) -> None:
+        now = time.monotonic()
+        if isinstance(event, ResponseOutputAudioDelta):
+            self._deltas.append((now, event))
+        if isinstance(event, Event):
+            self._latency.see(event, now)
+            if isinstance(event, ResponseCreated | ResponseDone):
+                self._is_done = isinstance(event, ResponseDone)
+                self._is_stopped = event.response.status == "cancelled"
+        if not self._is_noted:
+            self._is_noted = True
+            self._alarm.put(None)
+
+    def _note_error(self, error: RealtimeError) -> None:
+        if not getattr(error, "is_benign", False):
+            self._error = str(error)
+        self._note(error)
+
+    def _note_end(self, _: object) -> None:
+        self._is_closed = True
+        self.end()
+
+    # ------------------------------------------------------------ the painter's side
+
+    def _run(self, handle: Any, html: Any) -> None:
+        try:
+            while not self._is_over.is_set() and self._paint(self._client()):
+                if not self._levels.is_heard_at(time.monotonic()):
+                    self._alarm.get()
+                self._is_over.wait(_INTERVAL)
+                while not self._alarm.empty():
+                    self._alarm.get()
+            self._paint(self._client())
+            self._leave_picture(handle, html)
+        except Exception:
+            # The kernel may be gone, or its front end at odds with ipywidgets; the conversation goes on.
+            log.warning("! the live view has ended", exc_info=True)
+        finally:
+            for subscription in self._subscriptions:
+                subscription.cancel()
+
+    def _paint(self, client: Shown | None) -> bool:
+        """Bring the picture up to date; return whether there is anything to paint yet."""
+        self._is_noted = False
+        now = time.monotonic()
+        if client is not None:
+            audio_format = client.session.output_audio_format if client.session is not None else None
+            while self._deltas:
+                came, delta = self._deltas.popleft()
+                self._levels.add(delta, audio_format, came)
+            if self._is_stopped:
+                self._levels.stop()
+            entries = client.conversation.entries[-_MOST_TURNS:]
+            self._transcript = speech((entry.role, entry.words) for entry in entries)
+        state = self._state(client, now)
+        self._head.value = _head(state, self._latency.seconds, self._levels.at(now))
+        self._body.value = _body(self._transcript, self._error)
+        self._stop.disabled = state not in ("thinking", "speaking")
+        self._leave.disabled = state in ("closed", "failed")
+        for button in (self._stop, self._leave):
+            _answer_beside_cells(button)
+        return client is not None
+
+    def _state(self, client: Shown | None, now: float) -> str:
+        if client is None or self._is_closed:
+            return "failed" if self._error and client is not None and not client.is_initialized else "closed"
+        if not client.is_initialized:
+            return "connecting"
+        is_heard = not self._is_done or self._levels.is_heard_at(now)
+        return client.status.value if client.status is not ModelStatusEnum.SPEAKING or is_heard else "idle"
+
+    def _leave_picture(self, handle: Any, html: Any) -> None:
+        """Put plain HTML in the place of the widgets, which a saved notebook could not show."""
+        style = f"border:{LINE};border-radius:8px;padding:8px 12px;max-width:46em"
+        handle.update(html(f'<div style="{style}">{self._head.value}{self._body.value}</div>'))
+        for widget in (self._head, self._stop, self._leave, *self.box.children, self.box):
+            for part in (getattr(widget, "style", None), widget.layout, widget):
+                if part is not None:
+                    part.close()  # else ipywidgets keeps it for as long as the kernel runs
+
+    # ------------------------------------------------------------ the buttons
+
+    def _stop_answer(self, _: object) -> None:
+        client = self._client()
+        if client is None:
+            return
+        if not self._is_done:
+            with contextlib.suppress(RealtimeError, TimeoutError):
+                client.cancel_response()
+        self._is_stopped = True
+        client.set_model_speak_done()
+
+    def _close(self, _: object) -> None:
+        client = self._client()
+        if client is not None:
+            client.close()
+
+
+def _answer_beside_cells(button: Any) -> None:
+    """
+    Let a button be answered while a cell waits, where the page sends for that by a subshell.
+
+    ipykernel 7.4 sends all that comes for a widget to the thread that last changed it, and takes a thread
+    like ours for the one that runs cells. Without its note it follows the page. To be removed when it asks
+    the page first.
+    """
+    vars(button.comm or button).pop("_reply_subshell_id", None)
+
+
+def _frame(widgets: Any) -> Any:
+    return widgets.Layout(border=LINE, padding="8px 12px", margin="2px 0", max_width="46em", width="100%")
+
+
+def _head(state: str, latency: float | None, level: float) -> str:
+    """Return the status light, the level meter and the latency."""
+    colour = _COLOURS[state]
+    light = (
+        f'<span style="display:inline-block;width:11px;height:11px;border-radius:50%;background:{colour};'
+        f'box-shadow:0 0 0 3px color-mix(in srgb, {colour} 25%, transparent);vertical-align:-1px"></span>'
+        f'<strong style="display:inline-block;width:6.5em;margin-left:10px">{state}</strong>'
+    )
+    meter = (
+        '<span title="level of the answer" style="display:inline-block;width:130px;height:8px;'
+        "border-radius:4px;background:color-mix(in srgb, currentColor 14%, transparent);overflow:hidden;"
+        'vertical-align:1px">'
+        f'<span style="display:block;width:{level:.0%};height:100%;border-radius:4px;'
+        'background:linear-gradient(90deg,#1a9f5b 0 91px,#d97706 117px,#c0362c 130px)"></span></span>'
+    )
+    wait = "" if latency is None else f"first words after {latency * 1000:,.0f} ms"
+    return (
+        "<style>.azure-rt-view{border-radius:8px}</style>"
+        '<div style="font-family:system-ui,sans-serif;font-size:13px;line-height:28px;white-space:nowrap;'
+        f'overflow:hidden;padding-left:4px">{light}{meter}'
+        f'<span style="opacity:.62;margin-left:12px">{wait}</span></div>'
+    )
+
+
+def _body(transcript: str, error: str) -> str:
+    """Return what was said, its end in sight, and the latest error."""
+    style = "border-left:3px solid #c0362c;padding:1px 0 1px 9px;margin:6px 0 0"
+    fault = f'<div style="{style}">{text_of(error)}</div>' if error else ""
+    return (
+        '<div style="font-family:system-ui,sans-serif;font-size:13px;line-height:1.45;max-height:22em;'
+        f'overflow-y:auto;display:flex;flex-direction:column-reverse"><div>{transcript}{fault}</div></div>'
+    )

@@ -1,0 +1,104 @@
+"""
+What this side says by itself when the user does not listen any more.
+
+The service may have come to the same end in the same moment: that a response is over already, or a message
+cut or gone, is no error, and nobody hears of such a refusal.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+from collections.abc import Callable
+from typing import Any
+
+from ..errors import ConnectionClosedError, ServiceError
+from ..protocol.commands import Command, ConversationItemDelete, ConversationItemTruncate, ResponseCancel
+from ..protocol.events import ConversationItemDeleted, ConversationItemTruncated
+from .response_queue import ResponseQueue
+from .sender import CommandSender
+
+__all__ = ["Interruption"]
+
+
+class Interruption:
+    """
+    Stops answers and takes back what was not heard of them.
+
+    **Threads.** Any thread. Waits only while the backlog of what is to be sent is full, on the reader never;
+    raises ``TimeoutError`` if it stays full. That the connection is over is no error.
+    """
+
+    def __init__(self, out: CommandSender, gate: ResponseQueue) -> None:
+        self._out = out
+        self._gate = gate
+        self._prefix = f"{out.new_event_id()}_"
+        self._numbers = itertools.count(1)
+        self._has_cancelled = False  # written once
+
+    def caused(self, error: ServiceError) -> bool:
+        """Whether it was one of our commands that the service refused."""
+        if error.event_id is not None:
+            return error.event_id.startswith(self._prefix)
+        return self._has_cancelled and error.code == "response_cancel_not_active"
+
+    def stop_response(self) -> str | None:
+        """
+        Cancel the response in the conversation, if one is in progress or about to be.
+
+        Returns:
+            Its id; ``""`` if it has yet to begin; ``None`` if there is none.
+        """
+        return self._gate.interrupt(self.cancel)
+
+    def cancel(self, response_id: str | None = None) -> None:
+        """Cancel a response; ``None`` is whichever is in the conversation."""
+        self._has_cancelled = True
+        with contextlib.suppress(ConnectionClosedError):
+            self._out.send(ResponseCancel(event_id=self._new_event_id(), response_id=response_id))
+
+    def truncate_unheard(self, item_id: str, heard_ms: int) -> None:
+        """
+        Have the service forget what of a spoken message was not heard; all of it if nothing was.
+
+        Args:
+            heard_ms: Milliseconds from the start of the message's sound; no more than was received.
+        """
+        event_id = self._new_event_id()
+        if heard_ms > 0:
+            self._ask(
+                ConversationItemTruncate(
+                    event_id=event_id, item_id=item_id, content_index=0, audio_end_ms=heard_ms
+                ),
+                lambda event: isinstance(event, ConversationItemTruncated) and event.item_id == item_id,
+                codes=("item_truncate_invalid_item_id", "unsupported_content_type"),
+                params=("audio_end_ms", "content_index"),
+            )
+        else:
+            self._ask(
+                ConversationItemDelete(event_id=event_id, item_id=item_id),
+                lambda event: isinstance(event, ConversationItemDeleted) and event.item_id == item_id,
+                codes=("item_delete_invalid_item_id",),
+            )
+
+    def _new_event_id(self) -> str:
+        return f"{self._prefix}{next(self._numbers)}"
+
+    def _ask(
+        self,
+        command: Command,
+        is_done: Callable[[Any], bool],
+        codes: tuple[str, ...],
+        params: tuple[str, ...] = (),
+    ) -> None:
+        """Send it, and wait for the answer on nobody's behalf: a refusal need not say what it refuses."""
+        with contextlib.suppress(ConnectionClosedError):
+            self._out.acknowledged(
+                command,
+                None,
+                lambda _, event: is_done(event),
+                wait=lambda: None,
+                codes=frozenset(codes),
+                params=params,
+                is_quiet=True,
+            )

@@ -1,0 +1,233 @@
+"""What a caller holds who asked for a response."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Final
+
+from .._concurrency.condition import Condition
+from .._concurrency.deadline import Deadline
+from ..audio.converter import Converter
+from ..audio.resample import check_rate
+from ..errors import RealtimeError
+from ..protocol.events import (
+    Event,
+    ResponseCreated,
+    ResponseDone,
+    ResponseOutputAudioDelta,
+    ResponseOutputAudioTranscriptDelta,
+    ResponseOutputTextDelta,
+)
+from ..protocol.responses import Response
+from ..protocol.service_errors import response_error
+
+__all__ = ["DEFAULT_TIMEOUT", "PendingResponse"]
+
+DEFAULT_TIMEOUT: Final = 60.0
+"""Seconds that blocking methods wait for the service unless told otherwise."""
+
+
+class PendingResponse:
+    """
+    A response that was asked for.
+
+    Take :meth:`result` for the whole of it, iterate :meth:`text` or :meth:`audio` for its parts as they
+    come, or ignore it: a handle that is not kept costs nothing.
+
+    **Threads.** Any thread may wait, several at once; each iteration starts from the beginning.
+    """
+
+    def __init__(
+        self, cancel: Callable[[], None], may_wait: Callable[[], None], audio_format: str = "pcm16"
+    ) -> None:
+        self._cancel = cancel
+        self._asked_format = audio_format
+        self._may_wait = may_wait
+        self._condition = Condition()  # leaf; guards the rest
+        self._pieces: list[Event] = []
+        self._id: str | None = None
+        self._response: Response | None = None
+        self._failure: RealtimeError | None = None
+
+    def __repr__(self) -> str:
+        return f"<PendingResponse {self._id or 'not yet created'}, {self.status}>"
+
+    @property
+    def id(self) -> str | None:
+        """The service's id of it, once it has begun."""
+        return self._id
+
+    @property
+    def status(self) -> str:
+        """``"pending"``, ``"in_progress"``, ``"refused"``, or how the response ended."""
+        if self._response is not None:
+            return self._response.status or "completed"
+        if self._failure is not None:
+            return "refused"
+        return "pending" if self._id is None else "in_progress"
+
+    @property
+    def done(self) -> bool:
+        """Whether :meth:`result` would return at once."""
+        return self._response is not None or self._failure is not None
+
+    @property
+    def error(self) -> RealtimeError | None:
+        """Why it failed or was refused; ``None`` while all is well."""
+        if self._failure is not None:
+            return self._failure
+        return None if self._response is None else response_error(self._response)
+
+    def _repr_html_(self) -> str:
+        """Show how far it is, as the value of a notebook's cell."""
+        from .._html import card, facts, player, speech
+
+        with self._condition.lock:
+            pieces = tuple(self._pieces)
+        said = "".join(
+            event.delta
+            for event in pieces
+            if isinstance(event, ResponseOutputTextDelta | ResponseOutputAudioTranscriptDelta)
+        )
+        sound = b"".join(event.audio for event in pieces if isinstance(event, ResponseOutputAudioDelta))
+        begun = next((event.response for event in pieces if isinstance(event, ResponseCreated)), None)
+        parts = [
+            speech([("assistant", said)]),
+            player(sound, begun.output_audio_format if begun is not None else None),
+            facts({"error": self.error, "id": self.id}),
+        ]
+        return card("PendingResponse", parts, status=self.status)
+
+    def cancel(self) -> None:
+        """Stop it: at once, when it begins, or before it was ever sent. Does not block."""
+        self._cancel()
+
+    def result(self, timeout: float | None = DEFAULT_TIMEOUT) -> Response:
+        """
+        Wait for the end and return the response, whatever its status.
+
+        A response that failed, was cancelled or cut short is an outcome, not an exception: see its
+        ``status``, its ``reason``, and :attr:`error` here.
+
+        Args:
+            timeout: Seconds; ``None`` waits as long as the connection lives.
+
+        Raises:
+            ServiceError: If the request itself was refused.
+            ConnectionClosedError: If the connection ended first.
+            TimeoutError: If it took longer; the response goes on.
+        """
+        if not self.done:
+            self._may_wait()
+        deadline = Deadline(timeout)
+        if not self.done and not self._condition.wait_until(lambda: self.done, deadline):
+            raise TimeoutError(f"the response was not finished after {timeout} seconds")
+        return self._outcome()
+
+    def text(self, timeout: float | None = DEFAULT_TIMEOUT) -> Iterator[str]:
+        """
+        Iterate over what it says or writes, as it comes.
+
+        Args:
+            timeout: Seconds to wait for each piece.
+
+        Raises:
+            As :meth:`result`.
+        """
+        for event in self._iterate(timeout):
+            if isinstance(event, ResponseOutputTextDelta | ResponseOutputAudioTranscriptDelta):
+                yield event.delta
+
+    def audio(
+        self, timeout: float | None = DEFAULT_TIMEOUT, *, sample_rate_hz: int | None = None
+    ) -> Iterator[bytes]:
+        """
+        Iterate over its sound, as it comes, in the session's output format or at a rate of your own.
+
+        Args:
+            timeout: Seconds to wait for each piece.
+            sample_rate_hz: Left out, the sound is as it came: ``"pcm16"`` is int16, little-endian, mono,
+                24 000 Hz, G.711 one byte per frame, 8 000 Hz. With it, the sound is PCM16 at that rate,
+                from 1 000 to 768 000 Hz, whatever came; pieces join without a click.
+
+        Raises:
+            ValueError, MissingExtraError: No such rate; another rate without the ``audio`` extra.
+            As :meth:`result`.
+        """
+        if sample_rate_hz is not None:
+            check_rate("sample_rate_hz", sample_rate_hz)
+        converter = None
+        for event in self._iterate(timeout):
+            if not isinstance(event, ResponseOutputAudioDelta):
+                continue
+            if sample_rate_hz is None:
+                yield event.audio
+                continue
+            if converter is None:
+                converter = Converter(from_format=self._audio_format(), to_hz=sample_rate_hz)
+            if sound := converter.feed(event.audio):
+                yield sound
+        if converter is not None and (tail := converter.finish()):
+            yield tail
+
+    def _audio_format(self) -> str:
+        """What its sound is in: as the service said, or else as was asked for."""
+        with self._condition.lock:
+            said = next(
+                (event.response for event in self._pieces if isinstance(event, ResponseCreated)), None
+            )
+        return (said and said.output_audio_format) or self._asked_format
+
+    def __iter__(self) -> Iterator[Event]:
+        """Iterate over all its events, ``response.created`` to ``response.done``."""
+        return self._iterate(DEFAULT_TIMEOUT)
+
+    def _iterate(self, timeout: float | None) -> Iterator[Event]:
+        position = 0
+        while True:
+            pieces = self._pieces_from(position, Deadline(timeout))
+            if not pieces:
+                self._outcome()
+                return
+            position += len(pieces)
+            yield from pieces
+
+    def _pieces_from(self, position: int, deadline: Deadline) -> list[Event]:
+        def is_more() -> bool:
+            return len(self._pieces) > position or self.done
+
+        if not is_more():
+            self._may_wait()
+            if not self._condition.wait_until(is_more, deadline):
+                raise TimeoutError("nothing more of the response came in time")
+        with self._condition.lock:
+            return self._pieces[position:]
+
+    def _outcome(self) -> Response:
+        if self._failure is not None:
+            raise self._failure.again()
+        assert self._response is not None
+        return self._response
+
+    def feed(self, event: Event) -> None:
+        """Take an event of the response. Called by the reader."""
+        with self._condition.lock:
+            self._pieces.append(event)
+            if isinstance(event, ResponseCreated | ResponseDone):
+                self._id = event.response.id
+            if isinstance(event, ResponseDone):
+                event.response.keep_sound(
+                    [e for e in self._pieces if isinstance(e, ResponseOutputAudioDelta)]
+                )
+                self._response = event.response
+            self._condition.notify_all()
+
+    def finish(self, outcome: Response | RealtimeError) -> None:
+        """Say how it ended, if it has not. Called by the reader, or by who cancels it in the queue."""
+        with self._condition.lock:
+            if not self.done:
+                if isinstance(outcome, Response):
+                    self._response = outcome
+                else:
+                    self._failure = outcome
+            self._condition.notify_all()

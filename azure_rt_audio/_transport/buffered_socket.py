@@ -1,0 +1,281 @@
+"""
+A socket with a buffer on either side, which stands in the place of websocket-client's socket.
+
+One read of the real socket serves many frames, and what websocket-client sends is
+collected until the socket takes it.
+
+Threads and locks: one thread at a time, as the send_queue sees to; so no two calls of OpenSSL for one
+connection ever overlap. There are no locks here.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import selectors
+import socket
+import ssl
+import time
+from collections.abc import Mapping
+from typing import Final
+
+import websocket
+
+from .._net.connect_errors import MAX_BODY, parse_head
+from .._net.tls_stream import TlsStream
+from .._net.waiting import BoundedWait, Cancelled, DeadlinePassed
+from .receive_buffer import ReceiveBuffer
+
+__all__ = ["BufferedSocket", "NotUpgraded"]
+
+_READ_ON: Final = 256 * 1024
+"""Bytes of full TLS records after which frames are served first."""
+_AT_A_TIME: Final = 1024 * 1024
+"""Bytes given to the socket with one call."""
+_FULL_RECORD: Final = 16 * 1024
+"""Bytes of payload in a TLS record at most."""
+_MAX_HEAD: Final = 64 * 1024
+_NOT_NOW: Final = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
+
+
+class NotUpgraded(Exception):  # noqa: N818 - an outcome, never shown
+    """The peer answered with something else than 101. Passes through websocket-client as it is."""
+
+    def __init__(self, status: int, headers: Mapping[str, str]) -> None:
+        self.status = status
+        self.headers = headers
+
+
+class _Unsent:
+    """What is to be written, and how many bytes each write took of it so far."""
+
+    __slots__ = ("counts", "data")
+
+    def __init__(self, data: bytearray) -> None:
+        self.data = data
+        self.counts: list[int] = []
+
+
+class BufferedSocket:
+    """
+    A non-blocking socket with a buffer on either side, in the place of websocket-client's socket.
+
+    During the opening handshake ``recv`` and ``send`` wait, within the patience given;
+    after :meth:`settle` they never do.
+    """
+
+    def __init__(self, sock: socket.socket | TlsStream, patience: BoundedWait, unseen: bytes = b"") -> None:
+        sock.setblocking(False)
+        self._sock = sock
+        self._tls = sock if isinstance(sock, ssl.SSLSocket | TlsStream) else None
+        self._tunnel = sock if isinstance(sock, TlsStream) else None
+        self._patience: BoundedWait | None = patience
+        # Header lines that join the request only here: websocket-client's trace prints all that it sends.
+        self._unseen = unseen
+        self._head: bytes | None = None  # of the HTTP response, as websocket-client is to see it
+        self.buffer = ReceiveBuffer()
+        self._unsent = _Unsent(bytearray())
+        self._sealed = False
+        self._is_in_doubt = False  # whether what is unsent has been sent
+        self._read_waits_for_write = False
+        self._write_waits_for_read = False
+        self.at_eof = False
+        self.has_more = False
+        """Whether more can be read at once, although the descriptor may not say so."""
+        self.last_heard = time.monotonic()
+
+    # What websocket-client calls.
+
+    def gettimeout(self) -> float:
+        """Return 0, by which websocket-client calls ``recv`` and ``send`` without a wait of its own."""
+        return 0.0
+
+    def settimeout(self, seconds: float | None) -> None:
+        """Do nothing; waiting is not websocket-client's business."""
+
+    def recv(self, size: int) -> bytes:
+        """Return up to *size* bytes; ``b""`` at the end; :class:`TimeoutError` if nothing is there yet."""
+        if self._patience is not None:
+            if self._head is None:
+                self._head = self._read_head()
+            if self._head:
+                part, self._head = self._head[:size], self._head[size:]
+                return part
+            while not self.buffer and not self.at_eof:
+                self._await_input(self._patience)
+        if not self.buffer and not self.at_eof:
+            raise TimeoutError
+        return self.buffer.take(min(size, len(self.buffer)))
+
+    def send(self, data: bytes | bytearray) -> int:
+        """Append to what is unsent."""
+        if not self._sealed:
+            self._unsent.data += data
+            if self._unseen:  # the request it is, and its last line is empty
+                self._unsent.data[-2:-2] = self._unseen
+                self._unseen = b""
+        if self._patience is not None:
+            while self.unsent:
+                self.flush()
+                if self.unsent:
+                    write_only = self.interest & selectors.EVENT_WRITE
+                    self._patience.wait(self._sock, write_only or selectors.EVENT_READ)
+        return len(data)
+
+    def fileno(self) -> int:
+        """Return the descriptor."""
+        return self._sock.fileno()
+
+    def shutdown(self, how: int) -> None:
+        """Do nothing: the I/O thread ends the connection through :meth:`release`."""
+
+    def close(self) -> None:
+        """Do nothing: a refusal's body is yet to be read, and only the owner releases."""
+
+    # What the transport calls.
+
+    @property
+    def unsent(self) -> int:
+        """Bytes that wait for the socket."""
+        encrypted = 0 if self._tunnel is None else self._tunnel.unsent
+        return len(self._unsent.data) - sum(self._unsent.counts) + encrypted
+
+    @property
+    def interest(self) -> int:
+        """What to wait for. TLS may need to write before it can read, and the reverse."""
+        if self._read_waits_for_write or (self.unsent and not self._write_waits_for_read):
+            return selectors.EVENT_READ | selectors.EVENT_WRITE
+        return selectors.EVENT_READ
+
+    def settle(self) -> None:
+        """End the opening handshake: from here on nothing waits."""
+        self._patience = None
+        self._head = None
+
+    def seal(self) -> None:
+        """Drop what is sent from here on; nothing may follow a close frame."""
+        self._sealed = True
+
+    def unseal(self) -> None:
+        """Take what is sent again."""
+        self._sealed = False
+
+    def fill(self) -> bool:
+        """Read once what the socket has; return whether it had something to say, be it the end."""
+        self.buffer.make_room()
+        self._read_waits_for_write = False
+        self.has_more = False
+        try:
+            count = self._read()
+        except _NOT_NOW as exc:  # BlockingIOError also from TLS, on Python 3.13 and later
+            self._read_waits_for_write = isinstance(exc, ssl.SSLWantWriteError)
+            return False
+        self._write_waits_for_read = False
+        if not count:
+            self.at_eof = True
+            return True
+        self.last_heard = time.monotonic()
+        if self._tls is not None:
+            # A full record is mostly followed by another one, and reading on is cheaper than a wait.
+            until = self.buffer.end + _READ_ON
+            with contextlib.suppress(OSError):  # the next call meets it again
+                while count == _FULL_RECORD and self.buffer.end < until:
+                    count = self._read()
+            # What OpenSSL has decrypted already makes no descriptor readable.
+            self.has_more = self._tls.pending() > 0
+        return True
+
+    def _read(self) -> int:
+        count = self._sock.recv_into(self.buffer.room())
+        self.buffer.grow(count)
+        return count
+
+    def flush(self) -> None:
+        """
+        Write as much as the socket takes.
+
+        Raises:
+            OSError: If it takes nothing any more, or if a thread was stopped (by an exception that another
+                one raised in it, say) before it could note what it wrote: nobody knows what was to follow.
+        """
+        if self._is_in_doubt:
+            raise InterruptedError(errno.EINTR, "sending was interrupted")
+        unsent = self._unsent
+        try:
+            while (done := sum(unsent.counts)) < len(unsent.data):
+                whole = not done and len(unsent.data) <= _AT_A_TIME
+                part = unsent.data if whole else unsent.data[done : done + _AT_A_TIME]
+                # Writing and noting are one step for the interpreter, so that Ctrl-C does not come between;
+                # over TLS they are not.
+                self._is_in_doubt = not self.is_atomic
+                unsent.counts.extend(map(self._sock.send, (part,)))
+                self._is_in_doubt = False
+            self._unsent = _Unsent(bytearray())
+            self._write_waits_for_read = False
+            if self._tunnel is not None:
+                self._is_in_doubt = True
+                self._tunnel.push()
+                self._is_in_doubt = False
+        except _NOT_NOW as exc:
+            self._is_in_doubt = False
+            self._write_waits_for_read = isinstance(exc, ssl.SSLWantReadError)
+            if 2 * done > len(unsent.data):
+                self._unsent = _Unsent(unsent.data[done:])
+
+    @property
+    def is_atomic(self) -> bool:
+        """Whether no signal handler can come between a write and its being noted."""
+        return self._tls is None
+
+    def read_body(self, headers: Mapping[str, str]) -> bytes:
+        """Return the start of a refusal's body: what arrives soon, as much as it says, up to a limit."""
+        assert self._patience is not None
+        patience = self._patience.at_most(1.0)
+        length = headers.get("content-length", "")
+        # Read some beyond what is kept, so that a credential cannot survive by being cut in half.
+        wanted = min(int(length), MAX_BODY + 4096) if length.isdecimal() else MAX_BODY + 4096
+        # A refusal without its body is still a refusal.
+        with contextlib.suppress(DeadlinePassed, Cancelled, OSError):
+            while len(self.buffer) < wanted and not self.at_eof:
+                self._await_input(patience)
+        return self.buffer.take(min(wanted, len(self.buffer)))
+
+    def release(self) -> None:
+        """Say goodbye to TLS if that needs no wait, and give the descriptor back."""
+        if self._tls is not None and not self.unsent:
+            # Raises in any case: the alert is out and no answer there yet, or it cannot be sent.
+            with contextlib.suppress(OSError, ValueError):
+                self._tls.unwrap()
+        with contextlib.suppress(OSError):  # the peer was first
+            self._sock.shutdown(socket.SHUT_RDWR)
+        self._sock.close()
+
+    def _await_input(self, patience: BoundedWait) -> None:
+        while not self.fill():
+            patience.wait(self._sock, self.interest)
+
+    def _read_head(self) -> bytes:
+        """
+        Read the head of the HTTP response and return it for websocket-client to check.
+
+        Done here because websocket-client takes a redirect for a success, reads a body only
+        if it has a length, and then all of it.
+        """
+        assert self._patience is not None
+        buffer = self.buffer
+        while (end := buffer.data.find(b"\r\n\r\n", buffer.begin, buffer.end)) < 0:
+            if len(buffer) > _MAX_HEAD:
+                raise websocket.WebSocketException("no end of the headers")
+            if self.at_eof:
+                raise websocket.WebSocketConnectionClosedException("no whole response")
+            self._await_input(self._patience)
+        raw = buffer.take(end + 4 - buffer.begin)
+        try:
+            status, headers = parse_head(raw[:-4])
+        except ValueError:
+            raise websocket.WebSocketException("not an HTTP response") from None
+        if status != 101:
+            raise NotUpgraded(status, headers)
+        # Cookies would end up in a jar that all connections of the process share.
+        lines = (line for line in raw.split(b"\r\n") if not line.lower().startswith(b"set-cookie:"))
+        return b"\r\n".join(lines)

@@ -1,0 +1,165 @@
+"""
+One WebSocket connection: bytes in, bytes out; knows no events.
+
+Threads and locks: :class:`Connection` is only a handle and has none; see ``reader.py``. The
+I/O thread holds the reader, not the handle, so a handle that is dropped without ``close()``
+is collected, and its finalizer closes the connection.
+"""
+
+from __future__ import annotations
+
+import atexit
+import weakref
+from collections.abc import Callable
+from typing import Final
+
+from .._concurrency.deadline import Deadline
+from ..errors import ConnectionClosedError
+from .io_thread import CloseRequest, IOThread, Opener, Outcome
+from .state import WebSocketState
+from .websocket import Payload, Target, Wire, open_transport
+
+__all__ = ["Connection"]
+
+_EXIT_TIMEOUT: Final = 1.0
+"""Seconds that all open connections together may delay the interpreter's exit."""
+
+
+class Connection:
+    """
+    One WebSocket connection and the one thread that owns it.
+
+    Args:
+        target: Where to connect to; called on the I/O thread, because a credential may
+            take its time. What it raises ends the connection.
+        wire: How to connect, and the limits.
+        on_open: Called when frames can flow.
+        on_message: Called with each message, text or binary. It lies in the buffer that is read into:
+            what is to outlast the call must be copied.
+        on_end: Called once, always and last, with the reason.
+        opener: Makes the transport.
+
+    **Threads.** Every method may be called from any thread, also from the callbacks, which
+    run on the I/O thread (``on_end`` on a thread of its own, ``…-end``, if the I/O thread is stuck). An
+    exception of a callback is logged and goes no further. After a fork the child can
+    neither send nor harm the parent's connection.
+    """
+
+    def __init__(
+        self,
+        target: Callable[[], Target],
+        *,
+        wire: Wire,
+        on_open: Callable[[], None],
+        on_message: Callable[[Payload], None],
+        on_end: Callable[[Outcome], None],
+        opener: Opener = open_transport,
+    ) -> None:
+        self._reader = IOThread(target, wire, on_open, on_message, on_end, opener)
+        # Weakly: what the reader ends with may lead back to this object, which then never went. As long as
+        # there is something to drop, the reader's own thread holds it.
+        finalizer = weakref.finalize(self, _drop, weakref.ref(self._reader))
+        finalizer.atexit = False  # _close_all does it, all at once
+        _alive.add(self._reader)
+
+    def start(self) -> None:
+        """Start the I/O thread, which connects; returns at once. Once only."""
+        self._reader.start()
+
+    def send(self, payload: bytes, timeout: float | None = 30.0) -> None:
+        """
+        Queue one text frame. The order of calls is the order on the wire.
+
+        Returns at once, also before the connection is open, unless the backlog is full;
+        then it waits, but never on the I/O thread, where the limit does not hold.
+
+        Args:
+            payload: UTF-8.
+            timeout: Seconds to wait for room; ``None`` waits as long as the connection lasts.
+
+        Raises:
+            ConnectionClosedError: If the connection is over or being closed.
+            ConnectError: If it could not be made.
+            TimeoutError: If the backlog stayed full; the payload was not queued.
+            RuntimeError: In a forked child.
+        """
+        self._reader.send(payload, Deadline(timeout))
+
+    def flush(self, timeout: float | None = None) -> bool:
+        """Wait until all that was queued is written; return whether it is. Never waits on the I/O thread."""
+        return self._reader.flush(Deadline(timeout))
+
+    def close(self, timeout: float | None = None, code: int = 1000, reason: str = "") -> bool:
+        """
+        Say goodbye: write what is queued, send the close frame, wait for the peer's.
+
+        Idempotent; a handshake that is going on is given up at once. Returns within
+        *timeout* + 1 seconds whatever the peer, the network or a callback does. On the
+        I/O thread it only starts the closing.
+
+        Args:
+            timeout: Seconds for all of it; ``None`` means the wire's ``close_timeout``.
+            code: 1000 or 3000 to 4999, for the peer.
+            reason: At most 123 bytes of UTF-8, for the peer.
+
+        Returns:
+            Whether the I/O thread has ended. If not, it is stuck in the system's resolver,
+            a credential or a callback, and ends by itself as soon as that returns.
+
+        Raises:
+            ValueError: If code or reason cannot be sent.
+        """
+        if code != 1000 and not 3000 <= code < 5000:
+            raise ValueError(f"code must be 1000 or between 3000 and 4999, not {code}")
+        if len(reason.encode()) > 123:
+            raise ValueError("reason must not be longer than 123 bytes in UTF-8")
+        if timeout is None:
+            timeout = self._reader.wire.close_timeout
+        return self._reader.close(CloseRequest(code, reason, Deadline(timeout), timeout))
+
+    def abort(self, outcome: ConnectionClosedError) -> None:
+        """End at once, with this outcome; what is queued is lost. Does not wait."""
+        self._reader.abort(outcome)
+
+    @property
+    def state(self) -> WebSocketState:
+        """Where the connection is in its life."""
+        return self._reader.state
+
+    @property
+    def outcome(self) -> Outcome | None:
+        """Why it ended; ``None`` as long as it has not. To raise it, raise ``outcome.again()``."""
+        return self._reader.outcome
+
+    def owns_this_thread(self) -> bool:
+        """Tell whether the caller is the I/O thread, which must not wait for the connection."""
+        return self._reader.owns_this_thread()
+
+    def check_ours(self) -> None:
+        """Raise :class:`RuntimeError` in a forked child, where nothing ever comes."""
+        self._reader.check_ours()
+
+    def __repr__(self) -> str:
+        return f"<Connection {self._reader.name}: {self.state.name}>"
+
+
+def _drop(reference: weakref.ref[IOThread]) -> None:
+    reader = reference()
+    if reader is not None:
+        reader.drop()
+
+
+_alive: weakref.WeakSet[IOThread] = weakref.WeakSet()  # a reader lives as long as its thread, at least
+
+
+def _close_all() -> None:
+    """Say goodbye on every open connection when the interpreter exits, on all at the same time."""
+    readers = list(_alive)
+    request = CloseRequest(1000, "", Deadline(_EXIT_TIMEOUT), _EXIT_TIMEOUT)
+    for reader in readers:
+        reader.request_close(request)
+    for reader in readers:
+        reader.join(request.deadline.remaining())
+
+
+atexit.register(_close_all)

@@ -1,0 +1,1 @@
+"""What the two dialects of the wire look like."""

@@ -1,0 +1,1 @@
+"""Sockets, the handshake, faults and the log of requests."""

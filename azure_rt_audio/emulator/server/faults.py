@@ -1,0 +1,312 @@
+"""
+Things that go wrong on request.
+
+A fault is an action at a moment. Declared when the emulator is made::
+
+    Emulator(faults=Faults(
+        at_handshake(Refuse(429, retry_after_ms=1500)),
+        after("response.audio.delta", Drop(), count=3),
+        on_command("response.create", Close(1011, "internal error")),
+    ))
+
+added while it runs (``service.faults.add(...)``), or performed at once (``service.inject(Drop())``
+and its shorthands ``service.drop()``, ``service.close(1011)``, ``service.say({...})``).
+
+Event names may be those of either dialect. A rule happens once, to whichever connection gets
+there first, unless *times* says otherwise; *count* is counted on each connection.
+
+Threads and locks: rules may be added from any thread; one leaf lock guards the list.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, TypeAlias
+
+from ..dialects.base import canonical
+from ..session.engine import Close
+from .handshake import Refused
+
+__all__ = [
+    "Action",
+    "BadFrame",
+    "Close",
+    "Delay",
+    "Drop",
+    "Faults",
+    "IgnorePings",
+    "Redirect",
+    "Refuse",
+    "Rule",
+    "Say",
+    "SendRaw",
+    "Silence",
+    "StopReading",
+    "Swallow",
+    "after",
+    "after_seconds",
+    "at_handshake",
+    "before",
+    "on_command",
+]
+
+_BODIES: Final[Mapping[int, Mapping[str, Any]]] = {
+    401: {
+        "statusCode": 401,
+        "message": (
+            "Unauthorized. Access token is missing, invalid, audience is incorrect "
+            "(https://cognitiveservices.azure.com), or have expired."
+        ),
+    },
+    403: {
+        "error": {
+            "code": "AuthenticationTypeDisabled",
+            "message": "Key based authentication is disabled for this resource.",
+        }
+    },
+    404: {"error": {"code": "404", "message": "Resource not found"}},
+    429: {
+        "error": {
+            "code": "429",
+            "message": (
+                "Requests to the Realtime API have exceeded the call rate limit of your current pricing "
+                "tier. Please retry after a while."
+            ),
+        }
+    },
+    500: {"error": {"code": "InternalServerError", "message": "The server had an error."}},
+    503: {"error": {"code": "ServiceUnavailable", "message": "The service is temporarily unavailable."}},
+}
+
+
+@dataclass(frozen=True)
+class Refuse:
+    """
+    Answer the handshake with an HTTP status.
+
+    Attributes:
+        body: JSON; by default what the service says with that status.
+        retry_after_ms: Sent as ``retry-after-ms`` and, in seconds, as ``retry-after``.
+        has_body: ``False`` sends none, and no ``content-type``.
+    """
+
+    status: int
+    body: Mapping[str, Any] | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    retry_after_ms: int | None = None
+    has_body: bool = True
+
+    def as_refused(self) -> Refused:
+        """The HTTP answer."""
+        headers = dict(self.headers)
+        if self.retry_after_ms is not None:
+            headers["retry-after-ms"] = str(self.retry_after_ms)
+            headers["retry-after"] = str(-(-self.retry_after_ms // 1000))
+        if not self.has_body:
+            return Refused(self.status, {}, headers)
+        unnamed = {"error": {"code": str(self.status), "message": "The request was refused."}}
+        body = self.body if self.body is not None else _BODIES.get(self.status, unnamed)
+        return Refused(self.status, body, headers)
+
+
+@dataclass(frozen=True)
+class Redirect:
+    """Answer the handshake with a redirect to *location*."""
+
+    location: str
+    status: int = 307
+
+    def as_refused(self) -> Refused:
+        """The HTTP answer."""
+        return Refused(self.status, {}, {"Location": self.location})
+
+
+@dataclass(frozen=True)
+class Drop:
+    """
+    Cut the connection without a close frame.
+
+    Attributes:
+        is_reset: Send a TCP reset instead of an orderly end of stream.
+    """
+
+    is_reset: bool = False
+
+
+@dataclass(frozen=True)
+class StopReading:
+    """
+    Take nothing more from the client, until resumed.
+
+    What the client sends first fills the network's buffers; then its sends stall.
+    """
+
+
+@dataclass(frozen=True)
+class IgnorePings:
+    """Answer no more pings; everything else goes on."""
+
+
+@dataclass(frozen=True)
+class Silence:
+    """Send no more events, as if the model had died; pings are still answered."""
+
+
+@dataclass(frozen=True)
+class Delay:
+    """Pause this connection, both ways, for *seconds*."""
+
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Swallow:
+    """With :func:`before`: the event is never sent."""
+
+
+@dataclass(frozen=True)
+class Say:
+    """Send an event the service did not mean to send, as it is: an unknown one, an error."""
+
+    event: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class SendRaw:
+    """Send a message as it is: text that is no JSON, or bytes as a binary message."""
+
+    data: str | bytes
+
+
+@dataclass(frozen=True)
+class BadFrame:
+    """
+    Put bytes on the wire that are no WebSocket frame.
+
+    The default has reserved bits and a reserved opcode set.
+    """
+
+    data: bytes = b"\xff\x03bad"
+
+
+Action: TypeAlias = (
+    Refuse
+    | Redirect
+    | Close
+    | Drop
+    | StopReading
+    | IgnorePings
+    | Silence
+    | Delay
+    | Swallow
+    | Say
+    | SendRaw
+    | BadFrame
+)
+
+
+@dataclass(frozen=True)
+class Rule:
+    """
+    Actions at a moment; make one with the functions of this module.
+
+    Attributes:
+        moment: ``handshake``, ``before``, ``after``, ``command`` or ``seconds``.
+        name: Event or command type; ``"*"`` for any.
+        count: Which occurrence on a connection; ``None`` for each.
+        times: How often in all; ``None`` for ever.
+    """
+
+    moment: str
+    actions: tuple[Action, ...]
+    name: str = "*"
+    count: int | None = 1
+    seconds: float = 0.0
+    times: int | None = 1
+
+
+def at_handshake(*actions: Action, times: int | None = 1) -> Rule:
+    """Meet the next *times* handshakes with a refusal, a redirect, a delay or a dropped connection."""
+    return Rule("handshake", actions, count=None, times=times)
+
+
+def before(event: str, *actions: Action, count: int | None = 1, times: int | None = 1) -> Rule:
+    """Act before the *count*-th such event of a connection is sent."""
+    return Rule("before", actions, event, count, times=times)
+
+
+def after(event: str, *actions: Action, count: int | None = 1, times: int | None = 1) -> Rule:
+    """Act when the *count*-th such event of a connection has been sent."""
+    return Rule("after", actions, event, count, times=times)
+
+
+def on_command(command: str, *actions: Action, count: int | None = 1, times: int | None = 1) -> Rule:
+    """Act when the *count*-th such command of a connection has arrived, before it is obeyed."""
+    return Rule("command", actions, command, count, times=times)
+
+
+def after_seconds(seconds: float, *actions: Action, times: int | None = 1) -> Rule:
+    """Act when a connection has lived for *seconds*."""
+    return Rule("seconds", actions, count=None, seconds=seconds, times=times)
+
+
+class Faults:
+    """
+    The rules in force.
+
+    Args:
+        rules: As made by :func:`after` and the others.
+        session_seconds: Life of new sessions; at its end comes ``session_expired`` and close 1001.
+
+    **Threads**: every method may be called from any thread.
+    """
+
+    def __init__(self, *rules: Rule, session_seconds: float = 3600.0) -> None:
+        self.session_seconds = session_seconds
+        self._lock = threading.Lock()  # leaf; guards _rules
+        self._rules: list[tuple[Rule, int]] = [(rule, 0) for rule in rules]  # guarded by _lock
+
+    def add(self, *rules: Rule) -> None:
+        """Put more rules in force."""
+        with self._lock:
+            self._rules.extend((rule, 0) for rule in rules)
+
+    def clear(self) -> None:
+        """Nothing goes wrong any more."""
+        with self._lock:
+            self._rules.clear()
+
+    def due(self, moment: str, name: str = "*", count: int = 1) -> list[Action]:
+        """What shall happen now; each rule is booked as having happened."""
+        found: list[Action] = []
+        with self._lock:
+            for position, (rule, spent) in enumerate(self._rules):
+                if rule.moment != moment or (rule.times is not None and spent >= rule.times):
+                    continue
+                if rule.name != "*" and canonical(rule.name) != canonical(name):
+                    continue
+                if rule.count is not None and rule.count != count:
+                    continue
+                self._rules[position] = (rule, spent + 1)
+                found.extend(rule.actions)
+        return found
+
+    def alarms(self) -> list[Rule]:
+        """The rules that wait for a connection's age; booked when :meth:`book` is called."""
+        with self._lock:
+            return [
+                rule
+                for rule, spent in self._rules
+                if rule.moment == "seconds" and (rule.times is None or spent < rule.times)
+            ]
+
+    def book(self, rule: Rule) -> bool:
+        """Count one more happening of *rule*; ``False`` if it has happened often enough."""
+        with self._lock:
+            for position, (known, spent) in enumerate(self._rules):
+                if known is rule and (rule.times is None or spent < rule.times):
+                    self._rules[position] = (known, spent + 1)
+                    return True
+        return False

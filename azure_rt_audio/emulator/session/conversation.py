@@ -1,0 +1,181 @@
+"""
+The conversation as the service keeps it: items in order, each found by its id.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..speech.pcm import BYTES_PER_MS
+
+__all__ = ["Conversation", "Item", "Part"]
+
+_AUDIO_BUDGET_BYTES = 32 * 1024 * 1024
+
+
+@dataclass
+class Part:
+    """
+    One piece of an item's content.
+
+    Attributes:
+        kind: ``input_text``, ``input_audio``, ``input_image``, ``text`` or ``audio``; the last two
+            are the assistant's.
+        text: Of a text part.
+        transcript: What the client may see of an audio part; ``None`` until transcribed.
+        heard: What the ears made of user audio, whether or not transcription is on.
+        is_being_heard: Whether the ears are still at it; an answer waits for them.
+        audio: As the wire carries it, in *audio_format*.
+        image_url: Of an image, with *detail*.
+    """
+
+    kind: str
+    text: str = ""
+    transcript: str | None = None
+    heard: str | None = None
+    is_being_heard: bool = False
+    audio: bytes | bytearray = b""
+    audio_format: str = "pcm16"
+    image_url: str = ""
+    detail: str | None = None
+
+    @property
+    def duration_ms(self) -> int:
+        """Length of the audio in whole milliseconds."""
+        return len(self.audio) // BYTES_PER_MS[self.audio_format]
+
+    def truncate(self, end_ms: int) -> None:
+        """Keep the first *end_ms* milliseconds; the transcript goes, since it no longer fits."""
+        self.audio = bytes(self.audio[: end_ms * BYTES_PER_MS[self.audio_format]])
+        self.transcript = None
+
+    @property
+    def words(self) -> str:
+        """What was written, said or heard."""
+        return self.text or self.heard or self.transcript or ""
+
+
+@dataclass
+class Item:
+    """
+    One entry of the conversation.
+
+    Attributes:
+        type: ``message``, ``function_call``, ``function_call_output`` or an MCP type.
+        status: ``in_progress``, ``completed`` or ``incomplete``.
+        output: A function's result, as the client gave it.
+        extra: Fields of types the emulator keeps but does not understand.
+    """
+
+    id: str
+    type: str
+    role: str | None = None
+    status: str = "completed"
+    parts: list[Part] = field(default_factory=list)
+    call_id: str | None = None
+    name: str | None = None
+    arguments: str = ""
+    output: str = ""
+    extra: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def text(self) -> str:
+        """All words of a message, whether written or spoken."""
+        return " ".join(part.words for part in self.parts if part.words)
+
+
+class Conversation:
+    """
+    Items in order.
+
+    Keeps at most 32 MiB of audio; beyond that the oldest sound is forgotten, its item stays.
+    """
+
+    def __init__(self, conversation_id: str | None, items: Sequence[Item] = ()) -> None:
+        self.id = conversation_id
+        self._items: list[Item] = list(items)
+
+    def __iter__(self) -> Iterator[Item]:
+        return iter(tuple(self._items))
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    @property
+    def items(self) -> tuple[Item, ...]:
+        """All items, oldest first."""
+        return tuple(self._items)
+
+    @property
+    def last_id(self) -> str | None:
+        """Id of the newest item; ``None`` in an empty conversation."""
+        return self._items[-1].id if self._items else None
+
+    @property
+    def last_user_text(self) -> str:
+        """What the user wrote or said last; ``""`` if nothing yet."""
+        for item in reversed(self._items):
+            if item.type == "message" and item.role == "user":
+                return item.text
+        return ""
+
+    @property
+    def is_user_unintelligible(self) -> bool:
+        """Whether the user spoke last, and the ears made nothing of it."""
+        last = next((item for item in reversed(self._items) if item.role == "user"), None)
+        return last is not None and not last.text and any(part.kind == "input_audio" for part in last.parts)
+
+    @property
+    def is_being_heard(self) -> bool:
+        """Whether the ears still work on something that was said."""
+        return any(part.is_being_heard for item in self._items for part in item.parts)
+
+    def get(self, item_id: str) -> Item | None:
+        """The item with this id, or ``None``."""
+        return next((item for item in self._items if item.id == item_id), None)
+
+    def before(self, item: Item) -> str | None:
+        """Id of the item in front of *item*; ``None`` at the start or if *item* has left."""
+        for previous, current in zip([None, *self._items], self._items, strict=False):
+            if current is item:
+                return previous.id if previous else None
+        return None
+
+    def add(self, item: Item, after: str | None = None) -> str | None:
+        """
+        Put *item* at the end, at the start (*after* is ``"root"``) or behind another item.
+
+        Returns:
+            The id of the item now in front of it.
+        """
+        if after is None:
+            self._items.append(item)
+        elif after == "root":
+            self._items.insert(0, item)
+        else:
+            position = next(index for index, other in enumerate(self._items) if other.id == after)
+            self._items.insert(position + 1, item)
+        return self.before(item)
+
+    def remove(self, item: Item) -> None:
+        """Take *item* out."""
+        self._items.remove(item)
+
+    def has_call(self, call_id: str) -> bool:
+        """Whether the model ever asked for this function call."""
+        return any(item.type == "function_call" and item.call_id == call_id for item in self._items)
+
+    def has_assistant_audio(self) -> bool:
+        """Whether the model has been heard; from then on its voice is fixed."""
+        return any(part.kind == "audio" and part.audio for item in self._items for part in item.parts)
+
+    def trim_audio(self) -> None:
+        """Forget the oldest sound beyond the budget."""
+        spent = 0
+        for item in reversed(self._items):
+            for part in item.parts:
+                spent += len(part.audio)
+                if spent > _AUDIO_BUDGET_BYTES:
+                    part.audio = b""

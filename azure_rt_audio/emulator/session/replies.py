@@ -1,0 +1,406 @@
+"""
+What the emulator says, and what it hears: the parts meant to be replaced.
+
+A reply function takes the conversation and the session and returns a text or a :class:`Reply`.
+An ears function takes sound and the session and returns what was said. The defaults are good
+enough for a demonstration and understand nothing; :mod:`.recogniser`, :mod:`.synthesiser` and
+:mod:`.chat` have others.
+
+They run on the thread of their connection, which answers nothing else meanwhile. What takes long returns
+a future instead, see :func:`.jobs.in_background`: the connection goes on, and the future is cancelled
+when its result is not wanted any more.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import secrets
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import Any, Final, TypeAlias
+
+from .conversation import Conversation, Item
+from .state import Session
+
+__all__ = [
+    "Answer",
+    "Ears",
+    "Failure",
+    "FunctionCall",
+    "Reply",
+    "ReplyFunction",
+    "Voice",
+    "default_ears",
+    "default_reply",
+    "ears_from",
+]
+
+
+@dataclass(frozen=True)
+class FunctionCall:
+    """
+    A function the emulator asks the client to run.
+
+    Attributes:
+        arguments: An object, or JSON text exactly as it shall go out.
+    """
+
+    name: str
+    arguments: Mapping[str, Any] | str = field(default_factory=dict)
+    call_id: str = field(default_factory=lambda: f"call_{secrets.token_urlsafe(12)}")
+
+    @property
+    def arguments_json(self) -> str:
+        """The arguments as they travel."""
+        return self.arguments if isinstance(self.arguments, str) else json.dumps(self.arguments)
+
+
+@dataclass(frozen=True)
+class Failure:
+    """An answer that could not be given: ``response.done`` with status ``failed``."""
+
+    message: str = (
+        "The server had an error while processing your request. Sorry about that! You can retry your request."
+    )
+    code: str | None = None
+    type: str = "server_error"
+
+
+@dataclass(frozen=True)
+class Reply:
+    """
+    One answer.
+
+    Attributes:
+        text: Spoken or written, as the session wants it; ``""`` says nothing.
+        calls: Functions to call, after the text if there is one.
+        incomplete: ``"content_filter"`` or ``"max_output_tokens"`` to end early for that reason.
+        failure: End as failed, after whatever text there is.
+    """
+
+    text: str = ""
+    calls: tuple[FunctionCall, ...] = ()
+    incomplete: str | None = None
+    failure: Failure | None = None
+
+    @classmethod
+    def of(cls, given: Answer) -> Reply:
+        """Make a reply of whatever a reply function returned."""
+        if isinstance(given, Reply):
+            return given
+        if isinstance(given, str):
+            return cls(given)
+        if isinstance(given, FunctionCall):
+            return cls(calls=(given,))
+        return cls(calls=tuple(given))
+
+
+Answer: TypeAlias = "str | Reply | FunctionCall | Iterable[FunctionCall]"
+ReplyFunction: TypeAlias = Callable[[Conversation, Session], "Answer | Future[Answer]"]
+# PCM16 24 000 Hz mono bytes and the session in, words out.
+Ears: TypeAlias = Callable[[bytes, Session], "str | Future[str]"]
+# Words and the session in; PCM16 24 000 Hz mono out, in pieces of any size.
+Voice: TypeAlias = Callable[[str, Session], "Iterable[bytes | Future[bytes]]"]
+
+
+def default_ears(pcm: bytes, session: Session) -> str:
+    """Say how long it was; there is no recogniser here."""
+    return f"({len(pcm) / 48_000:.1f} seconds of speech)"
+
+
+def ears_from(heard: Ears | Mapping[int, str] | Iterable[str] | None) -> Ears:
+    """
+    Make ears of a function, of a mapping or of a script.
+
+    Args:
+        heard:
+            A function is used as it is. A mapping goes from a length of sound in milliseconds to
+            words: the nearest length wins. Any other iterable is a script: each utterance is
+            the next of its texts, and the default ears take over when it is used up.
+    """
+    if heard is None:
+        return default_ears
+    if isinstance(heard, Mapping):
+        lengths: dict[int, str] = dict(heard)
+
+        def nearest(pcm: bytes, session: Session) -> str:
+            duration_ms = len(pcm) / 48
+            return lengths[min(lengths, key=lambda length: abs(length - duration_ms))]
+
+        return nearest
+    if callable(heard):
+        return heard
+    script = iter(heard)
+
+    def following(pcm: bytes, session: Session) -> str:
+        words = next(script, None)
+        return str(words) if words is not None else default_ears(pcm, session)
+
+    return following
+
+
+# The default reply ---------------------------------------------------------------------------
+
+_EMPTY_WORDS: Final = (
+    "a an and any are as at be by can could do does for from get give given has have how i in is it its me "
+    "my of on or please return returns tell that the their this to was what when where which who will with "
+    "would you your"
+)
+_STOP_WORDS: Final = frozenset(_EMPTY_WORDS.split())
+_WORD: Final = re.compile(r"[A-Za-z]+")
+_NAMES_AFTER: Final = re.compile(
+    r"\b(?:in|at|for|to|near|from|of)\s+((?:[A-Z][\w'-]*)(?:\s+[A-Z][\w'-]*)*"
+    r"(?:(?:\s*,\s*(?:and\s+)?|\s+and\s+)(?:[A-Z][\w'-]*)(?:\s+[A-Z][\w'-]*)*)*)"
+)
+_PLACES: Final = "city cities town place location country region address destination harbour where"
+_PLACE_WORDS: Final = frozenset(_PLACES.split())
+_DAYS: Final = re.compile(
+    r"\b(today|tomorrow|tonight|yesterday|(?:mon|tues|wednes|thurs|fri|satur|sun)day|\d{4}-\d{2}-\d{2})\b",
+    re.I,
+)
+_NUMBER: Final = re.compile(r"-?\d+(?:\.\d+)?")
+_PLACE_MARKS: Final = frozenset(("in", "at", "near", "for", "from"))
+_SMALL: Final = [
+    "zero",
+    "one",
+    "two",
+    "three",
+    "four",
+    "five",
+    "six",
+    "seven",
+    "eight",
+    "nine",
+    "ten",
+    "eleven",
+    "twelve",
+    "thirteen",
+    "fourteen",
+    "fifteen",
+    "sixteen",
+    "seventeen",
+    "eighteen",
+    "nineteen",
+]
+_TENS: Final = ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"]
+_NUMBER_VALUES: Final = {
+    **{word: value for value, word in enumerate(_SMALL)},
+    **{word: 10 * value for value, word in enumerate(_TENS, 2)},
+}
+_NUMBER_WORDS: Final = re.compile(
+    r"\b(?:{0})(?:(?:[\s-]+and)?[\s-]+(?:{0}|hundred))*(?:\s+|\b)".format("|".join(_NUMBER_VALUES)), re.I
+)
+_QUOTED: Final = re.compile("[\"'\u201c\u2018]([^\"'\u201d\u2019]+)[\"'\u201d\u2019]")
+
+
+def default_reply(conversation: Conversation, session: Session) -> Reply:
+    """
+    Answer sensibly enough for a demonstration.
+
+    A function result is spoken as a sentence; a declared tool is called when the user's words
+    match its name or description; greetings, thanks and "repeat after me" have their answers;
+    anything else is said back.
+    """
+    results = _results_since_user(conversation)
+    if results and session.tool_choice != "required":
+        return Reply(" ".join(_spoken_result(item, conversation) for item in results))
+    text = conversation.last_user_text
+    if not text and conversation.is_user_unintelligible:
+        return Reply("I am sorry, I did not understand that. Could you say it again?")
+    calls = _calls_for(text, session)
+    if calls:
+        return Reply(calls=calls if session.parallel_tool_calls is not False else calls[:1])
+    return Reply(_small_talk(text))
+
+
+def _results_since_user(conversation: Conversation) -> list[Item]:
+    results: list[Item] = []
+    for item in reversed(conversation.items):
+        if item.type == "function_call_output":
+            results.insert(0, item)
+        elif item.type == "message" and item.role in ("user", "assistant"):
+            break
+    return results
+
+
+def _spoken_result(result: Item, conversation: Conversation) -> str:
+    call = next((i for i in conversation if i.type == "function_call" and i.call_id == result.call_id), None)
+    subject = " ".join(_split_name(call.name)) if call and call.name else "function"
+    try:
+        value = json.loads(result.output)
+    except ValueError:
+        value = result.output
+    if isinstance(value, dict) and "error" in value:
+        return f"I am sorry, the {subject} did not work: {_in_words(value['error'])}."
+    return f"Here is the result of {subject}: {_in_words(value)}."
+
+
+def _in_words(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(
+            f"{' '.join(_split_name(str(name)))} {_in_words(held)}" for name, held in value.items()
+        )
+    if isinstance(value, list):
+        return ", ".join(_in_words(element) for element in value)
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "nothing" if value in (None, "") else str(value).strip().rstrip(".")
+
+
+def _split_name(name: str) -> list[str]:
+    spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", name)
+    return [word.lower() for word in re.split(r"[\W_]+", spaced) if word]
+
+
+def _stems(words: Iterable[str]) -> set[str]:
+    """Words that carry meaning, plural and -ing endings dropped."""
+    return {re.sub(r"(?:ing|es|s)$", "", word.lower()) for word in words} - _STOP_WORDS - {""}
+
+
+def _calls_for(text: str, session: Session) -> tuple[FunctionCall, ...]:
+    tools = [tool for tool in session.tools if tool.get("type", "function") == "function"]
+    choice = session.tool_choice
+    if not tools or choice == "none":
+        return ()
+    said = _stems(_WORD.findall(text))
+    scored = []
+    for tool in tools:
+        named = len(said & _stems(_split_name(tool["name"])))
+        described = len(said & _stems(_WORD.findall(tool.get("description", ""))))
+        scored.append((3 * named + described, named, tool))
+    if isinstance(choice, Mapping):
+        wanted = choice.get("name") or choice.get("function", {}).get("name")
+        chosen = [tool for tool in tools if tool["name"] == wanted]
+    else:
+        # One word of the name, or two of the description: fewer would call tools by accident.
+        chosen = [tool for score, named, tool in scored if named or score >= 2]
+        if not chosen and choice == "required":
+            chosen = [max(scored, key=lambda entry: entry[0])[2]]
+    return tuple(
+        FunctionCall(tool["name"], arguments) for tool in chosen for arguments in _arguments(tool, text)
+    )
+
+
+def _arguments(tool: Mapping[str, Any], text: str) -> list[dict[str, Any]]:
+    """Arguments for one call, or for several when the user named several places."""
+    parameters = tool.get("parameters") or {}
+    properties: Mapping[str, Any] = parameters.get("properties") or {}
+    required = parameters.get("required") or ()
+    numbers = list(_NUMBER.findall(_with_digits(text)))
+    common: dict[str, Any] = {}
+    place_field: str | None = None
+    for name, schema in properties.items():
+        about = set(_split_name(name)) | {
+            word.lower() for word in _WORD.findall(schema.get("description", ""))
+        }
+        if schema.get("type", "string") == "string" and "enum" not in schema and about & _PLACE_WORDS:
+            place_field = place_field or name
+            continue
+        value = _value(schema, about, text, numbers, is_required=name in required)
+        if value is not None:
+            common[name] = value
+    if place_field is None:
+        return [common]
+    places = _places(text)
+    if not places and place_field in required:
+        places = [_leftover(text)]
+    # Keep the order in which the schema declares its fields.
+    every = [{place_field: place, **common} for place in places] or [common]
+    return [{name: given[name] for name in properties if name in given} for given in every]
+
+
+def _places(text: str) -> list[str]:
+    match = _NAMES_AFTER.search(text)
+    if match:
+        return re.split(r"\s*,\s*(?:and\s+)?|\s+and\s+", match.group(1))
+    return _heard_places(text) if text.islower() else []
+
+
+def _heard_places(text: str) -> list[str]:
+    """Places in what a recogniser wrote, which knows no capitals: what follows a word like "in"."""
+    places: list[list[str]] = []
+    for word in _WORD.findall(text):
+        if word in _PLACE_MARKS or (places and word == "and"):
+            places.append([])
+        elif places and (word in _STOP_WORDS or word in _PLACE_WORDS or _DAYS.fullmatch(word)):
+            if any(places):
+                break
+        elif places:
+            places[-1].append(word.capitalize())
+    return [" ".join(words) for words in places if words]
+
+
+def _value(
+    schema: Mapping[str, Any], about: set[str], text: str, numbers: list[str], *, is_required: bool
+) -> Any:
+    options = schema.get("enum")
+    if options:
+        found = next((o for o in options if str(o).lower() in text.lower()), None)
+        return found if found is not None or not is_required else schema.get("default", options[0])
+    kind = schema.get("type", "string")
+    if kind in ("integer", "number"):
+        if numbers:
+            number = float(numbers.pop(0))
+            return int(number) if kind == "integer" or number.is_integer() else number
+        return schema.get("default", schema.get("minimum", 1)) if is_required else None
+    if kind == "boolean":
+        return schema.get("default", True) if is_required else None
+    if kind == "array":
+        return [] if is_required else None
+    if kind == "object":
+        return {} if is_required else None
+    day = _DAYS.search(text)
+    if day and about & {"date", "day", "when", "time"}:
+        return day.group(1)
+    quoted = _QUOTED.search(text)
+    if quoted:
+        return quoted.group(1)
+    return _leftover(text) if is_required else schema.get("default")
+
+
+def _with_digits(text: str) -> str:
+    """Write numbers that are words, up to 999, in digits; a recogniser knows no digits."""
+    return _NUMBER_WORDS.sub(lambda match: f"{_number(match.group().lower())} ", text)
+
+
+def _number(words: str) -> int:
+    total = 0
+    for word in re.split(r"[\s-]+(?:and\s+)?", words.strip()):
+        total = (total or 1) * 100 if word == "hundred" else total + _NUMBER_VALUES[word]
+    return total
+
+
+def _leftover(text: str) -> str:
+    """The user's words themselves, when nothing better was found."""
+    return text.strip().rstrip("?.!") or "unknown"
+
+
+def _small_talk(text: str) -> str:
+    low = text.lower()
+    words = set(_WORD.findall(low))
+    repeat = re.search(r"(?:repeat after me|please say|^say)\s*[:,]?\s*(.+)", text.strip(), re.I)
+    count = re.search(r"count (?:up )?to (\d+)", _with_digits(low))
+    heard = re.search(r"\(([\d.]+) seconds of speech\)", low)
+    if not text.strip():
+        return "Hello! How can I help you?"
+    if heard:
+        return f"I heard you speak for {heard.group(1)} seconds. What would you like to do next?"
+    if repeat:
+        return repeat.group(1).strip().strip("\"'")
+    if count:
+        return ", ".join(str(number) for number in range(1, min(int(count.group(1)), 100) + 1)) + "."
+    if words & {"hello", "hi", "hey", "hallo"}:
+        return "Hello! I am the emulator. How can I help you today?"
+    if words & {"thanks", "thank"}:
+        return "You are welcome."
+    if words & {"bye", "goodbye"}:
+        return "Goodbye, and come back soon."
+    if "your name" in low or "who are you" in low:
+        return "I am a small emulator of the realtime service, and I live on your own machine."
+    if "joke" in words:
+        return "Why did the packet cross the network? It was routed."
+    said = text.strip()
+    stop = "" if said.endswith((".", "?", "!")) else "."
+    return f'You said: "{said}{stop}" I am only an emulator, but I am listening.'

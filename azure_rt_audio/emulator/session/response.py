@@ -1,0 +1,355 @@
+"""
+One response, from ``response.created`` to ``response.done``.
+
+A response is a generator of steps: a number is a pause in seconds, a dictionary is an event to
+send. State changes when a step is taken, never ahead of it, so a response can be cancelled
+between any two events and its ending is true to what was sent.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from base64 import b64encode
+from collections.abc import Callable, Generator, Iterator, Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import Any, Final, TypeAlias
+
+from ..dialects.base import response_on_wire
+from ..speech.pcm import to_wire
+from .conversation import Conversation, Item, Part
+from .events import EventMaker, input_tokens, output_tokens
+from .jobs import when_done
+from .replies import Failure, FunctionCall, Reply, ReplyFunction, Voice
+from .state import Session
+
+__all__ = ["Manner", "ResponseRun", "Step"]
+
+log: logging.Logger = logging.getLogger(__name__)
+
+Step: TypeAlias = "float | dict[str, Any]"
+
+_LOOK_SECONDS: Final = 0.01  # how often it is seen whether the user has been understood
+_CHUNK_BYTES: Final = 4_800  # 100 ms of PCM16
+_TRANSCRIPT_LEAD_MS: Final = 300  # the service's text runs a little ahead of its sound
+_MS_PER_CHARACTER: Final = 65
+_ARGUMENT_PIECE: Final = 16
+_WORDS: Final = re.compile(r"\s*\S+\s*")
+
+
+@dataclass(frozen=True)
+class Manner:
+    """
+    How a response is given.
+
+    Attributes:
+        reply: What is said.
+        voice: How it sounds.
+        pace: Seconds of audio sent per second; 0 sends as fast as it can be made.
+        first_delay: Seconds of thinking before the first output.
+    """
+
+    reply: ReplyFunction
+    voice: Voice
+    pace: float = 0.0
+    first_delay: float = 0.0
+
+
+@dataclass
+class _Open:
+    """The output item being produced."""
+
+    item: Item
+    output_index: int
+    part: Part | None = None
+    said: str = ""
+
+
+@dataclass
+class ResponseRun:
+    """
+    A response in progress.
+
+    Attributes:
+        session: The session as it was when the response began, overrides included.
+        context: What the reply function sees.
+        home: The conversation that receives the output; ``None`` out of band.
+        on_done: Told the tokens spent; returns the ``rate_limits.updated`` event.
+        cached: Text and audio tokens of the previous response's input, which cost less.
+        due: When the next step may be taken, in the brain's seconds.
+        audio_ms: Sound sent so far.
+    """
+
+    id: str
+    make: EventMaker
+    session: Session
+    context: Conversation
+    home: Conversation | None
+    manner: Manner
+    on_done: Callable[[int], dict[str, Any]]
+    metadata: Mapping[str, str] | None = None
+    cached: tuple[int, int] = (0, 0)
+    due: float = 0.0
+    audio_ms: float = 0.0
+    is_over: bool = False
+    _output: list[Item] = field(default_factory=list)
+    _open: _Open | None = None
+    _written: str = ""
+    _read: tuple[int, int] = (0, 0)
+    _failure: Failure | None = None
+    _has_begun: bool = False
+
+    def steps(self) -> Generator[Step, None, None]:
+        """The whole response; see the module docstring."""
+        yield from self._begin()
+        if self.manner.first_delay:
+            yield self.manner.first_delay
+        while self.context.is_being_heard:
+            yield _LOOK_SECONDS
+        reply = yield from self._ask()
+        if reply.text:
+            yield from self._message(reply.text)
+        ended = reply.incomplete or ("max_output_tokens" if self._is_exhausted else None)
+        failure = reply.failure or self._failure
+        yield from self._close_item("incomplete" if ended or failure else "completed")
+        if failure is None and not ended:
+            for call in reply.calls:
+                yield from self._function_call(call)
+                yield from self._close_item("completed")
+        if failure is not None:
+            error = {"type": failure.type, "code": failure.code, "message": failure.message}
+            yield from self._finish("failed", {"type": "failed", "error": error})
+        elif ended:
+            yield from self._finish("incomplete", {"type": "incomplete", "reason": ended})
+        else:
+            yield from self._finish("completed", None)
+
+    def cancel(self, reason: str) -> Iterator[dict[str, Any]]:
+        """The rest of the events when the response is broken off here."""
+        yield from self._begin()
+        yield from self._close_item("incomplete")
+        yield from self._finish("cancelled", {"type": "cancelled", "reason": reason})
+
+    def _begin(self) -> Iterator[dict[str, Any]]:
+        if not self._has_begun:
+            self._has_begun = True
+            self._read = input_tokens(self.context, self.session)
+            yield self.make.event("response.created", response=self._on_wire("in_progress", None, None))
+
+    def _ask(self) -> Generator[float, None, Reply]:
+        try:
+            given = self.manner.reply(self.context, self.session)
+            return Reply.of((yield from when_done(given)) if isinstance(given, Future) else given)
+        except Exception:
+            log.exception("! the reply function failed; the response is reported as failed")
+            return Reply(failure=Failure())
+
+    # A message ------------------------------------------------------------------------------
+
+    def _message(self, text: str) -> Iterator[Step]:
+        item = Item(self.make.new_id("item"), "message", role="assistant", status="in_progress")
+        opened = yield from self._open_item(item)
+        kind = "audio" if self.session.speaks else "text"
+        opened.part = Part(kind, audio=bytearray(), audio_format=self.session.output_format)
+        yield self._at("response.content_part.added", part=self._part_event(opened.part, ""))
+        item.parts.append(opened.part)
+        if kind == "audio":
+            yield from self._speech(opened, opened.part, text)
+        else:
+            for word in _WORDS.findall(text):
+                yield self._say(opened, opened.part, word)
+                if self._is_exhausted:
+                    return
+
+    def _speech(self, opened: _Open, part: Part, text: str) -> Iterator[Step]:
+        words = iter(_WORDS.findall(text))
+        promised_ms = 0.0
+        for pcm in _rechunk(self._sound(text)):
+            if isinstance(pcm, float):
+                yield pcm
+                continue
+            while promised_ms < self.audio_ms + _TRANSCRIPT_LEAD_MS and (word := next(words, "")):
+                promised_ms += _MS_PER_CHARACTER * len(word)
+                yield self._say(opened, part, word)
+            data = to_wire(pcm, self.session.output_format)
+            assert isinstance(part.audio, bytearray)
+            part.audio += data
+            duration_ms = len(pcm) / 48
+            self.audio_ms += duration_ms
+            yield self._at("response.audio.delta", delta=b64encode(data).decode())
+            if self.manner.pace:
+                yield duration_ms / 1000 / self.manner.pace
+            if self._is_exhausted:
+                return
+        for word in words:
+            yield self._say(opened, part, word)
+
+    def _sound(self, text: str) -> Iterator[bytes | float]:
+        try:
+            for piece in self.manner.voice(text, self.session):
+                yield (yield from when_done(piece)) if isinstance(piece, Future) else piece
+        except Exception:
+            log.exception("! the voice failed; the response is reported as failed")
+            self._failure = Failure()
+
+    def _say(self, opened: _Open, part: Part, words: str) -> dict[str, Any]:
+        opened.said += words
+        self._written += words
+        if part.kind == "audio":
+            part.transcript = opened.said
+            return self._at("response.audio_transcript.delta", delta=words)
+        part.text = opened.said
+        return self._at("response.text.delta", delta=words)
+
+    def _function_call(self, call: FunctionCall) -> Iterator[Step]:
+        item = Item(
+            self.make.new_id("item"),
+            "function_call",
+            status="in_progress",
+            call_id=call.call_id,
+            name=call.name,
+        )
+        yield from self._open_item(item)
+        arguments = call.arguments_json
+        for start in range(0, len(arguments), _ARGUMENT_PIECE):
+            piece = arguments[start : start + _ARGUMENT_PIECE]
+            item.arguments += piece
+            self._written += piece
+            yield self._at("response.function_call_arguments.delta", call_id=call.call_id, delta=piece)
+
+    # Items ----------------------------------------------------------------------------------
+
+    def _open_item(self, item: Item) -> Generator[dict[str, Any], None, _Open]:
+        opened = _Open(item, len(self._output))
+        self._open = opened
+        self._output.append(item)
+        yield self.make.event(
+            "response.output_item.added",
+            response_id=self.id,
+            output_index=opened.output_index,
+            item=self.make.item(item),
+        )
+        if self.home is not None:
+            self.home.add(item)
+            yield from self.make.item_begun(item, self.home)
+        return opened
+
+    def _close_item(self, status: str) -> Iterator[dict[str, Any]]:
+        """The ``.done`` events of whatever is open, which may be nothing."""
+        opened = self._open
+        if opened is None:
+            return
+        item, part = opened.item, opened.part
+        if item.type == "function_call":
+            if status == "completed":
+                yield self._at(
+                    "response.function_call_arguments.done",
+                    call_id=item.call_id,
+                    name=item.name,
+                    arguments=item.arguments,
+                )
+        elif part is not None:
+            if part.kind == "audio":
+                yield self._at("response.audio.done")
+                yield self._at("response.audio_transcript.done", transcript=opened.said)
+            else:
+                yield self._at("response.text.done", text=opened.said)
+            yield self._at("response.content_part.done", part=self._part_event(part, opened.said))
+        item.status = status
+        if self.home is not None and self.home.get(item.id) is not None:
+            yield from self.make.item_ended(item, self.home)
+        yield self.make.event(
+            "response.output_item.done",
+            response_id=self.id,
+            output_index=opened.output_index,
+            item=self.make.item(item),
+        )
+        self._open = None
+
+    @staticmethod
+    def _part_event(part: Part, said: str) -> dict[str, Any]:
+        # In both dialects a part's type is "text" or "audio" here, unlike in items.
+        return (
+            {"type": "audio", "transcript": said} if part.kind == "audio" else {"type": "text", "text": said}
+        )
+
+    def _at(self, event: str, /, **fields: Any) -> dict[str, Any]:
+        """An event about the open item."""
+        opened = self._open
+        assert opened is not None
+        where: dict[str, Any] = {
+            "response_id": self.id,
+            "item_id": opened.item.id,
+            "output_index": opened.output_index,
+        }
+        if opened.item.type == "message":
+            where["content_index"] = 0
+        return self.make.event(event, **where, **fields)
+
+    # The end --------------------------------------------------------------------------------
+
+    @property
+    def _is_exhausted(self) -> bool:
+        limit = self.session.max_output_tokens
+        return isinstance(limit, int) and sum(output_tokens(self._written, self.audio_ms)) >= limit
+
+    def _finish(self, status: str, details: Mapping[str, Any] | None) -> Iterator[dict[str, Any]]:
+        usage = self._usage()
+        self.is_over = True
+        yield self.make.event("response.done", response=self._on_wire(status, details, usage))
+        yield self.on_done(usage["total_tokens"])
+
+    def _usage(self) -> dict[str, Any]:
+        text_in, audio_in = self._read
+        text_out, audio_out = output_tokens(self._written, self.audio_ms)
+        cached_text, cached_audio = min(self.cached[0], text_in), min(self.cached[1], audio_in)
+        read: dict[str, Any] = {
+            "text_tokens": text_in,
+            "audio_tokens": audio_in,
+            "cached_tokens": cached_text + cached_audio,
+        }
+        if self.make.dialect == "ga":
+            read["image_tokens"] = 0
+            read["cached_tokens_details"] = {
+                "text_tokens": cached_text,
+                "audio_tokens": cached_audio,
+                "image_tokens": 0,
+            }
+        return {
+            "total_tokens": text_in + audio_in + text_out + audio_out,
+            "input_tokens": text_in + audio_in,
+            "output_tokens": text_out + audio_out,
+            "input_token_details": read,
+            "output_token_details": {"text_tokens": text_out, "audio_tokens": audio_out},
+        }
+
+    def _on_wire(
+        self, status: str, details: Mapping[str, Any] | None, usage: Mapping[str, Any] | None
+    ) -> dict[str, Any]:
+        return response_on_wire(
+            response_id=self.id,
+            status=status,
+            status_details=details,
+            output=[self.make.item(item) for item in self._output],
+            conversation_id=self.home.id if self.home is not None else None,
+            session=self.session,
+            usage=usage,
+            metadata=self.metadata,
+            dialect=self.make.dialect,
+        )
+
+
+def _rechunk(pieces: Iterator[bytes | float]) -> Iterator[bytes | float]:
+    """Sound in pieces of any size as pieces of 100 ms, the last one shorter; pauses pass."""
+    waiting = bytearray()
+    for piece in pieces:
+        if isinstance(piece, float):
+            yield piece
+            continue
+        waiting += piece
+        while len(waiting) >= _CHUNK_BYTES:
+            yield bytes(waiting[:_CHUNK_BYTES])
+            del waiting[:_CHUNK_BYTES]
+    if len(waiting) >= 2:
+        yield bytes(waiting[: len(waiting) - len(waiting) % 2])

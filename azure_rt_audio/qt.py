@@ -1,0 +1,127 @@
+"""
+A client's events as signals of Qt, for programs that connect slots.
+
+Needs the ``qt`` extra, or another binding with ``qtpy``, when it is imported.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from .client import AzureRealTimeAudio
+from .dispatch import QtDispatcher
+from .errors import MissingExtraError
+from .protocol.events import EVENT_CLASSES
+from .protocol.events.local import Closed, Init, StatusChanged
+
+if TYPE_CHECKING:
+    from PySide6.QtCore import QObject, Signal  # which type checkers understand
+else:
+    try:
+        from qtpy.QtCore import QObject, Signal
+    except ImportError as exc:
+        raise MissingExtraError("RealtimeSignals", "qt") from exc
+
+__all__ = ["RealtimeSignals"]
+
+
+class RealtimeSignals(QObject):
+    """
+    A signal for each event of a client, named after it with underscores for dots.
+
+    ::
+
+        signals = RealtimeSignals(client, window)
+        signals.response_audio_transcript_delta.connect(window.show_words)
+
+    Each brings one object, the one that a listener of that name receives: the session for ``init``, an
+    exception for ``error``, otherwise the event. They are emitted on the thread of this object, wherever the
+    client's listeners run, by a :class:`QtDispatcher`: when this object is destroyed, or the application
+    quits, they fall silent and the client is closed.
+
+    Args:
+        client: Whose events. It is not kept alive, nor does it keep this object alive.
+        parent: A ``QObject`` that owns this one; without it, keep it in a variable.
+
+    Raises:
+        RuntimeError: If there is no ``QApplication`` yet.
+
+    **Threads.** As any ``QObject``: make it and connect to it where *parent* lives.
+    """
+
+    init: Signal = Signal(object)
+    status_changed: Signal = Signal(object)
+    error: Signal = Signal(object)
+    closed: Signal = Signal(object)
+
+    session_created: Signal = Signal(object)
+    session_updated: Signal = Signal(object)
+    transcription_session_created: Signal = Signal(object)
+    transcription_session_updated: Signal = Signal(object)
+    rate_limits_updated: Signal = Signal(object)
+    session_closed: Signal = Signal(object)
+    session_input_transcript_delta: Signal = Signal(object)
+    session_output_transcript_delta: Signal = Signal(object)
+    session_output_audio_delta: Signal = Signal(object)
+    conversation_created: Signal = Signal(object)
+    conversation_item_created: Signal = Signal(object)
+    conversation_item_done: Signal = Signal(object)
+    conversation_item_retrieved: Signal = Signal(object)
+    conversation_item_truncated: Signal = Signal(object)
+    conversation_item_deleted: Signal = Signal(object)
+    conversation_item_input_audio_transcription_delta: Signal = Signal(object)
+    conversation_item_input_audio_transcription_segment: Signal = Signal(object)
+    conversation_item_input_audio_transcription_completed: Signal = Signal(object)
+    conversation_item_input_audio_transcription_failed: Signal = Signal(object)
+    input_audio_buffer_committed: Signal = Signal(object)
+    input_audio_buffer_cleared: Signal = Signal(object)
+    input_audio_buffer_speech_started: Signal = Signal(object)
+    input_audio_buffer_speech_stopped: Signal = Signal(object)
+    input_audio_buffer_timeout_triggered: Signal = Signal(object)
+    input_audio_buffer_dtmf_event_received: Signal = Signal(object)
+    output_audio_buffer_started: Signal = Signal(object)
+    output_audio_buffer_stopped: Signal = Signal(object)
+    output_audio_buffer_cleared: Signal = Signal(object)
+    response_created: Signal = Signal(object)
+    response_done: Signal = Signal(object)
+    response_output_item_added: Signal = Signal(object)
+    response_output_item_done: Signal = Signal(object)
+    response_content_part_added: Signal = Signal(object)
+    response_content_part_done: Signal = Signal(object)
+    response_text_delta: Signal = Signal(object)
+    response_text_done: Signal = Signal(object)
+    response_audio_transcript_delta: Signal = Signal(object)
+    response_audio_transcript_done: Signal = Signal(object)
+    response_audio_delta: Signal = Signal(object)
+    response_audio_done: Signal = Signal(object)
+    response_function_call_arguments_delta: Signal = Signal(object)
+    response_function_call_arguments_done: Signal = Signal(object)
+    response_mcp_call_arguments_delta: Signal = Signal(object)
+    response_mcp_call_arguments_done: Signal = Signal(object)
+    response_mcp_call_in_progress: Signal = Signal(object)
+    response_mcp_call_completed: Signal = Signal(object)
+    response_mcp_call_failed: Signal = Signal(object)
+    mcp_list_tools_in_progress: Signal = Signal(object)
+    mcp_list_tools_completed: Signal = Signal(object)
+    mcp_list_tools_failed: Signal = Signal(object)
+
+    def __init__(self, client: AzureRealTimeAudio, parent: Any = None) -> None:
+        super().__init__(parent)
+        dispatcher = QtDispatcher(self)
+        dispatcher.host(client)
+        for name in (*EVENT_CLASSES, *(cls.TYPE for cls in (Init, StatusChanged, Closed))):
+            client.on(name, _weakly_emit(self, name.replace(".", "_")), dispatcher=dispatcher)
+
+
+def _weakly_emit(signals: RealtimeSignals, name: str) -> Callable[[Any], None]:
+    """Return a listener that emits a signal as long as its object lives."""
+    reference = weakref.ref(signals)
+
+    def emit(payload: Any) -> None:
+        alive = reference()
+        if alive is not None:
+            getattr(alive, name).emit(payload)
+
+    return emit

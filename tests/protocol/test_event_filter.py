@@ -1,0 +1,115 @@
+"""What a listener is interested in, whichever way it is named."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from catalogues import SERVER_SECTIONS, events
+
+from azure_rt_audio.errors import ConnectError, DecodeError, RealtimeError, ServiceError
+from azure_rt_audio.protocol.dialects import canonical_name
+from azure_rt_audio.protocol.event_filter import EVERYTHING, EventFilter, subject
+from azure_rt_audio.protocol.events import (
+    EVENT_CLASSES,
+    Error,
+    Event,
+    PartEvent,
+    ResponseOutputAudioDelta,
+    UnknownEvent,
+)
+from azure_rt_audio.protocol.events.local import Closed, Init, StatusChanged
+from azure_rt_audio.protocol.session import Session
+from azure_rt_audio.protocol.turn import ModelStatusEnum
+
+DELTA = ResponseOutputAudioDelta(response_id="r", item_id="i", output_index=0, content_index=0, delta="")
+
+
+@pytest.mark.parametrize("name", sorted({name for _, _, name in events(*SERVER_SECTIONS)}))
+def test_every_wire_name_is_a_subject(name: str) -> None:
+    """Of either dialect; both names of an event are one subject."""
+    assert subject(name) == subject(canonical_name(name)) == EventFilter(canonical_name(name))
+
+
+@pytest.mark.parametrize("cls", EVENT_CLASSES.values())
+def test_a_class_is_its_name(cls: type[Event]) -> None:
+    """But for the service's errors, whose name means exceptions."""
+    assert subject(cls) == (EventFilter(Error) if cls is Error else EventFilter(cls.TYPE))
+
+
+@pytest.mark.parametrize(
+    ("event", "expected"),
+    [
+        ("*", EventFilter(EVERYTHING)),
+        ("init", EventFilter("init")),
+        ("closed", EventFilter("closed")),
+        ("response.smell.delta", EventFilter("response.smell.delta")),
+        (ResponseOutputAudioDelta, EventFilter("response.output_audio.delta")),
+        (Event, EventFilter(EVERYTHING, Event)),
+        (UnknownEvent, EventFilter(UnknownEvent)),
+        (Init, EventFilter(Init)),
+        (StatusChanged, EventFilter(StatusChanged)),
+        (Closed, EventFilter(Closed)),
+        (RealtimeError, EventFilter("error")),
+        (ServiceError, EventFilter("error", ServiceError)),
+        (ConnectError, EventFilter("error", ConnectError)),
+    ],
+)
+def test_other_ways_to_name_one(event: Any, expected: EventFilter) -> None:
+    """Everything, events of this side, names of the future, errors."""
+    assert expected == subject(event)
+
+
+@pytest.mark.parametrize(
+    ("event", "meant"),
+    [
+        ("response.audio.deltas", "response.audio.delta"),
+        ("response.audio.dleta", "response.audio.delta"),
+        ("response.output_audio.deltas", "response.output_audio.delta"),
+        ("session.update", "session.updated"),
+        ("rate_limit.updated", "rate_limits.updated"),
+    ],
+)
+def test_a_slip_is_named(event: str, meant: str) -> None:
+    """What is nearly a name is not waited for in vain."""
+    with pytest.raises(ValueError, match=f"did you mean '{meant}'"):
+        subject(event)
+
+
+@pytest.mark.parametrize("event", [7, None, int, Session, b"error", DELTA])
+def test_what_is_no_event_is_a_type_error(event: Any) -> None:
+    """The error says what may be named."""
+    with pytest.raises(TypeError, match="the name of an event, its class"):
+        subject(event)
+
+
+def test_a_subject_knows_what_concerns_it() -> None:
+    """By the key something is published under, its class, or all."""
+    error = ServiceError("m")
+    assert subject("*").concerns("response.output_audio.delta", DELTA)
+    assert subject(Event).concerns("response.output_audio.delta", DELTA)
+    assert not subject(Event).concerns("error", error)
+    assert subject(PartEvent).concerns("response.output_audio.delta", DELTA)
+    assert not subject(PartEvent).concerns("x", UnknownEvent(raw={"type": "x"}))
+    assert not subject("*").concerns("error", error), "its event was there already"
+    assert subject("*").concerns("error", DecodeError("m"))
+    assert subject(ResponseOutputAudioDelta).concerns("response.output_audio.delta", DELTA)
+    assert not subject("response.done").concerns("response.output_audio.delta", DELTA)
+    assert subject("error").concerns("error", error)
+    assert subject(ServiceError).concerns("error", error)
+    assert not subject(ConnectError).concerns("error", error)
+    unknown = UnknownEvent(raw={"type": "x"})
+    assert subject(UnknownEvent).concerns("x", unknown)
+
+
+def test_local_events_have_names() -> None:
+    """They are listened to like the others, and never travel."""
+    error = ConnectError("m")
+    made: list[Any] = [
+        Init(session=Session()),
+        StatusChanged(status=ModelStatusEnum.IDLE, previous=ModelStatusEnum.SPEAKING),
+        Closed(error=error),
+    ]
+
+    assert [event.type for event in made] == ["init", "status_changed", "closed"]
+    assert not made[2].is_clean

@@ -1,0 +1,484 @@
+"""Those who wait: for one event, for an acknowledgement, or for events one by one."""
+
+from __future__ import annotations
+
+import gc
+import threading
+import weakref
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Any
+
+import pytest
+from listeners import HANG, Aside
+
+from azure_rt_audio import (
+    ConnectError,
+    ConnectionClosedError,
+    DispatchOverflowError,
+    InlineDispatcher,
+    ServiceError,
+)
+from azure_rt_audio._session.acknowledgement import Acknowledgement
+from azure_rt_audio._session.waiters import EventStream, Streams, Waiter, Waiters, as_listened
+from azure_rt_audio.dispatch.queued import DEFAULT_BACKLOG_BYTES
+from azure_rt_audio.protocol.event_filter import subject
+from azure_rt_audio.protocol.events import InputAudioBufferCleared, ResponseOutputAudioDelta, SessionClosed
+from azure_rt_audio.protocol.events.local import Init
+from azure_rt_audio.protocol.session import Session
+
+LOST = ConnectionClosedError("lost")
+
+
+def key_is(wanted: str) -> Callable[[Any, Any], bool]:
+    """Return a condition on the key an event is published under."""
+    return lambda key, event: bool(key == wanted)
+
+
+def commits(waiters: Waiters, event_id: str) -> Future[Any]:
+    """Wait for the acknowledgement of a command of which one event answers one."""
+    future: Future[Any] = Future()
+    waiters.add(Waiter(key_is("committed"), future, event_id=event_id, acknowledges="commit"))
+    return future
+
+
+def may_wait() -> None:
+    """Allow it."""
+
+
+# ------------------------------------------------------------ one event
+
+
+def test_an_event_wakes_who_waits_for_it() -> None:
+    """The event goes to every waiter that it matches, and to no other."""
+    waiters = Waiters()
+    futures: list[Future[Any]] = [Future() for _ in range(3)]
+    for future, key in zip(futures, ("a", "a", "b"), strict=True):
+        waiters.add(Waiter(key_is(key), future))
+
+    waiters.offer("a", 1)
+
+    assert [future.result(0) for future in futures[:2]] == [1, 1]
+    assert not futures[2].done()
+
+
+def test_one_event_answers_one_command() -> None:
+    """Of several commands of a kind, an acknowledgement is the oldest one's."""
+    waiters = Waiters()
+    first, second = commits(waiters, "1"), commits(waiters, "2")
+
+    waiters.offer("committed", "a")
+    after_one = (first.done(), second.done())
+    waiters.offer("committed", "b")
+
+    assert after_one == (True, False)
+    assert (first.result(0), second.result(0)) == ("a", "b")
+
+
+def test_who_gave_up_keeps_its_place() -> None:
+    """A cancelled future takes its acknowledgement all the same, so that the next one gets its own."""
+    waiters = Waiters()
+    first, second = commits(waiters, "1"), commits(waiters, "2")
+
+    assert first.cancel()
+    waiters.offer("committed", "a")
+    waiters.offer("committed", "b")
+
+    assert (first.cancelled(), second.result(0)) == (True, "b")
+
+
+def test_a_future_thrown_away_keeps_its_place() -> None:
+    """A future nobody holds is not kept alive, and its acknowledgement is nobody else's."""
+    waiters = Waiters()
+    reference = weakref.ref(commits(waiters, "1"))
+    second = commits(waiters, "2")
+    gc.collect()
+
+    waiters.offer("committed", "a")
+    waiters.offer("committed", "b")
+
+    assert (reference(), second.result(0)) == (None, "b")
+
+
+def test_a_callback_keeps_the_future() -> None:
+    """Who asked to be called back need not hold the future."""
+    waiters, results = Waiters(), []
+
+    def ask() -> None:
+        future: Acknowledgement[Any] = Acknowledgement(None, may_wait, InlineDispatcher().submit)
+        waiters.add(Waiter(key_is("a"), future))
+        future.add_done_callback(lambda done: results.append(done.result()))
+
+    ask()
+    gc.collect()
+    waiters.offer("a", 1)
+
+    assert results == [1]
+
+
+def test_a_predicate_that_fails() -> None:
+    """A condition that raises fails the wait it belongs to, and no other."""
+    waiters = Waiters()
+    bad: Future[Any] = Future()
+    good: Future[Any] = Future()
+    waiters.add(Waiter(lambda key, event: bool(event.no_such_thing), bad))
+    waiters.add(Waiter(key_is("a"), good))
+
+    waiters.offer("a", 1)
+
+    assert isinstance(bad.exception(0), AttributeError)
+    assert good.result(0) == 1
+
+
+def test_a_discarded_waiter_is_not_asked() -> None:
+    """Nothing is offered to a waiter that was taken back."""
+    waiters, asked = Waiters(), []
+    future: Future[Any] = Future()
+    waiter = Waiter(lambda key, event: bool(asked.append(event)), future)
+    waiters.add(waiter)
+    waiters.discard(waiter)
+
+    waiters.offer("a", 1)
+
+    assert asked == []
+
+
+def test_the_race_of_giving_up_and_an_event() -> None:
+    """A waiter that gives up while it is being offered the event is left alone."""
+    waiters = Waiters()
+    future: Future[Any] = Future()
+
+    def give_up(key: Any, event: Any) -> bool:
+        waiters.discard(waiter)
+        return future.cancel()
+
+    waiter = Waiter(give_up, future)
+    waiters.add(waiter)
+
+    waiters.offer("a", 1)
+
+    assert future.cancelled()
+
+
+# ------------------------------------------------------------ refusals
+
+
+def test_a_refusal_finds_its_command_by_id() -> None:
+    """An error that names a command fails that one."""
+    waiters = Waiters()
+    first, second = commits(waiters, "1"), commits(waiters, "2")
+    error = ServiceError("no", event_id="2")
+
+    assert waiters.fail(error) == "told"
+    assert (first.done(), second.exception(0)) == (False, error)
+
+
+@pytest.mark.parametrize(
+    ("facts", "fate"),
+    [
+        ({"code": "empty"}, "told"),
+        ({"code": "other"}, None),
+        ({"param": "item"}, "told"),
+        ({"param": "item.content[0]"}, "told"),
+        ({"param": "item[0]"}, "told"),
+        ({"param": "item_id"}, None),
+        ({}, None),
+        ({"code": "empty", "event_id": "another"}, None),
+    ],
+)
+def test_a_refusal_without_id(facts: dict[str, str], fate: str | None) -> None:
+    """An error that names no command is told by its code or its field; one that names another is not."""
+    waiters = Waiters()
+    future: Future[Any] = Future()
+    waiters.add(
+        Waiter(key_is("a"), future, event_id="1", codes=frozenset({"empty"}), params=("item",)),
+    )
+
+    assert waiters.fail(ServiceError("no", **facts)) == fate
+    assert future.done() is (fate == "told")
+
+
+def test_a_refusal_nobody_waits_for() -> None:
+    """If the future was thrown away or cancelled, the refusal has told nobody."""
+    waiters = Waiters()
+    commits(waiters, "1")
+    gc.collect()
+    cancelled = commits(waiters, "2")
+    cancelled.cancel()
+
+    fates = [waiters.fail(ServiceError("no", event_id=event_id)) for event_id in "12"]
+
+    assert fates == ["dropped", "dropped"]
+
+
+# ------------------------------------------------------------ the end
+
+
+def test_the_end_wakes_everybody() -> None:
+    """When the connection is over, every wait fails with the reason."""
+    waiters = Waiters()
+    futures = [commits(waiters, "1"), commits(waiters, "2")]
+
+    waiters.end(LOST)
+
+    assert [future.exception(0) for future in futures] == [LOST, LOST]
+
+
+def test_after_the_end() -> None:
+    """Who begins to wait after the end is told at once; the first reason stays."""
+    waiters = Waiters()
+    waiters.end(LOST)
+    waiters.end(ConnectionClosedError("another"))
+
+    assert commits(waiters, "1").exception(0) is LOST
+
+
+def test_the_race_of_waiting_and_the_end() -> None:
+    """Who comes while the end holds the lock is told, as who came before is."""
+    waiters = Waiters()
+    early = commits(waiters, "1")
+    with waiters._lock:
+        ending = Aside(lambda: waiters.end(LOST))
+        coming = Aside(lambda: commits(waiters, "2"))
+
+    ending.result()
+
+    assert early.exception(HANG) is LOST
+    assert coming.result().exception(HANG) is LOST
+
+
+# ------------------------------------------------------------ streams
+
+
+class Owner:
+    """Somebody who can be seen to be alive."""
+
+
+@pytest.fixture
+def streams() -> Streams:
+    """No streams yet."""
+    return Streams()
+
+
+def stream_of(
+    streams: Streams,
+    *events: Any,
+    timeout: float | None = HANG,
+    owner: object = None,
+    may_wait: Callable[[], None] = may_wait,
+) -> EventStream:
+    """Begin to take events."""
+    stream = EventStream(tuple(map(subject, events)), timeout, may_wait, owner)
+    streams.add(stream)
+    return stream
+
+
+def test_a_stream_takes_what_it_named(streams: Streams) -> None:
+    """Events come in order, and only those that were asked for."""
+    stream = stream_of(streams, "session.closed", "input_audio_buffer.cleared")
+    closed, cleared = SessionClosed(), InputAudioBufferCleared()
+
+    streams.offer("session.closed", closed)
+    streams.offer("response.done", object())
+    streams.offer("input_audio_buffer.cleared", cleared)
+    streams.end(None)
+
+    assert list(stream) == [closed, cleared]
+
+
+def test_an_event_named_twice_comes_once(streams: Streams) -> None:
+    """An event that fits several of the names is one event."""
+    stream = stream_of(streams, "*", "session.closed", SessionClosed)
+
+    streams.offer("session.closed", SessionClosed())
+    streams.end(None)
+
+    assert len(list(stream)) == 1
+
+
+def test_init_by_name_is_the_session() -> None:
+    """What waits for init by its name receives what a listener would."""
+    init = Init(session=Session(id="s"))
+
+    assert as_listened(subject("init"), init) is init.session
+    assert as_listened(subject(Init), init) is init
+    assert as_listened(subject("*"), init) is init
+
+
+def test_a_lost_connection_ends_a_stream_with_an_error(streams: Streams) -> None:
+    """What came before is taken first; then the reason is raised, each time as an exception of its own."""
+    stream = stream_of(streams, "*")
+    streams.offer("session.closed", event := SessionClosed())
+    streams.end(LOST)
+
+    assert next(stream) is event
+    errors = []
+    for _ in range(2):
+        with pytest.raises(ConnectionClosedError, match="lost") as caught:
+            next(stream)
+        errors.append(caught.value)
+    assert errors[0] is not errors[1]
+
+
+def test_a_stream_of_a_closed_connection(streams: Streams) -> None:
+    """A stream that begins after the end ends as the others did."""
+    streams.end(LOST)
+
+    with pytest.raises(ConnectionClosedError):
+        next(stream_of(streams, "*"))
+
+
+def test_a_stream_has_patience(streams: Streams) -> None:
+    """If nothing comes in time, TimeoutError is raised, and the stream goes on."""
+    stream = stream_of(streams, "*", timeout=0.001)
+
+    with pytest.raises(TimeoutError, match=r"0\.001 seconds"):
+        next(stream)
+    streams.offer("session.closed", event := SessionClosed())
+
+    assert next(stream) is event
+
+
+def test_an_event_wakes_the_loop(streams: Streams) -> None:
+    """A loop that waits goes on as soon as an event comes."""
+    waiting = threading.Event()
+    stream = stream_of(streams, "*", may_wait=waiting.set)
+    aside = Aside(lambda: next(stream))
+    assert waiting.wait(HANG)
+
+    streams.offer("session.closed", event := SessionClosed())
+
+    assert aside.result() is event
+
+
+@pytest.mark.parametrize("how", ["close", "end", "lose"])
+def test_the_end_wakes_the_loop(streams: Streams, how: str) -> None:
+    """A loop that waits ends with the stream, with the connection, or with its loss."""
+    waiting = threading.Event()
+    stream = stream_of(streams, "*", timeout=None, may_wait=waiting.set)
+    aside = Aside(lambda: list(stream))
+    assert waiting.wait(HANG)
+
+    {"close": stream.close, "end": lambda: streams.end(None), "lose": lambda: streams.end(LOST)}[how]()
+
+    if how == "lose":
+        with pytest.raises(ConnectionClosedError):
+            aside.result()
+    else:
+        assert aside.result() == []
+
+
+def test_a_closed_stream_forgets(streams: Streams) -> None:
+    """Closing throws away what waits, takes nothing more, and may be done again."""
+    with stream_of(streams, "*") as stream:
+        streams.offer("session.closed", SessionClosed())
+    stream.close()
+    streams.offer("session.closed", SessionClosed())
+    streams.end(LOST)
+
+    assert list(stream) == []
+    assert streams._streams == ()
+
+
+def test_a_stream_has_a_limit(streams: Streams) -> None:
+    """A loop that falls too far behind gets what waited, and then the reason why there is no more."""
+    stream = stream_of(streams, "*")
+    big = ResponseOutputAudioDelta(
+        response_id="r",
+        item_id="i",
+        output_index=0,
+        content_index=0,
+        delta="A" * (DEFAULT_BACKLOG_BYTES // 2),
+    )
+    for _ in range(4):
+        streams.offer("response.audio.delta", big)
+
+    assert [next(stream), next(stream)] == [big, big]
+    with pytest.raises(DispatchOverflowError, match="take events faster"):
+        next(stream)
+
+
+def test_a_stream_nobody_holds_is_forgotten(streams: Streams) -> None:
+    """Leaving the loop is enough: neither the stream nor its owner is kept, nor is it fed."""
+    owner = Owner()
+    reference = weakref.ref(owner)
+    for _ in range(3):
+        streams.offer("session.closed", SessionClosed())
+        stream = stream_of(streams, "*", owner=owner)
+        streams.offer("session.closed", SessionClosed())
+        for _event in stream:
+            break
+        del stream
+
+    del owner
+    gc.collect()
+    streams.offer("session.closed", SessionClosed())
+
+    assert (reference(), streams._streams) == (None, ())
+
+
+def test_a_stream_keeps_its_owner(streams: Streams) -> None:
+    """As long as somebody iterates, the client is not collected."""
+    reference = weakref.ref(owner := Owner())
+    stream = stream_of(streams, "*", owner=owner)
+
+    del owner
+    gc.collect()
+
+    assert reference() is not None
+    del stream
+    assert reference() is None
+
+
+def test_a_stream_does_not_wait_where_it_must_not(streams: Streams) -> None:
+    """On the reader thread, what is there can be taken; waiting for more is refused."""
+
+    def refuse() -> None:
+        raise RuntimeError("on the reader")
+
+    stream = stream_of(streams, "*", may_wait=refuse)
+    streams.offer("session.closed", SessionClosed())
+
+    assert isinstance(next(stream), SessionClosed)
+    with pytest.raises(RuntimeError, match="on the reader"):
+        next(stream)
+
+
+def test_two_threads_share_a_stream(streams: Streams) -> None:
+    """Each event goes to one of the threads that iterate."""
+    stream = stream_of(streams, "*")
+    asides = [Aside(lambda: list(stream)) for _ in range(2)]
+    events = [SessionClosed(event_id=str(number)) for number in range(100)]
+    for event in events:
+        streams.offer("session.closed", event)
+    streams.end(None)
+
+    taken = [event for aside in asides for event in aside.result()]
+
+    assert sorted(map(id, taken)) == sorted(map(id, events))
+
+
+def test_a_refusal_is_an_event_in_a_stream_of_everything(streams: Streams) -> None:
+    """The exception that stands for an error event is not a second one; that of a lost connection is."""
+    stream = stream_of(streams, "*")
+    lost = ConnectError("no")
+
+    streams.offer("error", ServiceError("no"))
+    streams.offer("error", lost)
+    streams.end(None)
+
+    assert list(stream) == [lost]
+
+
+@pytest.mark.parametrize("says", ["its id", "its code"])
+def test_a_refusal_of_no_interest(says: str) -> None:
+    """A quiet waiter is told like others, but the refusal is marked as nobody's business."""
+    waiters = Waiters()
+    future: Future[Any] = Future()
+    waiters.add(Waiter(key_is("x"), future, event_id="e", codes=frozenset({"gone"}), is_quiet=True))
+
+    error = ServiceError("no", event_id="e") if says == "its id" else ServiceError("no", code="gone")
+
+    assert waiters.fail(error) == "quiet"
+    assert waiters.fail(error) is None
+    assert future.exception(0) is error

@@ -1,0 +1,109 @@
+"""Listeners that write down what they are told, and other ways to look at a client from outside."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from azure_rt_audio import AzureRealTimeAudio
+
+HANG = 5.0
+"""Seconds after which a wait counts as a hang."""
+
+Connect = Callable[..., AzureRealTimeAudio]
+
+
+NO_VAD: dict[str, Any] = {"turn_detection": None}
+"""A session in which only the client acts."""
+
+TONE = (b"\x00\x40" * 24 + b"\x00\xc0" * 24) * 500
+"""One second of 500 Hz, PCM16."""
+
+MARKER = {"type": "test.marker", "event_id": "m"}
+"""An event to say, and to wait for, when everything before it must have arrived."""
+
+
+def ready(connect: Connect, **options: Any) -> AzureRealTimeAudio:
+    """Return a client whose session is ready."""
+    client = connect(**options)
+    client.wait_until_ready(HANG)
+    return client
+
+
+def message(text: str) -> dict[str, Any]:
+    """Return a message of the user."""
+    return {"type": "message", "role": "user", "content": [{"type": "input_text", "text": text}]}
+
+
+class Probe:
+    """A listener that keeps what it is told, and on which thread."""
+
+    def __init__(self) -> None:
+        self._told: queue.Queue[Any] = queue.Queue()
+        self.threads: set[str] = set()
+
+    def __call__(self, event: Any) -> None:
+        self.threads.add(threading.current_thread().name)
+        self._told.put(event)
+
+    def next(self) -> Any:
+        """Return the next thing it is told."""
+        return self._told.get(timeout=HANG)
+
+    def until(self, wanted: Callable[[Any], bool]) -> list[Any]:
+        """Return all it is told up to what is wanted, which is the last."""
+        found = [self.next()]
+        while not wanted(found[-1]):
+            found.append(self.next())
+        return found
+
+    @property
+    def told(self) -> list[Any]:
+        """Everything it has been told and nobody has taken; takes it."""
+        found = []
+        while not self._told.empty():
+            found.append(self._told.get_nowait())
+        return found
+
+
+class Stage:
+    """A listener that stops in the middle of its work until it is let go."""
+
+    def __init__(self) -> None:
+        self.entered = threading.Event()
+        self.go_on = threading.Event()
+
+    def __call__(self, event: Any) -> None:
+        self.entered.set()
+        assert self.go_on.wait(HANG)
+
+    def wait(self) -> None:
+        """Wait until the listener is in the middle of its work."""
+        assert self.entered.wait(HANG)
+
+
+class Aside:
+    """Something done on another thread, and what came of it."""
+
+    def __init__(self, function: Callable[[], Any]) -> None:
+        self._function = function
+        self._result: Any = None
+        self._error: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, name="run_in_thread")
+        self._thread.start()
+
+    def _run(self) -> None:
+        try:
+            self._result = self._function()
+        except BaseException as exc:  # noqa: BLE001 - handed to whoever asks for the result
+            self._error = exc
+
+    def result(self) -> Any:
+        """Wait for the end, and return or raise what came of it."""
+        self._thread.join(HANG)
+        assert not self._thread.is_alive()
+        if self._error is not None:
+            raise self._error
+        return self._result
