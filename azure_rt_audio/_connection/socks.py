@@ -15,7 +15,9 @@ import selectors
 import socket
 from typing import Any, Final
 
+from .._extras import importing
 from .._proxy import Proxy
+from ..errors import MissingExtraError
 from .outcomes import refused_by_socks, unusable
 from .patience import Patience
 
@@ -42,13 +44,14 @@ def import_socks() -> Any:
     Return python-socks.
 
     Raises:
-        ConnectError: If it is not installed.
+        ConnectError: If it is not installed, or broken.
     """
     try:
-        importlib.import_module("python_socks.sync.v2")
-        return importlib.import_module("python_socks")
-    except ImportError:
-        raise unusable('a SOCKS proxy needs the "socks" extra: pip install "azure-rt-audio[socks]"') from None
+        with importing("python_socks", "socks", "a SOCKS proxy"):
+            importlib.import_module("python_socks.sync.v2")
+            return importlib.import_module("python_socks")
+    except MissingExtraError as exc:
+        raise unusable(exc.message) from exc
 
 
 def ask_socks(sock: socket.socket, url: str, host: str, port: int, proxy: Proxy, patience: Patience) -> None:
