@@ -16,7 +16,7 @@ def importing(module: str, extra: str, what: str) -> Iterator[None]:
     Import *module* in this block, with an import statement, which tools that freeze programs find.
 
     Args:
-        module: Its full name.
+        module: Its full name, dots included.
         extra: The extra that installs it.
         what: What needs it, for the error.
 
@@ -29,9 +29,8 @@ def importing(module: str, extra: str, what: str) -> Iterator[None]:
     except RealtimeError:
         raise
     except Exception as error:  # a C library that is missing is an OSError, another ABI a ValueError
-        # Of a package that is there, a part or a dependency may be missing; that is another name.
-        if isinstance(error, ModuleNotFoundError) and error.name in (module, module.partition(".")[0]):
+        # What a package lacks that is there has another name: a dependency, its compiled part.
+        if isinstance(error, ModuleNotFoundError) and f"{module}.".startswith(f"{error.name}."):
             raise MissingExtraError(what, extra) from error
-        raise BrokenExtraError(
-            what, extra, module, f"{type(error).__name__}: {error}".removesuffix(": ")
-        ) from error
+        reason = f"{type(error).__name__}: {error}".removesuffix(": ")
+        raise BrokenExtraError(what, extra, module, reason) from error

@@ -47,7 +47,7 @@ def import_socks() -> Any:
         ConnectError: If it is not installed, or broken.
     """
     try:
-        with importing("python_socks", "socks", "a SOCKS proxy"):
+        with importing("python_socks.sync.v2", "socks", "a SOCKS proxy"):
             importlib.import_module("python_socks.sync.v2")
             return importlib.import_module("python_socks")
     except MissingExtraError as exc:

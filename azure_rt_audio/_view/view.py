@@ -87,7 +87,7 @@ def show(client: Shown) -> None:
         MissingExtraError: The ``jupyter`` extra is not installed.
         RuntimeError: This is no notebook.
     """
-    with importing("IPython", "jupyter", "A live view"):
+    with importing("IPython.display", "jupyter", "A live view"):
         output = importlib.import_module("IPython.display")
     with importing("ipywidgets", "jupyter", "A live view"):
         widgets = importlib.import_module("ipywidgets")
