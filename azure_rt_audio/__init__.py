@@ -21,6 +21,7 @@ from .dispatch import (
     WorkerDispatcher,
 )
 from .errors import (
+    BrokenExtraError,
     ConnectError,
     ConnectionClosedError,
     DecodeError,
@@ -44,6 +45,7 @@ __all__ = [
     "UNSET",
     "AzureRealTimeAudio",
     "AzureRealTimeOptions",
+    "BrokenExtraError",
     "Closed",
     "ConnectError",
     "ConnectionClosedError",

@@ -12,6 +12,7 @@ Everything that can go wrong, as one tree.
     ├── DeviceError             a microphone or a speaker cannot be used
     ├── ResponseActiveError     a response is in progress and the caller asked not to wait
     └── MissingExtraError       an optional dependency is not installed (extra)
+        └── BrokenExtraError    it is installed, but cannot be imported (module)
 
 Misuse that can be known before anything is sent is a built-in :class:`ValueError`,
 :class:`TypeError` or :class:`RuntimeError`; time that ran out is :class:`TimeoutError`.
@@ -24,9 +25,11 @@ that decides which.
 
 from __future__ import annotations
 
+import textwrap
 from typing import Any, ClassVar, Final
 
 __all__ = [
+    "BrokenExtraError",
     "ConnectError",
     "ConnectionClosedError",
     "DecodeError",
@@ -293,3 +296,24 @@ class MissingExtraError(RealtimeError, ImportError):
     def __init__(self, what: str, extra: str) -> None:
         super().__init__(f'{what} needs the "{extra}" extra: pip install "azure-rt-audio[{extra}]"')
         self.extra: str = extra
+
+
+class BrokenExtraError(MissingExtraError):
+    """
+    An optional part was used whose dependencies are installed, but cannot be imported.
+
+    The message says why, in short; ``__cause__`` is what the import raised.
+
+    Attributes:
+        module: What cannot be imported.
+    """
+
+    def __init__(self, what: str, extra: str, module: str, reason: str) -> None:
+        RealtimeError.__init__(
+            self,
+            f'{what} needs {module} of the "{extra}" extra, which is installed but cannot be imported '
+            f"({textwrap.shorten(reason, 300)}); install versions that fit together: "
+            f'pip install --upgrade --force-reinstall "azure-rt-audio[{extra}]"',
+        )
+        self.extra = extra
+        self.module: str = module

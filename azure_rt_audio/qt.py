@@ -12,17 +12,15 @@ from typing import TYPE_CHECKING, Any
 
 from .client import AzureRealTimeAudio
 from .dispatch import QtDispatcher
-from .errors import MissingExtraError
+from .dispatch.qt import importing_qt
 from .protocol.events import EVENT_CLASSES
 from .protocol.events.local import Closed, Init, StatusChanged
 
 if TYPE_CHECKING:
     from PySide6.QtCore import QObject, Signal  # which type checkers understand
 else:
-    try:
+    with importing_qt("RealtimeSignals"):
         from qtpy.QtCore import QObject, Signal
-    except ImportError as exc:
-        raise MissingExtraError("RealtimeSignals", "qt") from exc
 
 __all__ = ["RealtimeSignals"]
 

@@ -9,12 +9,17 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+import hypothesis
 import pytest
 import trustme
 from listeners import HANG, Connect
 
 from azure_rt_audio import AzureRealTimeAudio
 from azure_rt_audio.emulator import Emulator
+
+# A busy machine takes its time for an example; what hangs, pytest-timeout ends.
+hypothesis.settings.register_profile("busy", deadline=None)
+hypothesis.settings.load_profile("busy")
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell that runs the tests in its background
     signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -108,7 +108,7 @@ def test_the_plot_is_a_picture(tmp_path: Path) -> None:
 
 def test_the_assistant_without_devices_answers_a_recording(tmp_path: Path) -> None:
     """Where nothing can be recorded it says so, and goes on with a sound file."""
-    (tmp_path / "sounddevice.py").write_text("raise ImportError")
+    (tmp_path / "sounddevice.py").write_text("raise ModuleNotFoundError(name=__name__)")
     path = os.pathsep.join((str(tmp_path), environment()["PYTHONPATH"]))
     done = run_sample("voice_assistant", "ga", tmp_path, PYTHONPATH=path)
 
@@ -119,7 +119,7 @@ def test_the_assistant_without_devices_answers_a_recording(tmp_path: Path) -> No
 
 def test_the_voice_assistant_with_a_recording_opens_no_device(tmp_path: Path) -> None:
     """``--recording`` is answered, whatever devices there are."""
-    (tmp_path / "sounddevice.py").write_text("raise ImportError")
+    (tmp_path / "sounddevice.py").write_text("raise ModuleNotFoundError(name=__name__)")
     path = os.pathsep.join((str(tmp_path), environment()["PYTHONPATH"]))
     done = run_sample("voice_assistant", "ga", tmp_path, "--recording", PYTHONPATH=path)
 

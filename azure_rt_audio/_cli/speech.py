@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from attrs import frozen
 
-from ..errors import MissingExtraError
+from ..errors import BrokenExtraError, MissingExtraError
 from . import recordings
 
 if TYPE_CHECKING:
@@ -76,6 +76,8 @@ def open_senses(told: Mapping[bytes, str], *, will_hear: bool = True) -> Iterato
             if will_hear:
                 recogniser.warm_up()
             detector = SileroDetector
+        except BrokenExtraError as exc:
+            remedies.append(f"to be understood when you speak: {exc.message}")
         except MissingExtraError:
             remedies.append('to be understood when you speak: pip install "azure-rt-audio[speech]"')
         voice: Synthesiser | None = None

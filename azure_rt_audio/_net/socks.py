@@ -15,6 +15,8 @@ import selectors
 import socket
 from typing import Any, Final
 
+from .._extras import importing
+from ..errors import MissingExtraError
 from ..options.proxy_url import Proxy
 from .connect_errors import refused_by_socks, unusable
 from .waiting import BoundedWait
@@ -42,13 +44,14 @@ def import_socks() -> Any:
     Return python-socks.
 
     Raises:
-        ConnectError: If it is not installed.
+        ConnectError: If it is not installed, or broken.
     """
     try:
-        importlib.import_module("python_socks.sync.v2")
-        return importlib.import_module("python_socks")
-    except ImportError:
-        raise unusable('a SOCKS proxy needs the "socks" extra: pip install "azure-rt-audio[socks]"') from None
+        with importing("python_socks.sync.v2", "socks", "a SOCKS proxy"):
+            importlib.import_module("python_socks.sync.v2")
+            return importlib.import_module("python_socks")
+    except MissingExtraError as exc:
+        raise unusable(exc.message) from exc
 
 
 def ask_socks(

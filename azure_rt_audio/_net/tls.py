@@ -20,6 +20,8 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final, Literal, TypeVar
 
 from .._concurrency.deadline import Deadline
+from .._extras import importing
+from ..errors import MissingExtraError
 from .connect_errors import unusable
 from .helper_thread import run_in_thread
 from .tls_stream import TlsStream
@@ -63,11 +65,10 @@ def choose_context(trust: TlsTrust, sslopt: Mapping[str, Any]) -> ssl.SSLContext
 
 def _truststore() -> ssl.SSLContext:
     try:
-        library: Any = importlib.import_module("truststore")
-    except ImportError:
-        raise unusable(
-            'ssl_context="truststore" needs the "truststore" extra: pip install "azure-rt-audio[truststore]"'
-        ) from None
+        with importing("truststore", "truststore", 'ssl_context="truststore"'):
+            library: Any = importlib.import_module("truststore")
+    except MissingExtraError as exc:
+        raise unusable(exc.message) from exc
     context: ssl.SSLContext = library.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     return context
 

@@ -22,10 +22,11 @@ import time
 import weakref
 from typing import Any, Final, Protocol
 
+from .._extras import importing
 from .._html import LINE, speech, text_of
 from ..dispatch import InlineDispatcher
 from ..dispatch.notebook import kernel_shell
-from ..errors import MissingExtraError, RealtimeError
+from ..errors import RealtimeError
 from ..protocol.conversation import Conversation
 from ..protocol.events import Event, ResponseCreated, ResponseDone, ResponseOutputAudioDelta
 from ..protocol.session import Session
@@ -86,11 +87,10 @@ def show(client: Shown) -> None:
         MissingExtraError: The ``jupyter`` extra is not installed.
         RuntimeError: This is no notebook.
     """
-    try:
+    with importing("IPython.display", "jupyter", "A live view"):
         output = importlib.import_module("IPython.display")
+    with importing("ipywidgets", "jupyter", "A live view"):
         widgets = importlib.import_module("ipywidgets")
-    except ImportError as exc:
-        raise MissingExtraError("A live view", "jupyter") from exc
     if kernel_shell() is None:
         raise RuntimeError("display() needs a Jupyter kernel; run it in a notebook")
     former = _views.pop(client, None)

@@ -14,6 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, TYPE_CHECKING, Any, Final
 
+from azure_rt_audio._extras import importing
 from azure_rt_audio.errors import MissingExtraError
 
 from .channels import mix
@@ -228,8 +229,6 @@ def _reason(error: Exception) -> str:
 
 
 def _soundfile(what: str) -> Any:
-    try:
+    with importing("soundfile", "audio", what):
         import soundfile
-    except (ImportError, OSError) as error:  # OSError: the package is there, its C library is not
-        raise MissingExtraError(what, "audio") from error
     return soundfile

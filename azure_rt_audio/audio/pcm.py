@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, TypeAlias
 
 import pybase64
 
-from azure_rt_audio.errors import MissingExtraError
+from azure_rt_audio._extras import importing
 
 from .channels import MOST_CHANNELS, check_channels, mix
 from .resample import check_rate, resample
@@ -146,10 +146,8 @@ def to_array(pcm: Buffer, dtype: Literal["float32", "int16"] = "float32") -> NDA
         ValueError: An odd number of bytes, or another *dtype*.
         MissingExtraError: The ``audio`` extra is not installed.
     """
-    try:
+    with importing("numpy", "audio", "An array of samples"):
         import numpy
-    except ImportError as error:
-        raise MissingExtraError("An array of samples", "audio") from error
     if dtype not in ("float32", "int16"):
         raise ValueError(f'dtype is {dtype!r}: pass "float32" or "int16"')
     octets = bytes(pcm)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from azure_rt_audio.errors import MissingExtraError
+from azure_rt_audio._extras import importing
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -124,11 +124,11 @@ class _Stream:
     """
 
     def __init__(self, from_hz: int, to_hz: int) -> None:
-        try:
+        what = f"Resampling from {from_hz} to {to_hz} Hz"
+        with importing("numpy", "audio", what):
             import numpy
+        with importing("soxr", "audio", what):
             import soxr
-        except ImportError as error:
-            raise MissingExtraError(f"Resampling from {from_hz} to {to_hz} Hz", "audio") from error
         self._numpy: Any = numpy
         self._soxr: Any = soxr.ResampleStream(from_hz, to_hz, 1, dtype="float32", quality="HQ")
 

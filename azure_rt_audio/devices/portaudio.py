@@ -23,7 +23,8 @@ from typing import Any, Final
 
 from attrs import frozen
 
-from ..errors import DeviceError, MissingExtraError
+from .._extras import importing
+from ..errors import BrokenExtraError, DeviceError
 from .events import Kind
 
 __all__ = ["Device", "Line", "find", "list_devices", "look_again", "open_line"]
@@ -145,10 +146,11 @@ def load() -> Any:
         DeviceError: PortAudio is not.
     """
     try:
-        import sounddevice
-    except ImportError as error:
-        raise MissingExtraError("Using a microphone or a speaker", "audio") from error
-    except OSError as error:
+        with importing("sounddevice", "audio", "Using a microphone or a speaker"):
+            import sounddevice
+    except BrokenExtraError as error:
+        if not isinstance(error.__cause__, OSError):
+            raise
         raise DeviceError(
             "the PortAudio library is not there; on Debian and Ubuntu: sudo apt install libportaudio2, "
             "on Fedora: sudo dnf install portaudio"

@@ -15,15 +15,20 @@ from __future__ import annotations
 
 import atexit
 import functools
+import importlib.util
 import weakref
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, Final
 
+from .._extras import importing
 from ..errors import MissingExtraError
 from .mailbox import PAUSE_MS, Mailbox
 from .queued import DEFAULT_BACKLOG_BYTES
 
-__all__ = ["QtDispatcher"]
+__all__ = ["QtDispatcher", "importing_qt"]
+
+_BINDINGS: Final = ("PySide6", "PyQt6", "PyQt5", "PySide2")  # that qtpy knows
 
 
 class QtDispatcher:
@@ -96,13 +101,20 @@ _couriers: set[Any] = set()
 """Those that may be called, so that no other thread destroys them."""
 
 
+@contextmanager
+def importing_qt(what: str) -> Iterator[None]:
+    """Import from ``qtpy`` in this block; see :func:`importing`."""
+    if not any(map(importlib.util.find_spec, _BINDINGS)):
+        raise MissingExtraError(what, "qt")  # qtpy alone is no use
+    with importing("qtpy", "qt", what):
+        yield
+
+
 @functools.cache
 def _binding() -> tuple[Any, Any]:
     """Return the module QtCore, and the class of what carries events to a Qt thread."""
-    try:
+    with importing_qt("QtDispatcher"):
         from qtpy import QtCore as core  # noqa: N813 - a module; and there is no typed name for all bindings
-    except ImportError as exc:
-        raise MissingExtraError("QtDispatcher", "qt") from exc
 
     class Courier(core.QObject):  # type: ignore[misc] # of whichever binding
         """What lives on the thread of the window, and is called from all others."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from ..errors import MissingExtraError
+from .._extras import importing
 
 __all__ = ["Canceller"]
 
@@ -32,10 +32,8 @@ class Canceller:
     """
 
     def __init__(self, delay_ms: int = 100) -> None:
-        try:
-            from livekit import rtc
-        except ImportError as error:
-            raise MissingExtraError('echo="cancel"', "echo") from error
+        with importing("livekit.rtc", "echo", 'echo="cancel"'):
+            import livekit.rtc as rtc
         self._frame: Any = rtc.AudioFrame
         self._module: Any = rtc.AudioProcessingModule(echo_cancellation=True, high_pass_filter=True)
         self._delay_ms = delay_ms

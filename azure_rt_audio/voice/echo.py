@@ -13,7 +13,7 @@ import math
 from collections.abc import Callable
 from typing import Any, Final, Literal, Protocol, TypeAlias
 
-from ..errors import MissingExtraError
+from .._extras import importing
 
 __all__ = ["POLICIES", "EchoControl", "EchoPolicy", "Gate", "HalfDuplex", "Headphones", "echo_control"]
 
@@ -182,8 +182,6 @@ def level_db(pcm: bytes) -> float:
 
 
 def _numpy() -> Any:
-    try:
+    with importing("numpy", "audio", "Echo control"):
         import numpy
-    except ImportError as error:
-        raise MissingExtraError("Echo control", "audio") from error
     return numpy

@@ -11,7 +11,7 @@ from __future__ import annotations
 import collections
 from typing import Any, Final
 
-from ..errors import MissingExtraError
+from .._extras import importing
 
 __all__ = ["SAMPLE_RATE_HZ", "Reference"]
 
@@ -30,10 +30,8 @@ class Reference:
     """
 
     def __init__(self) -> None:
-        try:
+        with importing("numpy", "audio", "Echo control"):
             import numpy
-        except ImportError as error:
-            raise MissingExtraError("Echo control", "audio") from error
         self._numpy: Any = numpy
         # Appending and popping are single steps of the interpreter. Two minutes of blocks of 10 ms may wait.
         self._arrivals: collections.deque[tuple[bytes, float]] = collections.deque(maxlen=12_000)

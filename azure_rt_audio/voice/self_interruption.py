@@ -10,7 +10,7 @@ from __future__ import annotations
 import collections
 from typing import Any, Final
 
-from ..errors import MissingExtraError
+from .._extras import importing
 
 __all__ = ["SelfInterruptionDetector"]
 
@@ -30,10 +30,8 @@ class SelfInterruptionDetector:
     """
 
     def __init__(self) -> None:
-        try:
+        with importing("numpy", "audio", "Echo control"):
             import numpy
-        except ImportError as error:
-            raise MissingExtraError("Echo control", "audio") from error
         self._numpy: Any = numpy
         self._sent: Any = numpy.zeros(_HEARD_FRAMES, "f4")
         self._played: Any = numpy.zeros(_PLAYED_FRAMES, "f4")

@@ -35,7 +35,7 @@ def test_without_its_extra_it_is_named(tmp_path: Path) -> None:
 @on_posix
 def test_without_sounddevice_its_extra_is_named(tmp_path: Path) -> None:
     """What is missing for the devices is said before the screen is taken."""
-    (tmp_path / "sounddevice.py").write_text("raise ImportError")
+    (tmp_path / "sounddevice.py").write_text("raise ModuleNotFoundError(name=__name__)")
     path = os.pathsep.join((str(tmp_path), environment()["PYTHONPATH"]))
 
     with Terminal("talk", "--emulator", cwd=tmp_path, PYTHONPATH=path) as terminal:

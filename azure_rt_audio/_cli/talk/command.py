@@ -11,9 +11,9 @@ from contextlib import closing, contextmanager
 from typing import Final
 
 from ... import AzureRealTimeAudio, SessionConfig, TurnDetection
+from ..._extras import importing
 from ...devices import Microphone, Speaker
 from ...dispatch import QueueDispatcher
-from ...errors import MissingExtraError
 from ...protocol.session import InputAudioTranscription
 from .. import UsageError
 from ..devices import device_of
@@ -64,10 +64,8 @@ def run(arguments: argparse.Namespace) -> int:
     Returns:
         0; or 1 if the connection was lost, and 128 and its number after a signal.
     """
-    try:
+    with importing("textual", "cli", "Drawing on the whole terminal"):
         import textual  # noqa: F401
-    except ImportError as exc:
-        raise MissingExtraError("Drawing on the whole terminal", "cli") from exc
     if not (sys.stdin.isatty() and sys.stdout.isatty() and sys.stderr.isatty()):
         raise UsageError("talk needs a terminal to itself; in a program use client.talk()")
     session = SessionConfig(

