@@ -17,7 +17,7 @@ ROOMS = {
     "errors": {"errors"},
     "version": {"_version"},
     "caller": {"_caller"},
-    "waiting": {"_deadline", "_change", "_loops"},
+    "waiting": {"_concurrency", "_deadline", "_change", "_loops"},
     "proxy": {"_proxy"},
     "protocol": {"protocol"},
     "pictures": {"_html"},

@@ -1,0 +1,1 @@
+"""Threads, the time they wait, and their end: what every part of the library may use."""
