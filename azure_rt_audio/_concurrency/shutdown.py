@@ -12,8 +12,8 @@ What happens when the interpreter exits, and in which order.
    in the middle of printing can bring the interpreter down.
 6. ``TRANSPORTS``: connections say goodbye, all at the same time.
 
-Workers end before transports, so listeners of ``closed`` are not called at exit: the goodbye would wait
-for user code, and user code would run while the program is being taken down.
+Workers end before transports, so listeners of ``closed`` are not called at exit, except those of an inline
+dispatcher: the goodbye would wait for user code, and user code would run while the program is taken down.
 
 The first three stages use libraries with exit hooks of their own: PortAudio ends its streams, which would
 look like a lost device, and Qt destroys its objects. Python runs hooks in reverse order. So these stages
