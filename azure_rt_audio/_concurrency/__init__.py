@@ -1,1 +1,1 @@
-"""Waiting, deadlines and the order of exit."""
+"""Threads, the time they wait, and their end: what every part of the library may use."""

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import atexit
-import weakref
 from typing import Final
 
+from .._concurrency import shutdown
 from .._concurrency.condition import Condition
 from .._concurrency.deadline import Deadline
 from .._transport import Connection, WebSocketState
@@ -41,7 +40,7 @@ class Readiness:
         self.is_initialized = False  # written once, read bare
         self.is_closing = False  # written once: this side wants the end
         self.outcome: RealtimeError | None = None  # written once, read bare
-        _alive.add(self)
+        shutdown.register(shutdown.Stage.SESSIONS, self, Readiness.close)
 
     # ------------------------------------------------------------ any thread
 
@@ -135,15 +134,3 @@ class Readiness:
             self.outcome = outcome
             self._condition.notify_all()
             return self.is_closing
-
-
-_alive: weakref.WeakSet[Readiness] = weakref.WeakSet()
-
-
-def _close_all() -> None:
-    """A connection that ends because the interpreter exits was not lost, and is nothing to warn of."""
-    for readiness in list(_alive):
-        readiness.close()
-
-
-atexit.register(_close_all)  # runs before the connections' own, which was registered earlier

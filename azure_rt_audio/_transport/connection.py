@@ -8,11 +8,10 @@ is collected, and its finalizer closes the connection.
 
 from __future__ import annotations
 
-import atexit
 import weakref
 from collections.abc import Callable
-from typing import Final
 
+from .._concurrency import shutdown
 from .._concurrency.deadline import Deadline
 from ..errors import ConnectionClosedError
 from .io_thread import CloseRequest, IOThread, Opener, Outcome
@@ -20,9 +19,6 @@ from .state import WebSocketState
 from .websocket import Payload, Target, Wire, open_transport
 
 __all__ = ["Connection"]
-
-_EXIT_TIMEOUT: Final = 1.0
-"""Seconds that all open connections together may delay the interpreter's exit."""
 
 
 class Connection:
@@ -59,8 +55,8 @@ class Connection:
         # Weakly: what the reader ends with may lead back to this object, which then never went. As long as
         # there is something to drop, the reader's own thread holds it.
         finalizer = weakref.finalize(self, _drop, weakref.ref(self._reader))
-        finalizer.atexit = False  # _close_all does it, all at once
-        _alive.add(self._reader)
+        finalizer.atexit = False  # at exit all say goodbye at the same time
+        shutdown.register(shutdown.Stage.TRANSPORTS, self._reader, _say_goodbye, IOThread.join)
 
     def start(self) -> None:
         """Start the I/O thread, which connects; returns at once. Once only."""
@@ -149,17 +145,6 @@ def _drop(reference: weakref.ref[IOThread]) -> None:
         reader.drop()
 
 
-_alive: weakref.WeakSet[IOThread] = weakref.WeakSet()  # a reader lives as long as its thread, at least
-
-
-def _close_all() -> None:
-    """Say goodbye on every open connection when the interpreter exits, on all at the same time."""
-    readers = list(_alive)
-    request = CloseRequest(1000, "", Deadline(_EXIT_TIMEOUT), _EXIT_TIMEOUT)
-    for reader in readers:
-        reader.request_close(request)
-    for reader in readers:
-        reader.join(request.deadline.remaining())
-
-
-atexit.register(_close_all)
+def _say_goodbye(reader: IOThread) -> None:
+    seconds = shutdown.SECONDS[shutdown.Stage.TRANSPORTS]
+    reader.request_close(CloseRequest(1000, "", Deadline(seconds), seconds))

@@ -8,7 +8,7 @@ long as it likes. No lock.
 
 from __future__ import annotations
 
-import atexit
+import contextlib
 import itertools
 import logging
 import queue
@@ -16,6 +16,7 @@ import threading
 from collections.abc import Callable
 from typing import Any, Final, Generic, TypeVar
 
+from .._concurrency import shutdown
 from ..errors import DeviceError, RealtimeError
 from .events import DeviceEvent, DeviceLost, DeviceOpened, Kind
 from .portaudio import Device, Line, find, list_devices, load, look_again, open_line
@@ -119,9 +120,8 @@ class DeviceSupervisor:
             MissingExtraError: The ``audio`` extra is not installed.
         """
         load()
-        atexit.register(
-            self.close
-        )  # after sounddevice's own, so before it: or the end would look like a loss
+        # After sounddevice was loaded, so closed before its own exit hook: or the end would look like a loss.
+        shutdown.register(shutdown.Stage.DEVICES, self, DeviceSupervisor._begin_close, DeviceSupervisor._join)
         self._thread.start()
         is_over = self._opened.wait(_OPEN_SECONDS)
         if self._refusal is not None:
@@ -135,10 +135,17 @@ class DeviceSupervisor:
 
     def close(self) -> None:
         """Close the device; returns within two seconds or so, whatever the driver does."""
+        self._begin_close()
+        shutdown.forget(shutdown.Stage.DEVICES, self)
+        self._join(2 * _CLOSE_SECONDS)
+
+    def _begin_close(self) -> None:
         self._closing.set()
-        atexit.unregister(self.close)
+
+    def _join(self, seconds: float) -> None:
         if self._thread.ident is not None and threading.current_thread() is not self._thread:
-            self._thread.join(2 * _CLOSE_SECONDS)
+            with contextlib.suppress(RuntimeError):  # Python 3.14 joins no daemon thread while it exits
+                self._thread.join(seconds)
 
     def _run(self) -> None:
         try:

@@ -13,7 +13,6 @@ Nothing of Qt is imported before a dispatcher is made; ``qtpy`` finds the bindin
 
 from __future__ import annotations
 
-import atexit
 import functools
 import importlib.util
 import weakref
@@ -21,6 +20,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
+from .._concurrency import shutdown
 from .._extras import importing
 from ..errors import MissingExtraError
 from .mailbox import PAUSE_MS, Mailbox
@@ -70,6 +70,8 @@ class QtDispatcher:
         application.destroyed.connect(courier.end)
         _couriers.difference_update([old for old in _couriers if old.mailbox.is_over])
         _couriers.add(courier)
+        # Muted before what the binding has registered, which destroys its objects.
+        shutdown.register(shutdown.Stage.WINDOWS, courier.mailbox, Mailbox.mute)
         self._mailbox: Mailbox = courier.mailbox
         courier.called.emit()  # so that the loop is known as soon as it runs
 
@@ -143,7 +145,6 @@ def _binding() -> tuple[Any, Any]:
             self._pause.stop()
             self.mailbox.end()
 
-    atexit.register(_mute_all)  # runs before what the binding has registered, which destroys its objects
     return core, Courier
 
 
@@ -161,8 +162,3 @@ class _QtLoop:
         courier = self._courier()
         if courier is not None:
             courier.called.emit()
-
-
-def _mute_all() -> None:
-    for courier in _couriers:
-        courier.mailbox.mute()

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import atexit
 import contextlib
 import itertools
 import logging
-import os
 import queue
 import threading
-import weakref
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any
 
+from .._concurrency import shutdown
 from .base import call_guarded
 from .queued import DEFAULT_BACKLOG_BYTES, Backlog
 
@@ -21,9 +19,6 @@ __all__ = ["WorkerDispatcher"]
 log: logging.Logger = logging.getLogger(__name__)
 
 _numbers = itertools.count(1)
-
-_EXIT_TIMEOUT: Final = 1.0
-"""Seconds that a busy listener may delay the interpreter's exit."""
 
 
 class WorkerDispatcher:
@@ -77,7 +72,6 @@ class _Lane:
     """
 
     def __init__(self, max_backlog_bytes: int) -> None:
-        self._pid = os.getpid()
         self._lock = threading.Lock()  # leaf
         self._backlog = Backlog(max_backlog_bytes)  # guarded by _lock
         self._is_idle = False  # guarded by _lock; the thread waits for the alarm
@@ -88,7 +82,7 @@ class _Lane:
         self._alarm: queue.SimpleQueue[None] = queue.SimpleQueue()
         self.thread: threading.Thread | None = None  # guarded by _lock; None once it has decided to end
         self._latest: threading.Thread | None = None  # the same, until the next one
-        _lanes.add(self)
+        shutdown.register(shutdown.Stage.WORKERS, self, _Lane.leave, _Lane.join)
 
     def submit(self, callback: Callable[[Any], object], event: Any) -> None:
         with self._lock:
@@ -124,8 +118,6 @@ class _Lane:
 
     def leave(self) -> None:
         """Take nothing more: the interpreter is exiting."""
-        if os.getpid() != self._pid:
-            return  # in a forked child the lock may be held by a thread that is not there
         with self._lock:
             self._is_exiting = True
         self.close()
@@ -158,21 +150,3 @@ class _Lane:
             else:
                 call_guarded(callback, event, callback)
             del callback, event  # an idle thread must not keep the last event and its listener alive
-
-
-_lanes: weakref.WeakSet[_Lane] = weakref.WeakSet()
-
-
-def _leave_all() -> None:
-    """
-    Let listeners finish when the interpreter exits: a daemon thread that is stopped in the middle of
-    printing can bring the interpreter down.
-    """
-    lanes = list(_lanes)
-    for lane in lanes:
-        lane.leave()
-    for lane in lanes:
-        lane.join(_EXIT_TIMEOUT / len(lanes))
-
-
-atexit.register(_leave_all)

@@ -10,18 +10,17 @@ have threads of their own. What the two threads share are queues, and attributes
 
 from __future__ import annotations
 
-import atexit
 import contextlib
 import itertools
 import logging
 import queue
 import threading
 import time
-import weakref
 from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final
 
+from .._concurrency import shutdown
 from .._concurrency.deadline import Deadline
 from ..devices import Microphone, Speaker
 from ..devices.events import DeviceLost, DeviceOpened
@@ -186,7 +185,7 @@ class VoiceSession:
             self._is_closing.set()
             self._tear_down()
             raise
-        _open.add(self)
+        shutdown.register(shutdown.Stage.VOICE, self, VoiceSession.close)
 
     def _wire_devices(self) -> None:
         """See to it that the session hears of what its devices do, and whoever did before."""
@@ -420,7 +419,7 @@ class VoiceSession:
         self.microphone.close()
         self.speaker.close()
         self._lane.close()
-        _open.discard(self)
+        shutdown.forget(shutdown.Stage.VOICE, self)
         self._has_ended.set()
 
 
@@ -431,15 +430,3 @@ def _both(ours: Callable[..., object], theirs: Callable[..., object] | None) -> 
             theirs(*arguments)
 
     return call
-
-
-_open: weakref.WeakSet[VoiceSession] = weakref.WeakSet()
-
-
-def _close_all() -> None:
-    """A driver's callback must not find the interpreter gone."""
-    for session in list(_open):
-        session.close()
-
-
-atexit.register(_close_all)
