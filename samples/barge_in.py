@@ -13,11 +13,11 @@ import queue
 from importlib.resources import files
 from typing import Any
 
-from _devices import Recorded, Unheard
 from _service import parser, service
 
 from azure_rt_audio import AzureRealTimeAudio
 from azure_rt_audio.audio import read_wav
+from azure_rt_audio.devices import SimulatedMicrophone, SimulatedSpeaker
 from azure_rt_audio.voice import FirstSound, Interrupted
 
 ANSWER = "It is sunny in Lisbon. Tomorrow there may be some clouds, and on the day after that a little rain."
@@ -57,11 +57,10 @@ def main() -> None:
             with client.talk(on_event=show) as voice:
                 voice.wait()
             return
-        microphone = Recorded()
-        with client.talk(microphone, Unheard(), echo="headphones", on_event=show):
-            microphone.say(recording("question"))
+        microphone = SimulatedMicrophone(recording("question"))
+        with client.talk(microphone, SimulatedSpeaker(), echo="headphones", on_event=show):
             events.get(timeout=30)  # the first sound of the answer
-            microphone.say(recording("interruption")[:72_000])  # 1.5 s, and going on
+            microphone.say(recording("interruption"))
             kinds = {type(events.get(timeout=30)).__name__ for _ in range(2)}
             print("and the service knows:", "ConversationItemTruncated" in kinds)
 

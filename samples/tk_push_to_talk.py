@@ -16,12 +16,13 @@ from _devices import devices
 from _service import service
 
 from azure_rt_audio import AzureRealTimeAudio, Closed, MessageItem, RealtimeError, StatusChanged, TkDispatcher
+from azure_rt_audio.devices import MicrophoneLike, SpeakerLike
 from azure_rt_audio.protocol.events import (
     ConversationItemAdded,
     ConversationItemInputAudioTranscriptionCompleted,
     ResponseOutputAudioTranscriptDelta,
 )
-from azure_rt_audio.voice import Interrupted, Levels, MicrophoneLike, SpeakerLike
+from azure_rt_audio.voice import Interrupted, Levels
 
 NIGHT, PANEL, PALE, TEXT = "#16181d", "#20242c", "#8b93a1", "#e8eaee"
 YOU, ASSISTANT, LIT, OUT = "#7cc4ff", "#a6e3a1", "#3ddc84", "#2c313b"

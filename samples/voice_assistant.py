@@ -15,12 +15,11 @@ from contextlib import suppress
 from importlib.resources import files
 from typing import Any
 
-from _devices import Recorded, Unheard
 from _service import parser, service
 
 from azure_rt_audio import AzureRealTimeAudio, AzureRealTimeOptions, MissingExtraError, ModelStatusEnum
 from azure_rt_audio.audio import read_audio
-from azure_rt_audio.devices import DeviceError, DeviceLost
+from azure_rt_audio.devices import DeviceError, DeviceLost, SimulatedMicrophone, SimulatedSpeaker
 from azure_rt_audio.protocol.events.local import StatusChanged
 
 QUESTION = str(files("azure_rt_audio") / "data" / "question.wav")
@@ -44,9 +43,8 @@ class VoiceAssistant:
 
     def answer(self, recording: bytes) -> None:
         """Answer a recording. PCM16: int16, little-endian, mono, 24 000 Hz."""
-        microphone = Recorded()
-        with self.client.talk(microphone, Unheard(), echo="headphones"):
-            microphone.say(recording + bytes(48_000))
+        microphone = SimulatedMicrophone(recording)
+        with self.client.talk(microphone, SimulatedSpeaker(), echo="headphones"):
             self.has_answered.wait(timeout=60)
 
     def show_status(self, event: StatusChanged) -> None:
@@ -61,6 +59,7 @@ class VoiceAssistant:
 
 def main() -> None:
     """Talk, or answer a recording."""
+    parser.add_argument("--recording", action="store_true", help="a recording, even if there is a microphone")
     parser.add_argument("file", nargs="?", help="a sound file to answer instead of talking")
     arguments = parser.parse_args()
     path = arguments.file or (QUESTION if arguments.recording else None)

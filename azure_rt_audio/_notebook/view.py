@@ -29,9 +29,10 @@ from ..dispatch.notebook import kernel_shell
 from ..errors import RealtimeError
 from ..protocol.conversation import Conversation
 from ..protocol.events import Event, ResponseCreated, ResponseDone, ResponseOutputAudioDelta
+from ..protocol.latency import Latency
 from ..protocol.session import Session
 from ..protocol.turn import ModelStatusEnum
-from .gauges import Latency, Levels
+from .gauges import Levels
 
 __all__ = ["show"]
 

@@ -8,11 +8,10 @@ given), ``"g711_ulaw"`` and ``"g711_alaw"`` (one byte per sample; 8 000 Hz). Onl
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from .channels import check_channels, mix
-from .g711 import alaw_decode, alaw_encode, ulaw_decode, ulaw_encode
+from .g711 import DECODERS, ENCODERS
 from .pcm import SAMPLE_RATE_HZ, AudioLike, bytes_per_ms, interleaved
 from .resample import Resampler
 
@@ -22,8 +21,6 @@ if TYPE_CHECKING:
 __all__ = ["Converter"]
 
 _G711_HZ: Final = 8_000
-_ENCODERS: Final[dict[str, Callable[[Buffer], bytes]]] = {"g711_ulaw": ulaw_encode, "g711_alaw": alaw_encode}
-_DECODERS: Final[dict[str, Callable[[Buffer], bytes]]] = {"g711_ulaw": ulaw_decode, "g711_alaw": alaw_decode}
 
 
 class Converter:
@@ -64,8 +61,8 @@ class Converter:
             bytes_per_ms(name)  # knows the formats
         check_channels(channels)
         self.channels: Final = channels
-        self._decode = _DECODERS.get(from_format)
-        self._encode = _ENCODERS.get(to_format)
+        self._decode = DECODERS.get(from_format)
+        self._encode = ENCODERS.get(to_format)
         self._resampler = Resampler(
             from_hz if from_hz is not None else _own_hz(from_format),
             to_hz if to_hz is not None else _own_hz(to_format),

@@ -1,7 +1,11 @@
 """
 Microphones and speakers: :class:`Microphone`, :class:`Speaker` and :func:`list_devices`.
 
-Needs the ``audio`` extra (``sounddevice``) and the PortAudio library when the first device is opened or
+:class:`SimulatedMicrophone` plays a recording; :class:`SimulatedSpeaker` takes real time and keeps what it
+played. They need no device and no extra. :class:`MicrophoneLike` and :class:`SpeakerLike` say what a voice
+session asks of any other.
+
+Real ones need the ``audio`` extra (``sounddevice``) and the PortAudio library when the first is opened or
 listed; importing this needs neither.
 
 ==========================================  ========================================================
@@ -18,8 +22,10 @@ from __future__ import annotations
 
 from ..errors import DeviceError
 from .events import DeviceEvent, DeviceLost, DeviceOpened, Played
+from .interfaces import MicrophoneLike, SpeakerLike
 from .microphone import Microphone
 from .portaudio import Device, list_devices
+from .simulated import SimulatedMicrophone, SimulatedSpeaker
 from .speaker import Speaker
 
 __all__ = [
@@ -29,7 +35,11 @@ __all__ = [
     "DeviceLost",
     "DeviceOpened",
     "Microphone",
+    "MicrophoneLike",
     "Played",
+    "SimulatedMicrophone",
+    "SimulatedSpeaker",
     "Speaker",
+    "SpeakerLike",
     "list_devices",
 ]

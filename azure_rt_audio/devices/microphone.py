@@ -17,10 +17,10 @@ from typing import Any, Final
 
 from .._concurrency.deadline import Deadline
 from ..audio import SAMPLE_RATE_HZ, Resampler
+from ..audio.level import level_db
 from ..audio.resample import check_rate
 from ..errors import DeviceError
 from .events import DeviceEvent
-from .level import level_db
 from .portaudio import Line
 from .ring import Ring
 from .supervisor import CallbackThread, DeviceSupervisor

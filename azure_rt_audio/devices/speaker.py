@@ -16,10 +16,10 @@ from typing import Any, Final
 from .._concurrency.condition import Condition
 from .._concurrency.deadline import Deadline
 from ..audio import SAMPLE_RATE_HZ, AudioLike, Resampler, to_pcm16
+from ..audio.level import level_db
 from ..audio.resample import check_rate
 from ..errors import DeviceError
 from .events import DeviceEvent, Played
-from .level import level_db
 from .playback import Playback
 from .portaudio import Line
 from .supervisor import CallbackThread, DeviceSupervisor

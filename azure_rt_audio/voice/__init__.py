@@ -13,10 +13,10 @@ user interface, through ``on_event``:
 Needs the ``audio`` extra; ``echo="cancel"`` the ``echo`` extra as well.
 """
 
+from ..devices.interfaces import MicrophoneLike, Played, SpeakerLike
 from .echo import EchoPolicy
 from .events import FirstSound, Interrupted, Levels, SelfInterruption, VoiceEvent
 from .played import Cut
-from .ports import MicrophoneLike, Played, SpeakerLike
 from .session import VoiceSession
 
 __all__ = [

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Final
 
 from ..audio.converter import Converter
 from ..audio.pcm import bytes_per_ms
+from ..devices.interfaces import SpeakerLike
 from ..protocol.events import ResponseCreated, ResponseDone, ResponseOutputAudioDelta, ResponseOutputAudioDone
+from ..protocol.latency import Latency
 from ..protocol.turn import is_out_of_band
 from .events import FirstSound, Interrupted, VoiceEvent
 from .played import PlayedAudio
-from .ports import SpeakerLike
 
 if TYPE_CHECKING:
     from ..client import AzureRealTimeAudio
@@ -42,11 +43,9 @@ class Downlink:
         self._tell = tell
         self._ledger = PlayedAudio()
         self._converters: dict[str, Converter] = {}
-        self._asked_at: float | None = None
+        self._latency = Latency()  # of the next answer
         self._is_next_unwanted = False  # it was cancelled before it began
-        self._awaited: tuple[str, str, float | None] | None = (
-            None  # response and item not heard yet, asked at
-        )
+        self._awaited: tuple[str, str, Latency] | None = None  # response and item not heard yet
 
     # ------------------------------------------------------------ what the service says
 
@@ -71,8 +70,8 @@ class Downlink:
         if not self._ledger.receive(event.response_id, event.item_id, duration_ms):
             return
         if is_first:
-            self._awaited = (event.response_id, event.item_id, self._asked_at)
-            self._asked_at = None
+            self._awaited = (event.response_id, event.item_id, self._latency)
+            self._latency = Latency()
         converter = self._converters.get(event.item_id)
         if converter is None:
             converter = self._converters[event.item_id] = Converter(from_format=audio_format, to_hz=_RATE_HZ)
@@ -99,7 +98,7 @@ class Downlink:
 
     def asked(self, when: float) -> None:
         """The user finished speaking then, on the monotonic clock; what is heard next is the answer."""
-        self._asked_at = when
+        self._latency.ask(when)
 
     def interrupt(self, *, by_user: bool, is_service_told: bool) -> None:
         """
@@ -139,10 +138,10 @@ class Downlink:
     def _notice_first_sound(self, now: float) -> None:
         if self._awaited is None:
             return
-        response_id, item_id, asked_at = self._awaited
+        response_id, item_id, latency = self._awaited
         played_ms = self._speaker.played_ms(item_id)
         if played_ms > 0:
             self._awaited = None
-            # The speaker's clock has gone on since.
-            latency_ms = None if asked_at is None else max(0.0, (now - asked_at) * 1000 - played_ms)
+            seconds = latency.since_asked(now - played_ms / 1000)  # the speaker's clock has gone on since now
+            latency_ms = None if seconds is None else seconds * 1000
             self._tell(FirstSound(response_id=response_id, latency_ms=latency_ms))

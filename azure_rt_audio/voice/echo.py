@@ -9,11 +9,10 @@ which is a library of its own.
 from __future__ import annotations
 
 import collections
-import math
 from collections.abc import Callable
-from typing import Any, Final, Literal, Protocol, TypeAlias
+from typing import Final, Literal, Protocol, TypeAlias
 
-from .._extras import importing
+from ..audio.level import SILENCE_DB, level_db
 
 __all__ = ["POLICIES", "EchoControl", "EchoPolicy", "Gate", "HalfDuplex", "Headphones", "echo_control"]
 
@@ -22,7 +21,6 @@ EchoPolicy: TypeAlias = Literal["headphones", "half_duplex", "gate", "cancel"]
 POLICIES: Final[tuple[EchoPolicy, ...]] = ("headphones", "half_duplex", "gate", "cancel")
 
 _BYTES_PER_MS: Final = 48
-_SILENCE_DB: Final = -100.0
 
 
 class EchoControl(Protocol):
@@ -107,7 +105,7 @@ class Gate:
         """Return it as it is, as silence, or with what came before it."""
         duration_ms = len(microphone) / _BYTES_PER_MS
         speaker_db = self._loudest(level_db(reference), duration_ms)
-        if speaker_db <= _SILENCE_DB and not is_playing:
+        if speaker_db <= SILENCE_DB and not is_playing:
             self._shut()
             return microphone
         heard_db = level_db(microphone)
@@ -171,17 +169,3 @@ def _canceller() -> EchoControl:
     from .canceller import Canceller
 
     return Canceller()
-
-
-def level_db(pcm: bytes) -> float:
-    """Root mean square of PCM16 in dB of full scale; -100 for silence."""
-    numpy = _numpy()
-    samples = numpy.frombuffer(pcm, "<i2").astype("f4")
-    mean_square = float(samples @ samples) / max(1, len(samples))
-    return max(_SILENCE_DB, 10 * math.log10(mean_square / 32768**2)) if mean_square else _SILENCE_DB
-
-
-def _numpy() -> Any:
-    with importing("numpy", "audio", "Echo control"):
-        import numpy
-    return numpy

@@ -22,8 +22,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from .._concurrency import shutdown
 from .._concurrency.deadline import Deadline
+from ..audio.level import SILENCE_DB, level_db
 from ..devices import Microphone, Speaker
 from ..devices.events import DeviceLost, DeviceOpened
+from ..devices.interfaces import MicrophoneLike, SpeakerLike
 from ..dispatch import WorkerDispatcher
 from ..dispatch.base import call_guarded
 from ..errors import ConnectionClosedError, RealtimeError
@@ -37,10 +39,9 @@ from ..protocol.events import (
 )
 from ..protocol.events.local import Closed
 from .downlink import Downlink
-from .echo import EchoPolicy, Headphones, echo_control, level_db
+from .echo import EchoPolicy, Headphones, echo_control
 from .echo_reference import SAMPLE_RATE_HZ, Reference
 from .events import Levels, SelfInterruption
-from .ports import MicrophoneLike, SpeakerLike
 from .self_interruption import SelfInterruptionDetector
 from .uplink import Uplink
 
@@ -149,7 +150,7 @@ class VoiceSession:
         self._pressed: threading.Event | None = None  # set when the press has silenced all; the pulse's
         self._is_configured = False  # the pulse's
         self._levels_at = 0.0  # the pulse's
-        self._microphone_db = -100.0  # the pulse's
+        self._microphone_db = SILENCE_DB  # the pulse's
         self._has_hinted = False  # the pulse's
         self._are_levels_waiting = False  # set by the pulse, cleared where listeners run
         self._is_closing = threading.Event()

@@ -6,17 +6,17 @@ import pytest
 from fake_devices import BLOCK
 
 from azure_rt_audio import AzureRealTimeAudio
-from azure_rt_audio._cli.demo.sound import Loudspeaker, Microphone
 from azure_rt_audio._cli.demo.transcript import Transcript
 from azure_rt_audio._cli.printer import Screen
+from azure_rt_audio.devices import SimulatedSpeaker
 from azure_rt_audio.emulator import Emulator
 
 
 def test_an_answer_that_comes_slowly_is_cut_too(capsys: pytest.CaptureFixture[str]) -> None:
     """Who speaks when all that has come was heard, but not all has come, interrupts as well."""
     with Emulator(pace=1) as service, AzureRealTimeAudio(service.options()) as client:
-        loudspeaker = Loudspeaker(tempo=1_000_000)  # has always played what it was given
-        transcript = Transcript(client, Screen(), Microphone(client, 1), loudspeaker, lambda _: "")
+        speaker = SimulatedSpeaker(tempo=1_000_000)  # has always played what it was given
+        transcript = Transcript(client, Screen(), speaker, lambda _: "")
         client.create_conversation_item(
             {
                 "type": "message",
@@ -25,7 +25,7 @@ def test_an_answer_that_comes_slowly_is_cut_too(capsys: pytest.CaptureFixture[st
             }
         )
         client.create_response()
-        transcript.follow(lambda: transcript.turn.first_audio_at is not None, lambda: "no sound")
+        transcript.follow(lambda: transcript.turn.latency.first_audio_at is not None, lambda: "no sound")
         client.append_audio(BLOCK * 50)
         transcript.follow(lambda: transcript.turn.stopped is not None, lambda: "not stopped")
         transcript.follow(lambda: transcript.turn.cut_at_ms is not None, lambda: "not cut")

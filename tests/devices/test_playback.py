@@ -8,7 +8,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from azure_rt_audio.devices.level import level_db
 from azure_rt_audio.devices.playback import Playback
 from azure_rt_audio.devices.speaker import Speaker
 
@@ -244,13 +243,6 @@ def test_every_frame_is_played_once_and_in_order(data: st.DataObject) -> None:
     ends = playback.settle(device.now + 1)
     assert sum(end.frames for end in ends) == len(sent) // 2
     assert all(end.is_complete for end in ends)
-
-
-def test_levels() -> None:
-    """Levels are those of the RMS below full scale."""
-    assert level_db(b"") == level_db(bytes(100)) == -100
-    assert level_db(sound(100, -32768)) == pytest.approx(0)
-    assert level_db(sound(100, 3277)) == pytest.approx(-20, abs=0.01)
 
 
 def test_a_speaker_refuses_what_is_not_audio() -> None:

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import array
 import base64
-import json
 
 import pytest
 
-from azure_rt_audio._notebook.gauges import Latency, Levels
-from azure_rt_audio.protocol.codec import decode_event
-from azure_rt_audio.protocol.events import Event, ResponseOutputAudioDelta
+from azure_rt_audio._notebook.gauges import Levels
+from azure_rt_audio.protocol.events import ResponseOutputAudioDelta
 
 
 def delta(peak: int, blocks: int, response_id: str = "r1") -> ResponseOutputAudioDelta:
@@ -23,11 +21,6 @@ def delta(peak: int, blocks: int, response_id: str = "r1") -> ResponseOutputAudi
         output_index=0,
         content_index=0,
     )
-
-
-def event(**fields: object) -> Event:
-    """Return an event as it comes."""
-    return decode_event(json.dumps(fields).encode())
 
 
 def test_levels_wait_for_their_time() -> None:
@@ -80,27 +73,3 @@ def test_telephone_sound_has_levels_too(audio_format: str) -> None:
 
     assert levels.at(0.06) > 0.9
     assert not levels.is_heard_at(0.1)
-
-
-def test_latency_is_from_the_end_of_the_users_turn_to_the_first_of_the_answer() -> None:
-    """The latest that asks counts, and of the answer the first word or sound only."""
-    latency = Latency()
-    latency.see(
-        event(type="input_audio_buffer.speech_stopped", event_id="e", item_id="i", audio_end_ms=1), 1.0
-    )
-    latency.see(event(type="input_audio_buffer.committed", event_id="e", item_id="i"), 1.5)
-    latency.see(event(type="response.created", event_id="e", response={"id": "r"}), 1.6)
-    assert latency.seconds is None
-    latency.see(delta(0, 1), 1.75)
-    latency.see(delta(0, 1), 9.0)
-
-    assert latency.seconds == 0.25
-
-
-def test_latency_of_an_answer_that_nobody_asked_for_is_from_its_own_beginning() -> None:
-    """As when create_response is called."""
-    latency = Latency()
-    latency.see(event(type="response.created", event_id="e", response={"id": "r"}), 1.0)
-    latency.see(delta(0, 1), 1.5)
-
-    assert latency.seconds == 0.5

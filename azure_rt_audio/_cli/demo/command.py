@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import platform
 import re
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from time import monotonic
@@ -14,6 +16,8 @@ import orjson
 
 from ... import AzureRealTimeAudio, SessionConfig, TurnDetection, __version__
 from ...audio import duration_ms, write_wav
+from ...devices import SimulatedMicrophone, SimulatedSpeaker
+from ...errors import RealtimeError
 from ...protocol.items import FunctionCallItem
 from ...protocol.session import InputAudioTranscription
 from ...protocol.tools import FunctionTool
@@ -21,14 +25,14 @@ from ...protocol.turn import ModelStatusEnum
 from .. import UsageError, recordings, writable
 from ..printer import Screen
 from ..service import Service, add_service_arguments, open_service
-from .sound import Loudspeaker, Microphone
 from .transcript import MissedError, Transcript, Turn
 
 __all__ = ["add_arguments", "run"]
 
 _GREETING: Final = "Hello, who are you?"
 _LONG_TASK: Final = "Please count to 100, slowly."
-_HEARD_BEFORE_INTERRUPTION_MS: Final = 1_500
+_PAUSE: Final = bytes(48_000)  # a second
+_HEARD_BEFORE_INTERRUPTION: Final = bytes(72_000)
 _LATE_SECONDS: Final = 3.0
 """What the service has not told so long after the last sound, it has not heard."""
 
@@ -113,9 +117,14 @@ def _converse(service: Service, screen: Screen, question: bytes, name: str, out:
             f"ready in {(monotonic() - began) * 1000:.0f} ms: {session.model}, voice {session.voice}, "
             f"{'GA' if service.options.wire.name == 'ga' else 'preview'} protocol"
         )
-        microphone = Microphone(client, service.tempo)
-        demo = _Demo(client, screen, microphone, Loudspeaker(service.tempo), service)
+        microphone = SimulatedMicrophone(block_ms=100, tempo=service.tempo)
+        sender = threading.Thread(
+            target=_send, args=(client, microphone), name="demo-microphone", daemon=True
+        )
+        demo = _Demo(client, screen, microphone, SimulatedSpeaker(tempo=service.tempo), service)
         try:
+            microphone.start()
+            sender.start()
             demo.text_turn()
             demo.spoken_turn(question, name, out)
             demo.interruption()
@@ -124,7 +133,9 @@ def _converse(service: Service, screen: Screen, question: bytes, name: str, out:
             screen.line("missing", str(exc))
             return 1
         finally:
-            microphone.off()
+            microphone.close()
+            if sender.ident is not None:
+                sender.join()
     screen.heading("Everything happened as it should")
     screen.note(f"{monotonic() - began:.1f} s in all; listen to {out}")
     return 0
@@ -137,16 +148,16 @@ class _Demo:
         self,
         client: AzureRealTimeAudio,
         screen: Screen,
-        microphone: Microphone,
-        loudspeaker: Loudspeaker,
+        microphone: SimulatedMicrophone,
+        speaker: SimulatedSpeaker,
         service: Service,
     ) -> None:
         self._client = client
         self._screen = screen
         self._microphone = microphone
-        self._loudspeaker = loudspeaker
         self._service = service
-        self._transcript = Transcript(client, screen, microphone, loudspeaker, _call)
+        self._speaker = speaker
+        self._transcript = Transcript(client, screen, speaker, _call)
 
     def text_turn(self) -> None:
         """Write, and read the answer."""
@@ -156,14 +167,14 @@ class _Demo:
         self._follow(lambda: turn.answer is not None, "the text turn got no answer")
         if turn.answer is None or not turn.answer.text:
             raise MissedError("the answer to the text turn is empty")
-        self._report(turn, "first word", turn.first_text_at, "the question was sent")
+        self._report(turn, "first word", turn.latency.first_text_at, "the question was sent")
 
     def spoken_turn(self, question: bytes, name: str, out: Path) -> None:
         """Speak, have a function called, and hear the answer."""
         self._screen.heading("3. Speech in, a tool call, speech out")
         turn = self._begin()
         self._screen.line("you", f"[speak: {name}, {duration_ms(len(question)) / 1000:.1f} s]")
-        self._microphone.play(question)
+        self._microphone.say(question + _PAUSE)
         self._follow(
             lambda: self._is_over(turn),
             f"the spoken turn ({name}) got no answer",
@@ -171,7 +182,7 @@ class _Demo:
         if not turn.has_speech:
             raise MissedError(f"nobody was heard to speak in {name}; is it silent, or very quiet?")
         self._check_sound(turn)
-        self._report(turn, "first audio", turn.first_audio_at, "the end of speech")
+        self._report(turn, "first audio", turn.latency.first_audio_at, "the end of speech")
         if not turn.calls:
             turn = self._call_by_text()
         audio = turn.answer_audio
@@ -203,7 +214,7 @@ class _Demo:
         if not turn.calls:
             raise MissedError("the model did not call get_weather")
         self._check_sound(turn)
-        self._report(turn, "first audio", turn.first_audio_at, "the question was sent")
+        self._report(turn, "first audio", turn.latency.first_audio_at, "the question was sent")
         return turn
 
     def interruption(self) -> None:
@@ -211,8 +222,8 @@ class _Demo:
         self._screen.heading("4. An interruption")
         turn = self._write(_LONG_TASK)
         self._client.create_response()
-        self._follow(lambda: turn.first_audio_at is not None, "the long answer did not begin")
-        self._microphone.play(recordings.interruption(), after_ms=_HEARD_BEFORE_INTERRUPTION_MS)
+        self._follow(lambda: turn.latency.first_audio_at is not None, "the long answer did not begin")
+        self._microphone.say(_HEARD_BEFORE_INTERRUPTION + recordings.interruption() + _PAUSE)
         self._follow(
             lambda: self._is_over(turn),
             "there was no answer after the interruption",
@@ -223,7 +234,7 @@ class _Demo:
             raise MissedError("the answer was not stopped when somebody spoke over it")
         self._follow(lambda: turn.cut_at_ms is not None, "the answer was not cut at what had been heard")
         sent_ms = duration_ms(len(turn.audio.get(turn.stopped.id or "", b"")))
-        self._report(turn, "first audio", turn.first_audio_at, "the end of speech")
+        self._report(turn, "first audio", turn.latency.first_audio_at, "the end of speech")
         self._screen.note(
             f"of the counting, {sent_ms / 1000:.1f} s had come and {(turn.cut_at_ms or 0) / 1000:.1f} s been "
             "heard; the service has cut the rest"
@@ -231,7 +242,7 @@ class _Demo:
 
     def _is_over(self, turn: Turn) -> bool:
         """Whether a spoken turn is answered, or nothing was heard that there could be an answer to."""
-        quiet = self._microphone.quiet_seconds
+        quiet = self._microphone.silent_s
         return quiet > 0 and (turn.answer is not None or (quiet > _LATE_SECONDS and not turn.has_speech))
 
     def _begin(self) -> Turn:
@@ -250,20 +261,28 @@ class _Demo:
         self._transcript.follow(until, lambda: missing)
 
     def _report(self, turn: Turn, what: str, first_at: float | None, after: str) -> None:
-        """Say how long it took; nothing is really played, so the answer counts as heard."""
+        """Say how long it took; nobody listens, so the answer counts as heard."""
+        self._speaker.stop()
         self._client.set_model_speak_done()
         self._follow(
             lambda: self._transcript.status is ModelStatusEnum.IDLE, "the status did not become idle"
         )
         self._screen.note(
             f"{what} {turn.since_asked_ms(first_at)} after {after}, "
-            f"whole turn {turn.since_asked_ms(turn.done_at)}"
+            f"whole turn {turn.since_asked_ms(turn.latency.done_at)}"
         )
 
     @staticmethod
     def _check_sound(turn: Turn) -> None:
         if turn.answer is None or not any(turn.answer_audio):
             raise MissedError("the answer has no sound")
+
+
+def _send(client: AzureRealTimeAudio, microphone: SimulatedMicrophone) -> None:
+    """Send what the microphone brings, until it is closed or the connection ends."""
+    with contextlib.suppress(RealtimeError, TimeoutError):
+        while (block := microphone.read()) is not None:
+            client.append_audio(block)
 
 
 def _call(call: FunctionCallItem) -> str:

@@ -8,24 +8,27 @@ from typing import TYPE_CHECKING, Any, Final
 
 from attrs import define, field
 
+from ...devices import SimulatedSpeaker
 from ...errors import ServiceError
 from ...protocol.events import (
     ConversationItemInputAudioTranscriptionCompleted,
     ConversationItemInputAudioTranscriptionFailed,
     ConversationItemTruncated,
+    Event,
     InputAudioBufferSpeechStarted,
     InputAudioBufferSpeechStopped,
     ResponseCreated,
     ResponseDone,
     ResponseOutputAudioDelta,
+    ResponseOutputAudioDone,
     ResponseOutputAudioTranscriptDelta,
     ResponseOutputTextDelta,
 )
 from ...protocol.events.local import StatusChanged
 from ...protocol.items import FunctionCallItem
+from ...protocol.latency import Latency
 from ...protocol.turn import ModelStatusEnum
 from ..printer import Screen
-from .sound import Loudspeaker, Microphone
 
 if TYPE_CHECKING:
     from ... import AzureRealTimeAudio, Response
@@ -43,10 +46,10 @@ class MissedError(Exception):
 @define
 class Turn:
     """
-    What happened since somebody began to ask. Times are seconds of ``monotonic``.
+    What happened since somebody began to ask.
 
     Attributes:
-        asked_at: When the user had finished: text was sent, or the service noticed the end of speech.
+        latency: From when text was sent, or the service noticed the end of speech.
         answer: The response that ended well and asks for nothing more.
         audio: Sound of each response. PCM16: int16, little-endian, mono, 24 000 Hz.
         stopped: The response that was cancelled because somebody spoke.
@@ -55,11 +58,8 @@ class Turn:
         failure: How a response ended that did not end well.
     """
 
-    asked_at: float = field(factory=monotonic)
+    latency: Latency = field(factory=lambda: Latency(asked_at=monotonic()))
     has_speech: bool = False
-    first_text_at: float | None = None
-    first_audio_at: float | None = None
-    done_at: float | None = None
     answer: Response | None = None
     calls: list[str] = field(factory=list)
     audio: dict[str, bytearray] = field(factory=dict)
@@ -74,9 +74,10 @@ class Turn:
 
     def since_asked_ms(self, moment: float | None) -> str:
         """Say how long after the question something happened."""
-        if moment is None:
+        seconds = self.latency.since_asked(moment)
+        if seconds is None:
             return "-"
-        ms = (moment - self.asked_at) * 1000
+        ms = seconds * 1000
         return f"{ms:.0f} ms" if ms >= 10 else f"{ms:.1f} ms"
 
 
@@ -84,7 +85,7 @@ class Transcript:
     """
     Follows a client's events, writes them down, and does what has to be done at once.
 
-    That is: what the loudspeaker has not played of an interrupted answer is cut off, and functions
+    That is: what the speaker has not played of an interrupted answer is cut off, and functions
     are called.
 
     Args:
@@ -97,33 +98,31 @@ class Transcript:
         self,
         client: AzureRealTimeAudio,
         screen: Screen,
-        microphone: Microphone,
-        loudspeaker: Loudspeaker,
+        speaker: SimulatedSpeaker,
         call: Callable[[FunctionCallItem], str],
     ) -> None:
         self._client = client
         self._screen = screen
-        self._microphone = microphone
-        self._loudspeaker = loudspeaker
+        self._speaker = speaker
         self._call = call
         self._silenced: set[str] = set()  # responses that the user has spoken over
         self._unheard: list[str] = []  # words of an answer whose sound has not begun
         self._held: list[tuple[str, str]] = []  # lines that must not cut into an answer
         self._speaks = False
         self._response_id = ""
-        self._sounding: str | None = None  # the response whose sound is still coming
         self.status = client.status
         self.turn = Turn()
         reactions: dict[type[Any], Callable[[Any], None]] = {
             StatusChanged: self._on_status,
             InputAudioBufferSpeechStarted: self._on_speech_started,
-            InputAudioBufferSpeechStopped: self._on_speech_stopped,
+            InputAudioBufferSpeechStopped: lambda event: None,  # for the latency
             ConversationItemInputAudioTranscriptionCompleted: self._on_heard,
             ConversationItemInputAudioTranscriptionFailed: self._on_not_heard,
             ResponseCreated: self._on_created,
             ResponseOutputTextDelta: self._on_text,
             ResponseOutputAudioTranscriptDelta: self._on_words,
             ResponseOutputAudioDelta: self._on_audio,
+            ResponseOutputAudioDone: self._on_audio_done,
             ResponseDone: self._on_done,
             ConversationItemTruncated: self._on_truncated,
         }
@@ -165,6 +164,8 @@ class Transcript:
             return
         react = self._reactions.get(type(event))
         if react is not None:
+            if isinstance(event, Event):
+                self.turn.latency.see(event, monotonic())
             react(event)
 
     # Lines --------------------------------------------------------------------------------
@@ -197,24 +198,18 @@ class Transcript:
     # The user -----------------------------------------------------------------------------
 
     def _on_speech_started(self, event: InputAudioBufferSpeechStarted) -> None:
-        self.turn.has_speech = self._microphone.hears_user = True
+        self.turn.has_speech = True
         self.turn.answer = None
-        speaker = self._loudspeaker
-        item_id, played_ms = speaker.item_id, speaker.played_ms
-        if item_id is None or (played_ms >= speaker.received_ms and self._sounding is None):
+        stopped = self._speaker.stop()
+        if not stopped:
             return  # the answer had been heard to its end
         # Nothing of the answer may be heard any more, whatever of it is still under way.
         self._silenced.add(self._response_id)
-        speaker.stop()
-        if played_ms > 0:
-            self._client.truncate_item(item_id, 0, played_ms)
+        for played in stopped:
+            if played.ms > 0:
+                self._client.truncate_item(played.item_id, 0, played.ms)
         self._flush()
-        self._screen.line("you", f"[begin to speak, {played_ms / 1000:.1f} s into the answer]")
-
-    def _on_speech_stopped(self, event: InputAudioBufferSpeechStopped) -> None:
-        self._microphone.hears_user = False
-        self.turn.asked_at = monotonic()
-        self.turn.first_text_at = self.turn.first_audio_at = None
+        self._screen.line("you", f"[begin to speak, {stopped[0].ms / 1000:.1f} s into the answer]")
 
     def _on_heard(self, event: ConversationItemInputAudioTranscriptionCompleted) -> None:
         self._line("you", event.transcript.strip())
@@ -230,7 +225,6 @@ class Transcript:
         self._unheard.clear()
 
     def _on_text(self, event: ResponseOutputTextDelta) -> None:
-        self.turn.first_text_at = self.turn.first_text_at or monotonic()
         self._say(event.delta)
 
     def _on_words(self, event: ResponseOutputAudioTranscriptDelta) -> None:
@@ -243,11 +237,12 @@ class Transcript:
             self._unheard.append(event.delta)
 
     def _on_audio(self, event: ResponseOutputAudioDelta) -> None:
-        self.turn.first_audio_at = self.turn.first_audio_at or monotonic()
         self.turn.audio.setdefault(event.response_id, bytearray()).extend(event.audio)
         if event.response_id not in self._silenced:
-            self._sounding = event.response_id
-            self._loudspeaker.feed(event.item_id, event.audio)
+            self._speaker.play(event.audio, item_id=event.item_id)
+
+    def _on_audio_done(self, event: ResponseOutputAudioDone) -> None:
+        self._speaker.finish(event.item_id)
 
     def _say(self, words: str) -> None:
         self._speaks = True
@@ -256,8 +251,6 @@ class Transcript:
     def _on_done(self, event: ResponseDone) -> None:
         response = event.response
         self._flush()
-        if response.id == self._sounding:
-            self._sounding = None
         if response.status == "cancelled":
             self.turn.stopped = response
             self._screen.line("model", f"[stopped: {response.reason or 'no reason given'}]")
@@ -267,7 +260,6 @@ class Transcript:
             self._answer_calls(response.function_calls)
         else:
             self.turn.answer = response
-            self.turn.done_at = monotonic()
 
     def _answer_calls(self, calls: list[FunctionCallItem]) -> None:
         for call in calls:

@@ -12,7 +12,7 @@ import sys
 from array import array
 from typing import Final
 
-from ...audio.g711 import alaw_decode, alaw_encode, ulaw_decode, ulaw_encode
+from ...audio.g711 import DECODERS, ENCODERS
 
 __all__ = ["BYTES_PER_MS", "FORMATS", "SAMPLE_RATE_HZ", "from_wire", "samples", "to_bytes", "to_wire"]
 
@@ -60,16 +60,14 @@ def to_wire(pcm: bytes, audio_format: str) -> bytes:
             )
         ],
     )
-    encode = ulaw_encode if audio_format == "g711_ulaw" else alaw_encode
-    return encode(to_bytes(third))
+    return ENCODERS[audio_format](to_bytes(third))
 
 
 def from_wire(data: bytes, audio_format: str) -> bytes:
     """Decode what the wire carried to PCM16 24 000 Hz; G.711 is interpolated linearly."""
     if audio_format == "pcm16":
         return data
-    decode = ulaw_decode if audio_format == "g711_ulaw" else alaw_decode
-    frames = samples(decode(data))
+    frames = samples(DECODERS[audio_format](data))
     result = array("h", bytes(2 * _RATIO * len(frames)))
     following = frames[1:]
     following.extend(frames[-1:])

@@ -12,10 +12,9 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from operator import mul
 from typing import Any, Final, Protocol
 
-from .pcm import samples
+from ...audio.level import level_db
 
 __all__ = ["Detector", "EnergyDetector", "InputBuffer", "SpeechStarted", "SpeechStopped"]
 
@@ -68,8 +67,7 @@ class EnergyDetector:
         taken = bytes(self._rest[:whole])
         del self._rest[:whole]
         return [
-            (_level_db(taken[start : start + frame_bytes]) + 60) / 50
-            for start in range(0, whole, frame_bytes)
+            (level_db(taken[start : start + frame_bytes]) + 60) / 50 for start in range(0, whole, frame_bytes)
         ]
 
     def reset(self) -> None:
@@ -209,10 +207,3 @@ def _silence_ms(detection: Mapping[str, Any]) -> int:
     if detection.get("type") == "semantic_vad":
         return _EAGERNESS_MS[detection.get("eagerness", "auto")]
     return int(detection.get("silence_duration_ms", 200))
-
-
-def _level_db(frame: bytes) -> float:
-    """Root mean square of PCM16 in dB of full scale; -100 for silence."""
-    frames = samples(frame)
-    mean_square = sum(map(mul, frames, frames)) / len(frames)
-    return 10 * math.log10(mean_square / 32768**2) if mean_square else -100.0

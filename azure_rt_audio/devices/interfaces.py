@@ -1,4 +1,4 @@
-"""What a session asks of the devices: the shape of ``azure_rt_audio.devices``, or of anything like them."""
+"""What a voice session asks of a microphone and a speaker: those of this package, or anything like them."""
 
 from __future__ import annotations
 
