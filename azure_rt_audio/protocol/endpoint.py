@@ -1,11 +1,11 @@
-"""Where the service is: whatever people paste, and the URL that becomes of it."""
+"""Parses endpoints in all their spellings and makes the URL of a session."""
 
 from __future__ import annotations
 
 import ipaddress
 import re
 from typing import Final
-from urllib.parse import parse_qs, quote, urlencode, urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 from attrs import frozen
 
@@ -56,12 +56,8 @@ class Endpoint:
         return host if self.port is None else f"{host}:{self.port}"
 
     def url(self, dialect: Dialect, deployment: str) -> str:
-        """Return the URL of a conversation; it holds no credential."""
-        base = f"{self.scheme}://{self.authority}{self.prefix}/openai"
-        if dialect.name == "ga":
-            return f"{base}/v1/realtime?{urlencode({'model': deployment}, quote_via=quote)}"
-        query = {"api-version": dialect.api_version, "deployment": deployment}
-        return f"{base}/realtime?{urlencode(query, quote_via=quote)}"
+        """Return the URL of a session; it holds no credential."""
+        return f"{self.scheme}://{self.authority}{self.prefix}{dialect.path(deployment)}"
 
 
 def parse_endpoint(text: str) -> Endpoint:

@@ -7,7 +7,7 @@ from typing import Any, Final
 from attrs import frozen
 
 from ..errors import RealtimeError, ServiceError
-from .dialects import PREVIEW_NAMES, canonical_name
+from .dialects import ALIASES, canonical_name
 from .events import EVENT_CLASSES, Error, Event, UnknownEvent
 from .events.local import Closed, Init, StatusChanged
 
@@ -15,9 +15,7 @@ __all__ = ["EVERYTHING", "EventFilter", "subject"]
 
 EVERYTHING: Final = "*"
 _LOCAL: Final = (Init, StatusChanged, Closed)
-_NAMES: Final = frozenset(
-    {*EVENT_CLASSES, *PREVIEW_NAMES.values(), *(cls.TYPE for cls in _LOCAL), EVERYTHING}
-)
+_NAMES: Final = frozenset({*EVENT_CLASSES, *ALIASES, *(cls.TYPE for cls in _LOCAL), EVERYTHING})
 
 
 @frozen

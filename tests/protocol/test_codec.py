@@ -35,7 +35,7 @@ from azure_rt_audio.protocol.commands import (
     ResponseCreate,
     SessionUpdate,
 )
-from azure_rt_audio.protocol.dialects import Dialect, choose_dialect
+from azure_rt_audio.protocol.dialects import GaDialect, PreviewDialect, choose_dialect
 from azure_rt_audio.protocol.events import (
     Error,
     ResponseContentPartAdded,
@@ -70,8 +70,8 @@ from azure_rt_audio.protocol.session import (
 from azure_rt_audio.protocol.tools import FunctionTool, McpTool, ToolChoice
 from azure_rt_audio.protocol.translation import TranslationSession, TranslationSessionConfig
 
-GA = Dialect("ga")
-PREVIEW = Dialect("preview", "2025-04-01-preview")
+GA = GaDialect("v1")
+PREVIEW = PreviewDialect("2025-04-01-preview")
 
 DELTA = {
     "type": "response.output_audio.delta",

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import copy
 import json
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 import attrs
 import pytest
@@ -13,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from azure_rt_audio.protocol.base import UNSET, ProtocolObject
+from azure_rt_audio.protocol.checks import check_command
 from azure_rt_audio.protocol.codec import build, decode_command, encode, structure, to_json
 from azure_rt_audio.protocol.commands import (
     Command,
@@ -25,6 +27,8 @@ from azure_rt_audio.protocol.commands import (
 from azure_rt_audio.protocol.dialects import (
     PREVIEW_NAMES,
     Dialect,
+    GaDialect,
+    PreviewDialect,
     canonical_name,
     choose_dialect,
 )
@@ -36,6 +40,7 @@ from azure_rt_audio.protocol.dialects.nesting import (
     flat_response,
     flat_session,
 )
+from azure_rt_audio.protocol.endpoint import parse_endpoint
 from azure_rt_audio.protocol.items import ContentPart, MessageItem
 from azure_rt_audio.protocol.responses import ResponseConfig
 from azure_rt_audio.protocol.session import (
@@ -53,9 +58,9 @@ from azure_rt_audio.protocol.session import (
 )
 from azure_rt_audio.protocol.tools import FunctionTool, ToolChoice
 
-GA = Dialect("ga")
-PREVIEW = Dialect("preview", "2025-04-01-preview")
-FIRST = Dialect("preview", "2024-10-01-preview")
+GA = GaDialect("v1")
+PREVIEW = PreviewDialect("2025-04-01-preview")
+FIRST = PreviewDialect("2024-10-01-preview")
 
 
 def said(command: Command, dialect: Dialect) -> tuple[dict[str, Any], list[str]]:
@@ -74,7 +79,7 @@ def said(command: Command, dialect: Dialect) -> tuple[dict[str, Any], list[str]]
         ("v1", None, GA),
         ("2024-10-01-preview", None, FIRST),
         ("2025-04-01-preview", None, PREVIEW),
-        ("2025-08-28", None, Dialect("preview", "2025-08-28")),
+        ("2025-08-28", None, PreviewDialect("2025-08-28")),
         ("v1", "preview", PREVIEW),
         ("2024-10-01-preview", "ga", GA),
         ("2024-10-01-preview", "preview", FIRST),
@@ -117,7 +122,9 @@ def test_names_go_both_ways(ours: str, preview: str) -> None:
 def test_only_the_first_preview_cannot_mark_responses() -> None:
     """Metadata and responses beside the conversation came later."""
     assert (GA.carries_metadata, PREVIEW.carries_metadata, FIRST.carries_metadata) == (True, True, False)
-    assert not Dialect("preview", "2024-10-01").carries_out_of_band
+    assert not GA.why_not("out_of_band")
+    assert not PREVIEW.why_not("out_of_band")
+    assert "use a later api_version" in PreviewDialect("2024-10-01").why_not("out_of_band")
 
 
 # ---------------------------------------------------------------- flat and nested, both ways
@@ -591,3 +598,35 @@ def test_a_translation_update_stays_one() -> None:
     text = {"type": "session.update", "session": {"audio": {"output": {"language": "es"}}}}
 
     assert text == json.loads(encode(decode_command(json.dumps(text)), GA))
+
+
+# ---------------------------------------------------------------- a further dialect
+
+
+class NextDialect(GaDialect):
+    """Another URL, one renamed event, one command and one field less."""
+
+    names: ClassVar[Mapping[str, str]] = {"response.output_audio.delta": "response.sound.delta"}
+
+    def path(self, deployment: str) -> str:
+        return f"/next/realtime?agent={deployment}"
+
+    def _lacks(self) -> Mapping[str, str]:
+        return {"response.cancel": "answers here cannot be stopped"}
+
+    def _not_carried(self, kind: str) -> tuple[str, ...]:
+        return (*super()._not_carried(kind), "session.speed")
+
+
+def test_a_further_dialect_is_one_class() -> None:
+    """Whatever depends on the dialect asks it."""
+    dialect = NextDialect("v1")
+
+    assert parse_endpoint("res.example").url(dialect, "d") == "wss://res.example/next/realtime?agent=d"
+    assert dialect.wire_name("response.audio.delta") == "response.sound.delta"
+    with pytest.raises(ValueError, match="answers here cannot be stopped"):
+        check_command(ResponseCancel(), dialect)
+    message, left_out = said(SessionUpdate(session=SessionConfig(speed=1.2, voice="v")), dialect)
+    assert message["session"] == {"type": "realtime", "audio": {"output": {"voice": "v"}}}
+    assert left_out == ["session.speed"]
+    assert dialect != GA

@@ -111,7 +111,7 @@ def _converse(service: Service, screen: Screen, question: bytes, name: str, out:
         assert session is not None
         screen.note(
             f"ready in {(monotonic() - began) * 1000:.0f} ms: {session.model}, voice {session.voice}, "
-            f"{'GA' if service.options.wire.name == 'ga' else 'preview'} protocol"
+            f"{service.options.wire.label} protocol"
         )
         microphone = Microphone(client, service.tempo)
         demo = _Demo(client, screen, microphone, Loudspeaker(service.tempo), service)

@@ -19,7 +19,7 @@ from ...errors import DecodeError
 from .. import commands as _commands
 from ..base import ProtocolObject
 from ..commands import Command, TranscriptionSessionUpdate
-from ..dialects import PREVIEW_NAMES, Dialect
+from ..dialects import ALIASES, Dialect
 from ..events import EVENT_CLASSES, Event, UnknownEvent
 from ..items import ConversationItem
 from ..translation import TranslationSessionConfig
@@ -66,7 +66,7 @@ def _from_user() -> Converter:
 
 def _hooks_of(classes: Mapping[str, type[ProtocolObject]]) -> dict[str, Hook]:
     hooks = {name: _converter().get_structure_hook(cls) for name, cls in classes.items()}
-    hooks |= {PREVIEW_NAMES[name]: hooks[name] for name in PREVIEW_NAMES.keys() & hooks.keys()}
+    hooks |= {alias: hooks[name] for alias, name in ALIASES.items() if name in hooks}
     return hooks
 
 

@@ -198,6 +198,3 @@ class ConversationItemInputAudioTranscriptionFailed(Event):
     item_id: str
     content_index: int
     error: TranscriptionError
-
-
-# The other dialect's names of the same events.

@@ -274,6 +274,3 @@ class McpListToolsFailed(Event):
 
     TYPE: ClassVar[str] = "mcp_list_tools.failed"
     item_id: str
-
-
-# The other dialect's names of the same events.
