@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 from catalogues import DIALECTS, samples
+from reading import COMMAND_CLASSES, read_command
 
 from azure_rt_audio.protocol.checks import check_command
-from azure_rt_audio.protocol.codec import build, decode_command, encode
+from azure_rt_audio.protocol.codec import build, encode
 from azure_rt_audio.protocol.commands import (
     Command,
     ConversationItemCreate,
@@ -367,12 +368,8 @@ def test_every_edge_is_accepted(command: Command) -> None:
 def test_the_samples_are_accepted(dialect: str) -> None:
     """What the service documents is not refused, but for what a WebSocket cannot."""
     for sample in samples(dialect):
-        try:
-            command = decode_command(json.dumps(sample))
-        except ValueError:
-            continue
-        except Exception as exc:  # noqa: BLE001 - a server event
-            assert "is not a client event" in str(exc)  # noqa: PT017 - see above
-            continue
+        if sample["type"] not in COMMAND_CLASSES:
+            continue  # a server event
+        command = read_command(json.dumps(sample))
         if command.type != "output_audio_buffer.clear":
             check_command(command, DIALECTS[dialect])

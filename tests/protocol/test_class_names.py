@@ -6,10 +6,10 @@ import re
 
 import pytest
 from catalogues import CLIENT_SECTIONS, SERVER_SECTIONS, events
+from reading import COMMAND_CLASSES
 
 from azure_rt_audio.protocol import commands
 from azure_rt_audio.protocol import events as hearing
-from azure_rt_audio.protocol.codec import COMMAND_CLASSES
 from azure_rt_audio.protocol.commands import Command
 from azure_rt_audio.protocol.dialects import canonical_name
 from azure_rt_audio.protocol.events import EVENT_CLASSES, Event, PartEvent, UnknownEvent

@@ -12,10 +12,11 @@ import pytest
 from catalogues import catalogue
 from hypothesis import given
 from hypothesis import strategies as st
+from reading import read_command, structure
 
 from azure_rt_audio.protocol.base import UNSET, ProtocolObject
 from azure_rt_audio.protocol.checks import check_command
-from azure_rt_audio.protocol.codec import build, decode_command, encode, structure, to_json
+from azure_rt_audio.protocol.codec import build, encode, to_json
 from azure_rt_audio.protocol.commands import (
     Command,
     ConversationItemCreate,
@@ -37,8 +38,6 @@ from azure_rt_audio.protocol.dialects.nesting import (
     SESSION,
     flat_choice,
     flat_part,
-    flat_response,
-    flat_session,
 )
 from azure_rt_audio.protocol.endpoint import parse_endpoint
 from azure_rt_audio.protocol.items import ContentPart, MessageItem
@@ -204,38 +203,38 @@ def test_a_ga_session_comes_back_from_the_flat_form(nested: dict[str, Any]) -> N
     """Whatever GA sends, nothing is lost on the way through the library's vocabulary."""
     before = copy.deepcopy(nested)
 
-    assert nested == SESSION.nest(flat_session(nested))
+    assert nested == SESSION.nest(SESSION.flatten(nested))
     assert before == nested, "and the frame itself is left as it is"
 
 
 @given(flat_sessions)
 def test_a_flat_session_comes_back_from_ga(flat: dict[str, Any]) -> None:
     """Whatever the library's vocabulary can say of a session, GA can."""
-    assert flat == flat_session(SESSION.nest(flat))
+    assert flat == SESSION.flatten(SESSION.nest(flat))
 
 
 @given(flat_sessions | ga_sessions)
 def test_flattening_twice_is_flattening_once(session: dict[str, Any]) -> None:
     """The flat form is recognised as such."""
-    assert flat_session(session) == flat_session(flat_session(session))
+    assert SESSION.flatten(session) == SESSION.flatten(SESSION.flatten(session))
 
 
 @given(ga_responses)
 def test_a_ga_response_comes_back_from_the_flat_form(nested: dict[str, Any]) -> None:
     """The same for responses."""
-    assert nested == RESPONSE.nest(flat_response(nested))
+    assert nested == RESPONSE.nest(RESPONSE.flatten(nested))
 
 
 @given(flat_responses)
 def test_a_flat_response_comes_back_from_ga(flat: dict[str, Any]) -> None:
     """The same for requests for a response."""
-    assert flat == flat_response(RESPONSE.nest(flat))
+    assert flat == RESPONSE.flatten(RESPONSE.nest(flat))
 
 
 @given(ga_sessions)
 def test_every_flat_name_knows_where_it_came_from(nested: dict[str, Any]) -> None:
     """An error about a field of the flat form can point into the frame."""
-    flat = flat_session(nested)
+    flat = SESSION.flatten(nested)
     for name in flat:
         found: Any = nested
         for step in SESSION.origin(nested, name).split("."):
@@ -597,7 +596,7 @@ def test_a_translation_update_stays_one() -> None:
     """GA's translation sessions have no type and are nested already."""
     text = {"type": "session.update", "session": {"audio": {"output": {"language": "es"}}}}
 
-    assert text == json.loads(encode(decode_command(json.dumps(text)), GA))
+    assert text == json.loads(encode(read_command(json.dumps(text)), GA))
 
 
 # ---------------------------------------------------------------- a further dialect

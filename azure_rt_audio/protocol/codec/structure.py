@@ -34,7 +34,7 @@ from .unions import Hook, union_hook
 if TYPE_CHECKING:
     from cattrs import Converter
 
-__all__ = ["Hook", "make_converter"]
+__all__ = ["Hook", "make_converter", "plain_kind", "types_of"]
 
 _NESTED: Final[Mapping[type[ProtocolObject], Nesting]] = {
     Session: SESSION,
@@ -142,7 +142,7 @@ def _evaluated(annotation: str, module: str) -> Any:
     return eval(annotation, vars(sys.modules[module]))
 
 
-def _types_of(cls: type[ProtocolObject]) -> dict[str, Any]:
+def types_of(cls: type[ProtocolObject]) -> dict[str, Any]:
     """What ``typing.get_type_hints`` says, without evaluating for each class what it inherits."""
     return {
         name: _evaluated(annotation, base.__module__)
@@ -151,8 +151,15 @@ def _types_of(cls: type[ProtocolObject]) -> dict[str, Any]:
     }
 
 
+def plain_kind(annotation: Any) -> type | None:
+    """Return the class of a field's values if it is the only one besides null and needs no reading."""
+    kinds = set(get_args(annotation)) if _is_union(annotation) else {annotation}
+    wanted = kinds - {NoneType, Unset}
+    return wanted.pop() if len(wanted) == 1 and wanted <= {str, int, float, bool} else None
+
+
 def _shape_hook(cls: type[ProtocolObject], converter: Converter) -> Hook:
-    types = _types_of(cls)
+    types = types_of(cls)
     assert not hasattr(cls, "__attrs_post_init__"), f"{cls} does something on construction; see below"
     readers: dict[str, Hook] = {}
     exact: dict[str, type] = {}  # a value of just this class needs no reading
@@ -166,8 +173,9 @@ def _shape_hook(cls: type[ProtocolObject], converter: Converter) -> Hook:
         wanted = kinds - {NoneType, Unset}
         kind = reduce(or_, wanted)
         readers[a.name] = converter.get_structure_hook(kind)
-        if kind in (str, int, float, bool):
-            exact[a.name] = kind
+        plain = plain_kind(types[a.name])
+        if plain is not None:
+            exact[a.name] = plain
         if NoneType in kinds or kind is Any:
             nullable.add(a.name)
         if a.default is not attrs.NOTHING:
@@ -327,7 +335,7 @@ def _mapping_hook(cls: Any, converter: Converter) -> Hook:
 def _shape_writer(
     cls: type[ProtocolObject], converter: Converter, *, with_extra: bool
 ) -> Callable[[Any], dict[str, Any]]:
-    types = _types_of(cls)
+    types = types_of(cls)
     # The default that means "not sent"; a name as default, such as a type, is sent like a value.
     fields = [
         (a.name, a.default if a.default in (None, UNSET) else attrs.NOTHING, types[a.name] is Any)

@@ -20,8 +20,6 @@ __all__ = [
     "flat_choice",
     "flat_format",
     "flat_part",
-    "flat_response",
-    "flat_session",
 ]
 
 Json = dict[str, Any]
@@ -142,16 +140,6 @@ RESPONSE: Final = Nesting(
     {"output_audio_format": ("output", "format"), "voice": ("output", "voice")},
     {_MODALITIES: "modalities", "max_response_output_tokens": "max_output_tokens"},
 )
-
-
-def flat_session(source: Json) -> Json:
-    """Bring a session of either dialect to the flat form; *source* is left as it is."""
-    return SESSION.flatten(source)
-
-
-def flat_response(source: Json) -> Json:
-    """Bring a response, or the request for one, to the flat form; *source* is left as it is."""
-    return RESPONSE.flatten(source)
 
 
 def flat_part(source: Json) -> Json:
