@@ -1,8 +1,8 @@
 """
-What the service would refuse and can be known beforehand, refused here with the field's path.
+Validates commands before they are sent; errors name the field's path.
 
-Names that the service may add to (voices, models, kinds of turn detection) are not checked.
-Limits are those of the service's reference.
+Open sets of names (voices, models, kinds of turn detection) are not checked. Limits are from the service's
+reference.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ from .translation import TranslationSessionConfig
 __all__ = ["MAX_APPEND_BYTES", "check_command"]
 
 MAX_APPEND_BYTES: Final = 15 * 2**20
-"""Audio in one append, in bytes before base64."""
+"""Most audio in one append, in bytes before base64."""
 
 _FORMATS: Final = ("pcm16", "g711_ulaw", "g711_alaw")
 _MODALITIES: Final = ({"text"}, {"audio"}, {"text", "audio"})
@@ -59,12 +59,12 @@ _MCP_ITEMS: Final = (McpListToolsItem, McpCallItem, McpApprovalRequestItem, McpA
 
 def check_command(command: Command, dialect: Dialect) -> None:
     """
-    Refuse a command that the service would refuse.
+    Refuse a command that the service would refuse, as far as this can be known.
 
     Raises:
-        ValueError: Names the field's path, its value, and what it may be.
+        ValueError: Names the field's path, its value, and the accepted values.
     """
-    if isinstance(command, InputAudioBufferAppend):  # fifty a second, with nothing to go wrong but this
+    if isinstance(command, InputAudioBufferAppend):  # fifty per second, and this is all that can be wrong
         if not isinstance(command.audio, str):
             raise ValueError(f"audio: expected base64 as a string, got {type(command.audio).__name__}")
     else:

@@ -1,4 +1,4 @@
-"""Bytes in, event out; command in, bytes out."""
+"""Decodes events and encodes commands."""
 
 from .codec import (
     build,

@@ -1,9 +1,8 @@
 """
-Bytes in, event out; command in, bytes out.
+Decodes events and encodes commands.
 
-Decoding a frame is one ``orjson.loads``, one hook chosen by ``type``, one object. The hooks
-of all events are built by :func:`prepare`, when the first client is made: importing costs little, and the
-first event is as fast as the next.
+A frame is decoded by one ``orjson.loads`` and one hook, chosen by ``type``. The hooks of all events are built
+by :func:`prepare` when the first client is made, so that importing is cheap.
 """
 
 from __future__ import annotations
@@ -58,7 +57,7 @@ _event_hooks: Final[dict[str, Hook]] = {}  # filled in one step, by prepare()
 
 
 def prepare() -> None:
-    """Build what decoding events needs, some 20 ms the first time; done by itself at the first event."""
+    """Build the hooks of all events, which takes some 20 ms; otherwise the first event does."""
     if not _event_hooks:
         hooks = {name: _event_hook(name, cls) for name, cls in EVENT_CLASSES.items()}
         _event_hooks.update(hooks | {alias: hooks[name] for alias, name in ALIASES.items() if name in hooks})
@@ -198,7 +197,7 @@ def to_json(shape: ProtocolObject) -> dict[str, Any]:
 
 
 def _ignore(path: str) -> None:
-    """Leave a field out without a word."""
+    """Leave a field out silently."""
 
 
 def encode(message: Command | Event, dialect: Dialect, leave_out: Callable[[str], None] = _ignore) -> bytes:
@@ -209,7 +208,7 @@ def encode(message: Command | Event, dialect: Dialect, leave_out: Callable[[str]
         leave_out: Called with the path of each field that *dialect* cannot carry.
 
     Raises:
-        TypeError: If the user put something in it that JSON cannot express.
+        TypeError: If a value cannot be expressed in JSON.
     """
     name = message.type
     if isinstance(message, UnknownEvent):
@@ -231,13 +230,13 @@ def encode_append(audio: bytes) -> bytes:
     Encode an :class:`InputAudioBufferAppend` without an id, as :func:`encode` does, in a tenth of the time.
 
     Args:
-        audio: Base64, which needs no escapes. Fifty of them a second is what a client mostly sends.
+        audio: Base64, which needs no escapes. These are most of a client's messages, fifty per second.
     """
     return b'{"audio":"%b","type":"input_audio_buffer.append"}' % audio
 
 
 def _write_other(value: Any) -> Any:
-    """Write what a user put where any JSON may stand."""
+    """Convert a user's value in a field of any JSON."""
     if isinstance(value, ProtocolObject):
         return to_json(value)
     if isinstance(value, Mapping):

@@ -1,11 +1,11 @@
 """
-How objects of the protocol are read from JSON values and written back.
+Reads objects of the protocol from JSON values and writes them back.
 
-Everything is strict: a string is not a number, ``1`` is not ``true``. Nothing is lost: fields
-without an attribute, and nulls where ``None`` means "left out", are kept in ``extra``.
+Reading is strict: a string is not a number, ``1`` is not ``true``. Nothing is lost: unknown fields, and
+nulls where ``None`` means "missing", are kept in ``extra``.
 
-The hooks of shapes are tables and one loop rather than generated code: building them takes a
-tenth of the time, reading is faster, and an error knows its path without a second reading.
+Hooks are tables and one loop rather than the code that cattrs generates: building them takes a tenth of the
+time, reading is faster, and an error knows its path without a second reading.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ _SESSION_TYPES: Final[Mapping[type[ProtocolObject], str]] = {
 
 def _read_str(value: Any, _: Any) -> str:
     if isinstance(value, str):
-        return str.__str__(value)  # an enum of the user's own becomes its value
+        return str.__str__(value)  # a string enum becomes its value
     raise mistyped("a string", value)
 
 
@@ -193,8 +193,8 @@ def _shape_hook(cls: type[ProtocolObject], converter: Converter) -> Hook:
         if source.__class__ is not dict:
             raise mistyped("an object", source)
         fields = source if flatten is None else flatten(source)
-        # Past __init__, which does nothing but this, and past the guard of a frozen class: nobody
-        # has seen the object yet.
+        # Without __init__, which does nothing else, and without the guard of a frozen class: the object
+        # is not shared yet.
         shape: ProtocolObject = object.__new__(cls)
         values = shape.__dict__
         values.update(defaults)
@@ -213,13 +213,13 @@ def _shape_hook(cls: type[ProtocolObject], converter: Converter) -> Hook:
                         extra[name] = None
                 else:
                     values[name] = readers[name](value, None)
-        except FieldError as fault:
-            fault.rise(
+        except FieldError as error:
+            raise error.at(
                 f".{name if nesting is None else nesting.origin(source, name)}", is_secret=name in secret
-            )
+            ) from None
         if len(values) != count:
             missing = next(name for name in readers if name not in values)
-            FieldError("required field missing").rise(f".{missing}")
+            raise FieldError("required field missing").at(f".{missing}")
         if is_event:
             values["raw"] = source
         return shape
@@ -244,7 +244,7 @@ def _user_hook(cls: type[ProtocolObject], converter: Converter) -> Hook:
             fields["audio"] = _known_audio(fields["audio"], nesting, cls)
         if session_type is not None and "type" in fields:
             if fields["type"] != session_type:
-                FieldError(f"must be {session_type!r} in a {cls.__name__}").rise(".type")
+                raise FieldError(f"must be {session_type!r} in a {cls.__name__}").at(".type")
             del fields["type"]  # the dialect knows whether it is said
         for name in fields if flatten is None else flatten(fields):
             if name not in known and name not in implied and (nesting is None or name != "audio"):
@@ -256,14 +256,14 @@ def _user_hook(cls: type[ProtocolObject], converter: Converter) -> Hook:
 
 def _known_audio(source: Any, nesting: Nesting, cls: type[ProtocolObject]) -> dict[str, Any]:
     if not isinstance(source, Mapping):
-        mistyped("a mapping", source).rise(".audio")
+        raise mistyped("a mapping", source).at(".audio")
     audio = {}
     for side, part in source.items():
         keys = nesting.keys(side)
         if not keys:
-            FieldError(f"not a field of {cls.__name__}").rise(f".audio.{side}")
+            raise FieldError(f"not a field of {cls.__name__}").at(f".audio.{side}")
         if not isinstance(part, Mapping):
-            mistyped("a mapping", part).rise(f".audio.{side}")
+            raise mistyped("a mapping", part).at(f".audio.{side}")
         audio[side] = _in_snake_case(part)
         for key in audio[side]:
             if key not in keys:
@@ -278,7 +278,7 @@ def _in_snake_case(source: Mapping[Any, Any]) -> dict[str, Any]:
             raise FieldError(f"names of fields are strings, not {name!r:.40}")
         snake = re.sub(r"(?<=[a-z0-9])[A-Z]", lambda found: "_" + found[0].lower(), name)
         if snake in fields:
-            FieldError("given twice, in two spellings").rise(f".{snake}")
+            raise FieldError("given twice, in two spellings").at(f".{snake}")
         fields[snake] = value
     return fields
 
@@ -292,7 +292,7 @@ def _refuse_name(name: str, known: Any, cls: type[ProtocolObject], path: str) ->
         if close
         else f"to send a field that this version does not know, use {cls.__name__}(extra=...)"
     )
-    FieldError(f"not a field of {cls.__name__}; {remedy}").rise(path + name)
+    raise FieldError(f"not a field of {cls.__name__}; {remedy}").at(path + name)
 
 
 def _list_hook(cls: Any, converter: Converter) -> Hook:
@@ -305,8 +305,8 @@ def _list_hook(cls: Any, converter: Converter) -> Hook:
         try:
             for value in source:
                 values.append(read(value, None))
-        except FieldError as fault:
-            fault.rise(f"[{len(values)}]")
+        except FieldError as error:
+            raise error.at(f"[{len(values)}]") from None
         return values
 
     return hook
@@ -322,8 +322,8 @@ def _mapping_hook(cls: Any, converter: Converter) -> Hook:
         for name, value in source.items():
             try:
                 values[_read_str(name, None)] = read(value, None)
-            except FieldError as fault:
-                fault.rise(f".{name}")
+            except FieldError as error:
+                raise error.at(f".{name}") from None
         return values
 
     return hook
