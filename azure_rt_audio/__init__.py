@@ -2,7 +2,7 @@
 A synchronous, threaded client for the Azure OpenAI Realtime API.
 
 ``AzureRealTimeAudio`` is a conversation, ``AzureRealTimeOptions`` says with which service. Events are in
-:mod:`azure_rt_audio.protocol.events`, errors in :mod:`azure_rt_audio.errors`, and
+:mod:`azure_rt_audio.events`, errors in :mod:`azure_rt_audio.errors`, and
 :mod:`azure_rt_audio.emulator` is the service in miniature, for work without an account.
 """
 

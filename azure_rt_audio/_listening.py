@@ -11,7 +11,7 @@ from ._session.pending_response import DEFAULT_TIMEOUT
 from ._session.waiters import EventStream
 from .dispatch import Dispatcher
 from .errors import RealtimeError
-from .protocol.event_filter import subject
+from .protocol.event_filter import event_filter
 from .protocol.session import Session
 
 __all__ = ["FROM_OPTIONS", "Listening"]
@@ -132,7 +132,7 @@ class Listening:
     def _listen(
         self, event: str | type[Any], listener: Listener | None, dispatcher: Dispatcher | None, once: bool
     ) -> Any:
-        chosen = subject(event)
+        chosen = event_filter(event)
         if dispatcher is not None and not isinstance(dispatcher, Dispatcher):
             raise TypeError(f"dispatcher must have submit(callback, event), not {type(dispatcher).__name__}")
         where = self._engine.dispatcher if dispatcher is None else dispatcher
@@ -149,7 +149,7 @@ class Listening:
 
         Name the event as :meth:`on` was told: an exception's class is not ``"error"``.
         """
-        self._engine.registry.remove(subject(event), listener)
+        self._engine.registry.remove(event_filter(event), listener)
 
     def off_all(self) -> None:
         """Remove every listener."""
@@ -211,7 +211,7 @@ class Listening:
             ConnectionClosedError: If the connection ended first.
             TimeoutError: If it took longer.
         """
-        return self._engine.wait_for(subject(event), predicate, self, timeout)
+        return self._engine.wait_for(event_filter(event), predicate, self, timeout)
 
     def events(self, *events: str | type[Any], timeout: float | None = None) -> EventStream:
         """
@@ -228,4 +228,4 @@ class Listening:
             ConnectionClosedError: While iterating, if the connection was lost.
             TimeoutError: While iterating, if nothing came.
         """
-        return self._engine.stream(tuple(map(subject, events or ("*",))), self, timeout)
+        return self._engine.stream(tuple(map(event_filter, events or ("*",))), self, timeout)

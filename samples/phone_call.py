@@ -18,7 +18,7 @@ from _service import service
 
 from azure_rt_audio import AzureRealTimeAudio
 from azure_rt_audio.audio import Converter, WavWriter, read_wav, ulaw_decode
-from azure_rt_audio.protocol.events import (
+from azure_rt_audio.events import (
     InputAudioBufferSpeechStarted,
     ResponseDone,
     ResponseOutputAudioDelta,

@@ -43,7 +43,7 @@ from azure_rt_audio import (
     RealtimeError,
     StatusChanged,
 )
-from azure_rt_audio.protocol.events import (
+from azure_rt_audio.events import (
     ConversationItemAdded,
     ConversationItemInputAudioTranscriptionCompleted,
     ResponseOutputAudioDelta,

@@ -17,7 +17,7 @@ from _service import service
 
 from azure_rt_audio import AzureRealTimeAudio, Closed, MessageItem, RealtimeError, StatusChanged, TkDispatcher
 from azure_rt_audio.devices import MicrophoneLike, SpeakerLike
-from azure_rt_audio.protocol.events import (
+from azure_rt_audio.events import (
     ConversationItemAdded,
     ConversationItemInputAudioTranscriptionCompleted,
     ResponseOutputAudioTranscriptDelta,

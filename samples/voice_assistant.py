@@ -20,7 +20,7 @@ from _service import parser, service
 from azure_rt_audio import AzureRealTimeAudio, AzureRealTimeOptions, MissingExtraError, ModelStatusEnum
 from azure_rt_audio.audio import read_audio
 from azure_rt_audio.devices import DeviceError, DeviceLost, SimulatedMicrophone, SimulatedSpeaker
-from azure_rt_audio.protocol.events.local import StatusChanged
+from azure_rt_audio.events import StatusChanged
 
 QUESTION = str(files("azure_rt_audio") / "data" / "question.wav")
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 from attrs import frozen
 
 from .. import AzureRealTimeOptions, SessionConfig
+from ..protocol.dialects import DIALECTS
 from . import UsageError
 from .speech import open_senses
 
@@ -72,7 +73,7 @@ def add_service_arguments(parser: argparse.ArgumentParser) -> None:
         help="talk to Azure, or say what is missing for that",
     )
     parser.add_argument(
-        "--dialect", choices=("ga", "preview"), default="ga", help="the protocol to speak (default: ga)"
+        "--dialect", choices=tuple(DIALECTS), default="ga", help="the protocol to speak (default: ga)"
     )
 
 

@@ -1,7 +1,7 @@
 """
 The protocol: pure, without threads, sockets or a clock.
 
-``session``, ``items``, ``responses`` and ``tools`` are what messages are made of, ``commands`` what
-we say, ``events`` what we hear; ``codec`` turns them into bytes and back, and ``dialects`` speaks
-GA and preview.
+``session``, ``items``, ``responses`` and ``tools`` have the objects in messages, ``commands`` the client's
+events, ``events`` the service's; ``codec`` encodes and decodes them, ``dialects`` knows the differences
+between GA and preview.
 """

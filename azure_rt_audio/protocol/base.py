@@ -1,11 +1,10 @@
 """
-What every message and object of the protocol has in common.
+The base class of all messages and objects of the protocol.
 
-Two conventions hold for all of them:
+Two conventions:
 
-* **Reading.** A field the service left out is ``None``. A field this version does not
-  know, and a known one that came as an explicit null, is kept in ``extra``, so that
-  encoding gives back what was decoded.
+* **Reading.** A missing field is ``None``. Unknown fields, and known ones with an explicit null,
+  are kept in ``extra``, so that encoding restores the decoded message.
 * **Writing.** In :class:`~azure_rt_audio.protocol.session.SessionConfig` and
   :class:`~azure_rt_audio.protocol.responses.ResponseConfig`, ``None`` is sent as null,
   which clears a setting (turn detection, transcription, noise reduction), and
@@ -44,7 +43,7 @@ class Unset(enum.Enum):
 
 
 UNSET: Final = Unset.UNSET
-"""Not mentioned at all, as opposed to ``None``, which is sent as null."""
+"""Not sent, as opposed to ``None``, which is sent as null."""
 
 
 @frozen_shape(kw_only=True)
@@ -52,11 +51,11 @@ class ProtocolObject:
     """
     A message or object of the protocol: keyword arguments only, immutable, comparable.
 
-    Its ``repr`` shows what differs from the defaults; secrets not at all, long texts by their length.
+    Its ``repr`` shows values that differ from the defaults, long texts by their length, and no secrets.
 
     Attributes:
-        extra: Fields of the wire without an attribute of their own. What is put here is
-            sent, which is how to use a field that is newer than this library.
+        extra: Fields without an attribute. They are sent as well, which is how to use a field that is
+            newer than this library.
     """
 
     extra: dict[str, Any] = field(factory=dict, repr=lambda extra: f"<{len(extra)}>")
@@ -77,7 +76,7 @@ class ProtocolObject:
         return f"{self.__class__.__name__}({', '.join(shown)})"
 
     def _repr_html_(self) -> str:
-        """Show what differs from the defaults, as the value of a notebook's cell."""
+        """Return HTML for a notebook's cell, with the values that differ from the defaults."""
         from .._html import card, facts
 
         shown = {
@@ -89,7 +88,7 @@ class ProtocolObject:
 
 
 def _in_words(value: Any) -> str:
-    """A value inside another one, on one line; of several the line of each."""
+    """Return a nested value as one line, several values as one line each."""
     if isinstance(value, ProtocolObject):
         inner = ((a, getattr(value, a.name)) for a in attrs.fields(value.__class__) if a.repr)
         return ", ".join(

@@ -1,8 +1,8 @@
 """
-What the service would refuse and can be known beforehand, refused here with the field's path.
+Validates commands before they are sent; errors name the field's path.
 
-Names that the service may add to (voices, models, kinds of turn detection) are not checked.
-Limits are those of the service's reference.
+Open sets of names (voices, models, kinds of turn detection) are not checked. Limits are from the service's
+reference.
 """
 
 from __future__ import annotations
@@ -48,37 +48,33 @@ from .translation import TranslationSessionConfig
 __all__ = ["MAX_APPEND_BYTES", "check_command"]
 
 MAX_APPEND_BYTES: Final = 15 * 2**20
-"""Audio in one append, in bytes before base64."""
+"""Most audio in one append, in bytes before base64."""
 
 _FORMATS: Final = ("pcm16", "g711_ulaw", "g711_alaw")
 _MODALITIES: Final = ({"text"}, {"audio"}, {"text", "audio"})
 _CHOICES: Final = ("auto", "none", "required")
 _ROLES: Final = ("system", "user", "assistant")
 _MCP_ITEMS: Final = (McpListToolsItem, McpCallItem, McpApprovalRequestItem, McpApprovalResponseItem)
-_ONLY_GA: Final = "exist on GA only; use api_version='v1'"
 
 
 def check_command(command: Command, dialect: Dialect) -> None:
     """
-    Refuse a command that the service would refuse.
+    Refuse a command that the service would refuse, as far as this can be known.
 
     Raises:
-        ValueError: Names the field's path, its value, and what it may be.
+        ValueError: Names the field's path, its value, and the accepted values.
     """
-    if isinstance(command, InputAudioBufferAppend):  # fifty a second, with nothing to go wrong but this
+    if isinstance(command, InputAudioBufferAppend):  # fifty per second, and this is all that can be wrong
         if not isinstance(command.audio, str):
             raise ValueError(f"audio: expected base64 as a string, got {type(command.audio).__name__}")
     else:
         command = typed(command)
-        dialect_refusal = dialect.why_not(command.type)
-        if dialect_refusal:
-            raise ValueError(f"{command.type}: {dialect_refusal}")
+        _check_exists(command.type, command.type, dialect)
     if command.event_id is not None and not 0 < len(command.event_id) <= 512:
         raise ValueError("event_id must have 1 to 512 characters")
     if isinstance(command, SessionUpdate):
         if isinstance(command.session, TranslationSessionConfig):
-            if dialect.name == "preview":
-                raise ValueError(f"session: translation sessions {_ONLY_GA}")
+            _check_exists("translation", "session", dialect)
         else:
             _check_session(command.session, dialect)
     elif isinstance(command, TranscriptionSessionUpdate):
@@ -135,11 +131,8 @@ def _check_response(response: ResponseConfig, dialect: Dialect) -> None:
     _check_common(response, "response", dialect)
     _check_tokens(response.max_output_tokens, "response.max_output_tokens")
     _check_choice(response.conversation, ("auto", "none"), "response.conversation")
-    if response.conversation == "none" and not dialect.carries_out_of_band:
-        raise ValueError(
-            f"response.conversation: {dialect.api_version} knows no response beside the conversation; "
-            "use a later api_version"
-        )
+    if response.conversation == "none":
+        _check_exists("out_of_band", "response.conversation", dialect)
     if isinstance(response.metadata, Mapping):
         _check_metadata(response.metadata)
     for name in ("input", "input_items", "append_input_items"):
@@ -163,8 +156,8 @@ def _check_common(config: SessionConfig | ResponseConfig, path: str, dialect: Di
     if isinstance(choice, str):
         _check_choice(choice, _CHOICES, f"{path}.tool_choice")
     elif isinstance(choice, ToolChoice):
-        if choice.type == "mcp" and dialect.name == "preview":
-            raise ValueError(f"{path}.tool_choice: MCP tools {_ONLY_GA}")
+        if choice.type == "mcp":
+            _check_exists("mcp", f"{path}.tool_choice", dialect)
         needed = "server_label" if choice.type == "mcp" else "name"
         if choice.type in ("function", "mcp") and not getattr(choice, needed):
             raise ValueError(f"{path}.tool_choice.{needed} is missing; say which tool")
@@ -172,8 +165,7 @@ def _check_common(config: SessionConfig | ResponseConfig, path: str, dialect: Di
 
 def _check_tool(tool: FunctionTool | McpTool, path: str, dialect: Dialect) -> None:
     if isinstance(tool, McpTool):
-        if dialect.name == "preview":
-            raise ValueError(f"{path}: MCP tools {_ONLY_GA}")
+        _check_exists("mcp", path, dialect)
         if not (tool.server_url or tool.connector_id or tool.tunnel_id):
             raise ValueError(f"{path}.server_url is missing; give it, connector_id or tunnel_id")
     elif tool.type == "function" and not tool.name:
@@ -185,8 +177,8 @@ def _check_tool(tool: FunctionTool | McpTool, path: str, dialect: Dialect) -> No
 def _check_item(item: ConversationItem, path: str, dialect: Dialect, *, is_input: bool = False) -> None:
     if isinstance(item, ItemReference) and not is_input:
         raise ValueError(f"{path}: a reference can only be the input of a response")
-    if isinstance(item, _MCP_ITEMS) and dialect.name == "preview":
-        raise ValueError(f"{path}: MCP items {_ONLY_GA}")
+    if isinstance(item, _MCP_ITEMS):
+        _check_exists("mcp", path, dialect)
     if isinstance(item, FunctionCallItem) and not item.name:
         raise ValueError(f"{path}.name is missing; it is the name of the function")
     if isinstance(item, FunctionCallItem) and item.arguments is None:
@@ -216,8 +208,7 @@ def _check_message(item: MessageItem, path: str, dialect: Dialect) -> None:
         if part.type == "input_audio" and part.audio is None:
             raise ValueError(f"{where}.audio is missing")
         if part.type == "input_image":
-            if dialect.name == "preview":
-                raise ValueError(f"{where}: images {_ONLY_GA}")
+            _check_exists("images", where, dialect)
             if part.image_url is None or not part.image_url.startswith("data:image/"):
                 raise ValueError(f"{where}.image_url must be a data: URI of a PNG or JPEG")
 
@@ -228,6 +219,12 @@ def _check_metadata(metadata: Mapping[str, str]) -> None:
     for key, value in metadata.items():
         if len(key) > 64 or len(value) > 512:
             raise ValueError(f"response.metadata[{key!r:.70}]: keys have at most 64 characters, values 512")
+
+
+def _check_exists(kind: str, path: str, dialect: Dialect) -> None:
+    why_not = dialect.why_not(kind)
+    if why_not:
+        raise ValueError(f"{path}: {why_not}")
 
 
 def _check_tokens(value: Any, path: str) -> None:

@@ -1,4 +1,4 @@
-"""What we say: one class per client event, named after its wire name."""
+"""Commands: one class per client event, named after its wire name."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ __all__ = [
 @frozen_shape(kw_only=True)
 class Command(ProtocolObject):
     """
-    Something the client tells the service.
+    An event from the client to the service.
 
     Attributes:
         event_id: At most 512 characters; an ``error`` about this command names it.
@@ -51,7 +51,7 @@ class Command(ProtocolObject):
 
 @frozen_shape(kw_only=True)
 class SessionUpdate(Command):
-    """Condition the session; only what is set changes."""
+    """Configure the session; only fields that are set change."""
 
     TYPE: ClassVar[str] = "session.update"
     session: SessionConfig | TranslationSessionConfig
@@ -59,7 +59,7 @@ class SessionUpdate(Command):
 
 @frozen_shape(kw_only=True)
 class TranscriptionSessionUpdate(Command):
-    """Condition a session that only transcribes; GA says ``session.update`` for it."""
+    """Configure a transcription session; on GA it is sent as ``session.update``."""
 
     TYPE: ClassVar[str] = "transcription_session.update"
     session: TranscriptionSessionConfig
@@ -80,14 +80,14 @@ class InputAudioBufferAppend(Command):
 
 @frozen_shape(kw_only=True)
 class InputAudioBufferCommit(Command):
-    """Make a user message of the input buffer; at least 100 ms must be in it."""
+    """Make a user message of the input buffer, which must hold at least 100 ms."""
 
     TYPE: ClassVar[str] = "input_audio_buffer.commit"
 
 
 @frozen_shape(kw_only=True)
 class InputAudioBufferClear(Command):
-    """Throw the input buffer away."""
+    """Discard the input buffer."""
 
     TYPE: ClassVar[str] = "input_audio_buffer.clear"
 
@@ -105,7 +105,7 @@ class ConversationItemCreate(Command):
     Add an item to the conversation.
 
     Attributes:
-        previous_item_id: Where: after this item; ``None`` at the end, ``"root"`` at the start (GA).
+        previous_item_id: Inserts after this item; ``None`` appends, ``"root"`` prepends (GA).
     """
 
     TYPE: ClassVar[str] = "conversation.item.create"
@@ -115,7 +115,7 @@ class ConversationItemCreate(Command):
 
 @frozen_shape(kw_only=True)
 class ConversationItemRetrieve(Command):
-    """Ask for an item as the service has it, audio included."""
+    """Request an item as the service has it, audio included."""
 
     TYPE: ClassVar[str] = "conversation.item.retrieve"
     item_id: str
@@ -124,10 +124,10 @@ class ConversationItemRetrieve(Command):
 @frozen_shape(kw_only=True)
 class ConversationItemTruncate(Command):
     """
-    Cut an assistant's spoken message at what the user heard.
+    Cut an assistant's spoken message after the part that the user heard.
 
     Attributes:
-        content_index: Which part; 0.
+        content_index: Index of the content part; 0.
         audio_end_ms: Inclusive; at most the length of the audio.
     """
 
@@ -181,6 +181,6 @@ class SessionInputAudioBufferAppend(Command):
 
 @frozen_shape(kw_only=True)
 class SessionClose(Command):
-    """End a translation session once what was sent has been translated."""
+    """End a translation session once all audio sent has been translated."""
 
     TYPE: ClassVar[str] = "session.close"

@@ -1,4 +1,4 @@
-"""The mirror of the conversation: its items in order, with what was said in them."""
+"""A mirror of the conversation: its items in order, with their texts and transcripts."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ __all__ = ["Conversation", "ConversationEntry"]
 @frozen(kw_only=True)
 class ConversationEntry:
     """
-    One item, as far as it is known.
+    One item of the conversation; a snapshot.
 
     Attributes:
         item: As the service last described it; never holds audio.
-        text: What was written or said, growing while it streams.
+        text: Text or transcript, growing while it streams.
         audio_base64_length: Characters of base64 audio received for it; 4 stand for 3 bytes.
-        truncated_at_ms: Where it was cut, if it was.
+        truncated_at_ms: End of the audio after a truncation, else ``None``.
     """
 
     item: ConversationItem
@@ -48,12 +48,12 @@ class ConversationEntry:
 
     @property
     def role(self) -> str | None:
-        """Who it is from; ``None`` for calls and their outputs."""
+        """Role of a message's author; ``None`` for calls and their outputs."""
         return self.item.role if isinstance(self.item, MessageItem) else None
 
     @property
     def words(self) -> str:
-        """What there is to read of it: the text, or which function was called, or what it returned."""
+        """The text, the function call, or its output."""
         if isinstance(self.item, FunctionCallItem):
             return f"{self.item.name}({self.item.arguments or ''})"
         if isinstance(self.item, FunctionCallOutputItem):
@@ -62,13 +62,13 @@ class ConversationEntry:
 
 
 class _Line:
-    """What grows while an item streams. Its writer only ever adds to a list or replaces a value."""
+    """An item while it streams. Only one thread writes: it appends to lists and replaces values."""
 
     __slots__ = ("audio_base64_length", "item", "texts", "truncated_at_ms")
 
     def __init__(self) -> None:
-        self.item: ConversationItem | None = None  # until it is announced
-        self.texts: dict[int, list[str]] = {}  # pieces, by part of the content
+        self.item: ConversationItem | None = None  # until the service announces it
+        self.texts: dict[int, list[str]] = {}  # deltas by content index
         self.audio_base64_length = 0
         self.truncated_at_ms: int | None = None
 
@@ -81,7 +81,7 @@ class _Line:
     def entry(self) -> ConversationEntry | None:
         if self.item is None:
             return None
-        texts = sorted(self.texts.copy().items())  # copies: the writer may be at it
+        texts = sorted(self.texts.copy().items())  # copies, as the writer may run at the same time
         text = "".join(piece for _, pieces in texts for piece in tuple(pieces))
         return ConversationEntry(
             item=self.item,
@@ -93,12 +93,11 @@ class _Line:
 
 class Conversation:
     """
-    The items of the default conversation, in order, kept from the events alone.
+    The items of the default conversation, in order, derived from events alone.
 
-    Transcripts come late and out of order; they find their place by item id. Audio is not kept.
+    Transcripts arrive late and out of order and are assigned by item id. Audio is not kept.
 
-    **Threads.** One thread applies events. Any thread may read: what is read is a snapshot of
-    immutable entries.
+    **Threads.** One thread applies events. Any thread may read and gets a snapshot of immutable entries.
     """
 
     def __init__(self) -> None:
@@ -135,7 +134,7 @@ class Conversation:
         return tuple(entry for entry in found if entry is not None)
 
     def _repr_html_(self) -> str:
-        """Show what was said, as the value of a notebook's cell."""
+        """Return HTML for a notebook's cell, with the texts and transcripts."""
         from .._html import card, speech
 
         return card("Conversation", [speech((entry.role, entry.words) for entry in self.entries)])
@@ -146,7 +145,7 @@ class Conversation:
         return None if line is None else line.entry()
 
     def apply(self, event: Event) -> None:
-        """Take one event into account; events that do not concern the conversation are ignored."""
+        """Update from one event; events about other things are ignored."""
         if event.__class__ is ResponseOutputAudioDelta:
             line = self._lines.get(event.item_id)
             if line is not None:
@@ -178,7 +177,7 @@ class Conversation:
             line.replace(event.content_index, text)
 
     def _await(self, event: InputAudioBufferCommitted) -> None:
-        """Its transcript may overtake the item itself."""
+        """Prepare for a transcript that arrives before its item."""
         self._lines.setdefault(event.item_id, _Line())
 
     def _place(self, event: ConversationItemAdded | ConversationItemDone) -> None:
@@ -197,17 +196,17 @@ class Conversation:
         if previous in self._order:
             return self._order.index(previous) + 1
         if previous == "root" or (previous is None and "previous_item_id" in event.extra):
-            return 0  # the service says that nothing precedes it
+            return 0  # an explicit null: it is the first item
         return len(self._order)
 
     def _update(self, event: ResponseOutputItemDone | ConversationItemRetrieved) -> None:
-        """Only of items that are in: those of an out-of-band response never are."""
+        """Update known items only: those of an out-of-band response are not part of the conversation."""
         line = self._lines.get(event.item.id or "")
         if line is not None and line.item is not None:
             _describe(line, event.item)
 
     def _truncate(self, event: ConversationItemTruncated) -> None:
-        # The service forgets the transcript of what it cut, and does not say which part of it.
+        # The service discards the transcript of the removed audio and does not say which part of it.
         line = self._lines.get(event.item_id)
         if line is not None:
             line.truncated_at_ms = event.audio_end_ms
@@ -227,7 +226,7 @@ def _describe(line: _Line, item: ConversationItem) -> None:
 
 
 def _without_audio(item: ConversationItem) -> ConversationItem:
-    """An hour of speech is hundreds of megabytes; what was said is enough."""
+    """Drop audio: an hour of speech takes hundreds of megabytes."""
     if isinstance(item, MessageItem) and any(part.audio for part in item.content or ()):
         return evolve(item, content=[evolve(part, audio=None) for part in item.content or ()])
     return item

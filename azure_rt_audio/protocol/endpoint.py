@@ -1,11 +1,11 @@
-"""Where the service is: whatever people paste, and the URL that becomes of it."""
+"""Parses endpoints in all their spellings and makes the URL of a session."""
 
 from __future__ import annotations
 
 import ipaddress
 import re
 from typing import Final
-from urllib.parse import parse_qs, quote, urlencode, urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 from attrs import frozen
 
@@ -25,7 +25,7 @@ _EXAMPLE: Final = 'such as "my-resource.openai.azure.com"'
 @frozen
 class Endpoint:
     """
-    A host that speaks the protocol.
+    A host of the service.
 
     Attributes:
         scheme: ``"wss"`` or ``"ws"``.
@@ -41,7 +41,7 @@ class Endpoint:
 
     @property
     def is_loopback(self) -> bool:
-        """Whether it is this machine itself."""
+        """Whether the host is this machine."""
         if self.host.lower() == "localhost":
             return True
         try:
@@ -56,17 +56,13 @@ class Endpoint:
         return host if self.port is None else f"{host}:{self.port}"
 
     def url(self, dialect: Dialect, deployment: str) -> str:
-        """Return the URL of a conversation; it holds no credential."""
-        base = f"{self.scheme}://{self.authority}{self.prefix}/openai"
-        if dialect.name == "ga":
-            return f"{base}/v1/realtime?{urlencode({'model': deployment}, quote_via=quote)}"
-        query = {"api-version": dialect.api_version, "deployment": deployment}
-        return f"{base}/realtime?{urlencode(query, quote_via=quote)}"
+        """Return the URL of a session; it holds no credential."""
+        return f"{self.scheme}://{self.authority}{self.prefix}{dialect.path(deployment)}"
 
 
 def parse_endpoint(text: str) -> Endpoint:
     """
-    Understand an endpoint in any of its spellings.
+    Parse an endpoint in any spelling.
 
     ``res.openai.azure.com``, ``https://res.openai.azure.com/``, the same with ``/openai``,
     ``/openai/v1`` or ``/openai/v1/realtime`` behind it, ``wss://…``, ``localhost:8080``, ``[::1]:8080``
@@ -74,12 +70,12 @@ def parse_endpoint(text: str) -> Endpoint:
     for a port on this machine.
 
     Raises:
-        ValueError: If it is no endpoint; says what to write instead.
+        ValueError: If it is not an endpoint; names the remedy.
     """
     bare = text.strip() if isinstance(text, str) else ""
     if not bare:
         raise ValueError(f"host_name is empty; give the endpoint, {_EXAMPLE}")
-    if re.search(r"[\x00-\x20\x7f\\]", bare):  # nothing of it belongs into the head of a request
+    if re.search(r"[\x00-\x20\x7f\\]", bare):  # none of these may enter a request's head
         raise ValueError(
             f"host_name has blanks, backslashes or control characters; give a URL or a host, {_EXAMPLE}"
         )
@@ -90,7 +86,7 @@ def parse_endpoint(text: str) -> Endpoint:
         parts = urlsplit(bare if has_scheme else f"//{bare}")
         port = parts.port
         host = _ascii(parts.hostname or "")
-    except ValueError:  # its words may quote what stands where a port should, which may be a key
+    except ValueError:  # its message may quote the text after the colon, which may be a key
         raise ValueError(f"host_name is not an endpoint; expected host or host:port, {_EXAMPLE}") from None
     if has_scheme and parts.scheme.lower() not in _SCHEMES:
         raise ValueError(f"host_name begins with {parts.scheme}://; use https:// or wss://, or leave it away")
@@ -104,7 +100,7 @@ def parse_endpoint(text: str) -> Endpoint:
     else:
         scheme = "ws" if endpoint.is_loopback and port not in (None, 443) else "wss"
     if "." not in host and ":" not in host and port is None and not endpoint.is_loopback:
-        # Too long for the name of a resource, it may be a key, which an error does not repeat.
+        # A text too long for a resource's name may be a key, which errors do not repeat.
         meant = f'did you mean "{host}.openai.azure.com"?' if len(host) < 32 else "is it a key?"
         raise ValueError(f"host_name is not a host name; {meant}")
     return Endpoint(scheme, host, port, endpoint.prefix)

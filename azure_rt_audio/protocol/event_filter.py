@@ -1,4 +1,4 @@
-"""What a listener, a waiter or a stream is interested in, whichever way the user names it."""
+"""Which events a listener, a waiter or a stream receives, as the user named them."""
 
 from __future__ import annotations
 
@@ -7,17 +7,15 @@ from typing import Any, Final
 from attrs import frozen
 
 from ..errors import RealtimeError, ServiceError
-from .dialects import PREVIEW_NAMES, canonical_name
+from .dialects import ALIASES, canonical_name
 from .events import EVENT_CLASSES, Error, Event, UnknownEvent
 from .events.local import Closed, Init, StatusChanged
 
-__all__ = ["EVERYTHING", "EventFilter", "subject"]
+__all__ = ["EVERYTHING", "EventFilter", "event_filter"]
 
 EVERYTHING: Final = "*"
 _LOCAL: Final = (Init, StatusChanged, Closed)
-_NAMES: Final = frozenset(
-    {*EVENT_CLASSES, *PREVIEW_NAMES.values(), *(cls.TYPE for cls in _LOCAL), EVERYTHING}
-)
+_NAMES: Final = frozenset({*EVENT_CLASSES, *ALIASES, *(cls.TYPE for cls in _LOCAL), EVERYTHING})
 
 
 @frozen
@@ -26,35 +24,34 @@ class EventFilter:
     One kind of event.
 
     Attributes:
-        key: What it is published under.
-        of_class: Only payloads of this class, or ``None`` for all.
+        key: Under which events are published.
+        of_class: Class of the payloads, or ``None`` for all.
     """
 
     key: Any
     of_class: type[Any] | None = None
 
     def wants(self, payload: object) -> bool:
-        """Whether a payload published under the key is meant."""
+        """Whether it accepts a payload that was published under its key."""
         return self.of_class is None or isinstance(payload, self.of_class)
 
     def concerns(self, key: Any, payload: object) -> bool:
-        """Whether what is published under *key* is meant, or everything is."""
+        """Whether it accepts a payload published under *key*."""
         if self.key == EVERYTHING:
-            # What the service refuses is an event already; its exception would be the same thing twice.
+            # The exception of an ``error`` event repeats the event.
             return not isinstance(payload, ServiceError) and self.wants(payload)
         return (self.key == key or self.key is type(payload)) and self.wants(payload)
 
 
-def subject(event: str | type[Any]) -> EventFilter:
+def event_filter(event: str | type[Any]) -> EventFilter:
     """
-    Understand a wire name of either dialect, a class, or ``"*"``.
+    Return the filter for a name in any dialect, a class, or ``"*"``.
 
-    An event newer than this library can be named as well; a name that is nearly one of ours
-    is taken for a slip.
+    Names of events newer than this library are accepted; a name close to a known one is refused as a typo.
 
     Raises:
-        ValueError: For a name that is nearly right; names the right one.
-        TypeError: For anything that is not an event.
+        ValueError: For a typo; names the event that was meant.
+        TypeError: For other types.
     """
     if isinstance(event, str):
         name = canonical_name(event)

@@ -1,4 +1,4 @@
-"""What the service says when it says no, as exceptions of this library."""
+"""Maps errors of the service to exceptions."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _BENIGN_CODES: Final = frozenset(
         "unsupported_content_type",
     }
 )
-_LOST_TRUNCATION: Final = "already shorter than"
+_ALREADY_SHORTER: Final = "already shorter than"
 
 _REMEDIES: Final = {
     "cannot_update_voice": "set the voice before the first spoken answer, or begin a new session",
@@ -31,7 +31,7 @@ _REMEDIES: Final = {
 
 
 def service_error(event: Error) -> ServiceError:
-    """Make the exception that stands for an ``error`` event."""
+    """Return the exception for an ``error`` event."""
     error = event.error
     remedy = _REMEDIES.get(error.code or "")
     message = f"the service refused: {error.message}"
@@ -43,13 +43,13 @@ def service_error(event: Error) -> ServiceError:
         event_id=error.event_id,
         service_type=error.type,
         is_benign=error.code in _BENIGN_CODES
-        or (error.code == "invalid_value" and _LOST_TRUNCATION in error.message),
+        or (error.code == "invalid_value" and _ALREADY_SHORTER in error.message),
         event=event,
     )
 
 
 def response_error(response: Response) -> ServiceError | None:
-    """Return what made a response fail, or ``None`` if it did not fail."""
+    """Return the exception for a failed response, or ``None`` if it did not fail."""
     if response.status != "failed":
         return None
     details = response.status_details

@@ -1,4 +1,4 @@
-"""Objects of GA's translation sessions, which have a small vocabulary of their own."""
+"""Objects of GA's translation sessions."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = [
 
 @frozen_shape(kw_only=True)
 class TranslationInput(ProtocolObject):
-    """How the speech to translate is cleaned and written down."""
+    """Noise reduction and transcription of the input."""
 
     noise_reduction: NoiseReduction | None = None
     transcription: InputAudioTranscription | None = None
@@ -25,7 +25,7 @@ class TranslationInput(ProtocolObject):
 @frozen_shape(kw_only=True)
 class TranslationOutput(ProtocolObject):
     """
-    What to translate into.
+    The target language.
 
     Attributes:
         language: ISO 639-1 code, such as ``"es"``.
@@ -36,7 +36,7 @@ class TranslationOutput(ProtocolObject):
 
 @frozen_shape(kw_only=True)
 class TranslationAudio(ProtocolObject):
-    """Both sides of a translation."""
+    """Input and output of a translation session."""
 
     input: TranslationInput | None = None
     output: TranslationOutput | None = None
@@ -44,7 +44,7 @@ class TranslationAudio(ProtocolObject):
 
 @frozen_shape(kw_only=True)
 class TranslationSessionConfig(ProtocolObject):
-    """What the user asks of a translation session."""
+    """Configuration of a translation session."""
 
     audio: TranslationAudio | Unset = UNSET
 
@@ -52,7 +52,7 @@ class TranslationSessionConfig(ProtocolObject):
 @frozen_shape(kw_only=True)
 class TranslationSession(ProtocolObject):
     """
-    The translation session in force.
+    A translation session as the service reports it.
 
     Attributes:
         expires_at: Unix time in seconds.

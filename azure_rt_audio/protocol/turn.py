@@ -1,4 +1,4 @@
-"""Whose turn it is: what the model is doing, derived from the events."""
+"""The status of the model, derived from the events."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["ModelStatusEnum", "TurnState", "is_out_of_band"]
 
 
 class ModelStatusEnum(str, enum.Enum):
-    """What the model is doing, as a user interface shows it."""
+    """Status of the model, for user interfaces."""
 
     IDLE = "idle"
     LISTENING = "listening"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -331,3 +332,26 @@ def test_a_loop_that_is_left_is_forgotten(client: AzureRealTimeAudio) -> None:
     client.clear_audio_buffer().result(HANG)  # the event before has been offered when this is acknowledged
 
     assert client._engine._streams._streams == ()
+
+
+# ------------------------------------------------------------ ports of other clients' loops
+
+
+def test_a_loop_that_compares_types_works_on_both_dialects(client: AzureRealTimeAudio) -> None:
+    """As examples for GA write it: ``event.type`` is GA's name, ``event.wire_type`` what the service said."""
+    sound, text, wire_types = bytearray(), "", set()
+
+    with client.events("*", timeout=HANG) as events:
+        client.create_response()
+        for event in events:
+            if event.type == "response.output_audio.delta":
+                sound += base64.b64decode(event.delta)
+                wire_types.add(event.wire_type)
+            elif event.type == "response.output_audio_transcript.delta":
+                text += event.delta
+            elif event.type == "response.done":
+                break
+
+    assert sound
+    assert text
+    assert wire_types in ({"response.output_audio.delta"}, {"response.audio.delta"})

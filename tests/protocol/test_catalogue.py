@@ -21,17 +21,15 @@ from catalogues import (
     objects,
     shapes,
 )
+from reading import COMMAND_CLASSES, read_command, structure
 
 from azure_rt_audio.errors import DecodeError
 from azure_rt_audio.protocol import events as hearing
 from azure_rt_audio.protocol import items, responses, session, tools, translation
 from azure_rt_audio.protocol.base import ProtocolObject
 from azure_rt_audio.protocol.codec import (
-    COMMAND_CLASSES,
-    decode_command,
     decode_event,
     encode,
-    structure,
     to_json,
 )
 from azure_rt_audio.protocol.commands import Command, TranscriptionSessionUpdate
@@ -45,7 +43,7 @@ ALL_EVENTS = events(*SERVER_SECTIONS, *CLIENT_SECTIONS)
 
 def read(section: str, message: dict[str, Any]) -> Event | Command:
     data = json.dumps(message).encode()
-    return decode_event(data) if section in SERVER_SECTIONS else decode_command(data)
+    return decode_event(data) if section in SERVER_SECTIONS else read_command(data)
 
 
 def written_as(dialect: str, name: str) -> Any:

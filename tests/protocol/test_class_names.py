@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import pytest
 from catalogues import CLIENT_SECTIONS, SERVER_SECTIONS, events
+from reading import COMMAND_CLASSES
 
+from azure_rt_audio import events as public
 from azure_rt_audio.protocol import commands
 from azure_rt_audio.protocol import events as hearing
-from azure_rt_audio.protocol.codec import COMMAND_CLASSES
 from azure_rt_audio.protocol.commands import Command
 from azure_rt_audio.protocol.dialects import canonical_name
 from azure_rt_audio.protocol.events import EVENT_CLASSES, Event, PartEvent, UnknownEvent
@@ -53,3 +55,14 @@ def test_there_are_no_other_classes() -> None:
             cls = getattr(module, name)
             if isinstance(cls, type) and issubclass(cls, root) and cls not in (root, PartEvent, UnknownEvent):
                 assert name == by_rule(cls.TYPE)
+
+
+def test_all_events_are_public() -> None:
+    """``from azure_rt_audio.events import *`` gives events and their parts, and nothing else."""
+    names: dict[str, Any] = {}
+    exec("from azure_rt_audio.events import *", names)
+    given = {name for name in names if not name.startswith("__")}
+
+    assert given == set(public.__all__) == {*hearing.__all__, "Closed", "Init", "StatusChanged"}
+    assert given >= {cls.__name__ for cls in EVENT_CLASSES.values()}
+    assert all(isinstance(names[name], type) for name in given)

@@ -9,10 +9,11 @@ from typing import Any
 from catalogues import CLIENT_SECTIONS, DIALECTS, SERVER_SECTIONS, events, messages, mistyped, samples
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from reading import read_command
 
 from azure_rt_audio.errors import DecodeError
 from azure_rt_audio.protocol.checks import check_command
-from azure_rt_audio.protocol.codec import build, build_item, decode_command, decode_event, encode
+from azure_rt_audio.protocol.codec import build, build_item, decode_event, encode
 from azure_rt_audio.protocol.commands import Command, ConversationItemCreate, ResponseCreate, SessionUpdate
 from azure_rt_audio.protocol.conversation import Conversation
 from azure_rt_audio.protocol.events import Event, ResponseOutputAudioDelta
@@ -64,7 +65,7 @@ values = st.recursive(
 
 def survives(data: bytes | str) -> None:
     """Hold one frame against everything that a reader does with it."""
-    for decode in (decode_event, decode_command):
+    for decode in (decode_event, read_command):
         try:
             message = decode(data)
         except DecodeError as exc:

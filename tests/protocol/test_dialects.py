@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import copy
 import json
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 import attrs
 import pytest
 from catalogues import catalogue
 from hypothesis import given
 from hypothesis import strategies as st
+from reading import read_command, structure
 
 from azure_rt_audio.protocol.base import UNSET, ProtocolObject
-from azure_rt_audio.protocol.codec import build, decode_command, encode, structure, to_json
+from azure_rt_audio.protocol.checks import check_command
+from azure_rt_audio.protocol.codec import build, encode, to_json
 from azure_rt_audio.protocol.commands import (
     Command,
     ConversationItemCreate,
@@ -25,6 +28,8 @@ from azure_rt_audio.protocol.commands import (
 from azure_rt_audio.protocol.dialects import (
     PREVIEW_NAMES,
     Dialect,
+    GaDialect,
+    PreviewDialect,
     canonical_name,
     choose_dialect,
 )
@@ -33,9 +38,8 @@ from azure_rt_audio.protocol.dialects.nesting import (
     SESSION,
     flat_choice,
     flat_part,
-    flat_response,
-    flat_session,
 )
+from azure_rt_audio.protocol.endpoint import parse_endpoint
 from azure_rt_audio.protocol.items import ContentPart, MessageItem
 from azure_rt_audio.protocol.responses import ResponseConfig
 from azure_rt_audio.protocol.session import (
@@ -53,9 +57,9 @@ from azure_rt_audio.protocol.session import (
 )
 from azure_rt_audio.protocol.tools import FunctionTool, ToolChoice
 
-GA = Dialect("ga")
-PREVIEW = Dialect("preview", "2025-04-01-preview")
-FIRST = Dialect("preview", "2024-10-01-preview")
+GA = GaDialect("v1")
+PREVIEW = PreviewDialect("2025-04-01-preview")
+FIRST = PreviewDialect("2024-10-01-preview")
 
 
 def said(command: Command, dialect: Dialect) -> tuple[dict[str, Any], list[str]]:
@@ -74,7 +78,7 @@ def said(command: Command, dialect: Dialect) -> tuple[dict[str, Any], list[str]]
         ("v1", None, GA),
         ("2024-10-01-preview", None, FIRST),
         ("2025-04-01-preview", None, PREVIEW),
-        ("2025-08-28", None, Dialect("preview", "2025-08-28")),
+        ("2025-08-28", None, PreviewDialect("2025-08-28")),
         ("v1", "preview", PREVIEW),
         ("2024-10-01-preview", "ga", GA),
         ("2024-10-01-preview", "preview", FIRST),
@@ -117,7 +121,9 @@ def test_names_go_both_ways(ours: str, preview: str) -> None:
 def test_only_the_first_preview_cannot_mark_responses() -> None:
     """Metadata and responses beside the conversation came later."""
     assert (GA.carries_metadata, PREVIEW.carries_metadata, FIRST.carries_metadata) == (True, True, False)
-    assert not Dialect("preview", "2024-10-01").carries_out_of_band
+    assert not GA.why_not("out_of_band")
+    assert not PREVIEW.why_not("out_of_band")
+    assert "use a later api_version" in PreviewDialect("2024-10-01").why_not("out_of_band")
 
 
 # ---------------------------------------------------------------- flat and nested, both ways
@@ -197,38 +203,38 @@ def test_a_ga_session_comes_back_from_the_flat_form(nested: dict[str, Any]) -> N
     """Whatever GA sends, nothing is lost on the way through the library's vocabulary."""
     before = copy.deepcopy(nested)
 
-    assert nested == SESSION.nest(flat_session(nested))
+    assert nested == SESSION.nest(SESSION.flatten(nested))
     assert before == nested, "and the frame itself is left as it is"
 
 
 @given(flat_sessions)
 def test_a_flat_session_comes_back_from_ga(flat: dict[str, Any]) -> None:
     """Whatever the library's vocabulary can say of a session, GA can."""
-    assert flat == flat_session(SESSION.nest(flat))
+    assert flat == SESSION.flatten(SESSION.nest(flat))
 
 
 @given(flat_sessions | ga_sessions)
 def test_flattening_twice_is_flattening_once(session: dict[str, Any]) -> None:
     """The flat form is recognised as such."""
-    assert flat_session(session) == flat_session(flat_session(session))
+    assert SESSION.flatten(session) == SESSION.flatten(SESSION.flatten(session))
 
 
 @given(ga_responses)
 def test_a_ga_response_comes_back_from_the_flat_form(nested: dict[str, Any]) -> None:
     """The same for responses."""
-    assert nested == RESPONSE.nest(flat_response(nested))
+    assert nested == RESPONSE.nest(RESPONSE.flatten(nested))
 
 
 @given(flat_responses)
 def test_a_flat_response_comes_back_from_ga(flat: dict[str, Any]) -> None:
     """The same for requests for a response."""
-    assert flat == flat_response(RESPONSE.nest(flat))
+    assert flat == RESPONSE.flatten(RESPONSE.nest(flat))
 
 
 @given(ga_sessions)
 def test_every_flat_name_knows_where_it_came_from(nested: dict[str, Any]) -> None:
     """An error about a field of the flat form can point into the frame."""
-    flat = flat_session(nested)
+    flat = SESSION.flatten(nested)
     for name in flat:
         found: Any = nested
         for step in SESSION.origin(nested, name).split("."):
@@ -590,4 +596,36 @@ def test_a_translation_update_stays_one() -> None:
     """GA's translation sessions have no type and are nested already."""
     text = {"type": "session.update", "session": {"audio": {"output": {"language": "es"}}}}
 
-    assert text == json.loads(encode(decode_command(json.dumps(text)), GA))
+    assert text == json.loads(encode(read_command(json.dumps(text)), GA))
+
+
+# ---------------------------------------------------------------- a further dialect
+
+
+class NextDialect(GaDialect):
+    """Another URL, one renamed event, one command and one field less."""
+
+    names: ClassVar[Mapping[str, str]] = {"response.output_audio.delta": "response.sound.delta"}
+
+    def path(self, deployment: str) -> str:
+        return f"/next/realtime?agent={deployment}"
+
+    def _lacks(self) -> Mapping[str, str]:
+        return {"response.cancel": "answers here cannot be stopped"}
+
+    def _not_carried(self, kind: str) -> tuple[str, ...]:
+        return (*super()._not_carried(kind), "session.speed")
+
+
+def test_a_further_dialect_is_one_class() -> None:
+    """Whatever depends on the dialect asks it."""
+    dialect = NextDialect("v1")
+
+    assert parse_endpoint("res.example").url(dialect, "d") == "wss://res.example/next/realtime?agent=d"
+    assert dialect.wire_name("response.audio.delta") == "response.sound.delta"
+    with pytest.raises(ValueError, match="answers here cannot be stopped"):
+        check_command(ResponseCancel(), dialect)
+    message, left_out = said(SessionUpdate(session=SessionConfig(speed=1.2, voice="v")), dialect)
+    assert message["session"] == {"type": "realtime", "audio": {"output": {"voice": "v"}}}
+    assert left_out == ["session.speed"]
+    assert dialect != GA

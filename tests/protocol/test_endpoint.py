@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from azure_rt_audio.protocol.dialects import Dialect
+from azure_rt_audio.protocol.dialects import GaDialect, PreviewDialect
 from azure_rt_audio.protocol.endpoint import Endpoint, parse_endpoint
 
-GA = Dialect("ga")
-PREVIEW = Dialect("preview", "2024-10-01-preview")
+GA = GaDialect("v1")
+PREVIEW = PreviewDialect("2024-10-01-preview")
 
 
 @pytest.mark.parametrize(

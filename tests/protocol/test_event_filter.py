@@ -9,7 +9,7 @@ from catalogues import SERVER_SECTIONS, events
 
 from azure_rt_audio.errors import ConnectError, DecodeError, RealtimeError, ServiceError
 from azure_rt_audio.protocol.dialects import canonical_name
-from azure_rt_audio.protocol.event_filter import EVERYTHING, EventFilter, subject
+from azure_rt_audio.protocol.event_filter import EVERYTHING, EventFilter, event_filter
 from azure_rt_audio.protocol.events import (
     EVENT_CLASSES,
     Error,
@@ -26,15 +26,15 @@ DELTA = ResponseOutputAudioDelta(response_id="r", item_id="i", output_index=0, c
 
 
 @pytest.mark.parametrize("name", sorted({name for _, _, name in events(*SERVER_SECTIONS)}))
-def test_every_wire_name_is_a_subject(name: str) -> None:
-    """Of either dialect; both names of an event are one subject."""
-    assert subject(name) == subject(canonical_name(name)) == EventFilter(canonical_name(name))
+def test_every_wire_name_is_a_filter(name: str) -> None:
+    """Of either dialect; both names of an event are one filter."""
+    assert event_filter(name) == event_filter(canonical_name(name)) == EventFilter(canonical_name(name))
 
 
 @pytest.mark.parametrize("cls", EVENT_CLASSES.values())
 def test_a_class_is_its_name(cls: type[Event]) -> None:
     """But for the service's errors, whose name means exceptions."""
-    assert subject(cls) == (EventFilter(Error) if cls is Error else EventFilter(cls.TYPE))
+    assert event_filter(cls) == (EventFilter(Error) if cls is Error else EventFilter(cls.TYPE))
 
 
 @pytest.mark.parametrize(
@@ -57,7 +57,7 @@ def test_a_class_is_its_name(cls: type[Event]) -> None:
 )
 def test_other_ways_to_name_one(event: Any, expected: EventFilter) -> None:
     """Everything, events of this side, names of the future, errors."""
-    assert expected == subject(event)
+    assert expected == event_filter(event)
 
 
 @pytest.mark.parametrize(
@@ -73,33 +73,33 @@ def test_other_ways_to_name_one(event: Any, expected: EventFilter) -> None:
 def test_a_slip_is_named(event: str, meant: str) -> None:
     """What is nearly a name is not waited for in vain."""
     with pytest.raises(ValueError, match=f"did you mean '{meant}'"):
-        subject(event)
+        event_filter(event)
 
 
 @pytest.mark.parametrize("event", [7, None, int, Session, b"error", DELTA])
 def test_what_is_no_event_is_a_type_error(event: Any) -> None:
     """The error says what may be named."""
     with pytest.raises(TypeError, match="the name of an event, its class"):
-        subject(event)
+        event_filter(event)
 
 
-def test_a_subject_knows_what_concerns_it() -> None:
+def test_a_filter_knows_what_concerns_it() -> None:
     """By the key something is published under, its class, or all."""
     error = ServiceError("m")
-    assert subject("*").concerns("response.output_audio.delta", DELTA)
-    assert subject(Event).concerns("response.output_audio.delta", DELTA)
-    assert not subject(Event).concerns("error", error)
-    assert subject(PartEvent).concerns("response.output_audio.delta", DELTA)
-    assert not subject(PartEvent).concerns("x", UnknownEvent(raw={"type": "x"}))
-    assert not subject("*").concerns("error", error), "its event was there already"
-    assert subject("*").concerns("error", DecodeError("m"))
-    assert subject(ResponseOutputAudioDelta).concerns("response.output_audio.delta", DELTA)
-    assert not subject("response.done").concerns("response.output_audio.delta", DELTA)
-    assert subject("error").concerns("error", error)
-    assert subject(ServiceError).concerns("error", error)
-    assert not subject(ConnectError).concerns("error", error)
+    assert event_filter("*").concerns("response.output_audio.delta", DELTA)
+    assert event_filter(Event).concerns("response.output_audio.delta", DELTA)
+    assert not event_filter(Event).concerns("error", error)
+    assert event_filter(PartEvent).concerns("response.output_audio.delta", DELTA)
+    assert not event_filter(PartEvent).concerns("x", UnknownEvent(raw={"type": "x"}))
+    assert not event_filter("*").concerns("error", error), "its event was there already"
+    assert event_filter("*").concerns("error", DecodeError("m"))
+    assert event_filter(ResponseOutputAudioDelta).concerns("response.output_audio.delta", DELTA)
+    assert not event_filter("response.done").concerns("response.output_audio.delta", DELTA)
+    assert event_filter("error").concerns("error", error)
+    assert event_filter(ServiceError).concerns("error", error)
+    assert not event_filter(ConnectError).concerns("error", error)
     unknown = UnknownEvent(raw={"type": "x"})
-    assert subject(UnknownEvent).concerns("x", unknown)
+    assert event_filter(UnknownEvent).concerns("x", unknown)
 
 
 def test_local_events_have_names() -> None:

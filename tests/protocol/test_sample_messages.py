@@ -10,8 +10,10 @@ from typing import Any
 
 import pytest
 from catalogues import DIALECTS, catalogue, mistyped, samples
+from reading import read_command, structure
 
-from azure_rt_audio.protocol.codec import decode_command, decode_event, encode
+from azure_rt_audio.errors import DecodeError
+from azure_rt_audio.protocol.codec import decode_event, encode
 from azure_rt_audio.protocol.commands import Command
 from azure_rt_audio.protocol.dialects import canonical_name
 from azure_rt_audio.protocol.events import Event, UnknownEvent
@@ -29,7 +31,7 @@ def is_said_by_us(dialect: str, message: dict[str, Any]) -> bool:
 
 def read(dialect: str, message: dict[str, Any]) -> Event | Command:
     decode: Callable[[bytes], Event | Command] = (
-        decode_command if is_said_by_us(dialect, message) else decode_event
+        read_command if is_said_by_us(dialect, message) else decode_event
     )
     return decode(json.dumps(message).encode())
 
@@ -96,6 +98,33 @@ def test_an_event_remembers_its_frame(dialect: str, message: dict[str, Any]) -> 
     assert event.type == type(event).TYPE
 
 
+@pytest.mark.parametrize(
+    ("dialect", "message"),
+    [(dialect, message) for dialect, message in ALL if not is_said_by_us(dialect, message)],
+)
+def test_an_event_is_read_the_same_by_the_short_way(dialect: str, message: dict[str, Any]) -> None:
+    """What is read once a kind of event is known to the reader is what the general hook reads."""
+    expected = structure(message, type(read(dialect, message)))
+
+    for changed in (message, dict(reversed(message.items()))):
+        again = read(dialect, changed)
+        assert type(again) is type(expected)
+        assert vars(again) == vars(expected)
+    for name in message.keys() - {"type"}:
+        without = {key: value for key, value in message.items() if key != name}
+        for changed in (without, {**without, "x_new": 1}, {**message, name: None}, {**message, name: [7]}):
+            again_or_path = outcome(read, dialect, changed)
+            assert again_or_path == outcome(structure, changed, type(expected))
+
+
+def outcome(reading: Callable[..., Any], *arguments: Any) -> Any:
+    """Return what is read, or where it fails."""
+    try:
+        return vars(reading(*arguments))
+    except DecodeError as exc:
+        return exc.path
+
+
 @pytest.mark.parametrize(("dialect", "message"), ALL, ids=IDS)
 def test_a_sample_can_be_said_in_the_other_dialect(dialect: str, message: dict[str, Any]) -> None:
     """What a command means does not depend on the dialect it came in, as far as both can carry it."""
@@ -105,7 +134,7 @@ def test_a_sample_can_be_said_in_the_other_dialect(dialect: str, message: dict[s
     other = next(DIALECTS[name] for name in DIALECTS if name != dialect)
     left_out: list[str] = []
 
-    again = decode_command(encode(decoded, other, left_out.append))
+    again = read_command(encode(decoded, other, left_out.append))
 
     assert type(decoded) is type(again)
     if not left_out:

@@ -6,9 +6,10 @@ import json
 from typing import Any
 
 import pytest
+from reading import structure
 
 from azure_rt_audio.errors import ServiceError
-from azure_rt_audio.protocol.codec import decode_event, structure
+from azure_rt_audio.protocol.codec import decode_event
 from azure_rt_audio.protocol.events import Error
 from azure_rt_audio.protocol.responses import Response
 from azure_rt_audio.protocol.service_errors import response_error, service_error

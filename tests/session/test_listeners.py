@@ -22,7 +22,7 @@ from azure_rt_audio import (
     Subscription,
 )
 from azure_rt_audio._session.listeners import Listeners
-from azure_rt_audio.protocol.event_filter import subject
+from azure_rt_audio.protocol.event_filter import event_filter
 from azure_rt_audio.protocol.events import Event, SessionClosed, UnknownEvent
 
 NAME = "response.done"
@@ -44,7 +44,7 @@ def listen(
     once: bool = False,
 ) -> Subscription:
     """Add a listener that is called at once, unless a dispatcher says otherwise."""
-    return registry.add(subject(event), listener, dispatcher, once)
+    return registry.add(event_filter(event), listener, dispatcher, once)
 
 
 # ------------------------------------------------------------ listening
@@ -197,7 +197,7 @@ def test_remove_one(registry: Listeners) -> None:
     listen(registry, NAME, probe.__call__)
     listen(registry, NAME, other)
 
-    registry.remove(subject(NAME), probe.__call__)
+    registry.remove(event_filter(NAME), probe.__call__)
     registry.publish(NAME, 1)
 
     assert (probe.told, other.told) == ([], [1])
@@ -210,7 +210,7 @@ def test_remove_all_of_an_event(registry: Listeners) -> None:
     listen(registry, NAME, probe, once=True)
     listen(registry, "init", other)
 
-    registry.remove(subject("response.done"), None)
+    registry.remove(event_filter("response.done"), None)
     registry.publish(NAME, 1)
     registry.publish("init", 2)
 
@@ -219,8 +219,8 @@ def test_remove_all_of_an_event(registry: Listeners) -> None:
 
 def test_remove_what_is_not_there(registry: Listeners) -> None:
     """Removing a stranger is no error."""
-    registry.remove(subject(NAME), print)
-    registry.remove(subject(NAME), None)
+    registry.remove(event_filter(NAME), print)
+    registry.remove(event_filter(NAME), None)
 
     assert not registry.publish(NAME, 1)
 
@@ -231,7 +231,7 @@ def test_removing_a_class_leaves_the_name(registry: Listeners) -> None:
     listen(registry, RealtimeError, every)
     listen(registry, ServiceError, some)
 
-    registry.remove(subject(ServiceError), None)
+    registry.remove(event_filter(ServiceError), None)
     registry.publish("error", error := ServiceError("no"))
 
     assert (every.told, some.told) == ([error], [])
@@ -260,8 +260,8 @@ def test_leaving_while_a_call_waits(registry: Listeners, how: str, once: bool) -
 
     {
         "cancel": subscription.cancel,
-        "remove": lambda: registry.remove(subject(NAME), probe),
-        "remove all": lambda: registry.remove(subject(NAME), None),
+        "remove": lambda: registry.remove(event_filter(NAME), probe),
+        "remove all": lambda: registry.remove(event_filter(NAME), None),
         "clear": registry.clear,
     }[how]()
 
@@ -273,8 +273,8 @@ def test_leaving_from_inside(registry: Listeners) -> None:
     probe = Probe()
 
     def leave(_: object) -> None:
-        registry.remove(subject(NAME), leave)
-        registry.remove(subject(NAME), probe)
+        registry.remove(event_filter(NAME), leave)
+        registry.remove(event_filter(NAME), probe)
 
     listen(registry, NAME, leave)
     listen(registry, NAME, probe)

@@ -22,7 +22,7 @@ from azure_rt_audio import (
 from azure_rt_audio._session.acknowledgement import Acknowledgement
 from azure_rt_audio._session.waiters import EventStream, Streams, Waiter, Waiters, as_listened
 from azure_rt_audio.dispatch.queued import DEFAULT_BACKLOG_BYTES
-from azure_rt_audio.protocol.event_filter import subject
+from azure_rt_audio.protocol.event_filter import event_filter
 from azure_rt_audio.protocol.events import InputAudioBufferCleared, ResponseOutputAudioDelta, SessionClosed
 from azure_rt_audio.protocol.events.local import Init
 from azure_rt_audio.protocol.session import Session
@@ -268,7 +268,7 @@ def stream_of(
     may_wait: Callable[[], None] = may_wait,
 ) -> EventStream:
     """Begin to take events."""
-    stream = EventStream(tuple(map(subject, events)), timeout, may_wait, owner)
+    stream = EventStream(tuple(map(event_filter, events)), timeout, may_wait, owner)
     streams.add(stream)
     return stream
 
@@ -300,9 +300,9 @@ def test_init_by_name_is_the_session() -> None:
     """What waits for init by its name receives what a listener would."""
     init = Init(session=Session(id="s"))
 
-    assert as_listened(subject("init"), init) is init.session
-    assert as_listened(subject(Init), init) is init
-    assert as_listened(subject("*"), init) is init
+    assert as_listened(event_filter("init"), init) is init.session
+    assert as_listened(event_filter(Init), init) is init
+    assert as_listened(event_filter("*"), init) is init
 
 
 def test_a_lost_connection_ends_a_stream_with_an_error(streams: Streams) -> None:

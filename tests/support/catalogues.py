@@ -13,10 +13,10 @@ from typing import Any
 import attrs
 
 from azure_rt_audio.protocol.base import ProtocolObject
-from azure_rt_audio.protocol.dialects import Dialect
+from azure_rt_audio.protocol.dialects import GaDialect, PreviewDialect
 
 DATA = Path(__file__).parents[1] / "data"
-DIALECTS = {"ga": Dialect("ga"), "preview": Dialect("preview", "2025-04-01-preview")}
+DIALECTS = {"ga": GaDialect("v1"), "preview": PreviewDialect("2025-04-01-preview")}
 
 SERVER_SECTIONS = ("server_events", "translation_server_events", "openai_beta_only_events")
 CLIENT_SECTIONS = ("client_events", "translation_client_events")

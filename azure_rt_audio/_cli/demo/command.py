@@ -115,7 +115,7 @@ def _converse(service: Service, screen: Screen, question: bytes, name: str, out:
         assert session is not None
         screen.note(
             f"ready in {(monotonic() - began) * 1000:.0f} ms: {session.model}, voice {session.voice}, "
-            f"{'GA' if service.options.wire.name == 'ga' else 'preview'} protocol"
+            f"{service.options.wire.label} protocol"
         )
         microphone = SimulatedMicrophone(block_ms=100, tempo=service.tempo)
         sender = threading.Thread(

@@ -1,9 +1,8 @@
 """
-Bytes in, event out; command in, bytes out.
+Decodes events and encodes commands.
 
-Decoding a frame is one ``orjson.loads``, one hook chosen by ``type``, one object. The hooks
-of all events are built by :func:`prepare`, when the first client is made: importing costs little, and the
-first event is as fast as the next.
+A frame is decoded by one ``orjson.loads`` and one hook, chosen by ``type``. The hooks of all events are built
+by :func:`prepare` when the first client is made, so that importing is cheap.
 """
 
 from __future__ import annotations
@@ -16,13 +15,13 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar, get_args
 import orjson
 
 from ...errors import DecodeError
-from .. import commands as _commands
 from ..base import ProtocolObject
-from ..commands import Command, TranscriptionSessionUpdate
-from ..dialects import PREVIEW_NAMES, Dialect
+from ..commands import Command
+from ..dialects import ALIASES, Dialect
 from ..events import EVENT_CLASSES, Event, UnknownEvent
 from ..items import ConversationItem
 from ..translation import TranslationSessionConfig
+from .fast_path import specialising
 from .problems import FieldError
 from .structure import Hook, make_converter
 
@@ -30,27 +29,17 @@ if TYPE_CHECKING:
     from cattrs import Converter
 
 __all__ = [
-    "COMMAND_CLASSES",
     "build",
     "build_item",
-    "decode_command",
     "decode_event",
     "encode",
     "encode_append",
     "prepare",
-    "structure",
     "to_json",
     "typed",
 ]
 
 S = TypeVar("S", bound=ProtocolObject)
-
-COMMAND_CLASSES: Final[Mapping[str, type[Command]]] = {
-    cls.TYPE: cls
-    for cls in vars(_commands).values()
-    if isinstance(cls, type) and issubclass(cls, Command) and cls is not Command
-}
-"""Every class of a client event by its wire name."""
 
 
 @cache
@@ -64,25 +53,23 @@ def _from_user() -> Converter:
     return make_converter(from_user=True)
 
 
-def _hooks_of(classes: Mapping[str, type[ProtocolObject]]) -> dict[str, Hook]:
-    hooks = {name: _converter().get_structure_hook(cls) for name, cls in classes.items()}
-    hooks |= {PREVIEW_NAMES[name]: hooks[name] for name in PREVIEW_NAMES.keys() & hooks.keys()}
-    return hooks
-
-
 _event_hooks: Final[dict[str, Hook]] = {}  # filled in one step, by prepare()
 
 
 def prepare() -> None:
-    """Build what decoding events needs, some 20 ms the first time; done by itself at the first event."""
+    """Build the hooks of all events, which takes some 20 ms; otherwise the first event does."""
     if not _event_hooks:
-        _event_hooks.update(_hooks_of(EVENT_CLASSES))
+        hooks = {name: _event_hook(name, cls) for name, cls in EVENT_CLASSES.items()}
+        _event_hooks.update(hooks | {alias: hooks[name] for alias, name in ALIASES.items() if name in hooks})
 
 
-@cache
-def _command_hooks() -> dict[str, Hook]:
-    """Built on first use: a client never reads commands."""
-    return _hooks_of(COMMAND_CLASSES)
+def _event_hook(name: str, cls: type[Event]) -> Hook:
+    names = [name, *(alias for alias, canonical in ALIASES.items() if canonical == name)]
+
+    def replace(hook: Hook) -> None:
+        _event_hooks.update(dict.fromkeys(names, hook))
+
+    return specialising(cls, _converter().get_structure_hook(cls), replace)
 
 
 def decode_event(data: bytes | bytearray | memoryview | str) -> Event:
@@ -96,47 +83,6 @@ def decode_event(data: bytes | bytearray | memoryview | str) -> Event:
         DecodeError: If it is not JSON, not an object, has no ``type``, or a field is missing
             or of the wrong type; names the path in the payload.
     """
-    message, name = _parse(data)
-    hook = _event_hooks.get(name)
-    if hook is None and not _event_hooks:
-        prepare()
-        hook = _event_hooks.get(name)
-    if hook is None:
-        event_id = message.get("event_id")
-        return UnknownEvent(event_id=event_id if isinstance(event_id, str) else None, raw=message)
-    try:
-        event: Event = hook(message, None)
-    except FieldError as fault:
-        raise _decode_error(fault, message, data) from None
-    return event
-
-
-def decode_command(data: bytes | bytearray | memoryview | str) -> Command:
-    """
-    Decode one frame to the service, in either dialect.
-
-    Raises:
-        DecodeError: As :func:`decode_event`, and for a type that does not exist.
-    """
-    message, name = _parse(data)
-    fields = message
-    if name == "session.update" and _is_transcription(message.get("session")):
-        name = TranscriptionSessionUpdate.TYPE
-        session = {key: value for key, value in message["session"].items() if key != "type"}
-        fields = {**message, "session": session}
-    hook = _command_hooks().get(name)
-    if hook is None:
-        raise DecodeError(
-            f"{name!r:.60} is not a client event", path="$.type", event_type=name, payload=_excerpt(data)
-        )
-    try:
-        command: Command = hook(fields, None)
-    except FieldError as fault:
-        raise _decode_error(fault, message, data) from None
-    return command
-
-
-def _parse(data: bytes | bytearray | memoryview | str) -> tuple[dict[str, Any], str]:
     try:
         message = orjson.loads(data)
     except orjson.JSONDecodeError as exc:
@@ -146,15 +92,26 @@ def _parse(data: bytes | bytearray | memoryview | str) -> tuple[dict[str, Any], 
     name = message.get("type")
     if name.__class__ is not str:
         raise DecodeError("a frame has no type", path="$.type", payload=_excerpt(data))
-    return message, name
+    hook = _event_hooks.get(name)
+    if hook is None and not _event_hooks:
+        prepare()
+        hook = _event_hooks.get(name)
+    if hook is None:
+        event_id = message.get("event_id")
+        return UnknownEvent(event_id=event_id if isinstance(event_id, str) else None, raw=message)
+    try:
+        event: Event = hook(message, None)
+    except FieldError as error:
+        raise _decode_error(error, message, data) from None
+    return event
 
 
 def _decode_error(
-    fault: FieldError, message: dict[str, Any], data: bytes | bytearray | memoryview | str
+    error: FieldError, message: dict[str, Any], data: bytes | bytearray | memoryview | str
 ) -> DecodeError:
-    path = f"${fault.path}"
+    path = f"${error.path}"
     return DecodeError(
-        f"{message['type']} at {path}: {fault.why}",
+        f"{message['type']} at {path}: {error.why}",
         path=path,
         event_type=message["type"],
         payload=_excerpt(data),
@@ -167,25 +124,6 @@ _SECRET: Final = re.compile(r'("(?:value|authorization|headers)"\s*:\s*)("[^"]*"
 def _excerpt(data: bytes | bytearray | memoryview | str) -> str:
     start = data[:200] if isinstance(data, str) else bytes(data[:200]).decode("utf-8", "replace")
     return _SECRET.sub(r'\1"***"', start)
-
-
-def _is_transcription(session: Any) -> bool:
-    return isinstance(session, dict) and session.get("type") == "transcription"
-
-
-def structure(source: Any, cls: type[S]) -> S:
-    """
-    Make one object of the protocol from decoded JSON.
-
-    Raises:
-        DecodeError: With the path inside *source*.
-    """
-    try:
-        result: S = _converter().get_structure_hook(cls)(source, cls)
-    except FieldError as fault:
-        path = f"${fault.path}"
-        raise DecodeError(f"{cls.__name__} at {path}: {fault.why}", path=path) from None
-    return result
 
 
 def build(cls: type[S], source: S | Mapping[str, Any] | None, path: str) -> S:
@@ -227,8 +165,8 @@ def build_item(source: ConversationItem | Mapping[str, Any], path: str) -> Conve
 def _build(kind: Any, source: Any, path: str) -> Any:
     try:
         return _from_user().get_structure_hook(kind)(source, kind)
-    except FieldError as fault:
-        raise ValueError(f"{path}{fault.path}: {fault.why}") from None
+    except FieldError as error:
+        raise ValueError(f"{path}{error.path}: {error.why}") from None
 
 
 def typed(shape: S) -> S:
@@ -244,8 +182,8 @@ def typed(shape: S) -> S:
     converter = _from_user()
     try:
         result: S = converter.get_structure_hook(shape.__class__)(converter.unstructure(shape), None)
-    except FieldError as fault:
-        raise ValueError(f"{fault.path[1:]}: {fault.why}") from None
+    except FieldError as error:
+        raise ValueError(f"{error.path[1:]}: {error.why}") from None
     return result
 
 
@@ -259,7 +197,7 @@ def to_json(shape: ProtocolObject) -> dict[str, Any]:
 
 
 def _ignore(path: str) -> None:
-    """Leave a field out without a word."""
+    """Leave a field out silently."""
 
 
 def encode(message: Command | Event, dialect: Dialect, leave_out: Callable[[str], None] = _ignore) -> bytes:
@@ -270,7 +208,7 @@ def encode(message: Command | Event, dialect: Dialect, leave_out: Callable[[str]
         leave_out: Called with the path of each field that *dialect* cannot carry.
 
     Raises:
-        TypeError: If the user put something in it that JSON cannot express.
+        TypeError: If a value cannot be expressed in JSON.
     """
     name = message.type
     if isinstance(message, UnknownEvent):
@@ -292,13 +230,13 @@ def encode_append(audio: bytes) -> bytes:
     Encode an :class:`InputAudioBufferAppend` without an id, as :func:`encode` does, in a tenth of the time.
 
     Args:
-        audio: Base64, which needs no escapes. Fifty of them a second is what a client mostly sends.
+        audio: Base64, which needs no escapes. These are most of a client's messages, fifty per second.
     """
     return b'{"audio":"%b","type":"input_audio_buffer.append"}' % audio
 
 
 def _write_other(value: Any) -> Any:
-    """Write what a user put where any JSON may stand."""
+    """Convert a user's value in a field of any JSON."""
     if isinstance(value, ProtocolObject):
         return to_json(value)
     if isinstance(value, Mapping):

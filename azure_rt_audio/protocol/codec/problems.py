@@ -1,19 +1,22 @@
-"""What is wrong with a value, and where."""
+"""The error for a wrong value, with its path."""
 
 from __future__ import annotations
 
-from typing import NoReturn
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 __all__ = ["FieldError", "mistyped"]
 
 
 class FieldError(ValueError):
     """
-    A value that is not what its field wants.
+    A value that does not fit its field.
 
     Attributes:
-        path: Steps from where reading began, such as ``".item.content[0].text"``.
-        why: What was expected; what there was instead is said too, unless it may be a secret.
+        path: From the object that was read, such as ``".item.content[0].text"``.
+        why: What was expected, and the value unless it may be a secret.
     """
 
     def __init__(self, wanted: str, got: str = "") -> None:
@@ -24,19 +27,19 @@ class FieldError(ValueError):
 
     @property
     def why(self) -> str:
-        """What was expected, and what there was instead."""
+        """What was expected and what was found."""
         return f"{self._wanted}, got {self._got}" if self._got else self._wanted
 
-    def rise(self, step: str, *, is_secret: bool = False) -> NoReturn:
-        """Hand the fault to whoever reads the object around it."""
+    def at(self, step: str, *, is_secret: bool = False) -> Self:
+        """Put a step before the path, and return the error to be raised; a secret value is not shown."""
         self.path = step + self.path
         if is_secret:
             self._got = ""
-        raise self
+        return self
 
 
 def mistyped(wanted: str, got: object) -> FieldError:
-    """Return a fault that shows a short value, and of a long one the type."""
+    """Return an error that shows a short value, and of a long one the type."""
     if got is None:
         return FieldError(f"expected {wanted}", "null")
     shown = f" {got!r:.40}" if isinstance(got, str | int | float) else ""

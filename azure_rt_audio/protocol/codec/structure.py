@@ -1,11 +1,11 @@
 """
-How objects of the protocol are read from JSON values and written back.
+Reads objects of the protocol from JSON values and writes them back.
 
-Everything is strict: a string is not a number, ``1`` is not ``true``. Nothing is lost: fields
-without an attribute, and nulls where ``None`` means "left out", are kept in ``extra``.
+Reading is strict: a string is not a number, ``1`` is not ``true``. Nothing is lost: unknown fields, and
+nulls where ``None`` means "missing", are kept in ``extra``.
 
-The hooks of shapes are tables and one loop rather than generated code: building them takes a
-tenth of the time, reading is faster, and an error knows its path without a second reading.
+Hooks are tables and one loop rather than the code that cattrs generates: building them takes a tenth of the
+time, reading is faster, and an error knows its path without a second reading.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from .unions import Hook, union_hook
 if TYPE_CHECKING:
     from cattrs import Converter
 
-__all__ = ["Hook", "make_converter"]
+__all__ = ["Hook", "make_converter", "plain_kind", "types_of"]
 
 _NESTED: Final[Mapping[type[ProtocolObject], Nesting]] = {
     Session: SESSION,
@@ -60,7 +60,7 @@ _SESSION_TYPES: Final[Mapping[type[ProtocolObject], str]] = {
 
 def _read_str(value: Any, _: Any) -> str:
     if isinstance(value, str):
-        return str.__str__(value)  # an enum of the user's own becomes its value
+        return str.__str__(value)  # a string enum becomes its value
     raise mistyped("a string", value)
 
 
@@ -142,7 +142,7 @@ def _evaluated(annotation: str, module: str) -> Any:
     return eval(annotation, vars(sys.modules[module]))
 
 
-def _types_of(cls: type[ProtocolObject]) -> dict[str, Any]:
+def types_of(cls: type[ProtocolObject]) -> dict[str, Any]:
     """What ``typing.get_type_hints`` says, without evaluating for each class what it inherits."""
     return {
         name: _evaluated(annotation, base.__module__)
@@ -151,8 +151,15 @@ def _types_of(cls: type[ProtocolObject]) -> dict[str, Any]:
     }
 
 
+def plain_kind(annotation: Any) -> type | None:
+    """Return the class of a field's values if it is the only one besides null and needs no reading."""
+    kinds = set(get_args(annotation)) if _is_union(annotation) else {annotation}
+    wanted = kinds - {NoneType, Unset}
+    return wanted.pop() if len(wanted) == 1 and wanted <= {str, int, float, bool} else None
+
+
 def _shape_hook(cls: type[ProtocolObject], converter: Converter) -> Hook:
-    types = _types_of(cls)
+    types = types_of(cls)
     assert not hasattr(cls, "__attrs_post_init__"), f"{cls} does something on construction; see below"
     readers: dict[str, Hook] = {}
     exact: dict[str, type] = {}  # a value of just this class needs no reading
@@ -166,8 +173,9 @@ def _shape_hook(cls: type[ProtocolObject], converter: Converter) -> Hook:
         wanted = kinds - {NoneType, Unset}
         kind = reduce(or_, wanted)
         readers[a.name] = converter.get_structure_hook(kind)
-        if kind in (str, int, float, bool):
-            exact[a.name] = kind
+        plain = plain_kind(types[a.name])
+        if plain is not None:
+            exact[a.name] = plain
         if NoneType in kinds or kind is Any:
             nullable.add(a.name)
         if a.default is not attrs.NOTHING:
@@ -185,8 +193,8 @@ def _shape_hook(cls: type[ProtocolObject], converter: Converter) -> Hook:
         if source.__class__ is not dict:
             raise mistyped("an object", source)
         fields = source if flatten is None else flatten(source)
-        # Past __init__, which does nothing but this, and past the guard of a frozen class: nobody
-        # has seen the object yet.
+        # Without __init__, which does nothing else, and without the guard of a frozen class: the object
+        # is not shared yet.
         shape: ProtocolObject = object.__new__(cls)
         values = shape.__dict__
         values.update(defaults)
@@ -205,13 +213,13 @@ def _shape_hook(cls: type[ProtocolObject], converter: Converter) -> Hook:
                         extra[name] = None
                 else:
                     values[name] = readers[name](value, None)
-        except FieldError as fault:
-            fault.rise(
+        except FieldError as error:
+            raise error.at(
                 f".{name if nesting is None else nesting.origin(source, name)}", is_secret=name in secret
-            )
+            ) from None
         if len(values) != count:
             missing = next(name for name in readers if name not in values)
-            FieldError("required field missing").rise(f".{missing}")
+            raise FieldError("required field missing").at(f".{missing}")
         if is_event:
             values["raw"] = source
         return shape
@@ -236,7 +244,7 @@ def _user_hook(cls: type[ProtocolObject], converter: Converter) -> Hook:
             fields["audio"] = _known_audio(fields["audio"], nesting, cls)
         if session_type is not None and "type" in fields:
             if fields["type"] != session_type:
-                FieldError(f"must be {session_type!r} in a {cls.__name__}").rise(".type")
+                raise FieldError(f"must be {session_type!r} in a {cls.__name__}").at(".type")
             del fields["type"]  # the dialect knows whether it is said
         for name in fields if flatten is None else flatten(fields):
             if name not in known and name not in implied and (nesting is None or name != "audio"):
@@ -248,14 +256,14 @@ def _user_hook(cls: type[ProtocolObject], converter: Converter) -> Hook:
 
 def _known_audio(source: Any, nesting: Nesting, cls: type[ProtocolObject]) -> dict[str, Any]:
     if not isinstance(source, Mapping):
-        mistyped("a mapping", source).rise(".audio")
+        raise mistyped("a mapping", source).at(".audio")
     audio = {}
     for side, part in source.items():
         keys = nesting.keys(side)
         if not keys:
-            FieldError(f"not a field of {cls.__name__}").rise(f".audio.{side}")
+            raise FieldError(f"not a field of {cls.__name__}").at(f".audio.{side}")
         if not isinstance(part, Mapping):
-            mistyped("a mapping", part).rise(f".audio.{side}")
+            raise mistyped("a mapping", part).at(f".audio.{side}")
         audio[side] = _in_snake_case(part)
         for key in audio[side]:
             if key not in keys:
@@ -270,7 +278,7 @@ def _in_snake_case(source: Mapping[Any, Any]) -> dict[str, Any]:
             raise FieldError(f"names of fields are strings, not {name!r:.40}")
         snake = re.sub(r"(?<=[a-z0-9])[A-Z]", lambda found: "_" + found[0].lower(), name)
         if snake in fields:
-            FieldError("given twice, in two spellings").rise(f".{snake}")
+            raise FieldError("given twice, in two spellings").at(f".{snake}")
         fields[snake] = value
     return fields
 
@@ -284,7 +292,7 @@ def _refuse_name(name: str, known: Any, cls: type[ProtocolObject], path: str) ->
         if close
         else f"to send a field that this version does not know, use {cls.__name__}(extra=...)"
     )
-    FieldError(f"not a field of {cls.__name__}; {remedy}").rise(path + name)
+    raise FieldError(f"not a field of {cls.__name__}; {remedy}").at(path + name)
 
 
 def _list_hook(cls: Any, converter: Converter) -> Hook:
@@ -297,8 +305,8 @@ def _list_hook(cls: Any, converter: Converter) -> Hook:
         try:
             for value in source:
                 values.append(read(value, None))
-        except FieldError as fault:
-            fault.rise(f"[{len(values)}]")
+        except FieldError as error:
+            raise error.at(f"[{len(values)}]") from None
         return values
 
     return hook
@@ -314,8 +322,8 @@ def _mapping_hook(cls: Any, converter: Converter) -> Hook:
         for name, value in source.items():
             try:
                 values[_read_str(name, None)] = read(value, None)
-            except FieldError as fault:
-                fault.rise(f".{name}")
+            except FieldError as error:
+                raise error.at(f".{name}") from None
         return values
 
     return hook
@@ -327,7 +335,7 @@ def _mapping_hook(cls: Any, converter: Converter) -> Hook:
 def _shape_writer(
     cls: type[ProtocolObject], converter: Converter, *, with_extra: bool
 ) -> Callable[[Any], dict[str, Any]]:
-    types = _types_of(cls)
+    types = types_of(cls)
     # The default that means "not sent"; a name as default, such as a type, is sent like a value.
     fields = [
         (a.name, a.default if a.default in (None, UNSET) else attrs.NOTHING, types[a.name] is Any)

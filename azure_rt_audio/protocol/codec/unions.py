@@ -1,4 +1,4 @@
-"""How a value is read that may be one of several things."""
+"""Reads values of union types."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def _tagged(
             return hooks[name](source, None)
         if read_unknown is not None:
             return read_unknown(source, None)
-        mistyped(f"one of {', '.join(classes)}", name).rise(".type")
+        raise mistyped(f"one of {', '.join(classes)}", name).at(".type")
 
     return hook
 

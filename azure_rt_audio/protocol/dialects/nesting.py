@@ -1,8 +1,8 @@
 """
-What GA nests and the library does not: sessions, requests for responses, responses and their parts.
+Converts between GA's nested form of sessions and responses and the library's flat form.
 
-The flat form is the vocabulary of the library. Reading recognises either form, because a service
-may mix them; nothing is lost on the way through the flat form and back.
+Reading recognises either form, because a service may mix them; nothing is lost on the way to the flat form
+and back.
 """
 
 from __future__ import annotations
@@ -20,8 +20,6 @@ __all__ = [
     "flat_choice",
     "flat_format",
     "flat_part",
-    "flat_response",
-    "flat_session",
 ]
 
 Json = dict[str, Any]
@@ -43,7 +41,7 @@ _FLAT_PARTS: Final = {"output_text": "text", "output_audio": "audio"}
 @frozen
 class Nesting:
     """
-    How GA nests what is flat in the vocabulary of the library.
+    How GA nests the library's flat fields.
 
     Attributes:
         audio: Name of a flat field to its side and key below ``audio``.
@@ -71,10 +69,10 @@ class Nesting:
                 if name in _FORMAT_FIELDS:
                     value = flat_format(value)
                     if value is None:
-                        continue  # a format newer than this library stays where it was
+                        continue  # a format newer than this library stays nested
                 flat[name] = value
                 if name in _FORMAT_FIELDS and not _is_usual_format(part[key]):
-                    continue  # understood, and kept to be written back as it came
+                    continue  # kept, so that it is written back as received
                 del part[key]
                 if not part:
                     del rest[side]
@@ -142,16 +140,6 @@ RESPONSE: Final = Nesting(
     {"output_audio_format": ("output", "format"), "voice": ("output", "voice")},
     {_MODALITIES: "modalities", "max_response_output_tokens": "max_output_tokens"},
 )
-
-
-def flat_session(source: Json) -> Json:
-    """Bring a session of either dialect to the flat form; *source* is left as it is."""
-    return SESSION.flatten(source)
-
-
-def flat_response(source: Json) -> Json:
-    """Bring a response, or the request for one, to the flat form; *source* is left as it is."""
-    return RESPONSE.flatten(source)
 
 
 def flat_part(source: Json) -> Json:

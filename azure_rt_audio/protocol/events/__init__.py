@@ -1,9 +1,8 @@
 """
-What we hear: one class per server event, named after its wire name.
+Events of the service: one class each, named after GA's name.
 
-The two dialects name some events differently. A class has one canonical name, ``TYPE``, in
-the vocabulary of the library; the other dialect's name is an alias of the same class, so
-``ResponseOutputAudioDelta is ResponseOutputAudioDelta``.
+``TYPE`` is GA's name in both dialects; :mod:`azure_rt_audio.protocol.dialects` knows the other names.
+:mod:`azure_rt_audio.events` makes all classes public.
 """
 
 from __future__ import annotations
@@ -15,9 +14,7 @@ from .conversation import *  # noqa: F403
 from .response import *  # noqa: F403
 from .session import *  # noqa: F403
 
-__all__ = [
-    "EVENT_CLASSES",
-]
+__all__ = []
 __all__ += base.__all__
 __all__ += buffers.__all__
 __all__ += conversation.__all__

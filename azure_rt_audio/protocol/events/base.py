@@ -1,4 +1,4 @@
-"""What all events have in common, and the event that nobody knows yet."""
+"""The base class of all events, and the class of unknown ones."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ __all__ = [
 
 
 def show_length(value: str) -> str:
-    """Show a long text by its length."""
+    """Show a long text as its length."""
     return f"<{len(value)} characters>"
 
 
 @frozen_shape(kw_only=True)
 class Event(ProtocolObject):
     """
-    Something the service told us.
+    An event of the service.
 
     Attributes:
-        event_id: The service's id of the event; it may leave it out.
-        raw: The whole frame as decoded from JSON, in the service's own dialect. Shared by all
-            listeners and with ``extra`` and free-form fields: look, do not change.
+        event_id: Assigned by the service; may be missing.
+        raw: The whole message as decoded from JSON, in the service's dialect. Read-only: it is shared
+            by all listeners and with ``extra`` and free-form fields.
     """
 
     TYPE: ClassVar[str]
@@ -36,12 +36,12 @@ class Event(ProtocolObject):
 
     @property
     def type(self) -> str:
-        """Canonical name, the same in both dialects."""
+        """GA's name of the event, in all dialects."""
         return self.TYPE
 
     @property
     def wire_type(self) -> str:
-        """Name in the dialect that was spoken."""
+        """Name as received."""
         name: str = self.raw.get("type", self.TYPE)
         return name
 
@@ -54,5 +54,5 @@ class UnknownEvent(Event):
 
     @property
     def type(self) -> str:
-        """Name on the wire."""
+        """Name as received."""
         return self.wire_type

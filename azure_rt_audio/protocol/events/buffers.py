@@ -1,4 +1,4 @@
-"""Events about the audio buffers at the service."""
+"""Events about the service's audio buffers."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ __all__ = [
 
 @frozen_shape(kw_only=True)
 class InputAudioBufferCommitted(Event):
-    """The input buffer has become a user message."""
+    """The input buffer was committed as a user message."""
 
     TYPE: ClassVar[str] = "input_audio_buffer.committed"
     item_id: str
@@ -31,7 +31,7 @@ class InputAudioBufferCommitted(Event):
 
 @frozen_shape(kw_only=True)
 class InputAudioBufferCleared(Event):
-    """The input buffer is empty."""
+    """The input buffer was cleared."""
 
     TYPE: ClassVar[str] = "input_audio_buffer.cleared"
 
@@ -39,7 +39,7 @@ class InputAudioBufferCleared(Event):
 @frozen_shape(kw_only=True)
 class InputAudioBufferSpeechStarted(Event):
     """
-    The user began to speak.
+    Speech was detected in the input.
 
     Attributes:
         audio_start_ms: From the start of all audio of the session; includes the prefix padding.
@@ -53,7 +53,7 @@ class InputAudioBufferSpeechStarted(Event):
 @frozen_shape(kw_only=True)
 class InputAudioBufferSpeechStopped(Event):
     """
-    The user fell silent.
+    The end of speech was detected in the input.
 
     Attributes:
         audio_end_ms: From the start of all audio of the session.
@@ -66,7 +66,7 @@ class InputAudioBufferSpeechStopped(Event):
 
 @frozen_shape(kw_only=True)
 class InputAudioBufferTimeoutTriggered(Event):
-    """Nobody spoke for the idle time-out (GA)."""
+    """No speech within the idle time-out (GA)."""
 
     TYPE: ClassVar[str] = "input_audio_buffer.timeout_triggered"
     item_id: str
@@ -107,7 +107,7 @@ class OutputAudioBufferStopped(Event):
 
 @frozen_shape(kw_only=True)
 class OutputAudioBufferCleared(Event):
-    """The service's own playback was cut off (WebRTC, SIP)."""
+    """The service's own playback was cleared (WebRTC, SIP)."""
 
     TYPE: ClassVar[str] = "output_audio_buffer.cleared"
     response_id: str

@@ -1,4 +1,4 @@
-"""Events about the conversation, its items and what the user was heard to say."""
+"""Events about the conversation, its items and the user's transcripts."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ __all__ = [
 
 @frozen_shape(kw_only=True)
 class ConversationInfo(ProtocolObject):
-    """The conversation that a session begins with."""
+    """The default conversation of a session."""
 
     id: str | None = None
     object: str | None = None
@@ -79,14 +79,14 @@ class TranscriptionUsage(ProtocolObject):
 
 @frozen_shape(kw_only=True)
 class TranscriptionLanguage(ProtocolObject):
-    """A language that was heard."""
+    """A detected language."""
 
     code: str
 
 
 @frozen_shape(kw_only=True)
 class TranscriptionError(ProtocolObject):
-    """Why a transcription failed."""
+    """Reason of a failed transcription."""
 
     type: str | None = None
     code: str | None = None
@@ -96,7 +96,7 @@ class TranscriptionError(ProtocolObject):
 
 @frozen_shape(kw_only=True)
 class ConversationCreated(Event):
-    """The conversation has begun (preview)."""
+    """The conversation was created (preview)."""
 
     TYPE: ClassVar[str] = "conversation.created"
     conversation: ConversationInfo
@@ -104,7 +104,7 @@ class ConversationCreated(Event):
 
 @frozen_shape(kw_only=True)
 class ConversationItemAdded(Event):
-    """An item is in the conversation; the assistant's are still empty."""
+    """An item was added to the conversation; the assistant's are still empty."""
 
     TYPE: ClassVar[str] = "conversation.item.added"
     item: ConversationItem
@@ -122,7 +122,7 @@ class ConversationItemDone(Event):
 
 @frozen_shape(kw_only=True)
 class ConversationItemRetrieved(Event):
-    """An item as the service has it, audio included."""
+    """A requested item, audio included."""
 
     TYPE: ClassVar[str] = "conversation.item.retrieved"
     item: ConversationItem
@@ -130,7 +130,7 @@ class ConversationItemRetrieved(Event):
 
 @frozen_shape(kw_only=True)
 class ConversationItemTruncated(Event):
-    """An assistant's message was cut at what the user heard."""
+    """An assistant's message was truncated to the part that the user heard."""
 
     TYPE: ClassVar[str] = "conversation.item.truncated"
     item_id: str
@@ -140,7 +140,7 @@ class ConversationItemTruncated(Event):
 
 @frozen_shape(kw_only=True)
 class ConversationItemDeleted(Event):
-    """An item was removed."""
+    """An item was deleted."""
 
     TYPE: ClassVar[str] = "conversation.item.deleted"
     item_id: str
@@ -148,7 +148,7 @@ class ConversationItemDeleted(Event):
 
 @frozen_shape(kw_only=True)
 class ConversationItemInputAudioTranscriptionDelta(Event):
-    """More of what the user said."""
+    """A piece of the user's transcript."""
 
     TYPE: ClassVar[str] = "conversation.item.input_audio_transcription.delta"
     item_id: str
@@ -160,7 +160,7 @@ class ConversationItemInputAudioTranscriptionDelta(Event):
 @frozen_shape(kw_only=True)
 class ConversationItemInputAudioTranscriptionSegment(Event):
     """
-    A piece of what was said, by speaker (GA).
+    A segment of the transcript, by speaker (GA).
 
     Attributes:
         start: Seconds from the beginning of the item's audio.
@@ -179,7 +179,7 @@ class ConversationItemInputAudioTranscriptionSegment(Event):
 
 @frozen_shape(kw_only=True)
 class ConversationItemInputAudioTranscriptionCompleted(Event):
-    """All of what the user said; may come any time after the commit."""
+    """The user's complete transcript; arrives any time after the commit."""
 
     TYPE: ClassVar[str] = "conversation.item.input_audio_transcription.completed"
     item_id: str
@@ -192,12 +192,9 @@ class ConversationItemInputAudioTranscriptionCompleted(Event):
 
 @frozen_shape(kw_only=True)
 class ConversationItemInputAudioTranscriptionFailed(Event):
-    """The user's speech could not be transcribed; the turn goes on."""
+    """The user's speech was not transcribed; the response is not affected."""
 
     TYPE: ClassVar[str] = "conversation.item.input_audio_transcription.failed"
     item_id: str
     content_index: int
     error: TranscriptionError
-
-
-# The other dialect's names of the same events.

@@ -1,4 +1,4 @@
-"""Events that this side makes: they never travel, but are listened to like the others."""
+"""Events made by the client itself; never on the wire."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ __all__ = [
 
 @frozen(kw_only=True)
 class Init:
-    """The session is configured and ready; a listener by name receives ``session`` itself."""
+    """The session is configured and ready; a listener on ``"init"`` receives ``session`` itself."""
 
     TYPE: ClassVar[str] = "init"
     session: Session
 
     @property
     def type(self) -> str:
-        """Name to listen by."""
+        """Name for ``on`` and ``wait_for``."""
         return self.TYPE
 
 
 @frozen(kw_only=True)
 class StatusChanged:
-    """The model does something else now."""
+    """The model's status changed."""
 
     TYPE: ClassVar[str] = "status_changed"
     status: ModelStatusEnum
@@ -40,17 +40,17 @@ class StatusChanged:
 
     @property
     def type(self) -> str:
-        """Name to listen by."""
+        """Name for ``on`` and ``wait_for``."""
         return self.TYPE
 
 
 @frozen(kw_only=True)
 class Closed:
     """
-    The connection is over, or was never made; the last event of a client.
+    The connection has ended or was not established; the last event of a client.
 
     Attributes:
-        error: How it ended.
+        error: The reason.
     """
 
     TYPE: ClassVar[str] = "closed"
@@ -58,10 +58,10 @@ class Closed:
 
     @property
     def is_clean(self) -> bool:
-        """Whether both sides said goodbye."""
+        """Whether both sides completed the close handshake."""
         return isinstance(self.error, ConnectionClosedError) and self.error.is_clean
 
     @property
     def type(self) -> str:
-        """Name to listen by."""
+        """Name for ``on`` and ``wait_for``."""
         return self.TYPE

@@ -1,4 +1,4 @@
-"""Events of a response, from its beginning to its end."""
+"""Events of a response, from start to end."""
 
 from __future__ import annotations
 
@@ -43,13 +43,13 @@ __all__ = [
 @frozen_shape(kw_only=True)
 class PartEvent(Event):
     """
-    Something about one part of a response; listen to this class for all of them.
+    Base class of events about one content part; a listener on it receives them all.
 
     Attributes:
         response_id: Of the response.
-        item_id: Of the message that the part belongs to.
-        output_index: Place of the message among the response's items.
-        content_index: Place of the part in the message.
+        item_id: Of the message with the part.
+        output_index: Index of the message in the response's items.
+        content_index: Index of the part in the message.
     """
 
     response_id: str
@@ -60,7 +60,7 @@ class PartEvent(Event):
 
 @frozen_shape(kw_only=True)
 class ResponseCreated(Event):
-    """A response has begun."""
+    """A response was created."""
 
     TYPE: ClassVar[str] = "response.created"
     response: Response
@@ -76,7 +76,7 @@ class ResponseDone(Event):
 
 @frozen_shape(kw_only=True)
 class ResponseOutputItemAdded(Event):
-    """An item of a response has begun."""
+    """An item of a response was created."""
 
     TYPE: ClassVar[str] = "response.output_item.added"
     response_id: str
@@ -96,7 +96,7 @@ class ResponseOutputItemDone(Event):
 
 @frozen_shape(kw_only=True)
 class ResponseContentPartAdded(PartEvent):
-    """A part of a message has begun."""
+    """A content part was created."""
 
     TYPE: ClassVar[str] = "response.content_part.added"
     part: ContentPart | None = None
@@ -104,7 +104,7 @@ class ResponseContentPartAdded(PartEvent):
 
 @frozen_shape(kw_only=True)
 class ResponseContentPartDone(PartEvent):
-    """A part of a message is complete."""
+    """A content part is complete."""
 
     TYPE: ClassVar[str] = "response.content_part.done"
     part: ContentPart | None = None
@@ -112,7 +112,7 @@ class ResponseContentPartDone(PartEvent):
 
 @frozen_shape(kw_only=True)
 class ResponseOutputTextDelta(PartEvent):
-    """More text of a written answer."""
+    """A piece of a text answer."""
 
     TYPE: ClassVar[str] = "response.output_text.delta"
     delta: str
@@ -120,7 +120,7 @@ class ResponseOutputTextDelta(PartEvent):
 
 @frozen_shape(kw_only=True)
 class ResponseOutputTextDone(PartEvent):
-    """The whole text of a written answer."""
+    """The complete text of a text answer."""
 
     TYPE: ClassVar[str] = "response.output_text.done"
     text: str
@@ -128,7 +128,7 @@ class ResponseOutputTextDone(PartEvent):
 
 @frozen_shape(kw_only=True)
 class ResponseOutputAudioTranscriptDelta(PartEvent):
-    """More text of a spoken answer."""
+    """A piece of the transcript of a spoken answer."""
 
     TYPE: ClassVar[str] = "response.output_audio_transcript.delta"
     delta: str
@@ -136,7 +136,7 @@ class ResponseOutputAudioTranscriptDelta(PartEvent):
 
 @frozen_shape(kw_only=True)
 class ResponseOutputAudioTranscriptDone(PartEvent):
-    """The whole text of a spoken answer."""
+    """The complete transcript of a spoken answer."""
 
     TYPE: ClassVar[str] = "response.output_audio_transcript.done"
     transcript: str
@@ -145,7 +145,7 @@ class ResponseOutputAudioTranscriptDone(PartEvent):
 @frozen_shape(kw_only=True)
 class ResponseOutputAudioDelta(PartEvent):
     """
-    More sound of a spoken answer.
+    A piece of the audio of a spoken answer.
 
     Attributes:
         delta: Base64.
@@ -157,24 +157,24 @@ class ResponseOutputAudioDelta(PartEvent):
     @cached_property
     def audio(self) -> bytes:
         """
-        The sound itself, decoded on first use, in the session's output format.
+        The audio, decoded on first use, in the session's output format.
 
         ``"pcm16"`` is int16, little-endian, mono, 24 000 Hz: 48 bytes per millisecond. Raises
-        ``ValueError`` if the service sent something that is not base64.
+        ``ValueError`` if ``delta`` is not base64.
         """
         return pybase64.b64decode(self.delta, validate=True)
 
 
 @frozen_shape(kw_only=True)
 class ResponseOutputAudioDone(PartEvent):
-    """All sound of a spoken answer has been sent."""
+    """All audio of a spoken answer was sent."""
 
     TYPE: ClassVar[str] = "response.output_audio.done"
 
 
 @frozen_shape(kw_only=True)
 class ResponseFunctionCallArgumentsDelta(Event):
-    """More of a call's arguments, as JSON text."""
+    """A piece of a function call's arguments, which are JSON text."""
 
     TYPE: ClassVar[str] = "response.function_call_arguments.delta"
     response_id: str
@@ -187,10 +187,10 @@ class ResponseFunctionCallArgumentsDelta(Event):
 @frozen_shape(kw_only=True)
 class ResponseFunctionCallArgumentsDone(Event):
     """
-    All of a call's arguments, as JSON text.
+    The complete arguments of a function call, as JSON text.
 
     Attributes:
-        name: Of the function; preview leaves it out, the item has it.
+        name: Of the function; missing in preview, where the item has it.
     """
 
     TYPE: ClassVar[str] = "response.function_call_arguments.done"
@@ -204,7 +204,7 @@ class ResponseFunctionCallArgumentsDone(Event):
 
 @frozen_shape(kw_only=True)
 class ResponseMcpCallArgumentsDelta(Event):
-    """More of an MCP call's arguments, as JSON text (GA)."""
+    """A piece of an MCP call's arguments, which are JSON text (GA)."""
 
     TYPE: ClassVar[str] = "response.mcp_call_arguments.delta"
     response_id: str
@@ -216,7 +216,7 @@ class ResponseMcpCallArgumentsDelta(Event):
 
 @frozen_shape(kw_only=True)
 class ResponseMcpCallArgumentsDone(Event):
-    """All of an MCP call's arguments, as JSON text (GA)."""
+    """The complete arguments of an MCP call, as JSON text (GA)."""
 
     TYPE: ClassVar[str] = "response.mcp_call_arguments.done"
     response_id: str
@@ -227,7 +227,7 @@ class ResponseMcpCallArgumentsDone(Event):
 
 @frozen_shape(kw_only=True)
 class ResponseMcpCallInProgress(Event):
-    """An MCP call has begun (GA)."""
+    """An MCP call was started (GA)."""
 
     TYPE: ClassVar[str] = "response.mcp_call.in_progress"
     item_id: str
@@ -236,7 +236,7 @@ class ResponseMcpCallInProgress(Event):
 
 @frozen_shape(kw_only=True)
 class ResponseMcpCallCompleted(Event):
-    """An MCP call has an answer (GA)."""
+    """An MCP call has succeeded (GA)."""
 
     TYPE: ClassVar[str] = "response.mcp_call.completed"
     item_id: str
@@ -262,7 +262,7 @@ class McpListToolsInProgress(Event):
 
 @frozen_shape(kw_only=True)
 class McpListToolsCompleted(Event):
-    """The list of an MCP server's tools is known (GA)."""
+    """The list of an MCP server's tools was fetched (GA)."""
 
     TYPE: ClassVar[str] = "mcp_list_tools.completed"
     item_id: str
@@ -274,6 +274,3 @@ class McpListToolsFailed(Event):
 
     TYPE: ClassVar[str] = "mcp_list_tools.failed"
     item_id: str
-
-
-# The other dialect's names of the same events.

@@ -1,4 +1,4 @@
-"""Events about the session: its state, its limits, its refusals."""
+"""Events about the session: configuration, rate limits, errors."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ __all__ = [
 @frozen_shape(kw_only=True)
 class ErrorDetails(ProtocolObject):
     """
-    What an ``error`` event says.
+    Details of an ``error`` event.
 
     Attributes:
         type: The service's kind of error, such as ``"invalid_request_error"``.
         code: Such as ``"cannot_update_voice"``.
         param: Path of the offending field.
-        event_id: Of the command that was refused, when the service can tell.
+        event_id: Of the refused command, if known.
     """
 
     message: str
@@ -51,11 +51,11 @@ class ErrorDetails(ProtocolObject):
 @frozen_shape(kw_only=True)
 class RateLimit(ProtocolObject):
     """
-    A quota and what is left of it.
+    A rate limit and its remainder.
 
     Attributes:
         name: ``"requests"`` or ``"tokens"``.
-        reset_seconds: Until it is full again.
+        reset_seconds: Time until the limit is reset.
     """
 
     name: str | None = None
@@ -66,7 +66,7 @@ class RateLimit(ProtocolObject):
 
 @frozen_shape(kw_only=True)
 class SessionCreated(Event):
-    """First event of a session: its defaults."""
+    """First event of a session, with the service's defaults."""
 
     TYPE: ClassVar[str] = "session.created"
     session: Session | TranscriptionSession | TranslationSession
@@ -74,7 +74,7 @@ class SessionCreated(Event):
 
 @frozen_shape(kw_only=True)
 class SessionUpdated(Event):
-    """The whole session in force after a change."""
+    """The complete configuration of the session after a change."""
 
     TYPE: ClassVar[str] = "session.updated"
     session: Session | TranscriptionSession | TranslationSession
@@ -90,7 +90,7 @@ class TranscriptionSessionCreated(Event):
 
 @frozen_shape(kw_only=True)
 class TranscriptionSessionUpdated(Event):
-    """The transcription session in force after a change (preview)."""
+    """The complete configuration of a transcription session after a change (preview)."""
 
     TYPE: ClassVar[str] = "transcription_session.updated"
     session: TranscriptionSession
@@ -98,7 +98,7 @@ class TranscriptionSessionUpdated(Event):
 
 @frozen_shape(kw_only=True)
 class RateLimitsUpdated(Event):
-    """What is left of the quotas."""
+    """Remainders of the rate limits."""
 
     TYPE: ClassVar[str] = "rate_limits.updated"
     rate_limits: list[RateLimit]
@@ -106,7 +106,7 @@ class RateLimitsUpdated(Event):
 
 @frozen_shape(kw_only=True)
 class Error(Event):
-    """The service refused something; most errors leave the session open."""
+    """An error; after most of them the session stays open."""
 
     TYPE: ClassVar[str] = "error"
     error: ErrorDetails
@@ -121,7 +121,7 @@ class SessionClosed(Event):
 
 @frozen_shape(kw_only=True)
 class SessionInputTranscriptDelta(Event):
-    """More of what was said, untranslated."""
+    """A piece of the transcript before translation."""
 
     TYPE: ClassVar[str] = "session.input_transcript.delta"
     delta: str
@@ -130,7 +130,7 @@ class SessionInputTranscriptDelta(Event):
 
 @frozen_shape(kw_only=True)
 class SessionOutputTranscriptDelta(Event):
-    """More of the translation's text."""
+    """A piece of the translation's transcript."""
 
     TYPE: ClassVar[str] = "session.output_transcript.delta"
     delta: str
@@ -140,11 +140,11 @@ class SessionOutputTranscriptDelta(Event):
 @frozen_shape(kw_only=True)
 class SessionOutputAudioDelta(Event):
     """
-    More of the translation's sound.
+    A piece of the translation's audio.
 
     Attributes:
         delta: Base64 of PCM16: int16, little-endian.
-        sample_rate: Hz; 24 000 where it is left out.
+        sample_rate: Hz; 24 000 if missing.
     """
 
     TYPE: ClassVar[str] = "session.output_audio.delta"
@@ -157,9 +157,7 @@ class SessionOutputAudioDelta(Event):
     @cached_property
     def audio(self) -> bytes:
         """
-        The sound itself, decoded on first use, PCM16: int16, little-endian, 24 000 Hz.
-
-        Raises
-        ``ValueError`` if the service sent something that is not base64.
+        The audio, decoded on first use, PCM16: int16, little-endian, 24 000 Hz. Raises ``ValueError`` if
+        ``delta`` is not base64.
         """
         return pybase64.b64decode(self.delta, validate=True)
