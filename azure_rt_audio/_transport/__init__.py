@@ -9,9 +9,10 @@ of which :mod:`.frames` takes it (or :mod:`.theirs`, for a WebSocket class of th
 far end did, in words.
 """
 
-from .._net.dial import Target, Wire
+from .._net.dial import Target
 from .connection import Connection
 from .frames import Payload
 from .state import WebSocketState
+from .websocket import WebSocketImpl
 
-__all__ = ["Connection", "Payload", "Target", "WebSocketState", "Wire"]
+__all__ = ["Connection", "Payload", "Target", "WebSocketImpl", "WebSocketState"]

@@ -14,9 +14,10 @@ from collections.abc import Callable
 from .._concurrency import shutdown
 from .._concurrency.deadline import Deadline
 from ..errors import ConnectionClosedError
+from ..options import WebSocketOptions
 from .io_thread import CloseRequest, IOThread, Opener, Outcome
 from .state import WebSocketState
-from .websocket import Payload, Target, Wire, open_transport
+from .websocket import Payload, Target, WebSocketImpl, open_transport
 
 __all__ = ["Connection"]
 
@@ -28,12 +29,16 @@ class Connection:
     Args:
         target: Where to connect to; called on the I/O thread, because a credential may
             take its time. What it raises ends the connection.
-        wire: How to connect, and the limits.
+        options: How to connect, and the limits; their ``headers`` are the target's business.
         on_open: Called when frames can flow.
         on_message: Called with each message, text or binary. It lies in the buffer that is read into:
             what is to outlast the call must be copied.
         on_end: Called once, always and last, with the reason.
+        websocket_impl: Makes the ``websocket.WebSocket`` to use.
         opener: Makes the transport.
+
+    Raises:
+        TypeError: If *websocket_impl* cannot make a WebSocket.
 
     **Threads.** Every method may be called from any thread, also from the callbacks, which
     run on the I/O thread (``on_end`` on a thread of its own, ``…-end``, if the I/O thread is stuck). An
@@ -44,14 +49,17 @@ class Connection:
     def __init__(
         self,
         target: Callable[[], Target],
+        options: WebSocketOptions,
         *,
-        wire: Wire,
         on_open: Callable[[], None],
         on_message: Callable[[Payload], None],
         on_end: Callable[[Outcome], None],
+        websocket_impl: WebSocketImpl | None = None,
         opener: Opener = open_transport,
     ) -> None:
-        self._reader = IOThread(target, wire, on_open, on_message, on_end, opener)
+        if websocket_impl is not None and not callable(websocket_impl):
+            raise TypeError("websocket_impl must be a websocket.WebSocket class or a function that makes one")
+        self._reader = IOThread(target, options, on_open, on_message, on_end, websocket_impl, opener)
         # Weakly: what the reader ends with may lead back to this object, which then never went. As long as
         # there is something to drop, the reader's own thread holds it.
         finalizer = weakref.finalize(self, _drop, weakref.ref(self._reader))
@@ -94,7 +102,7 @@ class Connection:
         I/O thread it only starts the closing.
 
         Args:
-            timeout: Seconds for all of it; ``None`` means the wire's ``close_timeout``.
+            timeout: Seconds for all of it; ``None`` means ``close_timeout`` of the options.
             code: 1000 or 3000 to 4999, for the peer.
             reason: At most 123 bytes of UTF-8, for the peer.
 
@@ -110,7 +118,7 @@ class Connection:
         if len(reason.encode()) > 123:
             raise ValueError("reason must not be longer than 123 bytes in UTF-8")
         if timeout is None:
-            timeout = self._reader.wire.close_timeout
+            timeout = self._reader.options.close_timeout
         return self._reader.close(CloseRequest(code, reason, Deadline(timeout), timeout))
 
     def abort(self, outcome: ConnectionClosedError) -> None:

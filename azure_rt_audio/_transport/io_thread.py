@@ -32,10 +32,11 @@ import attrs
 from .._concurrency.deadline import Deadline
 from .._net.connect_errors import closed_by_peer
 from ..errors import AUTHENTICATION_ERROR, ConnectError, ConnectionClosedError
+from ..options import WebSocketOptions
 from .keepalive import Keepalive
 from .send_queue import SendQueue
 from .state import WebSocketState
-from .websocket import CloseFrame, Payload, Target, Transport, Waker, Wire
+from .websocket import CloseFrame, Payload, Target, Transport, Waker, WebSocketImpl
 
 __all__ = ["CloseRequest", "IOThread", "Opener", "Outcome"]
 
@@ -52,7 +53,7 @@ _CLOSE_WRITE_TIMEOUT: Final = 3.0
 _GRACE: Final = 0.4
 """Seconds that the I/O thread has for its end after those of the goodbye; a busy machine keeps it waiting."""
 
-Opener = Callable[[Target, Wire, Deadline, Waker], Transport]
+Opener = Callable[[Target, WebSocketOptions, Deadline, Waker, WebSocketImpl | None], Transport]
 Outcome = ConnectionClosedError | ConnectError
 
 
@@ -82,24 +83,26 @@ class IOThread:
     def __init__(
         self,
         target: Callable[[], Target],
-        wire: Wire,
+        options: WebSocketOptions,
         on_open: Callable[[], None],
         on_message: Callable[[Payload], None],
         on_end: Callable[[Outcome], None],
+        websocket_impl: WebSocketImpl | None,
         opener: Opener,
     ) -> None:
-        self.wire = wire
+        self.options = options
         self.name = f"azure-rt-reader-{next(_numbers)}"
         self._target = target
         self._on_open = on_open
         self._on_message = on_message
         self._on_end = on_end
+        self._websocket_impl = websocket_impl
         self._opener = opener
         self._pid = os.getpid()
         self._thread: threading.Thread | None = None  # written once, by start()
         self._waker: Waker | None = None  # written once, by start(), before the thread runs
         self._ident: int | None = None  # of the I/O thread while it runs; written by it
-        self._send_queue = SendQueue(wire.max_backlog_bytes, self._wake)
+        self._send_queue = SendQueue(options.max_send_backlog_bytes, self._wake)
         self._lock = threading.Lock()  # a leaf; guards what follows
         self.state = WebSocketState.CONNECTING  # written under _lock, read bare
         self.outcome: Outcome | None = None  # written once under _lock, read bare
@@ -280,7 +283,8 @@ class IOThread:
             return verdict
         began = time.monotonic()
         try:
-            transport = self._opener(target, self.wire, Deadline(self.wire.connect_timeout), self._waker)
+            deadline = Deadline(self.options.connect_timeout)
+            transport = self._opener(target, self.options, deadline, self._waker, self._websocket_impl)
         except ConnectError as exc:
             return self._verdict() or exc
         del target  # holds the credential, and this frame lasts as long as the connection
@@ -310,7 +314,7 @@ class IOThread:
 
     def _serve(self, transport: Transport, waker: Waker) -> ConnectionClosedError:
         """Move bytes both ways until the end, and return the reason for it."""
-        pulse = Keepalive(self.wire.ping_interval, self.wire.ping_timeout)
+        pulse = Keepalive(self.options.ping_interval, self.options.ping_timeout)
         sent_close: CloseRequest | None = None
         send_queue = self._send_queue
         send_queue.serve(transport)
@@ -334,7 +338,7 @@ class IOThread:
                     if self.outcome is not None:  # close() could not wait for a callback any longer
                         return self._unanswered(sent_close)
                     if self._dropped and self._close is None:
-                        patience = self.wire.close_timeout
+                        patience = self.options.close_timeout
                         self.request_close(CloseRequest(1000, "", Deadline(patience), patience))
                     send_queue.hand_over(transport)
                     request = self._close
@@ -405,7 +409,7 @@ class IOThread:
             return
         if pulse.is_waiting and not pulse.overslept(now):
             raise ConnectionClosedError(
-                f"{transport.where} did not answer a ping within {self.wire.ping_timeout:g} s, so the "
+                f"{transport.where} did not answer a ping within {self.options.ping_timeout:g} s, so the "
                 "connection was given up; connect again for a new session.",
                 close_code=1011,
                 reason="keepalive ping timeout",

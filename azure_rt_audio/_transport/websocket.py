@@ -24,9 +24,11 @@ import websocket
 
 from .._concurrency.deadline import Deadline
 from .._net.connect_errors import failed, lost, place, refused, unusable
-from .._net.dial import Target, Wire, dial
+from .._net.dial import Target, dial
 from .._net.waiting import BoundedWait, Cancelled, DeadlinePassed, Waker
+from .._version import __version__
 from ..errors import ConnectError, ConnectionClosedError
+from ..options import WebSocketOptions
 from .buffered_socket import BufferedSocket, NotUpgraded
 from .custom_websocket import CustomWebSocketFrames, sees_frames
 from .frames import (
@@ -43,7 +45,12 @@ from .frames import (
     parse_close,
 )
 
-__all__ = ["CloseFrame", "Payload", "Target", "Transport", "Waker", "Wire", "open_transport"]
+__all__ = ["CloseFrame", "Payload", "Target", "Transport", "Waker", "WebSocketImpl", "open_transport"]
+
+WebSocketImpl = type[websocket.WebSocket] | Callable[..., websocket.WebSocket]
+"""Makes the WebSocket that does the opening handshake."""
+
+_USER_AGENT: Final = f"azure-rt-audio/{__version__}"
 
 _CREDENTIAL: Final = re.compile("key|auth|token|secret|cookie|sig", re.IGNORECASE)
 """Headers that hold one, by their names."""
@@ -125,15 +132,22 @@ class Transport(Protocol):
         """Give the descriptor back; what is unsent is lost."""
 
 
-def open_transport(target: Target, wire: Wire, deadline: Deadline, waker: Waker | None = None) -> Transport:
+def open_transport(
+    target: Target,
+    options: WebSocketOptions,
+    deadline: Deadline,
+    waker: Waker | None = None,
+    websocket_impl: WebSocketImpl | None = None,
+) -> Transport:
     """
     Connect and finish the opening handshake. Blocks, at most until *deadline*.
 
     Args:
         target: Where to, with the credential.
-        wire: How.
+        options: How.
         deadline: Of the whole handshake.
         waker: Its ``interrupt`` gives the attempt up.
+        websocket_impl: Makes the ``websocket.WebSocket`` to use.
 
     Raises:
         ConnectError: If there is no connection, whatever the reason.
@@ -146,26 +160,30 @@ def open_transport(target: Target, wire: Wire, deadline: Deadline, waker: Waker 
     phase = "HTTP upgrade"
     try:
         _check(target)
-        ws = _make(wire)
-        lines = _header_lines(target.headers, wire.user_agent)
+        ws = (websocket_impl or websocket.WebSocket)(
+            # UTF-8 is left to the JSON decoder: the check of websocket-client takes a millisecond per 10 KB.
+            skip_utf8_validation=True,
+            enable_multithread=False,
+            sockopt=list(options.sockopt),
+        )
+        lines = _header_lines(target.headers)
         # A class that connects by a way of its own must be given the headers, and its trace may print them.
         is_theirs = type(ws).connect is not websocket.WebSocket.connect
         unseen = "" if is_theirs else "".join(f"{line}\r\n" for line in lines)
-        link = BufferedSocket(dial(target.url, wire, patience), patience, unseen.encode())
+        link = BufferedSocket(dial(target.url, options, patience), patience, unseen.encode())
         ws.connect(
             target.url,
             header=lines if is_theirs else [],
             socket=link,
             suppress_origin=True,
             redirect_limit=0,  # a redirect would carry the credential to another host
-            subprotocols=list(wire.subprotocols) or None,
         )
         if _status(ws) == 101:
             if ws.sock is not link:  # a class of the user's own that makes its own socket
                 link.release()
                 link = BufferedSocket(ws.sock, patience)
             link.settle()
-            return WebSocketTransport(ws, link, place(target.url), wire.max_message_bytes)
+            return WebSocketTransport(ws, link, place(target.url), options.max_message_bytes)
         if ws.sock is not link:
             ws.shutdown()
         problem = refused(target.url, _status(ws), ws.handshake_response.headers, b"")
@@ -214,10 +232,10 @@ def _check(target: Target) -> None:
             raise unusable(f"the header {name!r} holds a line break or another control character")
 
 
-def _header_lines(headers: Mapping[str, str], user_agent: str | None) -> list[str]:
+def _header_lines(headers: Mapping[str, str]) -> list[str]:
     lines = [f"{name}: {value}" for name, value in headers.items()]
-    if user_agent and "user-agent" not in {name.lower() for name in headers}:
-        lines.append(f"User-Agent: {user_agent}")
+    if "user-agent" not in {name.lower() for name in headers}:
+        lines.append(f"User-Agent: {_USER_AGENT}")
     return lines
 
 
@@ -230,17 +248,6 @@ def _secrets(headers: Mapping[str, str]) -> list[str]:
         for word in (value, value.rpartition(" ")[2])
         if len(word) > 3
     ]
-
-
-def _make(wire: Wire) -> websocket.WebSocket:
-    make: Callable[..., websocket.WebSocket] = wire.websocket_impl or websocket.WebSocket
-    # UTF-8 is left to the JSON decoder: websocket-client's check takes a millisecond per 10 KB.
-    return make(
-        skip_utf8_validation=True,
-        enable_multithread=False,
-        sockopt=list(wire.sockopt),
-        sslopt=dict(wire.sslopt),
-    )
 
 
 class WebSocketTransport:

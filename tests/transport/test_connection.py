@@ -47,8 +47,9 @@ from websockets.sync.server import ServerConnection
 from azure_rt_audio._concurrency.deadline import Deadline
 from azure_rt_audio._transport import Connection, WebSocketState
 from azure_rt_audio._transport.keepalive import Keepalive
-from azure_rt_audio._transport.websocket import Target, Waker, Wire
+from azure_rt_audio._transport.websocket import Target, Waker
 from azure_rt_audio.errors import ConnectError, ConnectionClosedError
+from azure_rt_audio.options import WebSocketOptions
 
 
 @pytest.fixture(autouse=True)
@@ -117,7 +118,7 @@ def test_what_is_sent_before_the_start_goes_out_first() -> None:
 def test_callbacks_may_send() -> None:
     """A send on the I/O thread goes out without anybody waking it, and never waits for room."""
     with websocket_server(echo) as url:
-        recorder = Recorder(url, max_backlog_bytes=10)
+        recorder = Recorder(url, max_send_backlog_bytes=1024)
 
         def react(message: bytes) -> None:
             if len(message) < 5000:
@@ -188,7 +189,7 @@ def test_many_threads_send(version: ssl.TLSVersion | None) -> None:
 
     with (
         echo_server(tls=version is not None) as url,
-        recording(url, ssl_context=context, max_backlog_bytes=100_000) as recorder,
+        recording(url, ssl_context=context, max_send_backlog_bytes=100_000) as recorder,
     ):
 
         def sender(name: int) -> None:
@@ -256,7 +257,7 @@ def stalled(**options: Any) -> Iterator[Recorder]:
 
     done = threading.Event()
     with tcp_server(script) as url:
-        recorder = Recorder(url, max_backlog_bytes=1_000_000, **options).open()
+        recorder = Recorder(url, max_send_backlog_bytes=1_000_000, **options).open()
         try:
             with contextlib.suppress(TimeoutError):
                 while True:
@@ -451,7 +452,7 @@ def test_close_from_a_callback(place: str) -> None:
             callbacks[place] = lambda outcome: (close(), ended.set())
         else:
             callbacks[place] = close
-        recorder.connection = Connection(lambda: Target(url), wire=Wire(), **callbacks)
+        recorder.connection = Connection(lambda: Target(url), WebSocketOptions(), **callbacks)
         recorder.connection.send(b"x")
         recorder.connection.start()
         if place == "on_end":
@@ -885,7 +886,7 @@ def test_another_opener_is_used() -> None:
     """The transport is a seam: whoever makes it decides what the connection runs on."""
     seen: list[Any] = []
 
-    def opener(target: Target, wire: Wire, deadline: Deadline, waker: Waker) -> Any:
+    def opener(target: Target, _: WebSocketOptions, deadline: Deadline, waker: Waker, impl: Any) -> Any:
         seen.append((target, deadline.remaining() is not None, waker.interrupted))
         raise ConnectError("no")
 
@@ -893,7 +894,7 @@ def test_another_opener_is_used() -> None:
     target = Target("ws://h/")
     connection = Connection(
         lambda: target,
-        wire=Wire(),
+        WebSocketOptions(),
         on_open=lambda: None,
         on_message=lambda _: None,
         on_end=outcomes.put,
@@ -916,7 +917,7 @@ def test_a_dropped_connection_ends() -> None:
         opened = threading.Event()
         connection = Connection(
             lambda: Target(url),
-            wire=Wire(),
+            WebSocketOptions(),
             on_open=opened.set,
             on_message=lambda _: None,
             on_end=lambda _: ended.set(),
@@ -938,7 +939,7 @@ def test_a_connection_dropped_while_connecting_ends() -> None:
     with tcp_server(lambda sock: (read_head(sock), arrived.set(), await_eof(sock))[2]) as url:
         connection = Connection(
             lambda: Target(url),
-            wire=Wire(connect_timeout=60.0),
+            WebSocketOptions(connect_timeout=60.0),
             on_open=lambda: None,
             on_message=lambda _: None,
             on_end=lambda _: ended.set(),
@@ -995,11 +996,12 @@ def test_the_interpreter_exits(hold: str) -> None:
         code = f"""
             import threading
             from azure_rt_audio._transport import Connection
-            from azure_rt_audio._transport.websocket import Target, Wire
+            from azure_rt_audio._transport.websocket import Target
+            from azure_rt_audio.options import WebSocketOptions
             heard = threading.Event()
             def make():
                 connection = Connection(
-                    lambda: Target({url!r}), wire=Wire(), on_open=lambda: None,
+                    lambda: Target({url!r}), WebSocketOptions(), on_open=lambda: None,
                     on_message=lambda message: heard.set(), on_end=lambda outcome: None,
                 )
                 connection.send(b"x")
@@ -1031,3 +1033,9 @@ def test_nothing_secret_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     assert [line for line in ours if "open to 127.0.0.1" in line]
     assert not [line for line in ours if KEY in line or "private" in line or "not-shown" in line]
     assert "Connection azure-rt-reader-" in repr(recorder.connection)
+
+
+def test_a_wrong_websocket() -> None:
+    """What cannot make a WebSocket is refused."""
+    with pytest.raises(TypeError, match="websocket_impl"):
+        Recorder("ws://127.0.0.1:1/", websocket_impl="websocket")

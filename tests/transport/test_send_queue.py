@@ -18,19 +18,19 @@ from typing import Any
 import pytest
 import websocket
 from fake_servers import (
-    CLIENT_TLS,
     HANG,
     TEXT,
     await_eof,
     echo_server,
     frame,
     no_thread_is_left,
+    options_of,
     read_frame,
     tcp_server,
     upgrade,
 )
 
-from azure_rt_audio._transport import Connection, Target, Wire
+from azure_rt_audio._transport import Connection, Target
 from azure_rt_audio._transport import send_queue as _send_queue
 from azure_rt_audio._transport.websocket import Transport, open_transport
 
@@ -84,7 +84,7 @@ def _nothing() -> None:
 class Opened:
     """A connection over a :class:`Watched` transport."""
 
-    def __init__(self, url: str, **wire: Any) -> None:
+    def __init__(self, url: str, **options: Any) -> None:
         self.messages: queue.Queue[bytes] = queue.Queue()
         self.react: Callable[[], None] = _nothing
         self.ended: queue.Queue[Any] = queue.Queue()
@@ -96,7 +96,8 @@ class Opened:
 
         self.connection = Connection(
             lambda: Target(url),
-            wire=Wire(**{"ssl_context": CLIENT_TLS, **wire}),
+            options_of(options),
+            websocket_impl=options.get("websocket_impl"),
             on_open=opened.set,
             on_message=self._take,
             on_end=self.ended.put,
@@ -121,9 +122,9 @@ class Opened:
 
 
 @contextlib.contextmanager
-def opened(url: str, **wire: Any) -> Iterator[Opened]:
+def opened(url: str, **options: Any) -> Iterator[Opened]:
     """Yield an open connection, closed at the end."""
-    it = Opened(url, **wire)
+    it = Opened(url, **options)
     try:
         yield it
     finally:
@@ -435,7 +436,8 @@ def _one_and_echo(sock: socket.socket) -> None:
 
 _INTERRUPTED = """
     import os, signal, ssl, sys, threading
-    from azure_rt_audio._transport import Connection, Target, Wire
+    from azure_rt_audio._transport import Connection, Target
+    from azure_rt_audio.options import WebSocketOptions
 
     armed = False
 
@@ -449,7 +451,7 @@ _INTERRUPTED = """
     opened, ended = threading.Event(), threading.Event()
     connection = Connection(
         lambda: Target(sys.argv[1]),
-        wire=Wire(ssl_context=ssl._create_unverified_context()),
+        WebSocketOptions(ssl_context=ssl._create_unverified_context()),
         on_open=opened.set,
         on_message=lambda _: None,
         on_end=lambda outcome: (print("ended:", outcome, flush=True), ended.set()),
