@@ -27,7 +27,8 @@ from ..options import WebSocketOptions
 from ..options.proxy_url import Proxy, parse_proxy
 from .connect_errors import failed, unusable
 from .happy_eyeballs import by_turns, connect, resolve
-from .proxy import proxy_from_environment, tunnel
+from .http_connect import connect_through
+from .proxy import proxy_from_environment
 from .socks import ask_socks, import_socks
 from .tls import choose_context, secure
 from .tls_stream import TlsStream
@@ -131,7 +132,7 @@ class _Attempt:
     def _by_http(self, proxy: Proxy) -> socket.socket:
         sock = self._reach(proxy.host, proxy.port)
         self.phase = "proxy's CONNECT"
-        tunnel(sock, self._url, self._host, self._port, proxy, self._patience)
+        connect_through(sock, self._url, self._host, self._port, proxy, self._patience)
         return sock
 
     def _by_socks(self, proxy: Proxy) -> socket.socket:

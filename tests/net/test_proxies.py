@@ -25,9 +25,11 @@ from fake_servers import (
 from listeners import Aside
 
 from azure_rt_audio._concurrency.deadline import Deadline
-from azure_rt_audio._net.proxy import is_spared, proxy_from_environment, tunnel
+from azure_rt_audio._net.http_connect import connect_through
+from azure_rt_audio._net.proxy import is_spared, proxy_from_environment
 from azure_rt_audio._net.waiting import BoundedWait, Waker
-from azure_rt_audio._transport.websocket import Target, open_transport
+from azure_rt_audio._transport import Target
+from azure_rt_audio._transport.handshake import open_transport
 from azure_rt_audio.errors import ConnectError
 from azure_rt_audio.options import WebSocketOptions
 from azure_rt_audio.options.proxy_url import Proxy, parse_proxy
@@ -86,7 +88,9 @@ def test_what_follows_the_proxys_answer_is_the_peers(parts: list[bytes]) -> None
     with tcp_server(script) as url:
         way = parse_proxy(f"http://{url.split('/')[2]}")
         with socket.create_connection((way.host, way.port), HANG) as sock:
-            tunnel(sock, "wss://res.example/", "res.example", 443, way, BoundedWait(Deadline(HANG), waker))
+            connect_through(
+                sock, "wss://res.example/", "res.example", 443, way, BoundedWait(Deadline(HANG), waker)
+            )
             assert read_exactly(sock, 5) == b"hello"
         done.set()
     waker.close()

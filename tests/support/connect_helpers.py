@@ -12,7 +12,9 @@ import pytest
 from fake_servers import HANG, HEADERS, KEY, options_of
 
 from azure_rt_audio._concurrency.deadline import Deadline
-from azure_rt_audio._transport.websocket import CloseFrame, Target, Transport, open_transport
+from azure_rt_audio._transport import Target
+from azure_rt_audio._transport.handshake import open_transport
+from azure_rt_audio._transport.websocket import CloseFrame, Transport
 from azure_rt_audio.errors import ConnectError
 
 

@@ -10,14 +10,14 @@ import socket
 import ssl
 import struct
 import threading
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import trustme
 from websockets.sync.server import ServerConnection, serve
 
-from azure_rt_audio._transport import Connection
-from azure_rt_audio._transport.websocket import Payload, Target
+from azure_rt_audio._transport import Connection, Payload, Target
 from azure_rt_audio.options import WebSocketOptions
 
 HANG = 5.0
@@ -46,7 +46,9 @@ TEXT, BINARY, CLOSE, PING, PONG = 1, 2, 8, 9, 10
 
 def options_of(options: dict[str, Any]) -> WebSocketOptions:
     """Return the options among *options*; trust in the server is one of them, unless it is there."""
-    own = {name: value for name, value in options.items() if name not in ("websocket_impl", "io_thread")}
+    own = {
+        name: value for name, value in options.items() if name not in ("websocket_impl", "io_thread", "clock")
+    }
     return WebSocketOptions(**{"ssl_context": CLIENT_TLS, **own})
 
 
@@ -64,6 +66,8 @@ class Recorder:
             target or (lambda: Target(url, HEADERS)),
             options_of(options),
             websocket_impl=options.get("websocket_impl"),
+            io_thread=options.get("io_thread"),
+            clock=options.get("clock", time.monotonic),
             on_open=self._on_open,
             on_message=self._on_message,
             on_end=self._on_end,

@@ -45,9 +45,9 @@ from fake_servers import (
 from websockets.sync.server import ServerConnection
 
 from azure_rt_audio._concurrency.deadline import Deadline
-from azure_rt_audio._transport import Connection, WebSocketState
+from azure_rt_audio._net.waiting import Waker
+from azure_rt_audio._transport import Connection, Target, WebSocketState
 from azure_rt_audio._transport.keepalive import Keepalive
-from azure_rt_audio._transport.websocket import Target, Waker
 from azure_rt_audio.errors import ConnectError, ConnectionClosedError
 from azure_rt_audio.options import WebSocketOptions
 
@@ -206,44 +206,6 @@ def test_many_threads_send(version: ssl.TLSVersion | None) -> None:
         assert [index * 37 % 9000 for index in range(count)] == [message.count(b"x") for message in mine]
 
 
-def test_flush_waits_until_everything_is_written() -> None:
-    """And tells whether it is."""
-    release = threading.Event()
-    got: queue.Queue[int] = queue.Queue()
-
-    def script(sock: socket.socket) -> None:
-        upgrade(sock)
-        assert release.wait(HANG)
-        got.put(len(read_frame_quickly(sock)))
-        await_eof(sock)
-
-    with tcp_server(script) as url:
-        recorder = Recorder(url).open()
-        assert recorder.connection.flush(0)
-        recorder.connection.send(b"x" * 20_000_000)
-        assert not recorder.connection.flush(0.05)
-        release.set()
-        assert recorder.connection.flush(HANG)
-        assert got.get(timeout=HANG) == 20_000_000
-        assert recorder.close()
-        assert not recorder.connection.flush(0)
-
-
-def read_frame_quickly(sock: socket.socket) -> bytes:
-    """Return the payload of a large frame, still masked."""
-    head = b""
-    while len(head) < 14:
-        head += sock.recv(14 - len(head))
-    left = struct.unpack("!Q", head[2:10])[0]
-    parts = []
-    while left:
-        part = sock.recv(min(left, 1 << 20))
-        assert part
-        parts.append(part)
-        left -= len(part)
-    return b"".join(parts)
-
-
 # A full backlog.
 
 
@@ -305,7 +267,7 @@ def test_a_stalled_connection_closes_in_time() -> None:
         outcome = recorder.end()
 
     assert (outcome.close_code, outcome.is_clean) == (1006, False)
-    assert "did not answer the goodbye within 0.1 s" in str(outcome)
+    assert "did not answer the close frame within 0.1 s" in str(outcome)
 
 
 def test_a_stalled_connection_is_given_up_by_its_ping() -> None:
@@ -545,7 +507,7 @@ def test_close_gives_a_handshake_up(scheme: str) -> None:
 
 
 def test_close_leaves_a_stuck_credential_behind() -> None:
-    """What cannot be interrupted is left; the end is reported at once, and only once."""
+    """It cannot be interrupted, and delays nothing: the end is reported at once, and only once."""
     go_on, entered = threading.Event(), threading.Event()
 
     def target() -> Target:
@@ -558,7 +520,7 @@ def test_close_leaves_a_stuck_credential_behind() -> None:
     assert entered.wait(HANG)
     assert not recorder.connection.close(0.1)
     assert recorder.ended.is_set()
-    assert [name.endswith("-end") for name in recorder.threads] == [True]
+    assert [name.startswith("azure-rt-reader-") for name in recorder.threads] == [True]
 
     go_on.set()
     assert recorder.connection.close(HANG)
@@ -728,7 +690,6 @@ def test_a_refused_handshake_is_the_end() -> None:
     assert isinstance(outcome, ConnectError)
     assert outcome.status == 401
     assert WebSocketState.CLOSED is recorder.connection.state
-    assert not recorder.connection.flush(0)
     with pytest.raises(ConnectError, match="401"):
         recorder.connection.send(b"x")
 
@@ -805,19 +766,19 @@ def test_a_peer_that_answers_pings_stays() -> None:
         assert recorder.close()
 
 
-def test_the_pulse() -> None:
+def test_keepalive() -> None:
     """Anything heard counts; a ping is due after the interval, the verdict after the time-out."""
-    pulse = Keepalive(20.0, 10.0)
+    keepalive = Keepalive(20.0, 10.0)
 
-    assert pulse.due(now=100.0, heard=100.0) == 20.0
-    assert pulse.due(now=121.0, heard=100.0) == 0.0
-    pulse.asked(121.0)
-    assert pulse.due(now=121.0, heard=100.0) == 10.0
-    assert pulse.is_waiting
-    assert pulse.due(now=132.0, heard=100.0) == 0.0
-    assert pulse.due(now=123.0, heard=122.0) == 19.0
-    assert not pulse.is_waiting
-    assert Keepalive(None, 10.0).due(now=9e9, heard=0.0) is None
+    assert keepalive.due_at(heard=100.0) == 120.0
+    keepalive.note_ping(121.0)
+    assert keepalive.due_at(heard=100.0) == 131.0
+    assert keepalive.is_waiting
+    assert not keepalive.is_overslept(131.0)
+    assert keepalive.is_overslept(137.0)
+    assert keepalive.due_at(heard=122.0) == 142.0
+    assert not keepalive.is_waiting
+    assert Keepalive(None, 10.0).due_at(heard=0.0) == float("inf")
 
 
 # Callbacks.
@@ -995,8 +956,7 @@ def test_the_interpreter_exits(hold: str) -> None:
     with websocket_server(handler) as url:
         code = f"""
             import threading
-            from azure_rt_audio._transport import Connection
-            from azure_rt_audio._transport.websocket import Target
+            from azure_rt_audio._transport import Connection, Target
             from azure_rt_audio.options import WebSocketOptions
             heard = threading.Event()
             def make():
