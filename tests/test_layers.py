@@ -27,7 +27,6 @@ ROOMS = {
     "transport": {"_transport"},
     "dispatch": {"dispatch"},
     "session": {"_session"},
-    "wire": {"_wire"},
     "tools": {"tools"},
     "notebook": {"_notebook"},
     "client": {"client", "_listening", "_speaking", "_editing", "_typescript"},
@@ -49,7 +48,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "devices": {"errors", "concurrency", "audio"},
     "options": {"errors", "protocol"},
     "net": {"errors", "concurrency", "options"},
-    "transport": {"errors", "concurrency", "options", "net"},
+    "transport": {"errors", "version", "concurrency", "options", "net"},
     "dispatch": {"errors", "concurrency"},
     "session": {
         "errors",
@@ -61,7 +60,6 @@ MAY_IMPORT: dict[str, set[str]] = {
         "transport",
         "dispatch",
     },
-    "wire": {"errors", "version", "options", "net", "transport"},
     "tools": {"errors", "protocol"},
     "notebook": {"errors", "audio", "protocol", "pictures", "dispatch"},
     "client": {
@@ -75,7 +73,6 @@ MAY_IMPORT: dict[str, set[str]] = {
         "transport",
         "dispatch",
         "session",
-        "wire",
         "voice",  # when somebody talks
     },
     "voice": {"errors", "concurrency", "protocol", "audio", "devices", "dispatch", "client"},

@@ -37,9 +37,10 @@ class Condition:
         Args:
             is_so: Asked under the lock: quick, takes no lock and raises nothing.
         """
-        return wait_with_ui_warning(lambda deadline: self._wait_until(is_so, deadline), deadline)
+        return wait_with_ui_warning(lambda deadline: self.wait_quietly(is_so, deadline), deadline)
 
-    def _wait_until(self, is_so: Callable[[], bool], deadline: Deadline) -> bool:
+    def wait_quietly(self, is_so: Callable[[], bool], deadline: Deadline) -> bool:
+        """The same, without a warning if the wait keeps the loop of a window from running."""
         while True:
             gate = threading.Lock()
             gate.acquire()

@@ -16,46 +16,35 @@ import selectors
 import socket
 import ssl
 import threading
-from collections.abc import Callable, Mapping
-from typing import Any, Final, Literal, TypeVar
+from collections.abc import Callable
+from typing import Any, Final, TypeVar
 
 from .._concurrency.deadline import Deadline
 from .._extras import importing
 from ..errors import MissingExtraError
+from ..options.websocket import TlsTrust
 from .connect_errors import unusable
 from .helper_thread import run_in_thread
 from .tls_stream import TlsStream
 from .waiting import BoundedWait, DeadlinePassed
 
-__all__ = ["TlsTrust", "choose_context", "secure"]
+__all__ = ["choose_context", "secure"]
 
 S = TypeVar("S", ssl.SSLSocket, TlsStream)
-
-TlsTrust = ssl.SSLContext | Literal["truststore"] | None
-"""A context, or ``"truststore"`` for the system's own check of certificates, or ``None`` for OpenSSL's."""
 
 _shared_lock: Final = threading.Lock()  # guards _shared
 _shared: Final[dict[str, ssl.SSLContext]] = {}
 
 
-def choose_context(trust: TlsTrust, sslopt: Mapping[str, Any]) -> ssl.SSLContext:
+def choose_context(trust: TlsTrust) -> ssl.SSLContext:
     """
-    Return the context to use; without a context or options one that all connections share.
+    Return the context to use; without one, one that all connections share.
 
     Raises:
         ConnectError: If there cannot be one.
     """
     if isinstance(trust, ssl.SSLContext):
         return trust
-    if trust is None and "context" in sslopt:
-        context: ssl.SSLContext = sslopt["context"]
-        return context
-    options = {key: value for key, value in sslopt.items() if key != "server_hostname"}
-    if trust is None and options:
-        try:
-            return _context_of(options)
-        except (OSError, ValueError, TypeError) as exc:  # a file that is missing, a cipher nobody knows
-            raise unusable(f"sslopt was refused ({type(exc).__name__}: {exc})") from exc
     kind, make = ("truststore", _truststore) if trust else ("default", ssl.create_default_context)
     with _shared_lock:  # 18 ms and 0.9 MB each, so it is worth the wait for one
         if kind not in _shared:
@@ -70,27 +59,6 @@ def _truststore() -> ssl.SSLContext:
     except MissingExtraError as exc:
         raise unusable(exc.message) from exc
     context: ssl.SSLContext = library.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    return context
-
-
-def _context_of(options: dict[str, Any]) -> ssl.SSLContext:
-    """Make a context from options by the names that websocket-client gave them."""
-    cafile, capath = options.pop("ca_certs", None), options.pop("ca_cert_path", None)
-    context = ssl.create_default_context(cafile=cafile, capath=capath)
-    chain = options.pop("cert_chain", None) or (
-        options.pop("certfile", None),
-        options.pop("keyfile", None),
-        options.pop("password", None),
-    )
-    if chain[0]:
-        context.load_cert_chain(*chain)
-    if "ciphers" in options:
-        context.set_ciphers(options.pop("ciphers"))
-    verify = options.pop("cert_reqs", ssl.CERT_REQUIRED)
-    context.check_hostname = options.pop("check_hostname", verify != ssl.CERT_NONE)
-    context.verify_mode = verify
-    if options:
-        raise ValueError(f"unknown {', '.join(sorted(options))}; pass ssl_context instead")
     return context
 
 

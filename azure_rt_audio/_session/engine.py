@@ -22,7 +22,7 @@ from typing import Any, Final
 
 import attrs
 
-from .._transport import Connection, Payload, Wire
+from .._transport import Connection, Payload, WebSocketImpl
 from ..dispatch import Dispatcher
 from ..errors import (
     ConnectError,
@@ -80,7 +80,7 @@ class Engine:
     Everything a client does, but the names.
 
     Args:
-        wire: How to connect.
+        websocket_impl: Makes the ``websocket.WebSocket`` to use.
         dispatcher: Where listeners run unless they ask otherwise.
     """
 
@@ -88,7 +88,7 @@ class Engine:
         self,
         options: AzureRealTimeOptions,
         websocket_options: WebSocketOptions,
-        wire: Wire,
+        websocket_impl: WebSocketImpl | None,
         dispatcher: Dispatcher,
     ) -> None:
         prepare()
@@ -105,7 +105,8 @@ class Engine:
         self._closing = threading.Event()  # the program has called close()
         self._connection = Connection(
             lambda: target_of(options, websocket_options),
-            wire=wire,
+            websocket_options,
+            websocket_impl=websocket_impl,
             on_open=_weakly(self._opened),
             on_message=_weakly(self._received),
             on_end=_weakly(self._ended),

@@ -21,7 +21,8 @@ from typing import Final
 
 import websocket
 
-from .._net.connect_errors import MAX_BODY, parse_head
+from .._net.connect_errors import MAX_BODY
+from .._net.http_head import parse_head
 from .._net.tls_stream import TlsStream
 from .._net.waiting import BoundedWait, Cancelled, DeadlinePassed
 from .receive_buffer import ReceiveBuffer

@@ -358,7 +358,7 @@ class Row:
 
 
 _ours = "closed by this side"
-_unanswered = r"did not answer the goodbye within 0\.3 s"
+_unanswered = r"did not answer the close frame within 0\.3 s"
 _early = "closed by this side before it was open"
 _held_up = "held up in a callback, a credential or a proxy"
 _inline = InlineDispatcher()
