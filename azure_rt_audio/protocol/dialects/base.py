@@ -84,9 +84,9 @@ class Dialect(ABC):
                 leave_out(path)
         return self._translate(message, leave_out)
 
-    @abstractmethod
     def _lacks(self) -> Mapping[str, str]:
         """Return the commands and features that do not exist, with reason and remedy."""
+        return {}
 
     @abstractmethod
     def _not_carried(self, kind: str) -> tuple[str, ...]:

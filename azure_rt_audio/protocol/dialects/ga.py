@@ -45,9 +45,6 @@ class GaDialect(Dialect):
         """Return path and query of a session's URL."""
         return f"/openai/{self.api_version}/realtime?model={quote(deployment, safe='')}"
 
-    def _lacks(self) -> Mapping[str, str]:
-        return {}
-
     def _not_carried(self, kind: str) -> tuple[str, ...]:
         return _NOT_CARRIED.get(kind, ())
 
