@@ -2,4 +2,4 @@
 
 from .azure import AzureRealTimeOptions as AzureRealTimeOptions
 from .azure import WebSocketOptions as WebSocketOptions
-from .azure import make_options as make_options
+from .mapping import make_options as make_options

@@ -45,8 +45,8 @@ from azure_rt_audio.protocol.session import (
     SessionConfig,
     TranscriptionSessionConfig,
     TurnDetection,
-    default_session_config,
 )
+from azure_rt_audio.protocol.session_defaults import DEFAULTS
 from azure_rt_audio.protocol.tools import FunctionTool, McpTool, ToolChoice
 from azure_rt_audio.protocol.translation import (
     TranslationAudio,
@@ -298,7 +298,7 @@ def test_some_things_are_refused_in_some_dialects(command: Command, dialects: se
         InputAudioBufferCommit(event_id="x"),
         InputAudioBufferClear(),
         SessionUpdate(session=SessionConfig()),
-        SessionUpdate(session=default_session_config()),
+        SessionUpdate(session=DEFAULTS),
         session(temperature=0.6),
         session(temperature=1.2),
         session(temperature=1),

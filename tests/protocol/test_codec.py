@@ -65,8 +65,8 @@ from azure_rt_audio.protocol.session import (
     TranscriptionSession,
     TranscriptionSessionConfig,
     TurnDetection,
-    default_session_config,
 )
+from azure_rt_audio.protocol.session_defaults import DEFAULTS
 from azure_rt_audio.protocol.tools import FunctionTool, McpTool, ToolChoice
 from azure_rt_audio.protocol.translation import TranslationSession, TranslationSessionConfig
 
@@ -447,12 +447,11 @@ def test_a_null_that_was_read_is_told_from_nothing() -> None:
 
 def test_the_default_configuration_is_the_one_of_the_original() -> None:
     """What a client asks for that was told nothing."""
-    assert to_json(default_session_config()) == {
+    assert to_json(DEFAULTS) == {
         "instructions": "Call provided tools if appropriate for the user's input.",
         "voice": "alloy",
         "input_audio_format": "pcm16",
         "output_audio_format": "pcm16",
-        "input_audio_transcription": {"model": "whisper-1"},
         "turn_detection": {"type": "server_vad", "threshold": 0.4, "silence_duration_ms": 600},
     }
 

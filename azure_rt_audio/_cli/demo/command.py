@@ -15,7 +15,6 @@ import orjson
 from ... import AzureRealTimeAudio, SessionConfig, TurnDetection, __version__
 from ...audio import duration_ms, write_wav
 from ...protocol.items import FunctionCallItem
-from ...protocol.session import InputAudioTranscription
 from ...protocol.tools import FunctionTool
 from ...protocol.turn import ModelStatusEnum
 from .. import UsageError, recordings, writable
@@ -83,7 +82,6 @@ def run(arguments: argparse.Namespace) -> int:
         instructions=_INSTRUCTIONS,
         input_audio_format="pcm16",
         output_audio_format="pcm16",
-        input_audio_transcription=InputAudioTranscription(model="whisper-1"),
         turn_detection=TurnDetection(type="server_vad", threshold=0.5, silence_duration_ms=600),
         tools=[_WEATHER],
     )
@@ -111,7 +109,7 @@ def _converse(service: Service, screen: Screen, question: bytes, name: str, out:
         assert session is not None
         screen.note(
             f"ready in {(monotonic() - began) * 1000:.0f} ms: {session.model}, voice {session.voice}, "
-            f"{'GA' if service.options.wire.name == 'ga' else 'preview'} protocol"
+            f"{'GA' if service.options.resolved_dialect.name == 'ga' else 'preview'} protocol"
         )
         microphone = Microphone(client, service.tempo)
         demo = _Demo(client, screen, microphone, Loudspeaker(service.tempo), service)

@@ -17,7 +17,7 @@ import orjson
 
 from ...errors import DecodeError
 from .. import commands as _commands
-from ..base import ProtocolObject
+from ..base import ProtocolObject, _readers
 from ..commands import Command, TranscriptionSessionUpdate
 from ..dialects import PREVIEW_NAMES, Dialect
 from ..events import EVENT_CLASSES, Event, UnknownEvent
@@ -229,6 +229,9 @@ def _build(kind: Any, source: Any, path: str) -> Any:
         return _from_user().get_structure_hook(kind)(source, kind)
     except FieldError as fault:
         raise ValueError(f"{path}{fault.path}: {fault.why}") from None
+
+
+_readers["mapping"] = _build  # so that constructors take mappings, too
 
 
 def typed(shape: S) -> S:

@@ -10,9 +10,8 @@ tenth of the time, reading is faster, and an error knows its path without a seco
 
 from __future__ import annotations
 
-import re
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import cache, reduce
 from inspect import get_annotations
 from operator import or_
@@ -21,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn, Union, get_args, get_ori
 
 import attrs
 
-from ..base import UNSET, ProtocolObject, Unset
+from ..base import UNSET, ProtocolObject, Unset, snake_case
 from ..dialects.nesting import RESPONSE, SESSION, Nesting, flat_choice, flat_part
 from ..events import Event
 from ..items import ContentPart, UnknownItem
@@ -232,18 +231,49 @@ def _user_hook(cls: type[ProtocolObject], converter: Converter) -> Hook:
         if not isinstance(source, Mapping):
             raise mistyped(f"a mapping or a {cls.__name__}", source)
         fields = _in_snake_case(source)
-        if nesting is not None and "audio" in fields:
-            fields["audio"] = _known_audio(fields["audio"], nesting, cls)
+        extra = _pop_extra(fields, {*known, *(nesting.renamed if nesting else ())}, cls)
+        if nesting is not None:
+            if "audio" in fields:
+                fields["audio"] = _known_audio(fields["audio"], nesting, cls)
+            for name, other in nesting.given_twice(fields):
+                FieldError(f"given twice, the other time as {other}; leave one of them out").rise(f".{name}")
         if session_type is not None and "type" in fields:
             if fields["type"] != session_type:
                 FieldError(f"must be {session_type!r} in a {cls.__name__}").rise(".type")
-            del fields["type"]  # the dialect knows whether it is said
+            del fields["type"]  # the dialect knows whether to send it
         for name in fields if flatten is None else flatten(fields):
             if name not in known and name not in implied and (nesting is None or name != "audio"):
                 _refuse_name(name, known, cls, ".")
-        return read(fields, None)
+        shape = read(fields, None)
+        audio = shape.extra.get("audio") if "audio" in extra else None
+        shape.extra.update(extra)
+        if isinstance(audio, dict):  # formats that have no flat name
+            shape.extra["audio"] = _merged(audio, extra["audio"])
+        return shape
 
     return hook
+
+
+def _pop_extra(fields: dict[str, Any], known: Collection[str], cls: type[ProtocolObject]) -> dict[str, Any]:
+    """Take the fields to be sent as they are out of a mapping."""
+    extra = fields.pop("extra", None)
+    if extra is None:
+        return {}
+    if not isinstance(extra, Mapping):
+        mistyped("a mapping", extra).rise(".extra")
+    for name in extra:
+        if not isinstance(name, str):
+            FieldError(f"names of fields are strings, not {name!r:.40}").rise(".extra")
+        if name in known:
+            FieldError(f"is a field of {cls.__name__}; give it outside of extra").rise(f".extra.{name}")
+    return dict(extra)
+
+
+def _merged(one: Any, other: Any) -> Any:
+    """Merge two JSON objects, level by level; elsewhere *other* wins."""
+    if not (isinstance(one, Mapping) and isinstance(other, Mapping)):
+        return other
+    return {**one, **{name: _merged(one.get(name), value) for name, value in other.items()}}
 
 
 def _known_audio(source: Any, nesting: Nesting, cls: type[ProtocolObject]) -> dict[str, Any]:
@@ -256,10 +286,15 @@ def _known_audio(source: Any, nesting: Nesting, cls: type[ProtocolObject]) -> di
             FieldError(f"not a field of {cls.__name__}").rise(f".audio.{side}")
         if not isinstance(part, Mapping):
             mistyped("a mapping", part).rise(f".audio.{side}")
-        audio[side] = _in_snake_case(part)
-        for key in audio[side]:
+        try:
+            fields = _in_snake_case(part)
+            extra = _pop_extra(fields, keys, cls)
+        except FieldError as fault:
+            fault.rise(f".audio.{side}")
+        for key in fields:
             if key not in keys:
                 _refuse_name(key, keys, cls, f".audio.{side}.")
+        audio[side] = {**fields, **extra}
     return audio
 
 
@@ -268,7 +303,7 @@ def _in_snake_case(source: Mapping[Any, Any]) -> dict[str, Any]:
     for name, value in source.items():
         if not isinstance(name, str):
             raise FieldError(f"names of fields are strings, not {name!r:.40}")
-        snake = re.sub(r"(?<=[a-z0-9])[A-Z]", lambda found: "_" + found[0].lower(), name)
+        snake = snake_case(name)
         if snake in fields:
             FieldError("given twice, in two spellings").rise(f".{snake}")
         fields[snake] = value
@@ -282,7 +317,7 @@ def _refuse_name(name: str, known: Any, cls: type[ProtocolObject], path: str) ->
     remedy = (
         f"did you mean {close[0]!r}?"
         if close
-        else f"to send a field that this version does not know, use {cls.__name__}(extra=...)"
+        else 'to send a field that this version does not know, put it into "extra"'
     )
     FieldError(f"not a field of {cls.__name__}; {remedy}").rise(path + name)
 
