@@ -41,7 +41,8 @@ def with_defaults(config: SessionConfig) -> SessionConfig:
         default, given = getattr(DEFAULTS, a.name), getattr(config, a.name)
         side, key = SESSION.audio.get(a.name, ("", ""))
         part = audio.get(side) if isinstance(audio, dict) else None
-        if a.name == "extra" or default is UNSET or (isinstance(part, dict) and key in part):
+        is_in_extra = a.name in config.extra or (isinstance(part, dict) and key in part)
+        if a.name == "extra" or default is UNSET or is_in_extra:
             continue
         if given is UNSET:
             missing[a.name] = default

@@ -11,7 +11,7 @@ tenth of the time, reading is faster, and an error knows its path without a seco
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from functools import cache, reduce
 from inspect import get_annotations
 from operator import or_
@@ -231,7 +231,7 @@ def _user_hook(cls: type[ProtocolObject], converter: Converter) -> Hook:
         if not isinstance(source, Mapping):
             raise mistyped(f"a mapping or a {cls.__name__}", source)
         fields = _in_snake_case(source)
-        extra = _pop_extra(fields, {*known, *(nesting.renamed if nesting else ())}, cls)
+        extra = _pop_extra(fields)
         if nesting is not None:
             if "audio" in fields:
                 fields["audio"] = _known_audio(fields["audio"], nesting, cls)
@@ -254,7 +254,7 @@ def _user_hook(cls: type[ProtocolObject], converter: Converter) -> Hook:
     return hook
 
 
-def _pop_extra(fields: dict[str, Any], known: Collection[str], cls: type[ProtocolObject]) -> dict[str, Any]:
+def _pop_extra(fields: dict[str, Any]) -> dict[str, Any]:
     """Take the fields to be sent as they are out of a mapping."""
     extra = fields.pop("extra", None)
     if extra is None:
@@ -264,8 +264,8 @@ def _pop_extra(fields: dict[str, Any], known: Collection[str], cls: type[Protoco
     for name in extra:
         if not isinstance(name, str):
             FieldError(f"names of fields are strings, not {name!r:.40}").rise(".extra")
-        if name in known:
-            FieldError(f"is a field of {cls.__name__}; give it outside of extra").rise(f".extra.{name}")
+        if name in fields and name != "audio":
+            FieldError("given twice, outside of extra as well").rise(f".extra.{name}")
     return dict(extra)
 
 
@@ -288,7 +288,7 @@ def _known_audio(source: Any, nesting: Nesting, cls: type[ProtocolObject]) -> di
             mistyped("a mapping", part).rise(f".audio.{side}")
         try:
             fields = _in_snake_case(part)
-            extra = _pop_extra(fields, keys, cls)
+            extra = _pop_extra(fields)
         except FieldError as fault:
             fault.rise(f".audio.{side}")
         for key in fields:
