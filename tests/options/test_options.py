@@ -65,7 +65,7 @@ def test_any_spelling(given: Any) -> None:
         NEEDED["deployment"],
         KEY,
     )
-    assert made.session_config == SessionConfig(voice="echo")
+    assert made.session_config == options(session_config=SessionConfig(voice="echo")).session_config
     assert (made.api_version, made.resolved_dialect.name) == ("2024-10-01-preview", "preview")
 
 

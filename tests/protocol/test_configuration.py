@@ -119,15 +119,15 @@ def test_objects_and_camel_case_stand_in_the_nested_form() -> None:
         (SessionConfig, {"turn_detection": {"x": 1}}, 'turn_detection.x: .* put it into "extra"'),
         (
             SessionConfig,
-            {"extra": {"voice": "x"}},
-            "c.extra.voice: is a field of SessionConfig; give it outside",
+            {"voice": "y", "extra": {"voice": "x"}},
+            "c.extra.voice: given twice",
         ),
         (SessionConfig, {"extra": {1: "x"}}, "c.extra: names of fields are strings"),
         (SessionConfig, {"extra": 5}, "c.extra: expected a mapping"),
         (
             SessionConfig,
-            {"audio": {"input": {"extra": {"format": 1}}}},
-            "c.audio.input.extra.format: is a field of SessionConfig",
+            {"audio": {"input": {"format": "pcm16", "extra": {"format": 1}}}},
+            "c.audio.input.extra.format: given twice",
         ),
     ],
 )
@@ -210,6 +210,7 @@ def test_constructors_take_mappings() -> None:
         ({"turn_detection": None}, "turn_detection", None),
         ({"audio": {"output": {"voice": "marin"}}}, "voice", "marin"),
         ({"audio": {"input": {"format": {"type": "audio/opus"}}}}, "input_audio_format", UNSET),
+        ({"extra": {"voice": {"type": "azure-standard"}}}, "voice", UNSET),
         ({"prompt": {"id": "p"}}, "instructions", UNSET),
         ({"prompt": {"id": "p"}}, "voice", "alloy"),
     ],
