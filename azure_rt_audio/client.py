@@ -105,7 +105,8 @@ class AzureRealTimeAudio(Listening, Speaking, Editing, TypeScriptNames):
 
     def __repr__(self) -> str:
         state = self.state.name.lower()
-        return f"<AzureRealTimeAudio {self._options.endpoint.authority} {self._options.wire.name}, {state}>"
+        dialect = self._options.resolved_dialect.name
+        return f"<AzureRealTimeAudio {self._options.endpoint.authority} {dialect}, {state}>"
 
     # ------------------------------------------------------------ properties
 

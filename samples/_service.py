@@ -30,4 +30,6 @@ def service(session_config: dict[str, Any] | None = None, **emulator: Any) -> It
         yield AzureRealTimeOptions.from_env(session_config=session_config, dialect=arguments.dialect)
         return
     with Emulator(**emulator) as running:
-        yield AzureRealTimeOptions(**running.options(arguments.dialect), session_config=session_config)
+        # It transcribes without a deployment; for Azure, AZURE_OPENAI_TRANSCRIPTION_DEPLOYMENT names one.
+        config = {"input_audio_transcription": {"model": "whisper-1"}, **(session_config or {})}
+        yield AzureRealTimeOptions(**running.options(arguments.dialect), session_config=config)

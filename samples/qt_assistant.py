@@ -384,7 +384,6 @@ def main(act: Callable[[Assistant], None] | None = None) -> None:
     """Open the window; *act* may press its buttons, as the makers of its pictures do."""
     session = {
         "instructions": "You are a friendly assistant. Be brief.",
-        "input_audio_transcription": {"model": "whisper-1"},
         "turn_detection": {"type": "server_vad", "silence_duration_ms": 600},
     }
     with service(session, ears=QUESTIONS, reply=lambda conversation, session: next(ANSWERS)) as options:

@@ -184,7 +184,6 @@ def main(act: Callable[[PushToTalk], None] | None = None) -> None:
     """Open the window; *act* may press its buttons, as the makers of its pictures do."""
     session = {
         "instructions": "You are a friendly assistant. Be brief.",
-        "input_audio_transcription": {"model": "whisper-1"},
         "turn_detection": None,
     }
     with service(session, ears=QUESTIONS, reply=lambda conversation, session: next(ANSWERS)) as options:

@@ -12,6 +12,7 @@ from attrs import frozen
 
 from .. import AzureRealTimeOptions, SessionConfig
 from ..protocol.dialects import DIALECTS
+from ..protocol.session_defaults import with_transcription
 from . import UsageError
 from .speech import open_senses
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["VARIABLES", "Service", "add_service_arguments", "open_service"]
 
+TRANSCRIPTION_VARIABLE: Final = "AZURE_OPENAI_TRANSCRIPTION_DEPLOYMENT"
 VARIABLES: Final = ("AZURE_OPENAI_ENDPOINT", "AZURE_OPENAI_API_KEY", "AZURE_OPENAI_DEPLOYMENT")
 
 _TEMPO: Final = 4.0
@@ -75,6 +77,12 @@ def add_service_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--dialect", choices=tuple(DIALECTS), default="ga", help="the protocol to speak (default: ga)"
     )
+    parser.add_argument(
+        "--transcription-deployment",
+        metavar="NAME",
+        help="transcribe the user with this deployment (default on Azure: what "
+        f"{TRANSCRIPTION_VARIABLE} names, or no transcription)",
+    )
 
 
 @contextmanager
@@ -85,6 +93,7 @@ def open_service(
     *,
     reply: ReplyFunction | None = None,
     will_hear: bool = False,
+    needs_transcripts: bool = False,
 ) -> Iterator[Service]:
     """
     Yield the service that was chosen; an emulator runs as long as the block does.
@@ -93,20 +102,32 @@ def open_service(
         recordings: What is said in which PCM16, for an emulator's ears, whatever they understand; those of
             the package need not be told.
         reply: What an emulator answers; ``None`` for something sensible.
-        will_hear: Whether somebody will speak, so that an emulator's ears should be ready.
+        will_hear: Whether somebody will speak, so that an emulator's ears should be ready, and transcribe.
+        needs_transcripts: Whether there is no use in it without a transcription of the user.
 
     Raises:
         UsageError: The environment is incomplete or holds something impossible.
         MissingExtraError: The emulator's dependencies are not installed.
     """
     missing = [name for name in VARIABLES if not os.environ.get(name)]
+    if arguments.transcription_deployment is not None:
+        session = with_transcription(session, arguments.transcription_deployment)
     if arguments.where == "emulator" or (arguments.where is None and missing):
+        if will_hear:
+            session = with_transcription(session, "whisper-1")
         with _embedded(arguments.dialect, session, recordings, reply, will_hear, missing) as service:
             yield service
         return
     if missing:
         raise UsageError(
             f"for Azure, set {', '.join(missing)} in the environment; or talk to the emulator with --emulator"
+        )
+    if needs_transcripts and not (
+        arguments.transcription_deployment or os.environ.get(TRANSCRIPTION_VARIABLE)
+    ):
+        raise UsageError(
+            "for Azure, name the deployment that transcribes: --transcription-deployment NAME, or "
+            f"{TRANSCRIPTION_VARIABLE} in the environment"
         )
     try:
         options = AzureRealTimeOptions.from_env(dialect=arguments.dialect, session_config=session)

@@ -112,7 +112,11 @@ class Engine:
             on_end=_weakly(self._ended),
         )
         self.out = CommandSender(
-            self._connection, options.wire, websocket_options.send_timeout, self._waiters, dispatcher
+            self._connection,
+            options.resolved_dialect,
+            websocket_options.send_timeout,
+            self._waiters,
+            dispatcher,
         )
         # Encoded here and now, so that what is wrong with the configuration is said to whoever wrote it.
         configuration = SessionUpdate(event_id=self.out.new_event_id(), session=options.session_config)
@@ -131,7 +135,7 @@ class Engine:
         self.gate = ResponseQueue(
             self.out.encode,
             self.out.send_bytes,
-            marks=options.wire.carries_metadata,
+            marks=options.resolved_dialect.carries_metadata,
             may_wait=self.out.check_may_wait,
             audio_format=_weakly(self._output_audio_format),
         )
@@ -260,7 +264,7 @@ class Engine:
     # ------------------------------------------------------------ the reader's side
 
     def _opened(self) -> None:
-        log.info("= open to %s (%s)", self.options.endpoint.authority, self.options.wire.name)
+        log.info("= open to %s (%s)", self.options.endpoint.authority, self.options.resolved_dialect.name)
 
     def _received(self, data: Payload) -> None:
         try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol, TypeVar, cast
+from typing import Any, Protocol, cast
 
 import attrs
 from attrs import Factory, field, frozen
@@ -14,11 +14,10 @@ from ..errors import AUTHENTICATION_ERROR, ConnectError
 from ..protocol.codec import build
 from ..protocol.dialects import Dialect, DialectName, choose_dialect
 from ..protocol.endpoint import Endpoint, parse_endpoint
-from ..protocol.session import SessionConfig, default_session_config
+from ..protocol.session import SessionConfig
+from ..protocol.session_defaults import with_defaults, with_transcription
 
-__all__ = ["AzureRealTimeOptions", "Credential", "TokenCredential", "make_options"]
-
-T = TypeVar("T", bound=attrs.AttrsInstance)
+__all__ = ["AzureRealTimeOptions", "Credential", "TokenCredential"]
 
 DEFAULT_SCOPE = "https://cognitiveservices.azure.com/.default"
 
@@ -44,7 +43,7 @@ Credential = TokenCredential | Callable[[], str]
 
 
 def _session_config(value: SessionConfig | Mapping[str, Any] | None) -> SessionConfig:
-    return default_session_config() if value is None else build(SessionConfig, value, "session_config")
+    return build(SessionConfig, value, "session_config")
 
 
 def _version(value: object) -> str:
@@ -85,16 +84,19 @@ class AzureRealTimeOptions:
 
     Attributes:
         host_name: The endpoint in any spelling: ``"my-resource.openai.azure.com"``, with
-            ``https://`` or ``wss://``, with or without ``/openai/v1``, ``"localhost:8080"``.
+            ``https://`` or ``wss://``, with or without ``/openai/v1``, ``"localhost:8080"``. What the
+            query of a URL says of deployment and version need not be said again, and must not differ.
         deployment: Name of the model's deployment.
         api_key: Sent in a header, never in a URL; over plain ``ws://`` only to this machine.
         credential: In place of a key: a credential of ``azure-identity``, or a function that
             returns a token. Asked once for each connection, on the reader thread.
-        api_version: ``"v1"`` for GA, or a date such as ``"2025-04-01-preview"`` for the
+        api_version: ``"v1"``, the default, for GA, or a date such as ``"2025-04-01-preview"`` for the
             preview protocol, which Azure retired on 2026-04-30.
         dialect: ``"ga"`` or ``"preview"``, to override what the version says.
-        session_config: A :class:`SessionConfig` or a mapping; ``None`` for the defaults: voice alloy,
-            PCM16, transcription by whisper-1, server VAD (threshold 0.4, silence 600 ms).
+        session_config: A :class:`SessionConfig` or a mapping, flat or in GA's nested form. What it does not
+            mention has the library's defaults, field by field: voice alloy, PCM16, server VAD (threshold
+            0.4, silence 600 ms), no transcription of the user.
+        session_defaults: ``False`` sends ``session_config`` as it is and leaves the rest to the service.
         credential_scope: What to ask the credential for.
 
     Raises:
@@ -102,17 +104,22 @@ class AzureRealTimeOptions:
     """
 
     host_name: str = field(validator=_text)
-    deployment: str = field(validator=_a_name)
-    api_key: str | None = field(default=None, repr=lambda key: "None" if key is None else "'***'")
-    credential: Credential | None = field(default=None, repr=lambda c: "None" if c is None else "<set>")
-    api_version: str = field(default="v1", converter=_version)
-    dialect: DialectName | None = None
-    session_config: SessionConfig = field(default=None, converter=_session_config, repr=False)
-    credential_scope: str = DEFAULT_SCOPE
     endpoint: Endpoint = field(
         init=False, repr=False, default=Factory(lambda self: parse_endpoint(self.host_name), takes_self=True)
     )
-    wire: Dialect = field(
+    deployment: str = field(
+        validator=_a_name, default=Factory(lambda self: self.endpoint.deployment, takes_self=True)
+    )
+    api_key: str | None = field(default=None, repr=lambda key: "None" if key is None else "'***'")
+    credential: Credential | None = field(default=None, repr=lambda c: "None" if c is None else "<set>")
+    api_version: str = field(
+        converter=_version, default=Factory(lambda self: self.endpoint.api_version or "v1", takes_self=True)
+    )
+    dialect: DialectName | None = None
+    session_config: SessionConfig = field(default=None, converter=_session_config, repr=False)
+    session_defaults: bool = True
+    credential_scope: str = DEFAULT_SCOPE
+    resolved_dialect: Dialect = field(
         init=False,
         repr=False,
         default=Factory(lambda self: choose_dialect(self.api_version, self.dialect), takes_self=True),
@@ -123,6 +130,14 @@ class AzureRealTimeOptions:
         _one_line(self, attribute, value)
 
     def __attrs_post_init__(self) -> None:
+        for name in ("deployment", "api_version"):
+            said, given = getattr(self.endpoint, name), getattr(self, name)
+            if said is not None and said != given:
+                raise ValueError(
+                    f"{name} is {given!r}, but the URL in host_name says {said!r}; leave one of them out"
+                )
+        if self.session_defaults:
+            object.__setattr__(self, "session_config", with_defaults(self.session_config))
         if self.api_key is None and self.credential is None:
             raise ValueError("api_key is missing; give it, or a credential in its place")
         if self.api_key is not None and self.credential is not None:
@@ -138,35 +153,65 @@ class AzureRealTimeOptions:
             )
 
     @classmethod
-    def from_env(cls, **options: Any) -> AzureRealTimeOptions:
+    def from_env(
+        cls,
+        *,
+        host_name: str | None = None,
+        deployment: str | None = None,
+        api_key: str | None = None,
+        credential: Credential | None = None,
+        api_version: str | None = None,
+        dialect: DialectName | None = None,
+        session_config: SessionConfig | Mapping[str, Any] | None = None,
+        session_defaults: bool = True,
+        credential_scope: str = DEFAULT_SCOPE,
+    ) -> AzureRealTimeOptions:
         """
         Take endpoint, key and deployment from the environment.
 
-        ``AZURE_OPENAI_ENDPOINT``, ``AZURE_OPENAI_API_KEY`` and ``AZURE_OPENAI_DEPLOYMENT`` are read;
-        what is given as an argument wins, and a ``credential`` replaces the key.
+        ``AZURE_OPENAI_ENDPOINT``, ``AZURE_OPENAI_API_KEY`` and ``AZURE_OPENAI_DEPLOYMENT`` are read; an
+        argument wins, and a ``credential`` replaces the key. ``AZURE_OPENAI_TRANSCRIPTION_DEPLOYMENT``, if
+        it is set, turns transcription of the user on with that model, unless ``session_config`` names one
+        or has ``None`` for ``input_audio_transcription``.
 
         Raises:
             ValueError: Names the variables that are missing.
         """
-        variables = {
-            "host_name": "AZURE_OPENAI_ENDPOINT",
-            "api_key": "AZURE_OPENAI_API_KEY",
-            "deployment": "AZURE_OPENAI_DEPLOYMENT",
-        }
-        if options.get("credential") is not None:
-            del variables["api_key"]
         found = {
-            name: os.environ[variable] for name, variable in variables.items() if os.environ.get(variable)
+            "AZURE_OPENAI_ENDPOINT": host_name or os.environ.get("AZURE_OPENAI_ENDPOINT"),
+            "AZURE_OPENAI_API_KEY": api_key or os.environ.get("AZURE_OPENAI_API_KEY"),
+            "AZURE_OPENAI_DEPLOYMENT": deployment or os.environ.get("AZURE_OPENAI_DEPLOYMENT"),
         }
-        missing = [v for name, v in variables.items() if name not in found and name not in options]
+        host = found["AZURE_OPENAI_ENDPOINT"] or ""
+        if credential is not None:
+            found["AZURE_OPENAI_API_KEY"] = api_key  # both are refused
+        if host and not found["AZURE_OPENAI_DEPLOYMENT"]:
+            found["AZURE_OPENAI_DEPLOYMENT"] = parse_endpoint(host).deployment
+        missing = [
+            variable
+            for variable, value in found.items()
+            if not value and not (credential is not None and variable == "AZURE_OPENAI_API_KEY")
+        ]
         if missing:
             raise ValueError(f"set {', '.join(missing)} in the environment, or pass the value as an argument")
-        return cls(**{**found, **options})
+        config = _session_config(session_config)
+        transcribes = os.environ.get("AZURE_OPENAI_TRANSCRIPTION_DEPLOYMENT")
+        return cls(
+            host_name=host,
+            deployment=found["AZURE_OPENAI_DEPLOYMENT"] or "",
+            api_key=found["AZURE_OPENAI_API_KEY"],
+            credential=credential,
+            dialect=dialect,
+            session_config=with_transcription(config, transcribes) if transcribes else config,
+            session_defaults=session_defaults,
+            credential_scope=credential_scope,
+            **({} if api_version is None else {"api_version": api_version}),
+        )
 
     @property
     def url(self) -> str:
         """Where it connects to; holds no credential."""
-        return self.endpoint.url(self.wire, self.deployment)
+        return self.endpoint.url(self.resolved_dialect, self.deployment)
 
     def authorization(self) -> dict[str, str]:
         """
@@ -189,34 +234,3 @@ class AzureRealTimeOptions:
                 type=AUTHENTICATION_ERROR,
             )
         return {"Authorization": f"Bearer {token}"}
-
-
-def make_options(cls: type[T], value: T | Mapping[str, Any] | None) -> T:
-    """
-    Make options from a mapping with the names in snake_case or camelCase.
-
-    Raises:
-        ValueError: If a name is unknown, or a value is wrong.
-        TypeError: If *value* is neither options nor a mapping.
-    """
-    if isinstance(value, cls):
-        return value
-    if value is not None and not isinstance(value, Mapping):
-        raise TypeError(f"expected {cls.__name__} or a mapping, not {type(value).__name__}")
-    known = [a.name for a in attrs.fields(cls) if a.init]
-    chosen: dict[str, Any] = {}
-    for name, given in (value or {}).items():
-        snake = re.sub(r"(?<=[a-z0-9])([A-Z])", lambda m: "_" + m[1].lower(), name)
-        if snake not in known:
-            import difflib  # here, because hardly anybody gets here
-
-            close = difflib.get_close_matches(snake, known, n=1)
-            remedy = f"did you mean {close[0]!r}?" if close else f"known are {', '.join(known)}"
-            raise ValueError(f"{name!r} is not an option of {cls.__name__}; {remedy}")
-        chosen[snake] = given
-    missing = [
-        a.name for a in attrs.fields(cls) if a.init and a.default is attrs.NOTHING and a.name not in chosen
-    ]
-    if missing:
-        raise ValueError(f"{cls.__name__} needs {', '.join(missing)}")
-    return cls(**chosen)

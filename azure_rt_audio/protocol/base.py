@@ -14,6 +14,8 @@ Two conventions:
 from __future__ import annotations
 
 import enum
+import re
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
@@ -27,7 +29,7 @@ else:
     # importing this package takes. Without slots, cached properties need no help.
     frozen_shape = partial(attrs.frozen, slots=False, eq=False, repr=False)
 
-__all__ = ["UNSET", "ProtocolObject", "Unset", "frozen_shape"]
+__all__ = ["UNSET", "ProtocolObject", "Unset", "frozen_shape", "read_mapping", "snake_case"]
 
 
 class Unset(enum.Enum):
@@ -44,6 +46,28 @@ class Unset(enum.Enum):
 
 UNSET: Final = Unset.UNSET
 """Not sent, as opposed to ``None``, which is sent as null."""
+
+
+_readers: dict[str, Callable[[Any, Mapping[str, Any], str], Any]] = {}  # filled by the codec
+
+
+def read_mapping(kind: Any, value: Any, name: str) -> Any:
+    """
+    Make an object of the protocol from a mapping that was given to a constructor; leave all else as it is.
+
+    Args:
+        kind: A class of the protocol, or a union of some.
+        name: Of the field, for errors.
+
+    Raises:
+        ValueError: If a field is unknown or has a wrong value; names its path.
+    """
+    return _readers["mapping"](kind, value, name) if isinstance(value, Mapping) else value
+
+
+def snake_case(name: str) -> str:
+    """Return a name in camelCase, which may be in snake_case already, in snake_case."""
+    return re.sub(r"(?<=[a-z0-9])[A-Z]", lambda found: "_" + found[0].lower(), name)
 
 
 @frozen_shape(kw_only=True)

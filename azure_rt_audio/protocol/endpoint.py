@@ -7,7 +7,7 @@ import re
 from typing import Final
 from urllib.parse import parse_qs, urlsplit
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from .dialects import Dialect
 
@@ -32,12 +32,16 @@ class Endpoint:
         host: Name or address; an IPv6 address without brackets.
         port: ``None`` for the scheme's own.
         prefix: Path of a gateway before ``/openai``, such as ``"/my-api"``; usually ``""``.
+        deployment: What the URL says of it, if anything.
+        api_version: The same.
     """
 
     scheme: str
     host: str
     port: int | None = None
     prefix: str = ""
+    deployment: str | None = None
+    api_version: str | None = None
 
     @property
     def is_loopback(self) -> bool:
@@ -67,7 +71,7 @@ def parse_endpoint(text: str) -> Endpoint:
     ``res.openai.azure.com``, ``https://res.openai.azure.com/``, the same with ``/openai``,
     ``/openai/v1`` or ``/openai/v1/realtime`` behind it, ``wss://…``, ``localhost:8080``, ``[::1]:8080``
     and a gateway's ``https://host/prefix/openai`` are all fine. Without a scheme it is TLS, but
-    for a port on this machine.
+    for a port on this machine. A query may name deployment (or model) and ``api-version``.
 
     Raises:
         ValueError: If it is not an endpoint; names the remedy.
@@ -94,7 +98,8 @@ def parse_endpoint(text: str) -> Endpoint:
         raise ValueError("host_name holds a credential; take it out and pass it as api_key= or credential=")
     if not (_is_ipv6(host) or _HOST.fullmatch(host)) or port == 0:
         raise ValueError(f"host_name has no valid host and port; give the endpoint, {_EXAMPLE}")
-    endpoint = Endpoint("wss", host, port, _KNOWN_TAIL.sub("", parts.path))
+    deployment, api_version = _from_query(parts.query)
+    endpoint = Endpoint("wss", host, port, _KNOWN_TAIL.sub("", parts.path), deployment, api_version)
     if has_scheme:
         scheme = _SCHEMES[parts.scheme.lower()]
     else:
@@ -103,7 +108,25 @@ def parse_endpoint(text: str) -> Endpoint:
         # A text too long for a resource's name may be a key, which errors do not repeat.
         meant = f'did you mean "{host}.openai.azure.com"?' if len(host) < 32 else "is it a key?"
         raise ValueError(f"host_name is not a host name; {meant}")
-    return Endpoint(scheme, host, port, endpoint.prefix)
+    return evolve(endpoint, scheme=scheme)
+
+
+def _from_query(query: str) -> tuple[str | None, str | None]:
+    """Return the deployment and the version that a URL names."""
+    deployment: str | None = None
+    api_version: str | None = None
+    for name, values in parse_qs(query).items():
+        if name not in ("deployment", "model", "api-version"):
+            raise ValueError(
+                f"host_name has the parameter {name!r:.40}, which would not be sent; leave it out"
+            )
+        if len({*values, *((deployment,) if deployment and name != "api-version" else ())}) > 1:
+            raise ValueError(f"host_name names more than one {name}; leave one of them out")
+        if name == "api-version":
+            api_version = values[0]
+        else:
+            deployment = values[0]
+    return deployment, api_version
 
 
 def _ascii(host: str) -> str:

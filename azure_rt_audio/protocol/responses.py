@@ -3,11 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Literal, Protocol
+from typing import Literal, Protocol, cast
 
-from .base import UNSET, ProtocolObject, Unset, frozen_shape
+from attrs import field
+
+from .base import UNSET, ProtocolObject, Unset, frozen_shape, read_mapping
 from .items import ConversationItem, FunctionCallItem, MessageItem
-from .session import CustomVoice, MaxTokens, Prompt, Reasoning
+from .session import (
+    CustomVoice,
+    Given,
+    MaxTokens,
+    Prompt,
+    Reasoning,
+    as_prompt,
+    as_reasoning,
+    as_tool_choice,
+    as_tools,
+    as_voice,
+)
 from .tools import Tool, ToolChoice
 
 __all__ = [
@@ -22,10 +35,21 @@ __all__ = [
 ]
 
 
+def _items(value: Sequence[ConversationItem | Given] | Unset) -> list[ConversationItem] | Unset:
+    if not isinstance(value, list | tuple):
+        return cast("Unset", value)
+    return [
+        cast(ConversationItem, read_mapping(ConversationItem, item, f"input[{i}]"))
+        for i, item in enumerate(value)
+    ]
+
+
 @frozen_shape(kw_only=True)
 class ResponseConfig(ProtocolObject):
     """
     What to change for one response; what is unset is as the session has it.
+
+    Where an object stands, a mapping with its fields does as well.
 
     Attributes:
         conversation: ``"auto"``, or ``"none"`` for an out-of-band response that leaves no trace
@@ -47,19 +71,19 @@ class ResponseConfig(ProtocolObject):
     """
 
     conversation: str | Unset = UNSET
-    input: list[ConversationItem] | Unset = UNSET
+    input: list[ConversationItem] | Unset = field(default=UNSET, converter=_items)
     modalities: list[str] | Unset = UNSET
     instructions: str | Unset = UNSET
-    voice: str | CustomVoice | Unset = UNSET
+    voice: str | CustomVoice | Unset = field(default=UNSET, converter=as_voice)
     output_audio_format: str | Unset = UNSET
-    tools: list[Tool] | Unset = UNSET
-    tool_choice: str | ToolChoice | Unset = UNSET
+    tools: list[Tool] | Unset = field(default=UNSET, converter=as_tools)
+    tool_choice: str | ToolChoice | Unset = field(default=UNSET, converter=as_tool_choice)
     temperature: float | Unset = UNSET
     max_output_tokens: MaxTokens | Unset = UNSET
     metadata: Mapping[str, str] | Unset | None = UNSET
-    prompt: Prompt | Unset | None = UNSET
+    prompt: Prompt | Unset | None = field(default=UNSET, converter=as_prompt)
     parallel_tool_calls: bool | Unset = UNSET
-    reasoning: Reasoning | Unset = UNSET
+    reasoning: Reasoning | Unset = field(default=UNSET, converter=as_reasoning)
     commit: bool | Unset = UNSET
     cancel_previous: bool | Unset = UNSET
     append_input_items: list[ConversationItem] | Unset = UNSET

@@ -7,22 +7,22 @@ The flat form is the vocabulary of the library. GA nests most of it below ``audi
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Literal
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, cast
 
 from attrs import field
 
-from .base import UNSET, ProtocolObject, Unset, frozen_shape
+from .base import UNSET, ProtocolObject, Unset, frozen_shape, read_mapping
 from .tools import Tool, ToolChoice
 
 __all__ = [
-    "DEFAULT_INSTRUCTIONS",
     "CacheBreakpoint",
     "ClientSecret",
     "ClientSecretConfig",
     "ClientSecretExpiry",
     "CreatedClientSecret",
     "CustomVoice",
+    "Given",
     "InputAudioTranscription",
     "MaxTokens",
     "NoiseReduction",
@@ -39,13 +39,18 @@ __all__ = [
     "TranscriptionSession",
     "TranscriptionSessionConfig",
     "TurnDetection",
-    "default_session_config",
+    "as_prompt",
+    "as_reasoning",
+    "as_tool_choice",
+    "as_tools",
+    "as_voice",
 ]
 
 MaxTokens = int | Literal["inf"]
 """A number of tokens from 1 to 4 096, or ``"inf"`` for as many as the model can give."""
 
-DEFAULT_INSTRUCTIONS = "Call provided tools if appropriate for the user's input."
+Given = Mapping[str, Any]
+"""What may stand for an object in a constructor: its fields by name, in snake_case or camelCase."""
 
 
 @frozen_shape(kw_only=True)
@@ -245,10 +250,68 @@ class ClientSecret(ProtocolObject):
     expires_at: int
 
 
+def _turn_detection(value: TurnDetection | Given | Unset | None) -> TurnDetection | Unset | None:
+    return cast("TurnDetection | Unset | None", read_mapping(TurnDetection, value, "turn_detection"))
+
+
+def _transcription(
+    value: InputAudioTranscription | Given | Unset | None,
+) -> InputAudioTranscription | Unset | None:
+    made = read_mapping(InputAudioTranscription, value, "input_audio_transcription")
+    return cast("InputAudioTranscription | Unset | None", made)
+
+
+def _noise_reduction(value: NoiseReduction | Given | Unset | None) -> NoiseReduction | Unset | None:
+    made = read_mapping(NoiseReduction, value, "input_audio_noise_reduction")
+    return cast("NoiseReduction | Unset | None", made)
+
+
+def as_voice(value: str | CustomVoice | Given | Unset) -> str | CustomVoice | Unset:
+    """Let a mapping stand for a voice of one's own."""
+    return cast("str | CustomVoice | Unset", read_mapping(CustomVoice, value, "voice"))
+
+
+def as_tools(value: Sequence[Tool | Given] | Unset) -> list[Tool] | Unset:
+    """Let mappings stand for tools."""
+    if not isinstance(value, list | tuple):
+        return cast("Unset", value)
+    return [cast(Tool, read_mapping(Tool, tool, f"tools[{i}]")) for i, tool in enumerate(value)]
+
+
+def as_tool_choice(value: str | ToolChoice | Given | Unset) -> str | ToolChoice | Unset:
+    """Let a mapping stand for the tool that must be used."""
+    return cast("str | ToolChoice | Unset", read_mapping(ToolChoice, value, "tool_choice"))
+
+
+def _tracing(value: str | TracingConfig | Given | Unset | None) -> str | TracingConfig | Unset | None:
+    return cast("str | TracingConfig | Unset | None", read_mapping(TracingConfig, value, "tracing"))
+
+
+def as_reasoning(value: Reasoning | Given | Unset) -> Reasoning | Unset:
+    """Let a mapping stand for the effort."""
+    return cast("Reasoning | Unset", read_mapping(Reasoning, value, "reasoning"))
+
+
+def _truncation(value: str | RetentionRatio | Given | Unset) -> str | RetentionRatio | Unset:
+    return cast("str | RetentionRatio | Unset", read_mapping(RetentionRatio, value, "truncation"))
+
+
+def as_prompt(value: Prompt | Given | Unset | None) -> Prompt | Unset | None:
+    """Let a mapping stand for a stored prompt."""
+    return cast("Prompt | Unset | None", read_mapping(Prompt, value, "prompt"))
+
+
+def _client_secret(value: ClientSecretConfig | Given | Unset) -> ClientSecretConfig | Unset:
+    return cast("ClientSecretConfig | Unset", read_mapping(ClientSecretConfig, value, "client_secret"))
+
+
 @frozen_shape(kw_only=True)
 class SessionConfig(ProtocolObject):
     """
     What the user asks of a session. Only what is set is sent; ``None`` clears.
+
+    Where an object stands, a mapping with its fields does as well:
+    ``turn_detection={"type": "semantic_vad"}``.
 
     Attributes:
         model: Model or deployment; usually given by the URL and left unset.
@@ -280,24 +343,28 @@ class SessionConfig(ProtocolObject):
     model: str | Unset = UNSET
     modalities: list[str] | Unset = UNSET
     instructions: str | Unset = UNSET
-    voice: str | CustomVoice | Unset = UNSET
+    voice: str | CustomVoice | Unset = field(default=UNSET, converter=as_voice)
     input_audio_format: str | Unset = UNSET
     output_audio_format: str | Unset = UNSET
-    input_audio_transcription: InputAudioTranscription | Unset | None = UNSET
-    input_audio_noise_reduction: NoiseReduction | Unset | None = UNSET
-    turn_detection: TurnDetection | Unset | None = UNSET
+    input_audio_transcription: InputAudioTranscription | Unset | None = field(
+        default=UNSET, converter=_transcription
+    )
+    input_audio_noise_reduction: NoiseReduction | Unset | None = field(
+        default=UNSET, converter=_noise_reduction
+    )
+    turn_detection: TurnDetection | Unset | None = field(default=UNSET, converter=_turn_detection)
     speed: float | Unset = UNSET
-    tools: list[Tool] | Unset = UNSET
-    tool_choice: str | ToolChoice | Unset = UNSET
+    tools: list[Tool] | Unset = field(default=UNSET, converter=as_tools)
+    tool_choice: str | ToolChoice | Unset = field(default=UNSET, converter=as_tool_choice)
     temperature: float | Unset = UNSET
     max_response_output_tokens: MaxTokens | Unset | None = UNSET
-    tracing: str | TracingConfig | Unset | None = UNSET
+    tracing: str | TracingConfig | Unset | None = field(default=UNSET, converter=_tracing)
     include: list[str] | Unset | None = UNSET
     parallel_tool_calls: bool | Unset = UNSET
-    reasoning: Reasoning | Unset = UNSET
-    truncation: str | RetentionRatio | Unset = UNSET
-    prompt: Prompt | Unset | None = UNSET
-    client_secret: ClientSecretConfig | Unset = UNSET
+    reasoning: Reasoning | Unset = field(default=UNSET, converter=as_reasoning)
+    truncation: str | RetentionRatio | Unset = field(default=UNSET, converter=_truncation)
+    prompt: Prompt | Unset | None = field(default=UNSET, converter=as_prompt)
+    client_secret: ClientSecretConfig | Unset = field(default=UNSET, converter=_client_secret)
 
 
 @frozen_shape(kw_only=True)
@@ -305,12 +372,16 @@ class TranscriptionSessionConfig(ProtocolObject):
     """What the user asks of a session that only transcribes; see :class:`SessionConfig`."""
 
     input_audio_format: str | Unset = UNSET
-    input_audio_transcription: InputAudioTranscription | Unset | None = UNSET
-    input_audio_noise_reduction: NoiseReduction | Unset | None = UNSET
-    turn_detection: TurnDetection | Unset | None = UNSET
+    input_audio_transcription: InputAudioTranscription | Unset | None = field(
+        default=UNSET, converter=_transcription
+    )
+    input_audio_noise_reduction: NoiseReduction | Unset | None = field(
+        default=UNSET, converter=_noise_reduction
+    )
+    turn_detection: TurnDetection | Unset | None = field(default=UNSET, converter=_turn_detection)
     include: list[str] | Unset | None = UNSET
     modalities: list[str] | Unset = UNSET
-    client_secret: ClientSecretConfig | Unset = UNSET
+    client_secret: ClientSecretConfig | Unset = field(default=UNSET, converter=_client_secret)
 
 
 @frozen_shape(kw_only=True)
@@ -383,15 +454,3 @@ class CreatedClientSecret(ProtocolObject):
     value: str = field(repr=False)
     expires_at: int
     session: Session | TranscriptionSession
-
-
-def default_session_config() -> SessionConfig:
-    """Return what a client asks for when it was given no configuration."""
-    return SessionConfig(
-        voice="alloy",
-        instructions=DEFAULT_INSTRUCTIONS,
-        input_audio_format="pcm16",
-        output_audio_format="pcm16",
-        input_audio_transcription=InputAudioTranscription(model="whisper-1"),
-        turn_detection=TurnDetection(type="server_vad", threshold=0.4, silence_duration_ms=600),
-    )

@@ -18,7 +18,6 @@ import trustme
 from azure_rt_audio import (
     AzureRealTimeOptions,
     ConnectError,
-    InputAudioTranscription,
     SessionConfig,
     TurnDetection,
     WebSocketOptions,
@@ -26,7 +25,7 @@ from azure_rt_audio import (
 from azure_rt_audio.options import make_options
 from azure_rt_audio.options.proxy_url import Proxy, parse_proxy
 from azure_rt_audio.protocol.base import UNSET
-from azure_rt_audio.protocol.session import DEFAULT_INSTRUCTIONS
+from azure_rt_audio.protocol.session_defaults import DEFAULT_INSTRUCTIONS
 
 KEY = "sesame-0123456789"
 NEEDED = {"host_name": "my-resource.openai.azure.com", "deployment": "my-model", "api_key": KEY}
@@ -65,8 +64,8 @@ def test_any_spelling(given: Any) -> None:
         NEEDED["deployment"],
         KEY,
     )
-    assert made.session_config == SessionConfig(voice="echo")
-    assert (made.api_version, made.wire.name) == ("2024-10-01-preview", "preview")
+    assert made.session_config == options(session_config=SessionConfig(voice="echo")).session_config
+    assert (made.api_version, made.resolved_dialect.name) == ("2024-10-01-preview", "preview")
 
 
 @pytest.mark.parametrize("given", [None, {}, WebSocketOptions()])
@@ -87,7 +86,7 @@ def test_websocket_options_in_camel_case() -> None:
     [
         ({**NEEDED, "hostname": "x"}, ValueError, "did you mean 'host_name'"),
         ({**NEEDED, "colour": "red"}, ValueError, "known are host_name, deployment"),
-        ({"apiKey": KEY}, ValueError, "needs host_name, deployment"),
+        ({"apiKey": KEY}, ValueError, "needs host_name"),
         (["host_name"], TypeError, "or a mapping, not list"),
         (WebSocketOptions(), TypeError, "expected AzureRealTimeOptions"),
     ],
@@ -162,8 +161,8 @@ def test_the_url_holds_no_credential() -> None:
 
 def test_the_dialect_overrides_the_version() -> None:
     """A dialect that is named wins over what the version says."""
-    assert options(dialect="preview").wire.name == "preview"
-    assert options(dialect="ga", api_version="2024-10-01-preview").wire.name == "ga"
+    assert options(dialect="preview").resolved_dialect.name == "preview"
+    assert options(dialect="ga", api_version="2024-10-01-preview").resolved_dialect.name == "ga"
 
 
 def test_the_default_session() -> None:
@@ -173,17 +172,46 @@ def test_the_default_session() -> None:
         instructions="Call provided tools if appropriate for the user's input.",
         input_audio_format="pcm16",
         output_audio_format="pcm16",
-        input_audio_transcription=InputAudioTranscription(model="whisper-1"),
         turn_detection=TurnDetection(type="server_vad", threshold=0.4, silence_duration_ms=600),
     )
     assert options().session_config.instructions == DEFAULT_INSTRUCTIONS
 
 
 def test_null_is_not_unset() -> None:
-    """``None`` clears, and what is left out is not mentioned."""
+    """``None`` clears, and what is left out keeps its default."""
     config = options(session_config={"turn_detection": None}).session_config
 
-    assert (config.turn_detection, config.input_audio_transcription) == (None, UNSET)
+    assert (config.turn_detection, config.voice, config.input_audio_transcription) == (None, "alloy", UNSET)
+
+
+def test_without_defaults() -> None:
+    """On request the session is configured with what was given and nothing else."""
+    config = options(session_config={"voice": "echo"}, session_defaults=False).session_config
+
+    assert config == SessionConfig(voice="echo")
+
+
+def test_a_pasted_url_says_it_all() -> None:
+    """Deployment and version may stand in the URL alone."""
+    url = "https://res.openai.azure.com/openai/realtime?api-version=2024-10-01-preview&deployment=d"
+    made = AzureRealTimeOptions(host_name=url, api_key=KEY)
+
+    assert (made.deployment, made.api_version, made.resolved_dialect.name) == (
+        "d",
+        "2024-10-01-preview",
+        "preview",
+    )
+    assert made.url == url.replace("https", "wss")
+    assert AzureRealTimeOptions(host_name=url, api_key=KEY, deployment="d").url == made.url
+
+
+@pytest.mark.parametrize("other", [{"deployment": "e"}, {"api_version": "v1"}])
+def test_a_pasted_url_is_not_contradicted(other: dict[str, str]) -> None:
+    """What is said twice must be the same."""
+    url = "https://res.openai.azure.com/openai/realtime?api-version=2024-10-01-preview&deployment=d"
+
+    with pytest.raises(ValueError, match=f"{next(iter(other))} is '.*', but the URL in host_name says"):
+        AzureRealTimeOptions(host_name=url, api_key=KEY, **other)
 
 
 def test_options_are_immutable() -> None:
@@ -281,6 +309,37 @@ def test_what_is_missing_in_the_environment(environment: pytest.MonkeyPatch) -> 
 
     with pytest.raises(ValueError, match="set AZURE_OPENAI_ENDPOINT, AZURE_OPENAI_DEPLOYMENT in the env"):
         AzureRealTimeOptions.from_env()
+
+
+@pytest.mark.parametrize(
+    ("given", "model"),
+    [
+        (None, "my-whisper"),
+        ({"voice": "echo"}, "my-whisper"),
+        ({"input_audio_transcription": {"language": "en"}}, "my-whisper"),
+        ({"audio": {"input": {"transcription": {"model": "other"}}}}, "other"),
+        ({"input_audio_transcription": None}, None),
+    ],
+)
+def test_transcription_by_the_environment(
+    environment: pytest.MonkeyPatch, given: Any, model: str | None
+) -> None:
+    """A deployment for it in the environment turns transcription on, where nothing else is said."""
+    environment.setenv("AZURE_OPENAI_TRANSCRIPTION_DEPLOYMENT", "my-whisper")
+
+    config = AzureRealTimeOptions.from_env(session_config=given).session_config
+
+    assert getattr(config.input_audio_transcription, "model", None) == model
+
+
+def test_the_environment_may_hold_a_pasted_url(environment: pytest.MonkeyPatch) -> None:
+    """A deployment in the URL need not be set again."""
+    environment.delenv("AZURE_OPENAI_DEPLOYMENT")
+    environment.setenv(
+        "AZURE_OPENAI_ENDPOINT", "https://res.openai.azure.com/openai/v1/realtime?model=pasted"
+    )
+
+    assert AzureRealTimeOptions.from_env().deployment == "pasted"
 
 
 # ------------------------------------------------------------ the connection

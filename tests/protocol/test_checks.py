@@ -46,8 +46,8 @@ from azure_rt_audio.protocol.session import (
     SessionConfig,
     TranscriptionSessionConfig,
     TurnDetection,
-    default_session_config,
 )
+from azure_rt_audio.protocol.session_defaults import DEFAULTS
 from azure_rt_audio.protocol.tools import FunctionTool, McpTool, ToolChoice
 from azure_rt_audio.protocol.translation import (
     TranslationAudio,
@@ -120,7 +120,6 @@ IMAGE = ContentPart(type="input_image", image_url="data:image/png;base64,AAAA")
             session(tools=[FunctionTool(name="a", parameters="{}")]),
             "session.tools[0].parameters must be a JSON Schema object, not '{}'",
         ),
-        (session(tools=[{"name": "a", "paramters": {}}]), "session.tools[0].paramters: not a field of"),
         (session(voice=7), "session.voice: expected a string or an object, got int 7"),
         (session(truncation="some"), "session.truncation must be one of auto, disabled, not 'some'"),
         (session(truncation=RetentionRatio()), "session.truncation.retention_ratio is missing"),
@@ -142,7 +141,6 @@ IMAGE = ContentPart(type="input_image", image_url="data:image/png;base64,AAAA")
         (detection(idle_timeout_ms=4999), "session.turn_detection.idle_timeout_ms must be between 5000 and"),
         (detection(idle_timeout_ms=30001), "session.turn_detection.idle_timeout_ms must be between 5000 and"),
         (session(turn_detection={"threshold": 2}), "session.turn_detection.threshold must be between"),
-        (session(turn_detection={"treshold": 0.5}), "did you mean 'threshold'?"),
         (secret(9), "session.client_secret.expires_after.seconds must be between 10 and 7200, not 9"),
         (secret(7201), "session.client_secret.expires_after.seconds must be between 10 and 7200"),
         (response(temperature=2), "response.temperature must be between 0.6 and 1.2, not 2"),
@@ -299,7 +297,7 @@ def test_some_things_are_refused_in_some_dialects(command: Command, dialects: se
         InputAudioBufferCommit(event_id="x"),
         InputAudioBufferClear(),
         SessionUpdate(session=SessionConfig()),
-        SessionUpdate(session=default_session_config()),
+        SessionUpdate(session=DEFAULTS),
         session(temperature=0.6),
         session(temperature=1.2),
         session(temperature=1),

@@ -29,8 +29,6 @@ PREVIEW = PreviewDialect("2024-10-01-preview")
         "https://res.openai.azure.com/openai/v1/",
         "https://res.openai.azure.com/openai/v1/realtime",
         "wss://res.openai.azure.com/openai/realtime",
-        "wss://res.openai.azure.com/openai/v1/realtime?model=other",
-        "https://res.openai.azure.com/openai/realtime?api-version=2024-10-01-preview&deployment=d",
         "https://res.openai.azure.com/openai/deployments/d",
         "https://res.openai.azure.com/realtime",
     ],
@@ -165,3 +163,33 @@ def test_any_text_is_an_endpoint_or_a_value_error(text: str) -> None:
     url = endpoint.url(GA, "d")
     assert url.startswith(("ws://", "wss://"))
     assert not any(sign.isspace() or ord(sign) < 33 for sign in url)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("wss://res.openai.azure.com/openai/v1/realtime?model=other", ("other", None)),
+        (
+            "https://res.openai.azure.com/openai/realtime?api-version=2024-10-01-preview&deployment=d",
+            ("d", "2024-10-01-preview"),
+        ),
+    ],
+)
+def test_a_query_names_deployment_and_version(text: str, said: tuple[str, str | None]) -> None:
+    """What a pasted URL says behind the question mark is understood."""
+    assert parse_endpoint(text) == Endpoint("wss", "res.openai.azure.com", None, "", *said)
+
+
+@pytest.mark.parametrize(
+    ("query", "message"),
+    [
+        ("call_id=rtc_1", "parameter 'call_id', which would not be sent"),
+        ("model=a&deployment=b", "more than one"),
+        ("model=a&model=b", "more than one model"),
+        ("api-version=a&api-version=b", "more than one api-version"),
+    ],
+)
+def test_a_query_that_cannot_be_kept(query: str, message: str) -> None:
+    """Nothing of a URL is dropped without a word."""
+    with pytest.raises(ValueError, match=message):
+        parse_endpoint(f"wss://res.openai.azure.com/openai/v1/realtime?{query}")

@@ -19,7 +19,6 @@ from ...audio import duration_ms, write_wav
 from ...devices import SimulatedMicrophone, SimulatedSpeaker
 from ...errors import RealtimeError
 from ...protocol.items import FunctionCallItem
-from ...protocol.session import InputAudioTranscription
 from ...protocol.tools import FunctionTool
 from ...protocol.turn import ModelStatusEnum
 from .. import UsageError, recordings, writable
@@ -87,7 +86,6 @@ def run(arguments: argparse.Namespace) -> int:
         instructions=_INSTRUCTIONS,
         input_audio_format="pcm16",
         output_audio_format="pcm16",
-        input_audio_transcription=InputAudioTranscription(model="whisper-1"),
         turn_detection=TurnDetection(type="server_vad", threshold=0.5, silence_duration_ms=600),
         tools=[_WEATHER],
     )
@@ -115,7 +113,7 @@ def _converse(service: Service, screen: Screen, question: bytes, name: str, out:
         assert session is not None
         screen.note(
             f"ready in {(monotonic() - began) * 1000:.0f} ms: {session.model}, voice {session.voice}, "
-            f"{service.options.wire.label} protocol"
+            f"{service.options.resolved_dialect.label} protocol"
         )
         microphone = SimulatedMicrophone(block_ms=100, tempo=service.tempo)
         sender = threading.Thread(

@@ -14,7 +14,6 @@ from ... import AzureRealTimeAudio, SessionConfig, TurnDetection
 from ..._extras import importing
 from ...devices import Microphone, Speaker
 from ...dispatch import QueueDispatcher
-from ...protocol.session import InputAudioTranscription
 from .. import UsageError
 from ..devices import device_of
 from ..service import Service, add_service_arguments, open_service
@@ -71,7 +70,6 @@ def run(arguments: argparse.Namespace) -> int:
     session = SessionConfig(
         voice=arguments.voice,
         instructions=arguments.instructions,
-        input_audio_transcription=InputAudioTranscription(model="whisper-1"),
         turn_detection=TurnDetection(type="server_vad", threshold=0.5, silence_duration_ms=600),
     )
     with open_service(arguments, session, {}, will_hear=True) as service, _undisturbed():

@@ -37,12 +37,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--json", action="store_true", help="print an object on a line of its own for each file, with times"
     )
-    parser.add_argument(
-        "--model",
-        metavar="NAME",
-        default="whisper-1",
-        help="which model listens; on Azure, the name of its deployment (default: whisper-1)",
-    )
     parser.add_argument("--language", metavar="CODE", help="what is spoken, such as en (default: guess)")
 
 
@@ -59,12 +53,12 @@ def run(arguments: argparse.Namespace) -> int:
     session = SessionConfig(
         modalities=["text"],
         input_audio_format="pcm16",
-        input_audio_transcription=InputAudioTranscription(model=arguments.model, **language),
+        input_audio_transcription=InputAudioTranscription(**language),
         turn_detection=None,
     )
     failures = 0
     with (
-        open_service(arguments, session, {}, will_hear=True) as service,
+        open_service(arguments, session, {}, will_hear=True, needs_transcripts=True) as service,
         _Listener(service) as listener,
         open_progress(len(arguments.files)) as progress,
     ):

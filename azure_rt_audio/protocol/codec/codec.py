@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar, get_args
 import orjson
 
 from ...errors import DecodeError
-from ..base import ProtocolObject
+from ..base import ProtocolObject, _readers
 from ..commands import Command
 from ..dialects import ALIASES, Dialect
 from ..events import EVENT_CLASSES, Event, UnknownEvent
@@ -167,6 +167,9 @@ def _build(kind: Any, source: Any, path: str) -> Any:
         return _from_user().get_structure_hook(kind)(source, kind)
     except FieldError as error:
         raise ValueError(f"{path}{error.path}: {error.why}") from None
+
+
+_readers["mapping"] = _build  # so that constructors take mappings, too
 
 
 def typed(shape: S) -> S:

@@ -10,7 +10,6 @@ time, reading is faster, and an error knows its path without a second reading.
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Callable, Mapping
 from functools import cache, reduce
@@ -21,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn, Union, get_args, get_ori
 
 import attrs
 
-from ..base import UNSET, ProtocolObject, Unset
+from ..base import UNSET, ProtocolObject, Unset, snake_case
 from ..dialects.nesting import RESPONSE, SESSION, Nesting, flat_choice, flat_part
 from ..events import Event
 from ..items import ContentPart, UnknownItem
@@ -240,18 +239,51 @@ def _user_hook(cls: type[ProtocolObject], converter: Converter) -> Hook:
         if not isinstance(source, Mapping):
             raise mistyped(f"a mapping or a {cls.__name__}", source)
         fields = _in_snake_case(source)
-        if nesting is not None and "audio" in fields:
-            fields["audio"] = _known_audio(fields["audio"], nesting, cls)
+        extra = _pop_extra(fields)
+        if nesting is not None:
+            if "audio" in fields:
+                fields["audio"] = _known_audio(fields["audio"], nesting, cls)
+            for name, other in nesting.given_twice(fields):
+                raise FieldError(f"given twice, the other time as {other}; leave one of them out").at(
+                    f".{name}"
+                )
         if session_type is not None and "type" in fields:
             if fields["type"] != session_type:
                 raise FieldError(f"must be {session_type!r} in a {cls.__name__}").at(".type")
-            del fields["type"]  # the dialect knows whether it is said
+            del fields["type"]  # the dialect knows whether to send it
         for name in fields if flatten is None else flatten(fields):
             if name not in known and name not in implied and (nesting is None or name != "audio"):
                 _refuse_name(name, known, cls, ".")
-        return read(fields, None)
+        shape = read(fields, None)
+        audio = shape.extra.get("audio") if "audio" in extra else None
+        shape.extra.update(extra)
+        if isinstance(audio, dict):  # formats that have no flat name
+            shape.extra["audio"] = _merged(audio, extra["audio"])
+        return shape
 
     return hook
+
+
+def _pop_extra(fields: dict[str, Any]) -> dict[str, Any]:
+    """Take the fields to be sent as they are out of a mapping."""
+    extra = fields.pop("extra", None)
+    if extra is None:
+        return {}
+    if not isinstance(extra, Mapping):
+        raise mistyped("a mapping", extra).at(".extra")
+    for name in extra:
+        if not isinstance(name, str):
+            raise FieldError(f"names of fields are strings, not {name!r:.40}").at(".extra")
+        if name in fields and name != "audio":
+            raise FieldError("given twice, outside of extra as well").at(f".extra.{name}")
+    return dict(extra)
+
+
+def _merged(one: Any, other: Any) -> Any:
+    """Merge two JSON objects, level by level; elsewhere *other* wins."""
+    if not (isinstance(one, Mapping) and isinstance(other, Mapping)):
+        return other
+    return {**one, **{name: _merged(one.get(name), value) for name, value in other.items()}}
 
 
 def _known_audio(source: Any, nesting: Nesting, cls: type[ProtocolObject]) -> dict[str, Any]:
@@ -264,10 +296,15 @@ def _known_audio(source: Any, nesting: Nesting, cls: type[ProtocolObject]) -> di
             raise FieldError(f"not a field of {cls.__name__}").at(f".audio.{side}")
         if not isinstance(part, Mapping):
             raise mistyped("a mapping", part).at(f".audio.{side}")
-        audio[side] = _in_snake_case(part)
-        for key in audio[side]:
+        try:
+            fields = _in_snake_case(part)
+            extra = _pop_extra(fields)
+        except FieldError as fault:
+            raise fault.at(f".audio.{side}") from None
+        for key in fields:
             if key not in keys:
                 _refuse_name(key, keys, cls, f".audio.{side}.")
+        audio[side] = {**fields, **extra}
     return audio
 
 
@@ -276,7 +313,7 @@ def _in_snake_case(source: Mapping[Any, Any]) -> dict[str, Any]:
     for name, value in source.items():
         if not isinstance(name, str):
             raise FieldError(f"names of fields are strings, not {name!r:.40}")
-        snake = re.sub(r"(?<=[a-z0-9])[A-Z]", lambda found: "_" + found[0].lower(), name)
+        snake = snake_case(name)
         if snake in fields:
             raise FieldError("given twice, in two spellings").at(f".{snake}")
         fields[snake] = value
@@ -290,7 +327,7 @@ def _refuse_name(name: str, known: Any, cls: type[ProtocolObject], path: str) ->
     remedy = (
         f"did you mean {close[0]!r}?"
         if close
-        else f"to send a field that this version does not know, use {cls.__name__}(extra=...)"
+        else 'to send a field that this version does not know, put it into "extra"'
     )
     raise FieldError(f"not a field of {cls.__name__}; {remedy}").at(path + name)
 

@@ -7,7 +7,7 @@ and back.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from attrs import frozen
@@ -118,6 +118,16 @@ class Nesting:
         if name in self.audio:
             return ".".join(("audio", *self.audio[name]))
         return next((other for other, ours in self.renamed.items() if ours == name), name)
+
+    def given_twice(self, source: Json) -> Iterator[tuple[str, str]]:
+        """Yield the fields that *source* has in the flat form and in GA's, with the paths of both."""
+        audio = source.get("audio")
+        for name, (side, key) in self.audio.items():
+            if name in source and isinstance(audio, dict) and key in audio.get(side, ()):
+                yield name, f"audio.{side}.{key}"
+        for other, name in self.renamed.items():
+            if name in source and other in source:
+                yield name, other
 
     def keys(self, side: object) -> list[str]:
         """Return what may stand below one side of ``audio``."""

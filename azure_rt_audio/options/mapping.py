@@ -1,0 +1,49 @@
+"""Options from a mapping."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+import attrs
+
+from ..protocol.base import snake_case
+
+__all__ = ["make_options"]
+
+T = TypeVar("T", bound=attrs.AttrsInstance)
+
+
+def make_options(cls: type[T], value: T | Mapping[str, Any] | None) -> T:
+    """
+    Make options from a mapping with the names in snake_case or camelCase.
+
+    Raises:
+        ValueError: If a name is unknown, or a value is wrong.
+        TypeError: If *value* is neither options nor a mapping.
+    """
+    if isinstance(value, cls):
+        return value
+    if value is not None and not isinstance(value, Mapping):
+        raise TypeError(f"expected {cls.__name__} or a mapping, not {type(value).__name__}")
+    known = [a.name for a in attrs.fields(cls) if a.init]
+    chosen: dict[str, Any] = {}
+    for name, given in (value or {}).items():
+        if not isinstance(name, str):
+            raise ValueError(f"names of options are strings, not {name!r:.40}")
+        snake = snake_case(name)
+        if snake in chosen:
+            raise ValueError(f"{snake!r} is given twice, in two spellings")
+        if snake not in known:
+            from difflib import get_close_matches  # 7 ms that only a mistake should cost
+
+            close = get_close_matches(snake, known, n=1)
+            remedy = f"did you mean {close[0]!r}?" if close else f"known are {', '.join(known)}"
+            raise ValueError(f"{name!r} is not an option of {cls.__name__}; {remedy}")
+        chosen[snake] = given
+    missing = [
+        a.name for a in attrs.fields(cls) if a.init and a.default is attrs.NOTHING and a.name not in chosen
+    ]
+    if missing:
+        raise ValueError(f"{cls.__name__} needs {', '.join(missing)}")
+    return cls(**chosen)
