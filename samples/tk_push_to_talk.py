@@ -186,7 +186,9 @@ def main(act: Callable[[PushToTalk], None] | None = None) -> None:
         "input_audio_transcription": {"model": "whisper-1"},
         "turn_detection": None,
     }
-    with service(session, ears=QUESTIONS, reply=lambda conversation, session: next(ANSWERS)) as options:
+    with service(
+        session, recogniser=QUESTIONS, responder=lambda conversation, session: next(ANSWERS)
+    ) as options:
         root = tk.Tk()
         with AzureRealTimeAudio(options, dispatcher=TkDispatcher(root)) as client:
             window = PushToTalk(root, client, *devices())

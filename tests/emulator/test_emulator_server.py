@@ -315,7 +315,7 @@ def test_a_tls_client_that_does_not_read(
     """A client that stops reading under TLS does not hold up the end either."""
     inside, outside = certificates
     story = "A very long story that nobody reads. " * 2_000
-    reply = {"reply": lambda conversation, session: story, "pace": 0}
+    reply = {"responder": lambda conversation, session: story, "pace": 0}
     with Emulator(api_key=KEY, ssl_context=inside, **reply) as service:
         with socket.create_connection(("127.0.0.1", service.port), timeout=HANG_SECONDS) as plain:
             deaf = outside.wrap_socket(plain, server_hostname="localhost")
@@ -445,7 +445,7 @@ def test_two_clients_in_two_dialects(service: Emulator) -> None:
 
 def test_speech_while_it_speaks(service: Emulator) -> None:
     """Speech sent during an answer interrupts it, over the wire too."""
-    slow = Emulator(api_key=KEY, reply=lambda conversation, session: "A long story. " * 40, pace=1.0)
+    slow = Emulator(api_key=KEY, responder=lambda conversation, session: "A long story. " * 40, pace=1.0)
     with slow, open_socket(slow) as client:
         ask(client)
         until(client, "response.output_audio.delta")
@@ -680,7 +680,9 @@ def test_cleared_faults_do_not_happen(service: Emulator) -> None:
 
 def test_stop_says_goodbye_and_leaves_nothing(threads: Callable[[], set[str]]) -> None:
     """Stopping closes everybody with 1001, ends every thread, and may be repeated."""
-    with Emulator(api_key=KEY, reply=lambda conversation, session: "On and on. " * 200, pace=1) as service:
+    with Emulator(
+        api_key=KEY, responder=lambda conversation, session: "On and on. " * 200, pace=1
+    ) as service:
         with open_socket(service) as first, open_socket(service) as second:
             ask(first)
             until(first, "response.output_audio.delta")
@@ -700,7 +702,7 @@ def test_stop_says_goodbye_and_leaves_nothing(threads: Callable[[], set[str]]) -
 def test_stop_does_not_wait_for_the_silent(threads: Callable[[], set[str]]) -> None:
     """Clients that never speak, never finish their handshake or never read do not hold it up."""
     story = "A very long story that nobody reads. " * 2_000
-    with Emulator(api_key=KEY, reply=lambda conversation, session: story, pace=0) as service:
+    with Emulator(api_key=KEY, responder=lambda conversation, session: story, pace=0) as service:
         mute = socket.create_connection(("127.0.0.1", service.port))
         deaf = socket.create_connection(("127.0.0.1", service.port))
         deaf.sendall(UPGRADE.encode())
@@ -726,7 +728,7 @@ def test_stop_from_a_reply_function(threads: Callable[[], set[str]]) -> None:
         service.stop()
         return "Too late."
 
-    service = Emulator(api_key=KEY, reply=reply)
+    service = Emulator(api_key=KEY, responder=reply)
     with service, open_socket(service) as client:
         ask(client)
         ending(client)

@@ -1,8 +1,8 @@
 """
-A bench for the emulator's brain: commands in, events out, a clock that is turned by hand.
+The emulator's session without a server: commands in, events out, a clock advanced by hand.
 
-Every event that leaves the brain here is held against the catalogue of its dialect: all required
-fields, no unknown ones, all the way down.
+Every event is checked against the catalogue of its dialect: all required fields, no unknown ones, at any
+depth.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from azure_rt_audio.emulator import Behaviour, Close, SessionEngine
-from azure_rt_audio.emulator.dialects.base import canonical, event_name
+from azure_rt_audio.emulator.dialects.choose import dialect_named
+from azure_rt_audio.emulator.dialects.names import EVENTS, canonical
 
 DATA = Path(__file__).parents[1] / "data"
 DIALECTS = ("ga", "preview")
@@ -113,7 +114,7 @@ def catalogue(dialect: str) -> Catalogue:
 
 
 class Bench:
-    """A brain on the bench; see the module docstring."""
+    """A session under test; see the module docstring."""
 
     def __init__(
         self,
@@ -122,14 +123,14 @@ class Bench:
         *,
         deployment: str = "my-deployment",
         model: str = "gpt-4o-realtime-preview",
-        **temper: Any,
+        **behaviour: Any,
     ) -> None:
         self.dialect = dialect
         self.now = 100.0
         self.heard: list[dict[str, Any]] = []
         self.closed: Close | None = None
-        self.brain = SessionEngine(
-            Behaviour(**{"seed": 7, **temper}),
+        self.engine = SessionEngine(
+            Behaviour(**{"seed": 7, **behaviour}),
             dialect=dialect,
             kind=kind,
             deployment=deployment,
@@ -141,12 +142,13 @@ class Bench:
 
     def hear(self) -> dict[str, Any] | None:
         """The next event that is due, checked; ``None`` if there is none now."""
-        out = self.brain.pull(self.now)
+        out = self.engine.pull(self.now)
         if isinstance(out, Close):
             self.closed = out
             return None
         if out is not None:
             assert catalogue(self.dialect).problems(out) == []
+            assert canonical(out["type"]) in EVENTS, "a fault script could not name it"
             self.heard.append(out)
         return out
 
@@ -159,7 +161,7 @@ class Bench:
             if event is not None:
                 found.append(event)
                 continue
-            due = self.brain.next_due()
+            due = self.engine.next_due()
             if due is None or due > end or self.closed:
                 self.now = end
                 return found
@@ -172,7 +174,7 @@ class Bench:
             if event is not None and canonical(event["type"]) == canonical(name):
                 return event
             if event is None:
-                due = self.brain.next_due()
+                due = self.engine.next_due()
                 assert due is not None, f"it is over, without {name}"
                 assert due < self.now + 600, f"nothing more to come, without {name}"
                 self.now = max(self.now, due)
@@ -185,7 +187,7 @@ class Bench:
 
     def send(self, type: str, **fields: Any) -> None:
         """Send a command and hear nothing yet."""
-        self.brain.receive(json.dumps({"type": type, **fields}), self.now)
+        self.engine.receive(json.dumps({"type": type, **fields}), self.now)
 
     def error(self, type: str, **fields: Any) -> dict[str, Any]:
         """Send a command that is refused, and nothing else happens; the error's inside."""
@@ -247,9 +249,7 @@ class Bench:
 
     def wire(self, name: str) -> str:
         """A preview name as the dialect spells it."""
-        if self.dialect == "ga" and name == "conversation.item.created":
-            return "conversation.item.added"
-        return event_name(name, self.dialect)
+        return dialect_named(self.dialect).wire_name(canonical(name))
 
     def item_events(self) -> list[str]:
         """What announces a finished item."""
@@ -276,10 +276,10 @@ def only(events: list[dict[str, Any]], name: str) -> dict[str, Any]:
 
 def joined(events: list[dict[str, Any]], name: str) -> str:
     """The deltas of a type, together."""
-    return "".join(event["delta"] for event in events if canonical(event["type"]) == name)
+    return "".join(event["delta"] for event in events if canonical(event["type"]) == canonical(name))
 
 
 def sound(events: list[dict[str, Any]]) -> bytes:
     """The audio of all deltas, as the wire carried it."""
-    deltas = [event["delta"] for event in events if canonical(event["type"]) == "response.audio.delta"]
+    deltas = [event["delta"] for event in events if canonical(event["type"]) == "response.output_audio.delta"]
     return b"".join(base64.b64decode(delta) for delta in deltas)
