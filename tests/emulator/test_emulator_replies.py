@@ -188,7 +188,9 @@ def test_numbers_are_found_in_what_a_recogniser_wrote(text: str, last: str) -> N
 
 def test_who_is_not_understood_is_told() -> None:
     """Speech of which the ears made nothing is asked for again; silence is greeted."""
-    mumbled = Conversation(None, [Item("1", "message", role="user", parts=[Part("input_audio", recognised="")])])
+    mumbled = Conversation(
+        None, [Item("1", "message", role="user", parts=[Part("input_audio", recognised="")])]
+    )
 
     assert "did not understand" in default_responder(mumbled, session()).text
     assert "How can I help" in default_responder(Conversation(None), session()).text

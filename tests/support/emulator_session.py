@@ -37,6 +37,11 @@ class Catalogue:
                 "TranscriptionSession"
             ]
 
+    @property
+    def event_names(self) -> set[str]:
+        """The names of all events."""
+        return set(self._events)
+
     def problems(self, event: dict[str, Any]) -> list[str]:
         """Everything that is wrong with one event, as sentences; empty if nothing is."""
         fields = self._events.get(event["type"])

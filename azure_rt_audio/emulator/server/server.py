@@ -308,9 +308,10 @@ class Emulator(RequestLog):
         Args:
             dialect: ``"ga"`` or ``"preview"``.
         """
+        spoken = dialect_named(dialect)
         return {
             "host_name": self.host_name,
-            "api_version": dialect_named(dialect).api_version,
+            "api_version": spoken.api_version,
             "deployment": self._authenticator.deployments[0],
             "api_key": self._authenticator.api_key,
         }
