@@ -508,7 +508,7 @@ def test_event_ids_have_a_limit(dialect: str) -> None:
 @both
 def test_samples_are_accepted(dialect: str) -> None:
     """The catalogue's sample commands pass the rules, apart from what refers to unknown things."""
-    from emulator_session import DATA
+    from catalogue_types import DATA
 
     from azure_rt_audio.emulator.dialects.choose import dialect_named
     from azure_rt_audio.emulator.dialects.rules import RefusalError

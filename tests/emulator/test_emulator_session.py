@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import base64
 import json
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
 import pytest
-from emulator_session import DIALECTS, Bench, catalogue, joined, kinds, only, sound
+from emulator_session import DIALECTS, Bench, joined, kinds, only, problems, sound
 
 from azure_rt_audio.emulator import Failure, FunctionCall, Reply, speak
 from azure_rt_audio.emulator.model.conversation import Conversation
@@ -32,7 +33,7 @@ def test_the_catalogue_is_strict(dialect: str) -> None:
     bench = Bench(dialect)
     event = bench.tell("conversation.item.create", item=MESSAGE)[0]
     item = event["item"]
-    check = catalogue(dialect).problems
+    check = partial(problems, dialect)
 
     assert check(event) == []
     assert check({**event, "item": {**item, "colour": 1}}) == [f"{event['type']}.item.colour is unknown"]
