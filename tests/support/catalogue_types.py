@@ -49,8 +49,8 @@ def alternatives(dialect: str, type_: str) -> Iterator[tuple[str, Any]]:
     Yield what a catalogue's type allows, as kind and argument.
 
     ``value`` and an exact value; ``ref`` and an object's name; ``object`` and its fields; ``array`` or
-    ``map`` and the type of its elements; or a plain kind (``string``, ``integer``, ``number``, ``boolean``, ``any``)
-    and ``None``.
+    ``map`` and the type of its elements; or a plain kind (``string``, ``integer``, ``number``, ``boolean``,
+    ``any``) and ``None``.
     """
     for alternative in split(type_, "|"):
         kind, _, rest = alternative.partition(":")
