@@ -48,7 +48,7 @@ def main() -> None:
     session = {"turn_detection": {"type": "server_vad", "silence_duration_ms": 500}}
     with (
         service(
-            session, ears=["What is the weather like in Lisbon?", "Stop."], reply=lambda *_: ANSWER
+            session, recogniser=["What is the weather like in Lisbon?", "Stop."], responder=lambda *_: ANSWER
         ) as options,
         AzureRealTimeAudio(options) as client,
     ):

@@ -61,7 +61,9 @@ def main() -> None:
         caller = line.feed(read_wav(file)) + line.finish()
     session = {**FORMATS, "turn_detection": {"type": "server_vad", "silence_duration_ms": 500}}
     with (
-        service(session, ears=["Are you open today?"], reply=lambda *_: "Yes, until six.") as options,
+        service(
+            session, recogniser=["Are you open today?"], responder=lambda *_: "Yes, until six."
+        ) as options,
         AzureRealTimeAudio(options) as client,
         WavWriter("call.wav", 8_000) as heard,
     ):

@@ -76,7 +76,7 @@ def main() -> None:
     question = read_audio(str(files("azure_rt_audio") / "data" / "question.wav"))
     session = {"turn_detection": {"type": "server_vad", "silence_duration_ms": 500}}
     with (
-        service(session, reply=lambda *_: "It is sunny in Lisbon today.", first_delay=0.2) as options,
+        service(session, responder=lambda *_: "It is sunny in Lisbon today.", first_delay=0.2) as options,
         AzureRealTimeAudio(options) as client,
     ):
         sent, said = take_turn(client, question)

@@ -22,7 +22,7 @@ def main() -> None:
         speech = read_wav(file)
 
     with (
-        service({"turn_detection": None}, ears=["Hello, who are you?"]) as options,
+        service({"turn_detection": None}, recogniser=["Hello, who are you?"]) as options,
         AzureRealTimeAudio(options) as client,
     ):
         print("pressed")

@@ -386,7 +386,9 @@ def main(act: Callable[[Assistant], None] | None = None) -> None:
         "instructions": "You are a friendly assistant. Be brief.",
         "turn_detection": {"type": "server_vad", "silence_duration_ms": 600},
     }
-    with service(session, ears=QUESTIONS, reply=lambda conversation, session: next(ANSWERS)) as options:
+    with service(
+        session, recogniser=QUESTIONS, responder=lambda conversation, session: next(ANSWERS)
+    ) as options:
         application = QApplication(sys.argv[:1])
         application.setStyle("Fusion")  # which looks the same everywhere
         signal.signal(signal.SIGINT, lambda *_: application.quit())  # seen when the window's timer next runs

@@ -186,7 +186,9 @@ def main(act: Callable[[PushToTalk], None] | None = None) -> None:
         "instructions": "You are a friendly assistant. Be brief.",
         "turn_detection": None,
     }
-    with service(session, ears=QUESTIONS, reply=lambda conversation, session: next(ANSWERS)) as options:
+    with service(
+        session, recogniser=QUESTIONS, responder=lambda conversation, session: next(ANSWERS)
+    ) as options:
         root = tk.Tk()
         with AzureRealTimeAudio(options, dispatcher=TkDispatcher(root)) as client:
             window = PushToTalk(root, client, *devices())

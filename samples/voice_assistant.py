@@ -65,7 +65,7 @@ def main() -> None:
     path = arguments.file or (QUESTION if arguments.recording else None)
     detection = {"type": "server_vad", "threshold": 0.6, "silence_duration_ms": 800}
     session = {"instructions": "You are a professional voice assistant.", "turn_detection": detection}
-    with service(session, reply=lambda *_: "It is sunny in Lisbon.") as options:
+    with service(session, responder=lambda *_: "It is sunny in Lisbon.") as options:
         assistant = VoiceAssistant(options)
         try:
             if path is None:

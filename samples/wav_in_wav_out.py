@@ -36,7 +36,7 @@ def main() -> None:
     question = arguments.question or odd_question()
 
     with (
-        service({"turn_detection": None}, ears=["Hello, can you hear me?"]) as options,
+        service({"turn_detection": None}, recogniser=["Hello, can you hear me?"]) as options,
         AzureRealTimeAudio(options) as client,
         WavWriter(arguments.answer, arguments.rate) as answer,
     ):

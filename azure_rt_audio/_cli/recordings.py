@@ -89,12 +89,12 @@ class Ears:
 
     def __call__(self, pcm: bytes, session: Session) -> str | Future[str]:
         """Say what is said in *pcm*."""
-        from ..emulator import default_ears
+        from ..emulator import default_recogniser
 
         for probes, words in self._words:
             if any(probe in pcm for probe in probes):
                 return words
-        return (self._otherwise or default_ears)(pcm, session)
+        return (self._otherwise or default_recogniser)(pcm, session)
 
 
 def _probes(pcm: bytes) -> list[bytes]:

@@ -17,7 +17,7 @@ from . import UsageError
 from .speech import open_senses
 
 if TYPE_CHECKING:
-    from ..emulator.session.replies import ReplyFunction
+    from ..emulator.model.replies import ResponderFunction
 
 __all__ = ["VARIABLES", "Service", "add_service_arguments", "open_service"]
 
@@ -91,7 +91,7 @@ def open_service(
     session: SessionConfig,
     recordings: Mapping[bytes, str],
     *,
-    reply: ReplyFunction | None = None,
+    reply: ResponderFunction | None = None,
     will_hear: bool = False,
     needs_transcripts: bool = False,
 ) -> Iterator[Service]:
@@ -146,7 +146,7 @@ def _embedded(
     dialect: str,
     session: SessionConfig,
     recordings: Mapping[bytes, str],
-    reply: ReplyFunction | None,
+    reply: ResponderFunction | None,
     will_hear: bool,
     missing: list[str],
 ) -> Iterator[Service]:
@@ -158,10 +158,10 @@ def _embedded(
     with (
         open_senses(recordings, will_hear=will_hear) as senses,
         Emulator(
-            reply=reply,
-            ears=senses.ears,
+            responder=reply,
+            recogniser=senses.ears,
             detector=senses.detector,
-            voice=senses.voice,
+            synthesiser=senses.voice,
             pace=_PACE,
             faults=Faults(slow_text),
         ) as emulator,

@@ -13,7 +13,7 @@ from . import recordings
 
 if TYPE_CHECKING:
     from ..emulator import Recogniser
-    from ..emulator.session.replies import Voice
+    from ..emulator.model.replies import SynthesiserFunction
     from ..emulator.speech.vad import Detector
 
 __all__ = ["Senses", "open_senses"]
@@ -34,7 +34,7 @@ class Senses:
 
     ears: recordings.Ears
     detector: Callable[[], Detector]
-    voice: Voice | None
+    voice: SynthesiserFunction | None
     engine: str | None
     recogniser: Recogniser | None
     remedies: tuple[str, ...]

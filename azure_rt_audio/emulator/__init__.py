@@ -1,5 +1,5 @@
 """
-The service in miniature, on this machine, for tests and for work without a network.
+An emulator of the service, for tests and for work without a network.
 
 ::
 
@@ -8,18 +8,14 @@ The service in miniature, on this machine, for tests and for work without a netw
     with Emulator() as service:
         client = AzureRealTimeAudio(service.options())
 
-It speaks both dialects at their real paths, with the real refusals, and it knows nothing of this
-library's client: any client may be tried on it. From the outside in:
+It serves both dialects at their real paths, with the real refusals, and uses nothing of this library's
+client: it may be tested with any client. Its packages, each of which imports only from those below it:
 
-* :mod:`.server`, :mod:`.tls` and :mod:`.connection` are the only ones with sockets and a clock;
-* :mod:`.witness` remembers what was seen;
-* :mod:`.handshake` decides who may come in, :mod:`.faults` what goes wrong;
-* :mod:`.brain` is one session, with :mod:`.commands`, :mod:`.listening`, :mod:`.response` and
-  :mod:`.conversation` as its parts; all of them are pure;
-* :mod:`.replies`, :mod:`.voice`, :mod:`.vad` and the ears are what may be replaced: :mod:`.recogniser`,
-  :mod:`.synthesiser` and :mod:`.silero` understand, speak and listen really, and :mod:`.chat` has a model
-  answer; :mod:`.jobs` keeps their work off the connection;
-* :mod:`.dialects`, :mod:`.tables` and :mod:`.schema` know the wire.
+* :mod:`.server`: sockets, handshakes, injected faults, the log of requests, time;
+* :mod:`.session`: one session, pure: commands in, events out;
+* :mod:`.dialects`: what differs between the dialects; :mod:`.speech`: responders, recognisers, synthesisers
+  and detectors of speech, all replaceable;
+* :mod:`.model`: what these share.
 
 The server needs the ``[emulator]`` extra, asked for when one is started; the recogniser, the synthesiser
 and the Silero detector need ``[speech]``; everything else needs neither.
@@ -27,6 +23,10 @@ and the Silero detector need ``[speech]``; everything else needs neither.
 
 from __future__ import annotations
 
+from .model.conversation import Conversation, Item, Part
+from .model.replies import Failure, FunctionCall, Reply
+from .model.session import Session
+from .server.clock import Clock, ManualClock
 from .server.connection import Connection
 from .server.faults import (
     BadFrame,
@@ -50,12 +50,12 @@ from .server.faults import (
 )
 from .server.request_log import Attempt
 from .server.server import Emulator
-from .session.conversation import Conversation, Item, Part
-from .session.engine import Behaviour, Close, SessionEngine
-from .session.replies import Failure, FunctionCall, Reply, default_ears, default_reply
-from .session.state import Session
+from .session.behaviour import Behaviour
+from .session.engine import Close, SessionEngine
 from .speech.chat_model import ChatModel
 from .speech.recogniser import Recogniser
+from .speech.rule_responder import default_responder
+from .speech.scripted_recogniser import default_recogniser
 from .speech.silero import SileroDetector
 from .speech.synthesiser import Synthesiser
 from .speech.tones import speak, synthesise
@@ -66,6 +66,7 @@ __all__ = [
     "BadFrame",
     "Behaviour",
     "ChatModel",
+    "Clock",
     "Close",
     "Connection",
     "Conversation",
@@ -79,6 +80,7 @@ __all__ = [
     "FunctionCall",
     "IgnorePings",
     "Item",
+    "ManualClock",
     "Part",
     "Recogniser",
     "Redirect",
@@ -98,8 +100,8 @@ __all__ = [
     "after_seconds",
     "at_handshake",
     "before",
-    "default_ears",
-    "default_reply",
+    "default_recogniser",
+    "default_responder",
     "on_command",
     "speak",
     "synthesise",

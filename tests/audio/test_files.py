@@ -360,7 +360,7 @@ from azure_rt_audio.audio import WavWriter
 from azure_rt_audio.emulator import Emulator
 from azure_rt_audio.protocol.events import ResponseOutputAudioDelta
 
-with Emulator(pace=4, reply=lambda conversation, session: "la " * 2000) as service:
+with Emulator(pace=4, responder=lambda conversation, session: "la " * 2000) as service:
     with AzureRealTimeAudio(service.options()) as client, WavWriter(sys.argv[1]) as answer:
         client.on(
             ResponseOutputAudioDelta,

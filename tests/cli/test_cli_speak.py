@@ -58,7 +58,7 @@ def test_the_suffix_says_what_kind_of_file(suffix: str, tmp_path: Path) -> None:
 def test_a_long_text_is_read_in_portions(tmp_path: Path) -> None:
     """Standard input is read to its end, sentence after sentence, in more than one answer."""
     text = " ".join(f"This is the sentence with the number {number}." for number in range(50))
-    with Emulator(pace=0, reply=lambda conversation, session: conversation.last_user_text) as service:
+    with Emulator(pace=0, responder=lambda conversation, session: conversation.last_user_text) as service:
         done = run("speak", "-", cwd=tmp_path, stdin=text, **from_emulator(service))
         answers = len(service.sent("response.done"))
 
@@ -73,7 +73,7 @@ def test_a_long_text_is_read_in_portions(tmp_path: Path) -> None:
 
 def test_other_words_than_the_text_are_pointed_out(tmp_path: Path) -> None:
     """A model that answers instead of reading does not do so unnoticed."""
-    with Emulator(pace=0, reply=lambda conversation, session: "Good morning to you!") as service:
+    with Emulator(pace=0, responder=lambda conversation, session: "Good morning to you!") as service:
         done = run("speak", TEXT, cwd=tmp_path, **from_emulator(service))
 
     assert done.returncode == 0
@@ -84,7 +84,7 @@ def test_other_words_than_the_text_are_pointed_out(tmp_path: Path) -> None:
 def test_a_lost_connection_leaves_what_had_come(suffix: str, tmp_path: Path) -> None:
     """The exit code is 1, the reason is on standard error, and the file can be played."""
     faults = Faults(after("response.audio.delta", Drop(), count=3))
-    with Emulator(faults=faults, reply=lambda conversation, session: TEXT) as service:
+    with Emulator(faults=faults, responder=lambda conversation, session: TEXT) as service:
         done = run("speak", TEXT, "-o", f"said.{suffix}", cwd=tmp_path, **from_emulator(service))
 
     assert done.returncode == 1
@@ -96,7 +96,7 @@ def test_a_lost_connection_leaves_what_had_come(suffix: str, tmp_path: Path) -> 
 def test_ctrl_c_leaves_what_had_come(tmp_path: Path) -> None:
     """It stops at once, with exit code 130, and the file can be played."""
     out = tmp_path / "said.wav"
-    service = Emulator(pace=1, reply=lambda conversation, session: TEXT)
+    service = Emulator(pace=1, responder=lambda conversation, session: TEXT)
     with (
         service,
         Background("speak", TEXT, "-o", "said.wav", cwd=tmp_path, **from_emulator(service)) as speaking,
@@ -172,7 +172,7 @@ def test_an_answer_that_fails_is_told(tmp_path: Path) -> None:
     def fail(conversation: object, session: Session) -> Reply:
         return Reply("Good", failure=Failure("the model is tired"))
 
-    with Emulator(reply=fail) as service:
+    with Emulator(responder=fail) as service:
         done = run("speak", TEXT, cwd=tmp_path, **from_emulator(service))
 
     assert done.returncode == 1

@@ -53,7 +53,7 @@ def test_files_of_every_kind_are_heard_at_their_length(tmp_path: Path) -> None:
     for suffix in ("flac", "ogg", "mp3"):
         write_audio(tmp_path / f"a.{suffix}", pcm)
     names = ["a.wav", "a.flac", "a.ogg", "a.mp3"]
-    with Emulator(pace=0, ears=seconds_heard) as service:
+    with Emulator(pace=0, recogniser=seconds_heard) as service:
         done = run("transcribe", *names, cwd=tmp_path, **from_emulator(service))
 
         assert len(service.attempts) == 1  # one session serves them all
@@ -109,7 +109,7 @@ def test_a_long_recording_is_cut_where_it_is_quiet(tmp_path: Path) -> None:
     pause = bytes(48 * 600)
     period_ms = (len(sentence) + len(pause)) // 48
     write_wav(tmp_path / "long.wav", (sentence + pause) * (90_000 // period_ms))
-    with Emulator(pace=0, ears=seconds_heard) as service:
+    with Emulator(pace=0, recogniser=seconds_heard) as service:
         done = run("transcribe", "--json", "long.wav", cwd=tmp_path, **from_emulator(service))
 
     assert (done.returncode, done.stderr) == (0, "")
@@ -140,7 +140,7 @@ def test_a_lost_connection_costs_one_file(tmp_path: Path) -> None:
     for name in ("a.wav", "b.wav"):
         (tmp_path / name).write_bytes(QUESTION.read_bytes())
     faults = Faults(after("input_audio_buffer.committed", Drop()))
-    with Emulator(pace=0, faults=faults, ears=[HEARD]) as service:
+    with Emulator(pace=0, faults=faults, recogniser=[HEARD]) as service:
         done = run("transcribe", "a.wav", "b.wav", cwd=tmp_path, **from_emulator(service))
 
     assert done.returncode == 1

@@ -164,7 +164,7 @@ def test_the_demo_says_that_nobody_spoke(tmp_path: Path) -> None:
 
 def test_the_demo_says_that_no_tool_was_called(tmp_path: Path) -> None:
     """A model that calls nothing fails the demonstration by name."""
-    with Emulator(reply=lambda conversation, session: "No.") as service:
+    with Emulator(responder=lambda conversation, session: "No.") as service:
         done = run("demo", cwd=tmp_path, **from_emulator(service))
 
     assert done.returncode == 1
@@ -183,7 +183,7 @@ def test_the_demo_says_that_the_connection_was_lost(tmp_path: Path) -> None:
 
 def test_the_demo_follows_the_environment(tmp_path: Path) -> None:
     """With the three variables it talks to the service they name; ``--emulator`` overrides them."""
-    with Emulator(reply=lambda conversation, session: "No.") as service:
+    with Emulator(responder=lambda conversation, session: "No.") as service:
         named = run("demo", cwd=tmp_path, **from_emulator(service))
         forced = run("demo", "--emulator", cwd=tmp_path, **from_emulator(service))
 

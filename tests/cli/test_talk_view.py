@@ -111,7 +111,7 @@ def test_both_sides_are_shown() -> None:
         talk.speaker.play_out()
         await talk.until_shown("● idle")
 
-    play(story, ears=["How are you?"], reply=lambda *_: LONG)
+    play(story, recogniser=["How are you?"], responder=lambda *_: LONG)
 
 
 def test_the_keys_do_what_they_say() -> None:
@@ -135,7 +135,7 @@ def test_the_keys_do_what_they_say() -> None:
         assert not any("quite a while after that" in line for line in talk.lines())
         await pilot.press("q")
 
-    talk = play(story, ears=["How are you?"], reply=lambda *_: LONG)
+    talk = play(story, recogniser=["How are you?"], responder=lambda *_: LONG)
     assert (talk.view.return_code, talk.dialogue.end) == (0, None)
 
 
@@ -164,7 +164,7 @@ def test_push_to_talk() -> None:
         await talk.until_shown("you Here I am.")
         await talk.until_shown("model " + LONG[:30])
 
-    play(story, push_to_talk=True, ears=["Here I am."], reply=lambda *_: LONG)
+    play(story, push_to_talk=True, recogniser=["Here I am."], responder=lambda *_: LONG)
 
 
 def test_a_narrow_terminal() -> None:
@@ -180,7 +180,7 @@ def test_a_narrow_terminal() -> None:
         assert [line.split()[0] for line in shown[-3:]] == ["you", "model", "m"]
         assert max(map(len, shown)) <= 40
 
-    play(story, size=(40, 14), ears=["How are you?"], reply=lambda *_: LONG)
+    play(story, size=(40, 14), recogniser=["How are you?"], responder=lambda *_: LONG)
 
 
 def test_a_long_conversation_stays_at_its_end() -> None:
@@ -208,7 +208,7 @@ def test_a_model_cannot_drive_the_terminal() -> None:
         await talk.until_shown("[red]No[/red] ]0;owned done")
         assert all(line.isprintable() for line in talk.lines())
 
-    play(story, ears=["How are you?"], reply=lambda *_: "[red]No[/red]\x1b]0;owned\x07done")
+    play(story, recogniser=["How are you?"], responder=lambda *_: "[red]No[/red]\x1b]0;owned\x07done")
 
 
 def test_a_lost_connection_is_told_and_stays() -> None:

@@ -104,7 +104,7 @@ def program(options: dict[str, Any], speech: bytes) -> None:
 def printed_by_the_program(dialect: str, capsys: pytest.CaptureFixture[str]) -> str:
     with (files("azure_rt_audio") / "data" / "question.wav").open("rb") as file:
         speech = read_wav(file) + bytes(48_000)
-    with Emulator(ears=["Thank you very much."], pace=0, seed=7) as service:
+    with Emulator(recogniser=["Thank you very much."], pace=0, seed=7) as service:
         program(service.options(dialect), speech)
     return capsys.readouterr().out
 

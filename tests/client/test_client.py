@@ -344,7 +344,7 @@ def test_how_a_response_ended(
     connect: Connect, reply: Reply, status: str, reason: str, kind: str | None
 ) -> None:
     """A response that did not complete is an outcome with its reason; one that failed is an error, too."""
-    with Emulator(pace=0, reply=lambda *_: reply) as service:
+    with Emulator(pace=0, responder=lambda *_: reply) as service:
         client, errors = ready(connect, service=service), Probe()
         client.on("error", errors)
         pending = client.create_response()
@@ -363,7 +363,7 @@ def test_a_failure_the_caller_knows_is_not_logged_as_unheard(
 ) -> None:
     """What a future or a handle was told is no warning; what nobody was told is one."""
     caplog.set_level(logging.WARNING, "azure_rt_audio._session")
-    with Emulator(pace=0, reply=lambda *_: Reply(failure=Failure("oh"))) as service:
+    with Emulator(pace=0, responder=lambda *_: Reply(failure=Failure("oh"))) as service:
         client = ready(connect, service=service, session_config=NO_VAD)
         pending = client.create_response()
         pending.result(HANG)

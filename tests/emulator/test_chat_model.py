@@ -96,7 +96,7 @@ def talk(dialect: str) -> Iterator[Callable[..., AzureRealTimeAudio]]:
     made: list[AzureRealTimeAudio | Emulator] = []
 
     def talk(model: ChatModel, **session: Any) -> AzureRealTimeAudio:
-        service = Emulator(reply=model, pace=0).start()
+        service = Emulator(responder=model, pace=0).start()
         made.append(service)
         client = AzureRealTimeAudio({**service.options(dialect), "session_config": session})
         made.append(client)

@@ -10,7 +10,7 @@ import pytest
 from emulator_session import DIALECTS, Bench, kinds, only, sound
 
 from azure_rt_audio.emulator import Reply, speak
-from azure_rt_audio.emulator.session.state import Session
+from azure_rt_audio.emulator.model.session import Session
 
 both = pytest.mark.parametrize("dialect", DIALECTS)
 QUIET = bytes(48 * 700)
@@ -49,9 +49,9 @@ def test_null_clears(dialect: str) -> None:
         input_audio_noise_reduction={"type": "near_field"},
     )
     bench.configure(instructions="")
-    kept = bench.brain.session
+    kept = bench.engine.session
     bench.configure(**dict.fromkeys(names))
-    cleared = bench.brain.session
+    cleared = bench.engine.session
 
     assert None not in (kept.turn_detection, kept.transcription, kept.noise_reduction)
     assert (cleared.turn_detection, cleared.transcription, cleared.noise_reduction) == (None, None, None)
@@ -146,12 +146,12 @@ REFUSED_SESSIONS: list[tuple[str, dict[str, Any], str, str]] = [
 def test_refused_sessions(dialect: str, session: dict[str, Any], code: str, param: str) -> None:
     """A bad update is refused as a whole, with the service's code and the path of the field."""
     bench = Bench(dialect)
-    before = bench.brain.session
+    before = bench.engine.session
     error = bench.error("session.update", session={**session}, event_id="evt_1")
 
     assert (error["code"], error["param"], error["event_id"]) == (code, param, "evt_1")
     assert error["type"] == "invalid_request_error"
-    assert bench.brain.session == before
+    assert bench.engine.session == before
 
 
 @both
@@ -164,7 +164,7 @@ def test_voice_is_fixed_once_heard(dialect: str) -> None:
     bench.configure(voice="echo", instructions="The same voice may be repeated.")
 
     assert refused["code"] == "cannot_update_voice"
-    assert bench.brain.session.voice == "echo"
+    assert bench.engine.session.voice == "echo"
 
 
 @both
@@ -196,7 +196,7 @@ def test_the_model_may_be_repeated(dialect: str) -> None:
 def test_bad_frames(dialect: str, frame: str | bytes, code: str, param: str | None) -> None:
     """A frame that is no proper event is an error event, and the session goes on."""
     bench = Bench(dialect)
-    bench.brain.receive(frame, bench.now)
+    bench.engine.receive(frame, bench.now)
     events = bench.drain()
 
     assert kinds(events) == ["error"]
@@ -229,7 +229,7 @@ def test_items_keep_their_order(dialect: str) -> None:
 
     assert events[0]["item"]["id"] == "item_second"
     assert [e["previous_item_id"] for e in events] == [first["id"]] * len(events)
-    assert [item.id for item in bench.brain.conversation] == [
+    assert [item.id for item in bench.engine.conversation] == [
         zeroth["id"],
         first["id"],
         "item_second",
@@ -279,7 +279,7 @@ def test_history_can_be_replayed(dialect: str) -> None:
     for item in items:
         assert kinds(bench.tell("conversation.item.create", item=item)) == bench.item_events()
 
-    assert [item.type for item in bench.brain.conversation] == [item["type"] for item in items]
+    assert [item.type for item in bench.engine.conversation] == [item["type"] for item in items]
 
 
 @both
@@ -311,7 +311,7 @@ def test_refused_items(dialect: str) -> None:
     ]
     for fields, code in cases:
         assert bench.error("conversation.item.create", **fields)["code"] == code
-    assert [item.id for item in bench.brain.conversation] == [known["id"]]
+    assert [item.id for item in bench.engine.conversation] == [known["id"]]
 
 
 def test_images_are_for_ga() -> None:
@@ -358,7 +358,7 @@ def test_truncation(dialect: str) -> None:
 @both
 def test_truncation_before_any_sound(dialect: str) -> None:
     """An answer of which nothing was heard cannot be truncated."""
-    bench = Bench(dialect, reply=lambda conversation, session: "Hello", first_delay=1.0)
+    bench = Bench(dialect, responder=lambda conversation, session: "Hello", first_delay=1.0)
     bench.configure(modalities=["text"])
     bench.tell("response.create")
     bench.drain(2)
@@ -376,7 +376,7 @@ PREFIX = "conversation.item.input_audio_transcription"
 @both
 def test_transcription_of_user_speech(dialect: str) -> None:
     """With transcription on, words follow the commit, in deltas and whole, for the same item."""
-    bench = Bench(dialect, ears=lambda pcm, session: "turn the lights on")
+    bench = Bench(dialect, recogniser=lambda pcm, session: "turn the lights on")
     bench.configure(input_audio_transcription={"model": "gpt-4o-transcribe"}, turn_detection=None)
     bench.append(speak("turn the lights on"))
     events = bench.tell("input_audio_buffer.commit")
@@ -397,7 +397,7 @@ def test_transcription_that_fails(dialect: str, caplog: pytest.LogCaptureFixture
     def ears(pcm: bytes, session: Session) -> str:
         raise LookupError("deaf")
 
-    bench = Bench(dialect, ears=ears)
+    bench = Bench(dialect, recogniser=ears)
     bench.configure(input_audio_transcription={"model": "whisper-1"}, turn_detection=None)
     bench.append(speak("hello"))
     events = bench.tell("input_audio_buffer.commit")
@@ -411,8 +411,8 @@ def test_ears_work_without_transcription(dialect: str) -> None:
     """The reply knows what was said even when the client did not ask for transcripts."""
     bench = Bench(
         dialect,
-        ears=lambda pcm, session: "the secret word",
-        reply=lambda conversation, session: Reply(conversation.last_user_text),
+        recogniser=lambda pcm, session: "the secret word",
+        responder=lambda conversation, session: Reply(conversation.last_user_text),
     )
     bench.append(speak("mumble mumble") + QUIET)
     events = bench.drain()
@@ -423,7 +423,7 @@ def test_ears_work_without_transcription(dialect: str) -> None:
 
 def test_ga_transcription_session() -> None:
     """A GA transcription session is configured by session.update and never answers."""
-    bench = Bench("ga", "transcription", ears=lambda pcm, session: "word for word")
+    bench = Bench("ga", "transcription", recogniser=lambda pcm, session: "word for word")
     assert bench.greeting[0]["session"]["object"] == "realtime.transcription_session"
     session = {
         "type": "transcription",
@@ -443,7 +443,7 @@ def test_ga_transcription_session() -> None:
 
 def test_preview_transcription_session() -> None:
     """A preview transcription session has events of its own."""
-    bench = Bench("preview", "transcription", ears=lambda pcm, session: "word for word")
+    bench = Bench("preview", "transcription", recogniser=lambda pcm, session: "word for word")
     assert kinds(bench.greeting) == ["transcription_session.created"]
     session = {"input_audio_transcription": {"model": "whisper-1"}, "turn_detection": None}
     updated = bench.tell("transcription_session.update", session=session)
@@ -468,7 +468,9 @@ def test_transcription_update_of_a_conversation(dialect: str) -> None:
 
 def test_fields_of_the_first_preview() -> None:
     """response.create of 2024-10-01 may commit, cancel the previous answer, and bring items along."""
-    bench = Bench("preview", reply=lambda conversation, session: conversation.last_user_text * 20, pace=1.0)
+    bench = Bench(
+        "preview", responder=lambda conversation, session: conversation.last_user_text * 20, pace=1.0
+    )
     bench.configure(turn_detection=None)
     bench.user("first")
     bench.send("response.create")
@@ -505,19 +507,21 @@ def test_event_ids_have_a_limit(dialect: str) -> None:
 
 @both
 def test_samples_are_accepted(dialect: str) -> None:
-    """The catalogue's sample commands pass the tables, apart from what refers to unknown things."""
-    from emulator_session import DATA
+    """The catalogue's sample commands pass the rules, apart from what refers to unknown things."""
+    from catalogue_types import DATA
 
-    from azure_rt_audio.emulator.dialects.schema import RefusalError
-    from azure_rt_audio.emulator.dialects.tables import COMMANDS, check_command
+    from azure_rt_audio.emulator.dialects.choose import dialect_named
+    from azure_rt_audio.emulator.dialects.rules import RefusalError
+
+    spoken = dialect_named(dialect)
 
     refused: list[str] = []
     for line in (DATA / f"samples_{dialect}.jsonl").read_text("utf-8").splitlines():
         sample = json.loads(line)
-        if sample["type"] not in COMMANDS[dialect]:
+        if sample["type"] not in spoken.requests:
             continue
         try:
-            check_command(dialect, sample)
+            spoken.check_command(sample)
         except RefusalError as refusal:
             refused.append(f"{sample['type']}: {refusal.code} {refusal.param}")
 

@@ -14,11 +14,11 @@ from azure_rt_audio.emulator import (
     Part,
     Reply,
     Session,
-    default_reply,
+    default_responder,
     speak,
 )
-from azure_rt_audio.emulator.session.replies import default_ears, ears_from
-from azure_rt_audio.emulator.speech.pcm import from_wire, samples, to_wire
+from azure_rt_audio.emulator.model.pcm import from_wire, samples, to_wire
+from azure_rt_audio.emulator.speech.scripted_recogniser import default_recogniser, recogniser_from
 from azure_rt_audio.emulator.speech.vad import InputBuffer, SpeechStarted, SpeechStopped
 
 WEATHER = {
@@ -67,7 +67,7 @@ def user(text: str) -> Item:
 
 def answer(text: str, *tools: dict[str, Any], **settings: Any) -> Reply:
     """The default reply to a user's words."""
-    return default_reply(Conversation("conv_1", [user(text)]), session(tools=tools, **settings))
+    return default_responder(Conversation("conv_1", [user(text)]), session(tools=tools, **settings))
 
 
 def calls(text: str, *tools: dict[str, Any], **settings: Any) -> list[tuple[str, Any]]:
@@ -188,10 +188,12 @@ def test_numbers_are_found_in_what_a_recogniser_wrote(text: str, last: str) -> N
 
 def test_who_is_not_understood_is_told() -> None:
     """Speech of which the ears made nothing is asked for again; silence is greeted."""
-    mumbled = Conversation(None, [Item("1", "message", role="user", parts=[Part("input_audio", heard="")])])
+    mumbled = Conversation(
+        None, [Item("1", "message", role="user", parts=[Part("input_audio", recognised="")])]
+    )
 
-    assert "did not understand" in default_reply(mumbled, session()).text
-    assert "How can I help" in default_reply(Conversation(None), session()).text
+    assert "did not understand" in default_responder(mumbled, session()).text
+    assert "How can I help" in default_responder(Conversation(None), session()).text
 
 
 def test_no_tool_by_accident() -> None:
@@ -204,9 +206,13 @@ def test_results_are_spoken() -> None:
     call = Item("item_2", "function_call", call_id="call_1", name="get_weather", arguments="{}")
     output = json.dumps({"temperature_c": 7, "sky": "clear", "windy": False})
     result = Item("item_3", "function_call_output", call_id="call_1", output=output)
-    said = default_reply(Conversation("conv_1", [user("weather?"), call, result]), session(tools=(WEATHER,)))
+    said = default_responder(
+        Conversation("conv_1", [user("weather?"), call, result]), session(tools=(WEATHER,))
+    )
     result.output = '{"error": "no such city"}'
-    sorry = default_reply(Conversation("conv_1", [user("weather?"), call, result]), session(tools=(WEATHER,)))
+    sorry = default_responder(
+        Conversation("conv_1", [user("weather?"), call, result]), session(tools=(WEATHER,))
+    )
 
     assert said.text == "Here is the result of get weather: temperature c 7, sky clear, windy no."
     assert sorry.text == "I am sorry, the get weather did not work: no such city."
@@ -245,14 +251,14 @@ def test_what_a_reply_function_may_return() -> None:
 def test_ears() -> None:
     """Ears may be a function, a script or a mapping from length to words; by default they measure."""
     second = bytes(48_000)
-    script = ears_from(["first", "second"])
-    lengths = ears_from({500: "short", 3000: "long"})
+    script = recogniser_from(["first", "second"])
+    lengths = recogniser_from({500: "short", 3000: "long"})
 
-    assert default_ears(second, session()) == "(1.0 seconds of speech)"
+    assert default_recogniser(second, session()) == "(1.0 seconds of speech)"
     assert [script(second, session()) for _ in range(3)] == ["first", "second", "(1.0 seconds of speech)"]
     assert (lengths(second, session()), lengths(second * 4, session())) == ("short", "long")
-    assert ears_from(default_ears) is default_ears
-    assert ears_from(None) is default_ears
+    assert recogniser_from(default_recogniser) is default_recogniser
+    assert recogniser_from(None) is default_recogniser
 
 
 # The voice -------------------------------------------------------------------------------------

@@ -28,6 +28,7 @@ from azure_rt_audio.emulator import (
     Emulator,
     Faults,
     IgnorePings,
+    ManualClock,
     Redirect,
     Refuse,
     Say,
@@ -315,7 +316,7 @@ def test_a_tls_client_that_does_not_read(
     """A client that stops reading under TLS does not hold up the end either."""
     inside, outside = certificates
     story = "A very long story that nobody reads. " * 2_000
-    reply = {"reply": lambda conversation, session: story, "pace": 0}
+    reply = {"responder": lambda conversation, session: story, "pace": 0}
     with Emulator(api_key=KEY, ssl_context=inside, **reply) as service:
         with socket.create_connection(("127.0.0.1", service.port), timeout=HANG_SECONDS) as plain:
             deaf = outside.wrap_socket(plain, server_hostname="localhost")
@@ -445,7 +446,7 @@ def test_two_clients_in_two_dialects(service: Emulator) -> None:
 
 def test_speech_while_it_speaks(service: Emulator) -> None:
     """Speech sent during an answer interrupts it, over the wire too."""
-    slow = Emulator(api_key=KEY, reply=lambda conversation, session: "A long story. " * 40, pace=1.0)
+    slow = Emulator(api_key=KEY, responder=lambda conversation, session: "A long story. " * 40, pace=1.0)
     with slow, open_socket(slow) as client:
         ask(client)
         until(client, "response.output_audio.delta")
@@ -646,10 +647,18 @@ def test_a_service_that_does_not_read(service: Emulator) -> None:
         assert done.is_set()
 
 
+# Time, which a clock of the test's own lets pass ------------------------------------------------
+
+
 def test_after_some_time() -> None:
     """A fault can wait for a connection's age."""
-    faults = Faults(after_seconds(0.05, Close(1001, "going away")))
-    with Emulator(api_key=KEY, faults=faults) as service, open_socket(service) as client:
+    clock, faults = ManualClock(), Faults(after_seconds(60, Close(1001, "going away")))
+    with Emulator(api_key=KEY, faults=faults, clock=clock) as service, open_socket(service) as client:
+        until(client, "session.created")
+        clock.advance(59)
+        tell(client, "input_audio_buffer.clear")
+        until(client, "input_audio_buffer.cleared")
+        clock.advance(1)
         end = ending(client)
 
     assert end.rcvd is not None
@@ -657,14 +666,79 @@ def test_after_some_time() -> None:
 
 
 def test_session_expiry() -> None:
-    """A session of a given length ends with session_expired and close 1001."""
-    with Emulator(api_key=KEY, faults=Faults(session_seconds=0.3)) as service, open_socket(service) as client:
+    """After an hour a session ends with session_expired and close 1001."""
+    clock = ManualClock(unix_time=1_000.0)
+    with Emulator(api_key=KEY, clock=clock) as service, open_socket(service) as client:
+        created = until(client, "session.created")
+        clock.advance(3600)
         end = ending(client)
 
+    assert created["session"]["expires_at"] == 4_600
     assert service.sent("error")[0]["error"]["code"] == "session_expired"
     assert end.rcvd is not None
     assert end.rcvd.code == 1001
     assert "maximum duration" in end.rcvd.reason
+
+
+def test_audio_keeps_its_pace() -> None:
+    """In real time a second of audio takes a second, on the emulator's clock."""
+    clock = ManualClock()
+    with (
+        Emulator(api_key=KEY, clock=clock, pace=1, first_delay=2, responder=lambda *_: "la " * 50) as service,
+        open_socket(service) as client,
+    ):
+        ask(client)
+        until(client, "response.created")
+        assert service.sent("response.output_item.added") == []
+        clock.advance(2)
+        until(client, "response.output_audio.delta")
+        assert len(service.sent("response.output_audio.delta")) == 1
+        clock.advance(1.01)
+        for _ in range(10):
+            until(client, "response.output_audio.delta")
+        assert len(service.sent("response.output_audio.delta")) == 11
+
+
+def test_a_delay_and_a_ping() -> None:
+    """A delayed command is answered when the delay is over; the service pings every 20 seconds."""
+    clock, faults = ManualClock(), Faults(on_command("input_audio_buffer.clear", Delay(30)))
+    with (
+        Emulator(api_key=KEY, clock=clock, faults=faults) as service,
+        open_socket(service) as client,
+    ):
+        until(client, "session.created")
+        tell(client, "input_audio_buffer.clear")
+        with pytest.raises(TimeoutError):
+            client.recv(timeout=0.05)
+        assert service.received() == []
+        clock.advance(30)
+        until(client, "input_audio_buffer.cleared")
+        pinged = threading.Event()
+        respond = client.protocol.recv_frame
+
+        def watch(frame: Any) -> None:
+            if frame.opcode.name == "PING":
+                pinged.set()
+            respond(frame)
+
+        client.protocol.recv_frame = watch  # type: ignore[method-assign]
+        clock.advance(20)
+        assert pinged.wait(HANG_SECONDS)
+
+
+def test_a_delayed_handshake() -> None:
+    """It is answered when the clock says so, and stopping does not wait for it."""
+    clock, faults = ManualClock(), Faults(at_handshake(Delay(10)))
+    with Emulator(api_key=KEY, clock=clock, faults=faults) as service:
+        opened: list[Any] = []
+        opening = threading.Thread(target=lambda: opened.append(open_socket(service).__enter__()))
+        opening.start()
+        opening.join(0.05)
+        assert opened == []
+        clock.advance(10)
+        opening.join(HANG_SECONDS)
+        assert len(opened) == 1
+        opened[0].close()
 
 
 def test_cleared_faults_do_not_happen(service: Emulator) -> None:
@@ -680,7 +754,9 @@ def test_cleared_faults_do_not_happen(service: Emulator) -> None:
 
 def test_stop_says_goodbye_and_leaves_nothing(threads: Callable[[], set[str]]) -> None:
     """Stopping closes everybody with 1001, ends every thread, and may be repeated."""
-    with Emulator(api_key=KEY, reply=lambda conversation, session: "On and on. " * 200, pace=1) as service:
+    with Emulator(
+        api_key=KEY, responder=lambda conversation, session: "On and on. " * 200, pace=1
+    ) as service:
         with open_socket(service) as first, open_socket(service) as second:
             ask(first)
             until(first, "response.output_audio.delta")
@@ -700,7 +776,7 @@ def test_stop_says_goodbye_and_leaves_nothing(threads: Callable[[], set[str]]) -
 def test_stop_does_not_wait_for_the_silent(threads: Callable[[], set[str]]) -> None:
     """Clients that never speak, never finish their handshake or never read do not hold it up."""
     story = "A very long story that nobody reads. " * 2_000
-    with Emulator(api_key=KEY, reply=lambda conversation, session: story, pace=0) as service:
+    with Emulator(api_key=KEY, responder=lambda conversation, session: story, pace=0) as service:
         mute = socket.create_connection(("127.0.0.1", service.port))
         deaf = socket.create_connection(("127.0.0.1", service.port))
         deaf.sendall(UPGRADE.encode())
@@ -726,7 +802,7 @@ def test_stop_from_a_reply_function(threads: Callable[[], set[str]]) -> None:
         service.stop()
         return "Too late."
 
-    service = Emulator(api_key=KEY, reply=reply)
+    service = Emulator(api_key=KEY, responder=reply)
     with service, open_socket(service) as client:
         ask(client)
         ending(client)

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import base64
 import json
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
 import pytest
-from emulator_session import DIALECTS, Bench, catalogue, joined, kinds, only, sound
+from emulator_session import DIALECTS, Bench, joined, kinds, only, problems, sound
 
 from azure_rt_audio.emulator import Failure, FunctionCall, Reply, speak
-from azure_rt_audio.emulator.session.conversation import Conversation
-from azure_rt_audio.emulator.session.state import Session
-from azure_rt_audio.emulator.speech.pcm import to_wire
+from azure_rt_audio.emulator.model.conversation import Conversation
+from azure_rt_audio.emulator.model.pcm import to_wire
+from azure_rt_audio.emulator.model.session import Session
 
 both = pytest.mark.parametrize("dialect", DIALECTS)
 LONG = "One two three four five six seven eight nine ten eleven twelve. " * 4
@@ -32,7 +33,7 @@ def test_the_catalogue_is_strict(dialect: str) -> None:
     bench = Bench(dialect)
     event = bench.tell("conversation.item.create", item=MESSAGE)[0]
     item = event["item"]
-    check = catalogue(dialect).problems
+    check = partial(problems, dialect)
 
     assert check(event) == []
     assert check({**event, "item": {**item, "colour": 1}}) == [f"{event['type']}.item.colour is unknown"]
@@ -59,7 +60,7 @@ def test_greeting(dialect: str) -> None:
 @both
 def test_text_turn(dialect: str) -> None:
     """A text turn has the documented order, and its ids agree with each other."""
-    bench = Bench(dialect, reply=saying("Hello over there."))
+    bench = Bench(dialect, responder=saying("Hello over there."))
     bench.configure(modalities=["text"])
     asked = bench.user("hello")
     events = bench.tell("response.create")
@@ -91,7 +92,7 @@ def test_text_turn(dialect: str) -> None:
 @both
 def test_audio_turn(dialect: str) -> None:
     """Sound and transcript come in deltas, mixed, and last about as long as speech."""
-    bench = Bench(dialect, reply=saying(LONG))
+    bench = Bench(dialect, responder=saying(LONG))
     bench.user("go")
     events = bench.tell("response.create")
     streams = [e["type"] for e in events if e["type"].endswith(".delta")]
@@ -110,7 +111,7 @@ def test_audio_turn(dialect: str) -> None:
 @both
 def test_voice_turn(dialect: str) -> None:
     """Speech starts and stops at its true place, becomes an item, and is answered."""
-    bench = Bench(dialect, reply=saying("I heard you."))
+    bench = Bench(dialect, responder=saying("I heard you."))
     speech = speak("is anybody there")
     bench.append(bytes(48 * 1000) + speech + QUIET)
     events = bench.drain()
@@ -185,7 +186,7 @@ def test_no_answer_by_itself(dialect: str) -> None:
 def test_function_call(dialect: str) -> None:
     """A function call streams its arguments, and its output is accepted under its call id."""
     call = FunctionCall("look_up", {"word": "harbour", "limit": 3}, call_id="call_1")
-    bench = Bench(dialect, reply=lambda conversation, session: call)
+    bench = Bench(dialect, responder=lambda conversation, session: call)
     bench.user("look up harbour")
     events = bench.tell("response.create")
     item = only(events, "response.output_item.done")["item"]
@@ -216,7 +217,7 @@ def test_function_call(dialect: str) -> None:
 def test_text_and_several_calls(dialect: str) -> None:
     """Speech and several calls share one response, each at its own output index."""
     calls = tuple(FunctionCall("look_up", {"word": word}) for word in ("port", "quay"))
-    bench = Bench(dialect, reply=lambda conversation, session: Reply("Let me see.", calls))
+    bench = Bench(dialect, responder=lambda conversation, session: Reply("Let me see.", calls))
     bench.user("look up port and quay")
     events = bench.tell("response.create")
     indexes = [e["output_index"] for e in events if e["type"] == "response.output_item.done"]
@@ -230,7 +231,7 @@ def test_text_and_several_calls(dialect: str) -> None:
 @both
 def test_cancel_in_the_middle(dialect: str) -> None:
     """A cancelled answer closes what is open, is incomplete, and says who cancelled."""
-    bench = Bench(dialect, reply=saying(LONG), pace=1.0)
+    bench = Bench(dialect, responder=saying(LONG), pace=1.0)
     bench.user("go")
     bench.send("response.create")
     for _ in range(5):
@@ -285,7 +286,7 @@ def test_nothing_to_cancel(dialect: str) -> None:
 @both
 def test_interruption(dialect: str) -> None:
     """Speech during an answer cancels it with the reason turn_detected."""
-    bench = Bench(dialect, reply=saying(LONG), pace=1.0)
+    bench = Bench(dialect, responder=saying(LONG), pace=1.0)
     bench.user("go")
     bench.send("response.create")
     bench.until("response.audio.delta")
@@ -300,7 +301,7 @@ def test_interruption(dialect: str) -> None:
 @both
 def test_no_interruption_if_unwanted(dialect: str) -> None:
     """interrupt_response false lets the answer go on, and refuses a second one meanwhile."""
-    bench = Bench(dialect, reply=saying(LONG), pace=1.0)
+    bench = Bench(dialect, responder=saying(LONG), pace=1.0)
     bench.configure(turn_detection={"type": "server_vad", "interrupt_response": False})
     bench.user("go")
     bench.send("response.create")
@@ -315,7 +316,7 @@ def test_no_interruption_if_unwanted(dialect: str) -> None:
 @both
 def test_second_response(dialect: str) -> None:
     """A second response.create is refused while one is active, and nothing else follows from it."""
-    bench = Bench(dialect, reply=saying(LONG), pace=1.0)
+    bench = Bench(dialect, responder=saying(LONG), pace=1.0)
     bench.user("go")
     bench.send("response.create")
     created = bench.until("response.created")["response"]
@@ -338,7 +339,7 @@ def test_out_of_band(dialect: str) -> None:
         seen.append([item.text for item in conversation])
         return LONG
 
-    bench = Bench(dialect, reply=reply, pace=1.0)
+    bench = Bench(dialect, responder=reply, pace=1.0)
     first = bench.user("the first thing")
     bench.send("response.create")
     bench.until("response.audio.delta")
@@ -366,7 +367,7 @@ def test_out_of_band(dialect: str) -> None:
 @both
 def test_cancel_out_of_band(dialect: str) -> None:
     """A cancel without an id is for the default conversation; an id reaches any response."""
-    bench = Bench(dialect, reply=saying(LONG), pace=1.0)
+    bench = Bench(dialect, responder=saying(LONG), pace=1.0)
     bench.send("response.create", response={"conversation": "none"})
     aside = bench.until("response.created")["response"]
     bench.send("response.cancel")
@@ -386,14 +387,14 @@ def test_response_overrides(dialect: str) -> None:
         seen.append(session)
         return "Done."
 
-    bench = Bench(dialect, reply=reply)
-    before = bench.brain.session
+    bench = Bench(dialect, responder=reply)
+    before = bench.engine.session
     modalities = "output_modalities" if dialect == "ga" else "modalities"
     asked = {"instructions": "Be brief.", modalities: ["text"], "tools": None, "metadata": None}
     bench.tell("response.create", response=asked)
 
     assert (seen[0].instructions, seen[0].modalities) == ("Be brief.", ("text",))
-    assert bench.brain.session == before
+    assert bench.engine.session == before
 
 
 @both
@@ -405,7 +406,7 @@ def test_a_reply_that_fails(dialect: str) -> None:
             Reply("Half an answer", incomplete="content_filter"),
         ]
     )
-    bench = Bench(dialect, reply=lambda conversation, session: next(replies))
+    bench = Bench(dialect, responder=lambda conversation, session: next(replies))
     bench.send("response.create")
     failed = bench.until("response.done")["response"]
     bench.send("response.create")
@@ -423,7 +424,7 @@ def test_a_reply_function_that_raises(dialect: str, caplog: pytest.LogCaptureFix
     def reply(conversation: Conversation, session: Session) -> str:
         raise LookupError("no such thing")
 
-    bench = Bench(dialect, reply=reply)
+    bench = Bench(dialect, responder=reply)
     bench.send("response.create")
     response = bench.until("response.done")["response"]
 
@@ -434,7 +435,7 @@ def test_a_reply_function_that_raises(dialect: str, caplog: pytest.LogCaptureFix
     def voice(text: str, session: Session) -> list[bytes]:
         raise LookupError("hoarse")
 
-    hoarse = Bench(dialect, reply=saying("Hello"), voice=voice)
+    hoarse = Bench(dialect, responder=saying("Hello"), synthesiser=voice)
     hoarse.send("response.create")
     assert hoarse.until("response.done")["response"]["status"] == "failed"
 
@@ -442,7 +443,7 @@ def test_a_reply_function_that_raises(dialect: str, caplog: pytest.LogCaptureFix
 @both
 def test_token_limit(dialect: str) -> None:
     """max_output_tokens ends an answer early, with that reason."""
-    bench = Bench(dialect, reply=saying(LONG))
+    bench = Bench(dialect, responder=saying(LONG))
     bench.configure(max_response_output_tokens=20)
     bench.send("response.create")
     response = bench.until("response.done")["response"]
@@ -454,7 +455,7 @@ def test_token_limit(dialect: str) -> None:
 @both
 def test_usage_adds_up(dialect: str) -> None:
     """Totals are sums, and what the last response read is cached for the next."""
-    bench = Bench(dialect, reply=saying("Fine."))
+    bench = Bench(dialect, responder=saying("Fine."))
     bench.user("how are you?")
     bench.send("response.create")
     first = bench.until("response.done")["response"]["usage"]
@@ -471,8 +472,8 @@ def test_usage_adds_up(dialect: str) -> None:
 @pytest.mark.parametrize("wire_format", ["g711_ulaw", "g711_alaw"])
 def test_telephone_formats(dialect: str, wire_format: str) -> None:
     """G.711 is heard and spoken at 8 kHz, one byte a sample."""
-    bench = Bench(dialect, reply=saying(LONG))
-    wide = Bench(dialect, reply=saying(LONG))
+    bench = Bench(dialect, responder=saying(LONG))
+    wide = Bench(dialect, responder=saying(LONG))
     bench.configure(input_audio_format=wire_format, output_audio_format=wire_format)
     narrow, broad = bench.tell("response.create"), wide.tell("response.create")
 
@@ -488,12 +489,12 @@ def test_speed_and_voice(dialect: str) -> None:
     """The session's speed shortens the sound, and its voice changes it."""
     lengths: dict[float, int] = {}
     for speed in (0.5, 1.0):
-        bench = Bench(dialect, reply=saying("The same words."))
+        bench = Bench(dialect, responder=saying("The same words."))
         bench.configure(speed=speed)
         lengths[speed] = len(sound(bench.tell("response.create")))
-    other = Bench(dialect, reply=saying("The same words."))
+    other = Bench(dialect, responder=saying("The same words."))
     other.configure(voice="echo")
-    plain = Bench(dialect, reply=saying("The same words."))
+    plain = Bench(dialect, responder=saying("The same words."))
 
     assert lengths[0.5] == pytest.approx(2 * lengths[1.0], rel=0.05)
     assert sound(other.tell("response.create")) != sound(plain.tell("response.create"))
@@ -502,7 +503,7 @@ def test_speed_and_voice(dialect: str) -> None:
 @both
 def test_pace(dialect: str) -> None:
     """Audio is sent as much faster than real time as the pace says."""
-    bench = Bench(dialect, reply=saying(LONG), pace=4.0, first_delay=0.5)
+    bench = Bench(dialect, responder=saying(LONG), pace=4.0, first_delay=0.5)
     began = bench.now
     bench.send("response.create")
     assert kinds(bench.drain(0.4)) == ["response.created"]
@@ -523,12 +524,12 @@ def test_expiry(dialect: str) -> None:
         1001,
         "Your session hit the maximum duration of 2 minutes.",
     )
-    assert bench.brain.next_due() is None
+    assert bench.engine.next_due() is None
 
 
 def test_idle_timeout() -> None:
     """GA prompts a user who stays silent after an answer has been played out."""
-    bench = Bench("ga", reply=saying("Are you there?"), pace=0)
+    bench = Bench("ga", responder=saying("Are you there?"), pace=0)
     bench.configure(turn_detection={"type": "server_vad", "idle_timeout_ms": 5000})
     bench.send("response.create")
     bench.until("response.done")
@@ -545,7 +546,7 @@ def test_idle_timeout() -> None:
 
 def test_idle_timeout_is_for_the_idle() -> None:
     """A user who interrupted an answer is not prompted for being silent."""
-    bench = Bench("ga", reply=saying(LONG), pace=1.0)
+    bench = Bench("ga", responder=saying(LONG), pace=1.0)
     detection = {"type": "server_vad", "idle_timeout_ms": 5000, "create_response": False}
     bench.configure(turn_detection=detection)
     bench.send("response.create")

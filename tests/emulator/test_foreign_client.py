@@ -168,7 +168,7 @@ def talk() -> Iterator[Opener]:
 @pytest.mark.parametrize("dialect", DIALECTS)
 def test_text_turn(talk: Opener, dialect: str) -> None:
     """A question in writing is answered in writing, in the documented order."""
-    held = talk(dialect, reply=lambda conversation, session: f"Echo: {conversation.last_user_text}")
+    held = talk(dialect, responder=lambda conversation, session: f"Echo: {conversation.last_user_text}")
     held.configure(modalities=["text"])
     held.heard.clear()
     held.say("good morning")
@@ -206,7 +206,7 @@ def test_text_turn(talk: Opener, dialect: str) -> None:
 @pytest.mark.parametrize("dialect", DIALECTS)
 def test_voice_turn(talk: Opener, dialect: str) -> None:
     """Speech is detected by its level, transcribed, and answered in sound."""
-    held = talk(dialect, ears=["what time is it"])
+    held = talk(dialect, recogniser=["what time is it"])
     held.configure(
         input_audio_transcription={"model": "whisper-1"},
         turn_detection={"type": "server_vad", "silence_duration_ms": 300},
@@ -259,7 +259,7 @@ def test_tool_turn(talk: Opener, dialect: str) -> None:
 @pytest.mark.parametrize("dialect", DIALECTS)
 def test_cancel(talk: Opener, dialect: str) -> None:
     """An answer that is broken off ends its parts and says who did it."""
-    held = talk(dialect, reply=lambda conversation, session: CANCELLABLE, pace=1)
+    held = talk(dialect, responder=lambda conversation, session: CANCELLABLE, pace=1)
     held.say("go on")
     held.until("response.audio.delta")
     held.connection.response.cancel()

@@ -11,7 +11,7 @@ import pytest
 from emulator_session import DIALECTS, Bench, joined, kinds, only, sound
 
 from azure_rt_audio.emulator import Emulator, speak
-from azure_rt_audio.emulator.session.jobs import in_background, settle, when_done
+from azure_rt_audio.emulator.model.background import in_background, settle, when_done
 
 TRANSCRIBED = "conversation.item.input_audio_transcription.completed"
 
@@ -51,8 +51,8 @@ def test_an_answer_waits_for_the_words(dialect: str) -> None:
     heard: Future[str] = Future()
     bench = Bench(
         dialect,
-        ears=lambda pcm, session: heard,
-        reply=lambda conversation, session: f"You said {conversation.last_user_text}",
+        recogniser=lambda pcm, session: heard,
+        responder=lambda conversation, session: f"You said {conversation.last_user_text}",
     )
     bench.configure(input_audio_transcription={"model": "whisper-1"}, modalities=["text"])
     bench.append(speak("Hello") + bytes(48_000))
@@ -70,7 +70,7 @@ def test_an_answer_waits_for_the_words(dialect: str) -> None:
 def test_ears_that_fail_late(dialect: str, caplog: pytest.LogCaptureFixture) -> None:
     """An exception in the future is a failed transcription, and the answer comes all the same."""
     heard: Future[str] = Future()
-    bench = Bench(dialect, ears=lambda pcm, session: heard)
+    bench = Bench(dialect, recogniser=lambda pcm, session: heard)
     bench.configure(input_audio_transcription={"model": "whisper-1"})
     bench.append(speak("Hello") + bytes(48_000))
     bench.drain()
@@ -80,7 +80,7 @@ def test_ears_that_fail_late(dialect: str, caplog: pytest.LogCaptureFixture) -> 
     failed = only(events, "conversation.item.input_audio_transcription.failed")
     assert failed["error"]["message"] == "The audio could not be transcribed."
     assert only(events, "response.done")["response"]["status"] == "completed"
-    assert "the ears failed" in caplog.text
+    assert "the recogniser failed" in caplog.text
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)
@@ -88,7 +88,7 @@ def test_a_reply_and_a_voice_that_take_long(dialect: str) -> None:
     """A future reply and a voice of futures are an answer like any other, once they are there."""
     reply: Future[str] = Future()
     pieces: list[Future[bytes]] = [Future(), Future()]
-    bench = Bench(dialect, reply=lambda *_: reply, voice=lambda *_: iter(pieces))
+    bench = Bench(dialect, responder=lambda *_: reply, synthesiser=lambda *_: iter(pieces))
     bench.send("response.create")
     assert kinds(bench.drain(1.0)) == ["response.created"]
     reply.set_result("Two sentences. Like these.")
@@ -110,7 +110,7 @@ def test_an_interruption_cancels_the_work(dialect: str) -> None:
     reply: Future[str] = Future()
     piece: Future[bytes] = Future()
     asked: list[Any] = [reply, "said"]
-    bench = Bench(dialect, reply=lambda *_: asked.pop(0), voice=lambda *_: iter([piece]))
+    bench = Bench(dialect, responder=lambda *_: asked.pop(0), synthesiser=lambda *_: iter([piece]))
     for _ in range(2):
         bench.send("response.create")
         bench.drain(0.5)
@@ -128,7 +128,7 @@ def test_the_end_cancels_the_work(dialect: str) -> None:
     heard: Future[str] = Future()
     is_cancelled = threading.Event()
     heard.add_done_callback(lambda _: is_cancelled.set())
-    with Emulator(ears=lambda pcm, session: heard) as service:
+    with Emulator(recogniser=lambda pcm, session: heard) as service:
         with AzureRealTimeAudio(service.options(dialect)) as client:
             client.append_audio(speak("Hello") + bytes(48_000))
             client.wait_for("response.created", timeout=5)
@@ -147,7 +147,7 @@ def test_a_voice_that_is_closed_hears_of_it() -> None:
         finally:
             is_closed.set()
 
-    bench = Bench(voice=voice, pace=1.0)
+    bench = Bench(synthesiser=voice, pace=1.0)
     bench.send("response.create")
     bench.drain(0.5)
     bench.tell("response.cancel")

@@ -13,7 +13,7 @@ from speech import QUESTION_WORDS, TOMORROW, TOMORROW_WORDS, errors_in, needs_sp
 
 from azure_rt_audio.audio import read_wav
 from azure_rt_audio.emulator import Recogniser
-from azure_rt_audio.emulator.speech.pcm import from_wire, to_wire
+from azure_rt_audio.emulator.model.pcm import from_wire, to_wire
 
 pytestmark = needs_speech
 
@@ -50,7 +50,7 @@ def test_nobody_waits_while_it_listens() -> None:
         futures[0].result(SECONDS)
 
     assert [future.cancelled() for future in futures[1:]] == [True, True, True]
-    assert not any(thread.name == "azure-rt-emulator-ears" for thread in threading.enumerate())
+    assert not any(thread.name == "azure-rt-emulator-recogniser" for thread in threading.enumerate())
 
 
 def test_a_process_that_dies_is_replaced() -> None:

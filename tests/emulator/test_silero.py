@@ -11,7 +11,7 @@ import pytest
 from speech import needs_speech, read_question
 
 from azure_rt_audio.emulator import EnergyDetector, SileroDetector
-from azure_rt_audio.emulator.speech.pcm import samples, to_bytes
+from azure_rt_audio.emulator.model.pcm import samples, to_bytes
 from azure_rt_audio.emulator.speech.vad import InputBuffer, SpeechStarted, SpeechStopped
 
 pytestmark = needs_speech
@@ -84,7 +84,7 @@ def test_a_cleared_buffer_hears_afresh() -> None:
     question = read_question()
     buffer = InputBuffer(SileroDetector())
     buffer.append(question[: 48 * 1_500], VAD)
-    assert buffer.hears_speech
+    assert buffer.is_in_speech
     buffer.clear()
     started, stopped = buffer.append(question + bytes(48 * 1_000), VAD)
 

@@ -6,16 +6,14 @@ import json
 import types
 import typing
 from collections.abc import Iterator, Mapping
-from functools import cache
-from pathlib import Path
 from typing import Any
 
 import attrs
+from catalogue_types import DATA, alternatives, catalogue, fields_of
 
 from azure_rt_audio.protocol.base import ProtocolObject
 from azure_rt_audio.protocol.dialects import GaDialect, PreviewDialect
 
-DATA = Path(__file__).parents[1] / "data"
 DIALECTS = {"ga": GaDialect("v1"), "preview": PreviewDialect("2025-04-01-preview")}
 
 SERVER_SECTIONS = ("server_events", "translation_server_events", "openai_beta_only_events")
@@ -55,22 +53,6 @@ ONE_OF: dict[str, list[Any]] = {
 """Values of a field that the catalogue describes too loosely, by dialect, owner if it matters, and name."""
 
 
-@cache
-def catalogue(dialect: str) -> dict[str, Any]:
-    """Return ``ga.json`` or ``preview.json``."""
-    found: dict[str, Any] = json.loads((DATA / f"{dialect}.json").read_text("utf-8"))
-    # Named in an event, described nowhere in this file: GA has it.
-    if dialect == "preview":
-        ga = catalogue("ga")["objects"]
-        for name in ga:
-            if name.startswith(
-                ("RealtimeTranscriptionSession", "RealtimeAudioFormats", "AudioTranscription")
-            ):
-                found["objects"].setdefault(name, ga[name])
-        found["enums"] = {**catalogue("ga")["enums"], **found["enums"]}
-    return found
-
-
 def samples(dialect: str) -> list[dict[str, Any]]:
     """Return the sample messages of a dialect."""
     lines = (DATA / f"samples_{dialect}.jsonl").read_text("utf-8").splitlines()
@@ -87,18 +69,6 @@ def events(*sections: str) -> list[tuple[str, str, str]]:
     ]
 
 
-def split(text: str, separator: str) -> list[str]:
-    """Split at a separator that stands outside of brackets."""
-    parts, depth = [""], 0
-    for sign in text:
-        depth += (sign in "<[{") - (sign in ">]}")
-        if sign == separator and depth == 0:
-            parts.append("")
-        else:
-            parts[-1] += sign
-    return [part.strip() for part in parts]
-
-
 def variants(dialect: str, type_: str, field: str = "", owner: str = "") -> Iterator[Any]:
     """
     Yield values of a catalogue's type: the fullest one first, then one for each alternative in it.
@@ -109,27 +79,22 @@ def variants(dialect: str, type_: str, field: str = "", owner: str = "") -> Iter
         if key in ONE_OF:
             yield from ONE_OF[key]
             return
-    for alternative in split(type_, "|"):
-        kind, _, rest = alternative.partition(":")
+    for kind, argument in alternatives(dialect, type_):
         if kind == "ref":
-            yield from objects(dialect, rest)
-        elif kind == "const":
-            yield json.loads(rest)
-        elif kind == "enum":
-            yield from catalogue(dialect)["enums"][rest]
-        elif alternative.startswith("enum["):
-            yield from alternative[5:-1].split(",")
-        elif alternative.startswith("array<"):
-            for value in variants(dialect, alternative[6:-1]):
+            yield from objects(dialect, argument)
+        elif kind == "value":
+            yield argument
+        elif kind == "array":
+            for value in variants(dialect, argument):
                 yield [value]
             yield []
-        elif alternative.startswith("map<"):
-            for value in variants(dialect, split(alternative[4:-1], ",")[1]):
+        elif kind == "map":
+            for value in variants(dialect, argument):
                 yield {"key": value}
-        elif alternative.startswith("object{"):
-            fields = dict(part.split(": ", 1) for part in split(alternative[7:-1], ","))
-            described = {name: {"type": inner, "required": True} for name, inner in fields.items()}
-            yield from _combined(dialect, described, "")
+        elif kind == "object":
+            yield from _combined(
+                dialect, {name: {**held, "required": True} for name, held in argument.items()}, ""
+            )
         else:
             plain: dict[str, list[Any]] = {
                 "string": [f"a {field or 'text'}"],
@@ -138,7 +103,7 @@ def variants(dialect: str, type_: str, field: str = "", owner: str = "") -> Iter
                 "boolean": [True, False],
                 "any": [{"type": "object", "deep": [1, None, {"x": "y"}]}],
             }
-            yield from plain[alternative]
+            yield from plain[kind]
 
 
 def objects(dialect: str, name: str, section: str = "objects") -> Iterator[dict[str, Any]]:
@@ -183,9 +148,9 @@ def _nullable(
             continue
         if facts.get("nullable"):
             yield (*path, field), {**value, field: None}
-        first = split(facts["type"], "|")[0]
-        if first.startswith("ref:") and isinstance(value[field], dict):
-            inner = catalogue(dialect)["objects"][first[4:]]
+        kind, argument = next(alternatives(dialect, facts["type"]))
+        if kind == "ref" and isinstance(value[field], dict):
+            inner = fields_of(dialect, kind, argument)
             for where, changed in _nullable(dialect, inner, value[field], (*path, field)):
                 yield where, {**value, field: changed}
 

@@ -103,7 +103,7 @@ def talks(connect: Connect) -> Iterator[Talks]:
 @pytest.fixture
 def talker() -> Iterator[Emulator]:
     """A service that says something long, as fast as it can."""
-    with Emulator(pace=0, reply=lambda *_: LONG, keep_audio=True) as service:
+    with Emulator(pace=0, responder=lambda *_: LONG, keep_audio=True) as service:
         yield service
 
 
@@ -239,7 +239,7 @@ def test_an_answer_is_spoken_over(talks: Talks, talker: Emulator) -> None:
 
 def test_an_answer_that_is_still_coming(talks: Talks) -> None:
     """The service stops it; what it had sent meanwhile is not played, and the cut is where it was heard."""
-    with Emulator(pace=4, reply=lambda *_: LONG) as service:
+    with Emulator(pace=4, responder=lambda *_: LONG) as service:
         talk = talks(service=service)
         talk.ask()
         talk.speaker.wait_for_ms(500)
@@ -332,7 +332,7 @@ def test_an_item_that_was_cut_shorter_already(talks: Talks, talker: Emulator) ->
 def test_a_service_that_does_not_stop_by_itself(talks: Talks) -> None:
     """With interrupt_response off the session says it, and the rest of the answer is not played."""
     quiet = {"turn_detection": {"type": "server_vad", "interrupt_response": False}}
-    with Emulator(pace=4, reply=lambda *_: LONG) as service:
+    with Emulator(pace=4, responder=lambda *_: LONG) as service:
         talk = talks(service=service, client={"session_config": quiet})
         with talk.client.events("response.done", timeout=HANG) as done:
             talk.ask()
@@ -365,7 +365,7 @@ def test_a_cancel_that_comes_too_late(talks: Talks, talker: Emulator) -> None:
 def test_the_program_interrupts(talks: Talks) -> None:
     """By hand it is the same, and the service is told to stop."""
     events = Probe()
-    with Emulator(pace=4, reply=lambda *_: LONG) as service:
+    with Emulator(pace=4, responder=lambda *_: LONG) as service:
         talk = talks(service=service, on_event=events, client={"session_config": NO_VAD}, push_to_talk=True)
         with talk.client.events("response.done", timeout=HANG) as done:
             talk.ask()
@@ -381,7 +381,7 @@ def test_the_program_interrupts(talks: Talks) -> None:
 
 def test_interrupted_before_it_began(talks: Talks) -> None:
     """A response that was asked for and has not begun is stopped when it begins, and not heard."""
-    with Emulator(pace=4, first_delay=0.2, reply=lambda *_: LONG) as service:
+    with Emulator(pace=4, first_delay=0.2, responder=lambda *_: LONG) as service:
         talk = talks(service=service)
         with talk.client.events("response.done", timeout=HANG) as done:
             talk.ask()
@@ -397,7 +397,7 @@ def test_interrupted_before_it_began(talks: Talks) -> None:
 def test_a_function_call_between(talks: Talks) -> None:
     """The preface is still playing when the second answer comes: one is cut, the other deleted."""
     replies = iter([Reply("Let me see.", calls=(FunctionCall("look", {}),)), Reply(LONG)])
-    with Emulator(pace=0, reply=lambda *_: next(replies)) as service:
+    with Emulator(pace=0, responder=lambda *_: next(replies)) as service:
         talk = talks(service=service)
         with talk.client.events("response.done", timeout=HANG) as done:
             talk.ask()
@@ -522,7 +522,7 @@ def test_a_press_does_not_stop_the_answer_to_what_is_said_in_it(talks: Talks, ta
 
 def test_a_press_interrupts(talks: Talks) -> None:
     """Who presses the button wants to speak: the answer stops and is cut where it was heard."""
-    with Emulator(pace=4, reply=lambda *_: LONG) as service:
+    with Emulator(pace=4, responder=lambda *_: LONG) as service:
         talk = talks(service=service, push_to_talk=True)
         with talk.client.events("response.done", timeout=HANG) as done:
             talk.ask()
@@ -607,7 +607,7 @@ def test_a_microphone_that_brings_nothing(talks: Talks, talker: Emulator) -> Non
 def test_a_telephone(talks: Talks, audio_format: str) -> None:
     """A G.711 session hears and speaks through the same devices, and is cut at the same milliseconds."""
     config = {"input_audio_format": audio_format, "output_audio_format": audio_format}
-    with Emulator(pace=0, reply=lambda *_: LONG, keep_audio=True) as service:
+    with Emulator(pace=0, responder=lambda *_: LONG, keep_audio=True) as service:
         talk = talks(service=service, client={"session_config": config})
         item = talk.answered()
         played_ms = talk.speaker.waiting_ms()
@@ -659,7 +659,7 @@ def test_an_assistant_that_hears_itself(talks: Talks, caplog: pytest.LogCaptureF
     """After the third interruption by its own voice the user is told, and the log once."""
     events = Probe()
     alone = {"turn_detection": {"type": "server_vad", "create_response": False}}
-    with Emulator(pace=0, reply=lambda *_: LONG, keep_audio=True) as service:
+    with Emulator(pace=0, responder=lambda *_: LONG, keep_audio=True) as service:
         talk = talks(service=service, on_event=events, client={"session_config": alone})
         for number in range(1, 5):
             item = talk.answered()

@@ -1,10 +1,10 @@
 """
-One client's connection: frames between the socket and the brain, with faults in between.
+One client's connection: frames between its socket and its session, with injected faults in between.
 
-Threads and locks: the thread that ``websockets`` starts for a connection runs :meth:`Connection.run`
-and is the only one that touches the brain. Other threads may perform actions (close, drop, say);
-those go to the socket, which serialises its writers. Flags are plain attributes, read at the next turn
-of the loop. No lock of ours is held across I/O.
+Threads and locks: the thread that ``websockets`` starts for a connection runs :meth:`Connection.run` and is
+the only one that uses the session. Other threads may perform actions (close, drop, say); those go to the
+socket, which serialises its writers. Flags are plain attributes, read in the next iteration of the loop. No
+lock of the emulator is held across I/O.
 """
 
 from __future__ import annotations
@@ -14,20 +14,20 @@ import logging
 import socket
 import struct
 import threading
-import time
 from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
-from ..dialects.base import canonical
+from ..dialects.names import canonical
 from ..session.engine import Close, SessionEngine
 from . import faults as fault
 
 if TYPE_CHECKING:
     from websockets.sync.server import ServerConnection
 
+    from .clock import Clock
     from .handshake import Accepted
 
 __all__ = ["Connection", "abridged"]
@@ -36,9 +36,9 @@ log: logging.Logger = logging.getLogger(__name__)
 
 _PING_SECONDS: Final = 20.0
 _LONGEST_TYPE: Final = 64
-_NAP_SECONDS: Final = 0.05
-# The longest sleep: faults that another thread adds, or takes back, are noticed after that.
-_DOZE_SECONDS: Final = 0.25
+_FLAG_POLL_SECONDS: Final = 0.05
+# The longest wait: faults that another thread adds or removes are noticed after that.
+_LONGEST_WAIT_SECONDS: Final = 0.25
 _PONG: Final = b"\x8a"  # the first byte of an unmasked pong frame
 _WITH_AUDIO: Final = frozenset(
     {
@@ -54,7 +54,7 @@ _WITH_AUDIO: Final = frozenset(
 
 class Connection:
     """
-    A client that came in.
+    An accepted client's connection.
 
     Attributes:
         number: 1 for the first.
@@ -63,7 +63,7 @@ class Connection:
         headers: Of the request, names in lower case, credentials redacted.
         received: Commands as decoded, oldest first, audio abridged unless the emulator keeps it.
         sent: Events as sent, likewise.
-        audio_bytes: Encoded audio taken from ``input_audio_buffer.append``, before base64.
+        audio_bytes: Bytes of audio received in ``input_audio_buffer.append``, base64 removed.
 
     **Threads**: logs may be read and actions performed from any thread.
     """
@@ -71,7 +71,7 @@ class Connection:
     def __init__(
         self,
         socket_: ServerConnection,
-        brain: SessionEngine,
+        engine: SessionEngine,
         faults: fault.Faults,
         *,
         number: int,
@@ -80,11 +80,12 @@ class Connection:
         headers: Mapping[str, str],
         keep_audio: bool,
         log_limit: int,
-        on_news: Callable[[], None],
+        clock: Clock,
+        on_change: Callable[[], None],
         on_log: Callable[[str], None],
     ) -> None:
         self.number = number
-        self.dialect: str = accepted.dialect
+        self.dialect: str = accepted.dialect.name
         self.deployment: str = accepted.deployment
         self.target = target
         self.headers: dict[str, str] = dict(headers)
@@ -94,10 +95,11 @@ class Connection:
         self.close_code: int | None = None
         self.close_reason: str = ""
         self._socket = socket_
-        self._brain = brain
+        self._engine = engine
         self._faults = faults
+        self._clock = clock
         self._keep_audio = keep_audio
-        self._on_news = on_news
+        self._on_change = on_change
         self._on_log = on_log
         self._events_seen: Counter[str] = Counter()
         self._commands_seen: Counter[str] = Counter()
@@ -108,7 +110,7 @@ class Connection:
         self._is_silent = False
         self._ignores_pings = False
         self._paused_until = 0.0
-        self._alarms_rung: set[int] = set()
+        self._timed_performed: set[int] = set()
         self._filter_pongs()
 
     def __repr__(self) -> str:
@@ -117,54 +119,54 @@ class Connection:
 
     @property
     def is_open(self) -> bool:
-        """Whether the client is still there."""
+        """Whether it has not been closed."""
         return not self._ended.is_set()
 
     def wait_closed(self, timeout: float = 5.0) -> bool:
-        """Block until the connection is over; ``False`` if it is not within *timeout* seconds."""
+        """Block until it is closed; ``False`` if it is not within *timeout* seconds."""
         return self._ended.wait(timeout)
 
     # The loop -------------------------------------------------------------------------------
 
     def run(self) -> None:
-        """Serve the client until it is gone; called on the connection's own thread."""
+        """Serve the client until the connection ends; called on the connection's own thread."""
         from websockets.exceptions import ConnectionClosed
 
         threading.current_thread().name = f"azure-rt-emulator-{self.number}"
-        began = time.monotonic()
+        began = self._clock.monotonic()
         next_ping = began + _PING_SECONDS
         try:
             while not self._gone.is_set():
-                self._hold()
-                now = time.monotonic()
+                self._sit_out_delay()
+                now = self._clock.monotonic()
                 if now >= next_ping:
                     self._socket.ping()
                     next_ping = now + _PING_SECONDS
-                alarm = self._ring(now - began)
+                next_timed = self._perform_timed(now - began)
                 has_sent = not self._is_silent and self._send_next(now)
-                waits = [next_ping, now + (_NAP_SECONDS if self._is_silent else _DOZE_SECONDS)]
-                if alarm is not None:
-                    waits.append(began + alarm)
-                due = None if self._is_silent else self._brain.next_due()
+                waits = [next_ping, now + (_FLAG_POLL_SECONDS if self._is_silent else _LONGEST_WAIT_SECONDS)]
+                if next_timed is not None:
+                    waits.append(began + next_timed)
+                due = None if self._is_silent else self._engine.next_due()
                 if due is not None:
                     waits.append(due)
-                self._listen(0.0 if has_sent else max(0.0, min(waits) - time.monotonic()))
+                self._receive(0.0 if has_sent else self._clock.limit(min(waits) - self._clock.monotonic()))
         except ConnectionClosed:
             pass
         except OSError as exc:
             # A dropped socket may also show as an error of the operating system.
             log.debug("= #%d ended by the network: %s", self.number, exc)
-        except Exception:  # a listener of the log that raised, or a fault of ours: say so and end
+        except Exception:  # such as a listener of the log that raised: say so and end
             log.exception("! #%d failed", self.number)
             with contextlib.suppress(ConnectionClosed, OSError):
                 self._socket.close(1011, "internal error")
         finally:
             self._note_end()
 
-    def _listen(self, timeout: float) -> None:
+    def _receive(self, timeout: float) -> None:
         if not self._resumed.is_set():
-            # The peer's end is not seen while nothing is read, so look for it.
-            self._resumed.wait(min(timeout, _NAP_SECONDS) or 0.001)
+            # A close is not noticed while nothing is read, so look for it.
+            self._resumed.wait(min(timeout, _FLAG_POLL_SECONDS) or 0.001)
             if self._socket.protocol.state.name == "CLOSED":
                 self._gone.set()
             return
@@ -172,25 +174,25 @@ class Connection:
             frame = self._socket.recv(timeout)
         except TimeoutError:
             return
-        self._take(frame)
+        self._handle(frame)
 
-    def _take(self, frame: str | bytes) -> None:
+    def _handle(self, frame: str | bytes) -> None:
         kind = _kind_of(frame)
         self._commands_seen[kind] += 1
         self._note(f"< {kind} ({len(frame)} bytes)")
         for action in self._faults.due("command", kind, self._commands_seen[kind]):
             self.perform(action)
-        self._hold()
-        command = self._brain.receive(frame, time.monotonic())
+        self._sit_out_delay()
+        command = self._engine.receive(frame, self._clock.monotonic())
         if command is None:
             return
         if kind == "input_audio_buffer.append" and isinstance(command.get("audio"), str):
             self.audio_bytes += _decoded_length(command["audio"])
         self.received.append(command if self._keep_audio else abridged(command))
-        self._on_news()
+        self._on_change()
 
     def _send_next(self, now: float) -> bool:
-        out = self._brain.pull(now)
+        out = self._engine.pull(now)
         if out is None:
             return False
         if isinstance(out, Close):
@@ -202,27 +204,28 @@ class Connection:
         actions = self._faults.due("before", kind, count)
         for action in actions:
             self.perform(action)
-        self._hold()
+        self._sit_out_delay()
         if not any(isinstance(action, fault.Swallow) for action in actions):
             self.say(out)
         for action in self._faults.due("after", kind, count):
             self.perform(action)
         return True
 
-    def _hold(self) -> None:
-        """Sit out a delay."""
-        self._gone.wait(max(0.0, self._paused_until - time.monotonic()))
+    def _sit_out_delay(self) -> None:
+        while (left := self._paused_until - self._clock.monotonic()) > 0:
+            if self._gone.wait(self._clock.limit(left)):
+                return
 
-    def _ring(self, age: float) -> float | None:
-        """Perform what is due at this age; return the age of the next alarm."""
+    def _perform_timed(self, age: float) -> float | None:
+        """Perform the timed faults due at this age; return the age at which the next is due."""
         upcoming: list[float] = []
-        for rule in self._faults.alarms():
-            if id(rule) in self._alarms_rung:
+        for rule in self._faults.timed():
+            if id(rule) in self._timed_performed:
                 continue
             if age < rule.seconds:
                 upcoming.append(rule.seconds)
             elif self._faults.book(rule):
-                self._alarms_rung.add(id(rule))
+                self._timed_performed.add(id(rule))
                 for action in rule.actions:
                     self.perform(action)
         return min(upcoming, default=None)
@@ -230,16 +233,16 @@ class Connection:
     # Actions --------------------------------------------------------------------------------
 
     def perform(self, action: fault.Action) -> None:
-        """Let a fault happen now; a connection that is already over is left in peace."""
+        """Perform an action now; without effect on a closed connection."""
         from websockets.exceptions import ConnectionClosed
 
         self._note(f"! {type(action).__name__}")
         with contextlib.suppress(ConnectionClosed, OSError):
-            # Not yet gone: a loop that ends by itself would say goodbye with 1000, and say it first.
+            # _gone stays unset: a loop that ends by itself would first send a close with 1000.
             if isinstance(action, Close):
                 self._socket.close(action.code, action.reason)
             elif isinstance(action, fault.Drop):
-                self._cut(is_reset=action.is_reset)
+                self._drop(is_reset=action.is_reset)
             elif isinstance(action, fault.StopReading):
                 self._resumed.clear()
             elif isinstance(action, fault.IgnorePings):
@@ -247,7 +250,7 @@ class Connection:
             elif isinstance(action, fault.Silence):
                 self._is_silent = True
             elif isinstance(action, fault.Delay):
-                self._paused_until = time.monotonic() + action.seconds
+                self._paused_until = self._clock.monotonic() + action.seconds
             elif isinstance(action, fault.Say):
                 self.say(action.event)
             elif isinstance(action, fault.SendRaw):
@@ -265,13 +268,13 @@ class Connection:
     def say(self, event: Mapping[str, Any]) -> None:
         """Send one event as it is."""
         text = orjson.dumps(event).decode()
-        # Noted first, so that a test which saw it arrive also finds it here.
+        # Recorded first, so that a test which received it finds it here.
         self.sent.append(dict(event) if self._keep_audio else abridged(event))
         self._note(f"> {event.get('type')} ({len(text)} bytes)")
         self._socket.send(text)
 
-    def leave(self) -> None:
-        """Ask the loop to end and say goodbye with 1001; may block while the client is slow."""
+    def close_going_away(self) -> None:
+        """Close with 1001 and end the loop; blocks for as long as the client is slow."""
         from websockets.exceptions import ConnectionClosed
 
         self._resumed.set()
@@ -279,20 +282,20 @@ class Connection:
             self._socket.close(1001)
         self._gone.set()
 
-    def cut(self) -> None:
-        """End the connection without asking, waking whatever blocks on it."""
-        self._cut(is_reset=False)
+    def abort(self) -> None:
+        """End the connection without a close frame, waking all that block on it."""
+        self._drop(is_reset=False)
         self._gone.set()
         self._resumed.set()
 
-    def _cut(self, *, is_reset: bool) -> None:
+    def _drop(self, *, is_reset: bool) -> None:
         with contextlib.suppress(OSError):
             if is_reset:
                 self._socket.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             self._socket.socket.shutdown(socket.SHUT_RDWR)
 
     def _filter_pongs(self) -> None:
-        """Let pongs be left out of what the protocol wants written."""
+        """Leave pongs out of the protocol's output while pings are ignored."""
         protocol = self._socket.protocol
         wanted = protocol.data_to_send
 
@@ -301,7 +304,7 @@ class Connection:
 
         protocol.data_to_send = data_to_send  # type: ignore[method-assign]
 
-    # Notes ----------------------------------------------------------------------------------
+    # Records ----------------------------------------------------------------------------------
 
     def _note(self, line: str) -> None:
         log.debug("#%d %s", self.number, line)
@@ -316,8 +319,8 @@ class Connection:
         self.close_reason = final.reason if final is not None else ""
         self._ended.set()
         self._note(f"= closed {self.close_code}")
-        self._on_news()
-        self._brain.abandon()
+        self._on_change()
+        self._engine.abandon()
 
 
 def _kind_of(frame: str | bytes) -> str:
@@ -327,7 +330,7 @@ def _kind_of(frame: str | bytes) -> str:
         command = orjson.loads(frame)
     except ValueError:
         return "(not JSON)"
-    # Cut, because it is the client's word and goes into logs.
+    # Shortened, because it is the client's and goes into logs.
     return str(command.get("type"))[:_LONGEST_TYPE] if isinstance(command, dict) else "(no object)"
 
 
@@ -340,7 +343,7 @@ def abridged(event: Mapping[str, Any]) -> dict[str, Any]:
     if event.get("type") not in _WITH_AUDIO:
         return dict(event)
     result = _without_audio(event)
-    if canonical(str(event["type"])) == "response.audio.delta" and isinstance(event.get("delta"), str):
+    if canonical(str(event["type"])) == "response.output_audio.delta" and isinstance(event.get("delta"), str):
         result["delta"] = _size(event["delta"])
     assert isinstance(result, dict)
     return result

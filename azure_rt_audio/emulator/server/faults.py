@@ -1,19 +1,20 @@
 """
-Things that go wrong on request.
+Injected faults.
 
-A fault is an action at a moment. Declared when the emulator is made::
+A rule is an action at a moment. Declared when the emulator is made::
 
     Emulator(faults=Faults(
         at_handshake(Refuse(429, retry_after_ms=1500)),
-        after("response.audio.delta", Drop(), count=3),
+        after("response.output_audio.delta", Drop(), count=3),
         on_command("response.create", Close(1011, "internal error")),
     ))
 
 added while it runs (``service.faults.add(...)``), or performed at once (``service.inject(Drop())``
 and its shorthands ``service.drop()``, ``service.close(1011)``, ``service.say({...})``).
 
-Event names may be those of either dialect. A rule happens once, to whichever connection gets
-there first, unless *times* says otherwise; *count* is counted on each connection.
+A name of either dialect means the event in both; one that the emulator does not know is refused. A rule
+happens once, on the first connection that reaches it, unless *times* says otherwise; *count* is counted on
+each connection.
 
 Threads and locks: rules may be added from any thread; one leaf lock guards the list.
 """
@@ -25,11 +26,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
 
-from ..dialects.base import canonical
+from ..dialects.names import canonical, check_name
 from ..session.engine import Close
+from .arguments import check_number
 from .handshake import Refused
 
 __all__ = [
+    "ANY_TIME",
     "Action",
     "BadFrame",
     "Close",
@@ -49,6 +52,7 @@ __all__ = [
     "after_seconds",
     "at_handshake",
     "before",
+    "check_action",
     "on_command",
 ]
 
@@ -87,7 +91,7 @@ class Refuse:
     Answer the handshake with an HTTP status.
 
     Attributes:
-        body: JSON; by default what the service says with that status.
+        body: JSON; by default the service's body for that status.
         retry_after_ms: Sent as ``retry-after-ms`` and, in seconds, as ``retry-after``.
         has_body: ``False`` sends none, and no ``content-type``.
     """
@@ -126,7 +130,7 @@ class Redirect:
 @dataclass(frozen=True)
 class Drop:
     """
-    Cut the connection without a close frame.
+    Drop the connection without a close frame.
 
     Attributes:
         is_reset: Send a TCP reset instead of an orderly end of stream.
@@ -138,9 +142,9 @@ class Drop:
 @dataclass(frozen=True)
 class StopReading:
     """
-    Take nothing more from the client, until resumed.
+    Read nothing more from the client, until resumed.
 
-    What the client sends first fills the network's buffers; then its sends stall.
+    Its messages fill the network's buffers first; then its sends stall.
     """
 
 
@@ -151,7 +155,7 @@ class IgnorePings:
 
 @dataclass(frozen=True)
 class Silence:
-    """Send no more events, as if the model had died; pings are still answered."""
+    """Send no more events, as if the model had stopped; pings are still answered."""
 
 
 @dataclass(frozen=True)
@@ -168,7 +172,7 @@ class Swallow:
 
 @dataclass(frozen=True)
 class Say:
-    """Send an event the service did not mean to send, as it is: an unknown one, an error."""
+    """Send a further event, as it is: an unknown one, an error."""
 
     event: Mapping[str, Any]
 
@@ -183,7 +187,7 @@ class SendRaw:
 @dataclass(frozen=True)
 class BadFrame:
     """
-    Put bytes on the wire that are no WebSocket frame.
+    Send bytes that are no WebSocket frame.
 
     The default has reserved bits and a reserved opcode set.
     """
@@ -226,9 +230,66 @@ class Rule:
     seconds: float = 0.0
     times: int | None = 1
 
+    def __post_init__(self) -> None:
+        """Check everything that can be checked before the moment."""
+        if self.moment not in _ALLOWED:
+            raise ValueError(f"moment is {self.moment!r}: use one of {', '.join(map(repr, _ALLOWED))}")
+        if not self.actions:
+            raise ValueError(f"{self._where} has no action: give one, such as Drop()")
+        for action in self.actions:
+            check_action(action, _ALLOWED[self.moment], self._where)
+        if self.moment in ("before", "after", "command"):
+            check_name(self.name, is_command=self.moment == "command")
+        for name, value in (("count", self.count), ("times", self.times)):
+            if value is not None:
+                if not isinstance(value, int):
+                    raise TypeError(f"{name} is {value!r}: give a whole number, or None")
+                check_number(name, value, above=True)
+        check_number("seconds", self.seconds)
+
+    @property
+    def _where(self) -> str:
+        return _FUNCTIONS[self.moment] + (f"({self.name!r})" if self.name != "*" else "()")
+
+
+ANY_TIME: Final = (Close, Drop, StopReading, IgnorePings, Silence, Delay, Say, SendRaw, BadFrame)
+"""The actions on an open connection."""
+
+_ALLOWED: Final[Mapping[str, tuple[type, ...]]] = {
+    "handshake": (Refuse, Redirect, Delay, Drop),
+    "before": (*ANY_TIME, Swallow),
+    "after": ANY_TIME,
+    "command": ANY_TIME,
+    "seconds": ANY_TIME,
+}
+_FUNCTIONS: Final = {
+    "handshake": "at_handshake",
+    "before": "before",
+    "after": "after",
+    "command": "on_command",
+    "seconds": "after_seconds",
+}
+
+
+def check_action(action: Any, allowed: tuple[type, ...], where: str) -> None:
+    """
+    Check an action.
+
+    Raises:
+        TypeError: It is none.
+        ValueError: It is not one of those *allowed*.
+    """
+    if isinstance(action, allowed):
+        return
+    names = ", ".join(kind.__name__ for kind in allowed)
+    if isinstance(action, (*ANY_TIME, Swallow, Refuse, Redirect)):
+        raise ValueError(f"{where} cannot {type(action).__name__}: use one of {names}")
+    remedy = f"give {action.__name__}(...)" if action in allowed else f"give one of {names}"
+    raise TypeError(f"{where}: {action!r} is no action; {remedy}")
+
 
 def at_handshake(*actions: Action, times: int | None = 1) -> Rule:
-    """Meet the next *times* handshakes with a refusal, a redirect, a delay or a dropped connection."""
+    """Answer the next *times* handshakes with a refusal, a redirect, a delay or a dropped connection."""
     return Rule("handshake", actions, count=None, times=times)
 
 
@@ -243,12 +304,12 @@ def after(event: str, *actions: Action, count: int | None = 1, times: int | None
 
 
 def on_command(command: str, *actions: Action, count: int | None = 1, times: int | None = 1) -> Rule:
-    """Act when the *count*-th such command of a connection has arrived, before it is obeyed."""
+    """Act when the *count*-th such command of a connection has arrived, before it is carried out."""
     return Rule("command", actions, command, count, times=times)
 
 
 def after_seconds(seconds: float, *actions: Action, times: int | None = 1) -> Rule:
-    """Act when a connection has lived for *seconds*."""
+    """Act when a connection is *seconds* old."""
     return Rule("seconds", actions, count=None, seconds=seconds, times=times)
 
 
@@ -258,28 +319,31 @@ class Faults:
 
     Args:
         rules: As made by :func:`after` and the others.
-        session_seconds: Life of new sessions; at its end comes ``session_expired`` and close 1001.
+        session_seconds: Maximum duration of new sessions; they end in ``session_expired`` and close 1001.
 
     **Threads**: every method may be called from any thread.
     """
 
     def __init__(self, *rules: Rule, session_seconds: float = 3600.0) -> None:
+        _check_rules(rules)
+        check_number("session_seconds", session_seconds, above=True)
         self.session_seconds = session_seconds
         self._lock = threading.Lock()  # leaf; guards _rules
         self._rules: list[tuple[Rule, int]] = [(rule, 0) for rule in rules]  # guarded by _lock
 
     def add(self, *rules: Rule) -> None:
         """Put more rules in force."""
+        _check_rules(rules)
         with self._lock:
             self._rules.extend((rule, 0) for rule in rules)
 
     def clear(self) -> None:
-        """Nothing goes wrong any more."""
+        """Remove all rules."""
         with self._lock:
             self._rules.clear()
 
     def due(self, moment: str, name: str = "*", count: int = 1) -> list[Action]:
-        """What shall happen now; each rule is booked as having happened."""
+        """Return the actions due now, and count their rules as performed."""
         found: list[Action] = []
         with self._lock:
             for position, (rule, spent) in enumerate(self._rules):
@@ -293,8 +357,8 @@ class Faults:
                 found.extend(rule.actions)
         return found
 
-    def alarms(self) -> list[Rule]:
-        """The rules that wait for a connection's age; booked when :meth:`book` is called."""
+    def timed(self) -> list[Rule]:
+        """The rules that wait for a connection's age; :meth:`book` counts them."""
         with self._lock:
             return [
                 rule
@@ -303,10 +367,18 @@ class Faults:
             ]
 
     def book(self, rule: Rule) -> bool:
-        """Count one more happening of *rule*; ``False`` if it has happened often enough."""
+        """Count one more performance of *rule*; ``False`` if there have been enough."""
         with self._lock:
             for position, (known, spent) in enumerate(self._rules):
                 if known is rule and (rule.times is None or spent < rule.times):
                     self._rules[position] = (known, spent + 1)
                     return True
         return False
+
+
+def _check_rules(rules: tuple[Any, ...]) -> None:
+    for rule in rules:
+        if not isinstance(rule, Rule):
+            raise TypeError(
+                f"{rule!r} is no rule: make one with at_handshake, before, after, on_command or after_seconds"
+            )

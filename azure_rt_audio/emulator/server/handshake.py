@@ -1,36 +1,28 @@
 """
-The door: which requests become connections, and the HTTP answers of those that do not.
+Authentication and routing of opening handshakes, and the HTTP answers of those refused.
 
-Pure: a target and headers in, a verdict out. Order of judgement: path, credential, then the
-query, as a gateway in front of the models would have it.
+Pure: a target and headers in, a result out. The order of checks is path, credential, query, as in a gateway
+in front of the models.
 
-Two choices where sources differ. ``deployment`` (or ``model``) together with ``intent`` is
-refused with 400 in both dialects. A GA request with ``OpenAI-Beta: realtime=v1`` is let in, told
-``beta_api_shape_disabled`` and closed with 4000.
+Two choices where sources differ: ``deployment`` (or ``model``) together with ``intent`` is refused with 400
+in both dialects. A GA request with ``OpenAI-Beta: realtime=v1`` is accepted, sent ``beta_api_shape_disabled``
+and closed with 4000.
 """
 
 from __future__ import annotations
 
 import hmac
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
-from ..dialects.schema import RefusalError
+from ..dialects.base import Dialect
+from ..dialects.rules import RefusalError
 
 __all__ = ["Accepted", "Authenticator", "Refused", "redacted_target"]
 
-_GA_PATH: Final = "/openai/v1/realtime"
-_PREVIEW_PATH: Final = "/openai/realtime"
-_API_VERSION: Final = re.compile(r"\d{4}-\d{2}-\d{2}(-preview)?")
 _SECRET_PARAMETERS: Final = frozenset({"api-key", "authorization"})
-_PREVIEW_MODEL: Final = "gpt-4o-realtime-preview-2025-06-03"
-_GA_MODELS: Final = {
-    "gpt-realtime": "gpt-realtime-2025-08-28",
-    "gpt-realtime-mini": "gpt-realtime-mini-2025-12-15",
-}
 
 _UNAUTHORIZED: Final = {
     "error": {
@@ -56,17 +48,17 @@ _NO_DEPLOYMENT: Final = {
 @dataclass(frozen=True)
 class Accepted:
     """
-    Come in.
+    An accepted request.
 
     Attributes:
-        dialect: ``"ga"`` or ``"preview"``.
+        dialect: That of its path.
         kind: ``"realtime"`` or ``"transcription"``.
         deployment: As the client named it; ``""`` for a transcription session.
         model: What ``session.model`` will show.
-        fatal: Said in an ``error`` event before the connection is closed with 4000.
+        fatal: Sent as an ``error`` event; then the connection is closed with 4000.
     """
 
-    dialect: str
+    dialect: Dialect
     kind: str
     deployment: str
     model: str
@@ -85,61 +77,37 @@ class Refused:
 @dataclass(frozen=True)
 class Authenticator:
     """
-    Who may come in.
+    Checks opening handshakes.
 
     Attributes:
         api_key: Accepted as ``api-key`` header or parameter and as a bearer token.
         tokens: Further bearer tokens, such as an Entra ID token or an ``ek_`` secret.
         deployments: Their names.
-        dialects: Those that this service still speaks.
+        dialects: Those that are served.
     """
 
     api_key: str
     tokens: frozenset[str]
     deployments: tuple[str, ...]
-    dialects: tuple[str, ...] = ("ga", "preview")
+    dialects: tuple[Dialect, ...]
 
-    def judge(self, target: str, headers: Iterable[tuple[str, str]]) -> Accepted | Refused:
-        """Decide on one request by its target (path and query) and its headers."""
+    def check(self, target: str, headers: Iterable[tuple[str, str]]) -> Accepted | Refused:
+        """Accept or refuse a request by its target (path and query) and its headers."""
         parts = urlsplit(target)
         query = dict(parse_qsl(parts.query, keep_blank_values=True))
         named = {name.lower(): value for name, value in headers}
         path = parts.path.rstrip("/")
-        if path == _GA_PATH and "ga" in self.dialects:
-            return self._judge_ga(query, named)
-        if path == _PREVIEW_PATH and "preview" in self.dialects:
-            return self._judge_preview(query, named)
-        return Refused(404, _NOT_FOUND)
-
-    def _judge_ga(self, query: Mapping[str, str], headers: Mapping[str, str]) -> Accepted | Refused:
-        # The documented symptom of a dated api-version on the GA path is a 401, whatever the key.
-        if "api-version" in query or not self._is_known(query, headers):
-            return Refused(401, _UNAUTHORIZED)
-        if "call_id" in query:
+        dialect = next((one for one in self.dialects if one.path == path), None)
+        if dialect is None:
             return Refused(404, _NOT_FOUND)
-        fatal = None
-        if "realtime=v1" in headers.get("openai-beta", ""):
-            fatal = RefusalError(
-                "beta_api_shape_disabled",
-                "The Realtime Beta API is no longer supported. Please use /v1/realtime for the GA API.",
-            )
-        name = query.get("model") or query.get("deployment")
-        verdict = self._choose(name, query.get("intent"), "ga")
-        if isinstance(verdict, Accepted) and fatal is not None:
-            return Accepted(verdict.dialect, verdict.kind, verdict.deployment, verdict.model, fatal)
-        return verdict
-
-    def _judge_preview(self, query: Mapping[str, str], headers: Mapping[str, str]) -> Accepted | Refused:
-        if not self._is_known(query, headers):
+        if dialect.denies(query) or not self._is_known(query, named):
             return Refused(401, _UNAUTHORIZED)
-        if not _API_VERSION.fullmatch(query.get("api-version", "")):
+        if not dialect.serves(query):
             return Refused(404, _NOT_FOUND)
-        return self._choose(query.get("deployment"), query.get("intent"), "preview")
-
-    def _choose(self, name: str | None, intent: str | None, dialect: str) -> Accepted | Refused:
-        wants_transcription = intent == "transcription"
+        name, fatal = dialect.deployment_of(query), dialect.fatal(named)
+        wants_transcription = query.get("intent") == "transcription"
         if bool(name) == wants_transcription:
-            parameter = "model" if dialect == "ga" else "deployment"
+            parameter = dialect.deployment_parameter
             return Refused(
                 400,
                 {
@@ -151,12 +119,11 @@ class Authenticator:
                     ),
                 },
             )
-        if wants_transcription:
-            return Accepted(dialect, "transcription", "", "")
+        if not name:
+            return Accepted(dialect, "transcription", "", "", fatal)
         if name not in self.deployments:
             return Refused(404, _NO_DEPLOYMENT)
-        model = _PREVIEW_MODEL if dialect == "preview" else _GA_MODELS.get(name, _GA_MODELS["gpt-realtime"])
-        return Accepted(dialect, "realtime", name, model)
+        return Accepted(dialect, "realtime", name, dialect.model_of(name), fatal)
 
     def _is_known(self, query: Mapping[str, str], headers: Mapping[str, str]) -> bool:
         lowered = {name.lower(): value for name, value in query.items()}

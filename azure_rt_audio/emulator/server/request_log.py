@@ -1,8 +1,7 @@
 """
-What the emulator saw: who came, what they said, what they were told; and waiting for it.
+The handshakes, connections, commands and events of an emulator, and waiting for them.
 
-Threads and locks: ``_news`` is a leaf condition; it is never held while anything is looked up,
-waited for elsewhere, or called.
+Threads and locks: ``_changed`` is a leaf condition; nothing is looked up or called while it is held.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from ..dialects.base import canonical
+from ..dialects.names import canonical
 from .connection import Connection
 
 __all__ = ["Attempt", "RequestLog"]
@@ -29,7 +28,7 @@ class Attempt:
 
     Attributes:
         target: Path and query, credentials redacted.
-        status: 101 if the client came in; 0 if the connection was dropped without an answer.
+        status: 101 if it was accepted; 0 if the connection was dropped without an answer.
         headers: Of the request, names in lower case, credentials redacted.
     """
 
@@ -40,7 +39,7 @@ class Attempt:
 
 class RequestLog:
     """
-    The memory of an emulator.
+    What an emulator received and sent.
 
     Args:
         log_limit: Connections and handshakes remembered; the oldest are forgotten.
@@ -49,40 +48,45 @@ class RequestLog:
     """
 
     def __init__(self, log_limit: int) -> None:
-        self._news = threading.Condition()  # leaf; guards what says so
-        self._connections: deque[Connection] = deque(maxlen=log_limit)  # guarded by _news
-        self._attempts: deque[Attempt] = deque(maxlen=log_limit)  # guarded by _news
-        self._changes = 0  # guarded by _news; grows with everything worth waking up for
+        self._changed = threading.Condition()  # leaf
+        self._connections: deque[Connection] = deque(maxlen=log_limit)  # guarded by _changed
+        self._attempts: deque[Attempt] = deque(maxlen=log_limit)  # guarded by _changed
+        self._changes = 0  # guarded by _changed; counts the wake-ups
 
     @property
     def connections(self) -> tuple[Connection, ...]:
-        """Everybody who came in, oldest first, those who left included."""
-        with self._news:
+        """All accepted connections, oldest first, closed ones included."""
+        with self._changed:
             return tuple(self._connections)
 
     @property
     def attempts(self) -> tuple[Attempt, ...]:
         """Every handshake, oldest first."""
-        with self._news:
+        with self._changed:
             return tuple(self._attempts)
 
     def received(self, type: str | None = None) -> list[dict[str, Any]]:
         """Commands from all connections, in the order of connections; all types or one."""
-        return [c for link in self.connections for c in link.received.copy() if type in (None, c.get("type"))]
+        return [
+            c
+            for connection in self.connections
+            for c in connection.received.copy()
+            if type in (None, c.get("type"))
+        ]
 
     def sent(self, type: str | None = None) -> list[dict[str, Any]]:
         """Events to all connections, in the order of connections; *type* in either dialect's spelling."""
         wanted = None if type is None else canonical(type)
         return [
             event
-            for link in self.connections
-            for event in link.sent.copy()
+            for connection in self.connections
+            for event in connection.sent.copy()
             if wanted is None or canonical(str(event.get("type"))) == wanted
         ]
 
     def wait_for_command(self, type: str, timeout: float = 5.0, *, count: int = 1) -> dict[str, Any]:
         """
-        Block until the *count*-th command of this type has come, counted from the start.
+        Block until the *count*-th command of this type was received, counted from the start.
 
         Raises:
             TimeoutError: Not within *timeout* seconds.
@@ -94,7 +98,7 @@ class RequestLog:
 
     def wait_for_connection(self, timeout: float = 5.0, *, count: int = 1) -> Connection:
         """
-        Block until the *count*-th client has come in.
+        Block until the *count*-th connection was accepted.
 
         Raises:
             TimeoutError: Not within *timeout* seconds.
@@ -104,30 +108,30 @@ class RequestLog:
             raise TimeoutError(f"no connection number {count} within {timeout} s")
         return found
 
-    def _wait(self, look: Callable[[], list[_T]], count: int, timeout: float) -> _T | None:
+    def _wait(self, find: Callable[[], list[_T]], count: int, timeout: float) -> _T | None:
         deadline = time.monotonic() + timeout
         while True:
-            with self._news:
+            with self._changed:
                 seen = self._changes
-            found = look()
+            found = find()
             if len(found) >= count:
                 return found[count - 1]
-            with self._news:
+            with self._changed:
                 while self._changes == seen:
-                    if not self._news.wait(max(0.0, deadline - time.monotonic())):
+                    if not self._changed.wait(max(0.0, deadline - time.monotonic())):
                         return None
 
-    def _announce(self) -> None:
-        with self._news:
+    def _notify(self) -> None:
+        with self._changed:
             self._changes += 1
-            self._news.notify_all()
+            self._changed.notify_all()
 
     def _note_attempt(self, attempt: Attempt) -> None:
-        with self._news:
+        with self._changed:
             self._attempts.append(attempt)
-        self._announce()
+        self._notify()
 
     def _note_connection(self, connection: Connection) -> None:
-        with self._news:
+        with self._changed:
             self._connections.append(connection)
-        self._announce()
+        self._notify()

@@ -2,11 +2,10 @@
 The emulator as a server: one port, both dialects, any number of clients.
 
 Threads and locks: ``azure-rt-emulator`` accepts; ``websockets`` starts one thread per connection, which
-becomes ``azure-rt-emulator-N`` and runs the connection's brain, and one more that reads its socket;
-TLS adds a relay, see :mod:`.tls`.
-Reply, ears and voice functions run on the connection's thread; a future that one returns is somebody
-else's work, see :mod:`.jobs`. The only lock is the leaf condition
-``_news`` of :mod:`.witness`; it is never held across I/O or user code.
+becomes ``azure-rt-emulator-N`` and runs the connection's session, and one more that reads its socket; TLS
+adds a relay, see :mod:`.tls`. Responder, recogniser and synthesiser run on the connection's thread, or return
+futures, see :mod:`~..model.background`. The only lock is the leaf condition ``_changed`` of
+:mod:`.request_log`; it is never held across I/O or user code.
 """
 
 from __future__ import annotations
@@ -22,16 +21,21 @@ import weakref
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import quote
 
 import orjson
 
 from ..._extras import importing
-from ..session.engine import Behaviour, Close, SessionEngine
-from ..session.replies import Ears, ReplyFunction, Voice, default_reply, ears_from
+from ..dialects.choose import DIALECTS, dialect_named
+from ..model.replies import RecogniserFunction, ResponderFunction, SynthesiserFunction
+from ..session.behaviour import Behaviour
+from ..session.engine import Close, SessionEngine
+from ..speech.rule_responder import default_responder
+from ..speech.scripted_recogniser import recogniser_from
 from ..speech.tones import synthesise
 from ..speech.vad import Detector, EnergyDetector
 from . import faults as fault
+from .arguments import check_callable, check_names, check_number
+from .clock import Clock, SystemClock
 from .connection import Connection
 from .handshake import Accepted, Authenticator, Refused, redacted_target
 from .request_log import Attempt, RequestLog
@@ -72,27 +76,34 @@ class Emulator(RequestLog):
             client = AzureRealTimeAudio(service.options())
 
     Args:
-        api_key: The key that is let in; also accepted as a bearer token.
-        tokens: Further bearer tokens that are let in.
+        api_key: The accepted key; also accepted as a bearer token.
+        tokens: Further accepted bearer tokens.
         deployments: Names of deployments; the first is the one :meth:`options` names.
         port: 0 takes a free one, see :attr:`port`.
-        reply: What it says, see :mod:`.replies`.
-        ears: What it hears: a function, a mapping from milliseconds to words, or a list of texts.
-        voice: How it sounds: ``(text, session)`` to pieces of PCM16 24 000 Hz.
-        detector: Makes what tells speech from silence, for each connection: :class:`EnergyDetector`, the
-            default, or :class:`SileroDetector`.
-        faults: What goes wrong; :attr:`faults` may be changed later too.
+        responder: Gives the answers: ``(conversation, session)`` to a text, a :class:`Reply`, function calls,
+            or a future of one; :class:`ChatModel` is one.
+        recogniser: Transcribes user audio: a function of ``(pcm, session)``, a mapping from milliseconds to
+            words, or a list of texts; :class:`Recogniser` is one.
+        synthesiser: Speaks: ``(text, session)`` to pieces of PCM16, 24 000 Hz; :class:`Synthesiser` is one.
+        detector: Makes the detector of speech for each connection: :class:`EnergyDetector`, the default, or
+            :class:`SileroDetector`.
+        faults: Injected faults; :attr:`faults` may be changed later too.
         ssl_context: A server-side context makes it ``wss``.
-        dialects: Those it speaks; the path of another is not found.
+        dialects: Those it serves, ``"ga"`` and ``"preview"``; the path of another is not found.
         pace: Seconds of audio sent per second. The service is faster than real time but not
             instantaneous, hence 20; 0 sends as fast as it can be made, 1 is real time.
-        first_delay: Seconds of thinking before a response's first output.
-        region: As told in the ``x-ms-region`` header.
+        first_delay: Seconds before a response's first output.
+        region: Sent in the ``x-ms-region`` header.
         keep_audio: Whether :meth:`received` and :meth:`sent` keep audio; it is abridged otherwise.
-        log_limit: Commands and events remembered for each connection; older ones are forgotten.
-        on_log: Receives a line for everything that happens: type and size, never audio or keys. Called on
-            the thread where it happens.
-        seed: Makes ids repeat; ``None`` does not.
+        log_limit: Commands and events kept for each connection; older ones are dropped.
+        on_log: Called with a line for each command, event and fault: type and size, never audio or keys.
+            Runs on the thread concerned.
+        seed: Of the ids, to make them repeat; ``None`` makes them random.
+        clock: The time to go by; :class:`ManualClock` stands still until it is advanced.
+
+    Raises:
+        TypeError: An argument is of the wrong type; names it.
+        ValueError: An argument has a value that cannot work; names it.
 
     **Threads**: every method may be called from any thread.
     """
@@ -105,13 +116,13 @@ class Emulator(RequestLog):
         deployments: Iterable[str] = ("gpt-realtime", "gpt-realtime-mini", "gpt-4o-realtime-preview"),
         host: str = "127.0.0.1",
         port: int = 0,
-        reply: ReplyFunction | None = None,
-        ears: Ears | Mapping[int, str] | Iterable[str] | None = None,
-        voice: Voice | None = None,
+        responder: ResponderFunction | None = None,
+        recogniser: RecogniserFunction | Mapping[int, str] | Iterable[str] | None = None,
+        synthesiser: SynthesiserFunction | None = None,
         detector: Callable[[], Detector] = EnergyDetector,
         faults: fault.Faults | None = None,
         ssl_context: ssl.SSLContext | None = None,
-        dialects: Iterable[str] = ("ga", "preview"),
+        dialects: Iterable[str] = tuple(DIALECTS),
         pace: float = 20.0,
         first_delay: float = 0.0,
         region: str = "Sweden Central",
@@ -119,14 +130,29 @@ class Emulator(RequestLog):
         log_limit: int = 10_000,
         on_log: Callable[[str], None] | None = None,
         seed: int | None = None,
+        clock: Clock | None = None,
     ) -> None:
+        if faults is not None and not isinstance(faults, fault.Faults):
+            raise TypeError(f"faults is {faults!r}: give Faults(...)")
+        for name, function, arguments in (
+            ("responder", responder, ("conversation", "session")),
+            ("recogniser", recogniser if callable(recogniser) else None, ("pcm", "session")),
+            ("synthesiser", synthesiser, ("text", "session")),
+            ("detector", detector, ()),
+            ("on_log", on_log, ("line",)),
+        ):
+            check_callable(name, function, arguments)
+        check_number("pace", pace)
+        check_number("first_delay", first_delay)
+        check_number("log_limit", log_limit, above=True)
         self.faults: fault.Faults = faults if faults is not None else fault.Faults()
-        self._door = Authenticator(api_key, frozenset(tokens), tuple(deployments), tuple(dialects))
-        if not self._door.deployments:
-            raise ValueError("deployments is empty: name at least one")
-        self._reply = reply if reply is not None else default_reply
-        self._ears = ears_from(ears)
-        self._voice = voice if voice is not None else synthesise
+        served = tuple(map(dialect_named, check_names("dialects", dialects)))
+        names = check_names("deployments", deployments)
+        self._authenticator = Authenticator(api_key, frozenset(tokens), names, served)
+        self._clock: Clock = clock if clock is not None else SystemClock()
+        self._responder = responder if responder is not None else default_responder
+        self._recogniser = recogniser_from(recogniser)
+        self._synthesiser = synthesiser if synthesiser is not None else synthesise
         self._detector = detector
         self._host = host
         self._asked_port = port
@@ -139,19 +165,19 @@ class Emulator(RequestLog):
         self._on_log = on_log if on_log is not None else _ignore
         self._seed = seed
         super().__init__(log_limit)
-        self._verdicts: dict[ServerConnection, Accepted] = {}  # guarded by _news
-        self._numbers = 0  # guarded by _news
-        # Sockets and threads of clients still at the door, which must not outlive stop().
-        self._sockets: weakref.WeakSet[ServerConnection] = weakref.WeakSet()  # guarded by _news
-        self._threads: weakref.WeakSet[threading.Thread] = weakref.WeakSet()  # guarded by _news
-        self._clients: weakref.WeakSet[socket.socket] = weakref.WeakSet()  # guarded by _news
+        self._accepted: dict[ServerConnection, Accepted] = {}  # guarded by _changed
+        self._numbers = 0  # guarded by _changed
+        # Sockets and threads of handshakes in progress too, which must not outlive stop().
+        self._sockets: weakref.WeakSet[ServerConnection] = weakref.WeakSet()  # guarded by _changed
+        self._threads: weakref.WeakSet[threading.Thread] = weakref.WeakSet()  # guarded by _changed
+        self._clients: weakref.WeakSet[socket.socket] = weakref.WeakSet()  # guarded by _changed
         self._server: Server | None = None
         self._acceptor: threading.Thread | None = None
-        self._closer: threading.Thread = threading.Thread()
-        self._goodbyes: list[threading.Thread] = []
+        self._shutdown_thread: threading.Thread = threading.Thread()
+        self._closers: list[threading.Thread] = []
         self._stopped = threading.Event()
 
-    # Life ------------------------------------------------------------------------------------
+    # Start and stop ------------------------------------------------------------------------------------
 
     def start(self) -> Emulator:
         """
@@ -167,7 +193,7 @@ class Emulator(RequestLog):
             raise RuntimeError("this emulator was started before; make another one")
         options: dict[str, Any] = {}
         if "ping_interval" in inspect.signature(serve).parameters:
-            options["ping_interval"] = None  # ours come from the connection's own loop
+            options["ping_interval"] = None  # the connection's loop sends its own
         where: dict[str, Any] = {"host": self._host, "port": self._asked_port}
         if ":" in self._host:
             where["family"] = socket.AF_INET6
@@ -176,11 +202,11 @@ class Emulator(RequestLog):
         self._server = serve(
             self._serve,
             **where,
-            process_request=self._at_the_door,
+            process_request=self._check_handshake,
             process_response=self._with_service_headers,
             select_subprotocol=_choose_subprotocol,
             server_header=None,
-            logger=_Hushed(log, {}),
+            logger=_QuietLogger(log, {}),
             compression=None,
             open_timeout=5,
             close_timeout=_CLOSE_SECONDS,
@@ -198,7 +224,7 @@ class Emulator(RequestLog):
 
     def stop(self, timeout: float = 5.0) -> None:
         """
-        Say goodbye to everybody (close 1001) and stop listening.
+        Close every connection with 1001 and stop listening.
 
         Returns after at most about *timeout* seconds, with every thread ended; may be called from any
         thread, also more than once.
@@ -206,37 +232,39 @@ class Emulator(RequestLog):
         if self._server is None or self._acceptor is None:
             return
         deadline = time.monotonic() + timeout
-        with self._news:
+        with self._changed:
             is_first = not self._stopped.is_set()
             self._stopped.set()
         if is_first:
-            self._say_goodbye(self._server)
-        for goodbye in self._goodbyes:
-            _join(goodbye, min(deadline, time.monotonic() + _CLOSE_SECONDS))
+            self._close_all(self._server)
+        for closer in self._closers:
+            _join(closer, min(deadline, time.monotonic() + _CLOSE_SECONDS))
         for connection in self.connections:
-            connection.cut()
-        with self._news:
+            connection.abort()
+        with self._changed:
             sockets, threads = list(self._sockets), list(self._threads)
             clients = list(self._clients)
         for waiting in (*(connection.socket for connection in sockets), *clients):
             with contextlib.suppress(OSError):
                 waiting.shutdown(socket.SHUT_RDWR)
         if threading.current_thread() not in threads:
-            threads.append(self._closer)
-        for thread in (*threads, *(s.recv_events_thread for s in sockets), *self._goodbyes, self._acceptor):
+            threads.append(self._shutdown_thread)
+        for thread in (*threads, *(s.recv_events_thread for s in sockets), *self._closers, self._acceptor):
             _join(thread, deadline)
         self._on_log("= stopped")
 
-    def _say_goodbye(self, server: Server) -> None:
+    def _close_all(self, server: Server) -> None:
         """Close every connection and the listening socket, each on a thread of its own."""
-        self._goodbyes = [
-            threading.Thread(target=connection.leave, name="azure-rt-emulator-goodbye", daemon=True)
+        self._closers = [
+            threading.Thread(target=connection.close_going_away, name="azure-rt-emulator-close", daemon=True)
             for connection in self.connections
             if connection.is_open
         ]
         # websockets' own shutdown returns at once in version 14 and waits for clients in later ones.
-        self._closer = threading.Thread(target=server.shutdown, name="azure-rt-emulator-stop", daemon=True)
-        for thread in (self._closer, *self._goodbyes):
+        self._shutdown_thread = threading.Thread(
+            target=server.shutdown, name="azure-rt-emulator-stop", daemon=True
+        )
+        for thread in (self._shutdown_thread, *self._closers):
             thread.start()
 
     def __enter__(self) -> Emulator:
@@ -280,47 +308,47 @@ class Emulator(RequestLog):
         Args:
             dialect: ``"ga"`` or ``"preview"``.
         """
-        versions = {"ga": "v1", "preview": "2025-04-01-preview"}
-        if dialect not in versions:
-            raise ValueError(f"dialect is {dialect!r}: use 'ga' or 'preview'")
+        spoken = dialect_named(dialect)
         return {
             "host_name": self.host_name,
-            "api_version": versions[dialect],
-            "deployment": self._door.deployments[0],
-            "api_key": self._door.api_key,
+            "api_version": spoken.api_version,
+            "deployment": self._authenticator.deployments[0],
+            "api_key": self._authenticator.api_key,
         }
 
     def url(self, dialect: str = "ga") -> str:
         """The address for a client that takes a whole one; the key is not in it."""
-        options = self.options(dialect)
-        deployment = quote(options["deployment"])
-        if dialect == "ga":
-            return f"{self.host_name}/openai/v1/realtime?model={deployment}"
-        version = options["api_version"]
-        return f"{self.host_name}/openai/realtime?api-version={version}&deployment={deployment}"
+        return dialect_named(dialect).url(self.host_name, self._authenticator.deployments[0])
 
-    # What to do to clients --------------------------------------------------------------------
+    # Faults now ---------------------------------------------------------------------------------
 
     def inject(self, action: fault.Action, connection: Connection | None = None) -> None:
-        """Let a fault happen now: to *connection*, or to everybody who is connected."""
+        """
+        Perform an action now, on *connection* or on all.
+
+        Raises:
+            TypeError: It is no action.
+            ValueError: It is one of handshakes, or of :func:`before`.
+        """
+        fault.check_action(action, fault.ANY_TIME, "inject()")
         for link in (connection,) if connection is not None else self.connections:
             if link.is_open:
                 link.perform(action)
 
     def say(self, event: Mapping[str, Any]) -> None:
-        """Send everybody an event, as it is."""
+        """Send an event on every connection, as it is."""
         self.inject(fault.Say(event))
 
     def send_raw(self, data: str | bytes) -> None:
-        """Send everybody a message, as it is: text that is no JSON, or a binary one."""
+        """Send a message on every connection, as it is: text that is no JSON, or a binary one."""
         self.inject(fault.SendRaw(data))
 
     def close(self, code: int = 1000, reason: str = "") -> None:
-        """Close every connection with *code*; the service goes on."""
+        """Close every connection with *code*; the emulator goes on."""
         self.inject(Close(code, reason))
 
     def drop(self, *, is_reset: bool = False) -> None:
-        """Cut every connection without a close frame; the service goes on."""
+        """Drop every connection without a close frame; the emulator goes on."""
         self.inject(fault.Drop(is_reset))
 
     def resume(self) -> None:
@@ -329,8 +357,8 @@ class Emulator(RequestLog):
             link.resume()
 
     def _own(self, thread: threading.Thread, client: socket.socket) -> None:
-        """Remember a relay that must not outlive :meth:`stop`."""
-        with self._news:
+        """Keep a relay that must not outlive :meth:`stop`."""
+        with self._changed:
             self._threads.add(thread)
             self._clients.add(client)
 
@@ -340,31 +368,37 @@ class Emulator(RequestLog):
         from websockets.sync.server import ServerConnection
 
         made = ServerConnection(*args, **options)
-        with self._news:
+        with self._changed:
             self._sockets.add(made)
             self._threads.add(threading.current_thread())
         return made
 
-    def _at_the_door(self, client: ServerConnection, request: Request) -> Response | None:
+    def _check_handshake(self, client: ServerConnection, request: Request) -> Response | None:
         headers = [(name.lower(), value) for name, value in request.headers.raw_items()]
         refusal: Refused | None = None
         for action in self.faults.due("handshake"):
             if isinstance(action, fault.Delay):
-                self._stopped.wait(action.seconds)
+                self._sit_out(action.seconds)
             elif isinstance(action, fault.Drop):
                 self._record(request, headers, 0)
                 client.socket.shutdown(socket.SHUT_RDWR)
                 return client.respond(503, "")
             elif isinstance(action, (fault.Refuse, fault.Redirect)):
                 refusal = action.as_refused()
-        verdict = refusal if refusal is not None else self._door.judge(request.path, headers)
-        if isinstance(verdict, Refused):
-            self._record(request, headers, verdict.status)
-            return self._answer(client, verdict, dict(headers))
+        outcome = refusal if refusal is not None else self._authenticator.check(request.path, headers)
+        if isinstance(outcome, Refused):
+            self._record(request, headers, outcome.status)
+            return self._answer(client, outcome, dict(headers))
         self._record(request, headers, 101)
-        with self._news:
-            self._verdicts[client] = verdict
+        with self._changed:
+            self._accepted[client] = outcome
         return None
+
+    def _sit_out(self, seconds: float) -> None:
+        end = self._clock.monotonic() + seconds
+        while (left := end - self._clock.monotonic()) > 0:
+            if self._stopped.wait(self._clock.limit(left)):
+                return
 
     def _record(self, request: Request, headers: Iterable[tuple[str, str]], status: int) -> None:
         target = redacted_target(request.path)
@@ -398,36 +432,36 @@ class Emulator(RequestLog):
     # Clients ----------------------------------------------------------------------------------
 
     def _serve(self, client: ServerConnection) -> None:
-        """Serve one client that came in; called by websockets on the connection's thread."""
+        """Serve an accepted client; called by websockets on the connection's thread."""
         assert client.request is not None
-        with self._news:
-            accepted = self._verdicts.pop(client)
+        with self._changed:
+            accepted = self._accepted.pop(client)
             self._numbers += 1
             number = self._numbers
-        temper = Behaviour(
-            reply=self._reply,
-            ears=self._ears,
-            voice=self._voice,
+        behaviour = Behaviour(
+            responder=self._responder,
+            recogniser=self._recogniser,
+            synthesiser=self._synthesiser,
             detector=self._detector,
             pace=self._pace,
             first_delay=self._first_delay,
             session_seconds=self.faults.session_seconds,
             seed=self._seed,
         )
-        brain = SessionEngine(
-            temper,
-            dialect=accepted.dialect,
+        engine = SessionEngine(
+            behaviour,
+            dialect=accepted.dialect.name,
             kind=accepted.kind,
             deployment=accepted.deployment,
             model=accepted.model,
-            now=time.monotonic(),
-            wall_time=time.time(),
+            now=self._clock.monotonic(),
+            wall_time=self._clock.time(),
         )
         if accepted.fatal is not None:
-            brain.turn_away(accepted.fatal)
-        link = Connection(
+            engine.refuse(accepted.fatal)
+        connection = Connection(
             client,
-            brain,
+            engine,
             self.faults,
             number=number,
             accepted=accepted,
@@ -435,17 +469,18 @@ class Emulator(RequestLog):
             headers=_redacted((name.lower(), value) for name, value in client.request.headers.raw_items()),
             keep_audio=self._keep_audio,
             log_limit=self._log_limit,
-            on_news=self._announce,
+            clock=self._clock,
+            on_change=self._notify,
             on_log=self._on_log,
         )
-        self._note_connection(link)
+        self._note_connection(connection)
         if self._stopped.is_set():
-            link.cut()
-        link.run()
+            connection.abort()
+        connection.run()
 
 
-class _Hushed(logging.LoggerAdapter):  # type: ignore[type-arg]  # not generic before Python 3.11
-    """A client that leaves in the middle of its handshake is no error of the service's."""
+class _QuietLogger(logging.LoggerAdapter):  # type: ignore[type-arg]  # not generic before Python 3.11
+    """A client that leaves in mid-handshake is no error of the emulator."""
 
     def log(self, level: int, msg: object, *args: Any, **options: Any) -> None:
         super().log(logging.DEBUG, msg, *args, **options)

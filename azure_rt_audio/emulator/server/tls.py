@@ -1,10 +1,10 @@
 """
-TLS in front of the server, each connection's on a single thread.
+TLS in front of the server, with one thread per connection.
 
-``websockets`` reads and writes a connection from two threads. CPython's TLS sockets do not bear
-that: they lose connections and have been seen to crash the interpreter. So, as with the real
-service, TLS ends at a gateway: :class:`TlsListener` accepts, and hands the server a plain socket whose other
-end a relay keeps in step with the encrypted one.
+``websockets`` reads and writes a connection from two threads. CPython's TLS sockets do not support that:
+they lose connections and have crashed the interpreter. So, as with the real service, TLS ends at a gateway:
+:class:`TlsListener` accepts, and gives the server a plain socket; a relay copies between its other end and
+the encrypted one.
 
 Threads and locks: one relay thread per connection owns both of its sockets; no locks.
 """
@@ -26,7 +26,7 @@ __all__ = ["TlsListener"]
 log: logging.Logger = logging.getLogger(__name__)
 
 _READ_BYTES: Final = 64 * 1024
-# What may wait on its way; beyond that the sender has to, so that a stalled service stalls its client.
+# Bytes in flight in a relay; beyond that the sender waits, so that a stalled service stalls its client.
 _BACKLOG_BYTES: Final = 256 * 1024
 
 
@@ -36,7 +36,7 @@ class TlsListener(socket.socket):
 
     Args:
         context: A server-side context.
-        on_relay: Told each relay's thread before it starts, with the client's socket; shutting that
+        on_relay: Called with each relay's thread before it starts, and the client's socket; shutting that
             down ends the relay even when the client does not read.
     """
 
@@ -55,7 +55,7 @@ class TlsListener(socket.socket):
         self._on_relay = on_relay
 
     def accept(self) -> tuple[socket.socket, Any]:
-        """Wait for a client; what is returned is plain, its TLS handshake happens meanwhile."""
+        """Wait for a client; return a plain socket, whose TLS handshake goes on meanwhile."""
         client, address = super().accept()
         inside, outside = _pair()
         relay = _Relay(client, outside, self._context)
@@ -67,28 +67,28 @@ class TlsListener(socket.socket):
 
 def _pair() -> tuple[socket.socket, socket.socket]:
     """Two ends of a TCP connection; :func:`socket.socketpair` has no TCP options on most systems."""
-    with socket.create_server(("127.0.0.1", 0)) as door:
-        outside = socket.create_connection(door.getsockname())
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        outside = socket.create_connection(listener.getsockname())
         while True:
-            inside, address = door.accept()
+            inside, address = listener.accept()
             if address == outside.getsockname():
                 return inside, outside
-            inside.close()  # a stranger who happened to find the door
+            inside.close()  # another client of this port
 
 
 class _Relay:
-    """Keeps an encrypted socket and a plain one in step until either ends."""
+    """Copies between an encrypted socket and a plain one until either ends."""
 
     def __init__(self, client: socket.socket, server: socket.socket, context: ssl.SSLContext) -> None:
         self._client = client
         self._server = server
-        self._arrived = ssl.MemoryBIO()
-        self._leaving = ssl.MemoryBIO()
-        self._tls = context.wrap_bio(self._arrived, self._leaving, server_side=True)
+        self._incoming = ssl.MemoryBIO()
+        self._outgoing = ssl.MemoryBIO()
+        self._tls = context.wrap_bio(self._incoming, self._outgoing, server_side=True)
         self._to_client = bytearray()  # encrypted
         self._to_server = bytearray()  # plain
         self._to_encrypt = bytearray()
-        self._is_shaken = False
+        self._is_open = False
         self._client_ended = False
         self._server_ended = False
 
@@ -100,14 +100,14 @@ class _Relay:
         with selectors.DefaultSelector() as poller, self._client, self._server:
             try:
                 while not self._is_over():
-                    self._turn(poller)
+                    self._move(poller)
             except ConnectionError:
                 # A reset on one side becomes a reset on the other.
                 with contextlib.suppress(OSError):
                     self._client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             except ssl.SSLError:
-                # No handshake, or nonsense after it; the alert is sent if that is still possible.
-                self._to_client += self._leaving.read()
+                # The handshake failed, or a record is invalid; the alert is sent if that is still possible.
+                self._to_client += self._outgoing.read()
                 with contextlib.suppress(OSError):
                     self._client.send(self._to_client)
             except OSError as exc:
@@ -116,8 +116,8 @@ class _Relay:
     def _is_over(self) -> bool:
         return self._server_ended and not self._to_client
 
-    def _turn(self, poller: selectors.BaseSelector) -> None:
-        """Wait until something can move, and move it."""
+    def _move(self, poller: selectors.BaseSelector) -> None:
+        """Wait until bytes can be moved, and move them."""
         wanted = {
             self._client: (
                 not self._client_ended and len(self._to_server) < _BACKLOG_BYTES,
@@ -133,29 +133,29 @@ class _Relay:
         for key, ready in poller.select():
             if key.fileobj is self._client:
                 if ready & selectors.EVENT_READ:
-                    self._hear_client()
+                    self._read_client()
                 if ready & selectors.EVENT_WRITE:
                     del self._to_client[: self._client.send(self._to_client)]
             else:
                 if ready & selectors.EVENT_READ:
-                    self._hear_server()
+                    self._read_server()
                 if ready & selectors.EVENT_WRITE:
                     del self._to_server[: self._server.send(self._to_server)]
         if self._client_ended and not self._to_server:
             with contextlib.suppress(OSError):
                 self._server.shutdown(socket.SHUT_WR)
 
-    def _hear_client(self) -> None:
+    def _read_client(self) -> None:
         data = self._client.recv(_READ_BYTES)
         if data:
-            self._arrived.write(data)
+            self._incoming.write(data)
         else:
-            self._arrived.write_eof()
+            self._incoming.write_eof()
             self._client_ended = True
         self._decrypt()
         self._encrypt()
 
-    def _hear_server(self) -> None:
+    def _read_server(self) -> None:
         data = self._server.recv(_READ_BYTES)
         self._server_ended = not data
         self._to_encrypt += data
@@ -163,21 +163,21 @@ class _Relay:
 
     def _decrypt(self) -> None:
         try:
-            if not self._is_shaken:
+            if not self._is_open:
                 self._tls.do_handshake()
-                self._is_shaken = True
+                self._is_open = True
             while piece := self._tls.read(_READ_BYTES):
                 self._to_server += piece
-            self._client_ended = True  # it said goodbye to TLS
+            self._client_ended = True  # by close_notify
         except ssl.SSLWantReadError:
             pass
         except (ssl.SSLEOFError, ssl.SSLZeroReturnError):
             self._client_ended = True
 
     def _encrypt(self) -> None:
-        while self._is_shaken and self._to_encrypt:
+        while self._is_open and self._to_encrypt:
             del self._to_encrypt[: self._tls.write(self._to_encrypt)]  # a record at a time
-        self._to_client += self._leaving.read()
+        self._to_client += self._outgoing.read()
 
 
 def _watch(poller: selectors.BaseSelector, end: socket.socket, events: int) -> None:

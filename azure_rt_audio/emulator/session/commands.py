@@ -1,8 +1,7 @@
 """
-What each client event does.
+The effect of each client event.
 
-:class:`Commands` changes the brain it belongs to. Fields were checked against :mod:`.tables`
-before; what is refused here depends on the state of the session.
+Fields were checked against the dialect's rules before; the refusals here depend on the state of the session.
 """
 
 from __future__ import annotations
@@ -11,26 +10,46 @@ import binascii
 from base64 import b64decode
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final, Protocol
 
-from ..dialects.base import response_changes, session_changes, session_on_wire
-from ..dialects.schema import RefusalError
-from .conversation import Conversation, Item, Part
-
-if TYPE_CHECKING:
-    from .engine import SessionEngine
-    from .state import Session
+from ..dialects.rules import RefusalError
+from ..model.conversation import Conversation, Item, Part
+from ..model.session import Session
+from .input_audio import InputAudio, TurnTarget
+from .response import ResponseRun
 
 __all__ = ["Commands"]
 
 _LARGEST_APPEND: Final = 15 * 1024 * 1024
 
 
+class CommandTarget(TurnTarget, Protocol):
+    """The session that commands act on."""
+
+    @property
+    def deployment(self) -> str:
+        """As named in the URL."""
+
+    @property
+    def input_audio(self) -> InputAudio:
+        """The input buffer."""
+
+    @property
+    def runs(self) -> tuple[ResponseRun, ...]:
+        """All responses in progress."""
+
+    def change_session(self, **changes: Any) -> None:
+        """Replace settings."""
+
+    def close(self, code: int, reason: str = "") -> None:
+        """End the session."""
+
+
 class Commands:
     """The client events of one session."""
 
-    def __init__(self, brain: SessionEngine) -> None:
-        self._brain = brain
+    def __init__(self, target: CommandTarget) -> None:
+        self._target = target
         self._actions: dict[str, Callable[[dict[str, Any]], None]] = {
             "session.update": self._session_update,
             "transcription_session.update": self._transcription_session_update,
@@ -46,82 +65,65 @@ class Commands:
             "response.cancel": self._response_cancel,
         }
 
-    def obey(self, command: dict[str, Any]) -> None:
-        """Carry out a command that the tables let through."""
+    def handle(self, command: dict[str, Any]) -> None:
+        """Carry out a checked command."""
         self._actions[command["type"]](command)
 
     # Session --------------------------------------------------------------------------------
 
     def _session_update(self, command: dict[str, Any]) -> None:
-        brain = self._brain
+        target = self._target
         asked = command["session"]
         kind = asked.get("type", "realtime")
-        if kind != brain.session.kind:
-            if brain.dialect == "preview":
-                raise RefusalError(
-                    "invalid_value",
-                    "Passing a realtime session update event to a transcription session is not allowed.",
-                    "type",
-                )
-            raise RefusalError(
-                "invalid_value",
-                f"Passing a {kind} session update event to a {brain.session.kind} session is not allowed.",
-                "session.type",
-            )
+        if kind != target.session.kind:
+            raise target.make.dialect.wrong_kind(kind, target.session.kind)
         model = asked.get("model")
-        if model is not None and model not in (brain.deployment, brain.session.model):
+        if model is not None and model not in (target.deployment, target.session.model):
             raise RefusalError(
                 "invalid_value",
                 "The model of a session cannot be changed after it was created.",
                 "session.model",
             )
-        self._update(session_changes(asked, brain.dialect), "session.updated")
+        self._update(target.make.dialect.session_changes(asked), "session.updated")
 
     def _transcription_session_update(self, command: dict[str, Any]) -> None:
-        brain = self._brain
-        if brain.dialect == "ga":
-            raise RefusalError(
-                "invalid_value",
-                "transcription_session.update is not supported by this API version. Use session.update with "
-                "session.type 'transcription' instead.",
-                "type",
-            )
-        if brain.session.kind != "transcription":
+        target = self._target
+        if target.session.kind != "transcription":
             raise RefusalError(
                 "invalid_value",
                 "Passing a transcription session update event to a realtime session is not allowed.",
                 "type",
             )
-        self._update(session_changes(command["session"], brain.dialect), "transcription_session.updated")
+        self._update(target.make.dialect.session_changes(command["session"]), "transcription_session.updated")
 
     def _update(self, changes: dict[str, Any], acknowledgement: str) -> None:
-        brain = self._brain
-        session = brain.session
-        self._refuse_other_voice(
-            changes, "session.audio.output.voice" if brain.dialect == "ga" else "session.voice"
-        )
+        target = self._target
+        session = target.session
+        self._refuse_other_voice(changes, "session")
         if session.tracing is not None and changes.get("tracing", session.tracing) != session.tracing:
             raise RefusalError(
                 "invalid_value",
                 "Tracing cannot be changed once it is enabled for a session.",
                 "session.tracing",
             )
-        brain.change_session(**changes)
-        brain.send(brain.make.event(acknowledgement, session=session_on_wire(brain.session, brain.dialect)))
+        target.change_session(**changes)
+        target.send(
+            target.make.event(acknowledgement, session=target.make.dialect.session_on_wire(target.session))
+        )
 
-    def _refuse_other_voice(self, changes: Mapping[str, Any], path: str) -> None:
-        brain = self._brain
-        if changes.get("voice", brain.session.voice) != brain.session.voice and (
-            brain.conversation.has_assistant_audio()
+    def _refuse_other_voice(self, changes: Mapping[str, Any], owner: str) -> None:
+        target = self._target
+        if changes.get("voice", target.session.voice) != target.session.voice and (
+            target.conversation.has_assistant_audio()
         ):
             raise RefusalError(
                 "cannot_update_voice",
                 "Cannot update a conversation's voice if assistant audio is present.",
-                path,
+                f"{owner}.{target.make.dialect.voice_path}",
             )
 
     def _session_close(self, command: dict[str, Any]) -> None:
-        self._brain.close(1000)
+        self._target.close(1000)
 
     # Audio ----------------------------------------------------------------------------------
 
@@ -131,7 +133,7 @@ class Commands:
             raise RefusalError(
                 "invalid_value", "Invalid 'audio': at most 15 MiB may be appended at once.", "audio"
             )
-        audio_format = self._brain.session.input_format
+        audio_format = self._target.session.input_format
         try:
             data = b64decode(encoded, validate=True)
         except (binascii.Error, ValueError):
@@ -144,21 +146,21 @@ class Commands:
                 "value.",
                 "audio",
             )
-        self._brain.listening.append(data)
+        self._target.input_audio.append(data)
 
     def _commit(self, command: dict[str, Any]) -> None:
-        self._brain.listening.commit()
+        self._target.input_audio.commit()
 
     def _clear(self, command: dict[str, Any]) -> None:
-        brain = self._brain
-        brain.listening.clear()
-        brain.send(brain.make.event("input_audio_buffer.cleared"))
+        target = self._target
+        target.input_audio.clear()
+        target.send(target.make.event("input_audio_buffer.cleared"))
 
     # Items ----------------------------------------------------------------------------------
 
     def _item_create(self, command: dict[str, Any]) -> None:
-        brain = self._brain
-        conversation = brain.conversation
+        target = self._target
+        conversation = target.conversation
         given = command["item"]
         after = command.get("previous_item_id")
         if given.get("id") and conversation.get(given["id"]) is not None:
@@ -177,16 +179,17 @@ class Commands:
         self._announce(item, after)
 
     def _announce(self, item: Item, after: str | None = None) -> None:
-        brain = self._brain
-        brain.conversation.add(item, after)
-        brain.send(
-            *brain.make.item_begun(item, brain.conversation), *brain.make.item_ended(item, brain.conversation)
+        target = self._target
+        target.conversation.add(item, after)
+        target.send(
+            *target.make.item_added(item, target.conversation),
+            *target.make.item_done(item, target.conversation),
         )
 
     def _read_item(self, given: Mapping[str, Any], path: str, conversation: Conversation) -> Item:
-        """An item from the wire; its fields were checked, its references were not."""
+        """Make an item of the wire's; its fields were checked, its references are checked here."""
         kind = given["type"]
-        item = Item(given.get("id") or self._brain.make.new_id("item"), kind)
+        item = Item(given.get("id") or self._target.make.new_id("item"), kind)
         if kind == "message":
             item.role = given["role"]
             item.parts = [
@@ -194,11 +197,11 @@ class Commands:
                 for index, part in enumerate(given["content"])
             ]
         elif kind == "function_call":
-            item.call_id = given.get("call_id") or self._brain.make.new_id("call")
+            item.call_id = given.get("call_id") or self._target.make.new_id("call")
             item.name, item.arguments = given["name"], given["arguments"]
         elif kind == "function_call_output":
             item.call_id, item.output = given["call_id"], given["output"]
-            if not conversation.has_call(given["call_id"]) and not self._brain.conversation.has_call(
+            if not conversation.has_call(given["call_id"]) and not self._target.conversation.has_call(
                 given["call_id"]
             ):
                 raise RefusalError(
@@ -218,7 +221,7 @@ class Commands:
             return Part(kind, text=given["text"])
         if kind == "input_image":
             return Part(kind, image_url=given["image_url"], detail=given.get("detail"))
-        session = self._brain.session
+        session = self._target.session
         try:
             audio = b64decode(given.get("audio", ""), validate=True)
         except (binascii.Error, ValueError):
@@ -229,11 +232,11 @@ class Commands:
             ) from None
         transcript = given.get("transcript")
         return Part(
-            kind, transcript=transcript, heard=transcript, audio=audio, audio_format=session.input_format
+            kind, transcript=transcript, recognised=transcript, audio=audio, audio_format=session.input_format
         )
 
     def _find(self, item_id: str, verb: str) -> Item:
-        item = self._brain.conversation.get(item_id)
+        item = self._target.conversation.get(item_id)
         if item is None:
             raise RefusalError(
                 f"item_{verb}_invalid_item_id",
@@ -243,20 +246,20 @@ class Commands:
         return item
 
     def _item_retrieve(self, command: dict[str, Any]) -> None:
-        brain = self._brain
+        target = self._target
         item = self._find(command["item_id"], "retrieve")
-        brain.send(
-            brain.make.event("conversation.item.retrieved", item=brain.make.item(item, with_audio=True))
+        target.send(
+            target.make.event("conversation.item.retrieved", item=target.make.item(item, with_audio=True))
         )
 
     def _item_delete(self, command: dict[str, Any]) -> None:
-        brain = self._brain
+        target = self._target
         item = self._find(command["item_id"], "delete")
-        brain.conversation.remove(item)
-        brain.send(brain.make.event("conversation.item.deleted", item_id=item.id))
+        target.conversation.remove(item)
+        target.send(target.make.event("conversation.item.deleted", item_id=item.id))
 
     def _item_truncate(self, command: dict[str, Any]) -> None:
-        brain = self._brain
+        target = self._target
         item = self._find(command["item_id"], "truncate")
         index, end_ms = command["content_index"], command["audio_end_ms"]
         part = item.parts[index] if index < len(item.parts) else None
@@ -271,8 +274,8 @@ class Commands:
                 "audio_end_ms",
             )
         part.truncate(end_ms)
-        brain.send(
-            brain.make.event(
+        target.send(
+            target.make.event(
                 "conversation.item.truncated", item_id=item.id, content_index=index, audio_end_ms=end_ms
             )
         )
@@ -280,35 +283,36 @@ class Commands:
     # Responses ------------------------------------------------------------------------------
 
     def _response_create(self, command: dict[str, Any]) -> None:
-        brain = self._brain
-        if brain.session.kind != "realtime":
+        target = self._target
+        if target.session.kind != "realtime":
             raise RefusalError(
                 "invalid_value", "Responses cannot be created in a transcription session.", "type"
             )
         given = command.get("response") or {}
         asked = {name: held for name, held in given.items() if held is not None}
-        changes = response_changes(asked, brain.dialect)
-        prefix = "response.audio.output.voice" if brain.dialect == "ga" else "response.voice"
+        changes = target.make.dialect.session_changes(asked)
         is_out_of_band = asked.get("conversation", "auto") == "none"
         if not is_out_of_band:
-            self._refuse_other_voice(changes, prefix)
-        session: Session = replace(brain.session, **changes)
+            self._refuse_other_voice(changes, "response")
+        session: Session = replace(target.session, **changes)
         context = self._context(asked)
         added = [
-            self._read_item(entry, f"response.append_input_items[{index}]", brain.conversation)
+            self._read_item(entry, f"response.append_input_items[{index}]", target.conversation)
             for index, entry in enumerate(asked.get("append_input_items") or ())
         ]
-        if asked.get("cancel_previous") and brain.active is not None:
-            brain.cancel(brain.active, "client_cancelled")
-        if asked.get("commit") and brain.listening.has_enough:
-            brain.listening.commit()
+        if asked.get("cancel_previous") and target.active is not None:
+            target.cancel(target.active, "client_cancelled")
+        if asked.get("commit") and target.input_audio.has_enough:
+            target.input_audio.commit()
         for item in added:
             self._announce(item)
-        brain.respond(session, context=context, is_out_of_band=is_out_of_band, metadata=asked.get("metadata"))
+        target.respond(
+            session, context=context, is_out_of_band=is_out_of_band, metadata=asked.get("metadata")
+        )
 
     def _context(self, asked: Mapping[str, Any]) -> Conversation | None:
-        """What the response shall see instead of the conversation; ``None`` if it sees that."""
-        brain = self._brain
+        """The items given in place of the conversation; ``None`` if none were given."""
+        target = self._target
         name = "input" if "input" in asked else "input_items"
         given = asked.get(name)
         if given is None:
@@ -317,7 +321,7 @@ class Commands:
         for index, entry in enumerate(given):
             path = f"response.{name}[{index}]"
             if entry["type"] == "item_reference":
-                item = brain.conversation.get(entry["id"])
+                item = target.conversation.get(entry["id"])
                 if item is None:
                     raise RefusalError(
                         "invalid_value",
@@ -330,9 +334,9 @@ class Commands:
         return context
 
     def _response_cancel(self, command: dict[str, Any]) -> None:
-        brain = self._brain
+        target = self._target
         wanted = command.get("response_id")
-        run = brain.active if wanted is None else next((r for r in brain.runs if r.id == wanted), None)
+        run = target.active if wanted is None else next((r for r in target.runs if r.id == wanted), None)
         if run is None:
             raise RefusalError("response_cancel_not_active", "Cancellation failed: no active response found")
-        brain.cancel(run, "client_cancelled")
+        target.cancel(run, "client_cancelled")

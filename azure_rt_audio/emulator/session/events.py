@@ -1,5 +1,5 @@
 """
-Server events under construction: ids that agree, names of the dialect, and the counting of tokens.
+Server events: their ids and names, counts of tokens, and rate limits.
 """
 
 from __future__ import annotations
@@ -7,13 +7,13 @@ from __future__ import annotations
 import math
 import random
 import string
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from ..dialects.base import event_name, item_on_wire
-from ..dialects.schema import RefusalError
-from .conversation import Conversation, Item
-from .state import Session
+from ..dialects.base import Dialect
+from ..dialects.rules import RefusalError
+from ..model.conversation import Conversation, Item
+from ..model.session import Session
 
 __all__ = ["EventMaker", "RateLimits", "input_tokens", "output_tokens", "text_tokens"]
 
@@ -27,11 +27,10 @@ class EventMaker:
     Makes the events of one connection.
 
     Args:
-        dialect: ``"ga"`` or ``"preview"``.
-        source: Where ids come from; seed it and they repeat.
+        source: Of the random ids.
     """
 
-    def __init__(self, dialect: str, source: random.Random) -> None:
+    def __init__(self, dialect: Dialect, source: random.Random) -> None:
         self.dialect = dialect
         self._source = source
 
@@ -40,8 +39,8 @@ class EventMaker:
         return f"{prefix}_{''.join(self._source.choices(_ALPHABET, k=21))}"
 
     def event(self, name: str, /, **fields: Any) -> dict[str, Any]:
-        """An event by its preview name, as the dialect writes it."""
-        return {"type": event_name(name, self.dialect), "event_id": self.new_id("event"), **fields}
+        """An event by its canonical name, as the dialect writes it."""
+        return {"type": self.dialect.wire_name(name), "event_id": self.new_id("event"), **fields}
 
     def error(self, refusal: RefusalError, event_id: str | None) -> dict[str, Any]:
         """The ``error`` event for a refused command; *event_id* is the client's, if it gave one."""
@@ -58,19 +57,19 @@ class EventMaker:
 
     def item(self, item: Item, *, with_audio: bool = False) -> dict[str, Any]:
         """The item as the dialect writes it."""
-        return item_on_wire(item, self.dialect, with_audio=with_audio)
+        return self.dialect.item_on_wire(item, with_audio=with_audio)
 
-    def item_begun(self, item: Item, conversation: Conversation) -> Iterator[dict[str, Any]]:
-        """An item joined the conversation: ``added`` in GA, ``created`` in preview."""
-        name = "conversation.item.added" if self.dialect == "ga" else "conversation.item.created"
-        yield self.event(name, previous_item_id=conversation.before(item), item=self.item(item))
+    def item_added(self, item: Item, conversation: Conversation) -> Iterator[dict[str, Any]]:
+        """An item joined the conversation."""
+        return self._about_item("conversation.item.added", item, conversation)
 
-    def item_ended(self, item: Item, conversation: Conversation) -> Iterator[dict[str, Any]]:
-        """An item is final; only GA says so."""
-        if self.dialect == "ga":
-            yield self.event(
-                "conversation.item.done", previous_item_id=conversation.before(item), item=self.item(item)
-            )
+    def item_done(self, item: Item, conversation: Conversation) -> Iterator[dict[str, Any]]:
+        """An item is final; not every dialect has an event for it."""
+        return self._about_item("conversation.item.done", item, conversation)
+
+    def _about_item(self, name: str, item: Item, conversation: Conversation) -> Iterator[dict[str, Any]]:
+        if self.dialect.wire_name(name):
+            yield self.event(name, previous_item_id=conversation.before(item), item=self.item(item))
 
 
 def text_tokens(text: str) -> int:
@@ -97,15 +96,15 @@ def output_tokens(text: str, audio_ms: float) -> tuple[int, int]:
 
 class RateLimits:
     """
-    The deployment's quota, which refills evenly over a minute.
+    The deployment's quotas, refilled evenly over a minute.
 
-    GA reports tokens only; preview reports requests too.
+    Args:
+        names: Of the quotas that the dialect reports.
     """
 
     _LIMITS: Final[Mapping[str, int]] = {"requests": 1_000, "tokens": 100_000}
 
-    def __init__(self, dialect: str) -> None:
-        names = ("tokens",) if dialect == "ga" else ("requests", "tokens")
+    def __init__(self, names: Sequence[str]) -> None:
         self._left = {name: float(self._LIMITS[name]) for name in names}
         self._at = 0.0
 

@@ -1,5 +1,5 @@
 """
-User audio: from appended sound to a committed item, its transcript and the answer it asks for.
+User audio: the input buffer, turns, transcription, and the response that follows a turn.
 """
 
 from __future__ import annotations
@@ -9,21 +9,19 @@ import math
 import re
 from collections.abc import Generator, Iterator
 from concurrent.futures import Future
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final, Protocol
 
-from ..dialects.schema import RefusalError
-from ..speech.pcm import from_wire, to_wire
+from ..dialects.rules import RefusalError
+from ..model.background import when_done
+from ..model.conversation import Conversation, Item, Part
+from ..model.pcm import from_wire, to_wire
+from ..model.session import Session
 from ..speech.vad import InputBuffer, SpeechStarted, SpeechStopped
-from .conversation import Item, Part
-from .events import text_tokens
-from .jobs import when_done
-from .state import Session
+from .behaviour import Behaviour
+from .events import EventMaker, text_tokens
+from .response import ResponseRun, Step
 
-if TYPE_CHECKING:
-    from .engine import SessionEngine
-    from .response import Step
-
-__all__ = ["Listening"]
+__all__ = ["InputAudio", "TurnTarget"]
 
 log: logging.Logger = logging.getLogger(__name__)
 
@@ -31,20 +29,63 @@ _SHORTEST_COMMIT_MS: Final = 100
 _WORDS: Final = re.compile(r"\S+\s*")
 
 
-class Listening:
-    """The input buffer of one session and all that follows from it."""
+class TurnTarget(Protocol):
+    """The session that turns of the user act on."""
 
-    def __init__(self, brain: SessionEngine) -> None:
-        self._brain = brain
-        self._buffer = InputBuffer(brain.temper.detector())
-        self._turn_item_id: str | None = None  # promised by speech_started
-        self._quiet_since: float | None = None  # when the last answer has been played out
+    @property
+    def behaviour(self) -> Behaviour:
+        """Its settings for ever."""
+
+    @property
+    def session(self) -> Session:
+        """Its settings now."""
+
+    @property
+    def make(self) -> EventMaker:
+        """Makes its events."""
+
+    @property
+    def conversation(self) -> Conversation:
+        """Its items."""
+
+    @property
+    def active(self) -> ResponseRun | None:
+        """The response in the default conversation, if one is in progress."""
+
+    def send(self, *events: dict[str, Any]) -> None:
+        """Queue events."""
+
+    def respond(
+        self,
+        session: Session,
+        *,
+        context: Conversation | None = None,
+        is_out_of_band: bool = False,
+        metadata: dict[str, str] | None = None,
+    ) -> None:
+        """Begin a response; refused if one is active."""
+
+    def cancel(self, run: ResponseRun, reason: str) -> None:
+        """Cancel a response."""
+
+    def run_in_background(self, steps: Generator[Step, None, None]) -> None:
+        """Run *steps* beside the responses."""
+
+
+class InputAudio:
+    """The input buffer of one session, and its turns."""
+
+    def __init__(self, target: TurnTarget) -> None:
+        self._target = target
+        self._buffer = InputBuffer(target.behaviour.detector())
+        self._turn_item_id: str | None = None  # announced by speech_started
+        self._quiet_since: float | None = None  # the end of playback of the last response
         self._quiet_from_ms = 0
 
     def append(self, data: bytes) -> None:
-        """Add sound in the session's input format."""
-        brain = self._brain
-        session = brain.session
+        """Append audio in the session's input format."""
+        target = self._target
+        session = target.session
         pcm = from_wire(data, session.input_format)
         for found in self._buffer.append(pcm, session.turn_detection):
             if isinstance(found, SpeechStarted):
@@ -53,7 +94,7 @@ class Listening:
                 self._on_stopped(found)
 
     def commit(self) -> None:
-        """The client says the turn is over; no answer follows from that."""
+        """Commit the buffer for the client; no response follows."""
         duration_ms = self._buffer.duration_ms
         if duration_ms < _SHORTEST_COMMIT_MS:
             raise RefusalError(
@@ -64,7 +105,7 @@ class Listening:
         self._commit(self._buffer.take())
 
     def clear(self) -> None:
-        """Forget what was not committed."""
+        """Discard the buffer."""
         self._buffer.clear()
         self._turn_item_id = None
 
@@ -74,55 +115,55 @@ class Listening:
         return self._buffer.duration_ms >= _SHORTEST_COMMIT_MS
 
     def on_detection_changed(self) -> None:
-        """Turn detection was switched or tuned: a turn in progress is forgotten, its sound is not."""
+        """Turn detection was changed: forget a turn in progress, keep its audio."""
         self._buffer.reset_detector()
         self._turn_item_id = None
         self.disarm()
 
-    # What the detector found ----------------------------------------------------------------
+    # Turns ------------------------------------------------------------------------------------
 
     def _on_started(self, found: SpeechStarted) -> None:
-        brain = self._brain
-        self._turn_item_id = brain.make.new_id("item")
-        brain.send(
-            brain.make.event(
+        target = self._target
+        self._turn_item_id = target.make.new_id("item")
+        target.send(
+            target.make.event(
                 "input_audio_buffer.speech_started",
                 audio_start_ms=found.audio_start_ms,
                 item_id=self._turn_item_id,
             )
         )
-        detection = brain.session.turn_detection or {}
-        active = brain.active
+        detection = target.session.turn_detection or {}
+        active = target.active
         if active is not None and detection.get("interrupt_response", True):
-            brain.cancel(active, "turn_detected")
-        self.disarm()  # last, since a response that ends starts the wait for the user
+            target.cancel(active, "turn_detected")
+        self.disarm()  # last, since the end of a response starts the time-out
 
     def _on_stopped(self, found: SpeechStopped) -> None:
-        brain = self._brain
+        target = self._target
         if self._turn_item_id is None:
-            self._turn_item_id = brain.make.new_id("item")
-        brain.send(
-            brain.make.event(
+            self._turn_item_id = target.make.new_id("item")
+        target.send(
+            target.make.event(
                 "input_audio_buffer.speech_stopped",
                 audio_end_ms=found.audio_end_ms,
                 item_id=self._turn_item_id,
             )
         )
         self._commit(found.pcm)
-        self._answer_if_asked()
+        self._respond_if_asked()
 
-    def _answer_if_asked(self) -> None:
-        brain = self._brain
-        detection = brain.session.turn_detection or {}
-        if brain.session.kind == "realtime" and detection.get("create_response", True):
+    def _respond_if_asked(self) -> None:
+        target = self._target
+        detection = target.session.turn_detection or {}
+        if target.session.kind == "realtime" and detection.get("create_response", True):
             try:
-                brain.respond(brain.session)
+                target.respond(target.session)
             except RefusalError as refusal:
-                brain.send(brain.make.error(refusal, None))
+                target.send(target.make.error(refusal, None))
 
     def _commit(self, pcm: bytes) -> None:
-        brain = self._brain
-        conversation, make, session = brain.conversation, brain.make, brain.session
+        target = self._target
+        conversation, make, session = target.conversation, target.make, target.session
         item_id = self._turn_item_id or make.new_id("item")
         self._turn_item_id = None
         previous = conversation.last_id
@@ -131,46 +172,46 @@ class Listening:
         )
         item = Item(item_id, "message", role="user", parts=[part])
         conversation.add(item)
-        brain.send(
+        target.send(
             make.event("input_audio_buffer.committed", previous_item_id=previous, item_id=item_id),
-            *make.item_begun(item, conversation),
-            *make.item_ended(item, conversation),
+            *make.item_added(item, conversation),
+            *make.item_done(item, conversation),
         )
         try:
-            heard = brain.temper.ears(pcm, session)
+            recognised = target.behaviour.recogniser(pcm, session)
         except Exception:
-            log.exception("! the ears failed; the transcription is reported as failed")
-            heard = None
-        if heard is None or isinstance(heard, str):
-            part.heard = heard
+            log.exception("! the recogniser failed; the transcription is reported as failed")
+            recognised = None
+        if recognised is None or isinstance(recognised, str):
+            part.recognised = recognised
         else:
-            part.is_being_heard = True
-        brain.run_errand(self._transcription(item, part, heard, len(pcm), session))
+            part.is_being_recognised = True
+        target.run_in_background(self._transcription(item, part, recognised, len(pcm), session))
 
     # Transcription --------------------------------------------------------------------------
 
     def _transcription(
-        self, item: Item, part: Part, heard: str | Future[str] | None, pcm_bytes: int, session: Session
+        self, item: Item, part: Part, recognised: str | Future[str] | None, pcm_bytes: int, session: Session
     ) -> Generator[Step, None, None]:
-        """Wait for the words, which an answer may wait for as well, and report them if asked to."""
-        if isinstance(heard, Future):
+        """Wait for the words, which a response may wait for too, and report them if asked to."""
+        if isinstance(recognised, Future):
             try:
-                part.heard = yield from when_done(heard)
+                part.recognised = yield from when_done(recognised)
             except Exception:
-                log.exception("! the ears failed; the transcription is reported as failed")
+                log.exception("! the recogniser failed; the transcription is reported as failed")
             finally:
-                part.is_being_heard = False
+                part.is_being_recognised = False
         if session.transcription is None:
             return
-        if part.heard is None:
+        if part.recognised is None:
             yield from self._failed(item, "The audio could not be transcribed.")
         else:
             yield from self._transcribed(item, part, pcm_bytes, session)
 
     def _transcribed(self, item: Item, part: Part, pcm_bytes: int, session: Session) -> Iterator[Step]:
-        make = self._brain.make
+        make = self._target.make
         model = str((session.transcription or {}).get("model", ""))
-        words = part.heard or ""
+        words = part.recognised or ""
         is_whisper = model.startswith("whisper")
         name = "conversation.item.input_audio_transcription"
         for piece in [words] if is_whisper else _WORDS.findall(words):
@@ -184,13 +225,13 @@ class Listening:
         if is_whisper:
             usage = {"type": "duration", "seconds": math.ceil(seconds)}
         else:
-            heard, written = math.ceil(seconds * 10), text_tokens(words)
+            audio, text = math.ceil(seconds * 10), text_tokens(words)
             usage = {
                 "type": "tokens",
-                "total_tokens": heard + written,
-                "input_tokens": heard,
-                "output_tokens": written,
-                "input_token_details": {"text_tokens": 0, "audio_tokens": heard},
+                "total_tokens": audio + text,
+                "input_tokens": audio,
+                "output_tokens": text,
+                "input_token_details": {"text_tokens": 0, "audio_tokens": audio},
             }
         done = make.event(
             f"{name}.completed", item_id=item.id, content_index=0, transcript=words, usage=usage
@@ -200,43 +241,43 @@ class Listening:
         yield done
 
     def _failed(self, item: Item, message: str) -> Iterator[Step]:
-        yield self._brain.make.event(
+        yield self._target.make.event(
             "conversation.item.input_audio_transcription.failed",
             item_id=item.id,
             content_index=0,
             error={"type": "server_error", "message": message},
         )
 
-    # Idle users -----------------------------------------------------------------------------
+    # Idle time-out ------------------------------------------------------------------------------
 
     def arm(self, since: float) -> None:
-        """The last answer has been played out at *since*; from then on silence counts."""
+        """Start the idle time-out at *since*, the end of playback of the last response."""
         self._quiet_since = since
         self._quiet_from_ms = self._buffer.total_ms
 
     def disarm(self) -> None:
-        """Somebody speaks, or is about to."""
+        """Stop the idle time-out."""
         self._quiet_since = None
 
     @property
     def idle_due(self) -> float | None:
-        """When the user will have been silent for too long; ``None`` if nobody waits for them."""
-        detection = self._brain.session.turn_detection or {}
+        """When the idle time-out ends; ``None`` if it is off."""
+        detection = self._target.session.turn_detection or {}
         timeout_ms = detection.get("idle_timeout_ms")
-        if self._quiet_since is None or not timeout_ms or self._buffer.hears_speech:
+        if self._quiet_since is None or not timeout_ms or self._buffer.is_in_speech:
             return None
         return self._quiet_since + float(timeout_ms) / 1000
 
-    def wake_if_idle(self, now: float) -> None:
-        """Prompt a user who has been silent for ``idle_timeout_ms``."""
+    def respond_if_idle(self, now: float) -> None:
+        """Respond to a user who was silent for ``idle_timeout_ms``."""
         due = self.idle_due
         if due is None or now < due:
             return
-        brain = self._brain
+        target = self._target
         self.disarm()
-        self._turn_item_id = brain.make.new_id("item")
-        brain.send(
-            brain.make.event(
+        self._turn_item_id = target.make.new_id("item")
+        target.send(
+            target.make.event(
                 "input_audio_buffer.timeout_triggered",
                 audio_start_ms=self._quiet_from_ms,
                 audio_end_ms=self._buffer.total_ms,
@@ -244,7 +285,7 @@ class Listening:
             )
         )
         self._commit(self._buffer.take())
-        self._answer_if_asked()
+        self._respond_if_asked()
 
 
 def _logprob(token: str) -> dict[str, Any]:

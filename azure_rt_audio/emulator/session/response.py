@@ -3,7 +3,7 @@ One response, from ``response.created`` to ``response.done``.
 
 A response is a generator of steps: a number is a pause in seconds, a dictionary is an event to
 send. State changes when a step is taken, never ahead of it, so a response can be cancelled
-between any two events and its ending is true to what was sent.
+between any two events, and its last events agree with those that were sent.
 """
 
 from __future__ import annotations
@@ -16,44 +16,26 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
 
-from ..dialects.base import response_on_wire
-from ..speech.pcm import to_wire
-from .conversation import Conversation, Item, Part
+from ..model.background import when_done
+from ..model.conversation import Conversation, Item, Part
+from ..model.pcm import to_wire
+from ..model.replies import Failure, FunctionCall, Reply
+from ..model.session import Session
+from .behaviour import Behaviour
 from .events import EventMaker, input_tokens, output_tokens
-from .jobs import when_done
-from .replies import Failure, FunctionCall, Reply, ReplyFunction, Voice
-from .state import Session
 
-__all__ = ["Manner", "ResponseRun", "Step"]
+__all__ = ["ResponseRun", "Step"]
 
 log: logging.Logger = logging.getLogger(__name__)
 
 Step: TypeAlias = "float | dict[str, Any]"
 
-_LOOK_SECONDS: Final = 0.01  # how often it is seen whether the user has been understood
+_POLL_SECONDS: Final = 0.01  # how often the recogniser's result is looked for
 _CHUNK_BYTES: Final = 4_800  # 100 ms of PCM16
-_TRANSCRIPT_LEAD_MS: Final = 300  # the service's text runs a little ahead of its sound
+_TRANSCRIPT_LEAD_MS: Final = 300  # the service's text runs a little ahead of its audio
 _MS_PER_CHARACTER: Final = 65
 _ARGUMENT_PIECE: Final = 16
 _WORDS: Final = re.compile(r"\s*\S+\s*")
-
-
-@dataclass(frozen=True)
-class Manner:
-    """
-    How a response is given.
-
-    Attributes:
-        reply: What is said.
-        voice: How it sounds.
-        pace: Seconds of audio sent per second; 0 sends as fast as it can be made.
-        first_delay: Seconds of thinking before the first output.
-    """
-
-    reply: ReplyFunction
-    voice: Voice
-    pace: float = 0.0
-    first_delay: float = 0.0
 
 
 @dataclass
@@ -63,7 +45,7 @@ class _Open:
     item: Item
     output_index: int
     part: Part | None = None
-    said: str = ""
+    text: str = ""
 
 
 @dataclass
@@ -73,12 +55,12 @@ class ResponseRun:
 
     Attributes:
         session: The session as it was when the response began, overrides included.
-        context: What the reply function sees.
+        context: The conversation that the responder sees.
         home: The conversation that receives the output; ``None`` out of band.
-        on_done: Told the tokens spent; returns the ``rate_limits.updated`` event.
+        on_done: Called with the tokens spent; returns the ``rate_limits.updated`` event.
         cached: Text and audio tokens of the previous response's input, which cost less.
-        due: When the next step may be taken, in the brain's seconds.
-        audio_ms: Sound sent so far.
+        due: When the next step may be taken, in the engine's seconds.
+        audio_ms: Milliseconds of audio sent so far.
     """
 
     id: str
@@ -86,7 +68,7 @@ class ResponseRun:
     session: Session
     context: Conversation
     home: Conversation | None
-    manner: Manner
+    behaviour: Behaviour
     on_done: Callable[[int], dict[str, Any]]
     metadata: Mapping[str, str] | None = None
     cached: tuple[int, int] = (0, 0)
@@ -103,10 +85,10 @@ class ResponseRun:
     def steps(self) -> Generator[Step, None, None]:
         """The whole response; see the module docstring."""
         yield from self._begin()
-        if self.manner.first_delay:
-            yield self.manner.first_delay
-        while self.context.is_being_heard:
-            yield _LOOK_SECONDS
+        if self.behaviour.first_delay:
+            yield self.behaviour.first_delay
+        while self.context.is_being_recognised:
+            yield _POLL_SECONDS
         reply = yield from self._ask()
         if reply.text:
             yield from self._message(reply.text)
@@ -126,7 +108,7 @@ class ResponseRun:
             yield from self._finish("completed", None)
 
     def cancel(self, reason: str) -> Iterator[dict[str, Any]]:
-        """The rest of the events when the response is broken off here."""
+        """The last events of a response that is cancelled now."""
         yield from self._begin()
         yield from self._close_item("incomplete")
         yield from self._finish("cancelled", {"type": "cancelled", "reason": reason})
@@ -139,10 +121,10 @@ class ResponseRun:
 
     def _ask(self) -> Generator[float, None, Reply]:
         try:
-            given = self.manner.reply(self.context, self.session)
+            given = self.behaviour.responder(self.context, self.session)
             return Reply.of((yield from when_done(given)) if isinstance(given, Future) else given)
         except Exception:
-            log.exception("! the reply function failed; the response is reported as failed")
+            log.exception("! the responder failed; the response is reported as failed")
             return Reply(failure=Failure())
 
     # A message ------------------------------------------------------------------------------
@@ -158,49 +140,49 @@ class ResponseRun:
             yield from self._speech(opened, opened.part, text)
         else:
             for word in _WORDS.findall(text):
-                yield self._say(opened, opened.part, word)
+                yield self._word(opened, opened.part, word)
                 if self._is_exhausted:
                     return
 
     def _speech(self, opened: _Open, part: Part, text: str) -> Iterator[Step]:
         words = iter(_WORDS.findall(text))
         promised_ms = 0.0
-        for pcm in _rechunk(self._sound(text)):
+        for pcm in _rechunk(self._audio(text)):
             if isinstance(pcm, float):
                 yield pcm
                 continue
             while promised_ms < self.audio_ms + _TRANSCRIPT_LEAD_MS and (word := next(words, "")):
                 promised_ms += _MS_PER_CHARACTER * len(word)
-                yield self._say(opened, part, word)
+                yield self._word(opened, part, word)
             data = to_wire(pcm, self.session.output_format)
             assert isinstance(part.audio, bytearray)
             part.audio += data
             duration_ms = len(pcm) / 48
             self.audio_ms += duration_ms
-            yield self._at("response.audio.delta", delta=b64encode(data).decode())
-            if self.manner.pace:
-                yield duration_ms / 1000 / self.manner.pace
+            yield self._at("response.output_audio.delta", delta=b64encode(data).decode())
+            if self.behaviour.pace:
+                yield duration_ms / 1000 / self.behaviour.pace
             if self._is_exhausted:
                 return
         for word in words:
-            yield self._say(opened, part, word)
+            yield self._word(opened, part, word)
 
-    def _sound(self, text: str) -> Iterator[bytes | float]:
+    def _audio(self, text: str) -> Iterator[bytes | float]:
         try:
-            for piece in self.manner.voice(text, self.session):
+            for piece in self.behaviour.synthesiser(text, self.session):
                 yield (yield from when_done(piece)) if isinstance(piece, Future) else piece
         except Exception:
-            log.exception("! the voice failed; the response is reported as failed")
+            log.exception("! the synthesiser failed; the response is reported as failed")
             self._failure = Failure()
 
-    def _say(self, opened: _Open, part: Part, words: str) -> dict[str, Any]:
-        opened.said += words
+    def _word(self, opened: _Open, part: Part, words: str) -> dict[str, Any]:
+        opened.text += words
         self._written += words
         if part.kind == "audio":
-            part.transcript = opened.said
-            return self._at("response.audio_transcript.delta", delta=words)
-        part.text = opened.said
-        return self._at("response.text.delta", delta=words)
+            part.transcript = opened.text
+            return self._at("response.output_audio_transcript.delta", delta=words)
+        part.text = opened.text
+        return self._at("response.output_text.delta", delta=words)
 
     def _function_call(self, call: FunctionCall) -> Iterator[Step]:
         item = Item(
@@ -232,11 +214,11 @@ class ResponseRun:
         )
         if self.home is not None:
             self.home.add(item)
-            yield from self.make.item_begun(item, self.home)
+            yield from self.make.item_added(item, self.home)
         return opened
 
     def _close_item(self, status: str) -> Iterator[dict[str, Any]]:
-        """The ``.done`` events of whatever is open, which may be nothing."""
+        """The ``.done`` events of the open item, if there is one."""
         opened = self._open
         if opened is None:
             return
@@ -251,14 +233,14 @@ class ResponseRun:
                 )
         elif part is not None:
             if part.kind == "audio":
-                yield self._at("response.audio.done")
-                yield self._at("response.audio_transcript.done", transcript=opened.said)
+                yield self._at("response.output_audio.done")
+                yield self._at("response.output_audio_transcript.done", transcript=opened.text)
             else:
-                yield self._at("response.text.done", text=opened.said)
-            yield self._at("response.content_part.done", part=self._part_event(part, opened.said))
+                yield self._at("response.output_text.done", text=opened.text)
+            yield self._at("response.content_part.done", part=self._part_event(part, opened.text))
         item.status = status
         if self.home is not None and self.home.get(item.id) is not None:
-            yield from self.make.item_ended(item, self.home)
+            yield from self.make.item_done(item, self.home)
         yield self.make.event(
             "response.output_item.done",
             response_id=self.id,
@@ -309,13 +291,7 @@ class ResponseRun:
             "audio_tokens": audio_in,
             "cached_tokens": cached_text + cached_audio,
         }
-        if self.make.dialect == "ga":
-            read["image_tokens"] = 0
-            read["cached_tokens_details"] = {
-                "text_tokens": cached_text,
-                "audio_tokens": cached_audio,
-                "image_tokens": 0,
-            }
+        read |= self.make.dialect.input_token_details(cached_text, cached_audio)
         return {
             "total_tokens": text_in + audio_in + text_out + audio_out,
             "input_tokens": text_in + audio_in,
@@ -327,21 +303,22 @@ class ResponseRun:
     def _on_wire(
         self, status: str, details: Mapping[str, Any] | None, usage: Mapping[str, Any] | None
     ) -> dict[str, Any]:
-        return response_on_wire(
-            response_id=self.id,
-            status=status,
-            status_details=details,
-            output=[self.make.item(item) for item in self._output],
-            conversation_id=self.home.id if self.home is not None else None,
-            session=self.session,
-            usage=usage,
-            metadata=self.metadata,
-            dialect=self.make.dialect,
-        )
+        return {
+            "object": "realtime.response",
+            "id": self.id,
+            "status": status,
+            "status_details": None if details is None else dict(details),
+            "output": [self.make.item(item) for item in self._output],
+            "conversation_id": self.home.id if self.home is not None else None,
+            "max_output_tokens": self.session.max_output_tokens,
+            "usage": None if usage is None else dict(usage),
+            "metadata": None if self.metadata is None else dict(self.metadata),
+            **self.make.dialect.response_fields(self.session),
+        }
 
 
 def _rechunk(pieces: Iterator[bytes | float]) -> Iterator[bytes | float]:
-    """Sound in pieces of any size as pieces of 100 ms, the last one shorter; pauses pass."""
+    """Recut audio into pieces of 100 ms, the last one shorter; pauses pass through."""
     waiting = bytearray()
     for piece in pieces:
         if isinstance(piece, float):

@@ -18,12 +18,12 @@ from concurrent.futures import Future
 from typing import IO, TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
-from ..session.jobs import in_background
-from ..session.replies import Answer, Failure, FunctionCall, Reply
+from ..model.background import in_background
+from ..model.replies import Answer, Failure, FunctionCall, Reply
 
 if TYPE_CHECKING:
-    from ..session.conversation import Conversation, Item
-    from ..session.state import Session
+    from ..model.conversation import Conversation, Item
+    from ..model.session import Session
 
 __all__ = ["ChatModel"]
 
@@ -34,17 +34,17 @@ _SPOKEN: Final = "Your words are spoken aloud: answer briefly, in plain sentence
 
 class ChatModel:
     """
-    A reply function that asks a chat endpoint.
+    A responder that asks a chat endpoint.
 
     ::
 
-        Emulator(reply=ChatModel("http://localhost:11434/v1"))
+        Emulator(responder=ChatModel("http://localhost:11434/v1"))
 
     Instructions, the whole conversation and the session's function tools go there. A request that fails
     makes the response fail, as the service's do: status ``failed``, ``server_error``.
 
     Args:
-        url: What ``/chat/completions`` is put behind.
+        url: The prefix of ``/chat/completions``.
         model: The model to ask for; ``None`` takes the first that the endpoint lists.
         key: Sent as a bearer token.
         timeout: Seconds after which a request has failed.
@@ -80,7 +80,7 @@ class ChatModel:
         return f"<ChatModel {self._url} {self._model or '(its first model)'}>"
 
     def __call__(self, conversation: Conversation, session: Session) -> Future[Answer]:
-        """Ask for the next answer of *conversation*; see :data:`.replies.ReplyFunction`."""
+        """Ask for the next answer of *conversation*; see :mod:`~..model.replies`."""
         request = _request_of(conversation, session)  # now: the conversation goes on
 
         def ask() -> Answer:

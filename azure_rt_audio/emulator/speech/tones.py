@@ -1,9 +1,9 @@
 """
-A voice made of arithmetic: vowels are formants, consonants are hums, hisses and taps.
+The default synthesiser: vowels are formants, consonants are hums, hisses and taps.
 
-It is no speech synthesiser. It is a sound that depends on the text, lasts about as long as
-speech, rises and falls like a sentence, and is made by the standard library alone. The same
-text in the same voice is the same sound, byte for byte.
+It speaks no words. Its audio depends on the text, lasts about as long as speech, rises and falls like a
+sentence, and needs the standard library alone. The same text in the same voice is the same audio, byte for
+byte.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from functools import lru_cache
 from itertools import pairwise
 from typing import Final
 
-from ..session.state import Session
-from .pcm import SAMPLE_RATE_HZ, to_bytes
+from ..model.pcm import SAMPLE_RATE_HZ, to_bytes
+from ..model.session import Session
 
 __all__ = ["MS_PER_CHARACTER", "speak", "synthesise"]
 
@@ -69,7 +69,7 @@ def synthesise(text: str, session: Session) -> Iterator[bytes]:
 
 def speak(text: str, *, voice: str = "alloy", speed: float = 1.0) -> bytes:
     """
-    Speak *text* in one piece: something for a test or a demonstration to say.
+    Speak *text* in one piece: for a test or a demonstration.
 
     Args:
         voice: One of the service's names, or any other; each has its own pitch.

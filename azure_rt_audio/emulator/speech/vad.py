@@ -1,8 +1,8 @@
 """
-Hearing when somebody speaks: the input buffer and the detector that watches it.
+Detection of speech: the input buffer and its detector.
 
-A detector gives every frame of sound a score from 0 to 1, which the session's ``threshold`` is held
-against. 60 ms of frames that reach it are speech; ``silence_duration_ms`` of others end it. The
+A detector gives every frame of audio a score from 0 to 1, which is compared with the session's
+``threshold``. 60 ms of frames that reach it are speech; ``silence_duration_ms`` of others end it. The
 detector here is energy: -60 to -10 dB of full scale are the scores 0 to 1, so the default threshold
 of 0.5 is -35 dB. :mod:`.silero` has one that knows speech from noise.
 """
@@ -19,13 +19,13 @@ from ...audio.level import level_db
 __all__ = ["Detector", "EnergyDetector", "InputBuffer", "SpeechStarted", "SpeechStopped"]
 
 _ONSET_MS: Final = 60
-# How long a semantic detector waits here: it cannot understand, so it is patient or hasty.
+# How long a semantic detector waits here: by time alone, since it does not understand.
 _EAGERNESS_MS: Final = {"low": 1000, "medium": 600, "auto": 600, "high": 300}
 
 
 class Detector(Protocol):
     """
-    Gives sound scores, frame by frame.
+    Scores audio, frame by frame.
 
     **Threads**: each belongs to one connection, and is called on its thread.
     """
@@ -36,22 +36,22 @@ class Detector(Protocol):
 
     @property
     def slack(self) -> float:
-        """How far below the threshold a frame still counts as speech while somebody speaks."""
+        """How far below the threshold a frame still counts as speech during speech."""
 
     def scores(self, pcm: bytes) -> list[float]:
         """
-        Take the next sound, and score the frames it completes: 0 to 1, in order.
+        Take the next audio, and score the frames it completes: 0 to 1, in order.
 
         Args:
             pcm: PCM16, 24 000 Hz, any even number of bytes.
         """
 
     def reset(self) -> None:
-        """Forget all sound; what comes next begins with a new frame."""
+        """Reset; the next audio begins with a new frame."""
 
 
 class EnergyDetector:
-    """Takes for speech whatever is loud."""
+    """Takes all loud audio for speech."""
 
     frame_ms: Final = 20
     slack: Final = 0.0
@@ -77,14 +77,14 @@ class EnergyDetector:
 
 @dataclass(frozen=True)
 class SpeechStarted:
-    """Somebody speaks. *audio_start_ms* counts from the session's first sound, padding included."""
+    """Speech began. *audio_start_ms* counts from the session's first audio, padding included."""
 
     audio_start_ms: int
 
 
 @dataclass(frozen=True)
 class SpeechStopped:
-    """They stopped. *audio_end_ms* includes the silence that was waited for; *pcm* is the turn."""
+    """Speech ended. *audio_end_ms* includes the silence waited for; *pcm* is the turn."""
 
     audio_end_ms: int
     pcm: bytes
@@ -94,8 +94,8 @@ class InputBuffer:
     """
     User audio that is not committed yet: PCM16, 24 000 Hz.
 
-    While a detector is on and nobody speaks, only as much is kept as a turn may need for its
-    padding; with the detector off everything waits for a commit.
+    With a detector on, silence is kept only as long as a turn may need it for its padding; with the
+    detector off everything waits for a commit.
     """
 
     def __init__(self, detector: Detector | None = None) -> None:
@@ -111,33 +111,33 @@ class InputBuffer:
 
     @property
     def total_ms(self) -> int:
-        """All sound ever appended."""
+        """Milliseconds of audio ever appended."""
         return (self._kept_from + len(self._kept)) // 48
 
     @property
     def duration_ms(self) -> float:
-        """Sound waiting in the buffer."""
+        """Milliseconds of audio in the buffer."""
         return len(self._kept) / 48
 
     @property
-    def hears_speech(self) -> bool:
-        """Whether somebody is speaking."""
+    def is_in_speech(self) -> bool:
+        """Whether a turn is in progress."""
         return self._speech_from is not None
 
     def take(self) -> bytes:
-        """Hand out what waits and start afresh; a turn in progress is over."""
+        """Empty the buffer and return its audio; a turn in progress ends."""
         pcm = bytes(self._kept)
         self.clear()
         return pcm
 
     def clear(self) -> None:
-        """Forget what waits."""
+        """Empty the buffer."""
         self._kept_from += len(self._kept)
         self._kept.clear()
         self.reset_detector()
 
     def reset_detector(self) -> None:
-        """Forget any turn in progress, keep the sound."""
+        """Forget a turn in progress, keep the audio."""
         self._detector.reset()
         self._judged = self._kept_from + len(self._kept)
         self._forget_turn()
@@ -149,7 +149,7 @@ class InputBuffer:
 
     def append(self, pcm: bytes, detection: Mapping[str, Any] | None) -> list[SpeechStarted | SpeechStopped]:
         """
-        Add sound and report what the detector made of it.
+        Append audio and return the starts and ends of speech in it.
 
         Args:
             pcm: PCM16, 24 000 Hz, any even number of bytes.
@@ -163,7 +163,7 @@ class InputBuffer:
         for score in self._detector.scores(pcm):
             self._judged += self._frame_bytes
             self._judge(score, detection, found)
-        if not self.hears_speech:
+        if not self.is_in_speech:
             needed_ms = _padding_ms(detection) + (self._onset_frames + 1) * self._detector.frame_ms
             self._forget_before(self._judged - needed_ms * 48)
         return found

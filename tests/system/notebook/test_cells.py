@@ -70,7 +70,7 @@ def test_a_listener_made_by_a_listener_belongs_to_the_same_cell(notebook: Kernel
 def test_a_thousand_deltas_land_in_order_in_one_cell(notebook: Kernel) -> None:
     """Nothing of a flood is lost or strays."""
     notebook.ok(
-        "service.stop(); service = Emulator(pace=0, reply=lambda c, s: 'word ' * 300); service.start()"
+        "service.stop(); service = Emulator(pace=0, responder=lambda c, s: 'word ' * 300); service.start()"
     )
     notebook.ok("client = AzureRealTimeAudio(service.options(), dispatcher=None)")
     listening = notebook.ok(

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.notebook
 CELLS = [
     "from azure_rt_audio import AzureRealTimeAudio\n"
     "from azure_rt_audio.emulator import Emulator\n"
-    "service = Emulator(pace=1, reply=lambda c, s: 'Once <b>upon</b> a time ' * 50)\n"
+    "service = Emulator(pace=1, responder=lambda c, s: 'Once <b>upon</b> a time ' * 50)\n"
     "service.start()",
     "client = AzureRealTimeAudio(service.options())\n"
     "client.display()\n"

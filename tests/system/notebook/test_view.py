@@ -81,7 +81,7 @@ def test_a_flood_of_deltas_does_not_flood_the_channel(notebook: Kernel) -> None:
     """Of thousands of events come ten pictures a second at most, the last of which is complete."""
     start = time.monotonic()
     notebook.ok("service.stop()")
-    notebook.ok("service = Emulator(pace=0, reply=lambda c, s: 'word ' * 1500 + 'end'); service.start()")
+    notebook.ok("service = Emulator(pace=0, responder=lambda c, s: 'word ' * 1500 + 'end'); service.start()")
     notebook.ok("count = 0\ndef note(event):\n    global count\n    count += 1")
     notebook.ok(SHOWN)
     notebook.ok("client.on('*', note)\nclient.ask('Hello!');")
@@ -96,7 +96,7 @@ def test_a_flood_of_deltas_does_not_flood_the_channel(notebook: Kernel) -> None:
 def test_stop_stops_the_answer_and_close_ends_the_conversation(notebook: Kernel) -> None:
     """The buttons do what they say, while no cell runs."""
     notebook.ok("service.stop()")
-    notebook.ok("service = Emulator(pace=1, reply=lambda c, s: 'word ' * 500); service.start()")
+    notebook.ok("service = Emulator(pace=1, responder=lambda c, s: 'word ' * 500); service.start()")
     notebook.ok(SHOWN)
     notebook.ok("pending = client.create_response()")
     notebook.until(lambda: "speaking" in shown(notebook))

@@ -45,7 +45,8 @@ from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
 from azure_rt_audio.emulator import Emulator
-from azure_rt_audio.emulator.dialects.base import event_name
+from azure_rt_audio.emulator.dialects.choose import dialect_named
+from azure_rt_audio.emulator.dialects.names import canonical
 
 _SESSION: Final = {"type": "realtime", "object": "realtime.session", "id": "sess_1", "model": "soak"}
 _BREACH: Final = b"\xff\x03bad"
@@ -117,7 +118,11 @@ class Peer:
                 self._appended.finish(self._announced)
 
     async def _say(self, kind: str, /, **fields: Any) -> None:
-        event = {"type": event_name(kind, self._dialect), "event_id": "event_1", **fields}
+        event = {
+            "type": dialect_named(self._dialect).wire_name(canonical(kind)),
+            "event_id": "event_1",
+            **fields,
+        }
         await self._ws.send(orjson.dumps(event), text=True)
 
     async def _obey(self, command: dict[str, Any]) -> None:

@@ -224,7 +224,7 @@ def echo(room: Room, policy: EchoPolicy, *, delay_ms: int = 40, loss_db: float =
     The microphone hears the loudspeaker, later and weaker.
     """
     answer = "The tallest tree in the world is a redwood in California, and nobody is told where it stands."
-    with Emulator(reply=lambda *_: answer) as service, room.echo(delay_ms=delay_ms, loss_db=loss_db):
+    with Emulator(responder=lambda *_: answer) as service, room.echo(delay_ms=delay_ms, loss_db=loss_db):
         with call(service, echo=policy) as talk:
             watched = _Watched(talk.voice._echo)
             talk.voice._echo = watched

@@ -16,7 +16,7 @@ from speech import TOMORROW, TOMORROW_WORDS, errors_in, read_question, words_of
 from azure_rt_audio import AzureRealTimeAudio, SessionConfig, TurnDetection
 from azure_rt_audio.audio import duration_ms, read_wav
 from azure_rt_audio.emulator import Emulator, Recogniser, SileroDetector, Synthesiser
-from azure_rt_audio.emulator.speech.pcm import from_wire, samples, to_wire
+from azure_rt_audio.emulator.model.pcm import from_wire, samples, to_wire
 from azure_rt_audio.protocol.session import InputAudioTranscription
 
 pytestmark = pytest.mark.sound
@@ -75,7 +75,7 @@ def test_a_spoken_question_gets_an_answer_that_can_be_understood(
         return answer
 
     with Emulator(
-        ears=recogniser, detector=SileroDetector, voice=Synthesiser("flite"), reply=reply
+        recogniser=recogniser, detector=SileroDetector, synthesiser=Synthesiser("flite"), responder=reply
     ) as service:
         options = {**service.options(dialect), "session_config": session()}
         with AzureRealTimeAudio(options) as client:
@@ -110,7 +110,9 @@ def test_a_spoken_question_gets_an_answer_that_can_be_understood(
 
 def test_the_answer_is_interrupted_by_speech(recogniser: Recogniser, dialect: str) -> None:
     """Speech over a spoken answer stops it, and is understood and answered itself."""
-    with Emulator(ears=recogniser, detector=SileroDetector, voice=Synthesiser("flite"), pace=2) as service:
+    with Emulator(
+        recogniser=recogniser, detector=SileroDetector, synthesiser=Synthesiser("flite"), pace=2
+    ) as service:
         options = {**service.options(dialect), "session_config": session()}
         with (
             AzureRealTimeAudio(options) as client,
@@ -144,10 +146,10 @@ def test_the_answer_is_interrupted_by_speech(recogniser: Recogniser, dialect: st
 def test_a_telephone_call(recogniser: Recogniser, wire_format: str, dialect: str) -> None:
     """Over G.711 a question is understood well enough to be answered, and the answer can be understood."""
     with Emulator(
-        ears=recogniser,
+        recogniser=recogniser,
         detector=SileroDetector,
-        voice=Synthesiser("flite"),
-        reply=lambda *_: "The weather is sunny and warm today.",
+        synthesiser=Synthesiser("flite"),
+        responder=lambda *_: "The weather is sunny and warm today.",
     ) as service:
         config = session(input_audio_format=wire_format, output_audio_format=wire_format)
         with AzureRealTimeAudio({**service.options(dialect), "session_config": config}) as client:

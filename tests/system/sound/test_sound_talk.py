@@ -33,7 +33,7 @@ def test_a_question_is_spoken_and_its_answer_heard(
     room: Room, recogniser: Recogniser, tmp_path: Path
 ) -> None:
     """What is said into the microphone stands on the screen, and what leaves the speaker is the answer."""
-    service = Emulator(ears=recogniser, voice=Synthesiser("flite"), reply=lambda *_: ANSWER)
+    service = Emulator(recogniser=recogniser, synthesiser=Synthesiser("flite"), responder=lambda *_: ANSWER)
     with (
         service,
         room.listen() as heard,

@@ -48,7 +48,7 @@ def test_an_assistant_in_a_room_with_an_echo(room: Room, policy: str) -> None:
 def test_the_sink_is_removed_in_mid_call(room: Room) -> None:
     """The program is told, the answer goes on where the default is, and so does the call."""
     room.add_sink("spk2")
-    with Emulator(voice=noises(3.0)) as service, room.pinned():
+    with Emulator(synthesiser=noises(3.0)) as service, room.pinned():
         devices = {"microphone": Microphone(), "speaker": Speaker("spk")}
         with call(service, echo="headphones", **devices) as talk:
             talk.events.wait_for(DeviceOpened)

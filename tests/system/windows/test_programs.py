@@ -178,7 +178,7 @@ RUNS = [
 def test_a_window_closed_in_the_middle_of_an_answer(name: str, platform: str) -> None:
     """The program ends by itself, without a thread or a word."""
     program = "".join(map(textwrap.dedent, (START, WINDOWS[name], END)))
-    with Emulator(pace=2, reply=lambda conversation, session: "And then. " * 100) as service:
+    with Emulator(pace=2, responder=lambda conversation, session: "And then. " * 100) as service:
         ended = outcome(start(program, service, platform))
 
     said = "" if "interpreter's exit" in name else "CLOSED ['MainThread']\n"
@@ -190,7 +190,7 @@ def test_another_binding(name: str) -> None:
     """The same with PyQt6, which makes an end of a program of which a slot raises."""
     program = "".join(map(textwrap.dedent, (START, WINDOWS[name], END)))
     checked = f"import PyQt6.QtCore\n{program}\nassert 'PySide6' not in sys.modules"
-    with Emulator(pace=2, reply=lambda conversation, session: "And then. " * 100) as service:
+    with Emulator(pace=2, responder=lambda conversation, session: "And then. " * 100) as service:
         ended = outcome(start(checked, service, "offscreen", "pyqt6"))
 
     assert ended == (0, "CLOSED ['MainThread']\n", "")

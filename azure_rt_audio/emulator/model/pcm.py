@@ -1,9 +1,9 @@
 """
-Audio as the wire carries it, and as the emulator thinks of it.
+Audio formats, and their conversion.
 
-Inside the emulator sound is always PCM16: int16, little-endian, mono, 24 000 Hz. A session may
-instead speak or hear G.711 at 8 000 Hz; this module is the only place that converts. Names of
-formats are the preview ones: ``pcm16``, ``g711_ulaw``, ``g711_alaw``.
+Inside the emulator audio is always PCM16: int16, little-endian, mono, 24 000 Hz. On the wire it may be G.711
+at 8 000 Hz; this module is the only place that converts. Formats have the preview's names: ``pcm16``,
+``g711_ulaw``, ``g711_alaw``.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def to_wire(pcm: bytes, audio_format: str) -> bytes:
 
 
 def from_wire(data: bytes, audio_format: str) -> bytes:
-    """Decode what the wire carried to PCM16 24 000 Hz; G.711 is interpolated linearly."""
+    """Decode audio of the wire to PCM16 24 000 Hz; G.711 is interpolated linearly."""
     if audio_format == "pcm16":
         return data
     frames = samples(DECODERS[audio_format](data))

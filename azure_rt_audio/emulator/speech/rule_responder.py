@@ -1,147 +1,17 @@
-"""
-What the emulator says, and what it hears: the parts meant to be replaced.
-
-A reply function takes the conversation and the session and returns a text or a :class:`Reply`.
-An ears function takes sound and the session and returns what was said. The defaults are good
-enough for a demonstration and understand nothing; :mod:`.recogniser`, :mod:`.synthesiser` and
-:mod:`.chat` have others.
-
-They run on the thread of their connection, which answers nothing else meanwhile. What takes long returns
-a future instead, see :func:`.jobs.in_background`: the connection goes on, and the future is cancelled
-when its result is not wanted any more.
-"""
+"""The default responder: it answers by rule, well enough for a demonstration."""
 
 from __future__ import annotations
 
 import json
 import re
-import secrets
-from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import Future
-from dataclasses import dataclass, field
-from typing import Any, Final, TypeAlias
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
 
-from .conversation import Conversation, Item
-from .state import Session
+from ..model.conversation import Conversation, Item
+from ..model.replies import FunctionCall, Reply
+from ..model.session import Session
 
-__all__ = [
-    "Answer",
-    "Ears",
-    "Failure",
-    "FunctionCall",
-    "Reply",
-    "ReplyFunction",
-    "Voice",
-    "default_ears",
-    "default_reply",
-    "ears_from",
-]
-
-
-@dataclass(frozen=True)
-class FunctionCall:
-    """
-    A function the emulator asks the client to run.
-
-    Attributes:
-        arguments: An object, or JSON text exactly as it shall go out.
-    """
-
-    name: str
-    arguments: Mapping[str, Any] | str = field(default_factory=dict)
-    call_id: str = field(default_factory=lambda: f"call_{secrets.token_urlsafe(12)}")
-
-    @property
-    def arguments_json(self) -> str:
-        """The arguments as they travel."""
-        return self.arguments if isinstance(self.arguments, str) else json.dumps(self.arguments)
-
-
-@dataclass(frozen=True)
-class Failure:
-    """An answer that could not be given: ``response.done`` with status ``failed``."""
-
-    message: str = (
-        "The server had an error while processing your request. Sorry about that! You can retry your request."
-    )
-    code: str | None = None
-    type: str = "server_error"
-
-
-@dataclass(frozen=True)
-class Reply:
-    """
-    One answer.
-
-    Attributes:
-        text: Spoken or written, as the session wants it; ``""`` says nothing.
-        calls: Functions to call, after the text if there is one.
-        incomplete: ``"content_filter"`` or ``"max_output_tokens"`` to end early for that reason.
-        failure: End as failed, after whatever text there is.
-    """
-
-    text: str = ""
-    calls: tuple[FunctionCall, ...] = ()
-    incomplete: str | None = None
-    failure: Failure | None = None
-
-    @classmethod
-    def of(cls, given: Answer) -> Reply:
-        """Make a reply of whatever a reply function returned."""
-        if isinstance(given, Reply):
-            return given
-        if isinstance(given, str):
-            return cls(given)
-        if isinstance(given, FunctionCall):
-            return cls(calls=(given,))
-        return cls(calls=tuple(given))
-
-
-Answer: TypeAlias = "str | Reply | FunctionCall | Iterable[FunctionCall]"
-ReplyFunction: TypeAlias = Callable[[Conversation, Session], "Answer | Future[Answer]"]
-# PCM16 24 000 Hz mono bytes and the session in, words out.
-Ears: TypeAlias = Callable[[bytes, Session], "str | Future[str]"]
-# Words and the session in; PCM16 24 000 Hz mono out, in pieces of any size.
-Voice: TypeAlias = Callable[[str, Session], "Iterable[bytes | Future[bytes]]"]
-
-
-def default_ears(pcm: bytes, session: Session) -> str:
-    """Say how long it was; there is no recogniser here."""
-    return f"({len(pcm) / 48_000:.1f} seconds of speech)"
-
-
-def ears_from(heard: Ears | Mapping[int, str] | Iterable[str] | None) -> Ears:
-    """
-    Make ears of a function, of a mapping or of a script.
-
-    Args:
-        heard:
-            A function is used as it is. A mapping goes from a length of sound in milliseconds to
-            words: the nearest length wins. Any other iterable is a script: each utterance is
-            the next of its texts, and the default ears take over when it is used up.
-    """
-    if heard is None:
-        return default_ears
-    if isinstance(heard, Mapping):
-        lengths: dict[int, str] = dict(heard)
-
-        def nearest(pcm: bytes, session: Session) -> str:
-            duration_ms = len(pcm) / 48
-            return lengths[min(lengths, key=lambda length: abs(length - duration_ms))]
-
-        return nearest
-    if callable(heard):
-        return heard
-    script = iter(heard)
-
-    def following(pcm: bytes, session: Session) -> str:
-        words = next(script, None)
-        return str(words) if words is not None else default_ears(pcm, session)
-
-    return following
-
-
-# The default reply ---------------------------------------------------------------------------
+__all__ = ["default_responder"]
 
 _EMPTY_WORDS: Final = (
     "a an and any are as at be by can could do does for from get give given has have how i in is it its me "
@@ -195,7 +65,7 @@ _NUMBER_WORDS: Final = re.compile(
 _QUOTED: Final = re.compile("[\"'\u201c\u2018]([^\"'\u201d\u2019]+)[\"'\u201d\u2019]")
 
 
-def default_reply(conversation: Conversation, session: Session) -> Reply:
+def default_responder(conversation: Conversation, session: Session) -> Reply:
     """
     Answer sensibly enough for a demonstration.
 

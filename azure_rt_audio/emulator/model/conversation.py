@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..speech.pcm import BYTES_PER_MS
+from .pcm import BYTES_PER_MS
 
 __all__ = ["Conversation", "Item", "Part"]
 
@@ -24,9 +24,9 @@ class Part:
         kind: ``input_text``, ``input_audio``, ``input_image``, ``text`` or ``audio``; the last two
             are the assistant's.
         text: Of a text part.
-        transcript: What the client may see of an audio part; ``None`` until transcribed.
-        heard: What the ears made of user audio, whether or not transcription is on.
-        is_being_heard: Whether the ears are still at it; an answer waits for them.
+        transcript: As the client sees it; ``None`` until transcribed.
+        recognised: What the recogniser made of user audio, whether or not transcription is on.
+        is_being_recognised: Whether the recogniser is at work; a response waits for it.
         audio: As the wire carries it, in *audio_format*.
         image_url: Of an image, with *detail*.
     """
@@ -34,8 +34,8 @@ class Part:
     kind: str
     text: str = ""
     transcript: str | None = None
-    heard: str | None = None
-    is_being_heard: bool = False
+    recognised: str | None = None
+    is_being_recognised: bool = False
     audio: bytes | bytearray = b""
     audio_format: str = "pcm16"
     image_url: str = ""
@@ -53,8 +53,8 @@ class Part:
 
     @property
     def words(self) -> str:
-        """What was written, said or heard."""
-        return self.text or self.heard or self.transcript or ""
+        """The text, or the transcript."""
+        return self.text or self.recognised or self.transcript or ""
 
 
 @dataclass
@@ -66,7 +66,7 @@ class Item:
         type: ``message``, ``function_call``, ``function_call_output`` or an MCP type.
         status: ``in_progress``, ``completed`` or ``incomplete``.
         output: A function's result, as the client gave it.
-        extra: Fields of types the emulator keeps but does not understand.
+        extra: Fields of types that the emulator keeps without using them.
     """
 
     id: str
@@ -82,7 +82,7 @@ class Item:
 
     @property
     def text(self) -> str:
-        """All words of a message, whether written or spoken."""
+        """All words of a message, written or spoken."""
         return " ".join(part.words for part in self.parts if part.words)
 
 
@@ -90,7 +90,7 @@ class Conversation:
     """
     Items in order.
 
-    Keeps at most 32 MiB of audio; beyond that the oldest sound is forgotten, its item stays.
+    Keeps at most 32 MiB of audio; beyond that the oldest audio is dropped, its item stays.
     """
 
     def __init__(self, conversation_id: str | None, items: Sequence[Item] = ()) -> None:
@@ -123,21 +123,21 @@ class Conversation:
 
     @property
     def is_user_unintelligible(self) -> bool:
-        """Whether the user spoke last, and the ears made nothing of it."""
+        """Whether the user spoke last, and nothing was recognised."""
         last = next((item for item in reversed(self._items) if item.role == "user"), None)
         return last is not None and not last.text and any(part.kind == "input_audio" for part in last.parts)
 
     @property
-    def is_being_heard(self) -> bool:
-        """Whether the ears still work on something that was said."""
-        return any(part.is_being_heard for item in self._items for part in item.parts)
+    def is_being_recognised(self) -> bool:
+        """Whether user audio is still being recognised."""
+        return any(part.is_being_recognised for item in self._items for part in item.parts)
 
     def get(self, item_id: str) -> Item | None:
         """The item with this id, or ``None``."""
         return next((item for item in self._items if item.id == item_id), None)
 
     def before(self, item: Item) -> str | None:
-        """Id of the item in front of *item*; ``None`` at the start or if *item* has left."""
+        """Id of the item in front of *item*; ``None`` at the start or if *item* was removed."""
         for previous, current in zip([None, *self._items], self._items, strict=False):
             if current is item:
                 return previous.id if previous else None
@@ -160,7 +160,7 @@ class Conversation:
         return self.before(item)
 
     def remove(self, item: Item) -> None:
-        """Take *item* out."""
+        """Remove *item*."""
         self._items.remove(item)
 
     def has_call(self, call_id: str) -> bool:
@@ -168,11 +168,11 @@ class Conversation:
         return any(item.type == "function_call" and item.call_id == call_id for item in self._items)
 
     def has_assistant_audio(self) -> bool:
-        """Whether the model has been heard; from then on its voice is fixed."""
+        """Whether there is audio of the assistant; then its voice is fixed."""
         return any(part.kind == "audio" and part.audio for item in self._items for part in item.parts)
 
     def trim_audio(self) -> None:
-        """Forget the oldest sound beyond the budget."""
+        """Drop the oldest audio beyond the budget."""
         spent = 0
         for item in reversed(self._items):
             for part in item.parts:

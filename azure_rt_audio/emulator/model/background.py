@@ -1,9 +1,9 @@
 """
-Work that takes long, beside a connection that goes on.
+Long work, beside a connection that goes on.
 
-Replies, ears and voices may return a :class:`~concurrent.futures.Future` of what they have to say.
-The brain looks at it every few milliseconds of its own time, and cancels it when nobody wants the
-result any more; it never blocks. :func:`in_background` makes such a future.
+Responders, recognisers and synthesisers may return a :class:`~concurrent.futures.Future`. The session polls
+it every few milliseconds of its own time, without blocking, and cancels it when the result is not wanted
+any more. :func:`in_background` makes such a future.
 
 Threads and locks: each piece of work has a daemon thread of its own, which ends with the work. There
 are no locks but the future's.
@@ -20,14 +20,14 @@ __all__ = ["in_background", "settle", "when_done"]
 
 T = TypeVar("T")
 
-_LOOK_SECONDS: Final = 0.01
+_POLL_SECONDS: Final = 0.01
 
 
 def in_background(name: str, work: Callable[[], T]) -> Future[T]:
     """
     Do *work* on a thread of that name; returns at once.
 
-    The future can be cancelled as long as it has no result; the work is then done for nobody. So it
+    The future can be cancelled as long as it has no result; its work goes on without an effect. So it
     has to end by itself, in bounded time.
     """
     future: Future[T] = Future()
@@ -36,7 +36,7 @@ def in_background(name: str, work: Callable[[], T]) -> Future[T]:
 
 
 def settle(future: Future[T], work: Callable[[], T]) -> None:
-    """Do *work* here and now, and give *future* its outcome, unless it is cancelled by then."""
+    """Do *work* on this thread and give *future* its outcome, unless it is cancelled by then."""
     try:
         result = work()
     except Exception as exc:  # noqa: BLE001  # handed to whoever waits for it
@@ -51,11 +51,11 @@ def when_done(future: Future[T]) -> Generator[float, None, T]:
     """
     Steps that wait for *future*; the generator's value is the result.
 
-    Given up half-way, they cancel it.
+    Closed before the end, they cancel it.
     """
     try:
         while not future.done():
-            yield _LOOK_SECONDS
+            yield _POLL_SECONDS
         return future.result()
     finally:
         future.cancel()

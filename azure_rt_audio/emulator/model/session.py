@@ -1,32 +1,17 @@
 """
-A session's settings, in neither dialect.
+A session's settings, in no dialect's spelling.
 
-:mod:`.dialects` reads them from the wire and writes them to it. Reply, ears and voice functions
-receive one of these, already combined with what a ``response.create`` overrides.
+Dialects read them from the wire and write them to it. Responder, recogniser and synthesiser receive one of
+these, already combined with the overrides of ``response.create``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
-__all__ = ["PREVIEW_VAD", "Session", "with_vad_defaults"]
-
-PREVIEW_VAD: Final[Mapping[str, Any]] = {
-    "type": "server_vad",
-    "threshold": 0.5,
-    "prefix_padding_ms": 300,
-    "silence_duration_ms": 200,
-    "create_response": True,
-    "interrupt_response": True,
-}
-_SEMANTIC_VAD: Final[Mapping[str, Any]] = {
-    "type": "semantic_vad",
-    "eagerness": "auto",
-    "create_response": True,
-    "interrupt_response": True,
-}
+__all__ = ["Session"]
 
 
 @dataclass(frozen=True)
@@ -86,14 +71,3 @@ class Session:
     def wants_logprobs(self) -> bool:
         """Whether transcripts come with the likelihood of each token."""
         return "item.input_audio_transcription.logprobs" in (self.include or ())
-
-
-def with_vad_defaults(given: Mapping[str, Any] | None, *, ga: bool) -> dict[str, Any] | None:
-    """Turn detection as the session will report it: what the client left out is filled in."""
-    if given is None or given.get("type") == "none":
-        return None
-    kind = given.get("type", "server_vad")
-    if kind == "semantic_vad":
-        return {**_SEMANTIC_VAD, **given}
-    defaults = {**PREVIEW_VAD, "idle_timeout_ms": None} if ga else dict(PREVIEW_VAD)
-    return {**defaults, **given}

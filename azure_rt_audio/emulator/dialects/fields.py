@@ -1,0 +1,203 @@
+"""
+Rules that the requests of both dialects share.
+
+A field that no rule names is refused with ``unknown_parameter``, as the service does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from ..model.pcm import FORMATS
+from .rules import (
+    Anything,
+    Array,
+    Boolean,
+    Choice,
+    Either,
+    Nullable,
+    Number,
+    Record,
+    RefusalError,
+    Rule,
+    Tagged,
+    Text,
+)
+
+FORMAT: Final = Choice(*FORMATS)
+MODALITIES: Final = Array(Choice("text", "audio"), min_length=1)
+TEXT: Final = Text()
+MAX_TOKENS: Final = Either(Choice("inf"), Number(1, 4096, is_whole=True))
+LOGPROBS: Final = Nullable(Array(Choice("item.input_audio_transcription.logprobs")))
+SPEED: Final = Number(0.25, 1.5)
+TEMPERATURE: Final = Number(0.6, 1.2)
+VOICE: Final = Either(Record({"id": TEXT}, ("id",)), Text())
+NOISE: Final = Nullable(
+    Record({"type": Choice("near_field", "far_field"), "strength": Number(0, 1)}, ("type",))
+)
+TRANSCRIPTION: Final = Nullable(
+    Record(
+        {
+            "model": TEXT,
+            "language": TEXT,
+            "prompt": TEXT,
+            "languages": Array(TEXT),
+            "keywords": Array(TEXT),
+            "delay": Choice("minimal", "low", "medium", "high", "xhigh"),
+        }
+    )
+)
+PROMPT: Final = Nullable(
+    Record({"id": TEXT, "version": Nullable(TEXT), "variables": Nullable(Anything())}, ("id",))
+)
+TRACING: Final = Nullable(
+    Either(Choice("auto"), Record({"group_id": TEXT, "metadata": Anything(), "workflow_name": TEXT}))
+)
+TRUNCATION: Final = Either(
+    Choice("auto", "disabled"),
+    Record(
+        {"type": Choice("retention_ratio"), "retention_ratio": Number(0, 1), "token_limits": Anything()},
+        ("type", "retention_ratio"),
+    ),
+)
+REASONING: Final = Record({"effort": Choice("minimal", "low", "medium", "high", "xhigh")})
+FUNCTION_TOOL: Final = Record(
+    {"type": Choice("function"), "name": TEXT, "description": TEXT, "parameters": Anything()}, ("name",)
+)
+MCP_TOOL: Final = Record(
+    {
+        "type": Choice("mcp"),
+        "server_label": TEXT,
+        "server_url": TEXT,
+        "connector_id": TEXT,
+        "server_description": TEXT,
+        "authorization": TEXT,
+        "allowed_tools": Anything(),
+        "allowed_callers": Anything(),
+        "headers": Anything(),
+        "defer_loading": Boolean(),
+        "require_approval": Anything(),
+    },
+    ("server_label",),
+)
+SERVER_VAD_FIELDS: Final[dict[str, Rule]] = {
+    "type": Anything(),
+    "threshold": Number(0, 1),
+    "prefix_padding_ms": Number(0, is_whole=True),
+    "silence_duration_ms": Number(0, is_whole=True),
+    "create_response": Boolean(),
+    "interrupt_response": Boolean(),
+}
+SEMANTIC_VAD: Final = Record(
+    {
+        "type": Anything(),
+        "eagerness": Choice("low", "medium", "high", "auto"),
+        "create_response": Boolean(),
+        "interrupt_response": Boolean(),
+    }
+)
+
+STATUS: Final = Choice("completed", "incomplete", "in_progress")
+ITEM_FIELDS: Final[dict[str, Rule]] = {
+    "id": Text(),
+    "object": Choice("realtime.item"),
+    "type": Anything(),
+    "status": STATUS,
+    "phase": TEXT,
+}
+INPUT_TEXT: Final = Record({"type": Anything(), "text": TEXT}, ("text",))
+INPUT_AUDIO: Final = Record({"type": Anything(), "audio": TEXT, "transcript": Nullable(TEXT)})
+INPUT_IMAGE: Final = Record(
+    {"type": Anything(), "image_url": TEXT, "detail": Choice("auto", "low", "high")}, ("image_url",)
+)
+
+
+def message(assistant_text: str, *, images: bool) -> Rule:
+    """A message item; *assistant_text* is the type of the assistant's parts."""
+
+    def of(parts: Mapping[str, Rule]) -> Rule:
+        return Record(
+            {**ITEM_FIELDS, "role": Anything(), "content": Array(Tagged("type", parts))}, ("content",)
+        )
+
+    user: dict[str, Rule] = {"input_text": INPUT_TEXT, "input_audio": INPUT_AUDIO}
+    if images:
+        user["input_image"] = INPUT_IMAGE
+    return Tagged(
+        "role",
+        {
+            "user": of(user),
+            "system": of({"input_text": INPUT_TEXT}),
+            # Assistant audio cannot be created: its transcript must be sent as text.
+            "assistant": of({assistant_text: INPUT_TEXT}),
+        },
+    )
+
+
+CALLS: Final[dict[str, Rule]] = {
+    "function_call": Record(
+        {**ITEM_FIELDS, "call_id": TEXT, "name": TEXT, "arguments": TEXT}, ("name", "arguments")
+    ),
+    "function_call_output": Record({**ITEM_FIELDS, "call_id": TEXT, "output": TEXT}, ("call_id", "output")),
+}
+MCP_ITEMS: Final[dict[str, Rule]] = {
+    name: Record(ITEM_FIELDS, is_open=True)
+    for name in ("mcp_approval_response", "mcp_list_tools", "mcp_call", "mcp_approval_request")
+}
+REFERENCE: Final = Record({"type": Anything(), "id": TEXT}, ("id",))
+
+
+class Metadata(Rule):
+    """At most 16 pairs; keys of 64 characters, values of 512."""
+
+    def __call__(self, value: Any, path: str) -> None:
+        """Check it."""
+        if not isinstance(value, dict) or len(value) > 16:
+            raise RefusalError(
+                "invalid_value", f"Invalid '{path}': expected an object of at most 16 pairs.", path
+            )
+        for key, held in value.items():
+            if len(key) > 64:
+                raise RefusalError(
+                    "invalid_value", f"Invalid '{path}': keys have at most 64 characters.", path
+                )
+            Text(512)(held, f"{path}.{key}")
+
+
+def overrides(fields: Mapping[str, Rule]) -> Rule:
+    """
+    The settings of ``response.create``; null means "not set".
+
+    The service must accept null there, unlike in a session: clients in wide use send it for instructions
+    they do not have.
+    """
+    return Record({name: Nullable(rule) for name, rule in fields.items()})
+
+
+def event(fields: Mapping[str, Rule], required: tuple[str, ...]) -> Rule:
+    """A client event."""
+    return Record({"type": Anything(), "event_id": Nullable(Text(512)), **fields}, required)
+
+
+def commands(session: Rule, response: Rule, item: Rule) -> dict[str, Rule]:
+    """The client events of both dialects, given what differs."""
+    return {
+        "session.update": event({"session": session}, ("session",)),
+        "input_audio_buffer.append": event({"audio": TEXT}, ("audio",)),
+        "input_audio_buffer.commit": event({}, ()),
+        "input_audio_buffer.clear": event({}, ()),
+        "conversation.item.create": event({"item": item, "previous_item_id": Nullable(TEXT)}, ("item",)),
+        "conversation.item.retrieve": event({"item_id": TEXT}, ("item_id",)),
+        "conversation.item.delete": event({"item_id": TEXT}, ("item_id",)),
+        "conversation.item.truncate": event(
+            {
+                "item_id": TEXT,
+                "content_index": Number(0, is_whole=True),
+                "audio_end_ms": Number(0, is_whole=True),
+            },
+            ("item_id", "content_index", "audio_end_ms"),
+        ),
+        "response.create": event({"response": Nullable(response)}, ()),
+        "response.cancel": event({"response_id": Nullable(TEXT)}, ()),
+    }

@@ -1,0 +1,64 @@
+"""Checks of an emulator's arguments, which name the argument and the remedy."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterable
+from typing import Any
+
+__all__ = ["check_callable", "check_names", "check_number"]
+
+
+def check_callable(name: str, value: Any, arguments: tuple[str, ...]) -> None:
+    """
+    Check that *value* is ``None`` or can be called with so many arguments.
+
+    Raises:
+        TypeError: It cannot.
+    """
+    if value is None:
+        return
+    listing = f"({', '.join(arguments)})"
+    if not callable(value):
+        raise TypeError(f"{name} is {value!r}: give a function of {listing}")
+    try:
+        signature = inspect.signature(value)
+    except (TypeError, ValueError):  # some that are not written in Python have none
+        return
+    try:
+        signature.bind(*arguments)
+    except TypeError as exc:
+        raise TypeError(f"{name} is called with {listing}, but takes {signature}") from exc
+
+
+def check_names(name: str, value: Iterable[str]) -> tuple[str, ...]:
+    """
+    Check names and return them.
+
+    Raises:
+        TypeError: They are a single string, or not all strings.
+        ValueError: There is none.
+    """
+    if isinstance(value, (str, bytes)) or not isinstance(value, Iterable):
+        raise TypeError(f"{name} is {value!r}: give a list of names")
+    names = tuple(value)
+    for one in names:
+        if not isinstance(one, str):
+            raise TypeError(f"{name}: {one!r} is no string")
+    if not names:
+        raise ValueError(f"{name} is empty: name at least one")
+    return names
+
+
+def check_number(name: str, value: Any, *, above: bool = False) -> None:
+    """
+    Check that a number is not negative, or *above* zero.
+
+    Raises:
+        TypeError: It is no number.
+        ValueError: It is too low, or NaN.
+    """
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise TypeError(f"{name} is {value!r}: give a number")
+    if not (value > 0 if above else value >= 0):
+        raise ValueError(f"{name} is {value!r}: give {'a number above 0' if above else '0 or more'}")

@@ -1,0 +1,40 @@
+"""The settings of a session that its user replaces."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ..model.replies import RecogniserFunction, ResponderFunction, SynthesiserFunction
+from ..speech.rule_responder import default_responder
+from ..speech.scripted_recogniser import default_recogniser
+from ..speech.tones import synthesise
+from ..speech.vad import Detector, EnergyDetector
+
+__all__ = ["Behaviour"]
+
+
+@dataclass(frozen=True)
+class Behaviour:
+    """
+    Immutable settings of a session.
+
+    Attributes:
+        responder: Gives the answers; see :mod:`~..model.replies`.
+        recogniser: Transcribes user audio.
+        synthesiser: Turns answers into audio.
+        detector: Makes the detector of speech; see :mod:`~..speech.vad`.
+        pace: Seconds of audio sent per second; 0 sends as fast as it can be made.
+        first_delay: Seconds before the first output of a response.
+        session_seconds: Maximum duration of a session.
+        seed: Of the ids, to make them repeat; ``None`` makes them random.
+    """
+
+    responder: ResponderFunction = default_responder
+    recogniser: RecogniserFunction = default_recogniser
+    synthesiser: SynthesiserFunction = synthesise
+    detector: Callable[[], Detector] = EnergyDetector
+    pace: float = 0.0
+    first_delay: float = 0.0
+    session_seconds: float = 3600.0
+    seed: int | None = None
