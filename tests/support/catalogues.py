@@ -112,7 +112,7 @@ def variants(dialect: str, type_: str, field: str = "", owner: str = "") -> Iter
     for alternative in split(type_, "|"):
         kind, _, rest = alternative.partition(":")
         if kind == "ref":
-            yield from objects(dialect, rest)
+            yield from _all_objects(dialect, rest)
         elif kind == "const":
             yield json.loads(rest)
         elif kind == "enum":
@@ -161,6 +161,11 @@ def objects(dialect: str, name: str, section: str = "objects") -> Iterator[dict[
             yield from _combined(dialect, {**of_kind, "type": {"type": f"const:{json.dumps(kind)}"}}, name)
     else:
         yield from _combined(dialect, fields, name)
+
+
+@cache
+def _all_objects(dialect: str, name: str) -> list[dict[str, Any]]:
+    return list(objects(dialect, name))
 
 
 def messages(dialect: str, section: str, name: str) -> Iterator[dict[str, Any]]:
@@ -224,13 +229,18 @@ def mistyped(shape: ProtocolObject) -> list[str]:
     """Return the paths in *shape* whose values are not what the annotations say."""
     wrong = []
     for path, inner in shapes(shape):
-        hints = typing.get_type_hints(type(inner))
+        hints = _type_hints(type(inner))
         wrong += [
             f"{path}.{a.name}"
             for a in attrs.fields(type(inner))
             if not _fits(getattr(inner, a.name), hints[a.name])
         ]
     return wrong
+
+
+@cache
+def _type_hints(kind: type) -> dict[str, Any]:
+    return typing.get_type_hints(kind)
 
 
 def _fits(value: Any, hint: Any) -> bool:
