@@ -1,7 +1,7 @@
 """
-A bench for the emulator's brain: commands in, events out, a clock that is turned by hand.
+An emulator session without a socket: commands in, events out, and a clock that the test advances.
 
-Every event that leaves the brain here is held against the catalogue of its dialect: all required
+Every event of the session is checked against the catalogue of its dialect: all required
 fields, no unknown ones, all the way down.
 """
 
