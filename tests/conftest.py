@@ -1,7 +1,8 @@
-"""What every test has: no thread left behind; and a client and a service for those that ask."""
+"""Fixtures of all tests, the check for leaked threads, and the options ``--effort`` and ``--seed``."""
 
 from __future__ import annotations
 
+import random
 import signal
 import ssl
 import threading
@@ -17,12 +18,69 @@ from listeners import HANG, Connect
 from azure_rt_audio import AzureRealTimeAudio
 from azure_rt_audio.emulator import Emulator
 
-# A busy machine takes its time for an example; what hangs, pytest-timeout ends.
-hypothesis.settings.register_profile("busy", deadline=None)
-hypothesis.settings.load_profile("busy")
-
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell that runs the tests in its background
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Declare ``--effort`` and ``--seed``."""
+    group = parser.getgroup("azure_rt_audio")
+    group.addoption(
+        "--effort",
+        type=float,
+        default=1.0,
+        help="factor for repetitions and generated examples; below 1, also the share of the tests marked "
+        "'thorough' that run",
+    )
+    group.addoption("--seed", type=int, help="seed of that choice and of the races; random by default")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Draw the seed, one for all workers of pytest-xdist."""
+    if config.option.seed is None:
+        given = getattr(config, "workerinput", {})
+        config.option.seed = given.get("seed", random.SystemRandom().randrange(10**9))
+    examples = max(10, round(100 * config.option.effort))
+    # No deadline for an example: a busy machine may exceed any; pytest-timeout ends what hangs.
+    hypothesis.settings.register_profile("effort", deadline=None, max_examples=examples)
+    hypothesis.settings.load_profile("effort")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Hand the seed to a worker of pytest-xdist."""
+    node.workerinput["seed"] = node.config.option.seed
+
+
+def pytest_report_header(config: pytest.Config) -> str:
+    """Name the seed, to repeat a run."""
+    return f"azure_rt_audio: --effort {config.option.effort:g} --seed {config.option.seed}"
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """With less effort, keep that share of the thorough tests."""
+    effort, chance = config.option.effort, random.Random(config.option.seed)
+    kept, left_out = [], []
+    for item in items:
+        is_kept = effort >= 1 or item.get_closest_marker("thorough") is None or chance.random() < effort
+        (kept if is_kept else left_out).append(item)
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = kept
+
+
+@pytest.fixture
+def effort(request: pytest.FixtureRequest) -> float:
+    """The factor for repetitions."""
+    effort: float = request.config.option.effort
+    return effort
+
+
+@pytest.fixture
+def seed(request: pytest.FixtureRequest) -> int:
+    """The seed of this run."""
+    seed: int = request.config.option.seed
+    return seed
 
 
 @pytest.fixture(autouse=True)

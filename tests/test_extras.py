@@ -13,6 +13,8 @@ import pytest
 from azure_rt_audio._extras import importing
 from azure_rt_audio.errors import BrokenExtraError, ConnectError, MissingExtraError
 
+pytestmark = pytest.mark.thorough
+
 _USES = {
     "numpy": ("audio", "from azure_rt_audio.audio import to_array; to_array(b'12')"),
     "soxr": ("audio", "from azure_rt_audio.audio import resample; resample(b'12', 8000, 24000)"),

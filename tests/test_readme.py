@@ -15,6 +15,8 @@ from azure_rt_audio import AzureRealTimeAudio
 from azure_rt_audio.__main__ import main
 from azure_rt_audio.emulator import Emulator
 
+pytestmark = pytest.mark.thorough
+
 README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
 ALL_PROGRAMS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 WINDOWED = [program for program in ALL_PROGRAMS if "tkinter" in program]

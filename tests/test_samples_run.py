@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 from cli_runner import SECONDS, environment
 
+pytestmark = pytest.mark.thorough
+
 SAMPLES = Path(__file__).parents[1] / "samples"
 WINDOWED = {"tk_push_to_talk", "qt_assistant", "screenshots"}
 """Samples that need a display; tests/system/windows has one."""

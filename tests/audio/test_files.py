@@ -17,8 +17,7 @@ import pytest
 import soundfile
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from listeners import HANG, NO_VAD, Connect, ready
-from test_client_audio import received
+from listeners import HANG, NO_VAD, Connect, ready, received
 
 from azure_rt_audio import AzureRealTimeAudio, ConnectionClosedError
 from azure_rt_audio.audio import (

@@ -19,6 +19,8 @@ from azure_rt_audio import AzureRealTimeAudio, AzureRealTimeOptions, WebSocketOp
 from azure_rt_audio._cli.emulator import _welcome
 from azure_rt_audio.emulator import Drop, Emulator, Faults, after
 
+pytestmark = pytest.mark.thorough
+
 DIALECTS = ("ga", "preview")
 QUESTION = Path(str(files("azure_rt_audio") / "data" / "question.wav"))
 

@@ -28,6 +28,8 @@ from azure_rt_audio.emulator import (
     speak,
 )
 
+pytestmark = pytest.mark.thorough
+
 TEXT = "Good morning. The train to Porto leaves at nine; isn't that early?"
 
 

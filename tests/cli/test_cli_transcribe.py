@@ -27,6 +27,8 @@ from azure_rt_audio.emulator import (
     speak,
 )
 
+pytestmark = pytest.mark.thorough
+
 QUESTION = Path(str(files("azure_rt_audio") / "data" / "question.wav"))
 DIALECTS = ("ga", "preview")
 

@@ -18,6 +18,8 @@ from azure_rt_audio import __version__
 from azure_rt_audio.audio import read_wav, resample
 from azure_rt_audio.emulator import Drop, Emulator, Faults, after
 
+pytestmark = pytest.mark.thorough
+
 DIALECTS = ("ga", "preview")
 QUESTION = Path(str(files("azure_rt_audio") / "data" / "question.wav"))
 

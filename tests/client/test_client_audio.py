@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from listeners import HANG, NO_VAD, TONE, Aside, Connect, Probe, ready
+from listeners import HANG, NO_VAD, TONE, Aside, Connect, Probe, audio_received, ready, received
 
 from azure_rt_audio import (
     AzureRealTimeAudio,
@@ -26,12 +26,6 @@ from azure_rt_audio.emulator import (
 from azure_rt_audio.protocol.checks import MAX_APPEND_BYTES
 from azure_rt_audio.protocol.events import ResponseCreated, ResponseDone, ResponseOutputAudioDelta
 from azure_rt_audio.protocol.responses import Response
-
-
-def audio_received(service: Emulator) -> list[str]:
-    """Return the audio of the appends, as it came."""
-    return [command["audio"] for command in service.received("input_audio_buffer.append")]
-
 
 # ------------------------------------------------------------ audio
 
@@ -260,11 +254,6 @@ def tone(rate_hz: int, seconds: float = 1.0, channels: int = 1) -> np.ndarray[An
     """Return 440 Hz at half of full scale, with the shape (frames, channels)."""
     phase = 2 * np.pi * 440 * np.arange(int(rate_hz * seconds)) / rate_hz
     return np.repeat(np.rint(16384 * np.sin(phase)).astype(np.int16)[:, None], channels, axis=1)
-
-
-def received(service: Emulator) -> bytes:
-    """Return all audio that was appended."""
-    return b"".join(map(base64.b64decode, audio_received(service)))
 
 
 STEREO = tone(48_000, channels=2)

@@ -26,6 +26,8 @@ from azure_rt_audio import (
 )
 from azure_rt_audio.emulator import Emulator, Silence, StopReading, Swallow, after, before
 
+pytestmark = pytest.mark.thorough
+
 
 def threads() -> set[str]:
     """Return the names of this library's threads."""

@@ -19,6 +19,8 @@ from azure_rt_audio._concurrency import shutdown
 from azure_rt_audio._concurrency.shutdown import SECONDS, Stage
 from azure_rt_audio.emulator import Emulator
 
+pytestmark = pytest.mark.thorough
+
 HANG_SECONDS = 30.0
 
 ORDER = ["VOICE", "DEVICES", "WINDOWS", "SESSIONS", "WORKERS", "TRANSPORTS"]

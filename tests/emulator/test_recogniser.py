@@ -15,7 +15,7 @@ from azure_rt_audio.audio import read_wav
 from azure_rt_audio.emulator import Recogniser
 from azure_rt_audio.emulator.model.pcm import from_wire, to_wire
 
-pytestmark = needs_speech
+pytestmark = [pytest.mark.thorough, needs_speech]
 
 SECONDS = 30.0
 """Hang bound of one utterance."""

@@ -21,7 +21,9 @@ from azure_rt_audio.protocol.responses import ResponseConfig
 from azure_rt_audio.protocol.session import SessionConfig
 from azure_rt_audio.protocol.turn import TurnState
 
-COMMON = settings(max_examples=250, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+EXAMPLES = settings().max_examples
+"""Of a property, as ``--effort`` says."""
+COMMON = settings(max_examples=5 * EXAMPLES // 2, suppress_health_check=[HealthCheck.too_slow])
 
 FULL = [next(messages(*event)) for event in events(*SERVER_SECTIONS, *CLIENT_SECTIONS)]
 MESSAGES = [*FULL, *(message for dialect in DIALECTS for message in samples(dialect))]
@@ -147,7 +149,7 @@ def walk(value: Any) -> list[tuple[Any, Any]]:
     return found
 
 
-@settings(COMMON, max_examples=800)
+@settings(COMMON, max_examples=8 * EXAMPLES)
 @given(mutated())
 def test_any_damage_to_a_message(data: str) -> None:
     """Every sample, and the fullest message of every event, with something wrong in it."""
@@ -169,7 +171,7 @@ def test_every_value_of_every_message_with_another_type() -> None:
 def test_damaged_bytes() -> None:
     """Frames with bytes flipped, lost or doubled."""
     chance = random.Random(2024)
-    for _ in range(3000):
+    for _ in range(30 * EXAMPLES):
         data = bytearray(json.dumps(chance.choice(MESSAGES)).encode()[:2000])
         for _ in range(chance.randint(1, 3)):
             place = chance.randrange(len(data))

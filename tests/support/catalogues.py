@@ -6,6 +6,7 @@ import json
 import types
 import typing
 from collections.abc import Iterator, Mapping
+from functools import cache
 from typing import Any
 
 import attrs
@@ -81,7 +82,7 @@ def variants(dialect: str, type_: str, field: str = "", owner: str = "") -> Iter
             return
     for kind, argument in alternatives(dialect, type_):
         if kind == "ref":
-            yield from objects(dialect, argument)
+            yield from _all_objects(dialect, argument)
         elif kind == "value":
             yield argument
         elif kind == "array":
@@ -126,6 +127,11 @@ def objects(dialect: str, name: str, section: str = "objects") -> Iterator[dict[
             yield from _combined(dialect, {**of_kind, "type": {"type": f"const:{json.dumps(kind)}"}}, name)
     else:
         yield from _combined(dialect, fields, name)
+
+
+@cache
+def _all_objects(dialect: str, name: str) -> list[dict[str, Any]]:
+    return list(objects(dialect, name))
 
 
 def messages(dialect: str, section: str, name: str) -> Iterator[dict[str, Any]]:
@@ -189,13 +195,18 @@ def mistyped(shape: ProtocolObject) -> list[str]:
     """Return the paths in *shape* whose values are not what the annotations say."""
     wrong = []
     for path, inner in shapes(shape):
-        hints = typing.get_type_hints(type(inner))
+        hints = _type_hints(type(inner))
         wrong += [
             f"{path}.{a.name}"
             for a in attrs.fields(type(inner))
             if not _fits(getattr(inner, a.name), hints[a.name])
         ]
     return wrong
+
+
+@cache
+def _type_hints(kind: type) -> dict[str, Any]:
+    return typing.get_type_hints(kind)
 
 
 def _fits(value: Any, hint: Any) -> bool:

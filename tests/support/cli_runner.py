@@ -1,4 +1,4 @@
-"""Runs the command line as people do: in a process of its own, on pipes or on a terminal."""
+"""Runs the command line in a process of its own, on pipes or on a terminal."""
 
 from __future__ import annotations
 

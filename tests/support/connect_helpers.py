@@ -1,4 +1,4 @@
-"""Attempts to connect: one that must succeed, one that must fail, and the next message of a transport."""
+"""Connection attempts that must succeed or fail, and the next message of a transport."""
 
 from __future__ import annotations
 

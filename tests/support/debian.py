@@ -1,4 +1,4 @@
-"""Packages of Debian that tests need: installed by root, named to others."""
+"""Installs the Debian packages that tests need, as root, or names them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Devices on a stage: they keep to the shape of real ones, but time passes only when it is told to."""
+"""Simulated microphone and speaker with the interfaces of real ones; the test advances their time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What lies between a client and a service: proxies over real sockets, and addresses that do not answer."""
+"""HTTP and SOCKS proxies over real sockets, and addresses that do not answer."""
 
 from __future__ import annotations
 

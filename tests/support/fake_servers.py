@@ -1,4 +1,4 @@
-"""The far end of a connection, well-behaved or not, over real sockets and real TLS on loopback."""
+"""Scripted TCP and WebSocket servers, correct or faulty, over real sockets and TLS on loopback."""
 
 from __future__ import annotations
 

@@ -1,13 +1,15 @@
-"""Listeners that write down what they are told, and other ways to look at a client from outside."""
+"""Listeners that record events, and helpers to observe a client."""
 
 from __future__ import annotations
 
+import base64
 import queue
 import threading
 from collections.abc import Callable
 from typing import Any
 
 from azure_rt_audio import AzureRealTimeAudio
+from azure_rt_audio.emulator import Emulator
 
 HANG = 5.0
 """Seconds after which a wait counts as a hang."""
@@ -37,8 +39,18 @@ def message(text: str) -> dict[str, Any]:
     return {"type": "message", "role": "user", "content": [{"type": "input_text", "text": text}]}
 
 
+def audio_received(service: Emulator) -> list[str]:
+    """Return the audio of the appends that the service received, in base64."""
+    return [command["audio"] for command in service.received("input_audio_buffer.append")]
+
+
+def received(service: Emulator) -> bytes:
+    """Return the audio of the appends, decoded and joined."""
+    return b"".join(map(base64.b64decode, audio_received(service)))
+
+
 class Probe:
-    """A listener that keeps what it is told, and on which thread."""
+    """A listener that records its events and the threads that called it."""
 
     def __init__(self) -> None:
         self._told: queue.Queue[Any] = queue.Queue()
@@ -49,11 +61,11 @@ class Probe:
         self._told.put(event)
 
     def next(self) -> Any:
-        """Return the next thing it is told."""
+        """Return the next event."""
         return self._told.get(timeout=HANG)
 
     def until(self, wanted: Callable[[Any], bool]) -> list[Any]:
-        """Return all it is told up to what is wanted, which is the last."""
+        """Return the events up to the first wanted one, inclusive."""
         found = [self.next()]
         while not wanted(found[-1]):
             found.append(self.next())
@@ -61,7 +73,7 @@ class Probe:
 
     @property
     def told(self) -> list[Any]:
-        """Everything it has been told and nobody has taken; takes it."""
+        """Remove and return the recorded events."""
         found = []
         while not self._told.empty():
             found.append(self._told.get_nowait())
@@ -69,7 +81,7 @@ class Probe:
 
 
 class Stage:
-    """A listener that stops in the middle of its work until it is let go."""
+    """A listener that blocks until the test sets ``go_on``."""
 
     def __init__(self) -> None:
         self.entered = threading.Event()
@@ -80,12 +92,12 @@ class Stage:
         assert self.go_on.wait(HANG)
 
     def wait(self) -> None:
-        """Wait until the listener is in the middle of its work."""
+        """Wait until the listener has been called."""
         assert self.entered.wait(HANG)
 
 
 class Aside:
-    """Something done on another thread, and what came of it."""
+    """A call on a second thread, and its result."""
 
     def __init__(self, function: Callable[[], Any]) -> None:
         self._function = function
@@ -101,7 +113,7 @@ class Aside:
             self._error = exc
 
     def result(self) -> Any:
-        """Wait for the end, and return or raise what came of it."""
+        """Wait for the end; return the result or raise the error."""
         self._thread.join(HANG)
         assert not self._thread.is_alive()
         if self._error is not None:

@@ -1,4 +1,4 @@
-"""What the tests of speech share: the extra, sound to understand, and a measure of understanding."""
+"""Helpers of the speech tests: the extra, recordings, and the word error count."""
 
 from __future__ import annotations
 

@@ -37,6 +37,8 @@ from listeners import HANG
 from azure_rt_audio import ConnectError
 from azure_rt_audio._net.waiting import Waker
 
+pytestmark = pytest.mark.thorough
+
 posix_only = pytest.mark.skipif(os.name != "posix", reason="forks and signals")
 
 

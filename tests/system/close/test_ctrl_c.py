@@ -29,6 +29,8 @@ from azure_rt_audio._speaking import AudioInput
 from azure_rt_audio._transport import send_queue as _send_queue
 from azure_rt_audio.emulator import Emulator
 
+pytestmark = pytest.mark.thorough
+
 INTERRUPTS = 2000
 
 

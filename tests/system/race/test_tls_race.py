@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 import socket
 import ssl
@@ -19,10 +18,7 @@ from race_plan import Ledger, make_frame
 from race_service import Service
 from race_tls import Handshake, KeyLog, Records
 
-CONNECTIONS = 300
-
-RUN = int(os.environ.get("TLS_RACE_RUN") or random.SystemRandom().randrange(10**9))
-"""What the race is drawn from; the variable repeats one that failed."""
+pytestmark = pytest.mark.thorough
 
 
 @pytest.fixture
@@ -34,30 +30,31 @@ def context(authority: trustme.CA) -> ssl.SSLContext:
 
 
 def test_nothing_is_lost_whatever_the_threads_do(
-    authority: trustme.CA, context: ssl.SSLContext, tmp_path: Path
+    authority: trustme.CA, context: ssl.SSLContext, tmp_path: Path, effort: float, seed: int
 ) -> None:
     """
-    Three hundred connections end as planned and every frame arrives whole and in its place, with no two calls
+    Hundreds of connections end as planned and every frame arrives whole and in its place, with no two calls
     of OpenSSL at once, while four threads write and keys change and tickets come in the midst of frames.
     """
+    connections = max(30, round(300 * effort))
     pem = tmp_path / "service.pem"
     authority.issue_cert("localhost").private_key_and_cert_chain_pem.write_to_path(str(pem))
     watches = watch_over(context)
-    with Service(pem, RUN) as service:
-        result = race(service, context, RUN, CONNECTIONS)
+    with Service(pem, seed) as service:
+        result = race(service, context, seed, connections)
 
-    summary = f"repeat with TLS_RACE_RUN={RUN}: {result}"
+    summary = f"repeat with --effort {effort:g} --seed {seed}: {result}"
     assert result.problems == [], summary
-    assert (result.connections, result.lost, result.corrupted) == (CONNECTIONS, 0, 0), summary
+    assert (result.connections, result.lost, result.corrupted) == (connections, 0, 0), summary
     # It was a race: there was all that makes one.
-    assert min(result.out, result.back) > 10 * CONNECTIONS, summary
-    assert min(result.updates, result.answers, result.tickets, result.pings) > CONNECTIONS / 4, summary
+    assert min(result.out, result.back) > 10 * connections, summary
+    assert min(result.updates, result.answers, result.tickets, result.pings) > connections / 4, summary
 
-    assert len(watches) == CONNECTIONS, summary
+    assert len(watches) == connections, summary
     assert [watch.overlaps for watch in watches if watch.overlaps] == [], summary
     # Others may write when it is their turn, but to read and to close are the I/O thread's alone.
     owners = [name for watch in watches for name in watch.owners]
-    assert len(set(owners)) == len(owners) == CONNECTIONS, summary
+    assert len(set(owners)) == len(owners) == connections, summary
     assert all(name.startswith("azure-rt-reader-") for name in owners), summary
 
 

@@ -19,6 +19,8 @@ from listeners import HANG, Probe
 
 from azure_rt_audio import AzureRealTimeAudio, ConnectError, RealtimeError, WebSocketState
 
+pytestmark = pytest.mark.thorough
+
 Make = Callable[[str], AzureRealTimeAudio]
 
 
@@ -162,10 +164,11 @@ def test_nothing_is_left(
     tls_context: ssl.SSLContext,
     request: pytest.FixtureRequest,
     caplog: pytest.LogCaptureFixture,
+    effort: float,
 ) -> None:
     """However connections end, threads, descriptors and objects are as many afterwards as before."""
     caplog.set_level("CRITICAL", "azure_rt_audio")  # what is logged is kept, and what it is about
-    rounds = 20 if "tls" in request.node.name else 91  # of eleven connections
+    rounds = max(5, round((20 if "tls" in request.node.name else 91) * effort))  # of eleven connections
 
     def make(model: str) -> AzureRealTimeAudio:
         options = {"ssl_context": tls_context, "close_timeout": 0.5}

@@ -15,6 +15,8 @@ from soak_report import Log, Sample, draw, flat
 
 import azure_rt_audio
 
+pytestmark = pytest.mark.thorough
+
 SOAK = Path(__file__).with_name("soak.py")
 PACKAGE = Path(azure_rt_audio.__file__).parent
 MINUTES = "0.07"

@@ -8,6 +8,7 @@ The tests measure with these functions; by itself it prints the tables of the RE
 
 from __future__ import annotations
 
+import argparse
 import json
 import math
 import os
@@ -262,6 +263,7 @@ def _say(text: str) -> None:
 
 def main() -> None:
     """Print both tables."""
+    argparse.ArgumentParser(description="Print the tables of interruptions and of echo.").parse_args()
     with Room() as room:
         os.environ.update({k: v for k, v in room.environment.items() if k != "HOME"})
         room.furnish()
