@@ -353,7 +353,7 @@ class Row:
             deadline = time.monotonic() + LIMIT + 1.0  # the machine's own delays
             for thread in threads() - running:
                 thread.join(deadline - time.monotonic())
-            assert threads() - running == set()
+            assert {thread.name for thread in threads() - running} == set()
         assert descriptors() <= before
 
 
