@@ -1,13 +1,14 @@
 """
 From a URL to a connected socket: name, TCP, proxy and TLS inside one deadline.
 
-websocket-client bounds each ``recv``, not the whole, and holds on to the socket until it
-is done; here every wait is one on a non-blocking socket with the waker beside
-it, so the total keeps to its budget and ``close()`` can end it at any point.
+websocket-client has a time-out for each ``recv``, not for the whole, and cannot be interrupted. Here every
+wait is one on a non-blocking socket and the waker, so the total keeps to its deadline, and ``close()`` can
+end it at any point.
 
-The steps are in :mod:`.addresses`, :mod:`.proxy`, :mod:`.socks` and :mod:`.tls`; this is their order.
+The steps are in :mod:`.proxy`, :mod:`.happy_eyeballs`, :mod:`.http_connect`, :mod:`.socks` and :mod:`.tls`;
+this is their order.
 
-Threads: everything runs on the I/O thread but for what :mod:`.run_in_thread` takes.
+Threads: the dial thread, and the helpers of :mod:`.helper_thread`.
 """
 
 from __future__ import annotations
@@ -51,7 +52,7 @@ class Target:
     headers: Mapping[str, str] = attrs.field(factory=dict, repr=False)
 
 
-def dial(url: str, options: WebSocketOptions, patience: BoundedWait) -> socket.socket | TlsStream:
+def dial(url: str, options: WebSocketOptions, bounds: BoundedWait) -> socket.socket | TlsStream:
     """
     Connect to the host of *url* and, for ``wss``, finish the TLS handshake. Blocks.
 
@@ -62,7 +63,7 @@ def dial(url: str, options: WebSocketOptions, patience: BoundedWait) -> socket.s
         ConnectError: If it cannot be done, or not in time.
         Cancelled: If the connection is closed meanwhile.
     """
-    attempt = _Attempt(url, options, patience)
+    attempt = _Attempt(url, options, bounds)
     problem: ConnectError
     try:
         return attempt.run()
@@ -83,18 +84,18 @@ def dial(url: str, options: WebSocketOptions, patience: BoundedWait) -> socket.s
 class _Attempt:
     """An attempt to connect: how far it has come, and what must be closed if it gets no further."""
 
-    def __init__(self, url: str, options: WebSocketOptions, patience: BoundedWait) -> None:
+    def __init__(self, url: str, options: WebSocketOptions, bounds: BoundedWait) -> None:
         parts = urlsplit(url)
         self._url = url
         self._options = options
-        self._patience = patience
+        self._bounds = bounds
         self._secure = parts.scheme == "wss"
         self._host = parts.hostname or ""
         self._port = parts.port or (443 if self._secure else 80)
         self._sock: socket.socket | None = None
         self.phase = "look-up of the proxy"
         self.nearest: str | None = None
-        """The proxy, as long as a failure would be between it and us."""
+        """The proxy, as long as a failure would be on the way to it."""
 
     def run(self) -> socket.socket | TlsStream:
         options = self._options
@@ -108,7 +109,7 @@ class _Attempt:
             self.nearest = None
         if context is not None:
             self.phase = "TLS handshake"
-            return secure(sock, context, self._host, self._patience)
+            return secure(sock, context, self._host, self._bounds)
         return sock
 
     def _choose_proxy(self) -> Proxy | None:
@@ -117,22 +118,22 @@ class _Attempt:
         return proxy_from_environment(self._host, self._port, secure=self._secure)
 
     def give_up(self) -> None:
-        """Give the descriptor back."""
+        """Release the descriptor."""
         if self._sock is not None:
             self._sock.close()
 
     def _reach(self, host: str, port: int) -> socket.socket:
         """Connect to *host* itself."""
         self.phase = "name look-up"
-        addresses = resolve(host, port, self._patience)
+        addresses = resolve(host, port, self._bounds)
         self.phase = "TCP connect"
-        self._sock = connect(addresses, lambda sock: _tune(sock, self._options), self._patience)
+        self._sock = connect(addresses, lambda sock: _tune(sock, self._options), self._bounds)
         return self._sock
 
     def _by_http(self, proxy: Proxy) -> socket.socket:
         sock = self._reach(proxy.host, proxy.port)
         self.phase = "proxy's CONNECT"
-        connect_through(sock, self._url, self._host, self._port, proxy, self._patience)
+        connect_through(sock, self._url, self._host, self._port, proxy, self._bounds)
         return sock
 
     def _by_socks(self, proxy: Proxy) -> socket.socket:
@@ -142,7 +143,7 @@ class _Attempt:
             sock = self._reach(proxy.host, proxy.port)
             self.phase = "SOCKS handshake"
             try:
-                ask_socks(sock, self._url, targets.pop(0), self._port, proxy, self._patience)
+                ask_socks(sock, self._url, targets.pop(0), self._port, proxy, self._bounds)
                 return sock
             except ConnectError:
                 if not targets:
@@ -155,7 +156,7 @@ class _Attempt:
             return [self._host]
         self.phase = "name look-up"
         self.nearest = None
-        found = resolve(self._host, self._port, self._patience)
+        found = resolve(self._host, self._port, self._bounds)
         if proxy.kind.startswith("socks4"):
             found = [address for address in found if address[0] == socket.AF_INET]
             if not found:

@@ -22,7 +22,7 @@ _MAX_HEAD: Final = 16 * 1024
 
 
 def connect_through(
-    sock: socket.socket, url: str, host: str, port: int, proxy: Proxy, wait: BoundedWait
+    sock: socket.socket, url: str, host: str, port: int, proxy: Proxy, bounds: BoundedWait
 ) -> None:
     """
     Ask an HTTP proxy, to which *sock* is connected, for a connection to *host*. Blocks.
@@ -39,18 +39,18 @@ def connect_through(
         request += f"Proxy-Authorization: Basic {token}\r\n"
     unsent = (request + "\r\n").encode()
     while unsent:
-        wait.wait(sock, selectors.EVENT_WRITE)
+        bounds.wait(sock, selectors.EVENT_WRITE)
         unsent = unsent[sock.send(unsent) :]
-    status, headers = parse_head(_read_head(sock, wait))
+    status, headers = parse_head(_read_head(sock, bounds))
     if not 200 <= status < 300:
         raise refused(url, status, headers, b"", proxy=str(proxy))
 
 
-def _read_head(sock: socket.socket, wait: BoundedWait) -> bytes:
+def _read_head(sock: socket.socket, bounds: BoundedWait) -> bytes:
     """Return the head of the answer, without its empty line; read no byte of what follows."""
     head = bytearray()
     while len(head) <= _MAX_HEAD:
-        wait.wait(sock)
+        bounds.wait(sock)
         seen = sock.recv(_MAX_HEAD, socket.MSG_PEEK)
         if not seen:
             raise EOFError

@@ -1,5 +1,5 @@
 """
-From a TCP connection to one with TLS: whom to trust, and the handshake.
+TLS on a TCP connection: the context, and the handshake.
 
 A plain :class:`ssl.SSLContext` does its handshake here without blocking. One with a
 ``wrap_socket`` of its own, such as truststore's, has the system check the certificate afterwards, which
@@ -63,16 +63,16 @@ def _truststore() -> ssl.SSLContext:
 
 
 def secure(
-    sock: socket.socket, context: ssl.SSLContext, name: str, patience: BoundedWait
+    sock: socket.socket, context: ssl.SSLContext, name: str, bounds: BoundedWait
 ) -> TlsStream | ssl.SSLSocket:
     """
     Do the TLS handshake; *sock* is the returned object's from here on, also if it fails. Blocks.
 
     Args:
         sock: Connected, and not blocking.
-        context: Says whom to trust, and who we are.
+        context: Has the trusted authorities and our own certificate.
         name: What the certificate must name; also sent as SNI, unless it is an address.
-        patience: For how long.
+        bounds: Of all waits.
 
     Raises:
         OSError: If it fails; an :class:`ssl.SSLCertVerificationError` if the certificate is the reason.
@@ -80,8 +80,8 @@ def secure(
     """
     # By the module of the function, because truststore can put its own class in the place of ssl.SSLContext.
     if getattr(type(context).wrap_socket, "__module__", "") == "ssl":
-        tunnel = TlsStream(sock, context, name)
-        return _shake_hands(tunnel, lambda events: patience.wait(sock, events))
+        stream = TlsStream(sock, context, name)
+        return _shake_hands(stream, lambda events: bounds.wait(sock, events))
     with sock.dup() as handle:  # sock itself gives its descriptor away
 
         def stop() -> None:
@@ -89,8 +89,8 @@ def secure(
                 handle.shutdown(socket.SHUT_RDWR)
 
         return run_in_thread(
-            lambda: _secure_aside(sock, context, name, patience.deadline),
-            patience,
+            lambda: _secure_aside(sock, context, name, bounds.deadline),
+            bounds,
             "azure-rt-tls",
             stop=stop,
             discard=lambda tls: tls.close(),
@@ -108,11 +108,11 @@ def _secure_aside(
         # What it wraps in memory checks at the end of do_handshake, in every version.
         own = socket.socket(fileno=sock.detach())  # as wrap_socket does: whoever gives up closes sock
         try:
-            tunnel = TlsStream(own, context, name)
+            stream = TlsStream(own, context, name)
         except BaseException:
             own.close()
             raise
-        return _shake_hands(tunnel, lambda events: _await(own, events, deadline))
+        return _shake_hands(stream, lambda events: _await(own, events, deadline))
     real: Any = getattr(context, "_ctx", context)
     if real.sslsocket_class.do_handshake is not ssl.SSLSocket.do_handshake:
         tls = context.wrap_socket(sock, server_hostname=name, do_handshake_on_connect=False)

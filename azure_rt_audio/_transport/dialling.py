@@ -21,6 +21,7 @@ from .._net.dial import Target
 from .._net.waiting import Waker
 from ..errors import AUTHENTICATION_ERROR, ConnectError, ConnectionClosedError
 from ..options import WebSocketOptions
+from .closing import closed_unopened
 from .handshake import WebSocketImpl
 from .websocket import Transport
 
@@ -133,6 +134,8 @@ class Dialling:
             )
             error.__cause__ = exc
             return error
+        if self._waker.interrupted:  # while the credential took its time
+            return closed_unopened()
         began = time.monotonic()
         deadline = Deadline(self._options.connect_timeout)
         try:

@@ -50,14 +50,14 @@ def open_transport(
         target: Where to, with the credential.
         options: How.
         deadline: Of the whole handshake.
-        waker: Its ``interrupt`` gives the attempt up.
+        waker: Its ``interrupt`` ends the attempt.
         websocket_impl: Makes the ``websocket.WebSocket`` to use.
 
     Raises:
         ConnectError: If there is no connection, whatever the reason.
     """
     own = Waker() if waker is None else None
-    wait = BoundedWait(deadline, waker or cast(Waker, own))
+    bounds = BoundedWait(deadline, waker or cast(Waker, own))
     sock: BufferedSocket | None = None
     ws: Any = None
     problem: ConnectError
@@ -72,12 +72,12 @@ def open_transport(
         )
         lines = _header_lines(target.headers)
         # A class that connects by a way of its own must be given the headers, and its trace may print them.
-        is_theirs = type(ws).connect is not websocket.WebSocket.connect
-        unseen = "" if is_theirs else "".join(f"{line}\r\n" for line in lines)
-        sock = BufferedSocket(dial(target.url, options, wait), wait, unseen.encode())
+        connects_itself = type(ws).connect is not websocket.WebSocket.connect
+        hidden = "" if connects_itself else "".join(f"{line}\r\n" for line in lines)
+        sock = BufferedSocket(dial(target.url, options, bounds), bounds, hidden.encode())
         ws.connect(
             target.url,
-            header=lines if is_theirs else [],
+            header=lines if connects_itself else [],
             socket=sock,
             suppress_origin=True,
             redirect_limit=0,  # a redirect would carry the credential to another host
@@ -85,7 +85,7 @@ def open_transport(
         if _status(ws) == 101:
             if ws.sock is not sock:  # a class of the user's own that makes its own socket
                 sock.release()
-                sock = BufferedSocket(ws.sock, wait)
+                sock = BufferedSocket(ws.sock, bounds)
             sock.settle()
             return WebSocketTransport(ws, sock, place(target.url), options.max_message_bytes)
         if ws.sock is not sock:
