@@ -8,7 +8,7 @@ from typing import Any, Final, Literal, TypeVar, overload
 from ._session.engine import Engine
 from ._session.listeners import Subscription
 from ._session.pending_response import DEFAULT_TIMEOUT
-from ._session.waiters import EventStream
+from ._session.event_stream import EventStream
 from .dispatch import Dispatcher
 from .errors import RealtimeError
 from .protocol.event_filter import subject

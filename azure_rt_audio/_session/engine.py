@@ -58,7 +58,8 @@ from .listeners import Listeners
 from .readiness import Readiness
 from .response_queue import ResponseQueue
 from .sender import CommandSender
-from .waiters import EventStream, Streams, Waiter, Waiters, as_listened
+from .event_stream import EventStream, EventStreams
+from .waiters import Handled, Waiter, Waiters, as_listened
 
 __all__ = ["Engine"]
 
@@ -99,7 +100,7 @@ class Engine:
         self.conversation = Conversation()
         self.session: Session | None = None
         self._waiters = Waiters()
-        self._streams = Streams()
+        self._streams = EventStreams()
         self._turn = TurnState()
         self._lock = threading.Lock()  # leaf; guards the status
         self._closing = threading.Event()  # the program has called close()
@@ -130,8 +131,8 @@ class Engine:
         self.gate = ResponseQueue(
             self.out.encode,
             self.out.send_bytes,
-            marks=options.wire.carries_metadata,
-            may_wait=self.out.check_may_wait,
+            carries_metadata=options.wire.carries_metadata,
+            check_may_wait=self.out.check_may_wait,
             audio_format=_weakly(self._output_audio_format),
         )
         self.interruption = Interruption(self.out, self.gate)
@@ -386,7 +387,7 @@ class Engine:
     def _refused(self, event: Error) -> None:
         error = service_error(event)
         fate = self._waiters.fail(error) or self.gate.on_error(error)
-        if fate == "quiet" or self.interruption.caused(error):
+        if fate is Handled.SILENT or self.interruption.caused(error):
             log.debug("= what we wanted to end had ended: %s", error)
             return
         if error.event_id is not None:
@@ -397,8 +398,8 @@ class Engine:
         self._offer(Error, event)
         self.registry.publish(Error, event)
         self.registry.publish_to_all(event)
-        if fate != "retried":  # asked again when it is its turn
-            self._report(error, is_told=fate == "told")
+        if fate is not Handled.RETRIED:  # asked again when it is its turn
+            self._report(error, is_told=fate is Handled.TOLD)
 
     def _ended(self, outcome: ConnectionClosedError | ConnectError) -> None:
         is_asked_for = self.ready.end(outcome)

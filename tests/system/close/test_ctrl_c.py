@@ -97,7 +97,7 @@ def count_stuck(call: Callable[[], object], *locks: threading.Lock) -> int:
 def test_a_request_that_was_not_sent_is_not_waited_for() -> None:
     """Whoever is stopped while asking for a response leaves the conversation free for the next one."""
     sent: list[bytes] = []
-    gate = ResponseQueue(lambda command: b"", sent.append, marks=True)
+    gate = ResponseQueue(lambda command: b"", sent.append, carries_metadata=True)
     storm = Storm()
     struck = stuck = 0
     with storm.blowing():
@@ -106,8 +106,8 @@ def test_a_request_that_was_not_sent_is_not_waited_for() -> None:
             stuck += gate.is_busy and not sent
             sent.clear()
             with gate._lock:
-                gate._queue.clear()
-                gate._by_mark.clear()
+                gate._waiting.clear()
+                gate._unbegun.clear()
                 gate._sent = None
 
     assert stuck == 0
