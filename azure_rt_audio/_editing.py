@@ -52,9 +52,9 @@ class Editing:
         """
         made = build_item(item, "item")
         if made.id is None:
-            made = attrs.evolve(made, id=self._engine.out.new_item_id())
+            made = attrs.evolve(made, id=self._engine.sender.new_item_id())
         command = ConversationItemCreate(
-            event_id=self._engine.out.new_event_id(), item=made, previous_item_id=previous_item_id
+            event_id=self._engine.sender.new_event_id(), item=made, previous_item_id=previous_item_id
         )
         return self._acknowledged(
             command,
@@ -66,7 +66,7 @@ class Editing:
     def delete_item(self, item_id: str) -> Future[ConversationItemDeleted]:
         """Remove an item. Does not wait; returns a future of the acknowledging event."""
         return self._acknowledged(
-            ConversationItemDelete(event_id=self._engine.out.new_event_id(), item_id=item_id),
+            ConversationItemDelete(event_id=self._engine.sender.new_event_id(), item_id=item_id),
             lambda event: isinstance(event, ConversationItemDeleted) and event.item_id == item_id,
             codes=("item_delete_invalid_item_id",),
         )
@@ -86,7 +86,7 @@ class Editing:
         """
         return self._acknowledged(
             ConversationItemTruncate(
-                event_id=self._engine.out.new_event_id(),
+                event_id=self._engine.sender.new_event_id(),
                 item_id=item_id,
                 content_index=content_index,
                 audio_end_ms=audio_end_ms,
@@ -99,7 +99,7 @@ class Editing:
     def retrieve_item(self, item_id: str) -> Future[ConversationItemRetrieved]:
         """Ask for an item as the service has it, audio included. Does not wait; returns a future."""
         return self._acknowledged(
-            ConversationItemRetrieve(event_id=self._engine.out.new_event_id(), item_id=item_id),
+            ConversationItemRetrieve(event_id=self._engine.sender.new_event_id(), item_id=item_id),
             lambda event: isinstance(event, ConversationItemRetrieved) and event.item.id == item_id,
             codes=("item_retrieve_invalid_item_id",),
         )
@@ -112,7 +112,7 @@ class Editing:
         codes: tuple[str, ...] = (),
         params: tuple[str, ...] = (),
     ) -> Future[Any]:
-        return self._engine.out.acknowledged(
+        return self._engine.sender.acknowledged(
             command,
             self,
             lambda _, event: is_it(event),

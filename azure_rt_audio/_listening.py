@@ -138,10 +138,10 @@ class Listening:
         where = self._engine.dispatcher if dispatcher is None else dispatcher
 
         def add(function: F) -> F:
-            self._engine.registry.add(chosen, function, where, once)
+            self._engine.listeners.add(chosen, function, where, once)
             return function
 
-        return add if listener is None else self._engine.registry.add(chosen, listener, where, once)
+        return add if listener is None else self._engine.listeners.add(chosen, listener, where, once)
 
     def off(self, event: str | type[Any], listener: Listener | None = None) -> None:
         """
@@ -149,11 +149,11 @@ class Listening:
 
         Name the event as :meth:`on` was told: an exception's class is not ``"error"``.
         """
-        self._engine.registry.remove(subject(event), listener)
+        self._engine.listeners.remove(subject(event), listener)
 
     def off_all(self) -> None:
         """Remove every listener."""
-        self._engine.registry.clear()
+        self._engine.listeners.clear()
 
     # ------------------------------------------------------------ waiting
 

@@ -63,7 +63,7 @@ class AudioInput:
         """Send what is in the session's format; nothing, if it is empty."""
         text = pybase64.b64encode(audio)
         for start in range(0, len(text), _MAX_APPEND_CHARACTERS):
-            self._engine.out.send_audio(text[start : start + _MAX_APPEND_CHARACTERS])
+            self._engine.sender.send_audio(text[start : start + _MAX_APPEND_CHARACTERS])
 
     def feed(self, audio: str | AudioLike, sample_rate_hz: int, channels: int | None) -> None:
         """Convert the next chunk and send what is ready; another kind of sound begins another stream."""
@@ -106,8 +106,8 @@ class AudioInput:
 
     def _in_turn(self, move: Callable[[], None]) -> None:
         got: list[bool] = []
-        is_reader = self._engine.connection.owns_this_thread()
-        timeout = _READERS_PATIENCE if is_reader else self._engine.out.timeout
+        is_reader = self._engine.sender.owns_this_thread()
+        timeout = _READERS_PATIENCE if is_reader else self._engine.sender.timeout
         seconds = -1 if timeout is None else min(timeout, threading.TIMEOUT_MAX)
         # Taken and noted, looked at and given back: each is one step, so that Ctrl-C cannot come between.
         give_back = starmap(self._turn.release, compress(repeat(()), got))
@@ -166,7 +166,7 @@ class Speaking:
         if self._audio_input.converter is not None:
             self._audio_input.finish()
         for start in range(0, len(text), _MAX_APPEND_CHARACTERS):
-            self._engine.out.send_audio(text[start : start + _MAX_APPEND_CHARACTERS])
+            self._engine.sender.send_audio(text[start : start + _MAX_APPEND_CHARACTERS])
 
     def _recording(self, audio: AudioLike, sample_rate_hz: int | None, channels: int | None) -> bytes:
         """Return the base64 of a whole recording in the session's format."""
@@ -226,7 +226,7 @@ class Speaking:
             TimeoutError: If the session did not become ready, or the backlog stayed full.
             RuntimeError: On the reader thread, where nothing may block.
         """
-        self._engine.out.check_may_wait()
+        self._engine.sender.check_may_wait()
         with AudioReader(path) as file:
             self._engine.ready.wait_to_send()
             converter = Converter(from_hz=file.sample_rate_hz, to_format=self._engine.input_audio_format)
@@ -255,8 +255,8 @@ class Speaking:
             self._engine.ready.wait_to_send()
             self._audio_input.finish()
 
-        return self._engine.out.acknowledged(
-            InputAudioBufferCommit(event_id=self._engine.out.new_event_id()),
+        return self._engine.sender.acknowledged(
+            InputAudioBufferCommit(event_id=self._engine.sender.new_event_id()),
             self,
             lambda _, event: isinstance(event, InputAudioBufferCommitted),
             wait=wait,
@@ -271,8 +271,8 @@ class Speaking:
             self._engine.ready.wait_to_send()
             self._audio_input.drop()
 
-        return self._engine.out.acknowledged(
-            InputAudioBufferClear(event_id=self._engine.out.new_event_id()),
+        return self._engine.sender.acknowledged(
+            InputAudioBufferClear(event_id=self._engine.sender.new_event_id()),
             self,
             lambda _, event: isinstance(event, InputAudioBufferCleared),
             wait=wait,

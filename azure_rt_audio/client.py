@@ -161,7 +161,7 @@ class AzureRealTimeAudio(Listening, Speaking, Editing, TypeScriptNames):
             ValueError: If a field cannot be right; names its path.
         """
         command = SessionUpdate(
-            event_id=self._engine.out.new_event_id(), session=build(SessionConfig, config, "session")
+            event_id=self._engine.sender.new_event_id(), session=build(SessionConfig, config, "session")
         )
         if getattr(command.session, "input_audio_format", UNSET) is not UNSET:
             self._audio_input.finish()  # what a stream holds back is in the format that ends here
@@ -195,7 +195,7 @@ class AzureRealTimeAudio(Listening, Speaking, Editing, TypeScriptNames):
         if if_active not in ("wait", "raise"):
             raise ValueError(f'if_active must be "wait" or "raise", not {if_active!r}')
         made = None if config is None else build(ResponseConfig, config, "response")
-        return self._engine.gate.request(
+        return self._engine.response_queue.request(
             made, may_wait=if_active == "wait", owner=self, wait=self._engine.ready.wait_to_send
         )
 
@@ -207,7 +207,7 @@ class AzureRealTimeAudio(Listening, Speaking, Editing, TypeScriptNames):
         service answers with a harmless error.
         """
         self._engine.ready.wait_to_send()
-        self._engine.gate.cancel(response_id)
+        self._engine.response_queue.cancel(response_id)
 
     def ask(
         self,
@@ -236,7 +236,7 @@ class AzureRealTimeAudio(Listening, Speaking, Editing, TypeScriptNames):
             ConnectionClosedError: If the connection ended first.
             TimeoutError: If it took longer. The response is cancelled, as it is if you press Ctrl-C.
         """
-        self._engine.out.check_may_wait()
+        self._engine.sender.check_may_wait()
         deadline = Deadline(timeout)
         if isinstance(prompt, str):
             part = ContentPart(type="input_text", text=prompt)
@@ -352,7 +352,7 @@ class AzureRealTimeAudio(Listening, Speaking, Editing, TypeScriptNames):
         if self._worker is None:
             return has_ended
         self._worker.close()
-        if self._engine.connection.owns_this_thread():
+        if self._engine.sender.owns_this_thread():
             return False
         return self._worker.join(deadline.remaining()) and has_ended
 

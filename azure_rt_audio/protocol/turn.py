@@ -37,20 +37,21 @@ class TurnState:
 
     Attributes:
         status: May be set from outside as well; the next event goes on from there.
+        speaking: The response of which sound has come last.
     """
 
     def __init__(self) -> None:
         self.status: ModelStatusEnum = ModelStatusEnum.IDLE
         self._current: str | None = None
-        self._speaking: str | None = None
+        self.speaking: str | None = None
 
     def advance(self, event: Event) -> ModelStatusEnum:
         """Take one event into account and return the status after it."""
         if isinstance(event, ResponseOutputAudioDelta):
             # Only the first delta: later ones of a response that is being interrupted must not
             # turn "listening" back into "speaking".
-            if event.response_id == self._current and event.response_id != self._speaking:
-                self._speaking = event.response_id
+            if event.response_id == self._current and event.response_id != self.speaking:
+                self.speaking = event.response_id
                 self.status = ModelStatusEnum.SPEAKING
         elif isinstance(event, InputAudioBufferSpeechStarted):
             self.status = ModelStatusEnum.LISTENING
@@ -75,7 +76,7 @@ class TurnState:
         if is_playing:
             if self.status is not ModelStatusEnum.LISTENING:
                 self.status = ModelStatusEnum.SPEAKING
-        elif self.status is ModelStatusEnum.SPEAKING and self._speaking == response_id != self._current:
+        elif self.status is ModelStatusEnum.SPEAKING and self.speaking == response_id != self._current:
             self.status = ModelStatusEnum.IDLE if self._current is None else ModelStatusEnum.THINKING
         return self.status
 
