@@ -5,7 +5,8 @@ A client makes one attempt today. An engine may have several at once: one is *cu
 the events of one are *applied* to the session. The others are prepared or drained.
 
 **Threads and locks.** ``Attempts.lock`` is the leaf that guards which attempt is current and applied, which
-have ended, and the events that an attempt holds; it is not held over I/O, a wait, or while an event is applied.
+have ended, and the events that an attempt holds; it is not held over I/O, a wait, or the application of an
+event.
 """
 
 from __future__ import annotations

@@ -69,6 +69,7 @@ from ..protocol.session import Session, SessionConfig
 from ..protocol.turn import ModelStatusEnum, TurnState
 from .acknowledgement import Acknowledgement
 from .attempt import Attempt, Attempts, PendingUpdate, merge_session
+from .audio_input import AudioInput
 from .authentication import target_of
 from .event_stream import EventStream, EventStreams
 from .interruption import Interruption
@@ -170,6 +171,7 @@ class Engine:
             clock=clock,
         )
         self.interruption = Interruption(self.sender, self.response_queue)
+        self.audio_input = AudioInput(self.sender, _weakly(self._input_audio_format))
         shutdown.register(shutdown.Stage.SESSIONS, self, Engine._note_closing)
 
     # ------------------------------------------------------------ connections
@@ -213,9 +215,7 @@ class Engine:
             configuration.event_id,
             self._clock,
         )
-        attempt = Attempt(
-            number, connection, ready, self.taps, self._attempts.lock, configuration, encoded
-        )
+        attempt = Attempt(number, connection, ready, self.taps, self._attempts.lock, configuration, encoded)
         self._attempts.add(attempt)
         return attempt
 
@@ -334,9 +334,8 @@ class Engine:
             attempt.settle(command.event_id)
             raise
 
-    @property
-    def input_audio_format(self) -> str:
-        """The format of audio that is appended next: as asked for by a pending update, or as in force."""
+    def _input_audio_format(self) -> str:
+        """Return the format of audio that is appended next: of a pending update, or as in force."""
         asked = self._attempts.current.asked_input_format
         if asked is not None:
             return asked
@@ -617,12 +616,10 @@ class Engine:
         """The current attempt has ended: the session ends, unless somebody makes another one."""
         outcome = attempt.ready.outcome
         assert outcome is not None
-        if not self.is_closing and self.on_attempt_ended is not None:
-            if self.on_attempt_ended(attempt, outcome):  # type: ignore[arg-type]
-                return
-        self._end(outcome)
+        if self.is_closing or self.on_attempt_ended is None or not self.on_attempt_ended(attempt, outcome):
+            self._end(outcome)
 
-    def _end(self, outcome: RealtimeError) -> None:
+    def _end(self, outcome: Outcome) -> None:
         """End the session."""
         is_asked_for = self.is_closing
         with self._lock:

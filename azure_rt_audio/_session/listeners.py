@@ -16,7 +16,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..dispatch import Dispatcher
-from ..dispatch.base import Placing, report_failure
+from ..dispatch.base import Placing, call_guarded, report_failure
 from ..errors import DispatchOverflowError
 from ..protocol.event_filter import EVERYTHING, EventFilter
 
@@ -94,7 +94,7 @@ class Subscription:
             if self._place is None:
                 self.listener(payload)
             else:
-                self._place(self.listener, payload)
+                self._place(call_guarded, self.listener, payload, self)
         except BaseException as exc:  # noqa: BLE001 - the user's code; it is logged, or raised again
             report_failure(exc, self)
 

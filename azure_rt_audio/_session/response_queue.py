@@ -97,7 +97,7 @@ class ResponseQueue:
     def __init__(
         self,
         encode: Callable[[Command], bytes],
-        send: Callable[[bytes], None],
+        send: Callable[[bytes], object],
         *,
         carries_metadata: bool,
         check_may_wait: Callable[[], None] = lambda: None,
@@ -289,9 +289,7 @@ class ResponseQueue:
             self._send_cancel(request.response_id)
 
     def _send_cancel(self, response_id: str | None) -> None:
-        self._send(
-            self._encode(ResponseCancel(response_id=response_id if self._carries_metadata else None))
-        )
+        self._send(self._encode(ResponseCancel(response_id=response_id if self._carries_metadata else None)))
 
     # ------------------------------------------------------------ on the I/O thread
 

@@ -134,6 +134,10 @@ class CommandSender:
             else:
                 return attempt.number
 
+    def wait_to_send(self) -> None:
+        """Wait until the session is ready for commands; on the I/O thread, do not."""
+        self._attempts.current.ready.wait_to_send()
+
     def owns_this_thread(self) -> bool:
         """Whether the caller is an I/O thread of this session, which must not wait for the service."""
         return self._attempts.own_this_thread()

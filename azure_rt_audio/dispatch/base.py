@@ -11,7 +11,16 @@ import attrs
 
 from ..errors import DecodeError, ServiceError
 
-__all__ = ["Call", "Dispatcher", "Hosting", "InlineDispatcher", "Placing", "call_guarded", "report_failure", "weight"]
+__all__ = [
+    "Call",
+    "Dispatcher",
+    "Hosting",
+    "InlineDispatcher",
+    "Placing",
+    "call_guarded",
+    "report_failure",
+    "weight",
+]
 
 log: logging.Logger = logging.getLogger(__name__)
 
