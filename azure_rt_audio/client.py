@@ -101,7 +101,8 @@ class AzureRealTimeAudio(TypeScriptNames):
 
     **Liveness.** After ``ping_interval`` seconds without a byte from the service the client sends a
     ping, and after ``ping_timeout`` more the connection counts as lost: whatever listeners do
-    meanwhile (except those of an inline dispatcher, which block the I/O thread), and even if sending has stalled.
+    meanwhile (except those of an inline dispatcher, which block the I/O thread), and even if sending has
+    stalled.
     """
 
     def __init__(
@@ -689,12 +690,12 @@ class AzureRealTimeAudio(TypeScriptNames):
         """
         Send an event of your own making, as it is. Waits only until the session is ready.
 
-        For what has no method: a mapping is sent in the words of the service's pages, untranslated; a
-        command object of :mod:`azure_rt_audio.protocol.commands` in those of the dialect. Nothing is checked but
-        its type. What the service answers reaches listeners, ``wait_for`` and ``events``, as does its error.
+        For events without a method here. A mapping is sent untranslated, in the words of the service's
+        documentation; a command object of :mod:`azure_rt_audio.protocol.commands` in the shape of the dialect.
+        Only the type is checked. Answers and errors reach listeners, ``wait_for`` and ``events``.
 
-        A ``response.create`` in the conversation waits its turn like :meth:`create_response`, and what is asked
-        later waits for it; with ``"conversation": "none"`` it is sent at once. Audio that follows a
+        A ``response.create`` in the conversation waits its turn like :meth:`create_response`, and later
+        requests wait for it; with ``"conversation": "none"`` it is sent at once. Audio that follows a
         ``session.update`` is taken for the input format that it asks for. A held-back end of a converted
         stream is not sent before a raw commit; use :meth:`commit_audio`.
 

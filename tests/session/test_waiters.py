@@ -256,7 +256,7 @@ class Owner:
 
 
 @pytest.fixture
-def streams() -> Streams:
+def streams() -> EventStreams:
     """No streams yet."""
     return EventStreams()
 
