@@ -16,7 +16,7 @@ from listeners import HANG, MARKER, NO_VAD, Probe, message
 
 from azure_rt_audio import AzureRealTimeAudio, ConnectionClosedError, InlineDispatcher
 from azure_rt_audio._session.attempt import Attempt
-from azure_rt_audio.emulator import Emulator, faults
+from azure_rt_audio.emulator import Drop, Emulator, Say, StopReading
 from azure_rt_audio.emulator.server.connection import Connection
 
 DELTA = "response.output_audio.delta"
@@ -123,7 +123,7 @@ class Flood:
         self.appended += 1
 
     def _say(self) -> None:
-        self.service.inject(faults.Say(delta(self.said)), self.to)
+        self.service.inject(Say(delta(self.said)), self.to)
         self.said += 1
 
 
@@ -219,7 +219,7 @@ def test_an_unanswered_command_fails_with_its_connection(service: Emulator) -> N
     with AzureRealTimeAudio({**service.options(), "session_config": NO_VAD}) as client:
         is_lost = threading.Event()
         client._engine.on_attempt_ended = lambda attempt, outcome: (is_lost.set(), True)[1]
-        service.inject(faults.StopReading())
+        service.inject(StopReading())
         client.clear_audio_buffer().add_done_callback(lambda future: None)
         unanswered = client.clear_audio_buffer()
         service.drop()
@@ -236,7 +236,7 @@ def test_an_attempt_that_is_not_current_ends_nothing(service: Emulator) -> None:
     """A standby that is lost leaves the session alone; it cannot be promoted any more."""
     with AzureRealTimeAudio(service.options()) as client:
         attempt = connect_another(client)
-        service.inject(faults.Drop(), service.connections[1])
+        service.inject(Drop(), service.connections[1])
         until(lambda: attempt.ready.outcome is not None)
 
         with pytest.raises(ConnectionClosedError):
