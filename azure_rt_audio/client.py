@@ -691,7 +691,7 @@ class AzureRealTimeAudio(TypeScriptNames):
         Send an event of your own making, as it is. Waits only until the session is ready.
 
         For events without a method here. A mapping is sent untranslated, in the words of the service's
-        documentation; a command object of :mod:`azure_rt_audio.protocol.commands` in the shape of the dialect.
+        documentation; a command object of :mod:`azure_rt_audio.protocol.commands` in the dialect's shape.
         Only the type is checked. Answers and errors reach listeners, ``wait_for`` and ``events``.
 
         A ``response.create`` in the conversation waits its turn like :meth:`create_response`, and later

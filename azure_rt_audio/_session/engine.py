@@ -455,8 +455,7 @@ class Engine:
             if cls in _WITH_CONSEQUENCES:
                 self._take(event)
                 return
-            turn = self._turn
-            if cls is ResponseOutputAudioDelta and event.response_id != turn.speaking:  # type: ignore[attr-defined]
+            if cls is ResponseOutputAudioDelta and self._turn.begins_to_speak(event):
                 self._take(event)
                 return
             self.conversation.apply(event)
