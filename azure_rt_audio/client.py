@@ -16,9 +16,8 @@ from ._session.engine import Engine
 from ._session.event_stream import EventStream
 from ._session.listeners import Subscription
 from ._session.pending_response import DEFAULT_TIMEOUT, PendingResponse
-from ._transport import WebSocketState
+from ._transport import WebSocketImpl, WebSocketState
 from ._typescript import TypeScriptNames
-from ._wire import WebSocketImpl, wire_of
 from .audio.pcm import AudioLike
 from .dispatch import Dispatcher, QueueDispatcher, default_dispatcher
 from .dispatch.base import Hosting
@@ -126,7 +125,7 @@ class AzureRealTimeAudio(TypeScriptNames):
         self._worker = default_dispatcher() if dispatcher is None else None  # ours to close
         where = dispatcher if self._worker is None else self._worker
         assert where is not None
-        self._engine = Engine(self._options, ws_options, wire_of(ws_options, websocket_impl), where)
+        self._engine = Engine(self._options, ws_options, websocket_impl, where)
         if isinstance(where, Hosting):
             where.host(self)
         self._engine.start()

@@ -26,7 +26,6 @@ ROOMS = {
     "transport": {"_transport"},
     "dispatch": {"dispatch"},
     "session": {"_session"},
-    "wire": {"_wire"},
     "tools": {"tools"},
     "notebook": {"_notebook"},
     "client": {"client", "_typescript"},
@@ -47,7 +46,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "devices": {"errors", "concurrency", "audio"},
     "options": {"errors", "protocol"},
     "net": {"errors", "concurrency", "options"},
-    "transport": {"errors", "concurrency", "options", "net"},
+    "transport": {"errors", "version", "concurrency", "options", "net"},
     "dispatch": {"errors", "concurrency"},
     "session": {
         "errors",
@@ -59,7 +58,6 @@ MAY_IMPORT: dict[str, set[str]] = {
         "transport",
         "dispatch",
     },
-    "wire": {"errors", "version", "options", "net", "transport"},
     "tools": {"errors", "protocol"},
     "notebook": {"errors", "audio", "protocol", "pictures", "dispatch"},
     "client": {
@@ -73,7 +71,6 @@ MAY_IMPORT: dict[str, set[str]] = {
         "transport",
         "dispatch",
         "session",
-        "wire",
         "voice",  # when somebody talks
     },
     "voice": {"errors", "concurrency", "protocol", "audio", "devices", "dispatch", "client"},

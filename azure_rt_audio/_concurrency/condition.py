@@ -1,4 +1,4 @@
-"""Waiting for something to change, in a way that Ctrl-C cannot break."""
+"""A condition variable that Ctrl-C cannot break."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ __all__ = ["Condition"]
 
 class Condition:
     """
-    A lock, and the waiting for what it guards.
+    A lock, and waits for a change of what it guards.
 
-    In place of ``threading.Condition``, whose ``wait`` takes its lock back before it returns: an interrupt
-    at that moment leaves the lock to nobody, or takes it from another thread. Here nothing is held during
-    a wait, and each wait has a gate of its own, which nobody misses when its thread has gone.
+    In place of ``threading.Condition``, whose ``wait`` reacquires its lock before it returns: an interrupt at
+    that moment leaves the lock held for ever, or releases that of another thread. Here nothing is held during
+    a wait, and each waiter has its own lock, so an interrupted waiter leaves nothing to clean up.
 
     Attributes:
-        lock: A leaf. Hold it with ``with change.lock``: that is one step of the interpreter, which a
+        lock: A leaf. Hold it with ``with condition.lock``: that is one step of the interpreter, which a
             method of this class could not be.
 
-    **Threads.** Any thread waits and announces.
+    **Threads.** Any thread waits and notifies.
     """
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
-        self._gates: list[threading.Lock] = []  # shut; each is opened once. Guarded by lock
+        self._waiters: list[threading.Lock] = []  # each is held until it is notified. Guarded by lock
 
     def wait_until(self, is_so: Callable[[], bool], deadline: Deadline) -> bool:
         """
@@ -37,26 +37,27 @@ class Condition:
         Args:
             is_so: Asked under the lock: quick, takes no lock and raises nothing.
         """
-        return wait_with_ui_warning(lambda deadline: self._wait_until(is_so, deadline), deadline)
+        return wait_with_ui_warning(lambda deadline: self.wait_quietly(is_so, deadline), deadline)
 
-    def _wait_until(self, is_so: Callable[[], bool], deadline: Deadline) -> bool:
+    def wait_quietly(self, is_so: Callable[[], bool], deadline: Deadline) -> bool:
+        """The same, without a warning if the wait keeps the loop of a window from running."""
         while True:
-            gate = threading.Lock()
-            gate.acquire()
+            waiter = threading.Lock()
+            waiter.acquire()
             with self.lock:
                 if is_so():
                     return True
                 if deadline.expired:
                     return False
-                self._gates.append(gate)
+                self._waiters.append(waiter)
             remaining = deadline.remaining()
-            if not gate.acquire(timeout=-1 if remaining is None else min(remaining, threading.TIMEOUT_MAX)):
+            if not waiter.acquire(timeout=-1 if remaining is None else min(remaining, threading.TIMEOUT_MAX)):
                 with self.lock:
-                    if gate in self._gates:
-                        self._gates.remove(gate)
+                    if waiter in self._waiters:
+                        self._waiters.remove(waiter)
 
     def notify_all(self) -> None:
-        """Let those who wait look again. Called under the lock."""
-        gates, self._gates = self._gates, []
-        for gate in gates:
-            gate.release()
+        """Have all waiters check again. Called under the lock."""
+        waiters, self._waiters = self._waiters, []
+        for waiter in waiters:
+            waiter.release()

@@ -1,5 +1,5 @@
 """
-What the far end did, in words: refused handshakes, failed attempts and closes become our errors.
+Maps handshake refusals and failures to connect to :class:`ConnectError`.
 
 Pure: no socket, no clock, no thread. Nothing here ever puts a header we sent, a query
 string (apart from the model or deployment) or a dependency's own message into an error,
@@ -21,20 +21,16 @@ from ..errors import (
     CONNECTION_ERROR,
     INVALID_REQUEST_ERROR,
     ConnectError,
-    ConnectionClosedError,
     classify,
 )
+from .http_head import unchunk
 
 __all__ = [
     "MAX_BODY",
-    "closed_by_peer",
     "failed",
-    "lost",
-    "parse_head",
     "place",
     "refused",
     "refused_by_socks",
-    "unchunk",
     "unusable",
 ]
 
@@ -43,20 +39,6 @@ MAX_BODY: Final = 8 * 1024
 
 _REQUEST_ID_HEADERS: Final = ("apim-request-id", "x-request-id", "x-ms-request-id", "x-ms-client-request-id")
 
-_CLOSE_CODES: Final[Mapping[int, str]] = {
-    1000: "closed the connection normally",
-    1001: "is going away; connect again for a new session",
-    1002: "says that this side broke the WebSocket protocol; please report this",
-    1003: "does not accept that kind of frame",
-    1005: "closed the connection without saying why; connect again for a new session",
-    1007: "could not read a message of this side as text",
-    1008: "or a proxy on the way closed the connection for a policy of its own",
-    1009: "found a message of this side too big; send audio in smaller pieces",
-    1011: "ran into an error of its own; connect again, and quote the session id if it happens often",
-    1012: "is restarting; connect again",
-    1013: "is overloaded; connect again a little later",
-}
-
 
 def place(url: str) -> str:
     """Return ``host:port`` of a ``ws`` or ``wss`` URL, the most an error says about where."""
@@ -64,49 +46,6 @@ def place(url: str) -> str:
     host = parts.hostname or ""
     port = parts.port or (443 if parts.scheme == "wss" else 80)
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-
-
-def parse_head(raw: bytes) -> tuple[int, dict[str, str]]:
-    """
-    Split the head of an HTTP response into its status and its headers.
-
-    Args:
-        raw: From the status line up to, not including, the empty line.
-
-    Returns:
-        Status and headers; names in lower case, repeated ones joined by a comma.
-
-    Raises:
-        ValueError: If it is not the head of an HTTP response.
-    """
-    first, *lines = raw.decode("latin-1").split("\r\n")
-    match = re.fullmatch(r"HTTP/\d\.\d (\d{3})(?: .*)?", first)
-    if match is None:
-        raise ValueError("not an HTTP status line")
-    headers: dict[str, str] = {}
-    for line in lines:
-        name, colon, value = line.partition(":")
-        if not colon:
-            raise ValueError("not an HTTP header line")
-        key = name.strip().lower()
-        headers[key] = f"{headers[key]}, {value.strip()}" if key in headers else value.strip()
-    return int(match[1]), headers
-
-
-def unchunk(raw: bytes) -> bytes:
-    """Return what is readable of a body sent in chunks, which may be cut off anywhere."""
-    whole = bytearray()
-    while raw:
-        size, _, rest = raw.partition(b"\r\n")
-        try:
-            length = int(size.split(b";")[0], 16)
-        except ValueError:
-            break
-        if length <= 0:
-            break
-        whole += rest[:length]
-        raw = rest[length + 2 :]
-    return bytes(whole)
 
 
 def refused(
@@ -229,48 +168,6 @@ def unusable(what: str) -> ConnectError:
     """Say that the options themselves are wrong: nothing was tried, and trying again will not help."""
     message = f"The connection's options cannot be used: {what}."
     return ConnectError(message, type=INVALID_REQUEST_ERROR, hint=what)
-
-
-def closed_by_peer(where: str, code: int, reason: str) -> ConnectionClosedError:
-    """
-    Say what it means that the peer sent a close frame.
-
-    Args:
-        where: ``host:port`` of the peer.
-        code: Its close code; 1005 if the frame had none.
-        reason: Its words. For codes 3000 to 4999 they are ``<error.type>.<error.code>``.
-    """
-    error_code = error_type = None
-    if code == 1001 and "maximum duration" in reason.lower():
-        error_code = "session_expired"
-        what = "ended the session because it reached its maximum duration; connect again for a new one"
-    elif 3000 <= code < 5000:
-        error_type, _, error_code = reason.partition(".")
-        what = "closed the connection over an error"
-    else:
-        what = _CLOSE_CODES.get(code, "closed the connection")
-    quote = f": {reason}" if reason else ""
-    return ConnectionClosedError(
-        f"{where} {what} (close code {code}{quote}).",
-        type=classify(code=error_code or None, type=error_type or None, close_code=code),
-        code=error_code or None,
-        close_code=code,
-        reason=reason,
-        is_clean=True,
-    )
-
-
-def lost(where: str, exc: BaseException | None = None) -> ConnectionClosedError:
-    """Say that the connection to *where* ended without a close frame; *exc* becomes the cause."""
-    detail = ""
-    if isinstance(exc, OSError):
-        detail = f" ({exc.strerror or type(exc).__name__})"
-    error = ConnectionClosedError(
-        f"The connection to {where} was lost without a close frame{detail}; connect again for a new session.",
-        close_code=1006,
-    )
-    error.__cause__ = exc
-    return error
 
 
 def _parse_body(text: str) -> tuple[str | None, str]:

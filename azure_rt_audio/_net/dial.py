@@ -1,13 +1,14 @@
 """
 From a URL to a connected socket: name, TCP, proxy and TLS inside one deadline.
 
-websocket-client bounds each ``recv``, not the whole, and holds on to the socket until it
-is done; here every wait is one on a non-blocking socket with the waker beside
-it, so the total keeps to its budget and ``close()`` can end it at any point.
+websocket-client has a time-out for each ``recv``, not for the whole, and cannot be interrupted. Here every
+wait is one on a non-blocking socket and the waker, so the total keeps to its deadline, and ``close()`` can
+end it at any point.
 
-The steps are in :mod:`.addresses`, :mod:`.proxy`, :mod:`.socks` and :mod:`.tls`; this is their order.
+The steps are in :mod:`.proxy`, :mod:`.happy_eyeballs`, :mod:`.http_connect`, :mod:`.socks` and :mod:`.tls`;
+this is their order.
 
-Threads: everything runs on the I/O thread but for what :mod:`.run_in_thread` takes.
+Threads: the dial thread, and the helpers of :mod:`.helper_thread`.
 """
 
 from __future__ import annotations
@@ -16,24 +17,25 @@ import contextlib
 import ipaddress
 import socket
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from types import MappingProxyType
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
 import attrs
 
 from ..errors import ConnectError
-from ..options.proxy_url import Proxy
+from ..options import WebSocketOptions
+from ..options.proxy_url import Proxy, parse_proxy
 from .connect_errors import failed, unusable
 from .happy_eyeballs import by_turns, connect, resolve
-from .proxy import proxy_from_environment, tunnel
+from .http_connect import connect_through
+from .proxy import proxy_from_environment
 from .socks import ask_socks, import_socks
-from .tls import TlsTrust, choose_context, secure
+from .tls import choose_context, secure
 from .tls_stream import TlsStream
 from .waiting import BoundedWait, Cancelled, DeadlinePassed
 
-__all__ = ["Target", "Wire", "dial"]
+__all__ = ["Target", "dial"]
 
 
 @attrs.frozen
@@ -50,44 +52,7 @@ class Target:
     headers: Mapping[str, str] = attrs.field(factory=dict, repr=False)
 
 
-@attrs.frozen(kw_only=True)
-class Wire:
-    """
-    How to connect, and the limits of a connection. Times are in seconds.
-
-    Attributes:
-        connect_timeout: Budget of the whole handshake: DNS, TCP, proxy, TLS and HTTP.
-        close_timeout: Budget of a close handshake nobody gave another one.
-        ping_interval: Silence after which a ping goes out; ``None`` sends none.
-        ping_timeout: Silence after a ping that ends the connection.
-        max_message_bytes: Largest message accepted from the peer, fragments together.
-        max_backlog_bytes: Payload that may wait to be written before senders wait.
-        ssl_context: For ``wss``; ``None`` uses one that all connections share, and
-            ``"truststore"`` one of truststore's that they share.
-        sslopt: The options of websocket-client of that name, used without *ssl_context*.
-        proxy: ``None`` looks into the environment (``HTTPS_PROXY``, ``NO_PROXY``).
-        sockopt: Arguments of further ``setsockopt`` calls, made before connecting.
-        subprotocols: Offered in the handshake; the peer must choose one if there is any.
-        user_agent: Sent unless the target's headers have one.
-        websocket_impl: Makes the ``websocket.WebSocket`` to use.
-    """
-
-    connect_timeout: float = 10.0
-    close_timeout: float = 5.0
-    ping_interval: float | None = 20.0
-    ping_timeout: float = 20.0
-    max_message_bytes: int = 16 * 2**20
-    max_backlog_bytes: int = 32 * 2**20
-    ssl_context: TlsTrust = attrs.field(default=None, repr=False)
-    sslopt: Mapping[str, Any] = attrs.field(default=MappingProxyType({}), repr=False)
-    proxy: Proxy | None = None
-    sockopt: Sequence[tuple[Any, ...]] = ()
-    subprotocols: Sequence[str] = ()
-    user_agent: str | None = None
-    websocket_impl: Callable[..., Any] | None = None
-
-
-def dial(url: str, wire: Wire, patience: BoundedWait) -> socket.socket | TlsStream:
+def dial(url: str, options: WebSocketOptions, bounds: BoundedWait) -> socket.socket | TlsStream:
     """
     Connect to the host of *url* and, for ``wss``, finish the TLS handshake. Blocks.
 
@@ -98,7 +63,7 @@ def dial(url: str, wire: Wire, patience: BoundedWait) -> socket.socket | TlsStre
         ConnectError: If it cannot be done, or not in time.
         Cancelled: If the connection is closed meanwhile.
     """
-    attempt = _Attempt(url, wire, patience)
+    attempt = _Attempt(url, options, bounds)
     problem: ConnectError
     try:
         return attempt.run()
@@ -119,23 +84,23 @@ def dial(url: str, wire: Wire, patience: BoundedWait) -> socket.socket | TlsStre
 class _Attempt:
     """An attempt to connect: how far it has come, and what must be closed if it gets no further."""
 
-    def __init__(self, url: str, wire: Wire, patience: BoundedWait) -> None:
+    def __init__(self, url: str, options: WebSocketOptions, bounds: BoundedWait) -> None:
         parts = urlsplit(url)
         self._url = url
-        self._wire = wire
-        self._patience = patience
+        self._options = options
+        self._bounds = bounds
         self._secure = parts.scheme == "wss"
         self._host = parts.hostname or ""
         self._port = parts.port or (443 if self._secure else 80)
         self._sock: socket.socket | None = None
         self.phase = "look-up of the proxy"
         self.nearest: str | None = None
-        """The proxy, as long as a failure would be between it and us."""
+        """The proxy, as long as a failure would be on the way to it."""
 
     def run(self) -> socket.socket | TlsStream:
-        wire = self._wire
-        context = choose_context(wire.ssl_context, wire.sslopt) if self._secure else None
-        proxy = wire.proxy or proxy_from_environment(self._host, self._port, secure=self._secure)
+        options = self._options
+        context = choose_context(options.ssl_context) if self._secure else None
+        proxy = self._choose_proxy()
         if proxy is None:
             sock = self._reach(self._host, self._port)
         else:
@@ -144,26 +109,31 @@ class _Attempt:
             self.nearest = None
         if context is not None:
             self.phase = "TLS handshake"
-            return secure(sock, context, wire.sslopt.get("server_hostname") or self._host, self._patience)
+            return secure(sock, context, self._host, self._bounds)
         return sock
 
+    def _choose_proxy(self) -> Proxy | None:
+        if self._options.http_proxy is not None:
+            return parse_proxy(self._options.http_proxy)
+        return proxy_from_environment(self._host, self._port, secure=self._secure)
+
     def give_up(self) -> None:
-        """Give the descriptor back."""
+        """Release the descriptor."""
         if self._sock is not None:
             self._sock.close()
 
     def _reach(self, host: str, port: int) -> socket.socket:
         """Connect to *host* itself."""
         self.phase = "name look-up"
-        addresses = resolve(host, port, self._patience)
+        addresses = resolve(host, port, self._bounds)
         self.phase = "TCP connect"
-        self._sock = connect(addresses, lambda sock: _tune(sock, self._wire), self._patience)
+        self._sock = connect(addresses, lambda sock: _tune(sock, self._options), self._bounds)
         return self._sock
 
     def _by_http(self, proxy: Proxy) -> socket.socket:
         sock = self._reach(proxy.host, proxy.port)
         self.phase = "proxy's CONNECT"
-        tunnel(sock, self._url, self._host, self._port, proxy, self._patience)
+        connect_through(sock, self._url, self._host, self._port, proxy, self._bounds)
         return sock
 
     def _by_socks(self, proxy: Proxy) -> socket.socket:
@@ -173,7 +143,7 @@ class _Attempt:
             sock = self._reach(proxy.host, proxy.port)
             self.phase = "SOCKS handshake"
             try:
-                ask_socks(sock, self._url, targets.pop(0), self._port, proxy, self._patience)
+                ask_socks(sock, self._url, targets.pop(0), self._port, proxy, self._bounds)
                 return sock
             except ConnectError:
                 if not targets:
@@ -186,7 +156,7 @@ class _Attempt:
             return [self._host]
         self.phase = "name look-up"
         self.nearest = None
-        found = resolve(self._host, self._port, self._patience)
+        found = resolve(self._host, self._port, self._bounds)
         if proxy.kind.startswith("socks4"):
             found = [address for address in found if address[0] == socket.AF_INET]
             if not found:
@@ -203,7 +173,7 @@ def _is_address(host: str) -> bool:
     return True
 
 
-def _tune(sock: socket.socket, wire: Wire) -> None:
+def _tune(sock: socket.socket, options: WebSocketOptions) -> None:
     """Send small frames at once, notice a dead peer, and do what the user asks."""
     wanted: list[tuple[Any, ...]] = [
         (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),
@@ -216,15 +186,15 @@ def _tune(sock: socket.socket, wire: Wire) -> None:
             (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 10),
             (socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3),
         ]
-        if wire.ping_interval is None:
+        if options.ping_interval is None:
             # With pings there is no need, and it would end a connection that is heard, but not read.
-            milliseconds = max(1, int(wire.ping_timeout * 1000))
+            milliseconds = max(1, int(options.ping_timeout * 1000))
             wanted.append((socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, milliseconds))
     for option in wanted:
         # A sandbox or an exotic socket may refuse; none of them is needed to work.
         with contextlib.suppress(OSError):
             sock.setsockopt(*option)
-    for option in wire.sockopt:
+    for option in options.sockopt:
         try:
             sock.setsockopt(*option)
         except (OSError, OverflowError, TypeError) as exc:

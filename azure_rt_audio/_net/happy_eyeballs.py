@@ -6,7 +6,7 @@ they are tried as RFC 8305 ("happy eyeballs") has it: the families take turns, e
 head start of a quarter of a second over the next, the first to connect wins, and the others
 are closed.
 
-Threads: all on the I/O thread, with a selector, but for the look-up, which has a thread of its own.
+Threads: the dial thread, with a selector; the look-up has a helper thread.
 """
 
 from __future__ import annotations
@@ -39,12 +39,12 @@ _MAX_ATTEMPTS: Final = 8
 _NOT_HERE: Final = frozenset(
     {errno.EAFNOSUPPORT, errno.ENETUNREACH, errno.EADDRNOTAVAIL, errno.EPROTONOSUPPORT}
 )
-"""What says that this machine lacks a family, and nothing about the host."""
+"""Errors that say that this machine lacks an address family, and nothing about the host."""
 
 
-def resolve(host: str, port: int, patience: BoundedWait) -> list[Address]:
+def resolve(host: str, port: int, bounds: BoundedWait) -> list[Address]:
     """
-    Return the addresses of *host*. Blocks; the look-up itself may be left behind.
+    Return the addresses of *host*. Blocks; the look-up itself may be abandoned.
 
     Raises:
         ConnectError: If it cannot be the name of a host.
@@ -58,12 +58,12 @@ def resolve(host: str, port: int, patience: BoundedWait) -> list[Address]:
     except UnicodeError:
         raise unusable("the host name is not a valid one") from None
     return run_in_thread(
-        lambda: list(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)), patience, "azure-rt-resolver"
+        lambda: list(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)), bounds, "azure-rt-resolver"
     )
 
 
 def connect(
-    addresses: Iterable[Address], prepare: Callable[[socket.socket], None], patience: BoundedWait
+    addresses: Iterable[Address], prepare: Callable[[socket.socket], None], bounds: BoundedWait
 ) -> socket.socket:
     """
     Return a socket, not blocking, connected to whichever of *addresses* answers first. Blocks.
@@ -71,7 +71,7 @@ def connect(
     Args:
         addresses: The more preferable ones first.
         prepare: Sets the options of each socket, before it connects.
-        patience: For how long.
+        bounds: Of all waits.
 
     Raises:
         OSError: If none of them can be reached: the most telling reason.
@@ -79,7 +79,7 @@ def connect(
     """
     race = _Race(prepare)
     try:
-        return race.run(deque(by_turns(addresses)[:_MAX_ATTEMPTS]), patience)
+        return race.run(deque(by_turns(addresses)[:_MAX_ATTEMPTS]), bounds)
     finally:
         race.close()
 
@@ -100,17 +100,17 @@ class _Race:
         self._prepare = prepare
         self._selector = selectors.DefaultSelector()
         self._running: set[socket.socket] = set()
-        self._troubles: list[Exception] = []
+        self._failures: list[Exception] = []
 
-    def run(self, waiting: deque[Address], patience: BoundedWait) -> socket.socket:
-        waker, deadline = patience.waker, patience.deadline
+    def run(self, waiting: deque[Address], bounds: BoundedWait) -> socket.socket:
+        waker, deadline = bounds.waker, bounds.deadline
         self._selector.register(waker, selectors.EVENT_READ)
         next_start = 0.0
         while waiting or self._running:
             if waker.interrupted:
                 raise Cancelled
             if deadline.expired:
-                self._troubles.append(DeadlinePassed())
+                self._failures.append(DeadlinePassed())
                 break
             now = time.monotonic()
             if waiting and (now >= next_start or not self._running):
@@ -121,16 +121,16 @@ class _Race:
                 next_start = now + _HEAD_START if len(self._running) > before else 0.0
                 continue
             waits = [deadline.remaining(), next_start - now if waiting else None]
-            patient = min((wait for wait in waits if wait is not None), default=None)
-            for key, _ in self._selector.select(patient):
+            seconds = min((wait for wait in waits if wait is not None), default=None)
+            for key, _ in self._selector.select(seconds):
                 if key.fileobj is waker:
                     waker.drain()
                     continue
                 assert isinstance(key.fileobj, socket.socket)
                 if self._has_connected(key.fileobj):
                     return key.fileobj
-                next_start = 0.0  # one has failed, so nobody needs the head start
-        raise max(self._troubles, key=_weight, default=OSError("no address"))
+                next_start = 0.0  # one has failed, so the next needs no head start
+        raise max(self._failures, key=_weight, default=OSError("no address"))
 
     def close(self) -> None:
         """Give the descriptors back, but not the winner's."""
@@ -144,7 +144,7 @@ class _Race:
         try:
             sock = socket.socket(family, kind, protocol)
         except OSError as exc:
-            self._troubles.append(exc)  # this address family does not exist here
+            self._failures.append(exc)  # this address family does not exist here
             return None
         self._running.add(sock)
         sock.setblocking(False)
@@ -170,16 +170,16 @@ class _Race:
         self._running.remove(sock)
         return True
 
-    def _forget(self, sock: socket.socket, trouble: OSError) -> None:
-        self._troubles.append(trouble)
+    def _forget(self, sock: socket.socket, failure: OSError) -> None:
+        self._failures.append(failure)
         self._running.remove(sock)
         sock.close()
 
 
-def _weight(trouble: Exception) -> int:
-    """Tell how much a reason says: a refusal says more than silence, and that more than a lack of ours."""
-    if isinstance(trouble, ConnectionRefusedError):
+def _weight(failure: Exception) -> int:
+    """Rank reasons: a refusal says more than silence, and that more than a family this machine lacks."""
+    if isinstance(failure, ConnectionRefusedError):
         return 3
-    if isinstance(trouble, DeadlinePassed):
+    if isinstance(failure, DeadlinePassed):
         return 2
-    return 0 if isinstance(trouble, OSError) and trouble.errno in _NOT_HERE else 1
+    return 0 if isinstance(failure, OSError) and failure.errno in _NOT_HERE else 1

@@ -1,10 +1,10 @@
 """
-Blocking calls that know neither deadline nor interruption, made bearable: on a thread of their own.
+Runs calls that have neither deadline nor interruption on a helper thread.
 
 The system's resolver is one, and so is the check of a certificate by the system, which may ask the
-network. Such a thread is short-lived; if nobody waits for it any longer, it throws its result away.
+network. The thread is short-lived; a result that comes after the wait was given up is discarded.
 
-Threads and locks: the I/O thread waits, the helper works. They share a future, whose lock is a leaf.
+Threads and locks: the dial thread waits, the helper works. They share a future, whose lock is a leaf.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ T = TypeVar("T")
 
 def run_in_thread(
     work: Callable[[], T],
-    patience: BoundedWait,
+    bounds: BoundedWait,
     name: str,
     *,
     stop: Callable[[], None] = lambda: None,
     discard: Callable[[T], object] = lambda result: None,
 ) -> T:
     """
-    Do *work* on a thread called *name* and return or raise what comes of it. Blocks.
+    Do *work* on a thread called *name* and return its result or raise its exception. Blocks.
 
     Args:
         work: What may block.
-        patience: For how long to wait.
+        bounds: Of the wait.
         name: Of the thread.
         stop: Called when the wait is given up, to bring *work* to its end.
         discard: Called, on either thread, with a result that comes after that.
@@ -44,12 +44,12 @@ def run_in_thread(
         Cancelled: If the connection is closed meanwhile.
     """
     future: Future[T] = Future()
-    waker = patience.waker
+    waker = bounds.waker
 
     def run() -> None:
         try:
             future.set_result(work())
-        except BaseException as exc:  # noqa: BLE001 - raised on the I/O thread instead
+        except BaseException as exc:  # noqa: BLE001 - raised on the dial thread instead
             future.set_exception(exc)
         waker.wake()
 
@@ -60,9 +60,9 @@ def run_in_thread(
     threading.Thread(target=run, name=name, daemon=True).start()
     try:
         while not future.done():
-            patience.wait(None)
+            bounds.wait(None)
     except BaseException:
         stop()
-        future.add_done_callback(drop)  # at once, if it has come to its end just now
+        future.add_done_callback(drop)  # at once, if it has just ended
         raise
     return future.result()

@@ -1,25 +1,14 @@
-"""
-Which proxy to go through, and the way through one that speaks HTTP.
-
-Threads: the connection's I/O thread only.
-"""
+"""Which proxy to go through, by the environment."""
 
 from __future__ import annotations
 
-import base64
 import ipaddress
 import re
-import selectors
-import socket
-from typing import Final
 
 from ..options.proxy_url import Proxy, parse_proxy
-from .connect_errors import parse_head, refused, unusable
-from .waiting import BoundedWait
+from .connect_errors import unusable
 
-__all__ = ["is_spared", "proxy_from_environment", "tunnel"]
-
-_MAX_HEAD: Final = 16 * 1024
+__all__ = ["is_spared", "proxy_from_environment"]
 
 
 def proxy_from_environment(host: str, port: int, *, secure: bool) -> Proxy | None:
@@ -85,43 +74,3 @@ def _is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost" or host.endswith(".localhost")
-
-
-def tunnel(sock: socket.socket, url: str, host: str, port: int, proxy: Proxy, patience: BoundedWait) -> None:
-    """
-    Ask an HTTP proxy, to which *sock* is connected, for a way to *host*. Blocks.
-
-    Raises:
-        ConnectError: If the proxy refuses; *url* is for the error.
-        OSError, EOFError, ValueError: If it does not answer as a proxy does.
-        DeadlinePassed, Cancelled: See :meth:`BoundedWait.wait`.
-    """
-    authority = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-    request = f"CONNECT {authority} HTTP/1.1\r\nHost: {authority}\r\n"
-    if proxy.auth:
-        token = base64.b64encode(":".join(proxy.auth).encode()).decode()
-        request += f"Proxy-Authorization: Basic {token}\r\n"
-    unsent = (request + "\r\n").encode()
-    while unsent:
-        patience.wait(sock, selectors.EVENT_WRITE)
-        unsent = unsent[sock.send(unsent) :]
-    status, headers = parse_head(_read_head(sock, patience))
-    if not 200 <= status < 300:
-        raise refused(url, status, headers, b"", proxy=str(proxy))
-
-
-def _read_head(sock: socket.socket, patience: BoundedWait) -> bytes:
-    """Return the head of the answer, without its empty line, and read no more: what follows is the peer's."""
-    head = bytearray()
-    while len(head) <= _MAX_HEAD:
-        patience.wait(sock)
-        seen = sock.recv(_MAX_HEAD, socket.MSG_PEEK)
-        if not seen:
-            raise EOFError
-        before = len(head)
-        head += seen
-        end = head.find(b"\r\n\r\n", max(0, before - 3))
-        sock.recv(len(seen) if end < 0 else end + 4 - before)
-        if end >= 0:
-            return bytes(head[:end])
-    raise ValueError("the proxy's answer has no end")

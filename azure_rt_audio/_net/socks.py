@@ -1,11 +1,10 @@
 """
-The way through a SOCKS proxy, by python-socks.
+A connection through a SOCKS proxy, by python-socks.
 
-python-socks speaks the protocol, and its own sockets know neither our deadline nor our interruption. So
-it is given a stream of ours: it believes that another proxy is in front and has made the
-connection already.
+python-socks speaks the protocol, but its own sockets have neither our deadline nor our interruption. So it
+is given a stream of ours, as if another proxy in front had made the connection.
 
-Threads: the connection's I/O thread only.
+Threads: the dial thread only.
 """
 
 from __future__ import annotations
@@ -54,11 +53,9 @@ def import_socks() -> Any:
         raise unusable(exc.message) from exc
 
 
-def ask_socks(
-    sock: socket.socket, url: str, host: str, port: int, proxy: Proxy, patience: BoundedWait
-) -> None:
+def ask_socks(sock: socket.socket, url: str, host: str, port: int, proxy: Proxy, bounds: BoundedWait) -> None:
     """
-    Ask a SOCKS proxy, to which *sock* is connected, for a way to *host*. Blocks.
+    Ask a SOCKS proxy, to which *sock* is connected, for a connection to *host*. Blocks.
 
     Args:
         sock: Not blocking.
@@ -66,7 +63,7 @@ def ask_socks(
         host: What the proxy is to connect to: a name only if it is to resolve it.
         port: TCP port.
         proxy: Which one, and as whom.
-        patience: For how long.
+        bounds: Of all waits.
 
     Raises:
         ConnectError: If the proxy refuses.
@@ -83,7 +80,7 @@ def ask_socks(
         username=user,
         password=password,
         rdns=True,
-        forward=_Connected(_Stream(sock, patience)),
+        forward=_Connected(_Stream(sock, bounds)),
     )
     try:
         way.connect(dest_host=host, dest_port=port)
@@ -98,7 +95,7 @@ def ask_socks(
 
 
 class _Connected:
-    """What python-socks takes for a proxy in front of the one it speaks to."""
+    """A proxy in front of the SOCKS proxy, for python-socks."""
 
     def __init__(self, stream: _Stream) -> None:
         self._stream = stream
@@ -110,17 +107,17 @@ class _Connected:
 class _Stream:
     """A stream for python-socks that waits within bounds; its methods have the names of 2.4 and of 3.0."""
 
-    def __init__(self, sock: socket.socket, patience: BoundedWait) -> None:
+    def __init__(self, sock: socket.socket, bounds: BoundedWait) -> None:
         self._sock = sock
-        self._patience = patience
+        self._bounds = bounds
 
     def write(self, data: bytes) -> None:
         while data:
-            self._patience.wait(self._sock, selectors.EVENT_WRITE)
+            self._bounds.wait(self._sock, selectors.EVENT_WRITE)
             data = data[self._sock.send(data) :]
 
     def read(self, max_bytes: int = 512) -> bytes:
-        self._patience.wait(self._sock)
+        self._bounds.wait(self._sock)
         data = self._sock.recv(max_bytes)
         if not data:
             raise EOFError
@@ -136,4 +133,4 @@ class _Stream:
     read_exact = read_exactly
 
     def close(self) -> None:
-        """Do nothing: whoever made the socket closes it."""
+        """Do nothing: the dial closes the socket."""

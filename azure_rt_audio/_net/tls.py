@@ -1,5 +1,5 @@
 """
-From a TCP connection to one with TLS: whom to trust, and the handshake.
+TLS on a TCP connection: the context, and the handshake.
 
 A plain :class:`ssl.SSLContext` does its handshake here without blocking. One with a
 ``wrap_socket`` of its own, such as truststore's, has the system check the certificate afterwards, which
@@ -16,46 +16,35 @@ import selectors
 import socket
 import ssl
 import threading
-from collections.abc import Callable, Mapping
-from typing import Any, Final, Literal, TypeVar
+from collections.abc import Callable
+from typing import Any, Final, TypeVar
 
 from .._concurrency.deadline import Deadline
 from .._extras import importing
 from ..errors import MissingExtraError
+from ..options.websocket import TlsTrust
 from .connect_errors import unusable
 from .helper_thread import run_in_thread
 from .tls_stream import TlsStream
 from .waiting import BoundedWait, DeadlinePassed
 
-__all__ = ["TlsTrust", "choose_context", "secure"]
+__all__ = ["choose_context", "secure"]
 
 S = TypeVar("S", ssl.SSLSocket, TlsStream)
-
-TlsTrust = ssl.SSLContext | Literal["truststore"] | None
-"""A context, or ``"truststore"`` for the system's own check of certificates, or ``None`` for OpenSSL's."""
 
 _shared_lock: Final = threading.Lock()  # guards _shared
 _shared: Final[dict[str, ssl.SSLContext]] = {}
 
 
-def choose_context(trust: TlsTrust, sslopt: Mapping[str, Any]) -> ssl.SSLContext:
+def choose_context(trust: TlsTrust) -> ssl.SSLContext:
     """
-    Return the context to use; without a context or options one that all connections share.
+    Return the context to use; without one, one that all connections share.
 
     Raises:
         ConnectError: If there cannot be one.
     """
     if isinstance(trust, ssl.SSLContext):
         return trust
-    if trust is None and "context" in sslopt:
-        context: ssl.SSLContext = sslopt["context"]
-        return context
-    options = {key: value for key, value in sslopt.items() if key != "server_hostname"}
-    if trust is None and options:
-        try:
-            return _context_of(options)
-        except (OSError, ValueError, TypeError) as exc:  # a file that is missing, a cipher nobody knows
-            raise unusable(f"sslopt was refused ({type(exc).__name__}: {exc})") from exc
     kind, make = ("truststore", _truststore) if trust else ("default", ssl.create_default_context)
     with _shared_lock:  # 18 ms and 0.9 MB each, so it is worth the wait for one
         if kind not in _shared:
@@ -73,38 +62,17 @@ def _truststore() -> ssl.SSLContext:
     return context
 
 
-def _context_of(options: dict[str, Any]) -> ssl.SSLContext:
-    """Make a context from options by the names that websocket-client gave them."""
-    cafile, capath = options.pop("ca_certs", None), options.pop("ca_cert_path", None)
-    context = ssl.create_default_context(cafile=cafile, capath=capath)
-    chain = options.pop("cert_chain", None) or (
-        options.pop("certfile", None),
-        options.pop("keyfile", None),
-        options.pop("password", None),
-    )
-    if chain[0]:
-        context.load_cert_chain(*chain)
-    if "ciphers" in options:
-        context.set_ciphers(options.pop("ciphers"))
-    verify = options.pop("cert_reqs", ssl.CERT_REQUIRED)
-    context.check_hostname = options.pop("check_hostname", verify != ssl.CERT_NONE)
-    context.verify_mode = verify
-    if options:
-        raise ValueError(f"unknown {', '.join(sorted(options))}; pass ssl_context instead")
-    return context
-
-
 def secure(
-    sock: socket.socket, context: ssl.SSLContext, name: str, patience: BoundedWait
+    sock: socket.socket, context: ssl.SSLContext, name: str, bounds: BoundedWait
 ) -> TlsStream | ssl.SSLSocket:
     """
     Do the TLS handshake; *sock* is the returned object's from here on, also if it fails. Blocks.
 
     Args:
         sock: Connected, and not blocking.
-        context: Says whom to trust, and who we are.
+        context: Has the trusted authorities and our own certificate.
         name: What the certificate must name; also sent as SNI, unless it is an address.
-        patience: For how long.
+        bounds: Of all waits.
 
     Raises:
         OSError: If it fails; an :class:`ssl.SSLCertVerificationError` if the certificate is the reason.
@@ -112,8 +80,8 @@ def secure(
     """
     # By the module of the function, because truststore can put its own class in the place of ssl.SSLContext.
     if getattr(type(context).wrap_socket, "__module__", "") == "ssl":
-        tunnel = TlsStream(sock, context, name)
-        return _shake_hands(tunnel, lambda events: patience.wait(sock, events))
+        stream = TlsStream(sock, context, name)
+        return _shake_hands(stream, lambda events: bounds.wait(sock, events))
     with sock.dup() as handle:  # sock itself gives its descriptor away
 
         def stop() -> None:
@@ -121,8 +89,8 @@ def secure(
                 handle.shutdown(socket.SHUT_RDWR)
 
         return run_in_thread(
-            lambda: _secure_aside(sock, context, name, patience.deadline),
-            patience,
+            lambda: _secure_aside(sock, context, name, bounds.deadline),
+            bounds,
             "azure-rt-tls",
             stop=stop,
             discard=lambda tls: tls.close(),
@@ -140,11 +108,11 @@ def _secure_aside(
         # What it wraps in memory checks at the end of do_handshake, in every version.
         own = socket.socket(fileno=sock.detach())  # as wrap_socket does: whoever gives up closes sock
         try:
-            tunnel = TlsStream(own, context, name)
+            stream = TlsStream(own, context, name)
         except BaseException:
             own.close()
             raise
-        return _shake_hands(tunnel, lambda events: _await(own, events, deadline))
+        return _shake_hands(stream, lambda events: _await(own, events, deadline))
     real: Any = getattr(context, "_ctx", context)
     if real.sslsocket_class.do_handshake is not ssl.SSLSocket.do_handshake:
         tls = context.wrap_socket(sock, server_hostname=name, do_handshake_on_connect=False)

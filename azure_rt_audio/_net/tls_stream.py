@@ -1,12 +1,12 @@
 """
-TLS in memory, in front of a non-blocking socket: what OpenSSL has to say is never stuck half-written in it.
+TLS in memory, in front of a non-blocking socket: no record is ever half-written inside OpenSSL.
 
 An :class:`ssl.SSLSocket` whose send has to wait keeps a half-written record inside OpenSSL. If the peer then
 asks for new keys and sends any other message of the handshake protocol, such as a session ticket, OpenSSL
 wants to write its answer into that record and ends the connection ("bad length", OpenSSL 1.1.1 to at least
 3.0.19). Here OpenSSL writes into memory, which takes everything, and only bytes wait for the socket.
 
-Threads and locks: one thread at a time, as the send_queue sees to. There are no locks here.
+Threads and locks: one thread at a time, under the ``write_lock`` of the :class:`SendQueue`. No locks here.
 """
 
 from __future__ import annotations

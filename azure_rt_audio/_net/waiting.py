@@ -1,7 +1,7 @@
 """
-Waiting that can be bounded, interrupted and ended from any thread.
+Waits that have a deadline and can be ended from any thread.
 
-Threads and locks: the I/O thread waits, any thread rings. ``Waker._lock`` is a leaf.
+Threads and locks: one thread waits, any thread wakes it. ``Waker._lock`` is a leaf.
 """
 
 from __future__ import annotations
@@ -37,35 +37,35 @@ class Waker:
     Ends the I/O thread's wait for its socket.
 
     **Threads.** :meth:`wake` and :meth:`interrupt` are called from any thread, also from
-    a finalizer; the rest is the I/O thread's.
+    a finalizer; the rest by the thread that waits.
     """
 
     def __init__(self) -> None:
-        self._ear, self._bell = socket.socketpair()
-        self._ear.setblocking(False)
-        self._bell.setblocking(False)
-        # Keeps a late ring from hitting a descriptor that was closed and given out anew.
-        # Re-entrant because a finalizer may ring in the midst of a ring.
+        self._read_end, self._write_end = socket.socketpair()
+        self._read_end.setblocking(False)
+        self._write_end.setblocking(False)
+        # Keeps a late wake() from writing to a descriptor that was closed and reused.
+        # Re-entrant: a finalizer may call wake() while wake() runs on this thread.
         self._lock = threading.RLock()
         self._is_called = False
         self._is_armed = True
-        self._is_rung = False
+        self._is_written = False
         self.interrupted = False
         """Whether the handshake is to be given up; never taken back."""
 
     def wake(self) -> None:
-        """End the wait; costs a system call only if there is one, and nobody has rung yet."""
+        """End the wait; costs a system call only if there is one that is not ended yet."""
         self._is_called = True
-        if not self._is_armed or self._is_rung:
+        if not self._is_armed or self._is_written:
             return
         with self._lock:
-            self._is_rung = True
+            self._is_written = True
             try:
-                self._bell.send(b"\0")
+                self._write_end.send(b"\0")
             except OSError:
-                pass  # full: awake already; closed: nobody is left to wake
+                pass  # full: awake already; closed: no thread is left to wake
             except BaseException:
-                self._is_rung = False  # Ctrl-C: maybe it has rung, but the next one must not rely on it
+                self._is_written = False  # Ctrl-C: maybe it is written; the next call must not rely on it
                 raise
 
     def interrupt(self) -> None:
@@ -75,39 +75,39 @@ class Waker:
 
     def fileno(self) -> int:
         """Return what to wait on for reading."""
-        return self._ear.fileno()
+        return self._read_end.fileno()
 
-    def drain(self, may_be_rung: bool = True) -> None:
+    def drain(self, may_be_readable: bool = True) -> None:
         """
-        Make ready for the next call; look at what the callers left only after this.
+        Take the calls so far; look at what the callers left only after this.
 
         Args:
-            may_be_rung: Whether the descriptor may be readable; a call of the system less if not.
+            may_be_readable: Whether the descriptor may be readable; a call of the system less if not.
         """
         self._is_called = False
-        if may_be_rung or self._is_rung:
+        if may_be_readable or self._is_written:
             with contextlib.suppress(OSError):
-                self._ear.recv(4096)
-            self._is_rung = False
+                self._read_end.recv(4096)
+            self._is_written = False
 
     def disarm(self) -> None:
-        """Be awake: who calls need not ring."""
+        """End the wait: wake() costs no system call until the next one."""
         self._is_armed = False
 
     def arm(self) -> bool:
-        """Be about to wait; return whether nobody has called since the last :meth:`drain`."""
+        """Begin a wait; return whether there was no call of wake() since the last :meth:`drain`."""
         self._is_armed = True
         return not self._is_called
 
     def close(self) -> None:
-        """Release the descriptors; later rings do nothing."""
+        """Release the descriptors; later calls do nothing."""
         with self._lock:
-            self._ear.close()
-            self._bell.close()
+            self._read_end.close()
+            self._write_end.close()
 
 
 class BoundedWait:
-    """The bounds of a wait: until ready, until late, or until interrupted."""
+    """A wait that ends when a socket is ready, at a deadline, or when it is interrupted."""
 
     def __init__(self, deadline: Deadline, waker: Waker) -> None:
         self.deadline = deadline
@@ -115,7 +115,7 @@ class BoundedWait:
 
     def wait(self, sock: HasFileno | None, events: int = selectors.EVENT_READ) -> None:
         """
-        Wait until *sock* is ready, or for a ring of the waker if there is no socket.
+        Wait until *sock* is ready, or for a call of the waker if there is no socket.
 
         Raises:
             DeadlinePassed: If the deadline passes first.
@@ -141,6 +141,6 @@ class BoundedWait:
                     return
 
     def at_most(self, seconds: float) -> BoundedWait:
-        """Return the same patience, but not for longer than *seconds*."""
+        """Return the same bounds, but not for longer than *seconds*."""
         left = self.deadline.remaining()
         return BoundedWait(Deadline(seconds if left is None else min(seconds, left)), self.waker)

@@ -33,7 +33,7 @@ import orjson
 
 from .._concurrency import shutdown
 from .._concurrency.deadline import Deadline
-from .._transport import Connection, Payload, Wire
+from .._transport import Connection, Payload, WebSocketImpl
 from ..dispatch import Dispatcher
 from ..errors import (
     ConnectError,
@@ -118,7 +118,7 @@ class Engine:
     The implementation of a client; ``client.py`` is its public API.
 
     Args:
-        wire: How to connect.
+        websocket_impl: Makes the ``websocket.WebSocket`` to use.
         dispatcher: Where listeners run unless they ask otherwise.
         clock: Seconds that never run backwards, for all time-outs of callers.
 
@@ -131,7 +131,7 @@ class Engine:
         self,
         options: AzureRealTimeOptions,
         websocket_options: WebSocketOptions,
-        wire: Wire,
+        websocket_impl: WebSocketImpl | None,
         dispatcher: Dispatcher,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -146,7 +146,7 @@ class Engine:
         self.on_attempt_ended: Callable[[Attempt, Outcome], bool] | None = None
         self.waiters = Waiters()
         self.streams = EventStreams()
-        self._wire = wire
+        self._websocket_impl = websocket_impl
         self._clock = clock
         self._turn = TurnState()
         self._lock = threading.Lock()  # leaf; guards the status
@@ -203,7 +203,8 @@ class Engine:
         options, websocket_options = self.options, self.websocket_options
         connection = Connection(
             lambda: target_of(options, websocket_options),
-            wire=self._wire,
+            websocket_options,
+            websocket_impl=self._websocket_impl,
             on_open=_weakly(self._opened, number),
             on_message=_route(self, number),
             on_end=_weakly(self._ended, number),

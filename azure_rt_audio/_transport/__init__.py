@@ -1,17 +1,19 @@
 """
-The machine room: one WebSocket connection and the one thread that owns it. It knows no events.
+WebSocket connections, and the threads that own them. Nothing here knows events.
 
-From the outside in: :mod:`.connection` is the handle that others hold, :mod:`.reader` the thread and
-its queue, :mod:`.pulse` its sense of whether the peer is alive, :mod:`.transport` the protocol on
-:mod:`.link`, which is the socket as websocket-client sees it. What arrives lies in a :mod:`.buffer`, out
-of which :mod:`.frames` takes it (or :mod:`.theirs`, for a WebSocket class of the user's own).
-:mod:`.dial` is the way there (DNS, TCP, proxy, TLS) with :mod:`.patience`, and :mod:`.outcomes` what the
-far end did, in words.
+:mod:`.connection` is the handle that others hold, :mod:`.driver` the connection itself, driven by the
+:mod:`.io_thread` that it may share with others. :mod:`.dialling` makes it, on a thread of its own, by way of
+:mod:`.handshake`. The driver's parts are :mod:`.send_queue`, :mod:`.keepalive` and :mod:`.closing`, with
+:mod:`.close_reasons`. Below it, :mod:`.websocket` is the protocol on :mod:`.buffered_socket`, which is the
+socket as websocket-client sees it; what arrives lies in a :mod:`.receive_buffer`, out of which :mod:`.frames`
+takes it, or :mod:`.custom_websocket` for a WebSocket class of the user's own.
 """
 
-from .._net.dial import Target, Wire
+from .._net.dial import Target
 from .connection import Connection
 from .frames import Payload
+from .handshake import WebSocketImpl
+from .io_thread import IOThread
 from .state import WebSocketState
 
-__all__ = ["Connection", "Payload", "Target", "WebSocketState", "Wire"]
+__all__ = ["Connection", "IOThread", "Payload", "Target", "WebSocketImpl", "WebSocketState"]

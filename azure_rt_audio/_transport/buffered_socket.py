@@ -4,8 +4,8 @@ A socket with a buffer on either side, which stands in the place of websocket-cl
 One read of the real socket serves many frames, and what websocket-client sends is
 collected until the socket takes it.
 
-Threads and locks: one thread at a time, as the send_queue sees to; so no two calls of OpenSSL for one
-connection ever overlap. There are no locks here.
+Threads and locks: no locks here. What touches the socket is called under the ``write_lock`` of the
+:class:`SendQueue`, so no two calls of OpenSSL for one connection ever overlap.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ import errno
 import selectors
 import socket
 import ssl
-import time
 from collections.abc import Mapping
 from typing import Final
 
 import websocket
 
-from .._net.connect_errors import MAX_BODY, parse_head
+from .._net.connect_errors import MAX_BODY
+from .._net.http_head import parse_head
 from .._net.tls_stream import TlsStream
 from .._net.waiting import BoundedWait, Cancelled, DeadlinePassed
 from .receive_buffer import ReceiveBuffer
@@ -60,29 +60,28 @@ class BufferedSocket:
     """
     A non-blocking socket with a buffer on either side, in the place of websocket-client's socket.
 
-    During the opening handshake ``recv`` and ``send`` wait, within the patience given;
+    During the opening handshake ``recv`` and ``send`` wait, within the bounds given;
     after :meth:`settle` they never do.
     """
 
-    def __init__(self, sock: socket.socket | TlsStream, patience: BoundedWait, unseen: bytes = b"") -> None:
+    def __init__(self, sock: socket.socket | TlsStream, bounds: BoundedWait, hidden: bytes = b"") -> None:
         sock.setblocking(False)
         self._sock = sock
         self._tls = sock if isinstance(sock, ssl.SSLSocket | TlsStream) else None
-        self._tunnel = sock if isinstance(sock, TlsStream) else None
-        self._patience: BoundedWait | None = patience
+        self._stream = sock if isinstance(sock, TlsStream) else None
+        self._bounds: BoundedWait | None = bounds
         # Header lines that join the request only here: websocket-client's trace prints all that it sends.
-        self._unseen = unseen
+        self._hidden = hidden
         self._head: bytes | None = None  # of the HTTP response, as websocket-client is to see it
         self.buffer = ReceiveBuffer()
         self._unsent = _Unsent(bytearray())
-        self._sealed = False
+        self._is_sealed = False
         self._is_in_doubt = False  # whether what is unsent has been sent
         self._read_waits_for_write = False
         self._write_waits_for_read = False
         self.at_eof = False
         self.has_more = False
         """Whether more can be read at once, although the descriptor may not say so."""
-        self.last_heard = time.monotonic()
 
     # What websocket-client calls.
 
@@ -91,35 +90,35 @@ class BufferedSocket:
         return 0.0
 
     def settimeout(self, seconds: float | None) -> None:
-        """Do nothing; waiting is not websocket-client's business."""
+        """Do nothing; websocket-client does not wait by itself."""
 
     def recv(self, size: int) -> bytes:
         """Return up to *size* bytes; ``b""`` at the end; :class:`TimeoutError` if nothing is there yet."""
-        if self._patience is not None:
+        if self._bounds is not None:
             if self._head is None:
                 self._head = self._read_head()
             if self._head:
                 part, self._head = self._head[:size], self._head[size:]
                 return part
             while not self.buffer and not self.at_eof:
-                self._await_input(self._patience)
+                self._await_input(self._bounds)
         if not self.buffer and not self.at_eof:
             raise TimeoutError
         return self.buffer.take(min(size, len(self.buffer)))
 
     def send(self, data: bytes | bytearray) -> int:
         """Append to what is unsent."""
-        if not self._sealed:
+        if not self._is_sealed:
             self._unsent.data += data
-            if self._unseen:  # the request it is, and its last line is empty
-                self._unsent.data[-2:-2] = self._unseen
-                self._unseen = b""
-        if self._patience is not None:
+            if self._hidden:  # the request it is, and its last line is empty
+                self._unsent.data[-2:-2] = self._hidden
+                self._hidden = b""
+        if self._bounds is not None:
             while self.unsent:
                 self.flush()
                 if self.unsent:
                     write_only = self.interest & selectors.EVENT_WRITE
-                    self._patience.wait(self._sock, write_only or selectors.EVENT_READ)
+                    self._bounds.wait(self._sock, write_only or selectors.EVENT_READ)
         return len(data)
 
     def fileno(self) -> int:
@@ -137,8 +136,9 @@ class BufferedSocket:
     @property
     def unsent(self) -> int:
         """Bytes that wait for the socket."""
-        encrypted = 0 if self._tunnel is None else self._tunnel.unsent
-        return len(self._unsent.data) - sum(self._unsent.counts) + encrypted
+        encrypted = 0 if self._stream is None else self._stream.unsent
+        unsent = self._unsent
+        return len(unsent.data) - sum(unsent.counts) + encrypted
 
     @property
     def interest(self) -> int:
@@ -149,19 +149,19 @@ class BufferedSocket:
 
     def settle(self) -> None:
         """End the opening handshake: from here on nothing waits."""
-        self._patience = None
+        self._bounds = None
         self._head = None
 
     def seal(self) -> None:
         """Drop what is sent from here on; nothing may follow a close frame."""
-        self._sealed = True
+        self._is_sealed = True
 
     def unseal(self) -> None:
         """Take what is sent again."""
-        self._sealed = False
+        self._is_sealed = False
 
     def fill(self) -> bool:
-        """Read once what the socket has; return whether it had something to say, be it the end."""
+        """Read once what the socket has; return whether it had something, be it the end."""
         self.buffer.make_room()
         self._read_waits_for_write = False
         self.has_more = False
@@ -174,7 +174,6 @@ class BufferedSocket:
         if not count:
             self.at_eof = True
             return True
-        self.last_heard = time.monotonic()
         if self._tls is not None:
             # A full record is mostly followed by another one, and reading on is cheaper than a wait.
             until = self.buffer.end + _READ_ON
@@ -196,7 +195,7 @@ class BufferedSocket:
 
         Raises:
             OSError: If it takes nothing any more, or if a thread was stopped (by an exception that another
-                one raised in it, say) before it could note what it wrote: nobody knows what was to follow.
+                one raised in it, say) between a write and its being noted: the stream cannot be continued.
         """
         if self._is_in_doubt:
             raise InterruptedError(errno.EINTR, "sending was interrupted")
@@ -212,9 +211,9 @@ class BufferedSocket:
                 self._is_in_doubt = False
             self._unsent = _Unsent(bytearray())
             self._write_waits_for_read = False
-            if self._tunnel is not None:
+            if self._stream is not None:
                 self._is_in_doubt = True
-                self._tunnel.push()
+                self._stream.push()
                 self._is_in_doubt = False
         except _NOT_NOW as exc:
             self._is_in_doubt = False
@@ -229,19 +228,19 @@ class BufferedSocket:
 
     def read_body(self, headers: Mapping[str, str]) -> bytes:
         """Return the start of a refusal's body: what arrives soon, as much as it says, up to a limit."""
-        assert self._patience is not None
-        patience = self._patience.at_most(1.0)
+        assert self._bounds is not None
+        bounds = self._bounds.at_most(1.0)
         length = headers.get("content-length", "")
         # Read some beyond what is kept, so that a credential cannot survive by being cut in half.
         wanted = min(int(length), MAX_BODY + 4096) if length.isdecimal() else MAX_BODY + 4096
         # A refusal without its body is still a refusal.
         with contextlib.suppress(DeadlinePassed, Cancelled, OSError):
             while len(self.buffer) < wanted and not self.at_eof:
-                self._await_input(patience)
+                self._await_input(bounds)
         return self.buffer.take(min(wanted, len(self.buffer)))
 
     def release(self) -> None:
-        """Say goodbye to TLS if that needs no wait, and give the descriptor back."""
+        """Send the TLS close alert if that needs no wait, and release the descriptor."""
         if self._tls is not None and not self.unsent:
             # Raises in any case: the alert is out and no answer there yet, or it cannot be sent.
             with contextlib.suppress(OSError, ValueError):
@@ -250,9 +249,9 @@ class BufferedSocket:
             self._sock.shutdown(socket.SHUT_RDWR)
         self._sock.close()
 
-    def _await_input(self, patience: BoundedWait) -> None:
+    def _await_input(self, bounds: BoundedWait) -> None:
         while not self.fill():
-            patience.wait(self._sock, self.interest)
+            bounds.wait(self._sock, self.interest)
 
     def _read_head(self) -> bytes:
         """
@@ -261,14 +260,14 @@ class BufferedSocket:
         Done here because websocket-client takes a redirect for a success, reads a body only
         if it has a length, and then all of it.
         """
-        assert self._patience is not None
+        assert self._bounds is not None
         buffer = self.buffer
         while (end := buffer.data.find(b"\r\n\r\n", buffer.begin, buffer.end)) < 0:
             if len(buffer) > _MAX_HEAD:
                 raise websocket.WebSocketException("no end of the headers")
             if self.at_eof:
                 raise websocket.WebSocketConnectionClosedException("no whole response")
-            self._await_input(self._patience)
+            self._await_input(self._bounds)
         raw = buffer.take(end + 4 - buffer.begin)
         try:
             status, headers = parse_head(raw[:-4])

@@ -1,70 +1,98 @@
 """
-One WebSocket connection: bytes in, bytes out; knows no events.
+The handle of one WebSocket connection: bytes in, bytes out; knows no events.
 
-Threads and locks: :class:`Connection` is only a handle and has none; see ``reader.py``. The
-I/O thread holds the reader, not the handle, so a handle that is dropped without ``close()``
-is collected, and its finalizer closes the connection.
+Threads and locks: none here, see ``driver.py``. The I/O thread holds the driver, not the handle, so a handle
+that is dropped without ``close()`` is collected, and its finalizer closes the connection.
 """
 
 from __future__ import annotations
 
+import atexit
+import time
 import weakref
 from collections.abc import Callable
+from typing import Final
 
-from .._concurrency import shutdown
 from .._concurrency.deadline import Deadline
+from .._net.dial import Target
 from ..errors import ConnectionClosedError
-from .io_thread import CloseRequest, IOThread, Opener, Outcome
+from ..options import WebSocketOptions
+from .closing import CloseRequest
+from .dialling import Opener
+from .driver import ConnectionDriver, Outcome
+from .frames import Payload
+from .handshake import WebSocketImpl, open_transport
+from .io_thread import IOThread
 from .state import WebSocketState
-from .websocket import Payload, Target, Wire, open_transport
 
 __all__ = ["Connection"]
+
+_EXIT_TIMEOUT: Final = 1.0
+"""Seconds that all open connections together may delay the interpreter's exit."""
 
 
 class Connection:
     """
-    One WebSocket connection and the one thread that owns it.
+    One WebSocket connection.
 
     Args:
-        target: Where to connect to; called on the I/O thread, because a credential may
-            take its time. What it raises ends the connection.
-        wire: How to connect, and the limits.
+        target: Where to connect to; called on the dial thread, because a credential may take its time. What
+            it raises ends the connection.
+        options: How to connect, and the limits; their ``headers`` are up to *target*.
         on_open: Called when frames can flow.
         on_message: Called with each message, text or binary. It lies in the buffer that is read into:
             what is to outlast the call must be copied.
         on_end: Called once, always and last, with the reason.
+        websocket_impl: Makes the ``websocket.WebSocket`` to use.
+        io_thread: Serves the connection, beside others. ``None`` makes one that ends with the connection.
         opener: Makes the transport.
+        clock: Of the I/O thread that is made.
 
-    **Threads.** Every method may be called from any thread, also from the callbacks, which
-    run on the I/O thread (``on_end`` on a thread of its own, ``…-end``, if the I/O thread is stuck). An
-    exception of a callback is logged and goes no further. After a fork the child can
-    neither send nor harm the parent's connection.
+    **Threads.** Every method may be called from any thread, also from the callbacks, which run on the I/O
+    thread (``on_end`` on a thread of its own, ``…-end``, if the I/O thread is stuck). An exception of a
+    callback is logged and goes no further. Dialling has a thread of its own, ``azure-rt-dial-N``. After a
+    fork the child can neither send nor harm the parent's connection.
+
+    Raises:
+        TypeError: If *websocket_impl* cannot make a WebSocket.
     """
 
     def __init__(
         self,
         target: Callable[[], Target],
+        options: WebSocketOptions,
         *,
-        wire: Wire,
         on_open: Callable[[], None],
         on_message: Callable[[Payload], None],
         on_end: Callable[[Outcome], None],
+        websocket_impl: WebSocketImpl | None = None,
+        io_thread: IOThread | None = None,
         opener: Opener = open_transport,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._reader = IOThread(target, wire, on_open, on_message, on_end, opener)
-        # Weakly: what the reader ends with may lead back to this object, which then never went. As long as
-        # there is something to drop, the reader's own thread holds it.
-        finalizer = weakref.finalize(self, _drop, weakref.ref(self._reader))
-        finalizer.atexit = False  # at exit all say goodbye at the same time
-        shutdown.register(shutdown.Stage.TRANSPORTS, self._reader, _say_goodbye, IOThread.join)
+        if websocket_impl is not None and not callable(websocket_impl):
+            raise TypeError("websocket_impl must be a websocket.WebSocket class or a function that makes one")
+        self._driver = ConnectionDriver(
+            target, options, on_open, on_message, on_end, websocket_impl, io_thread, opener, clock
+        )
+        # Weakly: the driver's outcome may lead back to this object, which then would never be collected. As
+        # long as there is something to drop, the I/O thread holds the driver.
+        finalizer = weakref.finalize(self, _drop, weakref.ref(self._driver))
+        finalizer.atexit = False  # at exit all are closed at the same time
+        _alive.add(self._driver)
 
     def start(self) -> None:
-        """Start the I/O thread, which connects; returns at once. Once only."""
-        self._reader.start()
+        """
+        Begin to connect; returns at once. Once only.
+
+        Raises:
+            RuntimeError: If it was started before, or the I/O thread takes no more connections.
+        """
+        self._driver.start()
 
     def send(self, payload: bytes, timeout: float | None = 30.0) -> None:
         """
-        Queue one text frame. The order of calls is the order on the wire.
+        Send one text frame, or queue it. The order of calls is the order on the connection.
 
         Returns at once, also before the connection is open, unless the backlog is full;
         then it waits, but never on the I/O thread, where the limit does not hold.
@@ -79,28 +107,25 @@ class Connection:
             TimeoutError: If the backlog stayed full; the payload was not queued.
             RuntimeError: In a forked child.
         """
-        self._reader.send(payload, Deadline(timeout))
-
-    def flush(self, timeout: float | None = None) -> bool:
-        """Wait until all that was queued is written; return whether it is. Never waits on the I/O thread."""
-        return self._reader.flush(Deadline(timeout))
+        self._driver.send(payload, Deadline(timeout))
 
     def close(self, timeout: float | None = None, code: int = 1000, reason: str = "") -> bool:
         """
-        Say goodbye: write what is queued, send the close frame, wait for the peer's.
+        Write what is queued, send the close frame, wait for the peer's.
 
         Idempotent; a handshake that is going on is given up at once. Returns within
         *timeout* + 1 seconds whatever the peer, the network or a callback does. On the
-        I/O thread it only starts the closing.
+        I/O thread it only begins to close.
 
         Args:
-            timeout: Seconds for all of it; ``None`` means the wire's ``close_timeout``.
+            timeout: Seconds for all of it; ``None`` means ``close_timeout`` of the options.
             code: 1000 or 3000 to 4999, for the peer.
             reason: At most 123 bytes of UTF-8, for the peer.
 
         Returns:
-            Whether the I/O thread has ended. If not, it is stuck in the system's resolver,
-            a credential or a callback, and ends by itself as soon as that returns.
+            Whether the connection's threads have ended; of an I/O thread that is shared, whether it is done
+            with the connection. If not, one is stuck in the system's resolver, a credential or a callback,
+            and ends as soon as that returns.
 
         Raises:
             ValueError: If code or reason cannot be sent.
@@ -109,42 +134,51 @@ class Connection:
             raise ValueError(f"code must be 1000 or between 3000 and 4999, not {code}")
         if len(reason.encode()) > 123:
             raise ValueError("reason must not be longer than 123 bytes in UTF-8")
-        if timeout is None:
-            timeout = self._reader.wire.close_timeout
-        return self._reader.close(CloseRequest(code, reason, Deadline(timeout), timeout))
+        return self._driver.close(code, reason, timeout)
 
     def abort(self, outcome: ConnectionClosedError) -> None:
         """End at once, with this outcome; what is queued is lost. Does not wait."""
-        self._reader.abort(outcome)
+        self._driver.abort(outcome)
 
     @property
     def state(self) -> WebSocketState:
         """Where the connection is in its life."""
-        return self._reader.state
+        return self._driver.state
 
     @property
     def outcome(self) -> Outcome | None:
         """Why it ended; ``None`` as long as it has not. To raise it, raise ``outcome.again()``."""
-        return self._reader.outcome
+        return self._driver.outcome
 
     def owns_this_thread(self) -> bool:
-        """Tell whether the caller is the I/O thread, which must not wait for the connection."""
-        return self._reader.owns_this_thread()
+        """Tell whether the caller is the I/O or dial thread, which must not wait for the connection."""
+        return self._driver.owns_this_thread()
 
     def check_ours(self) -> None:
         """Raise :class:`RuntimeError` in a forked child, where nothing ever comes."""
-        self._reader.check_ours()
+        self._driver.check_ours()
 
     def __repr__(self) -> str:
-        return f"<Connection {self._reader.name}: {self.state.name}>"
+        return f"<Connection {self._driver.name}: {self.state.name}>"
 
 
-def _drop(reference: weakref.ref[IOThread]) -> None:
-    reader = reference()
-    if reader is not None:
-        reader.drop()
+def _drop(reference: weakref.ref[ConnectionDriver]) -> None:
+    driver = reference()
+    if driver is not None:
+        driver.drop()
 
 
-def _say_goodbye(reader: IOThread) -> None:
-    seconds = shutdown.SECONDS[shutdown.Stage.TRANSPORTS]
-    reader.request_close(CloseRequest(1000, "", Deadline(seconds), seconds))
+_alive: weakref.WeakSet[ConnectionDriver] = weakref.WeakSet()  # a driver lives as long as it is served
+
+
+def _close_all() -> None:
+    """Close all open connections when the interpreter exits, all at the same time."""
+    drivers = list(_alive)
+    deadline = Deadline(_EXIT_TIMEOUT)
+    for driver in drivers:
+        driver.request_close(CloseRequest(1000, "", deadline, _EXIT_TIMEOUT))
+    for driver in drivers:
+        driver.join(deadline.remaining())
+
+
+atexit.register(_close_all)

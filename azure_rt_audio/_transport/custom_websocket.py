@@ -1,9 +1,8 @@
 """
-Frames by way of a WebSocket class of the user's own.
+Frames through a WebSocket class of the user's own.
 
-Who hands one in may want to see, change or count what passes, so what it overrides is called:
-websocket-client's ``send`` and ``recv_data_frame`` run, and the latter takes from :class:`FrameReader` what
-it would read itself.
+Such a class may see, change or count frames, so its overrides are called: ``send`` and ``recv_data_frame`` of
+websocket-client run, and the latter reads from :class:`FrameReader` in place of the socket.
 
 Threads: the connection's I/O thread only.
 """
@@ -34,11 +33,11 @@ def sees_frames(ws: Any) -> bool:
 class CustomWebSocketFrames:
     """What :class:`FrameReader` does, through the methods of *ws*; pings are answered on the way."""
 
-    def __init__(self, ws: Any, link: BufferedSocket, limit: int) -> None:
+    def __init__(self, ws: Any, sock: BufferedSocket, limit: int) -> None:
         self._ws = ws
         self._limit = limit
         if type(ws.frame_buffer) is websocket.frame_buffer:  # else the user brings frame code, which stays
-            ws.frame_buffer = _Frames(link, limit)
+            ws.frame_buffer = _Frames(sock, limit)
 
     def next(self) -> tuple[int, Payload] | None:
         """Return opcode and payload of the next whole message or control frame; ``None`` if there is none."""
@@ -56,10 +55,10 @@ class CustomWebSocketFrames:
 class _Frames(websocket.frame_buffer):
     """What websocket-client reads frames from: they are whole messages already, and within the limit."""
 
-    def __init__(self, link: BufferedSocket, limit: int) -> None:
-        super().__init__(link.recv, True)
-        self._link = link
-        self._frames = FrameReader(link.buffer, limit)
+    def __init__(self, sock: BufferedSocket, limit: int) -> None:
+        super().__init__(sock.recv, True)
+        self._sock = sock
+        self._frames = FrameReader(sock.buffer, limit)
 
     def recv_frame(self) -> websocket.ABNF:
         found = self._frames.next()
@@ -68,5 +67,5 @@ class _Frames(websocket.frame_buffer):
         opcode, payload = found
         if opcode == CLOSE:
             # websocket-client answers every close frame with 1000; the connection answers in kind, and once.
-            self._link.seal()
+            self._sock.seal()
         return websocket.ABNF(1, 0, 0, 0, opcode, 0, bytes(payload))

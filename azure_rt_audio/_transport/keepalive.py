@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 __all__ = ["Keepalive"]
+
+_NEVER: Final = float("inf")
 
 
 class Keepalive:
@@ -17,37 +21,38 @@ class Keepalive:
     def __init__(self, interval: float | None, timeout: float) -> None:
         self._interval = interval
         self._timeout = timeout
-        self._asked: float | None = None
+        self._pinged: float | None = None
 
-    def due(self, now: float, heard: float) -> float | None:
+    def due_at(self, heard: float) -> float:
         """
-        Return the seconds until something is to be done; ``None`` if nothing ever is.
+        Return when something is to be done; infinity if nothing ever is.
 
         Args:
-            now: The present moment.
             heard: When bytes last arrived, by the same clock.
         """
         if self._interval is None:
-            return None
-        if self._asked is not None and heard > self._asked:
-            self._asked = None
-        when = heard + self._interval if self._asked is None else self._asked + self._timeout
-        return max(0.0, when - now)
+            return _NEVER
+        if self._pinged is None:
+            return heard + self._interval
+        if heard > self._pinged:
+            self._pinged = None
+            return heard + self._interval
+        return self._pinged + self._timeout
 
     @property
     def is_waiting(self) -> bool:
-        """Whether a ping is out and, by the last :meth:`due`, nothing has arrived since."""
-        return self._asked is not None
+        """Whether a ping is out and, by the last :meth:`due_at`, nothing has arrived since."""
+        return self._pinged is not None
 
-    def overslept(self, now: float) -> bool:
+    def is_overslept(self, now: float) -> bool:
         """
         Tell whether the end of the time-out is long past.
 
-        Then it was this side that was away (stopped, suspended, held up in a callback), and the peer is to
-        be asked once more: what it said meanwhile may be lost.
+        Then this side was away (stopped, suspended, held up in a callback), and the peer is to be pinged once
+        more: its answer may be lost.
         """
-        return self._asked is not None and now - self._asked > 1.5 * self._timeout
+        return self._pinged is not None and now - self._pinged > 1.5 * self._timeout
 
-    def asked(self, now: float) -> None:
-        """Note that a ping was sent."""
-        self._asked = now
+    def note_ping(self, now: float) -> None:
+        """Note that a ping was written."""
+        self._pinged = now

@@ -1,4 +1,4 @@
-"""What was read from a socket and not yet taken."""
+"""The bytes that were read from a socket and not yet taken."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class ReceiveBuffer:
     """
     One piece of memory into which the socket reads and out of which frames are taken.
 
-    Frames lie in ``data[begin:end]``. Who takes them moves ``begin``; views of what was taken hold
+    Frames lie in ``data[begin:end]``. Taking moves ``begin``; views of what was taken are valid
     until the next :meth:`make_room`.
 
     **Threads.** One thread only.

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import os
 import re
-import ssl
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal, Protocol, TypeVar, cast
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol, TypeVar, cast
 
 import attrs
 from attrs import Factory, field, frozen
@@ -16,9 +15,8 @@ from ..protocol.codec import build
 from ..protocol.dialects import Dialect, DialectName, choose_dialect
 from ..protocol.endpoint import Endpoint, parse_endpoint
 from ..protocol.session import SessionConfig, default_session_config
-from .proxy_url import parse_proxy
 
-__all__ = ["AzureRealTimeOptions", "Credential", "TokenCredential", "WebSocketOptions", "make_options"]
+__all__ = ["AzureRealTimeOptions", "Credential", "TokenCredential", "make_options"]
 
 T = TypeVar("T", bound=attrs.AttrsInstance)
 
@@ -191,154 +189,6 @@ class AzureRealTimeOptions:
                 type=AUTHENTICATION_ERROR,
             )
         return {"Authorization": f"Bearer {token}"}
-
-
-def _seconds(low: float, *, or_none: bool = False) -> Any:
-    """Return a validator of a number of seconds, from *low* to a week."""
-    otherwise = " or None" if or_none else ""
-
-    def check(instance: object, attribute: attrs.Attribute[Any], value: object) -> None:
-        if value is None and or_none:
-            return
-        name = attribute.name
-        if isinstance(value, bool) or not isinstance(value, (int, float)):
-            raise TypeError(f"{name} must be a number of seconds{otherwise}, not {type(value).__name__}")
-        # Beyond a week there is no use in a limit, and far beyond it the system's clock has none.
-        if not low <= value <= 604800:  # not a number is neither
-            raise ValueError(f"{name} must be from {low:g} to 604800 seconds{otherwise}, not {value!r}")
-
-    return check
-
-
-def _bytes(instance: object, attribute: attrs.Attribute[Any], value: object) -> None:
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise TypeError(f"{attribute.name} must be a whole number of bytes, not {type(value).__name__}")
-    if value < 1024:
-        raise ValueError(f"{attribute.name} must be at least 1024 bytes, not {value!r}")
-
-
-_HANDSHAKE_HEADERS = ("host", "connection", "upgrade", "content-length", "transfer-encoding")
-
-
-def _headers(instance: object, attribute: attrs.Attribute[Any], value: object) -> None:
-    """Refuse what could not stand in a header, without repeating it: the values may be secrets."""
-    if not isinstance(value, Mapping):
-        raise TypeError(f"headers must be a mapping of names to values, not {type(value).__name__}")
-    for name, content in value.items():
-        if not isinstance(name, str) or not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", name):
-            raise ValueError("headers has a name that no header can have: use letters, digits and hyphens")
-        if name.lower() in _HANDSHAKE_HEADERS or name.lower().startswith("sec-websocket-"):
-            raise ValueError(f"headers[{name!r}] is a part of the handshake itself; leave it out")
-        if not isinstance(content, str) or not re.fullmatch(r"[\t\x20-\x7e]*", content):
-            raise ValueError(
-                f"headers[{name!r}] holds line breaks, characters outside ASCII, or is no text at all"
-            )
-
-
-def _trust(instance: object, attribute: attrs.Attribute[Any], value: object) -> None:
-    if value is None or value == "truststore":
-        return
-    if not isinstance(value, ssl.SSLContext):
-        raise TypeError(
-            'ssl_context must be an ssl.SSLContext, "truststore" or None, '
-            f"not {'another text' if isinstance(value, str) else type(value).__name__}"
-        )
-    if value.protocol == ssl.PROTOCOL_TLS_SERVER:
-        raise ValueError("ssl_context is one for servers; make it with ssl.create_default_context()")
-
-
-def _proxy_url(instance: object, attribute: attrs.Attribute[Any], value: object) -> None:
-    """Refuse what is not the URL of a proxy, without repeating it: it may hold a password."""
-    if value is None:
-        return
-    if not isinstance(value, str):
-        raise TypeError(f"http_proxy must be a URL as text, or None, not {type(value).__name__}")
-    try:
-        parse_proxy(value)
-    except ValueError as exc:
-        reason = str(exc)
-    else:
-        return
-    raise ValueError(f"http_proxy {reason}")  # out here, so that it has no context
-
-
-def _sockopt(instance: object, attribute: attrs.Attribute[Any], value: object) -> None:
-    remedy = (
-        "sockopt must be triples (level, option, value), such as (socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)"
-    )
-    if not isinstance(value, Sequence) or isinstance(value, (str, bytes)):
-        raise TypeError(f"{remedy}, not {type(value).__name__}")
-    for option in value:
-        if not isinstance(option, Sequence) or isinstance(option, (str, bytes)) or len(option) != 3:
-            raise ValueError(f"{remedy}, not {option!r}")
-        level, number, setting = option
-        if not (isinstance(level, int) and isinstance(number, int) and isinstance(setting, (int, bytes))):
-            raise TypeError(f"{remedy}: level and option as int, value as int or bytes, not {option!r}")
-
-
-@frozen(kw_only=True)
-class WebSocketOptions:
-    """
-    How the connection is made and watched. Each is checked when it is given; times are in seconds.
-
-    Attributes:
-        connect_timeout: For the whole of the opening, name look-up, TCP, proxy, TLS and HTTP; also how
-            long a method that is called early waits for the session. From 0.001; 10 by default.
-        close_timeout: What ``close()`` gives the service to say goodbye, if it is not told otherwise.
-            With 0 the connection just ends. 5 by default.
-        ping_interval: After how long a silence we ask whether the service is still there. It also keeps
-            proxies from cutting a quiet connection, many of which do so after 60 s. ``None`` never asks.
-            From 0.01; 20 by default.
-        ping_timeout: How much longer the silence may last before the connection counts as lost; on Linux, if
-            nobody asks, how long what we send may stay unacknowledged. From 0.01; 20 by default.
-        send_timeout: How long a method waits for room when the send backlog is full; then it
-            raises :class:`TimeoutError`, and nothing was sent. With 0 it never waits. 10 by default.
-        max_message_bytes: The largest event that is accepted, in bytes of JSON; a larger one ends the
-            connection with code 1009. From 1024; 16 MiB by default: the service names no limit, and its
-            largest events are items with all of their sound, which have room there for 4 minutes.
-        max_send_backlog_bytes: How much may wait to be sent before methods wait, in bytes of JSON.
-            From 1024; 32 MiB by default, two of the largest pieces of audio that the service takes
-            (15 MiB in one ``append_audio``).
-        headers: Additional headers of the handshake, such as one for a gateway. Never shown. None by
-            default.
-        ssl_context: Whom to trust, and who we are; see below. ``None``, the default, trusts what OpenSSL
-            finds on the system, and what ``SSL_CERT_FILE`` and ``SSL_CERT_DIR`` name.
-        http_proxy: ``"http://user:password@host:port"``, or ``socks5h://`` with the extra ``socks``
-            (also ``socks5://``, ``socks4a://`` and ``socks4://``: without the letter at the end the name is
-            looked up here and not at the proxy). Special characters in user and password are
-            percent-encoded. The port is 80 by default, 1080 for SOCKS. Never shown. ``None``, the
-            default, follows the variables ``HTTPS_PROXY``, or else ``ALL_PROXY``, and ``NO_PROXY``, which
-            lists hosts, domains, networks (``10.0.0.0/8``) or ``*``, each with a port or without.
-        sockopt: ``(level, option, value)`` triples of ints, the value may be bytes; set before the
-            connection is made, on top of ``TCP_NODELAY`` and keep-alive. None by default.
-
-    Raises:
-        TypeError: If a value is of the wrong type; names the field.
-        ValueError: If it cannot be right; names the field, and repeats no secret.
-
-    A certificate authority of one's own, and a client certificate::
-
-        context = ssl.create_default_context(cafile="company-ca.pem")
-        context.load_cert_chain("client.pem", "client.key")
-        WebSocketOptions(ssl_context=context)
-
-    With the extra ``truststore``, ``WebSocketOptions(ssl_context="truststore")`` has the system
-    itself check certificates, on macOS and Windows too, where a company's authority is not known to OpenSSL.
-    A ``truststore.SSLContext`` of one's own is taken as well. Make a context once and share it: it takes
-    a megabyte, and 20 ms to make.
-    """
-
-    connect_timeout: float = field(default=10.0, validator=_seconds(0.001))
-    close_timeout: float = field(default=5.0, validator=_seconds(0.0))
-    ping_interval: float | None = field(default=20.0, validator=_seconds(0.01, or_none=True))
-    ping_timeout: float = field(default=20.0, validator=_seconds(0.01))
-    send_timeout: float = field(default=10.0, validator=_seconds(0.0))
-    max_message_bytes: int = field(default=16 * 2**20, validator=_bytes)
-    max_send_backlog_bytes: int = field(default=32 * 2**20, validator=_bytes)
-    headers: Mapping[str, str] = field(factory=dict, repr=False, validator=_headers)
-    ssl_context: ssl.SSLContext | Literal["truststore"] | None = field(default=None, validator=_trust)
-    http_proxy: str | None = field(default=None, repr=False, validator=_proxy_url)
-    sockopt: Sequence[tuple[int, int, int | bytes]] = field(default=(), validator=_sockopt)
 
 
 def make_options(cls: type[T], value: T | Mapping[str, Any] | None) -> T:

@@ -25,7 +25,7 @@ def test_a_wait_is_bounded() -> None:
     change = Condition()
 
     assert not change.wait_until(lambda: False, Deadline(0.01))
-    assert change._gates == []
+    assert change._waiters == []
 
 
 def test_everybody_is_woken() -> None:

@@ -25,7 +25,6 @@ from listeners import Aside
 from azure_rt_audio._concurrency.deadline import Deadline
 from azure_rt_audio._net import happy_eyeballs as _addresses
 from azure_rt_audio._net.waiting import BoundedWait, Cancelled, DeadlinePassed, Waker
-from azure_rt_audio.options.proxy_url import parse_proxy
 
 needs_ipv6 = pytest.mark.skipif(not has_ipv6(), reason="this machine has no IPv6")
 
@@ -201,10 +200,10 @@ def test_ipv6(through: str) -> None:
         asked: list[str] = []
         proxy = None
         if through == "http":
-            proxy = parse_proxy(f"http://{stack.enter_context(http_proxy(heads))}")
+            proxy = f"http://{stack.enter_context(http_proxy(heads))}"
         elif through != "nothing":
-            proxy = parse_proxy(f"{through}://{stack.enter_context(socks_proxy(asked))}")
-        with opened(f"ws://[::1]:{port}/", proxy=proxy) as transport:
+            proxy = f"{through}://{stack.enter_context(socks_proxy(asked))}"
+        with opened(f"ws://[::1]:{port}/", http_proxy=proxy) as transport:
             transport.send(b"x")
             transport.flush()
 

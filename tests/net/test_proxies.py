@@ -25,10 +25,13 @@ from fake_servers import (
 from listeners import Aside
 
 from azure_rt_audio._concurrency.deadline import Deadline
-from azure_rt_audio._net.proxy import is_spared, proxy_from_environment, tunnel
+from azure_rt_audio._net.http_connect import connect_through
+from azure_rt_audio._net.proxy import is_spared, proxy_from_environment
 from azure_rt_audio._net.waiting import BoundedWait, Waker
-from azure_rt_audio._transport.websocket import Target, Wire, open_transport
+from azure_rt_audio._transport import Target
+from azure_rt_audio._transport.handshake import open_transport
 from azure_rt_audio.errors import ConnectError
+from azure_rt_audio.options import WebSocketOptions
 from azure_rt_audio.options.proxy_url import Proxy, parse_proxy
 
 PASSWORD = "proxy-password-0123"
@@ -51,7 +54,7 @@ def test_through_a_proxy(tls: bool) -> None:
     with (
         echo_server(tls=tls) as url,
         http_proxy(log) as proxy,
-        opened(url, proxy=parse_proxy(f"http://me:p%C3%A4ss%3Aword@{proxy}")) as transport,
+        opened(url, http_proxy=f"http://me:p%C3%A4ss%3Aword@{proxy}") as transport,
     ):
         transport.send(b"x")
         transport.flush()
@@ -85,7 +88,9 @@ def test_what_follows_the_proxys_answer_is_the_peers(parts: list[bytes]) -> None
     with tcp_server(script) as url:
         way = parse_proxy(f"http://{url.split('/')[2]}")
         with socket.create_connection((way.host, way.port), HANG) as sock:
-            tunnel(sock, "wss://res.example/", "res.example", 443, way, BoundedWait(Deadline(HANG), waker))
+            connect_through(
+                sock, "wss://res.example/", "res.example", 443, way, BoundedWait(Deadline(HANG), waker)
+            )
             assert read_exactly(sock, 5) == b"hello"
         done.set()
     waker.close()
@@ -241,7 +246,7 @@ def test_a_proxy_that_is_chosen_is_used_in_any_case(monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("no_proxy", no_proxy)
     log: list[bytes] = []
     with http_proxy(log, "HTTP/1.1 403 Forbidden\r\n\r\n") as proxy:
-        error = refusal("wss://res.example/x", proxy=parse_proxy(f"http://{proxy}"))
+        error = refusal("wss://res.example/x", http_proxy=f"http://{proxy}")
 
     assert (error.status, len(log)) == (403, 1)
 
@@ -250,7 +255,7 @@ def test_a_proxy_that_is_not_there() -> None:
     """The proxy is named, not the service."""
     with refusing_addresses() as [(host, port)]:
         for kind in ("http", "socks5h"):
-            error = refusal("wss://res.example/", proxy=Proxy(kind, host, port))
+            error = refusal("wss://res.example/", http_proxy=f"{kind}://{host}:{port}")
 
             assert f"Nothing listens at the proxy {host}:{port}" in error.message
 
@@ -259,7 +264,7 @@ def test_a_service_that_is_not_there_behind_a_proxy() -> None:
     """What fails beyond the proxy is not blamed on it."""
     log: list[bytes] = []
     with tcp_server(await_eof) as url, http_proxy(log) as proxy:
-        error = refusal(url.replace("ws:", "wss:"), seconds=0.4, proxy=parse_proxy(f"http://{proxy}"))
+        error = refusal(url.replace("ws:", "wss:"), seconds=0.4, http_proxy=f"http://{proxy}")
 
     assert f"{url.split('/')[2]} did not complete the handshake in time" in error.message
     assert "TLS handshake was still going on. Check" in error.message
@@ -269,7 +274,7 @@ def test_a_service_that_is_not_there_behind_a_proxy() -> None:
 def test_a_proxy_that_is_none(junk: str) -> None:
     """Whatever listens there, it is an error of the proxy."""
     with http_proxy([], junk or "x") as proxy:
-        error = refusal("wss://res.example/", proxy=parse_proxy(f"http://me:{PASSWORD}@{proxy}"))
+        error = refusal("wss://res.example/", http_proxy=f"http://me:{PASSWORD}@{proxy}")
 
     assert f"The proxy {proxy}" in error.message
     assert_silent(error)
@@ -278,9 +283,9 @@ def test_a_proxy_that_is_none(junk: str) -> None:
 # ------------------------------------------------------------ proxies by SOCKS
 
 
-def through(kind: str, place: str, auth: str = "") -> Proxy:
-    """Return a SOCKS proxy."""
-    return parse_proxy(f"{kind}://{auth}{place}")
+def through(kind: str, place: str, auth: str = "") -> str:
+    """Return the URL of a proxy."""
+    return f"{kind}://{auth}{place}"
 
 
 @pytest.mark.parametrize("tls", [False, True])
@@ -302,7 +307,7 @@ def test_through_a_socks_proxy(monkeypatch: pytest.MonkeyPatch, tls: bool, kind:
     )
     with echo_server(tls=tls) as url, socks_proxy(log, refuse={"ipv6": 8}) as proxy:
         url = url.replace("127.0.0.1", "localhost")
-        with opened(url, proxy=through(kind, proxy)) as transport:
+        with opened(url, http_proxy=through(kind, proxy)) as transport:
             transport.send(b"x")
             transport.flush()
 
@@ -317,10 +322,10 @@ def test_socks_with_user_and_password() -> None:
     with echo_server() as url:
         with (
             socks_proxy(log, auth=("m@", PASSWORD)) as proxy,
-            opened(url, proxy=through("socks5", proxy, f"m%40:{PASSWORD}@")),
+            opened(url, http_proxy=through("socks5", proxy, f"m%40:{PASSWORD}@")),
         ):
             pass
-        with socks_proxy(log) as proxy, opened(url, proxy=through("socks4", proxy, "me@")):
+        with socks_proxy(log) as proxy, opened(url, http_proxy=through("socks4", proxy, "me@")):
             pass
 
     assert log == [f"user:m@:{PASSWORD}", "ipv4:127.0.0.1", "user:me", "ipv4:127.0.0.1"]
@@ -330,7 +335,7 @@ def test_socks_with_user_and_password() -> None:
 def test_socks_with_a_wrong_password(auth: str) -> None:
     """The remedy is named, the password is not."""
     with socks_proxy([], auth=("me", "another")) as proxy:
-        error = refusal("wss://res.example/x", proxy=through("socks5h", proxy, auth))
+        error = refusal("wss://res.example/x", http_proxy=through("socks5h", proxy, auth))
 
     assert f"The proxy {proxy} refused the way to res.example:443 to this user" in error.message
     assert "http_proxy=" in error.hint
@@ -349,7 +354,7 @@ def test_socks_with_a_wrong_password(auth: str) -> None:
 def test_a_socks_proxy_that_refuses(kind: str, code: int, says: str) -> None:
     """Its reason is told in words."""
     with socks_proxy([], refuse={"name": code}) as proxy:
-        error = refusal("wss://res.example/x", proxy=through(kind, proxy))
+        error = refusal("wss://res.example/x", http_proxy=through(kind, proxy))
 
     assert f"The proxy {proxy}" in error.message
     assert says in error.message
@@ -370,7 +375,7 @@ def test_a_socks_proxy_without_ipv6(monkeypatch: pytest.MonkeyPatch) -> None:
             return at(("2001:db8::1", port), ("2001:db8::2", port), ("127.0.0.1", port))
 
         monkeypatch.setattr(socket, "getaddrinfo", resolve)
-        with opened(f"ws://res.example:{port}/", proxy=through("socks5", proxy)):
+        with opened(f"ws://res.example:{port}/", http_proxy=through("socks5", proxy)):
             pass
 
     assert log == ["ipv6:2001:db8::1", "ipv4:127.0.0.1"]
@@ -378,7 +383,7 @@ def test_a_socks_proxy_without_ipv6(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_socks4_has_no_ipv6() -> None:
     """What cannot be asked for is refused here."""
-    error = refusal("wss://[2001:db8::1]/x", proxy=through("socks4a", "127.0.0.1:1"))
+    error = refusal("wss://[2001:db8::1]/x", http_proxy=through("socks4a", "127.0.0.1:1"))
 
     assert "SOCKS4 knows no IPv6" in error.message
 
@@ -394,7 +399,7 @@ def test_a_socks_proxy_that_is_none(junk: bytes) -> None:
 
     with tcp_server(script) as url:
         place = url.split("/")[2]
-        error = refusal("wss://res.example/x", proxy=through("socks5h", place, f"me:{PASSWORD}@"))
+        error = refusal("wss://res.example/x", http_proxy=through("socks5h", place, f"me:{PASSWORD}@"))
 
     assert f"he proxy {place}" in error.message
     assert error.type == "connection_error"
@@ -404,7 +409,7 @@ def test_a_socks_proxy_that_is_none(junk: bytes) -> None:
 def test_a_name_that_socks_cannot_carry() -> None:
     """It is the name that is wrong."""
     with socks_proxy([]) as proxy:
-        error = refusal(f"wss://{'x' * 70}.example/", proxy=through("socks5h", proxy))
+        error = refusal(f"wss://{'x' * 70}.example/", http_proxy=through("socks5h", proxy))
 
     assert "host name is not a valid one" in error.message
 
@@ -414,7 +419,7 @@ def test_socks_without_its_package(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("python_socks", "python_socks.sync", "python_socks.sync.v2"):
         monkeypatch.setitem(__import__("sys").modules, name, None)
 
-    error = refusal("wss://res.example/", proxy=through("socks5h", "proxy.example:1"))
+    error = refusal("wss://res.example/", http_proxy=through("socks5h", "proxy.example:1"))
 
     assert "azure-rt-audio[socks]" in error.message
 
@@ -456,7 +461,7 @@ def test_a_hanging_proxy_is_late(kind: str, script: Any, phase: str) -> None:
     """The deadline holds for the whole, and what hung is named."""
     with no_file_is_left_open(), tcp_server(script) as url:
         place = url.split("/")[2]
-        error = refusal("wss://127.0.0.1:1/x", seconds=0.3, proxy=through(kind, place))
+        error = refusal("wss://127.0.0.1:1/x", seconds=0.3, http_proxy=through(kind, place))
 
     assert f"the {phase} was still going on at the proxy {place}" in error.message
 
@@ -475,7 +480,7 @@ def test_closing_does_not_wait_for_a_hanging_proxy(kind: str, script: Any, phase
 
     with no_file_is_left_open(), tcp_server(told) as url:
         way = through(kind, url.split("/")[2])
-        recorder = Recorder("wss://127.0.0.1:1/x", proxy=way, connect_timeout=60.0)
+        recorder = Recorder("wss://127.0.0.1:1/x", http_proxy=way, connect_timeout=60.0)
         recorder.connection.start()
         assert arrived.wait(HANG)
         assert recorder.close(0.5)
@@ -487,9 +492,9 @@ def test_closing_does_not_wait_for_a_hanging_proxy(kind: str, script: Any, phase
 def test_a_chosen_proxy_shows_no_password() -> None:
     """A repr ends up in logs, and an attempt that is given up is told without it."""
     way = through("socks5h", "127.0.0.1:1", f"me:{PASSWORD}@")
-    error = refusal("wss://res.example/", proxy=way)
+    error = refusal("wss://res.example/", http_proxy=way)
 
-    assert PASSWORD not in repr(Wire(proxy=way)) + repr(Target("wss://h/", HEADERS)) + str(way)
+    assert PASSWORD not in repr(WebSocketOptions(http_proxy=way)) + str(parse_proxy(way))
     assert_silent(error)
 
 
@@ -506,7 +511,7 @@ def test_an_attempt_that_is_given_up_shows_no_password() -> None:
         way = through("http", url.split("/")[2], f"me:{PASSWORD}@")
         run_in_thread = Aside(
             lambda: open_transport(
-                Target("wss://h.example/", HEADERS), Wire(proxy=way), Deadline(None), waker
+                Target("wss://h.example/", HEADERS), WebSocketOptions(http_proxy=way), Deadline(None), waker
             )
         )
         assert arrived.wait(HANG)

@@ -15,7 +15,7 @@ import pytest
 import trustme
 from connect_helpers import opened, receive, refusal
 from fake_proxies import no_file_is_left_open
-from fake_servers import CLIENT_TLS, HANG, Recorder, await_eof, echo_frames, echo_server, tcp_server
+from fake_servers import CLIENT_TLS, HANG, Recorder, await_eof, echo_frames, tcp_server
 
 from azure_rt_audio import AzureRealTimeAudio, WebSocketOptions
 from azure_rt_audio._net import tls as _tls
@@ -42,9 +42,9 @@ def server_context(authority: trustme.CA, *names: str) -> ssl.SSLContext:
     return context
 
 
-def echoes(url: str, **wire: Any) -> bool:
+def echoes(url: str, **options: Any) -> bool:
     """Whether a message comes back."""
-    with opened(url, **wire) as transport:
+    with opened(url, **options) as transport:
         transport.send(b"x")
         transport.flush()
         return receive(transport) == b"x"
@@ -63,27 +63,8 @@ def await_helpers() -> None:
 
 def test_connections_share_one_context() -> None:
     """A context takes 18 ms and 0.9 MB, so the default one is made once."""
-    assert _tls.choose_context(None, {}) is _tls.choose_context(None, {})
-    assert _tls.choose_context(CLIENT_TLS, {}) is CLIENT_TLS
-
-
-def test_options_of_websocket_client_make_a_context() -> None:
-    """The names in sslopt mean what they mean there, and a wrong one is named."""
-    lax = _tls.choose_context(None, {"cert_reqs": ssl.CERT_NONE})
-
-    assert (lax.verify_mode, lax.check_hostname) == (ssl.CERT_NONE, False)
-    assert CLIENT_TLS is _tls.choose_context(None, {"context": CLIENT_TLS})
-    wrong = refusal("wss://127.0.0.1:1/", ssl_context=None, sslopt={"certfil": "x"})
-    assert "unknown certfil;" in wrong.message
-    missing = refusal("wss://127.0.0.1:1/", ssl_context=None, sslopt={"ca_certs": "/nowhere"})
-    assert missing.type == "invalid_request_error"
-
-
-def test_a_server_name_of_ones_own_is_checked() -> None:
-    """server_hostname is what the certificate must name."""
-    with echo_server(tls=True) as url:
-        assert echoes(url, sslopt={"server_hostname": "localhost"})
-        assert "certificate" in refusal(url, sslopt={"server_hostname": "other.example"}).message
+    assert _tls.choose_context(None) is _tls.choose_context(None)
+    assert _tls.choose_context(CLIENT_TLS) is CLIENT_TLS
 
 
 def test_an_authority_of_ones_own_is_trusted(authority: trustme.CA, tls_context: ssl.SSLContext) -> None:
@@ -303,7 +284,7 @@ def test_a_truststore_in_the_place_of_ssl(authority: trustme.CA, truststore: Any
     try:
         with tls_server(server_context(authority, "localhost")) as url:
             assert echoes(url, ssl_context=None)
-            assert type(_tls.choose_context(None, {})).__module__.startswith("truststore")
+            assert type(_tls.choose_context(None)).__module__.startswith("truststore")
             own = ssl.create_default_context()
             assert echoes(url, ssl_context=WebSocketOptions(ssl_context=own).ssl_context)
     finally:

@@ -23,7 +23,6 @@ from azure_rt_audio import (
     TurnDetection,
     WebSocketOptions,
 )
-from azure_rt_audio._wire import wire_of
 from azure_rt_audio.options import make_options
 from azure_rt_audio.options.proxy_url import Proxy, parse_proxy
 from azure_rt_audio.protocol.base import UNSET
@@ -411,30 +410,6 @@ def test_the_connections_repr_is_silent() -> None:
     assert KEY not in repr(made)
 
 
-def test_everything_reaches_the_wire() -> None:
-    """Each option is handed to the transport."""
-    context = ssl.create_default_context()
-    made = WebSocketOptions(
-        connect_timeout=1,
-        close_timeout=2,
-        ping_interval=3,
-        ping_timeout=4,
-        max_message_bytes=5000,
-        max_send_backlog_bytes=6000,
-        ssl_context=context,
-        sockopt=[(1, 2, 3)],
-        http_proxy="socks5h://us%40er:p%3Aw@proxy.example:1080",
-    )
-
-    wire = wire_of(made, None)
-
-    assert (wire.connect_timeout, wire.close_timeout, wire.ping_interval, wire.ping_timeout) == (1, 2, 3, 4)
-    assert (wire.max_message_bytes, wire.max_backlog_bytes) == (5000, 6000)
-    assert (wire.ssl_context, list(wire.sockopt)) == (context, [(1, 2, 3)])
-    assert wire.proxy == Proxy("socks5h", "proxy.example", 1080, ("us@er", "p:w"))
-    assert wire.user_agent.startswith("azure-rt-audio/")
-
-
 @pytest.mark.parametrize(
     ("url", "proxy"),
     [
@@ -460,14 +435,3 @@ def test_the_urls_of_proxies(url: str, proxy: Proxy) -> None:
 def test_socket_options_are_taken(value: Any) -> None:
     """Numbers, flags and bytes are values for setsockopt; lists serve as well as tuples."""
     assert list(WebSocketOptions(sockopt=[[1, 2, value]]).sockopt) == [[1, 2, value]]  # type: ignore[list-item]
-
-
-def test_truststore_is_an_option() -> None:
-    """A word stands for the system's own trust, and the transport gets it as it is."""
-    assert wire_of(WebSocketOptions(ssl_context="truststore"), None).ssl_context == "truststore"
-
-
-def test_a_wrong_websocket() -> None:
-    """What cannot make a WebSocket is refused."""
-    with pytest.raises(TypeError, match="websocket_impl"):
-        wire_of(WebSocketOptions(), "websocket")  # type: ignore[arg-type]

@@ -9,29 +9,37 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from fake_servers import CLIENT_TLS, HANG, HEADERS, KEY
+from fake_servers import HANG, HEADERS, KEY, options_of
 
 from azure_rt_audio._concurrency.deadline import Deadline
-from azure_rt_audio._transport.websocket import CloseFrame, Target, Transport, Wire, open_transport
+from azure_rt_audio._transport import Target
+from azure_rt_audio._transport.handshake import open_transport
+from azure_rt_audio._transport.websocket import CloseFrame, Transport
 from azure_rt_audio.errors import ConnectError
 
 
+def attempt(url: str, headers: dict[str, str], seconds: float, options: dict[str, Any]) -> Transport:
+    """Try to connect."""
+    impl = options.get("websocket_impl")
+    return open_transport(Target(url, headers), options_of(options), Deadline(seconds), websocket_impl=impl)
+
+
 @contextlib.contextmanager
-def opened(url: str, headers: dict[str, str] = HEADERS, **wire: Any) -> Iterator[Transport]:
+def opened(url: str, headers: dict[str, str] = HEADERS, **options: Any) -> Iterator[Transport]:
     """Yield a transport to *url*."""
-    how = Wire(**{"ssl_context": CLIENT_TLS, **wire})
-    transport = open_transport(Target(url, headers), how, Deadline(HANG))
+    transport = attempt(url, headers, HANG, options)
     try:
         yield transport
     finally:
         transport.release()
 
 
-def refusal(url: str, headers: dict[str, str] = HEADERS, seconds: float = HANG, **wire: Any) -> ConnectError:
+def refusal(
+    url: str, headers: dict[str, str] = HEADERS, seconds: float = HANG, **options: Any
+) -> ConnectError:
     """Return the error of an attempt that must fail, after a look for the key in all of it."""
-    how = Wire(**{"ssl_context": CLIENT_TLS, **wire})
     with pytest.raises(ConnectError) as caught:
-        open_transport(Target(url, headers), how, Deadline(seconds))
+        attempt(url, headers, seconds, options)
     error = caught.value
     everything = "".join(traceback.format_exception(error)) + repr(vars(error)) + repr(error)
     assert KEY not in everything

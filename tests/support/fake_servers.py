@@ -10,14 +10,15 @@ import socket
 import ssl
 import struct
 import threading
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import trustme
 from websockets.sync.server import ServerConnection, serve
 
-from azure_rt_audio._transport import Connection
-from azure_rt_audio._transport.websocket import Payload, Target, Wire
+from azure_rt_audio._transport import Connection, Payload, Target
+from azure_rt_audio.options import WebSocketOptions
 
 HANG = 5.0
 """Seconds after which a wait counts as a hang."""
@@ -43,10 +44,18 @@ CLIENT_TLS = client_tls()
 TEXT, BINARY, CLOSE, PING, PONG = 1, 2, 8, 9, 10
 
 
+def options_of(options: dict[str, Any]) -> WebSocketOptions:
+    """Return the options among *options*; trust in the server is one of them, unless it is there."""
+    own = {
+        name: value for name, value in options.items() if name not in ("websocket_impl", "io_thread", "clock")
+    }
+    return WebSocketOptions(**{"ssl_context": CLIENT_TLS, **own})
+
+
 class Recorder:
     """A connection with callbacks that write down what they are told."""
 
-    def __init__(self, url: str, *, target: Callable[[], Target] | None = None, **wire: Any) -> None:
+    def __init__(self, url: str, *, target: Callable[[], Target] | None = None, **options: Any) -> None:
         self.opened = threading.Event()
         self.ended = threading.Event()
         self.messages: queue.Queue[bytes] = queue.Queue()
@@ -55,7 +64,10 @@ class Recorder:
         self.react: Callable[[bytes], None] = lambda message: None
         self.connection = Connection(
             target or (lambda: Target(url, HEADERS)),
-            wire=Wire(**{"ssl_context": CLIENT_TLS, **wire}),
+            options_of(options),
+            websocket_impl=options.get("websocket_impl"),
+            io_thread=options.get("io_thread"),
+            clock=options.get("clock", time.monotonic),
             on_open=self._on_open,
             on_message=self._on_message,
             on_end=self._on_end,

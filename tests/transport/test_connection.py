@@ -45,10 +45,11 @@ from fake_servers import (
 from websockets.sync.server import ServerConnection
 
 from azure_rt_audio._concurrency.deadline import Deadline
-from azure_rt_audio._transport import Connection, WebSocketState
+from azure_rt_audio._net.waiting import Waker
+from azure_rt_audio._transport import Connection, Target, WebSocketState
 from azure_rt_audio._transport.keepalive import Keepalive
-from azure_rt_audio._transport.websocket import Target, Waker, Wire
 from azure_rt_audio.errors import ConnectError, ConnectionClosedError
+from azure_rt_audio.options import WebSocketOptions
 
 
 @pytest.fixture(autouse=True)
@@ -117,7 +118,7 @@ def test_what_is_sent_before_the_start_goes_out_first() -> None:
 def test_callbacks_may_send() -> None:
     """A send on the I/O thread goes out without anybody waking it, and never waits for room."""
     with websocket_server(echo) as url:
-        recorder = Recorder(url, max_backlog_bytes=10)
+        recorder = Recorder(url, max_send_backlog_bytes=1024)
 
         def react(message: bytes) -> None:
             if len(message) < 5000:
@@ -188,7 +189,7 @@ def test_many_threads_send(version: ssl.TLSVersion | None) -> None:
 
     with (
         echo_server(tls=version is not None) as url,
-        recording(url, ssl_context=context, max_backlog_bytes=100_000) as recorder,
+        recording(url, ssl_context=context, max_send_backlog_bytes=100_000) as recorder,
     ):
 
         def sender(name: int) -> None:
@@ -205,44 +206,6 @@ def test_many_threads_send(version: ssl.TLSVersion | None) -> None:
         assert [index * 37 % 9000 for index in range(count)] == [message.count(b"x") for message in mine]
 
 
-def test_flush_waits_until_everything_is_written() -> None:
-    """And tells whether it is."""
-    release = threading.Event()
-    got: queue.Queue[int] = queue.Queue()
-
-    def script(sock: socket.socket) -> None:
-        upgrade(sock)
-        assert release.wait(HANG)
-        got.put(len(read_frame_quickly(sock)))
-        await_eof(sock)
-
-    with tcp_server(script) as url:
-        recorder = Recorder(url).open()
-        assert recorder.connection.flush(0)
-        recorder.connection.send(b"x" * 20_000_000)
-        assert not recorder.connection.flush(0.05)
-        release.set()
-        assert recorder.connection.flush(HANG)
-        assert got.get(timeout=HANG) == 20_000_000
-        assert recorder.close()
-        assert not recorder.connection.flush(0)
-
-
-def read_frame_quickly(sock: socket.socket) -> bytes:
-    """Return the payload of a large frame, still masked."""
-    head = b""
-    while len(head) < 14:
-        head += sock.recv(14 - len(head))
-    left = struct.unpack("!Q", head[2:10])[0]
-    parts = []
-    while left:
-        part = sock.recv(min(left, 1 << 20))
-        assert part
-        parts.append(part)
-        left -= len(part)
-    return b"".join(parts)
-
-
 # A full backlog.
 
 
@@ -256,7 +219,7 @@ def stalled(**options: Any) -> Iterator[Recorder]:
 
     done = threading.Event()
     with tcp_server(script) as url:
-        recorder = Recorder(url, max_backlog_bytes=1_000_000, **options).open()
+        recorder = Recorder(url, max_send_backlog_bytes=1_000_000, **options).open()
         try:
             with contextlib.suppress(TimeoutError):
                 while True:
@@ -304,7 +267,7 @@ def test_a_stalled_connection_closes_in_time() -> None:
         outcome = recorder.end()
 
     assert (outcome.close_code, outcome.is_clean) == (1006, False)
-    assert "did not answer the goodbye within 0.1 s" in str(outcome)
+    assert "did not answer the close frame within 0.1 s" in str(outcome)
 
 
 def test_a_stalled_connection_is_given_up_by_its_ping() -> None:
@@ -451,7 +414,7 @@ def test_close_from_a_callback(place: str) -> None:
             callbacks[place] = lambda outcome: (close(), ended.set())
         else:
             callbacks[place] = close
-        recorder.connection = Connection(lambda: Target(url), wire=Wire(), **callbacks)
+        recorder.connection = Connection(lambda: Target(url), WebSocketOptions(), **callbacks)
         recorder.connection.send(b"x")
         recorder.connection.start()
         if place == "on_end":
@@ -544,7 +507,7 @@ def test_close_gives_a_handshake_up(scheme: str) -> None:
 
 
 def test_close_leaves_a_stuck_credential_behind() -> None:
-    """What cannot be interrupted is left; the end is reported at once, and only once."""
+    """It cannot be interrupted, and delays nothing: the end is reported at once, and only once."""
     go_on, entered = threading.Event(), threading.Event()
 
     def target() -> Target:
@@ -557,7 +520,7 @@ def test_close_leaves_a_stuck_credential_behind() -> None:
     assert entered.wait(HANG)
     assert not recorder.connection.close(0.1)
     assert recorder.ended.is_set()
-    assert [name.endswith("-end") for name in recorder.threads] == [True]
+    assert [name.startswith("azure-rt-reader-") for name in recorder.threads] == [True]
 
     go_on.set()
     assert recorder.connection.close(HANG)
@@ -727,7 +690,6 @@ def test_a_refused_handshake_is_the_end() -> None:
     assert isinstance(outcome, ConnectError)
     assert outcome.status == 401
     assert WebSocketState.CLOSED is recorder.connection.state
-    assert not recorder.connection.flush(0)
     with pytest.raises(ConnectError, match="401"):
         recorder.connection.send(b"x")
 
@@ -804,19 +766,19 @@ def test_a_peer_that_answers_pings_stays() -> None:
         assert recorder.close()
 
 
-def test_the_pulse() -> None:
+def test_keepalive() -> None:
     """Anything heard counts; a ping is due after the interval, the verdict after the time-out."""
-    pulse = Keepalive(20.0, 10.0)
+    keepalive = Keepalive(20.0, 10.0)
 
-    assert pulse.due(now=100.0, heard=100.0) == 20.0
-    assert pulse.due(now=121.0, heard=100.0) == 0.0
-    pulse.asked(121.0)
-    assert pulse.due(now=121.0, heard=100.0) == 10.0
-    assert pulse.is_waiting
-    assert pulse.due(now=132.0, heard=100.0) == 0.0
-    assert pulse.due(now=123.0, heard=122.0) == 19.0
-    assert not pulse.is_waiting
-    assert Keepalive(None, 10.0).due(now=9e9, heard=0.0) is None
+    assert keepalive.due_at(heard=100.0) == 120.0
+    keepalive.note_ping(121.0)
+    assert keepalive.due_at(heard=100.0) == 131.0
+    assert keepalive.is_waiting
+    assert not keepalive.is_overslept(131.0)
+    assert keepalive.is_overslept(137.0)
+    assert keepalive.due_at(heard=122.0) == 142.0
+    assert not keepalive.is_waiting
+    assert Keepalive(None, 10.0).due_at(heard=0.0) == float("inf")
 
 
 # Callbacks.
@@ -885,7 +847,7 @@ def test_another_opener_is_used() -> None:
     """The transport is a seam: whoever makes it decides what the connection runs on."""
     seen: list[Any] = []
 
-    def opener(target: Target, wire: Wire, deadline: Deadline, waker: Waker) -> Any:
+    def opener(target: Target, _: WebSocketOptions, deadline: Deadline, waker: Waker, impl: Any) -> Any:
         seen.append((target, deadline.remaining() is not None, waker.interrupted))
         raise ConnectError("no")
 
@@ -893,7 +855,7 @@ def test_another_opener_is_used() -> None:
     target = Target("ws://h/")
     connection = Connection(
         lambda: target,
-        wire=Wire(),
+        WebSocketOptions(),
         on_open=lambda: None,
         on_message=lambda _: None,
         on_end=outcomes.put,
@@ -916,7 +878,7 @@ def test_a_dropped_connection_ends() -> None:
         opened = threading.Event()
         connection = Connection(
             lambda: Target(url),
-            wire=Wire(),
+            WebSocketOptions(),
             on_open=opened.set,
             on_message=lambda _: None,
             on_end=lambda _: ended.set(),
@@ -938,7 +900,7 @@ def test_a_connection_dropped_while_connecting_ends() -> None:
     with tcp_server(lambda sock: (read_head(sock), arrived.set(), await_eof(sock))[2]) as url:
         connection = Connection(
             lambda: Target(url),
-            wire=Wire(connect_timeout=60.0),
+            WebSocketOptions(connect_timeout=60.0),
             on_open=lambda: None,
             on_message=lambda _: None,
             on_end=lambda _: ended.set(),
@@ -994,12 +956,12 @@ def test_the_interpreter_exits(hold: str) -> None:
     with websocket_server(handler) as url:
         code = f"""
             import threading
-            from azure_rt_audio._transport import Connection
-            from azure_rt_audio._transport.websocket import Target, Wire
+            from azure_rt_audio._transport import Connection, Target
+            from azure_rt_audio.options import WebSocketOptions
             heard = threading.Event()
             def make():
                 connection = Connection(
-                    lambda: Target({url!r}), wire=Wire(), on_open=lambda: None,
+                    lambda: Target({url!r}), WebSocketOptions(), on_open=lambda: None,
                     on_message=lambda message: heard.set(), on_end=lambda outcome: None,
                 )
                 connection.send(b"x")
@@ -1031,3 +993,9 @@ def test_nothing_secret_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     assert [line for line in ours if "open to 127.0.0.1" in line]
     assert not [line for line in ours if KEY in line or "private" in line or "not-shown" in line]
     assert "Connection azure-rt-reader-" in repr(recorder.connection)
+
+
+def test_a_wrong_websocket() -> None:
+    """What cannot make a WebSocket is refused."""
+    with pytest.raises(TypeError, match="websocket_impl"):
+        Recorder("ws://127.0.0.1:1/", websocket_impl="websocket")

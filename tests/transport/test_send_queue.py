@@ -18,21 +18,21 @@ from typing import Any
 import pytest
 import websocket
 from fake_servers import (
-    CLIENT_TLS,
     HANG,
     TEXT,
     await_eof,
     echo_server,
     frame,
     no_thread_is_left,
+    options_of,
     read_frame,
     tcp_server,
     upgrade,
 )
 
-from azure_rt_audio._transport import Connection, Target, Wire
-from azure_rt_audio._transport import send_queue as _send_queue
-from azure_rt_audio._transport.websocket import Transport, open_transport
+from azure_rt_audio._transport import Connection, Target
+from azure_rt_audio._transport.handshake import open_transport
+from azure_rt_audio._transport.websocket import Transport
 
 
 @pytest.fixture(autouse=True)
@@ -84,7 +84,7 @@ def _nothing() -> None:
 class Opened:
     """A connection over a :class:`Watched` transport."""
 
-    def __init__(self, url: str, **wire: Any) -> None:
+    def __init__(self, url: str, **options: Any) -> None:
         self.messages: queue.Queue[bytes] = queue.Queue()
         self.react: Callable[[], None] = _nothing
         self.ended: queue.Queue[Any] = queue.Queue()
@@ -96,7 +96,8 @@ class Opened:
 
         self.connection = Connection(
             lambda: Target(url),
-            wire=Wire(**{"ssl_context": CLIENT_TLS, **wire}),
+            options_of(options),
+            websocket_impl=options.get("websocket_impl"),
             on_open=opened.set,
             on_message=self._take,
             on_end=self.ended.put,
@@ -104,26 +105,26 @@ class Opened:
         )
         self.connection.start()
         assert opened.wait(HANG)
-        self.send_queue = self.connection._reader._send_queue
+        self.send_queue = self.connection._driver._send_queue
 
     def _take(self, payload: Any) -> None:
         self.messages.put(bytes(payload))
         self.react()
 
-    def wait_until_lent(self) -> None:
+    def wait_until_idle(self) -> None:
         """Wait until the I/O thread waits, and a caller may write."""
         pause = threading.Event()
         for _ in range(int(HANG / 0.001)):
-            if not self.send_queue._turn.locked():
+            if self.connection._driver._io._waker._is_armed and not self.send_queue.write_lock.locked():
                 return
             pause.wait(0.001)
         raise AssertionError("the I/O thread never waited")
 
 
 @contextlib.contextmanager
-def opened(url: str, **wire: Any) -> Iterator[Opened]:
+def opened(url: str, **options: Any) -> Iterator[Opened]:
     """Yield an open connection, closed at the end."""
-    it = Opened(url, **wire)
+    it = Opened(url, **options)
     try:
         yield it
     finally:
@@ -135,7 +136,7 @@ def opened(url: str, **wire: Any) -> Iterator[Opened]:
 def test_a_lone_frame_is_written_by_its_caller(tls: bool) -> None:
     """While the I/O thread waits, it need not get up for a frame."""
     with echo_server(tls=tls) as url, opened(url) as it:
-        it.wait_until_lent()
+        it.wait_until_idle()
         caller = threading.Thread(target=it.connection.send, args=(b"alone",), name="caller")
         caller.start()
         caller.join(HANG)
@@ -149,7 +150,7 @@ def test_over_tls_the_main_thread_leaves_its_frames(tls: bool) -> None:
     """A signal handler can come between writing and noting there, and Ctrl-C must not cost the connection."""
     assert threading.current_thread() is threading.main_thread()
     with echo_server(tls=tls) as url, opened(url) as it:
-        it.wait_until_lent()
+        it.wait_until_idle()
         it.connection.send(b"main")
 
         assert it.messages.get(timeout=HANG) == b"main"
@@ -176,7 +177,7 @@ def test_a_frame_during_a_read_is_queued() -> None:
         assert sent.wait(HANG)
 
     with echo_server() as url, opened(url) as it:
-        it.wait_until_lent()
+        it.wait_until_idle()
         it.transport.after["fill"] = hold
         it.connection.send(b"first")
         assert reading.wait(HANG)
@@ -196,7 +197,7 @@ def test_a_frame_during_a_callers_write_is_queued_behind_it() -> None:
         assert go_on.wait(HANG)
 
     with echo_server() as url, opened(url) as it:
-        it.wait_until_lent()
+        it.wait_until_idle()
         it.transport.before["flush"] = hold
         first = threading.Thread(target=it.connection.send, args=(b"first",), name="first")
         first.start()
@@ -223,10 +224,9 @@ def test_what_the_socket_does_not_take_at_once_is_the_io_threads() -> None:
         await_eof(sock)
 
     with tcp_server(script) as url, opened(url) as it:
-        it.wait_until_lent()
+        it.wait_until_idle()
         it.connection.send(b"x" * 12_000_000)  # returns, though nobody reads
         it.connection.send(b"y")
-        assert not it.connection.flush(0.01)
         go_on.set()
 
         assert sizes.get(timeout=2 * HANG) == 12_000_000
@@ -250,7 +250,7 @@ def test_four_threads_send_while_everything_happens(tls: bool) -> None:
 
         def send_alone() -> None:
             while threading.current_thread().name not in it.transport.callers_of("send"):
-                it.wait_until_lent()
+                it.wait_until_idle()
                 it.connection.send(b"alone")
 
         threads = [threading.Thread(target=send, args=(b"%d" % index,)) for index in range(4)]
@@ -296,13 +296,13 @@ def test_what_a_caller_meets_is_told_by_the_io_thread() -> None:
     """A write into a broken connection raises no more than a queued one would."""
 
     def fail() -> None:
-        from azure_rt_audio._net.connect_errors import lost
+        from azure_rt_audio._transport.close_reasons import lost
 
         raise lost("there", BrokenPipeError(32, "Broken pipe"))
 
     with echo_server() as url:
         it = Opened(url)
-        it.wait_until_lent()
+        it.wait_until_idle()
         it.transport.before["flush"] = fail
         it.connection.send(b"x")
 
@@ -340,8 +340,8 @@ def test_a_caller_stopped_between_writing_and_noting_ends_the_connection() -> No
     seen: queue.Queue[Any] = queue.Queue()
     with tcp_server(_collect_into(seen), tls=True) as url:
         it = Opened(url)
-        it.wait_until_lent()
-        Stopping(it.transport._transport._link, "after")
+        it.wait_until_idle()
+        Stopping(it.transport._transport._socket, "after")
 
         def send() -> None:
             try:
@@ -372,30 +372,6 @@ def _collect_into(seen: queue.Queue[Any]) -> Callable[[socket.socket], None]:
     return script
 
 
-def test_a_caller_stopped_before_writing_loses_nothing() -> None:
-    """What it had left is written by the I/O thread, once, and the connection goes on."""
-    with echo_server() as url, opened(url) as it:
-        it.wait_until_lent()
-        Stopping(it.transport._transport._link, "before")
-        with pytest.raises(KeyboardInterrupt):
-            it.connection.send(b"first")
-        it.connection.send(b"second")
-
-        assert [it.messages.get(timeout=HANG) for _ in range(2)] == [b"first", b"second"]
-
-
-def test_a_caller_that_never_gives_the_transport_back(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The I/O thread's wait for the transport is bounded, and its end has a name."""
-    monkeypatch.setattr(_send_queue, "_LENT", 0.05)
-    with echo_server() as url:
-        it = Opened(url, ping_interval=0.05)
-        it.wait_until_lent()
-        assert it.send_queue._turn.acquire(timeout=HANG)
-
-        assert "stopped in the middle of sending" in str(it.ended.get(timeout=HANG))
-        assert it.connection.close(HANG)
-
-
 def test_a_class_of_ones_own_is_called_on_the_io_thread_only() -> None:
     """Who overrides sending need not know of threads."""
     threads: set[str] = set()
@@ -406,7 +382,7 @@ def test_a_class_of_ones_own_is_called_on_the_io_thread_only() -> None:
             return super().send_frame(frame)
 
     with echo_server() as url, opened(url, websocket_impl=Mine) as it:
-        it.wait_until_lent()
+        it.wait_until_idle()
         for _ in range(20):
             it.connection.send(b"x")
             it.messages.get(timeout=HANG)
@@ -435,7 +411,8 @@ def _one_and_echo(sock: socket.socket) -> None:
 
 _INTERRUPTED = """
     import os, signal, ssl, sys, threading
-    from azure_rt_audio._transport import Connection, Target, Wire
+    from azure_rt_audio._transport import Connection, Target
+    from azure_rt_audio.options import WebSocketOptions
 
     armed = False
 
@@ -449,7 +426,7 @@ _INTERRUPTED = """
     opened, ended = threading.Event(), threading.Event()
     connection = Connection(
         lambda: Target(sys.argv[1]),
-        wire=Wire(ssl_context=ssl._create_unverified_context()),
+        WebSocketOptions(ssl_context=ssl._create_unverified_context()),
         on_open=opened.set,
         on_message=lambda _: None,
         on_end=lambda outcome: (print("ended:", outcome, flush=True), ended.set()),

@@ -40,9 +40,11 @@ import attrs
 import websocket
 
 from azure_rt_audio import ConnectionClosedError
-from azure_rt_audio._transport import Connection, Payload, Target, Wire
+from azure_rt_audio._transport import Connection, Payload, Target
 from azure_rt_audio._transport.frames import TEXT
-from azure_rt_audio._transport.websocket import Transport, WebSocketTransport, open_transport
+from azure_rt_audio._transport.handshake import open_transport
+from azure_rt_audio._transport.websocket import Transport, WebSocketTransport
+from azure_rt_audio.options import WebSocketOptions
 
 AGENT: Final = "azure-rt-audio"
 START_SECONDS: Final = 30.0
@@ -112,10 +114,8 @@ class Client:
         self._on_message = on_message or self._echo
         self._connection = Connection(
             lambda: Target(url),
-            wire=Wire(
-                websocket_impl=EchoSocket if frames == "ours" else CuriousSocket,
-                ping_interval=None,  # the cases count frames
-            ),
+            WebSocketOptions(ping_interval=None),  # the cases count frames
+            websocket_impl=EchoSocket if frames == "ours" else CuriousSocket,
             on_open=lambda: None,
             on_message=lambda payload: self._on_message(bytes(payload)),
             on_end=self._end,

@@ -144,11 +144,11 @@ def test_the_storm_finds_a_gap() -> None:
     assert count_stuck(call, lock) > 0
 
 
-def test_sending_gives_its_turn_back(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_sending_releases_its_locks(monkeypatch: pytest.MonkeyPatch) -> None:
     """A caller that writes its own frame leaves the transport to the I/O thread, wherever it is stopped."""
 
     class Transport:
-        is_lendable = True
+        may_write_here = True
         unsent = 0
 
         def send(self, payload: bytes) -> None:
@@ -161,15 +161,13 @@ def test_sending_gives_its_turn_back(monkeypatch: pytest.MonkeyPatch) -> None:
         _send_queue, "_IN_A_ROW", 0.0
     )  # so that no frame is queued for coming right after one
     send_queue = _send_queue.SendQueue(1_000_000_000, lambda: None)
-    send_queue.serve(cast(Any, Transport()))
-    send_queue.release_to_callers()
+    send_queue.attach(cast(Any, Transport()))
 
     def call() -> None:
-        send_queue._queue.clear()  # of a caller who found the turn taken
-        send_queue._is_writing = False
-        send_queue.put(b"x", Deadline(10.0), mine=False)
+        send_queue._queue.clear()  # of a caller that found the lock taken
+        send_queue.put(b"x", Deadline(10.0), on_io_thread=False)
 
-    assert count_stuck(call, send_queue._turn, send_queue._condition.lock) == 0
+    assert count_stuck(call, send_queue.write_lock, send_queue._condition.lock) == 0
 
 
 def test_a_stream_gives_its_turn_back() -> None:

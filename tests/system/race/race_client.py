@@ -134,7 +134,7 @@ class Racer:
             ping_timeout=HANG,
             connect_timeout=HANG,
             close_timeout=HANG,
-            max_backlog_bytes=plan.backlog,
+            max_send_backlog_bytes=plan.backlog,
             sockopt=buffers,
             websocket_impl=_OwnClass if plan.own_class else None,
         )

@@ -45,7 +45,7 @@ class Plan:
         frames: How many the service sends before the end comes.
         deaf: Whether the service reads nothing before it has written more than any buffers hold.
         silent: Whether the service says nothing in between until it is asked for a sign of life.
-        backlog: The client's ``max_backlog_bytes``.
+        backlog: The client's ``max_send_backlog_bytes``.
         send_buffer: The client's ``SO_SNDBUF``; ``None`` leaves it alone.
         own_class: Whether websocket-client's frame code takes part, for a class of the user's own.
     """
@@ -74,7 +74,7 @@ class Plan:
             frames=dice.randint(DEAF if deaf else 5, 35),
             silent=number % 3 == 1 and not deaf,
             deaf=deaf,
-            backlog=dice.choice([1, 20_000, 100_000]),
+            backlog=dice.choice([1024, 20_000, 100_000]),
             send_buffer=20_000 if deaf else dice.choice([None, None, 4096, 20_000]),
             own_class=dice.random() < 0.15,
         )

@@ -1,4 +1,4 @@
-"""What the far end did, in words."""
+"""Refused handshakes and failed attempts, as errors with a remedy."""
 
 from __future__ import annotations
 
@@ -10,14 +10,10 @@ import pytest
 
 from azure_rt_audio._net.connect_errors import (
     MAX_BODY,
-    closed_by_peer,
     failed,
-    lost,
-    parse_head,
     place,
     refused,
     refused_by_socks,
-    unchunk,
     unusable,
 )
 
@@ -36,27 +32,6 @@ PREVIEW = "wss://res.openai.azure.com/openai/realtime?api-version=2024-10-01-pre
 def test_place_is_host_and_port(url: str, expected: str) -> None:
     """An error says where, and no more of the URL."""
     assert expected == place(url)
-
-
-def test_a_head_is_split() -> None:
-    """Names are lower-cased and repeated headers joined."""
-    raw = b"HTTP/1.1 401 Un authorized\r\nApim-Request-Id: a\r\nX-A: 1\r\nx-a:2"
-
-    assert parse_head(raw) == (401, {"apim-request-id": "a", "x-a": "1, 2"})
-
-
-@pytest.mark.parametrize("raw", [b"", b"SSH-2.0-OpenSSH", b"HTTP/1.1 2000 x", b"HTTP/1.1 200 OK\r\nno colon"])
-def test_what_is_not_http_is_refused(raw: bytes) -> None:
-    """Another protocol's greeting is not taken for a response."""
-    with pytest.raises(ValueError, match="not an HTTP"):
-        parse_head(raw)
-
-
-def test_chunks_are_joined_even_when_cut_off() -> None:
-    """What is readable of a chunked body is kept."""
-    assert unchunk(b"6;x=1\r\nhello \r\n5\r\nworld\r\n0\r\n\r\n") == b"hello world"
-    assert unchunk(b"6\r\nhello \r\n5\r\nwo") == b"hello wo"
-    assert unchunk(b"no chunk") == b""
 
 
 @pytest.mark.parametrize(
@@ -299,43 +274,3 @@ def test_a_failure_keeps_no_frames() -> None:
 def test_wrong_options_are_the_callers_fault() -> None:
     """Trying again would not help."""
     assert unusable("this").type == "invalid_request_error"
-
-
-@pytest.mark.parametrize(
-    ("code", "reason", "kind", "error_code"),
-    [
-        (1000, "", "connection_error", None),
-        (1001, "", "connection_error", None),
-        (1001, "Your session hit the maximum duration of 60 minutes.", "connection_error", "session_expired"),
-        (1005, "", "connection_error", None),
-        (1008, "policy", "server_error", None),
-        (1011, "", "server_error", None),
-        (1012, "", "connection_error", None),
-        (1013, "", "connection_error", None),
-        (3000, "invalid_request_error.invalid_api_key", "authentication_error", "invalid_api_key"),
-        (4000, "invalid_request_error.missing_model", "invalid_request_error", "missing_model"),
-        (4004, "invalid_request_error.model_not_found", "invalid_request_error", "model_not_found"),
-        (4008, "tokens.rate_limit_exceeded", "rate_limit_error", "rate_limit_exceeded"),
-        (4999, "", "invalid_request_error", None),
-        (4999, "words without a dot", "invalid_request_error", None),
-        (1014, "", "server_error", None),
-    ],
-)
-def test_each_close_code_has_its_kind(code: int, reason: str, kind: str, error_code: str | None) -> None:
-    """Codes of their own carry the error in their reason."""
-    error = closed_by_peer("host:443", code, reason)
-
-    assert (kind, error_code) == (error.type, error.code)
-    assert (code, reason, True) == (error.close_code, error.reason, error.is_clean)
-    assert f"close code {code}" in error.message
-    assert "host:443" in error.message
-
-
-def test_a_lost_connection_is_1006() -> None:
-    """Without a close frame there is no clean end."""
-    cause = ConnectionResetError(104, "Connection reset by peer")
-    error = lost("host:443", cause)
-
-    assert (error.close_code, error.is_clean, error.type) == (1006, False, "connection_error")
-    assert "Connection reset by peer" in error.message
-    assert error.__cause__ is cause

@@ -1,0 +1,146 @@
+"""
+Dialling: credential, DNS, TCP, proxy, TLS and the opening handshake, on a short-lived thread of its own.
+
+So an attempt never delays a connection that is open, and what cannot be interrupted, such as a credential or
+the system's resolver, hangs a thread that nobody has to wait for.
+
+Threads and locks: ``Dialling._lock`` decides who owns the transport: the dial thread, which releases it if
+the attempt was abandoned, or the I/O thread. It is a leaf. :meth:`Dialling.interrupt` takes only the waker's.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import threading
+import time
+from collections.abc import Callable
+
+from .._concurrency.deadline import Deadline
+from .._net.dial import Target
+from .._net.waiting import Waker
+from ..errors import AUTHENTICATION_ERROR, ConnectError, ConnectionClosedError
+from ..options import WebSocketOptions
+from .closing import closed_unopened
+from .handshake import WebSocketImpl
+from .websocket import Transport
+
+__all__ = ["Dialling", "Opener"]
+
+log: logging.Logger = logging.getLogger(__name__)
+
+Opener = Callable[[Target, WebSocketOptions, Deadline, Waker, WebSocketImpl | None], Transport]
+
+
+class Dialling:
+    """
+    One attempt to connect.
+
+    Args:
+        name: Of the thread.
+        target: Where to connect to; a credential may take its time.
+        options: How.
+        websocket_impl: Makes the ``websocket.WebSocket`` to use.
+        opener: Makes the transport.
+        on_done: Called on the dial thread when :meth:`result` has something.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        target: Callable[[], Target],
+        options: WebSocketOptions,
+        websocket_impl: WebSocketImpl | None,
+        opener: Opener,
+        on_done: Callable[[], None],
+    ) -> None:
+        self._target = target
+        self._options = options
+        self._websocket_impl = websocket_impl
+        self._opener = opener
+        self._on_done = on_done
+        self.seconds = 0.0  # that the handshake took; written by the dial thread
+        self._waker = Waker()
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self._lock = threading.Lock()  # a leaf; guards what follows
+        self._result: Transport | ConnectError | ConnectionClosedError | None = None
+        self._is_abandoned = False
+
+    # From any thread.
+
+    def start(self) -> None:
+        """Begin; returns at once. Raises :class:`RuntimeError` if the system has no more threads."""
+        try:
+            self._thread.start()
+        except RuntimeError:
+            self._waker.close()
+            raise
+
+    def interrupt(self) -> None:
+        """Give the attempt up. Takes no lock that user code is ever under; a finalizer may call it."""
+        self._waker.interrupt()
+
+    def owns_this_thread(self) -> bool:
+        """Whether the caller is the dial thread, a credential for one."""
+        return threading.current_thread() is self._thread
+
+    def join(self, seconds: float | None) -> bool:
+        """Wait for the dial thread to end; return whether it has."""
+        if not self.owns_this_thread():
+            with contextlib.suppress(RuntimeError):  # Python 3.14 joins no daemon thread while it exits
+                self._thread.join(seconds)
+        return not self._thread.is_alive()
+
+    # On the I/O thread.
+
+    def result(self, *, is_wanted: bool) -> Transport | ConnectError | ConnectionClosedError | None:
+        """
+        Return the result, if there is one, for the caller to own.
+
+        Args:
+            is_wanted: Otherwise the attempt is abandoned: a transport that comes later is released.
+        """
+        with self._lock:
+            self._is_abandoned = not is_wanted
+            result, self._result = self._result, None
+            return result
+
+    # On the dial thread.
+
+    def _run(self) -> None:
+        result: Transport | ConnectError | ConnectionClosedError
+        result = ConnectionClosedError("The connection's thread failed; please report this.")
+        try:
+            result = self._dial()
+        except Exception:
+            log.exception("! %s failed", threading.current_thread().name)
+        finally:
+            self._waker.close()
+            with self._lock:
+                is_abandoned, self._result = self._is_abandoned, result
+            if not is_abandoned:
+                self._on_done()
+            elif not isinstance(result, Exception):
+                result.release()
+
+    def _dial(self) -> Transport | ConnectError | ConnectionClosedError:
+        try:
+            target = self._target()
+        except (ConnectError, ConnectionClosedError) as exc:
+            return exc
+        except Exception as exc:  # noqa: BLE001 - a credential is the user's code
+            error = ConnectError(
+                f"The credential could not be obtained ({type(exc).__name__}).", type=AUTHENTICATION_ERROR
+            )
+            error.__cause__ = exc
+            return error
+        if self._waker.interrupted:  # while the credential took its time
+            return closed_unopened()
+        began = time.monotonic()
+        deadline = Deadline(self._options.connect_timeout)
+        try:
+            transport = self._opener(target, self._options, deadline, self._waker, self._websocket_impl)
+        except ConnectError as exc:
+            return exc
+        self.seconds = time.monotonic() - began
+        return transport
