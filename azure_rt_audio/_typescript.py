@@ -1,5 +1,5 @@
 """
-The method names of the TypeScript SDK, for code that was written with them.
+The method names of the TypeScript SDK, for code that was ported from it.
 
 They only delegate, so that a subclass which overrides a canonical method changes both names.
 """
@@ -8,12 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from concurrent.futures import Future
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from ._session.pending_response import PendingResponse
     from .audio import AudioLike
-    from .client import AzureRealTimeAudio
     from .protocol.events import (
         ConversationItemAdded,
         ConversationItemDeleted,
@@ -27,60 +26,77 @@ if TYPE_CHECKING:
 __all__ = ["TypeScriptNames"]
 
 
-def _client(self: TypeScriptNames) -> AzureRealTimeAudio:
-    return cast("AzureRealTimeAudio", self)
+class _Client(Protocol):
+    """The canonical methods that the names stand for."""
+
+    @property
+    def is_initialized(self) -> bool: ...
+    def off_all(self) -> None: ...
+    def append_audio(self, audio: str | AudioLike, /) -> None: ...
+    def commit_audio(self) -> Future[InputAudioBufferCommitted]: ...
+    def clear_audio_buffer(self) -> Future[InputAudioBufferCleared]: ...
+    def create_conversation_item(
+        self, item: ConversationItem | Mapping[str, Any], previous_item_id: str | None, /
+    ) -> Future[ConversationItemAdded]: ...
+    def delete_item(self, item_id: str, /) -> Future[ConversationItemDeleted]: ...
+    def truncate_item(
+        self, item_id: str, content_index: int, audio_end_ms: int, /
+    ) -> Future[ConversationItemTruncated]: ...
+    def create_response(self, config: ResponseConfig | Mapping[str, Any] | None, /) -> PendingResponse: ...
+    def cancel_response(self) -> None: ...
+    def set_model_speak_done(self) -> None: ...
 
 
 class TypeScriptNames:
     """camelCase names; each is documented at its snake_case counterpart."""
 
     @property
-    def isInitialized(self) -> bool:
+    def isInitialized(self: _Client) -> bool:
         """See :attr:`AzureRealTimeAudio.is_initialized`."""
-        return _client(self).is_initialized
+        return self.is_initialized
 
-    def offAll(self) -> None:
+    def offAll(self: _Client) -> None:
         """See :meth:`AzureRealTimeAudio.off_all`."""
-        _client(self).off_all()
+        self.off_all()
 
-    def appendAudio(self, base64Audio: str | AudioLike) -> None:
+    def appendAudio(self: _Client, base64Audio: str | AudioLike) -> None:
         """See :meth:`AzureRealTimeAudio.append_audio`."""
-        _client(self).append_audio(base64Audio)
+        self.append_audio(base64Audio)
 
-    def commitAudio(self) -> Future[InputAudioBufferCommitted]:
+    def commitAudio(self: _Client) -> Future[InputAudioBufferCommitted]:
         """See :meth:`AzureRealTimeAudio.commit_audio`."""
-        return _client(self).commit_audio()
+        return self.commit_audio()
 
-    def clearAudioBuffer(self) -> Future[InputAudioBufferCleared]:
+    def clearAudioBuffer(self: _Client) -> Future[InputAudioBufferCleared]:
         """See :meth:`AzureRealTimeAudio.clear_audio_buffer`."""
-        return _client(self).clear_audio_buffer()
+        return self.clear_audio_buffer()
 
     def createConversationItem(
-        self, item: ConversationItem | Mapping[str, Any], previousItemId: str | None = None
+        self: _Client, item: ConversationItem | Mapping[str, Any], previousItemId: str | None = None
     ) -> Future[ConversationItemAdded]:
         """See :meth:`AzureRealTimeAudio.create_conversation_item`."""
-        return _client(self).create_conversation_item(item, previousItemId)
+        return self.create_conversation_item(item, previousItemId)
 
-    def deleteItem(self, itemId: str) -> Future[ConversationItemDeleted]:
+    def deleteItem(self: _Client, itemId: str) -> Future[ConversationItemDeleted]:
         """See :meth:`AzureRealTimeAudio.delete_item`."""
-        return _client(self).delete_item(itemId)
+        return self.delete_item(itemId)
 
     def truncateItem(
-        self, itemId: str, contentIndex: int, audioEndMs: int
+        self: _Client, itemId: str, contentIndex: int, audioEndMs: int
     ) -> Future[ConversationItemTruncated]:
         """See :meth:`AzureRealTimeAudio.truncate_item`."""
-        return _client(self).truncate_item(itemId, contentIndex, audioEndMs)
+        return self.truncate_item(itemId, contentIndex, audioEndMs)
 
     def createResponse(
-        self, responseConfig: ResponseConfig | Mapping[str, Any] | None = None
+        self: _Client, responseConfig: ResponseConfig | Mapping[str, Any] | None = None
     ) -> PendingResponse:
         """See :meth:`AzureRealTimeAudio.create_response`."""
-        return _client(self).create_response(responseConfig)
+        return self.create_response(responseConfig)
 
-    def cancelResponse(self) -> None:
+    def cancelResponse(self: _Client) -> None:
         """See :meth:`AzureRealTimeAudio.cancel_response`."""
-        _client(self).cancel_response()
+        self.cancel_response()
 
-    def setModelSpeakDone(self) -> None:
+    def setModelSpeakDone(self: _Client) -> None:
         """See :meth:`AzureRealTimeAudio.set_model_speak_done`."""
-        _client(self).set_model_speak_done()
+        self.set_model_speak_done()

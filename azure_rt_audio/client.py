@@ -1,19 +1,21 @@
-"""The client: what one conversation with the service looks like from a program."""
+"""The client: a conversation with the service, as a program uses it."""
 
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar, overload
+
+import attrs
 
 from ._concurrency.deadline import Deadline
-from ._editing import Editing
-from ._listening import FROM_OPTIONS, Listening
 from ._session.engine import Engine
+from ._session.event_stream import EventStream
+from ._session.listeners import Subscription
 from ._session.pending_response import DEFAULT_TIMEOUT, PendingResponse
-from ._speaking import AudioInput, Speaking
 from ._transport import WebSocketImpl, WebSocketState
 from ._typescript import TypeScriptNames
 from .audio.pcm import AudioLike
@@ -22,11 +24,29 @@ from .dispatch.base import Hosting
 from .errors import RealtimeError
 from .options import AzureRealTimeOptions, WebSocketOptions, make_options
 from .protocol.base import UNSET
-from .protocol.codec import build
-from .protocol.commands import SessionUpdate
+from .protocol.codec import build, build_item
+from .protocol.commands import (
+    Command,
+    ConversationItemCreate,
+    ConversationItemDelete,
+    ConversationItemRetrieve,
+    ConversationItemTruncate,
+    InputAudioBufferClear,
+    InputAudioBufferCommit,
+    SessionUpdate,
+)
 from .protocol.conversation import Conversation
-from .protocol.events import SessionUpdated
-from .protocol.items import ContentPart, MessageItem
+from .protocol.event_filter import event_filter
+from .protocol.events import (
+    ConversationItemAdded,
+    ConversationItemDeleted,
+    ConversationItemRetrieved,
+    ConversationItemTruncated,
+    InputAudioBufferCleared,
+    InputAudioBufferCommitted,
+    SessionUpdated,
+)
+from .protocol.items import ContentPart, ConversationItem, MessageItem
 from .protocol.responses import Response, ResponseConfig
 from .protocol.session import Session, SessionConfig
 from .protocol.turn import ModelStatusEnum
@@ -36,8 +56,15 @@ if TYPE_CHECKING:
 
 __all__ = ["AzureRealTimeAudio"]
 
+E = TypeVar("E")
+Listener = Callable[[Any], object]
+F = TypeVar("F", bound=Listener)
 
-class AzureRealTimeAudio(Listening, Speaking, Editing, TypeScriptNames):
+FROM_OPTIONS: Final = -1.0
+"""Stands for the time-out of the options where ``None`` means no limit."""
+
+
+class AzureRealTimeAudio(TypeScriptNames):
     """
     A conversation with the Azure OpenAI Realtime API.
 
@@ -60,9 +87,9 @@ class AzureRealTimeAudio(Listening, Speaking, Editing, TypeScriptNames):
     **Threads.** Any method may be called from any thread, listeners included, several at once; what one
     thread sends goes out in the order of its calls. A wait is bounded, and ends at once when the
     connection ends, with the recorded reason, or on Ctrl-C, with ``KeyboardInterrupt``, which damages
-    nothing. The thread ``azure-rt-reader-N`` receives, answers pings and sends what is queued; a single
-    message is written by the thread that sends it, while the reader waits. No two are ever inside the
-    socket, or OpenSSL, at once. Listeners run one at a time, in order, on ``azure-rt-events-N`` unless a
+    nothing. The I/O thread ``azure-rt-reader-N`` receives, answers pings and writes what is queued; a
+    single message is written by the thread that sends it, while the I/O thread waits. No two are ever inside
+    the socket, or OpenSSL, at once. Listeners run one at a time, in order, on ``azure-rt-events-N`` unless a
     dispatcher says otherwise. Methods called before the session is ready wait for it, at most
     ``connect_timeout`` seconds.
 
@@ -71,9 +98,10 @@ class AzureRealTimeAudio(Listening, Speaking, Editing, TypeScriptNames):
     connection ended, even if its own listeners refer to it; so are all when the interpreter exits. After
     a fork the child can neither use nor harm the parent's connection.
 
-    **Liveness.** After ``ping_interval`` seconds without a byte from the service it is asked whether it
-    is still there, and after ``ping_timeout`` more the connection counts as lost: whatever listeners do
-    meanwhile (but for an inline dispatcher's, which hold the reader up), and even if sending has stalled.
+    **Liveness.** After ``ping_interval`` seconds without a byte from the service the client sends a
+    ping, and after ``ping_timeout`` more the connection counts as lost: whatever listeners do
+    meanwhile (except those of an inline dispatcher, which block the I/O thread), and even if sending has
+    stalled.
     """
 
     def __init__(
@@ -98,10 +126,13 @@ class AzureRealTimeAudio(Listening, Speaking, Editing, TypeScriptNames):
         where = dispatcher if self._worker is None else self._worker
         assert where is not None
         self._engine = Engine(self._options, ws_options, websocket_impl, where)
-        self._audio_input = AudioInput(self._engine)
         if isinstance(where, Hosting):
             where.host(self)
         self._engine.start()
+
+    def __dir__(self) -> list[str]:
+        """Leave out the names of the TypeScript SDK, which work but are not offered."""
+        return [name for name in super().__dir__() if name not in vars(TypeScriptNames) or name[0] == "_"]
 
     def __repr__(self) -> str:
         state = self.state.name.lower()
@@ -144,6 +175,209 @@ class AzureRealTimeAudio(Listening, Speaking, Editing, TypeScriptNames):
         """What this client was made with."""
         return self._options
 
+    # ------------------------------------------------------------ listening
+
+    @overload
+    def on(
+        self, event: type[E], listener: Callable[[E], object], *, dispatcher: Dispatcher | None = None
+    ) -> Subscription: ...
+    @overload
+    def on(
+        self,
+        event: Literal["init"],
+        listener: Callable[[Session], object],
+        *,
+        dispatcher: Dispatcher | None = None,
+    ) -> Subscription: ...
+    @overload
+    def on(
+        self,
+        event: Literal["error"],
+        listener: Callable[[RealtimeError], object],
+        *,
+        dispatcher: Dispatcher | None = None,
+    ) -> Subscription: ...
+    @overload
+    def on(self, event: str, listener: Listener, *, dispatcher: Dispatcher | None = None) -> Subscription: ...
+    @overload
+    def on(
+        self, event: type[E], *, dispatcher: Dispatcher | None = None
+    ) -> Callable[[Callable[[E], object]], Callable[[E], object]]: ...
+    @overload
+    def on(self, event: str, *, dispatcher: Dispatcher | None = None) -> Callable[[F], F]: ...
+
+    def on(
+        self,
+        event: str | type[Any],
+        listener: Listener | None = None,
+        *,
+        dispatcher: Dispatcher | None = None,
+    ) -> Any:
+        """
+        Call *listener* with each event of a kind.
+
+        Args:
+            event: A wire name of either dialect, an event class, or ``"*"``. ``"init"`` brings the
+                :class:`Session`, ``"error"`` an exception of this library's tree, an exception class
+                those of that class, everything else the event. ``"*"`` brings all events, and the
+                exceptions that stand for none: a malformed frame, a lost connection. ``"init"``,
+                ``"closed"`` and an error that ended the connection are brought to listeners that
+                come later as well, except those of ``"*"``.
+            listener: Called with one argument. Left out, ``on`` is a decorator, which returns the
+                function as it was.
+            dispatcher: Where this listener runs; ``None`` for the client's own dispatcher.
+
+        Returns:
+            A subscription, to ``cancel()``.
+
+        Raises:
+            ValueError: If there is no such event, but one with nearly that name.
+            TypeError: If the listener does not take one argument, or is async.
+        """
+        return self._listen(event, listener, dispatcher, once=False)
+
+    @overload
+    def once(
+        self, event: type[E], listener: Callable[[E], object], *, dispatcher: Dispatcher | None = None
+    ) -> Subscription: ...
+    @overload
+    def once(
+        self,
+        event: Literal["init"],
+        listener: Callable[[Session], object],
+        *,
+        dispatcher: Dispatcher | None = None,
+    ) -> Subscription: ...
+    @overload
+    def once(
+        self,
+        event: Literal["error"],
+        listener: Callable[[RealtimeError], object],
+        *,
+        dispatcher: Dispatcher | None = None,
+    ) -> Subscription: ...
+    @overload
+    def once(
+        self, event: str, listener: Listener, *, dispatcher: Dispatcher | None = None
+    ) -> Subscription: ...
+    @overload
+    def once(
+        self, event: type[E], *, dispatcher: Dispatcher | None = None
+    ) -> Callable[[Callable[[E], object]], Callable[[E], object]]: ...
+    @overload
+    def once(self, event: str, *, dispatcher: Dispatcher | None = None) -> Callable[[F], F]: ...
+
+    def once(
+        self,
+        event: str | type[Any],
+        listener: Listener | None = None,
+        *,
+        dispatcher: Dispatcher | None = None,
+    ) -> Any:
+        """Call *listener* with the next event of a kind only; see :meth:`on`."""
+        return self._listen(event, listener, dispatcher, once=True)
+
+    def _listen(
+        self, event: str | type[Any], listener: Listener | None, dispatcher: Dispatcher | None, once: bool
+    ) -> Any:
+        chosen = event_filter(event)
+        if dispatcher is not None and not isinstance(dispatcher, Dispatcher):
+            raise TypeError(f"dispatcher must have submit(callback, event), not {type(dispatcher).__name__}")
+        where = self._engine.dispatcher if dispatcher is None else dispatcher
+
+        def add(function: F) -> F:
+            self._engine.listeners.add(chosen, function, where, once)
+            return function
+
+        return add if listener is None else self._engine.listeners.add(chosen, listener, where, once)
+
+    def off(self, event: str | type[Any], listener: Listener | None = None) -> None:
+        """
+        Remove a listener of an event, or all of them. What is not there is no error.
+
+        Name the event as :meth:`on` was told: an exception's class is not ``"error"``.
+        """
+        self._engine.listeners.remove(event_filter(event), listener)
+
+    def off_all(self) -> None:
+        """Remove every listener."""
+        self._engine.listeners.clear()
+
+    # ------------------------------------------------------------ waiting
+
+    def wait_until_ready(self, timeout: float | None = FROM_OPTIONS) -> None:
+        """
+        Wait until the session has been configured. Blocks.
+
+        Args:
+            timeout: Seconds; left out, the options' ``connect_timeout``; ``None`` has no limit.
+
+        Raises:
+            ConnectError: If the connection could not be made; says why and what to do.
+            ConnectionClosedError: If it is over.
+            ServiceError: If the service refused the configuration.
+            TimeoutError: If it took longer.
+        """
+        if timeout == FROM_OPTIONS:
+            self._engine.ready.wait_as_configured()
+        else:
+            self._engine.ready.wait(timeout)
+
+    @overload
+    def wait_for(
+        self,
+        event: type[E],
+        predicate: Callable[[E], bool] | None = None,
+        timeout: float | None = DEFAULT_TIMEOUT,
+    ) -> E: ...
+    @overload
+    def wait_for(
+        self,
+        event: str,
+        predicate: Callable[[Any], bool] | None = None,
+        timeout: float | None = DEFAULT_TIMEOUT,
+    ) -> Any: ...
+
+    def wait_for(
+        self,
+        event: str | type[Any],
+        predicate: Callable[[Any], bool] | None = None,
+        timeout: float | None = DEFAULT_TIMEOUT,
+    ) -> Any:
+        """
+        Wait for the next event of a kind. Blocks.
+
+        Only events from now on count; to wait for the answer to a command, take the future or the handle
+        that the command returns.
+
+        Args:
+            event: As for :meth:`on`.
+            predicate: Accepts the event. Runs on the I/O thread: it must be quick.
+            timeout: Seconds; ``None`` waits as long as the connection lives.
+
+        Raises:
+            ConnectionClosedError: If the connection ended first.
+            TimeoutError: If it took longer.
+        """
+        return self._engine.wait_for(event_filter(event), predicate, self, timeout)
+
+    def events(self, *events: str | type[Any], timeout: float | None = None) -> EventStream:
+        """
+        Iterate over events, from now on, until the connection is closed. Each step blocks.
+
+        Args:
+            events: As for :meth:`on`; none means all.
+            timeout: Seconds to wait for each; ``None`` has no limit.
+
+        Returns:
+            An iterator; leave the loop and it is forgotten, or ``close()`` it.
+
+        Raises:
+            ConnectionClosedError: While iterating, if the connection was lost.
+            TimeoutError: While iterating, if nothing came.
+        """
+        return self._engine.stream(tuple(map(event_filter, events or ("*",))), self, timeout)
+
     # ------------------------------------------------------------ the session
 
     def update_session(self, config: SessionConfig | Mapping[str, Any]) -> Future[SessionUpdated]:
@@ -161,11 +395,203 @@ class AzureRealTimeAudio(Listening, Speaking, Editing, TypeScriptNames):
             ValueError: If a field cannot be right; names its path.
         """
         command = SessionUpdate(
-            event_id=self._engine.out.new_event_id(), session=build(SessionConfig, config, "session")
+            event_id=self._engine.sender.new_event_id(), session=build(SessionConfig, config, "session")
         )
         if getattr(command.session, "input_audio_format", UNSET) is not UNSET:
-            self._audio_input.finish()  # what a stream holds back is in the format that ends here
+            self._engine.audio_input.finish()  # the rest of a stream is in the format that ends here
         return self._engine.update_session(command, self)
+
+    # ------------------------------------------------------------ audio
+
+    def append_audio(
+        self, audio: str | AudioLike, sample_rate_hz: int | None = None, channels: int | None = None
+    ) -> None:
+        """
+        Add audio to the service's input buffer. Blocks only while the send backlog is full.
+
+        Left alone, *audio* is in the session's input format. With *sample_rate_hz* it is the next chunk
+        of a stream, as from a microphone, which is converted: channels are averaged, the rate changed
+        without a click between chunks, G.711 encoded if the session has it. The filter lags by up to 80 ms.
+        What it holds back is sent by :meth:`commit_audio`, or before audio of another rate or of none:
+        ``append_audio(b"")`` ends a stream and does nothing else. It is forgotten by
+        :meth:`clear_audio_buffer` and by ``close``. If the service commits by itself, the stream goes on.
+
+        Args:
+            audio: Base64 text; or bytes; or an array of int16 or of float32 in [-1, 1] with the shape
+                (frames,) or (frames, channels). Bytes are ``"pcm16"``: int16, little-endian, mono,
+                24 000 Hz, where 100 ms are 2 400 frames, 4 800 bytes; in a G.711 session without a
+                *sample_rate_hz* they are G.711, and there is no array. More than the service takes at
+                a time (15 MiB) is sent in several pieces.
+            sample_rate_hz: The rate of *audio*, from 1 000 to 768 000 Hz, always in PCM16. Bytes may then
+                end in mid-frame; the rest is expected at the beginning of the next chunk.
+            channels: How many are interleaved in bytes, 1 to 8; an array says so itself.
+
+        Raises:
+            ValueError: If it is not audio: bad base64, an odd number of bytes, a shape that no audio has.
+            TypeError: If it is no audio at all.
+            MissingExtraError: If the rate is not the session's, and the ``audio`` extra is not installed.
+            ConnectionClosedError: If the connection is over.
+            TimeoutError: If the session did not become ready, or the backlog stayed full.
+        """
+        self._engine.audio_input.append(audio, sample_rate_hz, channels)
+
+    def commit_audio(self) -> Future[InputAudioBufferCommitted]:
+        """
+        Make a user message of the input buffer, which needs 100 ms of audio. Does not wait.
+
+        With server VAD the service commits by itself. A commit does not ask for a response.
+
+        Returns:
+            A future of the acknowledging event; fails with a :class:`ServiceError` if it is refused.
+        """
+
+        def wait() -> None:
+            self._engine.sender.wait_to_send()
+            self._engine.audio_input.finish()
+
+        return self._engine.sender.acknowledged(
+            InputAudioBufferCommit(event_id=self._engine.sender.new_event_id()),
+            self,
+            lambda _, event: isinstance(event, InputAudioBufferCommitted),
+            wait=wait,
+            kind="commit",
+            codes=frozenset(("input_audio_buffer_commit_empty",)),
+        )
+
+    def clear_audio_buffer(self) -> Future[InputAudioBufferCleared]:
+        """Empty the input buffer. Does not wait; returns a future of the acknowledging event."""
+
+        def wait() -> None:
+            self._engine.sender.wait_to_send()
+            self._engine.audio_input.drop()
+
+        return self._engine.sender.acknowledged(
+            InputAudioBufferClear(event_id=self._engine.sender.new_event_id()),
+            self,
+            lambda _, event: isinstance(event, InputAudioBufferCleared),
+            wait=wait,
+            kind="clear",
+        )
+
+    def send_audio_file(
+        self,
+        path: str | os.PathLike[str],
+        realtime: bool = False,
+        progress: Callable[[float, float], object] | None = None,
+    ) -> None:
+        """
+        Add an audio file to the service's input buffer, block by block. Blocks until all of it is sent.
+
+        Any kind that :func:`~azure_rt_audio.audio.read_audio` reads, at any rate, of any length: it is
+        never in memory as a whole. Neither a commit nor silence follows. With Ctrl-C, or a *progress* that
+        raises, it stops between two blocks, and the client is as good as before.
+
+        Args:
+            realtime: Send as fast as it is spoken, as a microphone would; otherwise as fast as the
+                connection takes it.
+            progress: Called on this thread after each block of 100 ms, with the seconds sent and the
+                seconds in all. The latter is the file's own account; of MP3 it may be an estimate.
+
+        Raises:
+            ValueError: If the file is empty, damaged, cut short, or no audio; names it and a remedy.
+                What came before the damage has been sent.
+            OSError: If the file cannot be read.
+            MissingExtraError: If the ``audio`` extra is needed and not installed.
+            ConnectionClosedError: If the connection is over.
+            TimeoutError: If the session did not become ready, or the backlog stayed full.
+            RuntimeError: On the I/O thread, where nothing may block.
+        """
+        self._engine.audio_input.send_file(path, realtime, progress)
+
+    # ------------------------------------------------------------ items
+
+    def create_conversation_item(
+        self, item: ConversationItem | Mapping[str, Any], previous_item_id: str | None = None
+    ) -> Future[ConversationItemAdded]:
+        """
+        Add an item to the conversation. Does not wait.
+
+        Args:
+            item: A message, a function call or its output; an object or a mapping. It is given an
+                ``id`` if it has none, by which the acknowledgement is recognised.
+            previous_item_id: Put it after this one; ``None`` at the end.
+
+        Returns:
+            A future of the acknowledging event.
+
+        Raises:
+            ValueError: If a field cannot be right; names its path.
+        """
+        made = build_item(item, "item")
+        if made.id is None:
+            made = attrs.evolve(made, id=self._engine.sender.new_item_id())
+        command = ConversationItemCreate(
+            event_id=self._engine.sender.new_event_id(), item=made, previous_item_id=previous_item_id
+        )
+        return self._acknowledged(
+            command,
+            lambda event: isinstance(event, ConversationItemAdded) and event.item.id == made.id,
+            codes=("invalid_tool_call_id",),
+            params=("item", "previous_item_id"),
+        )
+
+    def delete_item(self, item_id: str) -> Future[ConversationItemDeleted]:
+        """Remove an item. Does not wait; returns a future of the acknowledging event."""
+        return self._acknowledged(
+            ConversationItemDelete(event_id=self._engine.sender.new_event_id(), item_id=item_id),
+            lambda event: isinstance(event, ConversationItemDeleted) and event.item_id == item_id,
+            codes=("item_delete_invalid_item_id",),
+        )
+
+    def truncate_item(
+        self, item_id: str, content_index: int, audio_end_ms: int
+    ) -> Future[ConversationItemTruncated]:
+        """
+        Cut a spoken message of the assistant at what the user heard. Does not wait.
+
+        Args:
+            content_index: Which part; 0.
+            audio_end_ms: Milliseconds from the start of the item's audio; not beyond its end.
+
+        Returns:
+            A future of the acknowledging event.
+        """
+        return self._acknowledged(
+            ConversationItemTruncate(
+                event_id=self._engine.sender.new_event_id(),
+                item_id=item_id,
+                content_index=content_index,
+                audio_end_ms=audio_end_ms,
+            ),
+            lambda event: isinstance(event, ConversationItemTruncated) and event.item_id == item_id,
+            codes=("item_truncate_invalid_item_id", "unsupported_content_type"),
+            params=("audio_end_ms", "content_index"),
+        )
+
+    def retrieve_item(self, item_id: str) -> Future[ConversationItemRetrieved]:
+        """Ask for an item as the service has it, audio included. Does not wait; returns a future."""
+        return self._acknowledged(
+            ConversationItemRetrieve(event_id=self._engine.sender.new_event_id(), item_id=item_id),
+            lambda event: isinstance(event, ConversationItemRetrieved) and event.item.id == item_id,
+            codes=("item_retrieve_invalid_item_id",),
+        )
+
+    def _acknowledged(
+        self,
+        command: Command,
+        is_it: Callable[[Any], bool],
+        *,
+        codes: tuple[str, ...] = (),
+        params: tuple[str, ...] = (),
+    ) -> Future[Any]:
+        return self._engine.sender.acknowledged(
+            command,
+            self,
+            lambda _, event: is_it(event),
+            wait=self._engine.sender.wait_to_send,
+            codes=frozenset(codes),
+            params=params,
+        )
 
     # ------------------------------------------------------------ responses
 
@@ -195,8 +621,8 @@ class AzureRealTimeAudio(Listening, Speaking, Editing, TypeScriptNames):
         if if_active not in ("wait", "raise"):
             raise ValueError(f'if_active must be "wait" or "raise", not {if_active!r}')
         made = None if config is None else build(ResponseConfig, config, "response")
-        return self._engine.gate.request(
-            made, may_wait=if_active == "wait", owner=self, wait=self._engine.ready.wait_to_send
+        return self._engine.response_queue.request(
+            made, may_wait=if_active == "wait", owner=self, wait=self._engine.sender.wait_to_send
         )
 
     def cancel_response(self, response_id: str | None = None) -> None:
@@ -206,8 +632,8 @@ class AzureRealTimeAudio(Listening, Speaking, Editing, TypeScriptNames):
         If it has been asked for but has not begun, it is stopped when it begins. If there is none, the
         service answers with a harmless error.
         """
-        self._engine.ready.wait_to_send()
-        self._engine.gate.cancel(response_id)
+        self._engine.sender.wait_to_send()
+        self._engine.response_queue.cancel(response_id)
 
     def ask(
         self,
@@ -219,7 +645,7 @@ class AzureRealTimeAudio(Listening, Speaking, Editing, TypeScriptNames):
         timeout: float | None = DEFAULT_TIMEOUT,
     ) -> Response:
         """
-        Say something and wait for the whole answer. Blocks.
+        Send text or a recording and wait for the whole answer. Blocks.
 
         Args:
             prompt: Text; or a whole recording, as :meth:`append_audio` takes it, except base64.
@@ -236,13 +662,14 @@ class AzureRealTimeAudio(Listening, Speaking, Editing, TypeScriptNames):
             ConnectionClosedError: If the connection ended first.
             TimeoutError: If it took longer. The response is cancelled, as it is if you press Ctrl-C.
         """
-        self._engine.out.check_may_wait()
+        self._engine.sender.check_may_wait()
         deadline = Deadline(timeout)
         if isinstance(prompt, str):
             part = ContentPart(type="input_text", text=prompt)
         else:
             part = ContentPart(
-                type="input_audio", audio=self._recording(prompt, sample_rate_hz, channels).decode()
+                type="input_audio",
+                audio=self._engine.audio_input.recording(prompt, sample_rate_hz, channels).decode(),
             )
         created = self.create_conversation_item(MessageItem(role="user", content=[part]))
         pending = self.create_response(response)
@@ -250,14 +677,35 @@ class AzureRealTimeAudio(Listening, Speaking, Editing, TypeScriptNames):
             created.result(deadline.remaining())
             return pending.result(deadline.remaining())
         except BaseException as exc:
-            # Nobody else could: the handle is ours. If the connection is over, so is the response.
+            # The caller has no handle to cancel it. If the connection is over, so is the response.
             with contextlib.suppress(RealtimeError, TimeoutError):
                 pending.cancel()
-            if isinstance(exc, TimeoutError):  # of what had been left of the time
+            if isinstance(exc, TimeoutError):  # of the time that was left
                 raise TimeoutError(
                     f"the answer took longer than {timeout} seconds and was cancelled"
                 ) from None
             raise
+
+    def send(self, event: Mapping[str, Any] | Command) -> None:
+        """
+        Send an event of your own making, as it is. Waits only until the session is ready.
+
+        For events without a method here. A mapping is sent untranslated, in the words of the service's
+        documentation; a command object of :mod:`azure_rt_audio.protocol.commands` in the dialect's shape.
+        Only the type is checked. Answers and errors reach listeners, ``wait_for`` and ``events``.
+
+        A ``response.create`` in the conversation waits its turn like :meth:`create_response`, and later
+        requests wait for it; with ``"conversation": "none"`` it is sent at once. Audio that follows a
+        ``session.update`` is taken for the input format that it asks for. A held-back end of a converted
+        stream is not sent before a raw commit; use :meth:`commit_audio`.
+
+        Raises:
+            TypeError: If it is no object, or holds something that JSON cannot express.
+            ValueError: If it has no ``type``.
+            ConnectionClosedError: If the connection is over.
+            TimeoutError: If the session did not become ready, or the backlog stayed full.
+        """
+        self._engine.send(event)
 
     # ------------------------------------------------------------ talking
 
@@ -327,12 +775,12 @@ class AzureRealTimeAudio(Listening, Speaking, Editing, TypeScriptNames):
     # ------------------------------------------------------------ the end
 
     def set_model_speak_done(self) -> None:
-        """Say that the answer has been played: the status becomes idle."""
+        """Set the status to idle: the answer has been played."""
         self._engine.set_status(ModelStatusEnum.IDLE)
 
     def close(self, timeout: float = FROM_OPTIONS) -> bool:
         """
-        Say goodbye and end the threads. Idempotent; from any thread, listeners included.
+        Close the connection and end the threads. Idempotent; from any thread, listeners included.
 
         What was sent before is still delivered, and listeners still see what came before. Blocked
         callers wake with :class:`ConnectionClosedError`.
@@ -352,7 +800,7 @@ class AzureRealTimeAudio(Listening, Speaking, Editing, TypeScriptNames):
         if self._worker is None:
             return has_ended
         self._worker.close()
-        if self._engine.connection.owns_this_thread():
+        if self._engine.sender.owns_this_thread():
             return False
         return self._worker.join(deadline.remaining()) and has_ended
 
@@ -361,7 +809,7 @@ class AzureRealTimeAudio(Listening, Speaking, Editing, TypeScriptNames):
         try:
             self.wait_until_ready()
         except BaseException:
-            self.close(0)  # nothing was begun, and whoever pressed Ctrl-C has waited long enough
+            self.close(0)  # nothing was begun, and Ctrl-C must not have to wait
             raise
         return self
 

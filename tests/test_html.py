@@ -93,7 +93,7 @@ def test_a_pending_response_shows_how_far_it_is(connect: Connect) -> None:
 def test_a_refused_response_says_why() -> None:
     """The service's words are shown."""
     pending = PendingResponse(lambda: None, lambda: None)
-    pending.finish(ServiceError(NASTY))
+    pending._finish(ServiceError(NASTY))
     page = Reading(pending._repr_html_())
 
     assert NASTY in page.text

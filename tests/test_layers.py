@@ -29,7 +29,7 @@ ROOMS = {
     "session": {"_session"},
     "tools": {"tools"},
     "notebook": {"_notebook"},
-    "client": {"client", "_listening", "_speaking", "_editing", "_typescript"},
+    "client": {"client", "_typescript"},
     "voice": {"voice"},
     "qt": {"qt"},
     "emulator": {"emulator"},

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import Future
-from typing import Any, Generic, TypeVar
+from concurrent.futures import CancelledError, Future
+from typing import Any, Final, Generic, TypeVar, cast
 
 from .._concurrency.condition import Condition
 from .._concurrency.deadline import Deadline
@@ -15,37 +15,51 @@ __all__ = ["Acknowledgement"]
 
 T = TypeVar("T")
 
+_CANCELLED: Final = ("CANCELLED", "CANCELLED_AND_NOTIFIED")
+_DONE: Final = (*_CANCELLED, "FINISHED")
+"""States of a future, as :mod:`concurrent.futures` names them."""
+
 
 class Acknowledgement(Future[T], Generic[T]):
     """
-    A :class:`concurrent.futures.Future` that minds on which thread it is used.
+    A :class:`concurrent.futures.Future` that checks on which thread it is used.
 
-    It is resolved by the reader thread, so waiting for it there would wait for ever, and callbacks
-    run there would be user code on the reader: they go to the client's dispatcher instead. Cancelling
-    it takes nothing back: the command is on its way.
+    The I/O thread resolves it, so waiting there would never end, and callbacks would be user code on the
+    I/O thread: they run on the client's dispatcher instead. Cancelling withdraws nothing: the command has
+    been sent.
 
     Args:
-        owner: Kept alive as long as someone holds the future.
-        may_wait: Raises if the calling thread must not wait.
-        dispatch: Has a function called with one argument where listeners run.
+        owner: Kept alive as long as the future is referenced.
+        check_may_wait: Raises if the calling thread must not wait.
+        dispatch: Calls a function with one argument where listeners run.
+
+    **Threads and locks.** Any thread waits; the I/O thread resolves. ``_settled`` is a leaf. Looking at the
+    outcome does not take the lock of :mod:`concurrent.futures`: Ctrl-C inside that module can leave its
+    lock taken, and the I/O thread would wait for it.
     """
 
     def __init__(
         self,
         owner: object,
-        may_wait: Callable[[], None],
+        check_may_wait: Callable[[], None],
         dispatch: Callable[[Callable[[Any], object], Any], None],
     ) -> None:
         super().__init__()
         self._owner = owner
-        self._may_wait = may_wait
+        self._check_may_wait = check_may_wait
         self._dispatch = dispatch
-        self._settlement = (
-            Condition()
-        )  # leaf; the wait of futures themselves does not survive Ctrl-C at any moment
-        self._is_settled = False  # guarded by _settlement
+        self._settled = Condition()  # leaf; in place of the futures' own wait, which Ctrl-C can break
+        self._is_settled = False  # guarded by _settled
         self.on_callback: Callable[[], None] | None = None
-        """Called when someone wants to be called back, and so need not hold the future any more."""
+        """Called when a callback is added: from then on the future must stay alive without a holder."""
+
+    def cancelled(self) -> bool:
+        """Whether it was cancelled."""
+        return self._state in _CANCELLED
+
+    def done(self) -> bool:
+        """Whether it was resolved or cancelled."""
+        return self._state in _DONE
 
     def result(self, timeout: float | None = None) -> T:
         """
@@ -56,47 +70,49 @@ class Acknowledgement(Future[T], Generic[T]):
             ConnectionClosedError: If the connection ended first.
             TimeoutError: If it took longer than *timeout* seconds; ``None`` has no limit.
             concurrent.futures.CancelledError: If the future was cancelled.
-            RuntimeError: On the reader thread, unless it is done.
+            RuntimeError: On the I/O thread, unless it is done.
         """
         error = self.exception(timeout)
         if isinstance(error, RealtimeError):
             raise error.again()
         if error is not None:
             raise error
-        return super().result()
+        return cast(T, self._result)
 
     def exception(self, timeout: float | None = None) -> BaseException | None:
         """Wait for the outcome and return what :meth:`result` would raise, or ``None``."""
         if not self.done():
-            self._may_wait()
-            if not self._settlement.wait_until(lambda: self._is_settled, Deadline(timeout)):
-                # Not the one of futures, which in Python 3.10 is another class.
+            self._check_may_wait()
+            if not self._settled.wait_until(lambda: self._is_settled, Deadline(timeout)):
+                # The built-in class: in Python 3.10 that of concurrent.futures is another one.
                 raise TimeoutError(f"the service did not acknowledge it within {timeout} seconds")
-        return super().exception()
+        if self._state in _CANCELLED:
+            raise CancelledError
+        return self._exception
 
     def set_result(self, result: T) -> None:
-        """Tell those who wait what came. Called by the reader."""
+        """Resolve it. Called by the I/O thread."""
         super().set_result(result)
         self._settle()
 
     def set_exception(self, exception: BaseException | None) -> None:
-        """Tell those who wait that it will not come. Called by the reader."""
+        """Fail it. Called by the I/O thread."""
         super().set_exception(exception)
         self._settle()
 
     def cancel(self) -> bool:
-        """Stop waiting for it; return whether it was not too late."""
+        """Stop waiting; return whether it was still pending."""
         is_cancelled = super().cancel()
         self._settle()
         return is_cancelled
 
     def _settle(self) -> None:
-        with self._settlement.lock:
+        with self._settled.lock:
             self._is_settled = True
-            self._settlement.notify_all()
+            self._settled.notify_all()
 
     def add_done_callback(self, fn: Callable[[Future[T]], object]) -> None:
-        """Have *fn* called with the future where listeners run."""
+        """Call *fn* with the future, where listeners run, once it is done."""
         if self.on_callback is not None:
             self.on_callback()
         super().add_done_callback(lambda future: self._dispatch(_guarded(fn), future))

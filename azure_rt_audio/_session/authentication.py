@@ -1,4 +1,4 @@
-"""Where to connect to, and as whom."""
+"""The URL and the credential of a connection."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ __all__ = ["target_of"]
 
 
 def target_of(options: AzureRealTimeOptions, websocket_options: WebSocketOptions) -> Target:
-    """Where to connect to and as whom; on the reader thread, because a credential may take its time."""
+    """Return URL and headers. Called on a thread of the transport, since a credential may block."""
     try:
         authorization = options.authorization()
     except RealtimeError:
         raise
     except Exception as exc:
-        # Not its message, which may quote a secret; that is in the cause.
+        # Without its message, which may quote a secret; the cause has it.
         what = type(exc).__name__
         hint = "Sign in anew, or check the credential by itself: get_token(scope), or the function you gave."
         raise ConnectError(

@@ -1,8 +1,8 @@
 """
-What this side says by itself when the user does not listen any more.
+Barge-in: cancels the response and truncates what was not played.
 
-The service may have come to the same end in the same moment: that a response is over already, or a message
-cut or gone, is no error, and nobody hears of such a refusal.
+The service may have ended the response, or cut or deleted the message, at the same moment: a refusal for that
+reason is no error and is not reported.
 """
 
 from __future__ import annotations
@@ -23,21 +23,21 @@ __all__ = ["Interruption"]
 
 class Interruption:
     """
-    Stops answers and takes back what was not heard of them.
+    Cancels answers and truncates what was not heard of them.
 
-    **Threads.** Any thread. Waits only while the backlog of what is to be sent is full, on the reader never;
-    raises ``TimeoutError`` if it stays full. That the connection is over is no error.
+    **Threads.** Any thread. Waits only while the send backlog is full, on the I/O thread never; raises
+    ``TimeoutError`` if it stays full. A connection that is over is no error.
     """
 
-    def __init__(self, out: CommandSender, gate: ResponseQueue) -> None:
-        self._out = out
-        self._gate = gate
-        self._prefix = f"{out.new_event_id()}_"
+    def __init__(self, sender: CommandSender, response_queue: ResponseQueue) -> None:
+        self._sender = sender
+        self._response_queue = response_queue
+        self._prefix = f"{sender.new_event_id()}_"
         self._numbers = itertools.count(1)
         self._has_cancelled = False  # written once
 
     def caused(self, error: ServiceError) -> bool:
-        """Whether it was one of our commands that the service refused."""
+        """Whether *error* refuses a command sent here."""
         if error.event_id is not None:
             return error.event_id.startswith(self._prefix)
         return self._has_cancelled and error.code == "response_cancel_not_active"
@@ -49,17 +49,17 @@ class Interruption:
         Returns:
             Its id; ``""`` if it has yet to begin; ``None`` if there is none.
         """
-        return self._gate.interrupt(self.cancel)
+        return self._response_queue.interrupt(self.cancel)
 
     def cancel(self, response_id: str | None = None) -> None:
-        """Cancel a response; ``None`` is whichever is in the conversation."""
+        """Cancel a response; ``None`` for the one in the conversation."""
         self._has_cancelled = True
         with contextlib.suppress(ConnectionClosedError):
-            self._out.send(ResponseCancel(event_id=self._new_event_id(), response_id=response_id))
+            self._sender.send(ResponseCancel(event_id=self._new_event_id(), response_id=response_id))
 
     def truncate_unheard(self, item_id: str, heard_ms: int) -> None:
         """
-        Have the service forget what of a spoken message was not heard; all of it if nothing was.
+        Truncate a spoken message to the part that was heard; delete it if nothing was.
 
         Args:
             heard_ms: Milliseconds from the start of the message's sound; no more than was received.
@@ -91,9 +91,9 @@ class Interruption:
         codes: tuple[str, ...],
         params: tuple[str, ...] = (),
     ) -> None:
-        """Send it, and wait for the answer on nobody's behalf: a refusal need not say what it refuses."""
+        """Send it with a waiter, by which a refusal is recognised that names no command."""
         with contextlib.suppress(ConnectionClosedError):
-            self._out.acknowledged(
+            self._sender.acknowledged(
                 command,
                 None,
                 lambda _, event: is_done(event),

@@ -1,5 +1,5 @@
 """
-Who listens to what.
+The listeners of a client, by event.
 
 **Threads and locks.** Any thread may add and remove, from inside a listener too. Publishing takes
 no lock on the common path: it reads tuples that are replaced, never changed. ``Listeners._lock`` guards
@@ -16,7 +16,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..dispatch import Dispatcher
-from ..dispatch.base import Placing, call_guarded
+from ..dispatch.base import Placing, call_guarded, report_failure
 from ..errors import DispatchOverflowError
 from ..protocol.event_filter import EVERYTHING, EventFilter
 
@@ -33,24 +33,35 @@ class Subscription:
     events that were waiting already.
     """
 
-    __slots__ = ("_is_spent", "_place", "_registry", "dispatcher", "is_active", "listener", "once", "subject")
+    __slots__ = (
+        "_is_plain",
+        "_is_spent",
+        "_listeners",
+        "_place",
+        "_submit",
+        "is_active",
+        "listener",
+        "once",
+        "subject",
+    )
 
     def __init__(
         self,
-        registry: Listeners,
+        listeners: Listeners,
         subject: EventFilter,
         listener: Callable[[Any], object],
         dispatcher: Dispatcher,
         once: bool,
     ) -> None:
-        self._registry = weakref.ref(registry)  # so that a dropped client is gone without a round of gc
+        self._listeners = weakref.ref(listeners)  # so that a dropped client is gone without a round of gc
         self.subject: EventFilter = subject
         self.listener: Callable[[Any], object] = listener
-        self.dispatcher: Dispatcher = dispatcher
+        self._submit = dispatcher.submit
         self._place = dispatcher.place() if isinstance(dispatcher, Placing) else None
         self.once: bool = once
+        self._is_plain = not once and subject.of_class is None  # wants every payload
         self.is_active: bool = True
-        self._is_spent = False  # guarded by the registry's lock; only for once
+        self._is_spent = False  # guarded by the lock of the listeners; only for once
 
     def __repr__(self) -> str:
         state = "active" if self.is_active else "over"
@@ -58,38 +69,43 @@ class Subscription:
 
     def cancel(self) -> None:
         """Stop listening. Idempotent, from any thread."""
-        registry = self._registry()
-        if registry is not None:
-            registry.discard(self)
+        listeners = self._listeners()
+        if listeners is not None:
+            listeners.discard(self)
         self.is_active = False
 
-    def deliver(self, payload: Any) -> bool:
-        """Have the listener called with *payload* where it wants to run; return whether it will be."""
+    def _deliver(self, payload: Any) -> bool:
+        """Submit a call of the listener to its dispatcher; return whether it wants *payload*."""
         if not self.is_active or not self.subject.wants(payload):
             return False
-        registry = self._registry() if self.once else None
-        if registry is not None and not registry.claim(self):
+        listeners = self._listeners() if self.once else None
+        if listeners is not None and not listeners.claim(self):
             return False
-        self.dispatcher.submit(self._run, payload)
+        self._submit(self, payload)
         return True
 
-    def _run(self, payload: Any) -> None:
+    def __call__(self, payload: Any) -> None:
+        """Call the listener, as its dispatcher does."""
         if not self.is_active:
             return
         if self.once:
             self.cancel()
-        if self._place is None:
-            call_guarded(self.listener, payload, self)
-        else:
-            self._place(call_guarded, self.listener, payload, self)
+        try:
+            if self._place is None:
+                self.listener(payload)
+            else:
+                self._place(call_guarded, self.listener, payload, self)
+        except BaseException as exc:  # noqa: BLE001 - the user's code; it is logged, or raised again
+            report_failure(exc, self)
 
 
 class Listeners:
     """All listeners of one client. A subscription does not keep it alive."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()  # leaf; guards replacing the two below
+        self._lock = threading.Lock()  # leaf; guards replacing what follows
         self._by_key: dict[Any, tuple[Subscription, ...]] = {}
+        self._to_everything: tuple[Subscription, ...] = ()
         self._sticky: dict[Any, Any] = {}
         self._late: set[Any] = set()  # keys of sticky payloads that late listeners were handed; only grows
 
@@ -105,10 +121,10 @@ class Listeners:
         _check_listener(listener)
         subscription = Subscription(self, subject, listener, dispatcher, once)
         with self._lock:
-            self._by_key = {**self._by_key, subject.key: (*self._by_key.get(subject.key, ()), subscription)}
+            self._put_locked(subject.key, [*self._by_key.get(subject.key, ()), subscription])
             has_happened = subject.key in self._sticky
             payload = self._sticky.get(subject.key)
-        if has_happened and subscription.deliver(payload):
+        if has_happened and subscription._deliver(payload):
             self._late.add(subject.key)
         return subscription
 
@@ -130,6 +146,7 @@ class Listeners:
                 for entry in entries:
                     entry.is_active = False
             self._by_key = {}
+            self._to_everything = ()
 
     def discard(self, subscription: Subscription) -> None:
         """Remove one subscription."""
@@ -140,7 +157,7 @@ class Listeners:
         """
         Let a once-only subscription be used, the first time it is asked for.
 
-        It leaves when it runs, not before: until then it can be taken back like any other.
+        It is removed when it runs, not before: until then it can be cancelled like any other.
         """
         with self._lock:
             if subscription._is_spent:
@@ -156,7 +173,7 @@ class Listeners:
             sticky: Also hand it to listeners that are added later.
 
         Returns:
-            Whether anyone wanted it.
+            Whether a listener wanted it.
 
         Raises:
             DispatchOverflowError: If some listener is too far behind; the others have been served.
@@ -170,14 +187,21 @@ class Listeners:
         return bool(entries) and _deliver_all(entries, payload)
 
     def was_late(self, key: Any) -> bool:
-        """Whether a listener that came too late was handed the sticky payload of *key*."""
+        """Whether a listener that was added late was handed the sticky payload of *key*."""
         return key in self._late
 
+    def publish_event(self, key: str, event: Any) -> None:
+        """Hand an event to the listeners of *key*, then to those of everything; raises as :meth:`publish`."""
+        entries = self._by_key.get(key)
+        if entries is not None:
+            _deliver_all(entries, event)
+        if self._to_everything:
+            _deliver_all(self._to_everything, event)
+
     def publish_to_all(self, payload: Any) -> None:
-        """Hand a payload to those who listen to everything; raises as :meth:`publish`."""
-        entries = self._by_key.get(EVERYTHING)
-        if entries:
-            _deliver_all(entries, payload)
+        """Hand a payload to the listeners of everything; raises as :meth:`publish`."""
+        if self._to_everything:
+            _deliver_all(self._to_everything, payload)
 
     def _replace_locked(self, key: Any, leaving: list[Subscription]) -> None:
         assert self._lock.locked()
@@ -186,9 +210,9 @@ class Listeners:
         self._put_locked(key, [e for e in self._by_key.get(key, ()) if e not in leaving])
 
     def _put_locked(self, key: Any, entries: list[Subscription]) -> None:
-        assert self._lock.locked()
         rest = {other: kept for other, kept in self._by_key.items() if other != key}
         self._by_key = {**rest, key: tuple(entries)} if entries else rest
+        self._to_everything = self._by_key.get(EVERYTHING, ())
 
 
 def _deliver_all(entries: tuple[Subscription, ...], payload: Any) -> bool:
@@ -196,12 +220,15 @@ def _deliver_all(entries: tuple[Subscription, ...], payload: Any) -> bool:
     overflow: DispatchOverflowError | None = None
     for entry in entries:
         try:
-            is_wanted |= entry.deliver(payload)
+            if not entry._is_plain:
+                is_wanted |= entry._deliver(payload)
+            elif entry.is_active:
+                entry._submit(entry, payload)
+                is_wanted = True
         except DispatchOverflowError as exc:
             overflow, is_wanted = exc, True
         except Exception:
-            # A user's dispatcher, such as one for a window that is gone. Its listeners lose the event, as
-            # they must; the others need not.
+            # A user's dispatcher, such as one for a window that is gone: only its listeners lose the event.
             log.exception("! the dispatcher of %r failed", entry)
     if overflow is not None:
         raise overflow
@@ -209,7 +236,7 @@ def _deliver_all(entries: tuple[Subscription, ...], payload: Any) -> bool:
 
 
 def _name_of(listener: object) -> str:
-    """Its name only: the repr of a partial function shows its arguments, which may be secrets."""
+    """Return the name only: the repr of a partial function shows its arguments, which may be secrets."""
     return str(getattr(listener, "__qualname__", type(listener).__name__))
 
 
@@ -223,8 +250,8 @@ def _check_listener(listener: Callable[[Any], object]) -> None:
         )
     try:
         signature = inspect.signature(listener)
-    except Exception:  # noqa: BLE001 - the user's annotations are evaluated on the way, in Python 3.14
-        return  # so do some built-ins fail; they are called, and may fail then
+    except Exception:  # noqa: BLE001 - Python 3.14 evaluates the user's annotations here
+        return  # some built-ins have no signature, too; a call will show
     try:
         signature.bind(None)
     except TypeError:

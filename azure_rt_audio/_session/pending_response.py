@@ -1,7 +1,8 @@
-"""What a caller holds who asked for a response."""
+"""The handle of a response that was asked for."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from typing import Final
 
@@ -31,18 +32,24 @@ class PendingResponse:
     """
     A response that was asked for.
 
-    Take :meth:`result` for the whole of it, iterate :meth:`text` or :meth:`audio` for its parts as they
-    come, or ignore it: a handle that is not kept costs nothing.
+    Call :meth:`result` for the whole response, iterate :meth:`text` or :meth:`audio` for its parts as they
+    arrive, or ignore it: a handle that is not kept costs nothing.
 
     **Threads.** Any thread may wait, several at once; each iteration starts from the beginning.
     """
 
     def __init__(
-        self, cancel: Callable[[], None], may_wait: Callable[[], None], audio_format: str = "pcm16"
+        self,
+        cancel: Callable[[], None],
+        check_may_wait: Callable[[], None],
+        audio_format: str = "pcm16",
+        *,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._cancel = cancel
         self._asked_format = audio_format
-        self._may_wait = may_wait
+        self._check_may_wait = check_may_wait
+        self._clock = clock
         self._condition = Condition()  # leaf; guards the rest
         self._pieces: list[Event] = []
         self._id: str | None = None
@@ -118,8 +125,8 @@ class PendingResponse:
             TimeoutError: If it took longer; the response goes on.
         """
         if not self.done:
-            self._may_wait()
-        deadline = Deadline(timeout)
+            self._check_may_wait()
+        deadline = Deadline(timeout, self._clock)
         if not self.done and not self._condition.wait_until(lambda: self.done, deadline):
             raise TimeoutError(f"the response was not finished after {timeout} seconds")
         return self._outcome()
@@ -171,7 +178,7 @@ class PendingResponse:
             yield tail
 
     def _audio_format(self) -> str:
-        """What its sound is in: as the service said, or else as was asked for."""
+        """The format of its sound: as the service said, or else as asked for."""
         with self._condition.lock:
             said = next(
                 (event.response for event in self._pieces if isinstance(event, ResponseCreated)), None
@@ -185,7 +192,7 @@ class PendingResponse:
     def _iterate(self, timeout: float | None) -> Iterator[Event]:
         position = 0
         while True:
-            pieces = self._pieces_from(position, Deadline(timeout))
+            pieces = self._pieces_from(position, Deadline(timeout, self._clock))
             if not pieces:
                 self._outcome()
                 return
@@ -197,7 +204,7 @@ class PendingResponse:
             return len(self._pieces) > position or self.done
 
         if not is_more():
-            self._may_wait()
+            self._check_may_wait()
             if not self._condition.wait_until(is_more, deadline):
                 raise TimeoutError("nothing more of the response came in time")
         with self._condition.lock:
@@ -209,8 +216,8 @@ class PendingResponse:
         assert self._response is not None
         return self._response
 
-    def feed(self, event: Event) -> None:
-        """Take an event of the response. Called by the reader."""
+    def _feed(self, event: Event) -> None:
+        """Take an event of the response. Called by the I/O thread."""
         with self._condition.lock:
             self._pieces.append(event)
             if isinstance(event, ResponseCreated | ResponseDone):
@@ -222,8 +229,8 @@ class PendingResponse:
                 self._response = event.response
             self._condition.notify_all()
 
-    def finish(self, outcome: Response | RealtimeError) -> None:
-        """Say how it ended, if it has not. Called by the reader, or by who cancels it in the queue."""
+    def _finish(self, outcome: Response | RealtimeError) -> None:
+        """Record how it ended, unless it has. Called by the I/O thread, or by a cancelling thread."""
         with self._condition.lock:
             if not self.done:
                 if isinstance(outcome, Response):

@@ -1,46 +1,52 @@
-"""Whether the session is ready, and the waiting for it."""
+"""Whether a session is ready, and waiting for it."""
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from typing import Final
 
-from .._concurrency import shutdown
 from .._concurrency.condition import Condition
 from .._concurrency.deadline import Deadline
 from .._transport import Connection, WebSocketState
-from ..errors import RealtimeError, ServiceError
+from ..errors import ConnectError, ConnectionClosedError, ServiceError
 
 __all__ = ["Readiness"]
 
 _GRACE: Final = 1.0
-"""Seconds that a connection attempt whose time is up is given to say why it failed."""
+"""Seconds that a connection attempt gets after its time-out to report why it failed."""
 
 
 class Readiness:
     """
-    From the first byte to the session that the user asked for, or to the reason why there is none.
+    The progress of one connection from the first byte to the configured session, or to its failure.
 
     Args:
         authority: Host and port, for errors.
         timeout: Seconds that methods wait that are called early.
         configuration_id: Event id of the command that configures the session.
+        clock: Seconds that never run backwards.
 
-    **Threads and locks.** Any thread waits; the reader decides. ``Readiness._condition`` is a leaf.
+    **Threads.** Any thread waits; the I/O thread decides. ``Readiness._condition`` is a leaf.
     """
 
     def __init__(
-        self, connection: Connection, authority: str, timeout: float, configuration_id: str | None
+        self,
+        connection: Connection,
+        authority: str,
+        timeout: float,
+        configuration_id: str | None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._connection = connection
         self._authority = authority
         self._timeout = timeout
+        self._clock = clock
         self._condition = Condition()  # leaf; guards what follows
         self._configuration_id = configuration_id
         self._refusal: ServiceError | None = None
         self.is_initialized = False  # written once, read bare
-        self.is_closing = False  # written once: this side wants the end
-        self.outcome: RealtimeError | None = None  # written once, read bare
-        shutdown.register(shutdown.Stage.SESSIONS, self, Readiness.close)
+        self.outcome: ConnectionClosedError | ConnectError | None = None  # written once, read bare
 
     # ------------------------------------------------------------ any thread
 
@@ -52,21 +58,21 @@ class Readiness:
             ConnectError, ConnectionClosedError: If there is no connection any more.
             ServiceError: If the service refused the configuration.
             TimeoutError: If it took longer.
-            RuntimeError: On the reader thread.
+            RuntimeError: On the I/O thread.
         """
         self._wait(timeout, grace=0.0)
 
     def wait_as_configured(self) -> None:
-        """The same, as long as the options say; a connection that fails in that time is told as such."""
+        """The same, with the time-out of the options; a connection that fails in time is reported as such."""
         self._wait(self._timeout, grace=_GRACE)
 
     def wait_to_send(self) -> None:
-        """Wait until commands make sense; not on the reader, where what is sent now goes out in its turn."""
+        """Wait until commands can be sent; on the I/O thread, where they go out in order anyway, do not."""
         if not self.is_initialized and not self._connection.owns_this_thread():
             self.wait_as_configured()
 
     def wait_to_send_configuration(self) -> None:
-        """Wait for the connection only: a configuration that was refused can be sent again, mended."""
+        """The same, unless the configuration was refused: then another one may be sent."""
         if self._refusal is None:
             self.wait_to_send()
 
@@ -79,11 +85,11 @@ class Readiness:
                 "this would wait for the session on the thread that makes it; listeners of an inline "
                 "dispatcher must not block: use the default dispatcher, or another thread"
             )
-        is_decided = self._condition.wait_until(self._is_decided, Deadline(timeout))
+        is_decided = self._condition.wait_until(self._is_decided, Deadline(timeout, self._clock))
         is_connecting = self._connection.state is WebSocketState.CONNECTING
         if not is_decided and is_connecting and grace:
-            # The attempt has the same limit, begun a moment later, and knows why it failed.
-            is_decided = self._condition.wait_until(self._is_decided, Deadline(grace))
+            # The connection has the same limit, begun a moment later, and will report why it failed.
+            is_decided = self._condition.wait_until(self._is_decided, Deadline(grace, self._clock))
         with self._condition.lock:
             problem = self.outcome or (None if self.is_initialized else self._refusal)
         if problem is not None:
@@ -99,16 +105,12 @@ class Readiness:
         return self.is_initialized or self._refusal is not None or self.outcome is not None
 
     def try_again_with(self, configuration_id: str | None) -> None:
-        """A refused configuration is about to be mended by this command; those who wait wait for it."""
+        """Another configuration follows a refused one; waiting callers wait for its acknowledgement."""
         with self._condition.lock:
             if self._refusal is not None and not self.is_initialized:
                 self._refusal, self._configuration_id = None, configuration_id
 
-    def close(self) -> None:
-        """Note that this side wants the end."""
-        self.is_closing = True  # without the lock: in a forked child nobody may be left to release it
-
-    # ------------------------------------------------------------ the reader
+    # ------------------------------------------------------------ the I/O thread
 
     def initialize(self) -> None:
         """The session is configured."""
@@ -117,7 +119,7 @@ class Readiness:
             self._condition.notify_all()
 
     def refuse(self, error: ServiceError) -> None:
-        """Take a refusal into account, if it is that of the configuration."""
+        """Take a refusal into account if it refuses the configuration."""
         with self._condition.lock:
             is_meant = (
                 error.event_id == self._configuration_id
@@ -128,9 +130,8 @@ class Readiness:
                 self._refusal = error
                 self._condition.notify_all()
 
-    def end(self, outcome: RealtimeError) -> bool:
-        """The connection is over; return whether this side wanted it."""
+    def end(self, outcome: ConnectionClosedError | ConnectError) -> None:
+        """The connection is over."""
         with self._condition.lock:
             self.outcome = outcome
             self._condition.notify_all()
-            return self.is_closing

@@ -1,60 +1,82 @@
-"""The way out: commands checked, encoded, sent, and their acknowledgements awaited."""
+"""Sending: commands are checked, encoded and sent, and their acknowledgements awaited."""
 
 from __future__ import annotations
 
-import contextlib
 import itertools
-import logging
 import secrets
 import threading
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
+import orjson
+
 from .._concurrency.stacklevel import stacklevel
-from .._transport import Connection
 from ..dispatch import Dispatcher
 from ..errors import ConnectionClosedError
+from ..protocol.base import ProtocolObject
 from ..protocol.checks import check_command
-from ..protocol.codec import encode, encode_append
+from ..protocol.codec import encode, encode_append, to_json
 from ..protocol.commands import Command
 from ..protocol.dialects import Dialect
 from .acknowledgement import Acknowledgement
+from .attempt import Attempts
 from .waiters import Waiter, Waiters
 
 __all__ = ["CommandSender"]
 
-log: logging.Logger = logging.getLogger(__name__)
-
 
 class CommandSender:
     """
-    What goes to the service.
+    Sends commands on the current attempt's connection.
+
+    A command that is refused because the session goes over to another attempt at that moment is sent there:
+    what a thread sends goes out once, and in the order of its calls.
 
     Args:
-        timeout: Seconds to wait for room when the backlog of what is to be sent is full.
+        timeout: Seconds to wait for room when the send backlog is full.
         dispatcher: Where callbacks of acknowledgements run.
 
-    **Threads and locks.** Any thread. ``CommandSender._lock`` is a leaf; it guards what has been warned of.
+    **Threads and locks.** Any thread. ``CommandSender._lock`` is a leaf; it guards the set of warnings given.
     """
 
     def __init__(
         self,
-        connection: Connection,
-        wire: Dialect,
+        attempts: Attempts,
+        dialect: Dialect,
         timeout: float | None,
         waiters: Waiters,
         dispatcher: Dispatcher,
     ) -> None:
-        self._connection = connection
-        self._wire = wire
+        self._attempts = attempts
+        self._dialect = dialect
         self.timeout = timeout
         self._waiters = waiters
         self._dispatcher = dispatcher
         self._id_prefix = f"evt_{secrets.token_hex(4)}"
         self._id_numbers = itertools.count(1)
         self._lock = threading.Lock()  # leaf
-        self._left_out: set[str] = set()  # guarded by _lock
+        self._left_out: set[str] = set()  # guarded by _lock: paths that were warned of
+
+    def encode_raw(self, event: Mapping[str, Any] | Command) -> bytes:
+        """
+        Return the bytes of an event as the user wrote it, unchecked but for its type.
+
+        Raises:
+            TypeError: If it is no object, or holds something that JSON cannot express.
+            ValueError: If it has no type.
+        """
+        if isinstance(event, Command):
+            return encode(event, self._dialect, self._note_left_out)
+        if not isinstance(event, Mapping):
+            raise TypeError(f"an event is a mapping or a command object, not {type(event).__name__}")
+        name = event.get("type")
+        if not isinstance(name, str) or not name:
+            raise ValueError(f'an event needs a "type", such as "response.create", not {name!r}')
+        try:
+            return orjson.dumps(dict(event), default=_write_mapping)
+        except TypeError as exc:
+            raise TypeError(f"{name} holds something that JSON cannot express: {exc}") from None
 
     def new_event_id(self) -> str:
         """Return an id for a command, unique in this process."""
@@ -71,8 +93,8 @@ class CommandSender:
         Raises:
             ValueError: If the service would refuse it.
         """
-        check_command(command, self._wire)
-        return encode(command, self._wire, self._note_left_out)
+        check_command(command, self._dialect)
+        return encode(command, self._dialect, self._note_left_out)
 
     def _note_left_out(self, path: str) -> None:
         with self._lock:
@@ -80,14 +102,14 @@ class CommandSender:
             self._left_out.add(path)
         if is_new:
             warnings.warn(
-                f"{path} does not exist in the {self._wire.name} protocol and was not sent",
+                f"{path} does not exist in the {self._dialect.name} protocol and was not sent",
                 UserWarning,
                 stacklevel=stacklevel(),
             )
 
     def send(self, command: Command) -> None:
         """
-        Check, encode and queue a command. Waits only while the backlog is full, on the reader never.
+        Check, encode and send a command. Waits only while the send backlog is full, on the I/O thread never.
 
         Raises:
             ValueError: If the service would refuse it.
@@ -95,26 +117,35 @@ class CommandSender:
             TimeoutError: If the backlog stayed full.
         """
         self.send_bytes(self.encode(command))
-        log.debug("> %s", command.type)
 
     def send_audio(self, text: bytes) -> None:
-        """Queue an append of valid base64; raises as :meth:`send`."""
+        """Send an append of valid base64; raises as :meth:`send`."""
         self.send_bytes(encode_append(text))
-        log.debug("> input_audio_buffer.append")
 
-    def send_bytes(self, payload: bytes) -> None:
-        """Queue what was encoded before; raises as :meth:`send`."""
-        self._connection.send(payload, self.timeout)
+    def send_bytes(self, payload: bytes) -> int:
+        """Send an encoded command; return the number of the attempt. Raises as :meth:`send`."""
+        while True:
+            attempt = self._attempts.current
+            try:
+                attempt.send(payload, self.timeout)
+            except ConnectionClosedError:
+                if attempt is self._attempts.current:
+                    raise
+            else:
+                return attempt.number
 
-    def send_if_open(self, payload: bytes) -> None:
-        """The same for the reader, which learns soon enough that the connection is being closed."""
-        with contextlib.suppress(ConnectionClosedError):
-            self.send_bytes(payload)
+    def wait_to_send(self) -> None:
+        """Wait until the session is ready for commands; on the I/O thread, do not."""
+        self._attempts.current.ready.wait_to_send()
+
+    def owns_this_thread(self) -> bool:
+        """Whether the caller is an I/O thread of this session, which must not wait for the service."""
+        return self._attempts.own_this_thread()
 
     def check_may_wait(self) -> None:
-        """Raise where it would last for ever: on the reader thread, and in a forked child, which has none."""
-        self._connection.check_ours()
-        if self._connection.owns_this_thread():
+        """Raise where a wait would never end: on the I/O thread, and in a forked child, which has none."""
+        self._attempts.current.connection.check_ours()
+        if self.owns_this_thread():
             raise RuntimeError(
                 "this would wait for the service on the thread that reads from it; listeners of an "
                 "inline dispatcher must not block: use the default dispatcher, or another thread"
@@ -141,12 +172,12 @@ class CommandSender:
 
         Args:
             owner: Kept alive by the future.
-            matches: Whether an event is the acknowledgement. Runs on the reader.
-            wait: Waits until it can be sent; called when the command is known to be right.
+            matches: Whether an event is the acknowledgement. Runs on the I/O thread.
+            wait: Waits until commands can be sent; called once the command has been checked.
             kind: Set where one event answers one command only, in order.
-            codes: Errors that mean this kind of command even if they do not say so.
+            codes: Codes of errors that refuse this kind of command without naming it.
             params: Fields that only this kind of command has.
-            is_quiet: Whether a refusal is of no interest to anybody, listeners of errors included.
+            is_quiet: Whether a refusal is reported to no one, listeners of errors included.
         """
         payload = self.encode(command)
         wait()
@@ -161,11 +192,18 @@ class CommandSender:
             is_quiet=is_quiet,
         )
         try:
-            # In here, too: one that waits for what was never sent would take the acknowledgement of the next.
+            # Inside the try: a waiter of a command that was never sent would take the next acknowledgement.
             self._waiters.add(waiter)
-            self.send_bytes(payload)
+            waiter.connection = self.send_bytes(payload)
         except BaseException:
             self._waiters.discard(waiter)
             raise
-        log.debug("> %s", command.type)
         return future
+
+
+def _write_mapping(value: Any) -> Any:
+    if isinstance(value, ProtocolObject):
+        return to_json(value)
+    if isinstance(value, Mapping):
+        return dict(value)
+    raise TypeError(f"{type(value).__name__} is not JSON")

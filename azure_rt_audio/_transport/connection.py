@@ -7,12 +7,11 @@ that is dropped without ``close()`` is collected, and its finalizer closes the c
 
 from __future__ import annotations
 
-import atexit
 import time
 import weakref
 from collections.abc import Callable
-from typing import Final
 
+from .._concurrency import shutdown
 from .._concurrency.deadline import Deadline
 from .._net.dial import Target
 from ..errors import ConnectionClosedError
@@ -26,9 +25,6 @@ from .io_thread import IOThread
 from .state import WebSocketState
 
 __all__ = ["Connection"]
-
-_EXIT_TIMEOUT: Final = 1.0
-"""Seconds that all open connections together may delay the interpreter's exit."""
 
 
 class Connection:
@@ -79,7 +75,7 @@ class Connection:
         # long as there is something to drop, the I/O thread holds the driver.
         finalizer = weakref.finalize(self, _drop, weakref.ref(self._driver))
         finalizer.atexit = False  # at exit all are closed at the same time
-        _alive.add(self._driver)
+        shutdown.register(shutdown.Stage.TRANSPORTS, self._driver, _close_at_exit, ConnectionDriver.join)
 
     def start(self) -> None:
         """
@@ -168,17 +164,6 @@ def _drop(reference: weakref.ref[ConnectionDriver]) -> None:
         driver.drop()
 
 
-_alive: weakref.WeakSet[ConnectionDriver] = weakref.WeakSet()  # a driver lives as long as it is served
-
-
-def _close_all() -> None:
-    """Close all open connections when the interpreter exits, all at the same time."""
-    drivers = list(_alive)
-    deadline = Deadline(_EXIT_TIMEOUT)
-    for driver in drivers:
-        driver.request_close(CloseRequest(1000, "", deadline, _EXIT_TIMEOUT))
-    for driver in drivers:
-        driver.join(deadline.remaining())
-
-
-atexit.register(_close_all)
+def _close_at_exit(driver: ConnectionDriver) -> None:
+    seconds = shutdown.SECONDS[shutdown.Stage.TRANSPORTS]
+    driver.request_close(CloseRequest(1000, "", Deadline(seconds), seconds))

@@ -7,9 +7,20 @@ import threading
 from collections.abc import Callable
 from typing import Any, Protocol, runtime_checkable
 
+import attrs
+
 from ..errors import DecodeError, ServiceError
 
-__all__ = ["Call", "Dispatcher", "Hosting", "InlineDispatcher", "Placing", "call_guarded", "weight"]
+__all__ = [
+    "Call",
+    "Dispatcher",
+    "Hosting",
+    "InlineDispatcher",
+    "Placing",
+    "call_guarded",
+    "report_failure",
+    "weight",
+]
 
 log: logging.Logger = logging.getLogger(__name__)
 
@@ -66,31 +77,57 @@ class InlineDispatcher:
 
 def call_guarded(function: Callable[[Any], object], argument: Any, what: object) -> None:
     """
-    Call what a user wrote; if it fails, that is logged and those behind it still have their turn.
+    Call user code; log its exception, so that later calls still run.
 
     Args:
-        what: What to call it in the log; its ``repr`` is taken only then.
+        what: Names it in the log; its ``repr`` is taken only then.
     """
     try:
         function(argument)
-    except Exception:
-        log.exception("! %r failed", what)
-    except BaseException:
-        # In a program's own loop it is for the program. On a thread of ours it would end that thread,
-        # and with it all listening, without a word.
-        if threading.current_thread() is threading.main_thread():
-            raise
-        log.exception("! %r wanted to end the program, which only the main thread can", what)
+    except BaseException as exc:  # noqa: BLE001 - logged, or raised again
+        report_failure(exc, what)
+
+
+def report_failure(exc: BaseException, what: object) -> None:
+    """Log an exception of user code; on the main thread, raise one that ends a program again."""
+    if isinstance(exc, Exception):
+        log.error("! %r failed", what, exc_info=exc)
+        return
+    # In a program's own loop it is for the program. On a thread of ours it would end that thread, and with
+    # it all listening, without a word.
+    if threading.current_thread() is threading.main_thread():
+        raise exc
+    log.error("! %r wanted to end the program, which only the main thread can", what, exc_info=exc)
+
+
+_is_delta: dict[type, bool] = {}
+"""By class of a message, whether it has a text ``delta``. Filled as classes are met."""
 
 
 def weight(event: Any) -> int:
     """
     Return roughly how many bytes an event holds while it waits.
 
-    Deltas are what comes in masses; other events of the service count as if they were small. What this
-    side makes itself (how the connection ended, a status) weighs nothing: it must always get through.
+    Deltas by their length; other events of the service count as small. What this side makes itself (how
+    the connection ended, a status) weighs nothing: it must always get through.
     """
+    is_delta = _is_delta.get(event.__class__)
+    if is_delta:
+        return 512 + len(event.delta)
+    if is_delta is None:
+        return _weight_by_looking(event)
+    return 512
+
+
+def _weight_by_looking(event: Any) -> int:
+    cls = event.__class__
     delta = getattr(event, "delta", None)
+    is_text = isinstance(delta, str)
+    has_raw = hasattr(event, "raw")
+    if has_raw and attrs.has(cls):
+        field = attrs.fields_dict(cls).get("delta")
+        if field is None or (is_text and field.type in (str, "str")):
+            _is_delta[cls] = is_text
     if isinstance(delta, str):
         return 512 + len(delta)
-    return 512 if hasattr(event, "raw") or isinstance(event, ServiceError | DecodeError) else 0
+    return 512 if has_raw or isinstance(event, ServiceError | DecodeError) else 0

@@ -21,12 +21,13 @@ class Backlog:
     """
     Calls that wait, counted in bytes.
 
-    **Threads.** Not safe by itself; its owner's lock guards it.
+    **Threads.** Its owner's lock guards :meth:`put`. One thread takes; it needs no lock.
     """
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
-        self._bytes = 0
+        self._put_bytes = 0
+        self._taken_bytes = 0
         self._waiting: collections.deque[tuple[Callable[[Any], object], Any, int]] = collections.deque()
 
     def __len__(self) -> int:
@@ -40,20 +41,25 @@ class Backlog:
             DispatchOverflowError: If too much is waiting already, unless *event* weighs nothing.
         """
         size = weight(event)
-        if size and self._bytes > self.limit:
+        if size and self._put_bytes - self._taken_bytes > self.limit:
             raise DispatchOverflowError(
                 f"listeners fell more than {self.limit} bytes behind; make them faster, hand long work to a "
                 "thread of its own, or raise max_backlog_bytes",
                 close_code=1011,
                 reason="listeners too slow",
             )
-        self._bytes += size
+        self._put_bytes += size
         self._waiting.append((callback, event, size))
 
     def take(self) -> tuple[Callable[[Any], object], Any]:
-        """Remove the oldest call and return it."""
+        """
+        Remove the oldest call and return it.
+
+        Raises:
+            IndexError: If none is waiting.
+        """
         callback, event, size = self._waiting.popleft()
-        self._bytes -= size
+        self._taken_bytes += size
         return callback, event
 
 

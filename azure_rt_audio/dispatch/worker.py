@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from .._concurrency import shutdown
-from .base import call_guarded
+from .base import report_failure
 from .queued import DEFAULT_BACKLOG_BYTES, Backlog
 
 __all__ = ["WorkerDispatcher"]
@@ -46,7 +46,14 @@ class WorkerDispatcher:
         Raises:
             DispatchOverflowError: If listeners are too far behind; nothing is dropped silently.
         """
-        self._lane.submit(callback, event)
+        lane = self._lane
+        with lane.lock:
+            if lane.is_exiting:
+                return
+            lane.backlog.put(callback, event)
+            if lane.thread is not None and not lane.is_idle:
+                return
+        lane.wake()
 
     def close(self) -> None:
         """Let the thread end when it has run what waits."""
@@ -72,11 +79,11 @@ class _Lane:
     """
 
     def __init__(self, max_backlog_bytes: int) -> None:
-        self._lock = threading.Lock()  # leaf
-        self._backlog = Backlog(max_backlog_bytes)  # guarded by _lock
-        self._is_idle = False  # guarded by _lock; the thread waits for the alarm
+        self.lock = threading.Lock()  # leaf
+        self.backlog = Backlog(max_backlog_bytes)  # guarded by _lock
+        self.is_idle = False  # guarded by _lock; the thread waits for the alarm
         self._is_closed = False  # written once, also without the lock
-        self._is_exiting = False  # guarded by _lock
+        self.is_exiting = False  # guarded by _lock
         # A simple queue, because it alone may be put to in the middle of anything, even of getting from it:
         # that is where a finalizer may find itself.
         self._alarm: queue.SimpleQueue[None] = queue.SimpleQueue()
@@ -84,13 +91,11 @@ class _Lane:
         self._latest: threading.Thread | None = None  # the same, until the next one
         shutdown.register(shutdown.Stage.WORKERS, self, _Lane.leave, _Lane.join)
 
-    def submit(self, callback: Callable[[Any], object], event: Any) -> None:
-        with self._lock:
-            if self._is_exiting:
-                return
-            self._backlog.put(callback, event)
-            is_idle, self._is_idle = self._is_idle, False
-            starting = None
+    def wake(self) -> None:
+        """Have the thread run what waits: end its wait, or start another one."""
+        starting = None
+        with self.lock:
+            is_idle, self.is_idle = self.is_idle, False
             if self.thread is None:
                 name = f"azure-rt-events-{next(_numbers)}"
                 starting = self.thread = threading.Thread(target=self._run, name=name, daemon=True)
@@ -104,7 +109,7 @@ class _Lane:
             thread.start()
         except RuntimeError as exc:
             # No threads are to be had: the system has no more, or the interpreter is exiting.
-            with self._lock:
+            with self.lock:
                 self.thread = None
             log.warning("! no thread for listeners (%s); they run with the next event", exc)
         else:
@@ -118,8 +123,8 @@ class _Lane:
 
     def leave(self) -> None:
         """Take nothing more: the interpreter is exiting."""
-        with self._lock:
-            self._is_exiting = True
+        with self.lock:
+            self.is_exiting = True
         self.close()
 
     def join(self, timeout: float | None) -> bool:
@@ -134,19 +139,28 @@ class _Lane:
         return thread.ident is not None and not thread.is_alive()
 
     def _run(self) -> None:
+        take = self.backlog.take
         while True:
-            callback: Callable[[Any], object] | None = None
-            event = None
-            with self._lock:
-                if self._backlog:
-                    callback, event = self._backlog.take()
-                elif self._is_closed:
-                    self.thread = None
+            try:
+                callback, event = take()
+            except IndexError:
+                if not self._wait():
                     return
-                else:
-                    self._is_idle = True
-            if callback is None:
-                self._alarm.get()
-            else:
-                call_guarded(callback, event, callback)
+                continue
+            try:
+                callback(event)
+            except BaseException as exc:  # noqa: BLE001 - logged; this is no main thread
+                report_failure(exc, callback)
             del callback, event  # an idle thread must not keep the last event and its listener alive
+
+    def _wait(self) -> bool:
+        """Wait until there may be something to run; return whether the thread goes on."""
+        with self.lock:
+            if self.backlog:
+                return True
+            if self._is_closed:
+                self.thread = None
+                return False
+            self.is_idle = True
+        self._alarm.get()
+        return True

@@ -37,29 +37,36 @@ class TurnState:
 
     Attributes:
         status: May be set from outside as well; the next event goes on from there.
+        current: The response in progress in the conversation.
+        speaking: The response of which sound has come last.
     """
 
     def __init__(self) -> None:
         self.status: ModelStatusEnum = ModelStatusEnum.IDLE
-        self._current: str | None = None
-        self._speaking: str | None = None
+        self.current: str | None = None
+        self.speaking: str | None = None
+
+    def begins_to_speak(self, event: Event) -> bool:
+        """Whether a delta of audio is the first of the response in progress; later ones change nothing."""
+        response_id: str = event.response_id  # type: ignore[attr-defined]
+        return response_id == self.current and response_id != self.speaking
 
     def advance(self, event: Event) -> ModelStatusEnum:
         """Take one event into account and return the status after it."""
         if isinstance(event, ResponseOutputAudioDelta):
             # Only the first delta: later ones of a response that is being interrupted must not
             # turn "listening" back into "speaking".
-            if event.response_id == self._current and event.response_id != self._speaking:
-                self._speaking = event.response_id
+            if event.response_id == self.current and event.response_id != self.speaking:
+                self.speaking = event.response_id
                 self.status = ModelStatusEnum.SPEAKING
         elif isinstance(event, InputAudioBufferSpeechStarted):
             self.status = ModelStatusEnum.LISTENING
         elif isinstance(event, ResponseCreated):
             if not is_out_of_band(event.response):
-                self._current = event.response.id
+                self.current = event.response.id
                 self.status = ModelStatusEnum.THINKING
-        elif isinstance(event, ResponseDone) and event.response.id == self._current:
-            self._current = None
+        elif isinstance(event, ResponseDone) and event.response.id == self.current:
+            self.current = None
             if self.status is not ModelStatusEnum.LISTENING:
                 self.status = _after(event.response)
         return self.status
@@ -75,8 +82,8 @@ class TurnState:
         if is_playing:
             if self.status is not ModelStatusEnum.LISTENING:
                 self.status = ModelStatusEnum.SPEAKING
-        elif self.status is ModelStatusEnum.SPEAKING and self._speaking == response_id != self._current:
-            self.status = ModelStatusEnum.IDLE if self._current is None else ModelStatusEnum.THINKING
+        elif self.status is ModelStatusEnum.SPEAKING and self.speaking == response_id != self.current:
+            self.status = ModelStatusEnum.IDLE if self.current is None else ModelStatusEnum.THINKING
         return self.status
 
 

@@ -204,7 +204,7 @@ def test_ask_that_is_refused(client: AzureRealTimeAudio, emulator: Emulator) -> 
     done = Probe()
     client.on("response.done", done)
     client.create_conversation_item({**message("a"), "id": "twice"}).result(HANG)
-    client._engine.out.new_item_id = lambda: "twice"  # type: ignore[method-assign]
+    client._engine.sender.new_item_id = lambda: "twice"  # type: ignore[method-assign]
 
     with pytest.raises(ServiceError, match="already exists"):
         client.ask("b", timeout=HANG)
@@ -451,7 +451,7 @@ def test_a_refused_command_fails_its_future(
     """A refusal reaches the future of its command, whether or not the service says which it means."""
     client = ready(connect, session_config=NO_VAD)
     if not is_named:
-        client._engine.out.new_event_id = lambda: None  # type: ignore[assignment,method-assign,return-value]
+        client._engine.sender.new_event_id = lambda: None  # type: ignore[assignment,method-assign,return-value]
 
     error = command(client).exception(HANG)
 

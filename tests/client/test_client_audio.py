@@ -103,7 +103,7 @@ def test_more_than_the_service_takes_at_a_time(connect: Connect, as_text: bool) 
     with Emulator(pace=0) as service:
         client = ready(connect, service=service, session_config=NO_VAD)
         sent: list[bytes] = []
-        client._engine.out.send_audio = sent.append  # type: ignore[method-assign]
+        client._engine.sender.send_audio = sent.append  # type: ignore[method-assign]
 
         client.append_audio(base64.b64encode(sound).decode() if as_text else sound)
         client.close()
@@ -176,9 +176,9 @@ def test_a_service_that_does_not_name_the_format() -> None:
     place = {"response_id": "r", "item_id": "i", "output_index": 0, "content_index": 0}
     pending = PendingResponse(lambda: None, lambda: None, "g711_ulaw")
     response = Response(id="r", status="completed")
-    pending.feed(ResponseCreated(event_id="1", response=response))
-    pending.feed(ResponseOutputAudioDelta(event_id="2", delta="fwD/", **place))
-    pending.feed(ResponseDone(event_id="3", response=response))
+    pending._feed(ResponseCreated(event_id="1", response=response))
+    pending._feed(ResponseOutputAudioDelta(event_id="2", delta="fwD/", **place))
+    pending._feed(ResponseDone(event_id="3", response=response))
 
     assert b"".join(pending.audio(HANG)) == b"\x7f\x00\xff"
     assert b"".join(pending.audio(HANG, sample_rate_hz=8_000)) == ulaw_decode(b"\x7f\x00\xff")

@@ -20,7 +20,7 @@ from azure_rt_audio import (
     StatusChanged,
     Subscription,
 )
-from azure_rt_audio._session.waiters import EventStream
+from azure_rt_audio._session.event_stream import EventStream
 from azure_rt_audio.emulator import Emulator, Refuse, at_handshake
 from azure_rt_audio.protocol.events import (
     ConversationItemAdded,
@@ -37,7 +37,7 @@ USER = {"type": "message", "role": "user", "content": [{"type": "input_text", "t
 def waiting(client: AzureRealTimeAudio, count: int = 1) -> None:
     """Return when so many threads wait for an event."""
     for _ in range(1000):
-        if len(client._engine._waiters._waiting) >= count:
+        if len(client._engine.waiters.waiting) >= count:
             return
         threading.Event().wait(HANG / 1000)
     raise AssertionError
@@ -277,7 +277,7 @@ def test_wait_for_has_patience(client: AzureRealTimeAudio) -> None:
     with pytest.raises(TimeoutError, match=r"no 'response\.done' came within 0\.001 seconds"):
         client.wait_for("response.done", timeout=0.001)
 
-    assert client._engine._waiters._waiting == ()
+    assert client._engine.waiters.waiting == ()
 
 
 def test_a_predicate_that_fails(client: AzureRealTimeAudio) -> None:
@@ -331,7 +331,7 @@ def test_a_loop_that_is_left_is_forgotten(client: AzureRealTimeAudio) -> None:
     client.clear_audio_buffer().result(HANG)
     client.clear_audio_buffer().result(HANG)  # the event before has been offered when this is acknowledged
 
-    assert client._engine._streams._streams == ()
+    assert client._engine.streams.streams == ()
 
 
 # ------------------------------------------------------------ ports of other clients' loops

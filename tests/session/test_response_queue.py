@@ -19,7 +19,8 @@ from azure_rt_audio import (
     ServiceError,
 )
 from azure_rt_audio._session.pending_response import PendingResponse
-from azure_rt_audio._session.response_queue import MARK, ResponseQueue
+from azure_rt_audio._session.response_queue import REQUEST_ID, ResponseQueue
+from azure_rt_audio._session.waiters import Handled
 from azure_rt_audio.protocol.commands import Command, ResponseCancel, ResponseCreate
 from azure_rt_audio.protocol.events import (
     Event,
@@ -46,7 +47,7 @@ class Desk:
         self._commands: list[Command] = []
         self._numbers = 0
         self.owner: Any = None
-        self.gate = ResponseQueue(self._encode, self._send, marks=marks)
+        self.gate = ResponseQueue(self._encode, self._send, carries_metadata=marks)
 
     def _encode(self, command: Command) -> bytes:
         self._commands.append(command)
@@ -96,7 +97,7 @@ class Desk:
         """The service ends a response."""
         return self.gate.on_event(ResponseDone(response=Response(id=response_id, status=status, **facts)))
 
-    def refuse(self, index: int | None = -1, **facts: Any) -> str | None:
+    def refuse(self, index: int | None = -1, **facts: Any) -> Handled | None:
         """The service refuses a request, named by its place among those sent, or not at all."""
         event_id = None if index is None else self.creates[index].event_id
         return self.gate.on_error(ServiceError("no", event_id=event_id, **facts))
@@ -292,7 +293,7 @@ def test_metadata_has_room_for_the_mark(desk: Desk) -> None:
     desk.ask(ResponseConfig(metadata={str(number): "" for number in range(15)}))
 
     assert len(desk.mark()) == 16
-    assert MARK in desk.mark()
+    assert REQUEST_ID in desk.mark()
 
 
 def test_a_response_that_fails_before_it_begins(desk: Desk) -> None:
@@ -434,7 +435,7 @@ def test_a_refused_request(desk: Desk) -> None:
 
     fate = desk.refuse(0, code="invalid_value", param="response.voice")
 
-    assert (fate, pending.status, pending.done, len(desk.creates)) == ("told", "refused", True, 2)
+    assert (fate, pending.status, pending.done, len(desk.creates)) == (Handled.TOLD, "refused", True, 2)
     assert isinstance(pending.error, ServiceError)
     with pytest.raises(ServiceError, match="no") as caught:
         pending.result(0)
@@ -446,7 +447,7 @@ def test_a_refusal_nobody_holds(desk: Desk) -> None:
     desk.ask()
     gc.collect()
 
-    assert desk.refuse(0, code="invalid_value") == "dropped"
+    assert desk.refuse(0, code="invalid_value") == Handled.UNHEARD
 
 
 @pytest.mark.parametrize(
@@ -476,7 +477,7 @@ def test_a_refusal_without_id(
 
     fate = desk.refuse(None, **facts)
 
-    assert (fate, pending.done) == (("told", True) if is_ours else (None, False))
+    assert (fate, pending.done) == ((Handled.TOLD, True) if is_ours else (None, False))
 
 
 def test_a_refusal_of_something_else(desk: Desk) -> None:
@@ -503,7 +504,7 @@ def test_a_collision_is_tried_again(desk: Desk, is_named: bool, refused_first: b
         if step == "begin":
             desk.begin("vad")
         else:
-            assert desk.refuse(-1 if is_named else None, code=ACTIVE) == "retried"
+            assert desk.refuse(-1 if is_named else None, code=ACTIVE) == Handled.RETRIED
         assert len(desk.creates) == 1
     desk.end("vad")
 
@@ -533,10 +534,10 @@ def test_collisions_have_an_end(desk: Desk) -> None:
     fates = []
     for number in range(5):
         fates.append(desk.refuse(-1, code=ACTIVE))
-        desk.begin(f"vad{number}", {MARK: "another client's"})
+        desk.begin(f"vad{number}", {REQUEST_ID: "another client's"})
         desk.end(f"vad{number}")
 
-    assert fates == ["retried"] * 4 + ["told"]
+    assert fates == [Handled.RETRIED] * 4 + [Handled.TOLD]
     assert (pending.status, following.status) == ("refused", "pending")
     assert len(desk.creates) == 6
     desk.begin("r", desk.mark())
@@ -547,7 +548,7 @@ def test_a_cancelled_request_is_not_tried_again(desk: Desk) -> None:
     """If a request that was to be cancelled collides, that is as good as cancelled."""
     pending = desk.ask()
     pending.cancel()
-    desk.begin("vad", {MARK: "another client's"})
+    desk.begin("vad", {REQUEST_ID: "another client's"})
 
     desk.refuse(0, code=ACTIVE)
     desk.end("vad")
@@ -621,7 +622,7 @@ def test_it_is_checked_before_it_waits() -> None:
     def encode(command: Command) -> bytes:
         raise ValueError("response.voice")
 
-    gate = ResponseQueue(encode, lambda payload: None, marks=True)
+    gate = ResponseQueue(encode, lambda payload: None, carries_metadata=True)
 
     with pytest.raises(ValueError, match=r"response\.voice"):
         gate.request(None, may_wait=True, owner=None, wait=lambda: waited.append(1))
@@ -707,7 +708,7 @@ def test_it_does_not_wait_on_the_reader() -> None:
         raise RuntimeError("on the reader")
 
     desk = Desk()
-    desk.gate._may_wait = refuse
+    desk.gate._check_may_wait = refuse
     pending = desk.ask()
     desk.begin("r", desk.mark())
     events = iter(pending)

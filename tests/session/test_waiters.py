@@ -20,7 +20,8 @@ from azure_rt_audio import (
     ServiceError,
 )
 from azure_rt_audio._session.acknowledgement import Acknowledgement
-from azure_rt_audio._session.waiters import EventStream, Streams, Waiter, Waiters, as_listened
+from azure_rt_audio._session.event_stream import EventStream, EventStreams
+from azure_rt_audio._session.waiters import Handled, Waiter, Waiters, as_listened
 from azure_rt_audio.dispatch.queued import DEFAULT_BACKLOG_BYTES
 from azure_rt_audio.protocol.event_filter import event_filter
 from azure_rt_audio.protocol.events import InputAudioBufferCleared, ResponseOutputAudioDelta, SessionClosed
@@ -169,18 +170,18 @@ def test_a_refusal_finds_its_command_by_id() -> None:
     first, second = commits(waiters, "1"), commits(waiters, "2")
     error = ServiceError("no", event_id="2")
 
-    assert waiters.fail(error) == "told"
+    assert waiters.fail(error) == Handled.TOLD
     assert (first.done(), second.exception(0)) == (False, error)
 
 
 @pytest.mark.parametrize(
     ("facts", "fate"),
     [
-        ({"code": "empty"}, "told"),
+        ({"code": "empty"}, Handled.TOLD),
         ({"code": "other"}, None),
-        ({"param": "item"}, "told"),
-        ({"param": "item.content[0]"}, "told"),
-        ({"param": "item[0]"}, "told"),
+        ({"param": "item"}, Handled.TOLD),
+        ({"param": "item.content[0]"}, Handled.TOLD),
+        ({"param": "item[0]"}, Handled.TOLD),
         ({"param": "item_id"}, None),
         ({}, None),
         ({"code": "empty", "event_id": "another"}, None),
@@ -195,7 +196,7 @@ def test_a_refusal_without_id(facts: dict[str, str], fate: str | None) -> None:
     )
 
     assert waiters.fail(ServiceError("no", **facts)) == fate
-    assert future.done() is (fate == "told")
+    assert future.done() is (fate == Handled.TOLD)
 
 
 def test_a_refusal_nobody_waits_for() -> None:
@@ -208,7 +209,7 @@ def test_a_refusal_nobody_waits_for() -> None:
 
     fates = [waiters.fail(ServiceError("no", event_id=event_id)) for event_id in "12"]
 
-    assert fates == ["dropped", "dropped"]
+    assert fates == [Handled.UNHEARD, Handled.UNHEARD]
 
 
 # ------------------------------------------------------------ the end
@@ -255,13 +256,13 @@ class Owner:
 
 
 @pytest.fixture
-def streams() -> Streams:
+def streams() -> EventStreams:
     """No streams yet."""
-    return Streams()
+    return EventStreams()
 
 
 def stream_of(
-    streams: Streams,
+    streams: EventStreams,
     *events: Any,
     timeout: float | None = HANG,
     owner: object = None,
@@ -273,7 +274,7 @@ def stream_of(
     return stream
 
 
-def test_a_stream_takes_what_it_named(streams: Streams) -> None:
+def test_a_stream_takes_what_it_named(streams: EventStreams) -> None:
     """Events come in order, and only those that were asked for."""
     stream = stream_of(streams, "session.closed", "input_audio_buffer.cleared")
     closed, cleared = SessionClosed(), InputAudioBufferCleared()
@@ -286,7 +287,7 @@ def test_a_stream_takes_what_it_named(streams: Streams) -> None:
     assert list(stream) == [closed, cleared]
 
 
-def test_an_event_named_twice_comes_once(streams: Streams) -> None:
+def test_an_event_named_twice_comes_once(streams: EventStreams) -> None:
     """An event that fits several of the names is one event."""
     stream = stream_of(streams, "*", "session.closed", SessionClosed)
 
@@ -305,7 +306,7 @@ def test_init_by_name_is_the_session() -> None:
     assert as_listened(event_filter("*"), init) is init
 
 
-def test_a_lost_connection_ends_a_stream_with_an_error(streams: Streams) -> None:
+def test_a_lost_connection_ends_a_stream_with_an_error(streams: EventStreams) -> None:
     """What came before is taken first; then the reason is raised, each time as an exception of its own."""
     stream = stream_of(streams, "*")
     streams.offer("session.closed", event := SessionClosed())
@@ -320,7 +321,7 @@ def test_a_lost_connection_ends_a_stream_with_an_error(streams: Streams) -> None
     assert errors[0] is not errors[1]
 
 
-def test_a_stream_of_a_closed_connection(streams: Streams) -> None:
+def test_a_stream_of_a_closed_connection(streams: EventStreams) -> None:
     """A stream that begins after the end ends as the others did."""
     streams.end(LOST)
 
@@ -328,7 +329,7 @@ def test_a_stream_of_a_closed_connection(streams: Streams) -> None:
         next(stream_of(streams, "*"))
 
 
-def test_a_stream_has_patience(streams: Streams) -> None:
+def test_a_stream_has_patience(streams: EventStreams) -> None:
     """If nothing comes in time, TimeoutError is raised, and the stream goes on."""
     stream = stream_of(streams, "*", timeout=0.001)
 
@@ -339,7 +340,7 @@ def test_a_stream_has_patience(streams: Streams) -> None:
     assert next(stream) is event
 
 
-def test_an_event_wakes_the_loop(streams: Streams) -> None:
+def test_an_event_wakes_the_loop(streams: EventStreams) -> None:
     """A loop that waits goes on as soon as an event comes."""
     waiting = threading.Event()
     stream = stream_of(streams, "*", may_wait=waiting.set)
@@ -352,7 +353,7 @@ def test_an_event_wakes_the_loop(streams: Streams) -> None:
 
 
 @pytest.mark.parametrize("how", ["close", "end", "lose"])
-def test_the_end_wakes_the_loop(streams: Streams, how: str) -> None:
+def test_the_end_wakes_the_loop(streams: EventStreams, how: str) -> None:
     """A loop that waits ends with the stream, with the connection, or with its loss."""
     waiting = threading.Event()
     stream = stream_of(streams, "*", timeout=None, may_wait=waiting.set)
@@ -368,7 +369,7 @@ def test_the_end_wakes_the_loop(streams: Streams, how: str) -> None:
         assert aside.result() == []
 
 
-def test_a_closed_stream_forgets(streams: Streams) -> None:
+def test_a_closed_stream_forgets(streams: EventStreams) -> None:
     """Closing throws away what waits, takes nothing more, and may be done again."""
     with stream_of(streams, "*") as stream:
         streams.offer("session.closed", SessionClosed())
@@ -377,10 +378,10 @@ def test_a_closed_stream_forgets(streams: Streams) -> None:
     streams.end(LOST)
 
     assert list(stream) == []
-    assert streams._streams == ()
+    assert streams.streams == ()
 
 
-def test_a_stream_has_a_limit(streams: Streams) -> None:
+def test_a_stream_has_a_limit(streams: EventStreams) -> None:
     """A loop that falls too far behind gets what waited, and then the reason why there is no more."""
     stream = stream_of(streams, "*")
     big = ResponseOutputAudioDelta(
@@ -398,7 +399,7 @@ def test_a_stream_has_a_limit(streams: Streams) -> None:
         next(stream)
 
 
-def test_a_stream_nobody_holds_is_forgotten(streams: Streams) -> None:
+def test_a_stream_nobody_holds_is_forgotten(streams: EventStreams) -> None:
     """Leaving the loop is enough: neither the stream nor its owner is kept, nor is it fed."""
     owner = Owner()
     reference = weakref.ref(owner)
@@ -414,10 +415,10 @@ def test_a_stream_nobody_holds_is_forgotten(streams: Streams) -> None:
     gc.collect()
     streams.offer("session.closed", SessionClosed())
 
-    assert (reference(), streams._streams) == (None, ())
+    assert (reference(), streams.streams) == (None, ())
 
 
-def test_a_stream_keeps_its_owner(streams: Streams) -> None:
+def test_a_stream_keeps_its_owner(streams: EventStreams) -> None:
     """As long as somebody iterates, the client is not collected."""
     reference = weakref.ref(owner := Owner())
     stream = stream_of(streams, "*", owner=owner)
@@ -430,7 +431,7 @@ def test_a_stream_keeps_its_owner(streams: Streams) -> None:
     assert reference() is None
 
 
-def test_a_stream_does_not_wait_where_it_must_not(streams: Streams) -> None:
+def test_a_stream_does_not_wait_where_it_must_not(streams: EventStreams) -> None:
     """On the reader thread, what is there can be taken; waiting for more is refused."""
 
     def refuse() -> None:
@@ -444,7 +445,7 @@ def test_a_stream_does_not_wait_where_it_must_not(streams: Streams) -> None:
         next(stream)
 
 
-def test_two_threads_share_a_stream(streams: Streams) -> None:
+def test_two_threads_share_a_stream(streams: EventStreams) -> None:
     """Each event goes to one of the threads that iterate."""
     stream = stream_of(streams, "*")
     asides = [Aside(lambda: list(stream)) for _ in range(2)]
@@ -458,7 +459,7 @@ def test_two_threads_share_a_stream(streams: Streams) -> None:
     assert sorted(map(id, taken)) == sorted(map(id, events))
 
 
-def test_a_refusal_is_an_event_in_a_stream_of_everything(streams: Streams) -> None:
+def test_a_refusal_is_an_event_in_a_stream_of_everything(streams: EventStreams) -> None:
     """The exception that stands for an error event is not a second one; that of a lost connection is."""
     stream = stream_of(streams, "*")
     lost = ConnectError("no")
@@ -479,6 +480,6 @@ def test_a_refusal_of_no_interest(says: str) -> None:
 
     error = ServiceError("no", event_id="e") if says == "its id" else ServiceError("no", code="gone")
 
-    assert waiters.fail(error) == "quiet"
+    assert waiters.fail(error) == Handled.SILENT
     assert waiters.fail(error) is None
     assert future.exception(0) is error

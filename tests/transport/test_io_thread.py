@@ -261,11 +261,7 @@ def test_a_silent_handshake_delays_nobody(io_thread: IOThread) -> None:
 
 def test_a_transport_that_comes_too_late_is_released(io_thread: IOThread) -> None:
     """The dial thread closes what nobody wants any more."""
-    go_on, left = threading.Event(), threading.Event()
-
-    def target() -> Target:
-        assert go_on.wait(HANG)
-        return Target(url)
+    go_on, entered, left = threading.Event(), threading.Event(), threading.Event()
 
     class Late:
         where = "late"
@@ -273,24 +269,29 @@ def test_a_transport_that_comes_too_late_is_released(io_thread: IOThread) -> Non
         def release(self) -> None:
             left.set()
 
-    with echo_server() as url:
-        ended: queue.Queue[Any] = queue.Queue()
-        connection = Connection(
-            target,
-            WebSocketOptions(),
-            on_open=lambda: None,
-            on_message=lambda _: None,
-            on_end=ended.put,
-            io_thread=io_thread,
-            opener=lambda *_: Late(),  # type: ignore[arg-type, return-value]
-        )
-        connection.start()
-        assert not connection.close(0.01)
-        assert "before it was open" in str(ended.get(timeout=HANG))
-        go_on.set()
+    def opener(*_: Any) -> Any:
+        entered.set()
+        assert go_on.wait(HANG)
+        return Late()
 
-        assert left.wait(HANG)
-        assert connection.close(HANG)
+    ended: queue.Queue[Any] = queue.Queue()
+    connection = Connection(
+        lambda: Target("ws://127.0.0.1:1/"),
+        WebSocketOptions(),
+        on_open=lambda: None,
+        on_message=lambda _: None,
+        on_end=ended.put,
+        io_thread=io_thread,
+        opener=opener,
+    )
+    connection.start()
+    assert entered.wait(HANG)
+    assert not connection.close(0.01)
+    assert "before it was open" in str(ended.get(timeout=HANG))
+    go_on.set()
+
+    assert left.wait(HANG)
+    assert connection.close(HANG)
 
 
 # Ends.

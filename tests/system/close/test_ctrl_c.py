@@ -24,8 +24,9 @@ from listeners import HANG
 
 from azure_rt_audio import AzureRealTimeAudio
 from azure_rt_audio._concurrency.deadline import Deadline
+from azure_rt_audio._session.acknowledgement import Acknowledgement
+from azure_rt_audio._session.audio_input import AudioInput
 from azure_rt_audio._session.response_queue import ResponseQueue
-from azure_rt_audio._speaking import AudioInput
 from azure_rt_audio._transport import send_queue as _send_queue
 from azure_rt_audio.emulator import Emulator
 
@@ -99,7 +100,7 @@ def count_stuck(call: Callable[[], object], *locks: threading.Lock) -> int:
 def test_a_request_that_was_not_sent_is_not_waited_for() -> None:
     """Whoever is stopped while asking for a response leaves the conversation free for the next one."""
     sent: list[bytes] = []
-    gate = ResponseQueue(lambda command: b"", sent.append, marks=True)
+    gate = ResponseQueue(lambda command: b"", sent.append, carries_metadata=True)
     storm = Storm()
     struck = stuck = 0
     with storm.blowing():
@@ -108,8 +109,8 @@ def test_a_request_that_was_not_sent_is_not_waited_for() -> None:
             stuck += gate.is_busy and not sent
             sent.clear()
             with gate._lock:
-                gate._queue.clear()
-                gate._by_mark.clear()
+                gate._waiting.clear()
+                gate._unbegun.clear()
                 gate._sent = None
 
     assert stuck == 0
@@ -173,14 +174,30 @@ def test_sending_releases_its_locks(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_stream_gives_its_turn_back() -> None:
     """Whoever moves a stream of sound on leaves it to the next caller, wherever it is stopped."""
-    hub = SimpleNamespace(
-        connection=SimpleNamespace(owns_this_thread=lambda: False),
-        out=SimpleNamespace(timeout=10.0),
-    )
-    inlet = AudioInput(cast(Any, hub))
+    sender = SimpleNamespace(owns_this_thread=lambda: False, timeout=10.0)
+    audio_input = AudioInput(cast(Any, sender), lambda: "pcm16")
+    storm = Storm()
+    struck = stuck = 0
+    with storm.blowing():
+        while struck < INTERRUPTS:
+            audio_input.converter = cast(Any, object())
+            struck += storm.strikes(audio_input.drop)
+            stuck += audio_input._changed.lock.locked() or any(turn.locked() for turn in audio_input._turns)
+
+    assert stuck == 0
+
+
+def test_looking_at_an_outcome_takes_no_lock_of_the_future() -> None:
+    """Whoever is stopped while looking at a future leaves nothing taken that the I/O thread needs."""
+    future = Acknowledgement[int](None, lambda: None, lambda function, argument: None)
+    lock = threading.Lock()
+    future._condition = threading.Condition(lock)
+    future.set_result(1)
 
     def call() -> None:
-        inlet.converter = cast(Any, object())
-        inlet.drop()
+        assert future.done()
+        assert not future.cancelled()
+        assert future.exception(HANG) is None
+        assert future.result(HANG) == 1
 
-    assert count_stuck(call, inlet._turn) == 0
+    assert count_stuck(call, lock, future._settled.lock) == 0

@@ -1,0 +1,228 @@
+"""
+One connection of a session: all that begins and ends with it.
+
+A client makes one attempt today. An engine may have several at once: one is *current*, to which commands go;
+the events of one are *applied* to the session. The others are prepared or drained.
+
+**Threads and locks.** ``Attempts.lock`` is the leaf that guards which attempt is current and applied, which
+have ended, and the events that an attempt holds; it is not held over I/O, a wait, or the application of an
+event.
+"""
+
+from __future__ import annotations
+
+import collections
+import contextlib
+import logging
+import threading
+from collections.abc import Callable
+from typing import Any, Final
+
+import attrs
+import orjson
+
+from .._transport import Connection, Payload
+from ..errors import ConnectionClosedError, DecodeError
+from ..protocol.codec import decode_event
+from ..protocol.commands import SessionUpdate
+from ..protocol.events import Error, Event, SessionCreated, SessionUpdated
+from ..protocol.service_errors import service_error
+from ..protocol.session import Session
+from .readiness import Readiness
+from .taps import Taps
+
+__all__ = ["Attempt", "Attempts", "PendingUpdate", "merge_session"]
+
+log: logging.Logger = logging.getLogger(__name__)
+
+_MAX_HELD_BYTES: Final = 64 * 2**20
+"""Bytes of events that an attempt holds until the one before has ended."""
+
+
+@attrs.frozen
+class PendingUpdate:
+    """A ``session.update`` that is not acknowledged yet, with the input format that it asks for."""
+
+    event_id: str | None
+    input_audio_format: str | None
+    config: Any = None
+
+
+class Attempt:
+    """
+    One connection, and what is known of it only.
+
+    Args:
+        number: Counts the attempts of an engine, from 1.
+        configuration: The command that configures the session.
+        encoded: Its bytes.
+
+    Attributes:
+        session: As described on this connection while its events were not applied.
+        on_event: Called with each event that is not applied, on the I/O thread; for restoring a session.
+    """
+
+    def __init__(
+        self,
+        number: int,
+        connection: Connection,
+        ready: Readiness,
+        taps: Taps,
+        lock: threading.Lock,
+        configuration: SessionUpdate,
+        encoded: bytes,
+    ) -> None:
+        self.number = number
+        self.connection = connection
+        self.ready = ready
+        self.configuration_id = configuration.event_id
+        self.session: Session | None = None
+        self.on_event: Callable[[Event], object] | None = None
+        self.is_over = False  # guarded by _lock; written once
+        self._taps = taps
+        self._encoded = encoded
+        self._lock = lock
+        self._updates: tuple[PendingUpdate, ...] = ()  # guarded by _lock for replacement
+        self._held: collections.deque[bytes] | None = None  # guarded by _lock
+        self._held_bytes = 0  # guarded by _lock
+        self.expect_update(configuration)
+
+    # ------------------------------------------------------------ sending: any thread
+
+    def send(self, payload: bytes, timeout: float | None) -> None:
+        """Send an encoded command; all of them leave here. Raises as :meth:`Connection.send`."""
+        self.connection.send(payload, timeout)
+        if self._taps.active:
+            self._taps.sent(self.number, payload)
+        if log.isEnabledFor(logging.DEBUG):
+            log.debug("> %s", orjson.loads(payload).get("type"))
+
+    def send_configuration(self) -> None:
+        """Ask for the session that the user wants; on a connection that is being closed, do nothing."""
+        with contextlib.suppress(ConnectionClosedError):
+            self.send(self._encoded, 0.0)
+
+    # ------------------------------------------------------------ updates of the session: any thread
+
+    def expect_update(self, command: SessionUpdate) -> None:
+        """Note that the session will be updated."""
+        asked = getattr(command.session, "input_audio_format", None)
+        update = PendingUpdate(command.event_id, asked if isinstance(asked, str) else None, command.session)
+        self.expect(update)
+
+    def expect(self, update: PendingUpdate) -> None:
+        """The same for an update that is known by its input format only."""
+        with self._lock:
+            self._updates = (*self._updates, update)
+
+    def settle(self, event_id: str | None) -> None:
+        """Forget an update: it was refused, or never sent."""
+        with self._lock:
+            self._updates = tuple(update for update in self._updates if update.event_id != event_id)
+
+    def settle_oldest(self) -> PendingUpdate | None:
+        """Forget the oldest update and return it: the service has answered."""
+        with self._lock:
+            oldest, self._updates = (self._updates[0], self._updates[1:]) if self._updates else (None, ())
+        return oldest
+
+    @property
+    def asked_input_format(self) -> str | None:
+        """The input format of the latest update that asks for one; ``None`` if none does."""
+        asked = (update.input_audio_format for update in reversed(self._updates))
+        return next((audio_format for audio_format in asked if audio_format is not None), None)
+
+    # ------------------------------------------------------------ events that are not applied: the I/O thread
+
+    def receive(self, payload: Payload) -> None:
+        """Take a message while another attempt's events are applied: hold it, or prepare the session."""
+        if self._taps.active:
+            self._taps.received(self.number, payload)
+        with self._lock:
+            is_held = self._held is not None
+            if self._held is not None:
+                self._held.append(bytes(payload))
+                self._held_bytes += len(payload)
+            is_too_much = self._held_bytes > _MAX_HELD_BYTES
+        if is_too_much:
+            self.connection.abort(
+                ConnectionClosedError(
+                    f"More than {_MAX_HELD_BYTES} bytes came while the connection before was still draining.",
+                    close_code=1011,
+                    reason="too many events held",
+                )
+            )
+        elif not is_held:
+            try:
+                self._prepare(decode_event(payload))
+            except DecodeError:
+                log.debug("< malformed frame (%d bytes)", len(payload))
+
+    def _prepare(self, event: Event) -> None:
+        """Configure the session by this connection's own events."""
+        if isinstance(event, SessionCreated | SessionUpdated):
+            if isinstance(event.session, Session):
+                self.session = merge_session(self.session, event.session)
+            if isinstance(event, SessionCreated):
+                self.send_configuration()
+            elif not self.is_over:
+                self.settle_oldest()
+                self.ready.initialize()
+        elif isinstance(event, Error):
+            self.ready.refuse(service_error(event))
+        if self.on_event is not None:
+            self.on_event(event)
+
+    def hold_locked(self) -> None:
+        """Hold what comes from now on, until it is taken with :meth:`next_held_locked`."""
+        self._held = collections.deque()
+
+    def next_held_locked(self) -> bytes | None:
+        """Return the oldest message that is held; when there is none, stop holding and return ``None``."""
+        if self._held:
+            payload = self._held.popleft()
+            self._held_bytes -= len(payload)
+            return payload
+        self._held = None
+        return None
+
+
+class Attempts:
+    """
+    The attempts of one engine.
+
+    Attributes:
+        current: The one to which commands go. Written under the lock, read bare.
+        alive: All that have not ended, the current one included. Written under the lock, read bare.
+    """
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()  # leaf
+        self.current: Attempt
+        self.alive: tuple[Attempt, ...] = ()
+
+    def add(self, attempt: Attempt) -> None:
+        """Add an attempt."""
+        with self.lock:
+            self.alive = (*self.alive, attempt)
+
+    def find(self, number: int) -> Attempt | None:
+        """Return the attempt of that number, unless it has ended."""
+        return next((attempt for attempt in self.alive if attempt.number == number), None)
+
+    def discard_locked(self, attempt: Attempt) -> None:
+        """Forget an attempt that has ended."""
+        self.alive = tuple(other for other in self.alive if other is not attempt)
+
+    def own_this_thread(self) -> bool:
+        """Whether the caller is an I/O thread of one of them."""
+        return any(attempt.connection.owns_this_thread() for attempt in self.alive)
+
+
+def merge_session(known: Session | None, update: Session) -> Session:
+    """Return *update* with what it leaves out as it was; an explicit null is kept in ``extra``."""
+    if known is None:
+        return update
+    names = (field.name for field in attrs.fields(Session) if field.name not in ("extra", *update.extra))
+    kept = {name: getattr(known, name) for name in names if getattr(update, name) is None}
+    return attrs.evolve(update, **kept)

@@ -1,0 +1,206 @@
+"""
+How sound of any kind gets into the service's input buffer.
+
+Sound at a rate of its own is a stream: the filter that resamples it remembers the last chunk and holds
+back up to 80 ms, so that chunks join without a click.
+
+**Threads and locks.** Any thread. Callers that move the stream on do so one after the other, in the order of
+arrival, because pieces must go out in the order in which they were converted. No lock is held meanwhile;
+the wait for earlier callers is bounded, on the I/O thread to a moment. ``AudioInput._changed`` is a leaf.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable
+from typing import Final
+
+import pybase64
+
+from .._concurrency.condition import Condition
+from .._concurrency.deadline import Deadline
+from ..audio.converter import Converter
+from ..audio.files import AudioReader
+from ..audio.pcm import AudioLike, check_whole, decode_base64, interleaved, to_pcm16
+from ..audio.resample import check_rate
+from ..protocol.checks import MAX_APPEND_BYTES
+from .sender import CommandSender
+
+__all__ = ["AudioInput"]
+
+_MAX_APPEND_CHARACTERS: Final = MAX_APPEND_BYTES // 12 * 16
+"""Four characters hold three bytes; a cut between fours of them cuts between frames too."""
+
+_NO_RATE: Final = "channels was given without sample_rate_hz: pass the rate of the audio, too"
+
+_BLOCK_SECONDS: Final = 0.1
+"""How much of a file is sent at a time."""
+
+_IO_THREAD_TIMEOUT: Final = 0.2
+"""Seconds that the I/O thread waits for its turn, which may itself depend on it, before it goes without."""
+
+_RECHECK: Final = 0.1
+"""Seconds after which a waiting caller looks again: Ctrl-C can swallow a notification."""
+
+
+class AudioInput:
+    """
+    The audio that a client sends, with the state of its one converted stream.
+
+    Args:
+        audio_format: The session's input format.
+
+    **Threads.** Any thread; see the module.
+    """
+
+    def __init__(self, sender: CommandSender, audio_format: Callable[[], str]) -> None:
+        self._sender = sender
+        self._audio_format = audio_format
+        self._changed = Condition()  # leaf; guards _turns
+        self._turns: tuple[threading.Lock, ...] = ()  # in order of arrival; those of callers at it are locked
+        self.converter: Converter | None = None
+        """Of a stream that has begun and may hold something back. Written in turn, as is _kind."""
+        self._kind: tuple[int, int, str] | None = None
+
+    # ------------------------------------------------------------ sending
+
+    def append(self, audio: str | AudioLike, sample_rate_hz: int | None, channels: int | None) -> None:
+        """Send audio; see :meth:`azure_rt_audio.client.AzureRealTimeAudio.append_audio`."""
+        if sample_rate_hz is not None:
+            self._append_stream(audio, sample_rate_hz, channels)
+            return
+        if channels is not None:
+            raise ValueError(_NO_RATE)
+        text = self._base64(audio)
+        self._sender.wait_to_send()
+        self.finish()
+        self._send_text(text)
+
+    def _append_stream(self, audio: str | AudioLike, sample_rate_hz: int, channels: int | None) -> None:
+        """Convert the next chunk and send what is ready; another kind of sound begins another stream."""
+        check_rate("sample_rate_hz", sample_rate_hz)
+        sound = decode_base64(audio) if isinstance(audio, str) else audio
+        pcm, channels = interleaved(sound, channels)
+        self._sender.wait_to_send()
+        self._in_turn(lambda: self._convert(pcm, sample_rate_hz, channels))
+
+    def _convert(self, pcm: bytes | memoryview, sample_rate_hz: int, channels: int) -> None:
+        kind = (sample_rate_hz, channels, self._audio_format())
+        if self.converter is None or kind != self._kind:
+            fresh = Converter(from_hz=sample_rate_hz, channels=channels, to_format=kind[-1])
+            self._finish()
+            self.converter, self._kind = fresh, kind
+        self._send(self.converter.feed(pcm))
+
+    def send_file(
+        self,
+        path: str | os.PathLike[str],
+        is_realtime: bool,
+        progress: Callable[[float, float], object] | None,
+    ) -> None:
+        """Send a file; see :meth:`azure_rt_audio.client.AzureRealTimeAudio.send_audio_file`."""
+        self._sender.check_may_wait()
+        with AudioReader(path) as file:
+            self._sender.wait_to_send()
+            converter = Converter(from_hz=file.sample_rate_hz, to_format=self._audio_format())
+            self.finish()
+            began, sent = time.monotonic(), 0.0
+            for block in file.blocks(_BLOCK_SECONDS):
+                self._send(converter.feed(block))
+                sent += len(block) / 2 / file.sample_rate_hz
+                if progress is not None:
+                    progress(sent, file.seconds)
+                if is_realtime:
+                    threading.Event().wait(max(0.0, began + sent - time.monotonic()))
+            self._send(converter.finish())
+
+    def _send(self, audio: bytes) -> None:
+        """Send what is in the session's format; nothing, if it is empty."""
+        self._send_text(pybase64.b64encode(audio))
+
+    def _send_text(self, text: bytes) -> None:
+        for start in range(0, len(text), _MAX_APPEND_CHARACTERS):
+            self._sender.send_audio(text[start : start + _MAX_APPEND_CHARACTERS])
+
+    # ------------------------------------------------------------ encoding
+
+    def recording(self, audio: AudioLike, sample_rate_hz: int | None, channels: int | None) -> bytes:
+        """Return the base64 of a whole recording in the session's format."""
+        if sample_rate_hz is None:
+            if channels is not None:
+                raise ValueError(_NO_RATE)
+            return self._base64(audio)
+        check_rate("sample_rate_hz", sample_rate_hz)
+        pcm, channels = interleaved(audio, channels)
+        check_whole(len(pcm), channels)
+        converter = Converter(from_hz=sample_rate_hz, channels=channels, to_format=self._audio_format())
+        return pybase64.b64encode(converter.feed(pcm) + converter.finish())
+
+    def _base64(self, audio: str | AudioLike) -> bytes:
+        """Return what is in the session's format already, or PCM16 in an array."""
+        audio_format = self._audio_format()
+        is_pcm16 = audio_format == "pcm16"
+        if isinstance(audio, str):
+            if len(decode_base64(audio)) % 2 and is_pcm16:
+                raise ValueError("audio has an odd number of bytes; PCM16 has two bytes per frame")
+            return audio.encode()
+        if is_pcm16:
+            return pybase64.b64encode(to_pcm16(audio))
+        if not isinstance(audio, bytes | bytearray | memoryview):
+            raise TypeError(
+                f"a {audio_format} session takes bytes, one per frame, not {type(audio).__name__}; "
+                "pass its sample_rate_hz as well, and it is converted"
+            )
+        return pybase64.b64encode(audio)
+
+    # ------------------------------------------------------------ the end of a stream
+
+    def finish(self) -> None:
+        """End the stream and send what it held back."""
+        if self.converter is not None:
+            self._in_turn(self._finish)
+
+    def drop(self) -> None:
+        """End the stream and forget what it held back."""
+        if self.converter is not None:
+            self._in_turn(self._forget)
+
+    def _finish(self) -> None:
+        converter, self.converter = self.converter, None
+        # The tail is in the format that the session had; if that has changed, it would be noise.
+        if converter is not None and self._kind is not None and self._kind[-1] == self._audio_format():
+            self._send(converter.finish())
+
+    def _forget(self) -> None:
+        self.converter = None
+
+    def _in_turn(self, step: Callable[[], None]) -> None:
+        """Run *step* after those of earlier callers. Ctrl-C may strike anywhere: the turn always ends."""
+        turn = threading.Lock()
+        try:
+            with turn:  # shows that this caller is at it, and is released in one step of the interpreter
+                with self._changed.lock:
+                    earlier = tuple(other for other in self._turns if other.locked())
+                    self._turns = (*earlier, turn)
+                if earlier:
+                    self._wait_for(earlier)
+                step()
+        finally:
+            with self._changed.lock:
+                self._changed.notify_all()
+
+    def _wait_for(self, earlier: tuple[threading.Lock, ...]) -> None:
+        is_io_thread = self._sender.owns_this_thread()
+        timeout = _IO_THREAD_TIMEOUT if is_io_thread else self._sender.timeout
+        deadline = Deadline(timeout)
+
+        def is_next() -> bool:
+            return not any(other.locked() for other in earlier)
+
+        while not self._changed.wait_until(is_next, Deadline(_RECHECK)):
+            if deadline.expired:
+                if is_io_thread:
+                    return
+                raise TimeoutError(f"another thread has been appending audio for {timeout} seconds")

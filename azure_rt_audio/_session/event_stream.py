@@ -1,0 +1,168 @@
+"""
+Events one by one, as an iterator.
+
+**Threads and locks.** The I/O thread feeds the streams, and so do threads that set the status; any thread
+iterates. ``EventStreams._lock`` guards the replacement of the tuple and the outcome; it is not held while a
+stream is fed.
+"""
+
+from __future__ import annotations
+
+import collections
+import threading
+import time
+import weakref
+from collections.abc import Callable, Iterator
+from types import TracebackType
+from typing import Any
+
+from .._concurrency.condition import Condition
+from .._concurrency.deadline import Deadline
+from ..dispatch.base import weight
+from ..dispatch.queued import DEFAULT_BACKLOG_BYTES
+from ..errors import DispatchOverflowError, RealtimeError
+from ..protocol.event_filter import EventFilter
+from .waiters import as_listened
+
+__all__ = ["EventStream", "EventStreams"]
+
+
+class EventStream:
+    """
+    Events one by one, as an iterator.
+
+    Ends when the connection was closed by :meth:`AzureRealTimeAudio.close`; raises when it was lost, or when
+    nothing came for *timeout* seconds. Takes events from its creation until it is no longer referenced;
+    :meth:`close` it, or use it with ``with``, to stop earlier. At most 64 MiB of events may wait.
+
+    **Threads.** The I/O thread feeds it; any thread may iterate, and each event goes to one of them.
+    """
+
+    def __init__(
+        self,
+        subjects: tuple[EventFilter, ...],
+        timeout: float | None,
+        check_may_wait: Callable[[], None],
+        owner: object,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.subjects = subjects
+        self._timeout = timeout
+        self._check_may_wait = check_may_wait
+        self._clock = clock
+        self._owner = owner  # kept alive as long as the stream
+        self._condition = Condition()  # leaf; guards the rest
+        self._events: collections.deque[Any] = collections.deque()
+        self._backlog_bytes = 0
+        self._is_over = False
+        self._outcome: RealtimeError | None = None
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it takes no more events; some may still wait."""
+        return self._is_over
+
+    def _feed(self, event: Any) -> None:
+        """Append an event."""
+        with self._condition.lock:
+            if self._is_over:
+                return
+            self._events.append(event)
+            self._backlog_bytes += weight(event)
+            if self._backlog_bytes > DEFAULT_BACKLOG_BYTES:
+                self._is_over = True
+                self._outcome = DispatchOverflowError(
+                    f"the loop over events() fell more than {DEFAULT_BACKLOG_BYTES} bytes behind; "
+                    "take events faster or name fewer of them"
+                )
+            self._condition.notify_all()
+
+    def _end(self, outcome: RealtimeError | None) -> None:
+        """Let the iteration end once it has caught up, with an error if *outcome* is one."""
+        with self._condition.lock:
+            if not self._is_over:
+                self._is_over = True
+                self._outcome = outcome
+            self._condition.notify_all()
+
+    def close(self) -> None:
+        """Take no more events and forget those that wait. Idempotent."""
+        with self._condition.lock:
+            self._is_over = True
+            self._outcome = None
+            self._events.clear()
+            self._condition.notify_all()
+
+    def __iter__(self) -> Iterator[Any]:
+        return self
+
+    def __next__(self) -> Any:
+        deadline = Deadline(self._timeout, self._clock)
+        while True:  # another thread may take the event first
+            with self._condition.lock:
+                if self._events:
+                    event = self._events.popleft()
+                    self._backlog_bytes -= weight(event)
+                    return event
+                if self._is_over:
+                    outcome = self._outcome
+                    break
+            self._check_may_wait()
+            if not self._condition.wait_until(lambda: bool(self._events) or self._is_over, deadline):
+                raise TimeoutError(f"no event came for {self._timeout} seconds")
+        if outcome is not None:
+            raise outcome.again()
+        raise StopIteration
+
+    def __enter__(self) -> EventStream:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class EventStreams:
+    """All streams of one client, as long as they are referenced."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()  # leaf
+        self.streams: tuple[weakref.ref[EventStream], ...] = ()  # guarded by _lock for replacement, read bare
+        self._has_ended = False  # guarded by _lock
+        self._outcome: RealtimeError | None = None  # guarded by _lock; written once
+
+    def add(self, stream: EventStream) -> None:
+        """Feed *stream* from now on; once the session has ended, it ends at once."""
+        with self._lock:
+            has_ended = self._has_ended
+            if not has_ended:
+                self.streams = (*self.streams, weakref.ref(stream))
+        if has_ended:
+            stream._end(self._outcome)
+
+    def offer(self, key: Any, payload: Any) -> None:
+        """Feed an event to the streams that want it."""
+        stale: list[weakref.ref[EventStream]] = []
+        for reference in self.streams:
+            stream = reference()
+            if stream is None or stream.is_over:
+                stale.append(reference)
+                continue
+            for subject in stream.subjects:
+                if subject.concerns(key, payload):
+                    stream._feed(as_listened(subject, payload))
+                    break  # once, however often it was named
+        if stale:
+            with self._lock:
+                self.streams = tuple(ref for ref in self.streams if not any(ref is old for old in stale))
+
+    def end(self, outcome: RealtimeError | None) -> None:
+        """End all streams, with an error unless *outcome* is ``None``."""
+        with self._lock:
+            self._has_ended, self._outcome = True, outcome
+            streams, self.streams = self.streams, ()
+        for reference in streams:
+            stream = reference()
+            if stream is not None:
+                stream._end(outcome)

@@ -1,0 +1,86 @@
+"""
+Observers of a session's connections: every message that comes or leaves, every opening and end.
+
+**Threads and locks.** A tuple that is replaced, never changed, and empty as a rule: then a message costs one
+truth test. ``Taps._lock`` guards the replacement; it is not held while a tap runs.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from .._transport import Payload
+from ..errors import RealtimeError
+
+__all__ = ["Tap", "Taps"]
+
+log: logging.Logger = logging.getLogger(__name__)
+
+
+class Tap(Protocol):
+    """
+    What an observer implements. *connection* counts a client's connections, from 1.
+
+    **Threads.** ``on_sent`` runs on the thread that sends, several at once; the others on the I/O thread. A
+    tap must be quick, and must not use the client. One that raises is logged and removed.
+    """
+
+    def on_opened(self, connection: int) -> None:
+        """Messages can flow."""
+
+    def on_received(self, connection: int, payload: Payload) -> None:
+        """A message has come, not yet decoded. It is valid during the call only; copy what you keep."""
+
+    def on_sent(self, connection: int, payload: bytes) -> None:
+        """A message was accepted for sending."""
+
+    def on_closed(self, connection: int, outcome: RealtimeError) -> None:
+        """The connection has ended; nothing follows."""
+
+
+class Taps:
+    """The taps of one client."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()  # leaf
+        self.active: tuple[Tap, ...] = ()  # guarded by _lock for replacement, read bare
+
+    def add(self, tap: Tap) -> None:
+        """Add an observer, from the next message on."""
+        with self._lock:
+            self.active = (*self.active, tap)
+
+    def remove(self, tap: Tap) -> None:
+        """Remove an observer. Removing one that is not there does nothing."""
+        with self._lock:
+            self.active = tuple(other for other in self.active if other is not tap)
+
+    def opened(self, connection: int) -> None:
+        """Report that messages can flow."""
+        for tap in self.active:
+            self._call(tap, tap.on_opened, connection)
+
+    def received(self, connection: int, payload: Payload) -> None:
+        """Report a message that has come."""
+        for tap in self.active:
+            self._call(tap, tap.on_received, connection, payload)
+
+    def sent(self, connection: int, payload: bytes) -> None:
+        """Report a message that was accepted for sending."""
+        for tap in self.active:
+            self._call(tap, tap.on_sent, connection, payload)
+
+    def closed(self, connection: int, outcome: RealtimeError) -> None:
+        """Report the end of a connection."""
+        for tap in self.active:
+            self._call(tap, tap.on_closed, connection, outcome)
+
+    def _call(self, tap: Tap, method: Callable[..., object], *arguments: Any) -> None:
+        try:
+            method(*arguments)
+        except Exception:
+            self.remove(tap)
+            log.exception("! the tap %s failed and was removed", type(tap).__name__)
