@@ -1,4 +1,4 @@
-"""The contract of a dispatcher, and the simplest one."""
+"""The interface of a dispatcher, and the simplest one."""
 
 from __future__ import annotations
 
@@ -19,76 +19,76 @@ class Dispatcher(Protocol):
     """
     Decides where listeners run.
 
-    ``submit`` is called from the reader thread, and from threads that register listeners; it must
-    not wait for the callback of another thread. The callback raises nothing but what ends a
-    program, ``KeyboardInterrupt`` and ``SystemExit``, and that only on the main thread.
+    ``submit`` is called on the I/O thread, and on threads that register listeners; it must not wait for a
+    callback on another thread. The callback raises only ``KeyboardInterrupt`` and ``SystemExit``, and only
+    on the main thread.
     """
 
     def submit(self, callback: Callable[[Any], object], event: Any) -> None:
-        """Have ``callback(event)`` called, after everything submitted before."""
+        """Schedule ``callback(event)``, after everything submitted before."""
         ...
 
 
 Call = Callable[..., object]
-"""Calls its first argument with the others, in some surroundings, as ``contextvars.Context.run`` does."""
+"""Calls its first argument with the others in a context, as ``contextvars.Context.run`` does."""
 
 
 @runtime_checkable
 class Placing(Protocol):
-    """What a dispatcher may have besides, if where a listener was registered makes a difference."""
+    """An optional method of a dispatcher whose listeners keep the context of their registration."""
 
     def place(self) -> Call:
-        """Return what calls a listener as if from here; asked on the thread that registers it."""
+        """Capture the current context, and return its ``run``; called on the registering thread."""
         ...
 
 
 @runtime_checkable
 class Hosting(Protocol):
-    """What a dispatcher may have besides, if a client must not outlive the place it lives in."""
+    """An optional method of a dispatcher that closes its clients, for example with their window."""
 
     def host(self, client: Any) -> None:
-        """Know *client*, which has this dispatcher and is about to connect; not to be kept alive."""
+        """Register *client*, which is about to connect; hold it weakly."""
         ...
 
 
 class InlineDispatcher:
     """
-    Runs listeners at once, on the thread that found the event, which is the reader.
+    Runs listeners at once, on the I/O thread.
 
-    While a listener runs, nothing is received or sent: it must return quickly, and a client's
-    blocking methods called from it would wait for the reader, which is why they raise there.
+    While a listener runs, nothing is received or sent: it must return quickly. A client's blocking methods
+    raise there, because they would wait for the I/O thread.
     """
 
     def submit(self, callback: Callable[[Any], object], event: Any) -> None:
-        """Call it now."""
+        """Call *callback* now."""
         callback(event)
 
 
 def call_guarded(function: Callable[[Any], object], argument: Any, what: object) -> None:
     """
-    Call what a user wrote; if it fails, that is logged and those behind it still have their turn.
+    Call user code; an exception is logged, so that later listeners still run.
 
     Args:
-        what: What to call it in the log; its ``repr`` is taken only then.
+        what: The subject of the log record, formatted by ``repr``.
     """
     try:
         function(argument)
     except Exception:
         log.exception("! %r failed", what)
     except BaseException:
-        # In a program's own loop it is for the program. On a thread of ours it would end that thread,
-        # and with it all listening, without a word.
+        # In the program's own loop it belongs to the program. On our thread it would silently end the
+        # thread, and with it all dispatching.
         if threading.current_thread() is threading.main_thread():
             raise
-        log.exception("! %r wanted to end the program, which only the main thread can", what)
+        log.exception("! %r raised an exit outside of the main thread; it is ignored", what)
 
 
 def weight(event: Any) -> int:
     """
-    Return roughly how many bytes an event holds while it waits.
+    Return the approximate size of a queued event in bytes.
 
-    Deltas are what comes in masses; other events of the service count as if they were small. What this
-    side makes itself (how the connection ended, a status) weighs nothing: it must always get through.
+    Deltas dominate; other events of the service count as small. Local events (the end of the connection, a
+    status) weigh nothing: they must never be refused.
     """
     delta = getattr(event, "delta", None)
     if isinstance(delta, str):

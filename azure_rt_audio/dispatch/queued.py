@@ -1,4 +1,4 @@
-"""Listeners on a thread of the program's own choosing: the one that runs what is pending."""
+"""Listeners on the thread that calls ``run_pending``."""
 
 from __future__ import annotations
 
@@ -14,30 +14,30 @@ from .base import weight
 __all__ = ["DEFAULT_BACKLOG_BYTES", "Backlog", "QueueDispatcher"]
 
 DEFAULT_BACKLOG_BYTES = 64 * 2**20
-"""Some 16 minutes of PCM16 in base64: who is further behind than that will not catch up."""
+"""About 16 minutes of PCM16 in base64: a listener further behind will not catch up."""
 
 
 class Backlog:
     """
-    Calls that wait, counted in bytes.
+    A queue of calls, limited in bytes.
 
-    **Threads.** Not safe by itself; its owner's lock guards it.
+    **Threads**: not shared; guarded by its owner's lock.
     """
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
         self._bytes = 0
-        self._waiting: collections.deque[tuple[Callable[[Any], object], Any, int]] = collections.deque()
+        self._calls: collections.deque[tuple[Callable[[Any], object], Any, int]] = collections.deque()
 
     def __len__(self) -> int:
-        return len(self._waiting)
+        return len(self._calls)
 
     def put(self, callback: Callable[[Any], object], event: Any) -> None:
         """
         Append a call.
 
         Raises:
-            DispatchOverflowError: If too much is waiting already, unless *event* weighs nothing.
+            DispatchOverflowError: If the queue is full, unless *event* weighs nothing.
         """
         size = weight(event)
         if size and self._bytes > self.limit:
@@ -48,26 +48,26 @@ class Backlog:
                 reason="listeners too slow",
             )
         self._bytes += size
-        self._waiting.append((callback, event, size))
+        self._calls.append((callback, event, size))
 
     def take(self) -> tuple[Callable[[Any], object], Any]:
-        """Remove the oldest call and return it."""
-        callback, event, size = self._waiting.popleft()
+        """Remove and return the oldest call."""
+        callback, event, size = self._calls.popleft()
         self._bytes -= size
         return callback, event
 
 
 class QueueDispatcher:
     """
-    Keeps events until the program's own loop runs the listeners.
+    Queues events until the program's own loop runs the listeners.
 
-    ``run_pending()`` belongs into that loop: a game's frame, a robot's cycle, a GUI's timer.
+    Call ``run_pending()`` in that loop: in a game's frame, a robot's cycle, a GUI's timer.
 
     Args:
-        max_backlog_bytes: How much may wait, counted by the length of deltas plus 512 bytes an
-            event. Beyond it ``submit`` raises, which ends the connection: nothing is dropped silently.
+        max_backlog_bytes: Limit of the queue, counted as the length of deltas plus 512 bytes per event.
+            Beyond it ``submit`` raises, which ends the connection: no event is dropped silently.
 
-    **Threads.** Any thread submits; one at a time runs. The lock is never held while a listener runs.
+    **Threads.** Any thread submits; one at a time runs. No lock is held while a listener runs.
     """
 
     def __init__(self, max_backlog_bytes: int = DEFAULT_BACKLOG_BYTES) -> None:
@@ -76,10 +76,10 @@ class QueueDispatcher:
 
     def submit(self, callback: Callable[[Any], object], event: Any) -> None:
         """
-        Keep it for ``run_pending``. Never blocks.
+        Queue a call for ``run_pending``. Does not block.
 
         Raises:
-            DispatchOverflowError: If too much is waiting already.
+            DispatchOverflowError: If the queue is full.
         """
         with self._condition.lock:
             self._backlog.put(callback, event)
@@ -87,13 +87,13 @@ class QueueDispatcher:
 
     def run_pending(self, timeout: float | None = 0.0) -> int:
         """
-        Run the listeners of everything that waits, on this thread; not of what they cause to come.
+        Run the queued calls on this thread; not those that are queued meanwhile.
 
         Args:
-            timeout: Seconds to wait for a first event if there is none; ``None`` waits without limit.
+            timeout: Seconds to wait for a first call if there is none; ``None`` waits without limit.
 
         Returns:
-            How many calls were made.
+            The number of calls.
         """
         if timeout is None or timeout > 0:
             self._condition.wait_until(lambda: len(self._backlog) > 0, Deadline(timeout))

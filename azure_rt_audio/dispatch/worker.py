@@ -1,4 +1,4 @@
-"""Listeners on a thread of their own."""
+"""Listeners on a worker thread."""
 
 from __future__ import annotations
 
@@ -25,64 +25,63 @@ class WorkerDispatcher:
     """
     Runs listeners one at a time, in order, on the daemon thread ``azure-rt-events-N``.
 
-    Listeners may call any method of the client, blocking ones included: the reader goes on meanwhile.
-    The thread starts with the first event and ends after :meth:`close`; an event that comes even later
-    (a listener added to a closed client is still told how it ended) starts another. When the
-    interpreter exits, what waits is still run, for at most a second; what comes after that is not.
+    Listeners may call any method of the client, also blocking ones: the I/O thread goes on meanwhile. The
+    thread starts with the first event and ends after :meth:`close`; a later event (a listener added to a
+    closed client still receives ``closed``) starts another thread. When the interpreter exits, queued calls
+    still run, for a second at most; later ones do not.
 
     Args:
         max_backlog_bytes: See :class:`~azure_rt_audio.dispatch.QueueDispatcher`.
 
-    **Threads.** Any thread may call any method; none waits for a listener but :meth:`join`.
+    **Threads.** Any thread may call any method; only :meth:`join` blocks.
     """
 
     def __init__(self, max_backlog_bytes: int = DEFAULT_BACKLOG_BYTES) -> None:
-        self._lane = _Lane(max_backlog_bytes)
+        self._worker = _Worker(max_backlog_bytes)
 
     def submit(self, callback: Callable[[Any], object], event: Any) -> None:
         """
-        Hand it to the thread. Never blocks.
+        Queue a call for the thread. Does not block.
 
         Raises:
-            DispatchOverflowError: If listeners are too far behind; nothing is dropped silently.
+            DispatchOverflowError: If the queue is full; no event is dropped silently.
         """
-        self._lane.submit(callback, event)
+        self._worker.submit(callback, event)
 
     def close(self) -> None:
-        """Let the thread end when it has run what waits."""
-        self._lane.close()
+        """End the thread once the queued calls have run. Does not block."""
+        self._worker.close()
 
     def join(self, timeout: float | None) -> bool:
-        """Wait for the end of the thread, and return whether it has ended; never waits on itself."""
-        return self._lane.join(timeout)
+        """Block until the thread has ended, and return whether it has; on that thread, return at once."""
+        return self._worker.join(timeout)
 
     def owns_this_thread(self) -> bool:
-        """Whether the caller is a listener running here."""
-        return threading.current_thread() is self._lane.thread
+        """Whether the current thread is this worker's."""
+        return threading.current_thread() is self._worker.thread
 
     def __del__(self) -> None:
-        self._lane.drop()
+        self._worker.close()
 
 
-class _Lane:
+class _Worker:
     """
-    What the thread holds: not the dispatcher, so that one nobody holds any more is collected.
+    The state of the thread. It does not hold the dispatcher, so that an unused one is collected.
 
-    The lock is a leaf, never held while a listener runs, a thread is started or anything is waited for.
+    The lock is a leaf, never held while a listener runs, a thread is started or the thread waits.
     """
 
     def __init__(self, max_backlog_bytes: int) -> None:
         self._lock = threading.Lock()  # leaf
         self._backlog = Backlog(max_backlog_bytes)  # guarded by _lock
-        self._is_idle = False  # guarded by _lock; the thread waits for the alarm
+        self._is_idle = False  # guarded by _lock; the thread waits for _wakeup
         self._is_closed = False  # written once, also without the lock
         self._is_exiting = False  # guarded by _lock
-        # A simple queue, because it alone may be put to in the middle of anything, even of getting from it:
-        # that is where a finalizer may find itself.
-        self._alarm: queue.SimpleQueue[None] = queue.SimpleQueue()
-        self.thread: threading.Thread | None = None  # guarded by _lock; None once it has decided to end
-        self._latest: threading.Thread | None = None  # the same, until the next one
-        shutdown.register(shutdown.Stage.WORKERS, self, _Lane.leave, _Lane.join)
+        # SimpleQueue.put is reentrant: a finalizer may run in the middle of get() on the same thread.
+        self._wakeup: queue.SimpleQueue[None] = queue.SimpleQueue()
+        self.thread: threading.Thread | None = None  # guarded by _lock; None once it is about to end
+        self._latest: threading.Thread | None = None  # the last one started
+        shutdown.register(shutdown.Stage.WORKERS, self, _Worker.end_at_exit, _Worker.join)
 
     def submit(self, callback: Callable[[Any], object], event: Any) -> None:
         with self._lock:
@@ -97,27 +96,25 @@ class _Lane:
         if starting is not None:
             self._start(starting)
         elif is_idle:
-            self._alarm.put(None)
+            self._wakeup.put(None)
 
     def _start(self, thread: threading.Thread) -> None:
         try:
             thread.start()
         except RuntimeError as exc:
-            # No threads are to be had: the system has no more, or the interpreter is exiting.
+            # The system is out of threads, or the interpreter is exiting.
             with self._lock:
                 self.thread = None
-            log.warning("! no thread for listeners (%s); they run with the next event", exc)
+            log.warning("! cannot start a thread for listeners (%s); retried with the next event", exc)
         else:
             self._latest = thread
 
     def close(self) -> None:
-        self._is_closed = True
-        self._alarm.put(None)
+        self._is_closed = True  # without the lock, as this is called by a finalizer, too
+        self._wakeup.put(None)
 
-    drop = close  # takes no lock: a finalizer may run in the middle of anything
-
-    def leave(self) -> None:
-        """Take nothing more: the interpreter is exiting."""
+    def end_at_exit(self) -> None:
+        """Refuse further calls: the interpreter is exiting."""
         with self._lock:
             self._is_exiting = True
         self.close()
@@ -146,7 +143,7 @@ class _Lane:
                 else:
                     self._is_idle = True
             if callback is None:
-                self._alarm.get()
+                self._wakeup.get()
             else:
                 call_guarded(callback, event, callback)
-            del callback, event  # an idle thread must not keep the last event and its listener alive
+            del callback, event  # an idle thread must not keep the last event and listener alive
