@@ -141,7 +141,7 @@ def test_what_cannot_be_declared_is_refused_at_once() -> None:
         Tools(unannotated)
     with pytest.raises(TypeError, match="has no JSON Schema"):
         Tools(strange)
-    with pytest.raises(TypeError, match="by name"):
+    with pytest.raises(TypeError, match="by keyword"):
         Tools(greedy)
     with pytest.raises(ValueError, match="already"):
         Tools(fail, fail)

@@ -41,7 +41,7 @@ def test_the_text_is_read_word_for_word(dialect: str, tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
     assert f"model    {TEXT}" in done.stdout
     assert "saved as said.wav" in done.stdout
-    assert "not quite the words" not in done.stdout
+    assert "spoken words differ" not in done.stdout
     assert speak(TEXT, voice="coral") == read_audio(tmp_path / "said.wav")
 
 
@@ -66,7 +66,7 @@ def test_a_long_text_is_read_in_portions(tmp_path: Path) -> None:
     assert answers == 3
     shown = " ".join(done.stdout.split())
     assert text in shown
-    assert "not quite the words" not in shown
+    assert "spoken words differ" not in shown
     with wave.open(str(tmp_path / "speech.wav")) as file:
         assert file.getnframes() / 24_000 > 50 * 2
 
@@ -77,7 +77,7 @@ def test_other_words_than_the_text_are_pointed_out(tmp_path: Path) -> None:
         done = run("speak", TEXT, cwd=tmp_path, **from_emulator(service))
 
     assert done.returncode == 0
-    assert "these are not quite the words of the text" in done.stdout
+    assert "the spoken words differ from the text" in done.stdout
 
 
 @pytest.mark.parametrize("suffix", ["wav", "flac"])
@@ -182,9 +182,9 @@ def test_an_answer_that_fails_is_told(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["", "--emulator"], "TEXT is empty: write what to say"),
+        (["", "--emulator"], "TEXT is empty: pass the text to speak"),
         (["Hello", "-o", "said.txt"], "--out: said.txt must end in .wav, .flac, .ogg or .mp3"),
-        (["Hello", "-o", "nowhere/said.wav"], "--out: there is no directory nowhere; make it first"),
+        (["Hello", "-o", "nowhere/said.wav"], "--out: there is no directory nowhere; create it first"),
     ],
     ids=["empty", "suffix", "directory"],
 )

@@ -24,7 +24,7 @@ from ...protocol.events import (
 from ...protocol.events.local import StatusChanged
 from ...protocol.items import FunctionCallItem
 from ...protocol.turn import ModelStatusEnum
-from ..printer import Screen
+from ..printer import Printer
 from .sound import Loudspeaker, Microphone
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ class Transcript:
     def __init__(
         self,
         client: AzureRealTimeAudio,
-        screen: Screen,
+        screen: Printer,
         microphone: Microphone,
         loudspeaker: Loudspeaker,
         call: Callable[[FunctionCallItem], str],
