@@ -135,7 +135,7 @@ def _welcome(host_name: str, key: str, deployment: str, certificate: str | None)
         lines.append(_assignment("SSL_CERT_FILE", str(Path(certificate).resolve())))
     listing = "\n".join(f"    {line}" for line in lines)
     return (
-        f"The emulator listens on {host_name}, for the GA and preview protocols. Ctrl-C stops it.\n"
+        f"The emulator listens on {host_name} (GA and preview protocols). Ctrl-C stops it.\n"
         f"For clients, in another terminal:\n\n{listing}\n"
     )
 

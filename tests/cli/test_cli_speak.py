@@ -117,7 +117,7 @@ def test_a_service_that_says_nothing_is_not_a_file_that_cannot_be_written(tmp_pa
     """Time that ran out is told as what it is, and is exit code 1."""
     patient_for_less = (
         "import sys; from azure_rt_audio.__main__ import main; from azure_rt_audio._cli import speak; "
-        "speak._PATIENCE_SECONDS = 0.2; sys.exit(main())"
+        "speak._TIMEOUT_SECONDS = 0.2; sys.exit(main())"
     )
     with Emulator(faults=Faults(before("response.created", Delay(SECONDS)))) as service:
         done = run("speak", TEXT, cwd=tmp_path, code=patient_for_less, **from_emulator(service))
