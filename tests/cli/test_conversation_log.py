@@ -123,7 +123,7 @@ def test_devices_come_and_go() -> None:
     assert lost.role == "error"
     assert "microphone Headset is lost (it disappeared)" in lost.text
     assert "reconnect it" in lost.text
-    assert (found.role, found.text) == ("note", "The microphone is Built-in now.")
+    assert (found.role, found.text) == ("note", "The microphone is now Built-in.")
     assert "use headphones" in hint.text
     assert (dialogue.microphone_name, dialogue.speaker_name) == ("Built-in", "Headset")
 

@@ -199,7 +199,7 @@ def test_the_demo_says_which_variable_is_missing(tmp_path: Path) -> None:
     lenient = run("demo", cwd=tmp_path, **some)
     strict = run("demo", "--azure", cwd=tmp_path, **some)
 
-    assert "to talk to Azure, AZURE_OPENAI_DEPLOYMENT must be set as well" in lenient.stdout
+    assert "for Azure, set AZURE_OPENAI_DEPLOYMENT as well" in lenient.stdout
     assert lenient.returncode == 0
     assert strict.returncode == 2
     assert "set AZURE_OPENAI_DEPLOYMENT in the environment; or use the emulator" in strict.stderr
