@@ -1,8 +1,8 @@
 """
-How objects of this library look as the value of a notebook's cell.
+HTML representations of objects in notebooks.
 
-Plain HTML with inline styles: text and lines take the colour of the page, so that it suits a light and a dark
-theme, and where styles are taken away, as on GitHub, headings and tables remain. All text is escaped here.
+Plain HTML with inline styles: text and lines use the page's colour, so that it fits light and dark themes.
+Where styles are removed, as on GitHub, headings and tables remain. All text is escaped here.
 """
 
 from __future__ import annotations
@@ -30,31 +30,31 @@ _COLOURS: Final = {
     "failed": "#c0362c",
     "refused": "#c0362c",
 }
-"""How a response ended, as a colour that white letters can be read on."""
+"""Background colours of a response's status, for white text."""
 
 _TINTS: Final = {"user": "#2563c9", "assistant": "#1a7f4b", "system": "#6b7280"}
-"""The colour beside what each of them said."""
+"""Colours of the roles."""
 
 _MOST_AUDIO_BYTES: Final = 16 * 2**20
-"""Five minutes and a half. It is kept in the notebook's file, a third larger."""
+"""Five and a half minutes of PCM16; stored in the notebook's file as base64."""
 
 
 def text_of(text: object) -> str:
-    """Return text with its line breaks, and nothing in it that could be markup."""
+    """Return escaped text with line breaks."""
     return html.escape(str(text)).replace("\n", "<br>")
 
 
 def badge(label: str, colour: str | None = None) -> str:
-    """Return a word on a coloured ground."""
-    ground = colour or _COLOURS.get(label, "#6b7280")
+    """Return a label on a coloured background."""
+    background = colour or _COLOURS.get(label, "#6b7280")
     return (
-        f'<span style="background:{ground};color:#fff;border-radius:9px;padding:1px 8px;'
+        f'<span style="background:{background};color:#fff;border-radius:9px;padding:1px 8px;'
         f'font-size:85%;white-space:nowrap">{html.escape(label.replace("_", " "))}</span>'
     )
 
 
 def card(title: str, parts: Iterable[str], *, status: str | None = None) -> str:
-    """Return a frame with a heading around *parts*, which are HTML; empty ones are left out."""
+    """Return a box with a heading around *parts* of HTML; empty ones are omitted."""
     state = f" {badge(status)}" if status else ""
     body = "".join(f'<div style="margin-top:7px">{part}</div>' for part in parts if part)
     return (
@@ -65,7 +65,7 @@ def card(title: str, parts: Iterable[str], *, status: str | None = None) -> str:
 
 
 def facts(rows: Mapping[str, object]) -> str:
-    """Return a table of names and values; what is ``None`` or empty is left out."""
+    """Return a table of names and values; ``None`` and empty values are omitted."""
     cells = "".join(
         f'<tr style="background:none"><td style="text-align:left;vertical-align:top;padding:1px 14px 1px 0;'
         f'{_QUIET};white-space:nowrap">{html.escape(name.replace("_", " "))}</td>'
@@ -77,21 +77,22 @@ def facts(rows: Mapping[str, object]) -> str:
 
 
 def speech(lines: Iterable[tuple[str | None, str]]) -> str:
-    """Return what was said, each line with who said it; ``None`` is neither of the two."""
+    """Return a transcript of pairs of role and text; the role ``None`` is shown as a tool."""
     return "".join(
-        f'<div style="border-left:3px solid {_TINTS.get(who or "", "#8b5cf6")};padding:1px 0 1px 9px;'
-        f'margin:4px 0"><span style="{_QUIET};font-size:85%">{html.escape(who or "tool")}</span><br>'
+        f'<div style="border-left:3px solid {_TINTS.get(role or "", "#8b5cf6")};padding:1px 0 1px 9px;'
+        f'margin:4px 0"><span style="{_QUIET};font-size:85%">{html.escape(role or "tool")}</span><br>'
         f"{text_of(words)}</div>"
-        for who, words in lines
+        for role, words in lines
         if words
     )
 
 
 def player(sound: bytes, audio_format: str | None = None) -> str:
     """
-    Return a player for a sound, or nothing if there is none.
+    Return an audio player; empty if there is no audio.
 
     Args:
+        sound: Audio in *audio_format*.
         audio_format: The session's output format; ``None`` is ``"pcm16"``.
     """
     if not sound:
@@ -102,7 +103,7 @@ def player(sound: bytes, audio_format: str | None = None) -> str:
         rate_hz = 8_000
     seconds = len(sound) / 2 / rate_hz
     if len(sound) > _MOST_AUDIO_BYTES:
-        return f'<span style="{_QUIET}">{seconds / 60:.1f} minutes of sound, too long to be shown</span>'
+        return f'<span style="{_QUIET}">{seconds / 60:.1f} minutes of audio, too long for a player</span>'
     file = io.BytesIO()
     write_wav(file, sound, rate_hz)
     data = base64.b64encode(file.getbuffer()).decode()

@@ -1,26 +1,25 @@
 """
-Everything that can go wrong, as one tree.
+The exceptions of this library.
 
 ::
 
     RealtimeError
-    ├── ConnectError            the handshake did not succeed (status, body, request_id)
-    ├── ConnectionClosedError   the connection is over (code, reason, is_clean)
-    │   └── DispatchOverflowError   listeners fell behind past the documented limit
-    ├── DecodeError             a frame that is not what it claims to be (path, payload)
-    ├── ServiceError            the service said no (code, param, event_id)
+    ├── ConnectError            the connection could not be made (status, body, request_id)
+    ├── ConnectionClosedError   the connection has ended (close_code, reason, is_clean)
+    │   └── DispatchOverflowError   listeners exceeded the backlog limit
+    ├── DecodeError             a malformed frame (path, payload)
+    ├── ServiceError            the service refused a command (code, param, event_id)
     ├── DeviceError             a microphone or a speaker cannot be used
-    ├── ResponseActiveError     a response is in progress and the caller asked not to wait
+    ├── ResponseActiveError     a response is in progress, and the caller chose not to wait
     └── MissingExtraError       an optional dependency is not installed (extra)
         └── BrokenExtraError    it is installed, but cannot be imported (module)
 
-Misuse that can be known before anything is sent is a built-in :class:`ValueError`,
-:class:`TypeError` or :class:`RuntimeError`; time that ran out is :class:`TimeoutError`.
+Misuse that is detected before anything is sent raises a built-in :class:`ValueError`,
+:class:`TypeError` or :class:`RuntimeError`; an expired time-out raises :class:`TimeoutError`.
 
-Every error carries ``type``, one of the five kinds that an ``error`` listener
-distinguishes: ``connection_error``, ``authentication_error``, ``rate_limit_error``,
-``invalid_request_error`` and ``server_error``. :func:`classify` is the one place
-that decides which.
+Every error has a ``type``, one of five categories: ``connection_error``,
+``authentication_error``, ``rate_limit_error``, ``invalid_request_error`` and ``server_error``.
+:func:`classify` assigns it.
 """
 
 from __future__ import annotations
@@ -70,10 +69,10 @@ def classify(
     close_code: int | None = None,
 ) -> str:
     """
-    Name the kind of an error from what the service said; the first match wins.
+    Return the ``type`` of an error from what the service reported; the first match wins.
 
-    Rate limits are looked for before ``invalid_request_error`` because the service
-    reports them under that type.
+    Rate limits take precedence over ``invalid_request_error``, because the service reports them under that
+    type.
 
     Args:
         code: ``error.code`` of an event, of a failed response or of an HTTP body.
@@ -107,16 +106,16 @@ def classify(
 
 class RealtimeError(Exception):
     """
-    Root of everything this library raises on its own account.
+    Base class of this library's exceptions.
 
     Attributes:
-        type: The kind of error; see the module docstring.
-        message: What happened, to what, and what to do about it. Never holds a secret.
-        code: The service's own code, such as ``"cannot_update_voice"``, if it gave one.
+        type: The category; see the module docstring.
+        message: What happened, to which field, and the remedy. Contains no secrets.
+        code: The service's code, such as ``"cannot_update_voice"``, if there is one.
         param: Path of the offending field, such as ``"session.voice"``, if known.
-        event_id: Id of the command that was refused, if the service said which.
+        event_id: Id of the refused command, if the service reports it.
         status: HTTP status of a refused handshake.
-        retry_after: Seconds the service asks to wait before the next attempt.
+        retry_after: Seconds to wait before the next attempt, if the service asks for it.
     """
 
     default_type: ClassVar[str] = SERVER_ERROR
@@ -143,16 +142,16 @@ class RealtimeError(Exception):
 
     def again(self) -> RealtimeError:
         """
-        Return a fresh exception with the same facts, caused by this one.
+        Return a copy, with this exception as its cause.
 
-        One recorded outcome is handed to many callers; raising the same object in
-        each of them would let its traceback grow without end.
+        One recorded exception is raised in many callers; raising the same object each time would extend its
+        traceback without limit.
         """
-        twin = self.__class__.__new__(self.__class__, *self.args)
-        twin.args = self.args
-        twin.__dict__.update(self.__dict__)
-        twin.__cause__ = self
-        return twin
+        copy = self.__class__.__new__(self.__class__, *self.args)
+        copy.args = self.args
+        copy.__dict__.update(self.__dict__)
+        copy.__cause__ = self
+        return copy
 
 
 class ConnectError(RealtimeError):
@@ -160,10 +159,10 @@ class ConnectError(RealtimeError):
     The connection could not be made.
 
     Attributes:
-        status: HTTP status, or ``None`` when no answer came (DNS, TCP, TLS, time-out).
-        body: Start of the refusal's body, credentials removed; empty if there was none.
-        request_id: The service's id of the request, to quote in a support case.
-        hint: What most likely went wrong and what to do, or ``""``.
+        status: HTTP status, or ``None`` if there was no response (DNS, TCP, TLS, time-out).
+        body: Start of the response's body, credentials removed; empty if there is none.
+        request_id: The service's id of the request, for support cases.
+        hint: The likely cause and remedy, or ``""``.
     """
 
     default_type = CONNECTION_ERROR
@@ -185,12 +184,12 @@ class ConnectError(RealtimeError):
 
 class ConnectionClosedError(RealtimeError):
     """
-    The connection is over: closed by either side, lost, or never usable again.
+    The connection has ended: it was closed by either side, or lost.
 
     Attributes:
-        close_code: WebSocket close code; 1006 when the peer vanished without one.
-        reason: The peer's or our own words for it.
-        is_clean: Whether both sides said goodbye as the protocol asks.
+        close_code: WebSocket close code; 1006 if there was no close frame.
+        reason: The reason of the close frame, or this side's.
+        is_clean: Whether the closing handshake was completed.
     """
 
     default_type = CONNECTION_ERROR
@@ -211,17 +210,17 @@ class ConnectionClosedError(RealtimeError):
 
 
 class DispatchOverflowError(ConnectionClosedError):
-    """Listeners fell behind by more than the backlog limit, so the connection was ended."""
+    """Listeners exceeded the backlog limit, so the connection was closed."""
 
 
 class DecodeError(RealtimeError):
     """
-    A frame could not be understood; the connection goes on.
+    A frame could not be decoded; the connection stays open.
 
     Attributes:
-        path: Where in the payload, such as ``"$.response.output[0].id"``.
-        event_type: The frame's own ``type``, if it had one.
-        payload: The frame as received, shortened.
+        path: Path in the payload, such as ``"$.response.output[0].id"``.
+        event_type: The frame's ``type``, if it has one.
+        payload: The frame as received, truncated.
     """
 
     default_type = SERVER_ERROR
@@ -243,13 +242,13 @@ class DecodeError(RealtimeError):
 
 class ServiceError(RealtimeError):
     """
-    The service refused a command or failed while answering.
+    The service refused a command, or a response failed.
 
     Attributes:
-        service_type: ``error.type`` as the service sent it; ``type`` is our classification.
-        is_benign: Whether the session simply goes on and nothing needs mending: a cancel
-            with nothing to cancel, an empty commit, a lost race of truncations.
-        event: The event that reported it, if it was one.
+        service_type: ``error.type`` as received; ``type`` is this library's category.
+        is_benign: Whether it can be ignored: a cancel without a response, an empty commit, a truncation that
+            came too late.
+        event: The event that reported it, if there was one.
     """
 
     def __init__(
@@ -269,9 +268,9 @@ class ServiceError(RealtimeError):
 
 class DeviceError(RealtimeError):
     """
-    A microphone or a speaker cannot be used: none is there, none has that name, it is busy, it was closed.
+    A microphone or a speaker cannot be used: it does not exist, is busy, or was closed.
 
-    One that is lost while it is in use is no error but an event, because another one takes its place.
+    The loss of an open device is no error but an event, because it is replaced.
     """
 
     default_type = INVALID_REQUEST_ERROR
@@ -285,10 +284,10 @@ class ResponseActiveError(RealtimeError, RuntimeError):
 
 class MissingExtraError(RealtimeError, ImportError):
     """
-    An optional part was used whose dependencies are not installed.
+    A feature needs an extra that is not installed.
 
     Attributes:
-        extra: The name to put between brackets: ``pip install "azure-rt-audio[<extra>]"``.
+        extra: Its name, as in ``pip install "azure-rt-audio[<extra>]"``.
     """
 
     default_type = INVALID_REQUEST_ERROR
@@ -300,12 +299,12 @@ class MissingExtraError(RealtimeError, ImportError):
 
 class BrokenExtraError(MissingExtraError):
     """
-    An optional part was used whose dependencies are installed, but cannot be imported.
+    A feature needs an extra that is installed but cannot be imported.
 
-    The message says why, in short; ``__cause__`` is what the import raised.
+    ``__cause__`` is the exception of the import.
 
     Attributes:
-        module: What cannot be imported.
+        module: The module that cannot be imported.
     """
 
     def __init__(self, what: str, extra: str, module: str, reason: str) -> None:

@@ -1,7 +1,7 @@
 """
-A client's events as signals of Qt, for programs that connect slots.
+A client's events as Qt signals.
 
-Needs the ``qt`` extra, or another binding with ``qtpy``, when it is imported.
+Importing it needs the ``qt`` extra, or another binding with ``qtpy``.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from .protocol.events import EVENT_CLASSES
 from .protocol.events.local import Closed, Init, StatusChanged
 
 if TYPE_CHECKING:
-    from PySide6.QtCore import QObject, Signal  # which type checkers understand
+    from PySide6.QtCore import QObject, Signal  # for type checkers
 else:
     with importing_qt("RealtimeSignals"):
         from qtpy.QtCore import QObject, Signal
@@ -27,26 +27,26 @@ __all__ = ["RealtimeSignals"]
 
 class RealtimeSignals(QObject):
     """
-    A signal for each event of a client, named after it with underscores for dots.
+    One signal per event of a client, named like the event with underscores for dots.
 
     ::
 
         signals = RealtimeSignals(client, window)
         signals.response_audio_transcript_delta.connect(window.show_words)
 
-    Each brings one object, the one that a listener of that name receives: the session for ``init``, an
-    exception for ``error``, otherwise the event. They are emitted on the thread of this object, wherever the
-    client's listeners run, by a :class:`QtDispatcher`: when this object is destroyed, or the application
-    quits, they fall silent and the client is closed.
+    A signal carries the argument of a listener: the session for ``init``, an exception for ``error``,
+    otherwise the event. They are emitted on this object's thread by a :class:`QtDispatcher`, wherever the
+    client's other listeners run. When this object is destroyed, or the application quits, emission ends and
+    the client is closed.
 
     Args:
-        client: Whose events. It is not kept alive, nor does it keep this object alive.
-        parent: A ``QObject`` that owns this one; without it, keep it in a variable.
+        client: The client; neither object keeps the other alive.
+        parent: A ``QObject`` that owns this one; without it, keep a reference.
 
     Raises:
         RuntimeError: If there is no ``QApplication`` yet.
 
-    **Threads.** As any ``QObject``: make it and connect to it where *parent* lives.
+    **Threads.** As any ``QObject``: create it and connect to it on the thread of *parent*.
     """
 
     init: Signal = Signal(object)
@@ -114,7 +114,7 @@ class RealtimeSignals(QObject):
 
 
 def _weakly_emit(signals: RealtimeSignals, name: str) -> Callable[[Any], None]:
-    """Return a listener that emits a signal as long as its object lives."""
+    """Return a listener that emits a signal as long as *signals* exists."""
     reference = weakref.ref(signals)
 
     def emit(payload: Any) -> None:

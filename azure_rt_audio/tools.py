@@ -1,5 +1,5 @@
 """
-Functions the model may call: declared from their signatures, called with what the model wrote.
+Function calling: tools declared from Python signatures, and called with the model's arguments.
 
 ::
 
@@ -7,7 +7,7 @@ Functions the model may call: declared from their signatures, called with what t
 
     @tools.add
     def get_weather(city: Annotated[str, "Name of a city"]) -> str:
-        "Tell the present weather."
+        "Return the current weather."
         ...
 
     client.update_session({"tools": tools.declarations})
@@ -51,10 +51,10 @@ class Tools:
     A set of functions for the model.
 
     Parameters are declared from their annotations: ``str``, ``int``, ``float``, ``bool``, ``list``, ``dict``,
-    ``Literal``, enumerations, ``X | None``, attrs classes, and ``Annotated[X, "what it is"]``. The first
-    paragraph of the docstring tells the model when to use the function.
+    ``Literal``, enumerations, ``X | None``, attrs classes, and ``Annotated[X, "description"]``. The first
+    paragraph of the docstring is the description for the model.
 
-    **Threads.** :meth:`call` runs the function on the caller's thread. Add functions before calls come.
+    **Threads.** :meth:`call` runs the function on the caller's thread. Add functions before that.
     """
 
     def __init__(self, *functions: Callable[..., Any]) -> None:
@@ -66,15 +66,15 @@ class Tools:
 
     def add(self, function: F) -> F:
         """
-        Offer a function to the model. Works as a decorator.
+        Add a function. Works as a decorator.
 
         Raises:
             TypeError: If a parameter has no annotation, or one that JSON Schema cannot express.
-            ValueError: If there is a function of that name already.
+            ValueError: If there is already a function of that name.
         """
         name = function.__name__
         if name in self._functions:
-            raise ValueError(f"there is a tool named {name!r} already")
+            raise ValueError(f"there is already a tool named {name!r}; rename the function")
         description = inspect.cleandoc(function.__doc__ or "").partition("\n\n")[0].replace("\n", " ")
         self._declarations.append(
             FunctionTool(name=name, description=description or None, parameters=_parameters_of(function))
@@ -84,18 +84,18 @@ class Tools:
 
     @property
     def declarations(self) -> list[FunctionTool]:
-        """What to put into a session's or a response's ``tools``."""
+        """The value for the ``tools`` of a session or a response."""
         return list(self._declarations)
 
     def call(self, call: FunctionCallItem) -> FunctionCallOutputItem:
         """
-        Do what the model asked for. Blocks as long as the function does.
+        Call the function. Blocks as long as the function does.
 
-        A function that fails, arguments that do not fit and a name nobody knows do not raise: the model is
-        told, as ``{"error": ...}``, and can do better.
+        An exception of the function, invalid arguments and an unknown name do not raise: the output is
+        ``{"error": ...}``, so that the model can correct itself.
 
         Returns:
-            The item to send back: the function's answer, a string as it is, anything else as JSON.
+            The item to send back. A ``str`` is the output unchanged, other results are encoded as JSON.
         """
         return FunctionCallOutputItem(call_id=call.call_id or "", output=self._answer(call))
 
@@ -106,7 +106,9 @@ class Tools:
         try:
             arguments = self._arguments(function, call.arguments or "{}")
         except cattrs.BaseValidationError as exc:
-            return _error("; ".join(cattrs.transform_error(exc, path="arguments", format_exception=_say_why)))
+            return _error(
+                "; ".join(cattrs.transform_error(exc, path="arguments", format_exception=_describe))
+            )
         except (ValueError, TypeError) as exc:
             return _error(str(exc))
         try:
@@ -116,13 +118,13 @@ class Tools:
                 if isinstance(answer, str)
                 else orjson.dumps(self._converter.unstructure(answer)).decode()
             )
-        except Exception as exc:  # noqa: BLE001 - the user's function; the model is who can react
+        except Exception as exc:  # noqa: BLE001 - user code; the model can react
             return _error(f"{type(exc).__name__}: {exc}")
 
     def _arguments(self, function: Callable[..., Any], text: str) -> dict[str, Any]:
         given = orjson.loads(text)
         if not isinstance(given, dict):
-            raise ValueError("the arguments are not a JSON object")
+            raise ValueError("the arguments must be a JSON object")
         hints = get_type_hints(function)
         parameters = inspect.signature(function).parameters
         unknown = [name for name in given if name not in parameters]
@@ -141,7 +143,7 @@ class Tools:
         return {name: self._converter.structure(value, hints[name]) for name, value in given.items()}
 
 
-def _say_why(exc: BaseException, _: type | None) -> str:
+def _describe(exc: BaseException, _: type | None) -> str:
     return f"{exc} is missing" if isinstance(exc, KeyError) else str(exc)
 
 
@@ -156,9 +158,9 @@ def _parameters_of(function: Callable[..., Any]) -> dict[str, Any]:
     for name, parameter in inspect.signature(function).parameters.items():
         where = f"parameter {name!r} of {function.__name__}()"
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD, parameter.POSITIONAL_ONLY):
-            raise TypeError(f"{where} cannot be given by name; the model gives all arguments by name")
+            raise TypeError(f"{where} cannot be passed by keyword; a model passes all arguments by keyword")
         if name not in hints:
-            raise TypeError(f"{where} has no annotation; the model must know its type")
+            raise TypeError(f"{where} has no annotation; add its type")
         properties[name] = _schema_of(hints[name], where)
         if parameter.default is parameter.empty:
             required.append(name)

@@ -113,7 +113,7 @@ def test_a_call_gets_arguments_of_the_declared_types() -> None:
         ("get_weather", {"city": "Rome", "planet": "Mars"}, "no parameter 'planet'"),
         ("get_weather", {"city": "Rome", "unit": "ells"}, "'ells' is not a valid Unit"),
         ("get_weather", "{", "unexpected end of data"),
-        ("get_weather", [], "not a JSON object"),
+        ("get_weather", [], "must be a JSON object"),
         ("route", {"start": {"town": "x"}, "via": []}, "town"),
         ("fail", {}, "RuntimeError: the boiler is cold"),
     ],
@@ -141,7 +141,7 @@ def test_what_cannot_be_declared_is_refused_at_once() -> None:
         Tools(unannotated)
     with pytest.raises(TypeError, match="has no JSON Schema"):
         Tools(strange)
-    with pytest.raises(TypeError, match="by name"):
+    with pytest.raises(TypeError, match="by keyword"):
         Tools(greedy)
     with pytest.raises(ValueError, match="already"):
         Tools(fail, fail)

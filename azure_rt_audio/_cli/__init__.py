@@ -1,4 +1,4 @@
-"""The commands of ``azure-rt-audio``, one file each, and what they share."""
+"""The commands of ``azure-rt-audio``, one module or package each, and their shared parts."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ __all__ = ["UsageError", "writable"]
 
 
 class UsageError(Exception):
-    """The command cannot run as it was given; says what to change."""
+    """Invalid options or arguments; the message names the remedy."""
 
 
 def writable(path: str, option: str) -> Path:
     """
-    Return the path of a file to write.
+    Check the path of an output file, and return it.
 
     Args:
-        option: Which option named it, for the error.
+        option: The option's name, for the error.
 
     Raises:
-        UsageError: It is a directory, or in none.
+        UsageError: It is a directory, or its directory does not exist.
     """
     out = Path(path)
     if out.is_dir():
-        raise UsageError(f"{option}: {out} is a directory; name a file in it")
+        raise UsageError(f"{option}: {out} is a directory; pass the path of a file")
     if not out.parent.is_dir():
-        raise UsageError(f"{option}: there is no directory {out.parent}; make it first")
+        raise UsageError(f"{option}: there is no directory {out.parent}; create it first")
     return out

@@ -1,4 +1,4 @@
-"""``azure-rt-audio chat``: a conversation in writing, in the terminal."""
+"""``azure-rt-audio chat``: a text conversation in the terminal."""
 
 from __future__ import annotations
 
@@ -10,32 +10,32 @@ from typing import Any, Final
 
 from .. import AzureRealTimeAudio, RealtimeError, ServiceError, SessionConfig
 from ..protocol.events import ResponseDone, ResponseOutputTextDelta
-from .printer import Screen
+from .printer import Printer
 from .service import add_service_arguments, open_service
 
 __all__ = ["add_arguments", "run"]
 
 _INSTRUCTIONS: Final = "You are a friendly assistant. Answer in the user's language, briefly."
-_HELP: Final = "Write, and press Enter. Ctrl-C interrupts an answer; twice, or Ctrl-D, leaves."
-_SLICE_SECONDS: Final = 0.1
+_HELP: Final = "Type a message and press Enter. Ctrl-C interrupts an answer; twice, or Ctrl-D, quits."
+_POLL_SECONDS: Final = 0.1
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare what the command takes."""
+    """Add the command's options."""
     add_service_arguments(parser)
     parser.add_argument(
-        "--instructions", metavar="TEXT", default=_INSTRUCTIONS, help="how the model shall behave"
+        "--instructions", metavar="TEXT", default=_INSTRUCTIONS, help="instructions for the model"
     )
 
 
 def run(arguments: argparse.Namespace) -> int:
     """
-    Talk until the user leaves. Blocks.
+    Run the conversation until the user quits. Blocks.
 
     Returns:
         0, or 1 if the connection was lost.
     """
-    screen = Screen()
+    screen = Printer()
     session = SessionConfig(modalities=["text"], instructions=arguments.instructions)
     with open_service(arguments, session, {}) as service:
         screen.line("service", service.name)
@@ -44,7 +44,7 @@ def run(arguments: argparse.Namespace) -> int:
         with AzureRealTimeAudio(service.options) as client:
             if sys.stdin.isatty():
                 screen.note(_HELP)
-                _make_editable()
+                _enable_line_editing()
             return _Chat(client, screen).run()
 
 
@@ -52,12 +52,12 @@ class _Chat:
     """
     One conversation.
 
-    **Threads.** :meth:`run` reads what the user writes on the main thread, the only one that Ctrl-C reaches,
-    and waits there for answers in slices, because a longer wait cannot be interrupted everywhere.
-    Listeners write the answers, on the client's thread; the two take turns by way of ``_is_done``.
+    **Threads.** :meth:`run` reads input on the main thread, which handles Ctrl-C, and polls there for the end
+    of the answer, because a longer wait cannot be interrupted on every system. Listeners print the answer on
+    the client's thread; ``_is_done`` keeps the two from printing at the same time.
     """
 
-    def __init__(self, client: AzureRealTimeAudio, screen: Screen) -> None:
+    def __init__(self, client: AzureRealTimeAudio, screen: Printer) -> None:
         self._client = client
         self._screen = screen
         self._is_done = threading.Event()
@@ -68,7 +68,7 @@ class _Chat:
         client.on("closed", self._on_closed)
 
     def run(self) -> int:
-        """Ask for lines and have them answered until there are no more."""
+        """Read lines and print the answers, until there are no more lines."""
         while not self._is_lost.is_set():
             try:
                 line = self._read()
@@ -77,7 +77,7 @@ class _Chat:
             except (EOFError, KeyboardInterrupt):
                 self._screen.end_line()
                 if sys.stdin.isatty():
-                    print()  # the prompt stands there, and perhaps ^C
+                    print()  # ends the line of the prompt
                 return 0
         return 1
 
@@ -101,7 +101,7 @@ class _Chat:
         has_cancelled = False
         while not self._is_done.is_set():
             try:
-                self._is_done.wait(_SLICE_SECONDS)
+                self._is_done.wait(_POLL_SECONDS)
             except KeyboardInterrupt:
                 if has_cancelled:
                     raise
@@ -114,7 +114,7 @@ class _Chat:
         response = event.response
         self._screen.end_line()
         if response.status == "failed":
-            return  # the error that says why comes next
+            return  # the next event is the error
         if response.status == "cancelled":
             self._screen.note("[interrupted]")
         elif response.status != "completed":
@@ -132,7 +132,7 @@ class _Chat:
         self._is_done.set()
 
 
-def _make_editable() -> None:
-    """Give the prompt cursor keys and a memory, where Python has them."""
+def _enable_line_editing() -> None:
+    """Enable line editing and history in ``input``, if Python has readline."""
     with contextlib.suppress(ImportError):
         import readline  # noqa: F401

@@ -1,4 +1,4 @@
-"""``azure-rt-audio devices``: the microphones and speakers of this machine, and a test of two of them."""
+"""``azure-rt-audio devices``: lists microphones and speakers, and tests them."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ _BAR_WIDTH: Final = 30
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare what the command takes."""
+    """Add the command's options."""
     parser.add_argument(
         "--test",
         action="store_true",
-        help=f"record for {_TEST_SECONDS} seconds with the level shown, and play it back",
+        help=f"record for {_TEST_SECONDS} seconds, show the level, and play the recording",
     )
     for option, what in (("--input", "record with"), ("--output", "play on")):
         parser.add_argument(
-            option, metavar="DEVICE", help=f"what --test is to {what}: a number or part of a name"
+            option, metavar="DEVICE", help=f"the device for --test to {what}: a number or part of a name"
         )
 
 
 def run(arguments: argparse.Namespace) -> int:
     """
-    List the devices, or try two of them. Blocks.
+    List the devices, or test two of them. Blocks.
 
     Returns:
-        0; 1 if there is no device, or if the test recorded nothing but silence.
+        0; 1 if there is no device, or if the test recorded only silence.
     """
     from ..devices import list_devices
 
@@ -46,7 +46,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise UsageError("--input and --output are for --test; add it")
     devices = list_devices()
     if not devices:
-        print("no device: connect one; in a container, pass the sound server in")
+        print("no device found: connect one; in a container, share the host's sound server")
         return 1
     for line in _table(devices):
         print(line)
@@ -54,7 +54,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def device_of(wanted: str | None) -> str | int | None:
-    """Return a device as :class:`~azure_rt_audio.devices.Microphone` takes it, from what was typed."""
+    """Parse a device option for :class:`~azure_rt_audio.devices.Microphone`: a number or a name."""
     return int(wanted) if wanted is not None and wanted.isdecimal() else wanted
 
 
@@ -68,13 +68,13 @@ def _table(devices: tuple[Device, ...]) -> list[str]:
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     lines = [
         "  ".join(
-            # Words to the left, numbers to the right.
+            # Text is left-aligned, numbers are right-aligned.
             cell.ljust(width) if column in (0, 2, 3) else cell.rjust(width)
             for column, (cell, width) in enumerate(zip(row, widths, strict=True))
         ).rstrip()
         for row in rows
     ]
-    return [*lines, "", "< records by default, > plays by default"]
+    return [*lines, "", "< default input, > default output"]
 
 
 def _test(microphone_device: str | int | None, speaker_device: str | int | None) -> int:
@@ -87,20 +87,24 @@ def _test(microphone_device: str | int | None, speaker_device: str | int | None)
         for _ in range(_TEST_SECONDS * 1000 // _ROW_MS):
             block = microphone.read(5)
             if block is None:
-                raise TimeoutError(f"{microphone.device_name} records nothing: try another one with --input")
+                raise TimeoutError(
+                    f"{microphone.device_name} records nothing: choose another one with --input"
+                )
             blocks.append(block)
             level = microphone.level_db
             loudest = max(loudest, level)
             bar = "#" * round(max(0.0, 1 + level / _SCALE_DB) * _BAR_WIDTH)
             print(f"  {bar.ljust(_BAR_WIDTH)} {level:6.1f} dB", flush=True)
-        print(f"playing it on {speaker.device_name}")
+        print(f"playing on {speaker.device_name}")
         speaker.play(b"".join(blocks))
         speaker.finish()
         if not speaker.wait_until_quiet(_TEST_SECONDS + 5):
-            raise TimeoutError(f"{speaker.device_name} does not play: try another one with --output")
-        lost = f"{microphone.overflows} blocks lost while recording, {speaker.underflows} gaps while playing"
+            raise TimeoutError(f"{speaker.device_name} does not play: choose another one with --output")
+        lost = (
+            f"{microphone.overflows} overflows while recording, {speaker.underflows} underflows while playing"
+        )
         print(f"done; {lost}; latency {speaker.latency_ms} ms")
     if loudest <= -_SCALE_DB:
-        print("nothing but silence was recorded: is the microphone muted, or another one chosen?")
+        print("only silence was recorded: is the microphone muted, or is it the wrong device?")
         return 1
     return 0

@@ -1,4 +1,4 @@
-"""``azure-rt-audio emulator``: the service in miniature, for any program on this machine."""
+"""``azure-rt-audio emulator``: runs the emulator as a server for other programs."""
 
 from __future__ import annotations
 
@@ -12,54 +12,55 @@ from typing import TYPE_CHECKING, Final
 
 from . import UsageError, recordings
 from .service import VARIABLES
-from .speech import open_senses
+from .speech import open_speech
 
 if TYPE_CHECKING:
     from ..emulator import ChatModel
 
 __all__ = ["add_arguments", "run"]
 
-_SLICE_SECONDS: Final = 0.2
+_POLL_SECONDS: Final = 0.2
 _KEY_VARIABLE: Final = "EMULATOR_BRAIN_KEY"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare what the command takes."""
+    """Add the command's options."""
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1)")
     parser.add_argument("--port", type=int, default=8765, help="port; 0 takes a free one (default: 8765)")
-    parser.add_argument("--key", default="emulator-key", help="the key that is let in")
+    parser.add_argument("--key", default="emulator-key", help="the accepted API key (default: emulator-key)")
     parser.add_argument(
         "--deployment",
         metavar="NAME",
         action="append",
-        help="name of a deployment; may be given several times (default: gpt-realtime)",
+        help="name of a deployment; may be repeated (default: gpt-realtime)",
     )
-    parser.add_argument("--tls-cert", metavar="FILE", help="certificate chain, PEM; makes it wss://")
-    parser.add_argument("--tls-key", metavar="FILE", help="its private key, PEM")
+    parser.add_argument("--tls-cert", metavar="FILE", help="certificate chain in PEM; serves wss://")
+    parser.add_argument("--tls-key", metavar="FILE", help="the certificate's private key in PEM")
     parser.add_argument(
         "--pace",
         type=float,
         default=3.0,
-        help="seconds of sound sent in a second; 0 as fast as it can be made (default: 3)",
+        help="speed of the audio sent, relative to real time; 0 for no limit (default: 3)",
     )
     parser.add_argument(
         "--hears",
         metavar="FILE=TEXT",
         action="append",
         default=[],
-        help="what is said in a WAV file that a client will send; may be given several times. Other speech "
-        "is understood with the extra speech, and heard as its length without",
+        help="the transcript of a WAV file that a client will send; may be repeated. Other speech is "
+        "recognised with the speech extra; without it, only its duration is known",
     )
     parser.add_argument(
         "--brain",
         metavar="URL",
-        help="let a language model answer: an OpenAI-compatible endpoint, such as http://localhost:11434/v1; "
-        f"its key, if it wants one, is taken from {_KEY_VARIABLE} (default: answer by rule)",
+        help="answer with a language model: an OpenAI-compatible endpoint, such as "
+        f"http://localhost:11434/v1; its key, if it needs one, is read from {_KEY_VARIABLE} "
+        "(default: rule-based answers)",
     )
     parser.add_argument(
-        "--brain-model", metavar="NAME", help="which of its models (default: the first it lists)"
+        "--brain-model", metavar="NAME", help="name of its model (default: the first one it lists)"
     )
-    parser.add_argument("--quiet", action="store_true", help="do not log what passes")
+    parser.add_argument("--quiet", action="store_true", help="do not log events")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -71,23 +72,23 @@ def run(arguments: argparse.Namespace) -> int:
     """
     from ..emulator import Emulator
 
-    if not arguments.pace >= 0:  # which NaN is not either
-        raise UsageError(f"--pace is {arguments.pace}; give 0 or more")
+    if not arguments.pace >= 0:  # also refuses NaN
+        raise UsageError(f"--pace is {arguments.pace}; pass 0 or more")
     if not 0 <= arguments.port <= 65535:
-        raise UsageError(f"--port is {arguments.port}; give one from 0 to 65535")
+        raise UsageError(f"--port is {arguments.port}; pass 0 to 65535")
     reply = _brain(arguments.brain, arguments.brain_model)
     deployments = arguments.deployment or ["gpt-realtime"]
     tls = _tls(arguments.tls_cert, arguments.tls_key)
-    with open_senses(_heard(arguments.hears)) as senses:
+    with open_speech(_transcripts(arguments.hears)) as speech:
         emulator = Emulator(
             api_key=arguments.key,
             deployments=deployments,
             host=arguments.host,
             port=arguments.port,
             responder=reply,
-            recogniser=senses.ears,
-            detector=senses.detector,
-            synthesiser=senses.voice,
+            recogniser=speech.recognise,
+            detector=speech.detector,
+            synthesiser=speech.voice,
             ssl_context=tls,
             pace=arguments.pace,
             on_log=_ignore if arguments.quiet else _log,
@@ -99,12 +100,12 @@ def run(arguments: argparse.Namespace) -> int:
                 f"cannot listen on {arguments.host}:{arguments.port}: {exc}; choose another with --host or "
                 "--port"
             ) from exc
-        answers = "answers by rule" if reply is None else f"has {arguments.brain} answer"
-        abilities = [f"It {answers}, {senses.described}.", *(f"({remedy})" for remedy in senses.remedies)]
+        answers = "answers by rule" if reply is None else f"answers with {arguments.brain}"
+        abilities = [f"It {answers}, {speech.description}.", *(f"({remedy})" for remedy in speech.remedies)]
         welcome = _welcome(emulator.host_name, arguments.key, deployments[0], arguments.tls_cert)
         try:
             print("\n".join([*abilities, welcome]), flush=True)
-            while not emulator.wait(_SLICE_SECONDS):  # a longer wait cannot be interrupted everywhere
+            while not emulator.wait(_POLL_SECONDS):  # a longer wait cannot be interrupted on every system
                 pass
         except KeyboardInterrupt:
             pass
@@ -118,7 +119,7 @@ def _brain(url: str | None, model: str | None) -> ChatModel | None:
 
     if url is None:
         if model is not None:
-            raise UsageError("--brain-model chooses a model of --brain URL; give that as well")
+            raise UsageError("--brain-model chooses a model of --brain URL; pass both")
         return None
     try:
         return ChatModel(url, model=model, key=os.environ.get(_KEY_VARIABLE))
@@ -127,15 +128,15 @@ def _brain(url: str | None, model: str | None) -> ChatModel | None:
 
 
 def _welcome(host_name: str, key: str, deployment: str, certificate: str | None) -> str:
-    # Who listens everywhere is reached here as well.
+    # A server on all addresses is reached through the loopback address.
     address = host_name.replace("//0.0.0.0:", "//127.0.0.1:").replace("//[::]:", "//[::1]:")
     lines = [_assignment(*pair) for pair in zip(VARIABLES, (address, key, deployment), strict=True)]
     if certificate is not None:
         lines.append(_assignment("SSL_CERT_FILE", str(Path(certificate).resolve())))
     listing = "\n".join(f"    {line}" for line in lines)
     return (
-        f"The emulator listens on {host_name} and speaks GA and preview. Ctrl-C stops it.\n"
-        f"For a client, in another terminal:\n\n{listing}\n"
+        f"The emulator listens on {host_name} (GA and preview protocols). Ctrl-C stops it.\n"
+        f"For clients, in another terminal:\n\n{listing}\n"
     )
 
 
@@ -143,12 +144,12 @@ def _assignment(name: str, value: str) -> str:
     return f'$env:{name} = "{value}"' if os.name == "nt" else f"export {name}={shlex.quote(value)}"
 
 
-def _heard(pairs: list[str]) -> dict[bytes, str]:
+def _transcripts(pairs: list[str]) -> dict[bytes, str]:
     found: dict[bytes, str] = {}
     for pair in pairs:
         path, equals, text = pair.partition("=")
         if not equals or not text.strip():
-            raise UsageError(f"--hears {pair!r}: write FILE=TEXT, such as question.wav='What time is it?'")
+            raise UsageError(f"--hears {pair!r}: pass FILE=TEXT, such as question.wav='What time is it?'")
         found[recordings.read(path, "--hears")] = text
     return found
 
@@ -157,7 +158,7 @@ def _tls(certificate: str | None, key: str | None) -> ssl.SSLContext | None:
     if certificate is None and key is None:
         return None
     if certificate is None or key is None:
-        raise UsageError("--tls-cert and --tls-key belong together; give both or neither")
+        raise UsageError("--tls-cert and --tls-key belong together; pass both or neither")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     try:
         context.load_cert_chain(certificate, key)
@@ -171,4 +172,4 @@ def _log(line: str) -> None:
 
 
 def _ignore(line: str) -> None:
-    """Receive the log of a quiet emulator."""
+    """Discard the log."""

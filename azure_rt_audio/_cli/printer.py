@@ -1,4 +1,4 @@
-"""Paper for a transcript: who says what, piece by piece, on standard output."""
+"""Prints labelled lines, also incrementally, on standard output."""
 
 from __future__ import annotations
 
@@ -8,53 +8,53 @@ import shutil
 import sys
 from typing import Final
 
-__all__ = ["Screen", "printable"]
+__all__ = ["Printer", "printable"]
 
 _COLOURS: Final = {"you": "36", "model": "32", "tool": "33", "status": "2", "missing": "31", "error": "31"}
 _DIM: Final = "2"
 _BOLD: Final = "1"
 _LABEL_WIDTH: Final = 9
-_WIDEST: Final = 100
-_PIECES: Final = re.compile(r"\n|[^\S\n]+|\S+")
+_MAX_WIDTH: Final = 100
+_TOKENS: Final = re.compile(r"\n|[^\S\n]+|\S+")
 
 
-class Screen:
+class Printer:
     """
-    Writes lines with a label in front, and lines that grow.
+    Prints labelled lines, wrapped at words, at once or piece by piece.
 
-    Colours only on a terminal, and not where ``NO_COLOR`` is set.
+    Coloured only on a terminal, unless ``NO_COLOR`` is set.
 
     **Threads**: not shared; one thread at a time.
     """
 
     def __init__(self) -> None:
         self._has_colours = _wants_colours()
-        self._width = min(shutil.get_terminal_size().columns, _WIDEST)
-        self._open: str | None = None  # whose line is growing
+        self._width = min(shutil.get_terminal_size().columns, _MAX_WIDTH)
+        self._label: str | None = None  # of the unfinished line
         self._column = 0
-        self._space = ""  # to be written if a word follows on the same line
+        self._space = ""  # printed only before another word on the same line
 
     def heading(self, text: str) -> None:
-        """Begin a chapter."""
+        """Print a heading."""
         self.end_line()
-        self._write(f"\n{self._painted(text, _BOLD)}\n")
+        self._write(f"\n{self._coloured(text, _BOLD)}\n")
 
     def line(self, label: str, text: str) -> None:
-        """Write a whole line."""
+        """Print a line."""
         self.end_line()
         self.grow(label, text)
         self.end_line()
 
     def note(self, text: str) -> None:
-        """Write a whole line that nobody says."""
+        """Print a line without a label."""
         self.line("", text)
 
     def grow(self, label: str, piece: str) -> None:
-        """Add to the line with this label, or begin one. Breaks at words, never in them."""
-        if self._open != label:
+        """Append to the unfinished line with this label, or begin one. Wraps between words."""
+        if self._label != label:
             self.end_line()
             self._begin(label)
-        for part in _PIECES.findall(printable(piece)):
+        for part in _TOKENS.findall(printable(piece)):
             if part == "\n":
                 self._break_line()
             elif part.isspace():
@@ -62,11 +62,11 @@ class Screen:
             else:
                 if self._column + len(self._space) + len(part) > self._width > _LABEL_WIDTH + len(part):
                     self._break_line()
-                self._put(label, self._space + part)
+                self._print(label, self._space + part)
                 self._space = ""
 
-    def _put(self, label: str, text: str) -> None:
-        self._write(self._painted(text, _DIM) if label in ("", "status") else text)
+    def _print(self, label: str, text: str) -> None:
+        self._write(self._coloured(text, _DIM) if label in ("", "status") else text)
         self._column += len(text)
 
     def _break_line(self) -> None:
@@ -75,27 +75,27 @@ class Screen:
         self._space = ""
 
     def is_growing(self, label: str) -> bool:
-        """Whether a line with this label can be added to."""
-        return self._open == label
+        """Whether the unfinished line has this label."""
+        return self._label == label
 
     def end_line(self) -> None:
-        """End the line that is growing, if one is."""
-        if self._open is not None:
+        """End the unfinished line, if there is one."""
+        if self._label is not None:
             self._write("\n")
-            self._open = None
+            self._label = None
 
     def prompt(self, label: str) -> str:
-        """Return a label to write in front of what somebody types."""
+        """Return a label as a prompt for ``input``."""
         self.end_line()
         return label.ljust(_LABEL_WIDTH)
 
     def _begin(self, label: str) -> None:
-        self._write(self._painted(label.ljust(_LABEL_WIDTH), _COLOURS.get(label, _DIM)))
-        self._open = label
+        self._write(self._coloured(label.ljust(_LABEL_WIDTH), _COLOURS.get(label, _DIM)))
+        self._label = label
         self._column = _LABEL_WIDTH
         self._space = ""
 
-    def _painted(self, text: str, colour: str) -> str:
+    def _coloured(self, text: str, colour: str) -> str:
         return f"\x1b[{colour}m{text}\x1b[0m" if self._has_colours and text.strip() else text
 
     @staticmethod
@@ -105,16 +105,16 @@ class Screen:
 
 
 def _wants_colours() -> bool:
-    # The old Windows console shows escape codes as they are.
-    knows_codes = os.name != "nt" or "WT_SESSION" in os.environ
+    # The legacy Windows console does not interpret escape codes.
+    supports_escapes = os.name != "nt" or "WT_SESSION" in os.environ
     return (
         sys.stdout.isatty()
-        and knows_codes
+        and supports_escapes
         and not os.environ.get("NO_COLOR")
         and os.environ.get("TERM") != "dumb"
     )
 
 
 def printable(text: str) -> str:
-    """Return it without what could drive the terminal, which a model must not be able to."""
-    return "".join(letter if letter.isprintable() or letter == "\n" else " " for letter in text)
+    """Replace control characters, because a model must not send escape sequences to the terminal."""
+    return "".join(character if character.isprintable() or character == "\n" else " " for character in text)

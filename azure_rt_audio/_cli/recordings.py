@@ -1,8 +1,8 @@
 """
-The recordings that come with the package, and ears that know recordings.
+The bundled recordings, and a recogniser for known recordings.
 
-These ears are told beforehand what is said in a recording, and find the recording again in what arrives;
-for the rest they have a recogniser, where one is installed.
+It finds a recording in the audio that arrives and returns its transcript; other audio goes to a real
+recogniser, if one is installed.
 """
 
 from __future__ import annotations
@@ -19,23 +19,31 @@ from . import UsageError
 if TYPE_CHECKING:
     from ..emulator import Session
 
-__all__ = ["INTERRUPTION_WORDS", "QUESTION_WORDS", "Ears", "interruption", "question", "read", "shipped"]
+__all__ = [
+    "INTERRUPTION_WORDS",
+    "QUESTION_WORDS",
+    "RecordingRecogniser",
+    "bundled",
+    "interruption",
+    "question",
+    "read",
+]
 
 QUESTION_WORDS: Final = "What is the weather like in Lisbon today?"
 INTERRUPTION_WORDS: Final = "Stop. Thank you, that is enough."
 
-_PROBES: Final = 20
-_PROBE_BYTES: Final = 960  # 20 ms
+_SAMPLES: Final = 20
+_SAMPLE_BYTES: Final = 960  # 20 ms
 
 
 def question() -> bytes:
     """Return ``question.wav``. PCM16: int16, little-endian, mono, 24 000 Hz."""
-    return _shipped("question.wav")
+    return _bundled("question.wav")
 
 
 def interruption() -> bytes:
     """Return ``interruption.wav``. PCM16: int16, little-endian, mono, 24 000 Hz."""
-    return _shipped("interruption.wav")
+    return _bundled("interruption.wav")
 
 
 def read(path: str, option: str) -> bytes:
@@ -43,10 +51,10 @@ def read(path: str, option: str) -> bytes:
     Return a user's WAV file as PCM16: int16, little-endian, mono, 24 000 Hz.
 
     Args:
-        option: Which option named it, for the error.
+        option: The option's name, for the error.
 
     Raises:
-        UsageError: It is not there, holds no sound, or is nothing that can be read.
+        UsageError: It does not exist, has no audio, or is unreadable.
         MissingExtraError: It has another rate, and the ``audio`` extra is not installed.
     """
     try:
@@ -58,47 +66,47 @@ def read(path: str, option: str) -> bytes:
     except ValueError as exc:
         raise UsageError(f"{option}: {exc}") from exc
     if not pcm:
-        raise UsageError(f"{option}: {path} holds no sound")
+        raise UsageError(f"{option}: {path} contains no audio")
     return pcm
 
 
-def shipped() -> dict[bytes, str]:
-    """Return what is said in each of them."""
+def bundled() -> dict[bytes, str]:
+    """Return the bundled recordings with their transcripts."""
     return {question(): QUESTION_WORDS, interruption(): INTERRUPTION_WORDS}
 
 
-def _shipped(name: str) -> bytes:
+def _bundled(name: str) -> bytes:
     with (resources.files("azure_rt_audio") / "data" / name).open("rb") as file:
         return read_wav(file)
 
 
-class Ears:
+class RecordingRecogniser:
     """
-    An ears function for the emulator.
+    A recogniser for the emulator that knows recordings.
 
     Args:
-        recordings: PCM16, 24 000 Hz, to what is said in it; this is believed first.
-        otherwise: What hears the rest; ``None`` is the emulator's default, which understands nothing.
+        recordings: Transcripts by PCM16, 24 000 Hz.
+        fallback: Recognises other audio; ``None`` for the emulator's default, which knows only durations.
     """
 
     def __init__(
-        self, recordings: Mapping[bytes, str], otherwise: Callable[..., str | Future[str]] | None = None
+        self, recordings: Mapping[bytes, str], fallback: Callable[..., str | Future[str]] | None = None
     ) -> None:
-        self._words = [(_probes(pcm), words) for pcm, words in recordings.items()]
-        self._otherwise = otherwise
+        self._transcripts = [(_samples(pcm), transcript) for pcm, transcript in recordings.items()]
+        self._fallback = fallback
 
     def __call__(self, pcm: bytes, session: Session) -> str | Future[str]:
-        """Say what is said in *pcm*."""
+        """Return the transcript of *pcm*."""
         from ..emulator import default_recogniser
 
-        for probes, words in self._words:
-            if any(probe in pcm for probe in probes):
-                return words
-        return (self._otherwise or default_recogniser)(pcm, session)
+        for samples, transcript in self._transcripts:
+            if any(sample in pcm for sample in samples):
+                return transcript
+        return (self._fallback or default_recogniser)(pcm, session)
 
 
-def _probes(pcm: bytes) -> list[bytes]:
-    """Short pieces from all over a recording; a turn that was cut out of it holds some of them."""
-    step = max(2, len(pcm) // _PROBES // 2 * 2)
-    pieces = [pcm[start : start + _PROBE_BYTES] for start in range(0, len(pcm), step)]
-    return [piece for piece in pieces if len(piece) == _PROBE_BYTES and any(piece)]
+def _samples(pcm: bytes) -> list[bytes]:
+    """Return short samples of a recording; a turn cut out of it contains some of them."""
+    step = max(2, len(pcm) // _SAMPLES // 2 * 2)
+    found = [pcm[start : start + _SAMPLE_BYTES] for start in range(0, len(pcm), step)]
+    return [sample for sample in found if len(sample) == _SAMPLE_BYTES and any(sample)]

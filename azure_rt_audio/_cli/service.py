@@ -1,4 +1,4 @@
-"""Whom a command talks to: Azure if the environment names it, the emulator otherwise."""
+"""Selects the service of a command: Azure if the environment configures it, else the emulator."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .. import AzureRealTimeOptions, SessionConfig
 from ..protocol.dialects import DIALECTS
 from ..protocol.session_defaults import with_transcription
 from . import UsageError
-from .speech import open_senses
+from .speech import open_speech
 
 if TYPE_CHECKING:
     from ..emulator.model.replies import ResponderFunction
@@ -32,17 +32,16 @@ _SECONDS_PER_WORD: Final = 0.03
 @frozen(kw_only=True)
 class Service:
     """
-    Somebody to talk to.
+    A service to connect to.
 
     Attributes:
-        name: Who it is, on one line.
-        remark: What else a user should know.
-        senses: How an emulator hears and sounds, after "it".
-        remedies: What to install for what it cannot do; a sentence each.
+        name: Description on one line.
+        remark: Additional information for the user.
+        speech: An emulator's speech recognition and synthesis, as predicates of "it".
+        remedies: How to install missing features; a sentence each.
         speaks_clearly: Whether a recogniser understands its voice.
-        listen: What tells what it says in PCM16, 24 000 Hz; ``None`` if that is no words.
-        tempo: Seconds of sound that pass in a second, at the microphone and at the loudspeaker: 1.0 with
-            a service that lives in real time.
+        listen: Recognises its voice in PCM16, 24 000 Hz; ``None`` if there is no recogniser or no voice.
+        tempo: Speed of microphone and speaker relative to real time; 1.0 with a real service.
         is_embedded: Whether it is an emulator inside this process.
     """
 
@@ -51,31 +50,31 @@ class Service:
     remark: str | None = None
     tempo: float
     is_embedded: bool
-    senses: str = ""
+    speech: str = ""
     remedies: tuple[str, ...] = ()
     speaks_clearly: bool = False
     listen: Callable[[bytes], str] | None = None
 
 
 def add_service_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what chooses the service."""
+    """Add the options that select the service."""
     choice = parser.add_mutually_exclusive_group()
     choice.add_argument(
         "--emulator",
         dest="where",
         action="store_const",
         const="emulator",
-        help="talk to the emulator even if the environment names an Azure resource",
+        help="use the emulator, even if the environment configures an Azure resource",
     )
     choice.add_argument(
         "--azure",
         dest="where",
         action="store_const",
         const="azure",
-        help="talk to Azure, or say what is missing for that",
+        help="use Azure, and fail if the environment does not configure it",
     )
     parser.add_argument(
-        "--dialect", choices=tuple(DIALECTS), default="ga", help="the protocol to speak (default: ga)"
+        "--dialect", choices=tuple(DIALECTS), default="ga", help="dialect of the protocol (default: ga)"
     )
     parser.add_argument(
         "--transcription-deployment",
@@ -96,17 +95,17 @@ def open_service(
     needs_transcripts: bool = False,
 ) -> Iterator[Service]:
     """
-    Yield the service that was chosen; an emulator runs as long as the block does.
+    Yield the selected service; an emulator runs until the end of the block.
 
     Args:
-        recordings: What is said in which PCM16, for an emulator's ears, whatever they understand; those of
-            the package need not be told.
-        reply: What an emulator answers; ``None`` for something sensible.
-        will_hear: Whether somebody will speak, so that an emulator's ears should be ready, and transcribe.
-        needs_transcripts: Whether there is no use in it without a transcription of the user.
+        recordings: Transcripts of PCM16 recordings for an emulator, which take precedence over its
+            recogniser; the bundled recordings are known.
+        reply: An emulator's answers; ``None`` for rule-based ones.
+        will_hear: Whether speech will be sent soon; loads the recogniser in advance.
+        needs_transcripts: Whether the command is useless without a transcription of the user.
 
     Raises:
-        UsageError: The environment is incomplete or holds something impossible.
+        UsageError: The environment is incomplete or invalid.
         MissingExtraError: The emulator's dependencies are not installed.
     """
     missing = [name for name in VARIABLES if not os.environ.get(name)]
@@ -120,7 +119,7 @@ def open_service(
         return
     if missing:
         raise UsageError(
-            f"for Azure, set {', '.join(missing)} in the environment; or talk to the emulator with --emulator"
+            f"for Azure, set {', '.join(missing)} in the environment; or use the emulator with --emulator"
         )
     if needs_transcripts and not (
         arguments.transcription_deployment or os.environ.get(TRANSCRIPTION_VARIABLE)
@@ -132,7 +131,7 @@ def open_service(
     try:
         options = AzureRealTimeOptions.from_env(dialect=arguments.dialect, session_config=session)
     except (ValueError, TypeError) as exc:
-        raise UsageError(f"{exc}; or talk to the emulator with --emulator") from exc
+        raise UsageError(f"{exc}; or use the emulator with --emulator") from exc
     yield Service(
         options=options,
         name=f"{options.endpoint.authority}, deployment {options.deployment} (from the environment)",
@@ -152,27 +151,27 @@ def _embedded(
 ) -> Iterator[Service]:
     from ..emulator import Delay, Emulator, Faults, before
 
-    # Sound comes somewhat faster than it is played, text at the speed of a fast reader: so that, as with
-    # the real service, there is something to watch and to interrupt.
+    # Audio is sent somewhat faster than it is played, and text at reading speed, as by the real service: so
+    # an answer can be watched and interrupted.
     slow_text = before("response.text.delta", Delay(_SECONDS_PER_WORD), count=None, times=None)
     with (
-        open_senses(recordings, will_hear=will_hear) as senses,
+        open_speech(recordings, will_hear=will_hear) as speech,
         Emulator(
             responder=reply,
-            recogniser=senses.ears,
-            detector=senses.detector,
-            synthesiser=senses.voice,
+            recogniser=speech.recognise,
+            detector=speech.detector,
+            synthesiser=speech.voice,
             pace=_PACE,
             faults=Faults(slow_text),
         ) as emulator,
     ):
         if not missing:
-            name, remark = "an emulator in this program, as asked for", None
+            name, remark = "the emulator in this process (--emulator)", None
         elif len(missing) < len(VARIABLES):
-            name = "an emulator in this program"
-            remark = f"to talk to Azure, {' and '.join(missing)} must be set as well"
+            name = "the emulator in this process"
+            remark = f"for Azure, set {' and '.join(missing)} as well"
         else:
-            name = "an emulator in this program, as the environment names no Azure resource"
+            name = "the emulator in this process, as the environment configures no Azure resource"
             remark = None
         yield Service(
             options=AzureRealTimeOptions(**emulator.options(dialect), session_config=session),
@@ -180,8 +179,8 @@ def _embedded(
             remark=remark,
             tempo=_TEMPO,
             is_embedded=True,
-            senses=senses.described,
-            remedies=senses.remedies,
-            speaks_clearly=senses.engine == "flite",
-            listen=senses.listen,
+            speech=speech.description,
+            remedies=speech.remedies,
+            speaks_clearly=speech.engine == "flite",
+            listen=speech.listen,
         )

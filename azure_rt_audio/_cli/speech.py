@@ -1,4 +1,4 @@
-"""What an emulator hears and speaks with on this machine: as much as is installed."""
+"""Speech recognition and synthesis for the emulator, as far as installed."""
 
 from __future__ import annotations
 
@@ -16,23 +16,24 @@ if TYPE_CHECKING:
     from ..emulator.model.replies import SynthesiserFunction
     from ..emulator.speech.vad import Detector
 
-__all__ = ["Senses", "open_senses"]
+__all__ = ["Speech", "open_speech"]
 
-_LONGEST_LISTENING: Final = 60.0
+_RECOGNITION_TIMEOUT: Final = 60.0
 
 
 @frozen
-class Senses:
+class Speech:
     """
-    Ears, a detector and a voice for an emulator.
+    Recogniser, speech detector and synthesiser for an emulator.
 
     Attributes:
-        voice: ``None`` is the emulator's own, made of tones.
-        engine: The program that speaks; ``None`` if none does.
-        remedies: What to install for what is missing; a sentence each.
+        voice: The synthesiser; ``None`` for the emulator's tones.
+        engine: Name of the synthesiser's program, if there is one.
+        recogniser: The recogniser, if there is one.
+        remedies: How to install missing parts; a sentence each.
     """
 
-    ears: recordings.Ears
+    recognise: recordings.RecordingRecogniser
     detector: Callable[[], Detector]
     voice: SynthesiserFunction | None
     engine: str | None
@@ -40,29 +41,31 @@ class Senses:
     remedies: tuple[str, ...]
 
     @property
-    def described(self) -> str:
-        """Say how it hears and how it sounds, after "it"."""
-        hears = "is told what the recordings say" if self.recogniser is None else "understands spoken English"
-        sounds = "has a voice made of tones" if self.engine is None else f"speaks with {self.engine}"
+    def description(self) -> str:
+        """Recognition and synthesis, as predicates of "it"."""
+        hears = (
+            "recognises the bundled recordings" if self.recogniser is None else "recognises spoken English"
+        )
+        sounds = "answers in tones" if self.engine is None else f"speaks with {self.engine}"
         return f"{hears}, {sounds}"
 
     @property
     def listen(self) -> Callable[[bytes], str] | None:
-        """Tells what it says in PCM16, 24 000 Hz; blocks. ``None`` if nobody can, or there are no words."""
-        ears = self.recogniser
-        if ears is None or self.engine is None:
+        """Recognises its own voice in PCM16, 24 000 Hz; blocks. ``None`` without recogniser or voice."""
+        recognise = self.recogniser
+        if recognise is None or self.engine is None:
             return None
-        return lambda pcm: ears(pcm).result(_LONGEST_LISTENING)
+        return lambda pcm: recognise(pcm).result(_RECOGNITION_TIMEOUT)
 
 
 @contextmanager
-def open_senses(told: Mapping[bytes, str], *, will_hear: bool = True) -> Iterator[Senses]:
+def open_speech(transcripts: Mapping[bytes, str], *, will_hear: bool = True) -> Iterator[Speech]:
     """
-    Yield what there is; what runs for it ends with the block.
+    Yield what is installed; its threads end with the block.
 
     Args:
-        told: What is said in which PCM16, 24 000 Hz; this is believed, whatever the ears make of it.
-        will_hear: Whether somebody will speak soon, so that the recogniser should be ready by then.
+        transcripts: Transcripts of PCM16 recordings, 24 000 Hz; they take precedence over the recogniser.
+        will_hear: Whether speech will be sent soon; loads the recogniser in advance.
     """
     from ..emulator import EnergyDetector, Recogniser, SileroDetector, Synthesiser
 
@@ -71,32 +74,31 @@ def open_senses(told: Mapping[bytes, str], *, will_hear: bool = True) -> Iterato
         recogniser: Recogniser | None = None
         detector: Callable[[], Any] = EnergyDetector
         try:
-            SileroDetector()  # only to know whether it can be made
+            SileroDetector()  # raises if it is not available
             recogniser = stack.enter_context(Recogniser())
             if will_hear:
                 recogniser.warm_up()
             detector = SileroDetector
         except BrokenExtraError as exc:
-            remedies.append(f"to be understood when you speak: {exc.message}")
+            remedies.append(f"for speech recognition: {exc.message}")
         except MissingExtraError:
-            remedies.append('to be understood when you speak: pip install "azure-rt-audio[speech]"')
+            remedies.append('for speech recognition: pip install "azure-rt-audio[speech]"')
         voice: Synthesiser | None = None
         try:
             voice = Synthesiser()
             if voice.engine.startswith("espeak"):
                 remedies.append(
-                    f"people understand {voice.engine}, speech recognisers do not; both understand flite: "
-                    "apt install flite"
+                    f"{voice.engine} is not understood by speech recognisers; flite is: apt install flite"
                 )
         except MissingExtraError:
-            pass  # said above
+            pass  # reported above
         except RuntimeError:
             remedies.append(
-                "for a voice that speaks words, install a speech synthesiser, best flite: apt install flite"
+                "for spoken answers, install a speech synthesiser, preferably flite: apt install flite"
             )
-        known = told if recogniser is not None else {**told, **recordings.shipped()}
-        yield Senses(
-            ears=recordings.Ears(known, recogniser),
+        known = transcripts if recogniser is not None else {**transcripts, **recordings.bundled()}
+        yield Speech(
+            recognise=recordings.RecordingRecogniser(known, recogniser),
             detector=detector,
             voice=voice,
             engine=voice.engine if voice is not None else None,

@@ -1,4 +1,4 @@
-"""The live view of a conversation in a notebook: what it shows, and the widgets that show it."""
+"""The live view of a conversation in a notebook."""
 
 from .view import show
 

@@ -1,12 +1,12 @@
 """
-A conversation, live, in the cell of a notebook.
+The widgets that show a conversation in a notebook's cell.
 
-**Threads and locks.** Events are only noted on the reader thread: two attributes and a queue. The thread
-``azure-rt-view-N`` paints, at most ten times a second however many there are, and alone touches the widgets
-once they are shown. It waits without a limit while nothing happens, and ends with the client, whether that
-is closed or collected: the view holds the client weakly. The buttons' callbacks run where the kernel runs
-them: on its main thread, or with JupyterLab 4.4 and ipykernel 7 on one that is free while a cell waits.
-There is no lock; what threads share is replaced in one step.
+**Threads and locks.** Listeners on the I/O thread only store what came. The thread ``azure-rt-view-N``
+renders, ten times a second at most, and is the only one to change widgets after they are displayed. It waits
+without limit while nothing happens, and ends when the client is closed or collected: the view holds the
+client weakly. The buttons' callbacks run on the kernel's main thread, or, with JupyterLab 4.4 and
+ipykernel 7, on a subshell's thread that is free while a cell waits. There is no lock; attributes shared by
+threads are replaced atomically.
 """
 
 from __future__ import annotations
@@ -39,13 +39,13 @@ __all__ = ["show"]
 log: logging.Logger = logging.getLogger(__name__)
 
 _INTERVAL: Final = 0.1
-"""Seconds between two pictures."""
+"""Seconds between two renderings."""
 
 _MOST_TURNS: Final = 30
-"""What is shown of a long conversation: its end."""
+"""The last turns of a long conversation are shown."""
 
 _MOST_DELTAS: Final = 500
-"""What is measured between two pictures; of a flood the rest is not."""
+"""Of more deltas between two renderings, the levels of the oldest are skipped."""
 
 _COLOURS: Final = {
     "connecting": "#d97706",
@@ -60,8 +60,8 @@ _COLOURS: Final = {
 _numbers = itertools.count(1)
 
 
-class Shown(Protocol):
-    """What the view needs of a client."""
+class ViewedClient(Protocol):
+    """The part of a client that the view uses."""
 
     @property
     def is_initialized(self) -> bool: ...
@@ -80,13 +80,13 @@ class Shown(Protocol):
 _views: weakref.WeakKeyDictionary[Any, _View] = weakref.WeakKeyDictionary()
 
 
-def show(client: Shown) -> None:
+def show(client: ViewedClient) -> None:
     """
-    Show *client* in the cell that runs; a view of it elsewhere stops.
+    Show *client* in the current cell; an earlier view of it ends.
 
     Raises:
         MissingExtraError: The ``jupyter`` extra is not installed.
-        RuntimeError: This is no notebook.
+        RuntimeError: This is not a Jupyter kernel.
     """
     with importing("IPython.display", "jupyter", "A live view"):
         output = importlib.import_module("IPython.display")
@@ -94,22 +94,22 @@ def show(client: Shown) -> None:
         widgets = importlib.import_module("ipywidgets")
     if kernel_shell() is None:
         raise RuntimeError("display() needs a Jupyter kernel; run it in a notebook")
-    former = _views.pop(client, None)
-    if former is not None:
-        former.end()
+    previous = _views.pop(client, None)
+    if previous is not None:
+        previous.end()
     view = _View(client, widgets)
     view.start(output.display(view.box, display_id=True), output.HTML)
     _views[client] = view
 
 
 class _View:
-    """One picture of one client."""
+    """The view of one client."""
 
-    def __init__(self, client: Shown, widgets: Any) -> None:
-        # A simple queue may be put to from a finalizer, which may run in the middle of anything.
-        self._alarm: queue.SimpleQueue[None] = queue.SimpleQueue()
-        self._is_noted = False
-        self._client = weakref.ref(client, lambda _: self._alarm.put(None))
+    def __init__(self, client: ViewedClient, widgets: Any) -> None:
+        # SimpleQueue.put is reentrant: a finalizer may call it in the middle of get().
+        self._wakeup: queue.SimpleQueue[None] = queue.SimpleQueue()
+        self._is_stale = False
+        self._client = weakref.ref(client, lambda _: self._wakeup.put(None))
         self._deltas: collections.deque[tuple[float, ResponseOutputAudioDelta]] = collections.deque(
             maxlen=_MOST_DELTAS
         )
@@ -126,39 +126,42 @@ class _View:
         button = {"layout": widgets.Layout(width="84px", margin="0 0 0 6px")}
         self._head = widgets.HTML(layout=wide)
         self._body = widgets.HTML(layout=widgets.Layout(width="100%", margin="0"))
-        self._stop = widgets.Button(description="Stop", icon="stop", tooltip="Stop the answer", **button)
-        self._leave = widgets.Button(
+        self._stop_button = widgets.Button(
+            description="Stop", icon="stop", tooltip="Stop the answer", **button
+        )
+        self._close_button = widgets.Button(
             description="Close", icon="times", tooltip="End the conversation", **button
         )
-        self._stop.on_click(self._stop_answer)
-        self._leave.on_click(self._close)
+        self._stop_button.on_click(self._stop_answer)
+        self._close_button.on_click(self._close_client)
         top = widgets.HBox(
-            [self._head, self._stop, self._leave], layout=widgets.Layout(align_items="center", width="100%")
+            [self._head, self._stop_button, self._close_button],
+            layout=widgets.Layout(align_items="center", width="100%"),
         )
         self.box = widgets.VBox([top, self._body], layout=_frame(widgets))
         self.box.add_class("azure-rt-view")
-        self._paint(client)
-        on_reader = InlineDispatcher()
+        self._render(client)
+        inline = InlineDispatcher()
         self._subscriptions = [
-            client.on("*", self._note, dispatcher=on_reader),
-            client.on("error", self._note_error, dispatcher=on_reader),
-            client.on("closed", self._note_end, dispatcher=on_reader),
+            client.on("*", self._on_event, dispatcher=inline),
+            client.on("error", self._on_error, dispatcher=inline),
+            client.on("closed", self._on_closed, dispatcher=inline),
         ]
 
     def start(self, handle: Any, html: Any) -> None:
-        """Paint from now on, and at the end leave *html* where *handle* says."""
+        """Begin to render; at the end, replace the widgets by *html* through *handle*."""
         threading.Thread(
             target=self._run, args=(handle, html), name=f"azure-rt-view-{next(_numbers)}", daemon=True
         ).start()
 
     def end(self) -> None:
-        """Paint a last picture, and no more."""
+        """Render once more, and stop."""
         self._is_over.set()
-        self._alarm.put(None)
+        self._wakeup.put(None)
 
-    # ------------------------------------------------------------ the reader's side
+    # ------------------------------------------------------------ listeners, on the I/O thread
 
-    def _note(self, event: object) -> None:
+    def _on_event(self, event: object) -> None:
         now = time.monotonic()
         if isinstance(event, ResponseOutputAudioDelta):
             self._deltas.append((now, event))
@@ -167,41 +170,41 @@ class _View:
             if isinstance(event, ResponseCreated | ResponseDone):
                 self._is_done = isinstance(event, ResponseDone)
                 self._is_stopped = event.response.status == "cancelled"
-        if not self._is_noted:
-            self._is_noted = True
-            self._alarm.put(None)
+        if not self._is_stale:
+            self._is_stale = True
+            self._wakeup.put(None)
 
-    def _note_error(self, error: RealtimeError) -> None:
+    def _on_error(self, error: RealtimeError) -> None:
         if not getattr(error, "is_benign", False):
             self._error = str(error)
-        self._note(error)
+        self._on_event(error)
 
-    def _note_end(self, _: object) -> None:
+    def _on_closed(self, _: object) -> None:
         self._is_closed = True
         self.end()
 
-    # ------------------------------------------------------------ the painter's side
+    # ------------------------------------------------------------ rendering
 
     def _run(self, handle: Any, html: Any) -> None:
         try:
-            while not self._is_over.is_set() and self._paint(self._client()):
+            while not self._is_over.is_set() and self._render(self._client()):
                 if not self._levels.is_heard_at(time.monotonic()):
-                    self._alarm.get()
+                    self._wakeup.get()
                 self._is_over.wait(_INTERVAL)
-                while not self._alarm.empty():
-                    self._alarm.get()
-            self._paint(self._client())
-            self._leave_picture(handle, html)
+                while not self._wakeup.empty():
+                    self._wakeup.get()
+            self._render(self._client())
+            self._freeze(handle, html)
         except Exception:
-            # The kernel may be gone, or its front end at odds with ipywidgets; the conversation goes on.
-            log.warning("! the live view has ended", exc_info=True)
+            # The kernel may be shutting down, or its front end incompatible; the conversation goes on.
+            log.warning("! the live view ended with an error", exc_info=True)
         finally:
             for subscription in self._subscriptions:
                 subscription.cancel()
 
-    def _paint(self, client: Shown | None) -> bool:
-        """Bring the picture up to date; return whether there is anything to paint yet."""
-        self._is_noted = False
+    def _render(self, client: ViewedClient | None) -> bool:
+        """Update the widgets; return whether the client still exists."""
+        self._is_stale = False
         now = time.monotonic()
         if client is not None:
             audio_format = client.session.output_audio_format if client.session is not None else None
@@ -215,13 +218,13 @@ class _View:
         state = self._state(client, now)
         self._head.value = _head(state, self._latency.seconds, self._levels.at(now))
         self._body.value = _body(self._transcript, self._error)
-        self._stop.disabled = state not in ("thinking", "speaking")
-        self._leave.disabled = state in ("closed", "failed")
-        for button in (self._stop, self._leave):
-            _answer_beside_cells(button)
+        self._stop_button.disabled = state not in ("thinking", "speaking")
+        self._close_button.disabled = state in ("closed", "failed")
+        for button in (self._stop_button, self._close_button):
+            _allow_subshell(button)
         return client is not None
 
-    def _state(self, client: Shown | None, now: float) -> str:
+    def _state(self, client: ViewedClient | None, now: float) -> str:
         if client is None or self._is_closed:
             return "failed" if self._error and client is not None and not client.is_initialized else "closed"
         if not client.is_initialized:
@@ -229,16 +232,16 @@ class _View:
         is_heard = not self._is_done or self._levels.is_heard_at(now)
         return client.status.value if client.status is not ModelStatusEnum.SPEAKING or is_heard else "idle"
 
-    def _leave_picture(self, handle: Any, html: Any) -> None:
-        """Put plain HTML in the place of the widgets, which a saved notebook could not show."""
+    def _freeze(self, handle: Any, html: Any) -> None:
+        """Replace the widgets by plain HTML, because a saved notebook does not contain them."""
         style = f"border:{LINE};border-radius:8px;padding:8px 12px;max-width:46em"
         handle.update(html(f'<div style="{style}">{self._head.value}{self._body.value}</div>'))
-        for widget in (self._head, self._stop, self._leave, *self.box.children, self.box):
+        for widget in (self._head, self._stop_button, self._close_button, *self.box.children, self.box):
             for part in (getattr(widget, "style", None), widget.layout, widget):
                 if part is not None:
-                    part.close()  # else ipywidgets keeps it for as long as the kernel runs
+                    part.close()  # otherwise ipywidgets keeps it as long as the kernel
 
-    # ------------------------------------------------------------ the buttons
+    # ------------------------------------------------------------ buttons
 
     def _stop_answer(self, _: object) -> None:
         client = self._client()
@@ -250,19 +253,19 @@ class _View:
         self._is_stopped = True
         client.set_model_speak_done()
 
-    def _close(self, _: object) -> None:
+    def _close_client(self, _: object) -> None:
         client = self._client()
         if client is not None:
             client.close()
 
 
-def _answer_beside_cells(button: Any) -> None:
+def _allow_subshell(button: Any) -> None:
     """
-    Let a button be answered while a cell waits, where the page sends for that by a subshell.
+    Let a button's callback run in the front end's subshell, while a cell blocks the main thread.
 
-    ipykernel 7.4 sends all that comes for a widget to the thread that last changed it, and takes a thread
-    like ours for the one that runs cells. Without its note it follows the page. To be removed when it asks
-    the page first.
+    ipykernel 7.4 routes a widget's messages to the shell of the thread that last changed it, and takes ours
+    for the main shell's. Without that record it uses the subshell that the front end asked for. To be removed
+    once ipykernel prefers the front end's.
     """
     vars(button.comm or button).pop("_reply_subshell_id", None)
 
@@ -272,7 +275,7 @@ def _frame(widgets: Any) -> Any:
 
 
 def _head(state: str, latency: float | None, level: float) -> str:
-    """Return the status light, the level meter and the latency."""
+    """Return the HTML of status, level meter and latency."""
     colour = _COLOURS[state]
     light = (
         f'<span style="display:inline-block;width:11px;height:11px;border-radius:50%;background:{colour};'
@@ -296,10 +299,10 @@ def _head(state: str, latency: float | None, level: float) -> str:
 
 
 def _body(transcript: str, error: str) -> str:
-    """Return what was said, its end in sight, and the latest error."""
+    """Return the HTML of the transcript, scrolled to its end, and of the latest error."""
     style = "border-left:3px solid #c0362c;padding:1px 0 1px 9px;margin:6px 0 0"
-    fault = f'<div style="{style}">{text_of(error)}</div>' if error else ""
+    error_line = f'<div style="{style}">{text_of(error)}</div>' if error else ""
     return (
         '<div style="font-family:system-ui,sans-serif;font-size:13px;line-height:1.45;max-height:22em;'
-        f'overflow-y:auto;display:flex;flex-direction:column-reverse"><div>{transcript}{fault}</div></div>'
+        f'overflow-y:auto;display:flex;flex-direction:column-reverse"><div>{transcript}{error_line}</div></div>'
     )

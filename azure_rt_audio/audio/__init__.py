@@ -1,8 +1,7 @@
 """
-PCM16 and G.711 arithmetic, resampling and audio files; pure, no thread and no socket.
+PCM16 and G.711 conversion, resampling and audio files; pure, without threads and sockets.
 
-Importing it loads neither numpy nor soxr nor soundfile, which are the ``audio`` extra and wait for
-the first function that needs them.
+numpy, soxr and soundfile are the ``audio`` extra, imported by the first function that needs them.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """
-Channels: what an interleaved recording is made of, and the one channel that the service hears.
+Interleaved channels, and their mix to mono.
 
-**Threads**: every function may be called from any thread; none keeps state.
+**Threads**: all functions are thread-safe; none keeps state.
 """
 
 from __future__ import annotations
@@ -10,21 +10,21 @@ import array
 import sys
 from typing import Any, Final
 
-__all__ = ["MOST_CHANNELS", "check_channels", "mix"]
+__all__ = ["MAX_CHANNELS", "check_channels", "mix"]
 
-MOST_CHANNELS: Final = 8
-"""More than 7.1 is taken for a mistake, such as an array with its axes exchanged."""
+MAX_CHANNELS: Final = 8
+"""7.1; more is taken for a mistake, such as a transposed array."""
 
 
 def check_channels(channels: int) -> None:
-    """Raise a ``ValueError`` if nothing has that many channels."""
-    if not (isinstance(channels, int) and 1 <= channels <= MOST_CHANNELS):
-        raise ValueError(f"channels is {channels!r}: pass 1 for mono, 2 for stereo, {MOST_CHANNELS} at most")
+    """Raise a ``ValueError`` if the number of channels is unsupported."""
+    if not (isinstance(channels, int) and 1 <= channels <= MAX_CHANNELS):
+        raise ValueError(f"channels is {channels!r}: pass 1 for mono, 2 for stereo, {MAX_CHANNELS} at most")
 
 
 def mix(pcm: bytes | memoryview, channels: int) -> bytes | memoryview:
     """
-    Average interleaved channels into one.
+    Mix interleaved channels to mono by averaging.
 
     Args:
         pcm: PCM16: int16, little-endian; 2 bytes times *channels* per frame, whole frames.
@@ -34,7 +34,7 @@ def mix(pcm: bytes | memoryview, channels: int) -> bytes | memoryview:
     """
     if channels == 1:
         return pcm
-    numpy: Any = sys.modules.get("numpy")  # many times as fast, but not worth importing for this alone
+    numpy: Any = sys.modules.get("numpy")  # much faster, but not worth importing for this
     if numpy is not None and getattr(numpy, "frombuffer", None) is not None:
         samples = numpy.frombuffer(pcm, "<i2").reshape(-1, channels)
         total = samples[:, 0].astype("i4")

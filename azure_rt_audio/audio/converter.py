@@ -1,8 +1,8 @@
 """
-A stream of audio brought to the format that the other side takes: decoded, mixed, resampled, encoded.
+Converts an audio stream to another format, rate and to mono.
 
-Formats are those of the service: ``"pcm16"`` (int16, little-endian; 24 000 Hz unless another rate is
-given), ``"g711_ulaw"`` and ``"g711_alaw"`` (one byte per sample; 8 000 Hz). Only another rate needs the
+Formats are those of the service: ``"pcm16"`` (int16, little-endian; 24 000 Hz by default),
+``"g711_ulaw"`` and ``"g711_alaw"`` (one byte per sample; 8 000 Hz by default). Only another rate needs the
 ``audio`` extra.
 """
 
@@ -25,24 +25,24 @@ _G711_HZ: Final = 8_000
 
 class Converter:
     """
-    Bring a stream to another format, rate and to one channel, chunk by chunk.
+    Decodes, mixes, resamples and encodes a stream, chunk by chunk.
 
-    The chunks put together are what the whole stream would have become, wherever they were cut. What
-    comes out lags what went in, at another rate by up to 80 ms, until :meth:`finish`. A microphone's
-    48 000 Hz for a session in PCM16, and an answer in µ-law for a loudspeaker of 44 100 Hz::
+    The result does not depend on how the stream is split into chunks. With another rate, the output lags the
+    input by up to 80 ms, until :meth:`finish`. From a microphone at 48 000 Hz to a PCM16 session, and from an
+    answer in µ-law to a speaker at 44 100 Hz::
 
         up = Converter(from_hz=48_000, channels=2)
         down = Converter(from_format="g711_ulaw", to_hz=44_100)
 
     Args:
-        from_format: What goes in: ``"pcm16"``, ``"g711_ulaw"`` or ``"g711_alaw"``.
-        from_hz: Its rate, from 1 000 to 768 000 Hz; left out, the format's own.
-        channels: How many channels it has, interleaved; 1 to 8. They are averaged.
-        to_format: What comes out.
-        to_hz: Its rate; left out, the format's own.
+        from_format: Input format: ``"pcm16"``, ``"g711_ulaw"`` or ``"g711_alaw"``.
+        from_hz: Input rate, from 1 000 to 768 000 Hz; by default the format's.
+        channels: Number of interleaved input channels, 1 to 8. They are averaged.
+        to_format: Output format.
+        to_hz: Output rate; by default the format's.
 
     Raises:
-        ValueError: A format, a rate or a number of channels that does not exist.
+        ValueError: An unknown format, an unsupported rate or number of channels.
         MissingExtraError: The rates differ, and the ``audio`` extra is not installed.
 
     **Threads**: not shared; one thread at a time.
@@ -58,31 +58,31 @@ class Converter:
         to_hz: int | None = None,
     ) -> None:
         for name in (from_format, to_format):
-            bytes_per_ms(name)  # knows the formats
+            bytes_per_ms(name)  # raises for an unknown format
         check_channels(channels)
         self.channels: Final = channels
         self._decode = DECODERS.get(from_format)
         self._encode = ENCODERS.get(to_format)
         self._resampler = Resampler(
-            from_hz if from_hz is not None else _own_hz(from_format),
-            to_hz if to_hz is not None else _own_hz(to_format),
+            from_hz if from_hz is not None else _default_hz(from_format),
+            to_hz if to_hz is not None else _default_hz(to_format),
         )
-        self._rest = b""  # of a frame that was cut; less than one
+        self._rest = b""  # an incomplete frame
 
     def feed(self, audio: AudioLike) -> bytes:
         """
-        Take the next chunk and return what is ready, possibly nothing.
+        Convert the next chunk, and return the output so far, possibly nothing.
 
         Args:
-            audio: Bytes in ``from_format``, channels interleaved; a frame that is cut at the end of the
-                chunk is kept for the next one. Or, where that is PCM16, an array of int16 or of floats
-                in [-1, 1], with the shape (frames,) or (frames, channels).
+            audio: Bytes in ``from_format``, channels interleaved; an incomplete frame at the end is kept for
+                the next chunk. For PCM16 also an array of int16, or of floats in [-1, 1], with the shape
+                (frames,) or (frames, channels).
 
         Returns:
             Audio in ``to_format``, mono, whole frames.
 
         Raises:
-            ValueError, TypeError: It is not audio of this stream; as for :func:`~.pcm.to_pcm16`.
+            ValueError, TypeError: *audio* does not fit; as for :func:`~.pcm.to_pcm16`.
         """
         if self._decode is not None:
             pcm: bytes | memoryview = self._decode(_octets(audio))
@@ -92,22 +92,22 @@ class Converter:
             joined = self._rest + pcm
             whole = len(joined) - len(joined) % (2 * self.channels)
             pcm, self._rest = joined[:whole], joined[whole:]
-        return self._coded(self._resampler.feed(mix(pcm, self.channels)))
+        return self._encoded(self._resampler.feed(mix(pcm, self.channels)))
 
     def finish(self) -> bytes:
         """
-        End the stream and return its tail; after it the next stream may begin.
+        End the stream and return the rest of the output; a new stream may follow.
 
-        A frame of which only a part has come is dropped.
+        An incomplete frame is dropped.
         """
         self._rest = b""
-        return self._coded(self._resampler.finish())
+        return self._encoded(self._resampler.finish())
 
-    def _coded(self, pcm: bytes) -> bytes:
+    def _encoded(self, pcm: bytes) -> bytes:
         return pcm if self._encode is None else self._encode(pcm)
 
 
-def _own_hz(audio_format: str) -> int:
+def _default_hz(audio_format: str) -> int:
     return SAMPLE_RATE_HZ if audio_format == "pcm16" else _G711_HZ
 
 

@@ -1,8 +1,8 @@
 """
-Audio files of any kind: WAV by itself, FLAC, OGG, MP3 and more with the ``audio`` extra (soundfile).
+Audio files: WAV without dependencies; FLAC, OGG, MP3 and more with the ``audio`` extra (soundfile).
 
-An uncompressed WAV file needs the extra only to change its rate. What a file turns out to be counts, not
-what it is called; only a file that is written goes by its suffix.
+An uncompressed WAV file needs the extra only for another rate. Reading detects the format from the content,
+writing takes it from the suffix.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ __all__ = ["AudioReader", "read_audio", "write_audio"]
 
 _SUBTYPES: Final = {".flac": ("FLAC", "PCM_16"), ".ogg": ("OGG", "VORBIS"), ".mp3": ("MP3", "MPEG_LAYER_III")}
 _MP3_INDEXES: Final = (b"Xing", b"Info", b"VBRI")
-_START_BYTES: Final = 1 << 16
+_HEAD_BYTES: Final = 1 << 16
 _BLOCK_SECONDS: Final = 1.0
 
 
@@ -38,13 +38,13 @@ def read_audio(path: str | os.PathLike[str], sample_rate_hz: int = SAMPLE_RATE_H
     """
     Return an audio file as PCM16: int16, little-endian, mono; 2 bytes per frame; at *sample_rate_hz*.
 
-    Channels are averaged, more than 16 bits are rounded. Blocking; for a recording too long for the
-    memory take an :class:`AudioReader`.
+    Channels are averaged, more than 16 bits are rounded. Blocking; for a recording too large for memory, use
+    an :class:`AudioReader`.
 
     Raises:
-        ValueError: The file is empty, damaged, cut short, or no audio; names it and a remedy.
+        ValueError: The file is empty, damaged, cut short, or not audio; names it and a remedy.
         OSError: The file cannot be read.
-        MissingExtraError: The file is not WAV, or at another rate, and the ``audio`` extra is not
+        MissingExtraError: The file is not WAV, or has another rate, and the ``audio`` extra is not
             installed.
     """
     check_rate("sample_rate_hz", sample_rate_hz)
@@ -56,15 +56,15 @@ def read_audio(path: str | os.PathLike[str], sample_rate_hz: int = SAMPLE_RATE_H
 
 def write_audio(path: str | os.PathLike[str], audio: AudioLike, sample_rate_hz: int = SAMPLE_RATE_HZ) -> None:
     """
-    Write a whole recording, as the suffix says: ``.wav``, ``.flac``, ``.ogg`` or ``.mp3``. Blocking.
+    Write a whole recording in the format of the suffix: ``.wav``, ``.flac``, ``.ogg``, ``.mp3``. Blocking.
 
     Args:
         audio: PCM16: int16, little-endian, mono; 2 bytes per frame; or an array, as
             :func:`~azure_rt_audio.audio.to_pcm16` takes it.
-        sample_rate_hz: The rate of *audio*, which is written down, not changed.
+        sample_rate_hz: The rate of *audio*, for the header.
 
     Raises:
-        ValueError: Another suffix, a rate that the kind of file cannot have, an odd number of bytes.
+        ValueError: An unknown suffix, a rate that the format does not support, an odd number of bytes.
         OSError: The file cannot be written.
         MissingExtraError: The suffix is not ``.wav``, and the ``audio`` extra is not installed.
     """
@@ -81,10 +81,10 @@ def write_audio(path: str | os.PathLike[str], audio: AudioLike, sample_rate_hz: 
 
     samples = numpy.frombuffer(pcm, "<i2").astype("i2")
     kind, subtype = _SUBTYPES[suffix]
-    content = io.BytesIO()  # what is refused does not cost the old file
+    content = io.BytesIO()  # a refused write keeps the old file
     try:
         with soundfile.SoundFile(content, "w", sample_rate_hz, 1, subtype, format=kind) as file:
-            # By the second: the encoder of OGG overflows the stack if it is given many at once.
+            # In seconds: the OGG encoder overflows the stack with large blocks.
             for start in range(0, len(samples), SAMPLE_RATE_HZ):
                 file.write(samples[start : start + SAMPLE_RATE_HZ])
     except (soundfile.SoundFileError, TypeError, ValueError) as error:
@@ -97,12 +97,12 @@ def write_audio(path: str | os.PathLike[str], audio: AudioLike, sample_rate_hz: 
 
 class AudioReader:
     """
-    Read an audio file block by block, in a ``with`` statement; see :func:`read_audio` for what it takes.
+    Reads an audio file in blocks, in a ``with`` statement; formats as for :func:`read_audio`.
 
     Attributes:
-        name: The path, for messages.
-        sample_rate_hz: The file's own.
-        seconds: How long it lasts, by its header; of MP3 this may be an estimate.
+        name: The path, for error messages.
+        sample_rate_hz: The file's rate.
+        seconds: Duration according to the header; an estimate for some MP3 files.
 
     Raises:
         As :func:`read_audio`.
@@ -135,7 +135,7 @@ class AudioReader:
             try:
                 return WavSource(self._file, self.name)
             except ValueError as refused:
-                # The library knows compressed kinds of WAV, too.
+                # soundfile supports compressed WAV.
                 self._file.seek(0)
                 try:
                     return _LibrarySource(self._file, self.name)
@@ -145,16 +145,16 @@ class AudioReader:
 
     def blocks(self, seconds: float) -> Iterator[bytes]:
         """
-        Iterate over the rest of the file.
+        Iterate over the rest of the file in blocks.
 
         Args:
-            seconds: How long a block is; the last one may be shorter.
+            seconds: Length of a block; the last one may be shorter.
 
         Yields:
             PCM16: int16, little-endian, mono, at ``sample_rate_hz``.
 
         Raises:
-            ValueError: The file is damaged, or ends before it should.
+            ValueError: The file is damaged or cut short.
             OSError: The file cannot be read.
         """
         frames = max(1, round(seconds * self.sample_rate_hz))
@@ -162,11 +162,11 @@ class AudioReader:
             yield block
 
     def resampler(self, sample_rate_hz: int) -> Resampler:
-        """Return what brings the blocks to another rate; raises a ``MissingExtraError``."""
+        """Return a resampler for the blocks; may raise a ``MissingExtraError``."""
         return Resampler(self.sample_rate_hz, sample_rate_hz)
 
     def close(self) -> None:
-        """Close the file; a second time does nothing."""
+        """Close the file. Idempotent."""
         self._source.close()
         self._file.close()
 
@@ -186,22 +186,22 @@ class _LibrarySource:
         soundfile = _soundfile(f"Reading {name}, which is not an uncompressed WAV file,")
         self._name = name
         self._error = soundfile.SoundFileError
-        start = file.read(_START_BYTES)
+        start = file.read(_HEAD_BYTES)
         file.seek(0)
         try:
             self._sound = soundfile.SoundFile(file)
         except (soundfile.SoundFileError, TypeError) as error:
             raise refusal(name, f"is damaged, or no audio file ({_reason(error)})") from error
-        # Or it seeks after each read, and the decoder of MP3 loses its thread there: a click per block.
+        # Otherwise it seeks after each read, which resets the MP3 decoder: a click per block.
         self._sound.seekable = lambda: False
         self.rate_hz: Final[int] = self._sound.samplerate
         self.frames: Final[int] = self._sound.frames
         self._left = self.frames
-        # Without an index the length of MP3 is a guess, and a file that ends earlier may be whole.
+        # Without an index the length of an MP3 file is an estimate, and a shorter file may be complete.
         self._is_length_known = self._sound.format != "MP3" or any(mark in start for mark in _MP3_INDEXES)
 
     def read(self, frames: int) -> bytes:
-        """Return the next frames as PCM16, mono; nothing at the end."""
+        """Return the next *frames* at most as PCM16, mono; empty at the end."""
         try:
             samples = self._sound.read(min(frames, self._left), "float32", always_2d=True)
         except self._error as error:
@@ -216,7 +216,7 @@ class _LibrarySource:
         return bytes(mix(pcm, self._sound.channels))
 
     def close(self) -> None:
-        """Free what the library holds."""
+        """Close the library's handle."""
         self._sound.close()
 
     def _place(self) -> str:

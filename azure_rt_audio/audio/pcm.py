@@ -1,9 +1,9 @@
 """
-PCM16, the audio that the service hears and speaks: what becomes of other audio, and how long it lasts.
+PCM16, the default audio format of the service: conversion, base64 and durations.
 
 PCM16 is int16, little-endian, mono; 2 bytes per frame; shape (frames,); at 24 000 Hz.
 
-**Threads**: every function may be called from any thread; none keeps state.
+**Threads**: all functions are thread-safe; none keeps state.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import pybase64
 
 from azure_rt_audio._extras import importing
 
-from .channels import MOST_CHANNELS, check_channels, mix
+from .channels import MAX_CHANNELS, check_channels, mix
 from .resample import check_rate, resample
 
 if TYPE_CHECKING:
@@ -42,43 +42,42 @@ SAMPLE_RATE_HZ: Final = 24_000
 
 
 class _NumpyArray(Protocol):
-    """A numpy array to a type checker: the numpy of Python 3.10 does not declare itself a buffer."""
+    """A numpy array for type checkers: numpy for Python 3.10 does not declare the buffer protocol."""
 
     @property
     def __array_interface__(self) -> Any: ...
 
 
 AudioLike: TypeAlias = "Buffer | _NumpyArray"
-"""What :func:`to_pcm16` takes, for annotations."""
+"""The audio that :func:`to_pcm16` takes, for annotations."""
 
 _BYTES_PER_MS: Final = {"pcm16": 48, "g711_ulaw": 8, "g711_alaw": 8}
-_FLOAT_CODES: Final = ("f", "d")  # of the struct module: float32, float64
+_FLOAT_CODES: Final = ("f", "d")  # struct codes of float32 and float64
 
 
 def to_pcm16(
     audio: AudioLike, sample_rate_hz: int = SAMPLE_RATE_HZ, channels: int | None = None
 ) -> bytes | memoryview:
     """
-    Return a whole recording as PCM16: int16, little-endian, mono, 24 000 Hz; 2 bytes per frame.
+    Convert a whole recording to PCM16: int16, little-endian, mono, 24 000 Hz; 2 bytes per frame.
 
-    Nothing is copied for mono bytes and contiguous int16 at 24 000 Hz, so the result shares memory
-    with *audio*: use it before *audio* changes. For a recording that comes in chunks take a
-    :class:`~azure_rt_audio.audio.Converter`.
+    Mono bytes and contiguous int16 at 24 000 Hz are not copied: the result shares memory with *audio*. For a
+    stream, use a :class:`~azure_rt_audio.audio.Converter`.
 
     Args:
         audio: Raw PCM16 as bytes, bytearray or memoryview; or an array of int16, or of float32 or
-            float64 in [-1, 1], with the shape (frames,) or (frames, channels). Anything with the
-            buffer protocol will do, such as ``numpy.ndarray`` and ``array.array``. Floats outside
-            [-1, 1] are clipped; 1.0 becomes 32767.
+            float64 in [-1, 1], with the shape (frames,) or (frames, channels); any object with the
+            buffer protocol, such as ``numpy.ndarray`` and ``array.array``. Floats outside [-1, 1] are
+            clipped; 1.0 becomes 32767.
         sample_rate_hz: The rate of *audio*, from 1 000 to 768 000 Hz.
-        channels: How many channels are interleaved in it, 1 to 8; they are averaged. Left out, as the
-            shape says, and one for bytes.
+        channels: Number of interleaved channels, 1 to 8; they are averaged. By default that of the shape,
+            and 1 for bytes.
 
     Raises:
         ValueError: An odd number of bytes, a foreign byte order, a NaN, channels that contradict the
             shape, a rate out of range.
-        TypeError: Not a buffer at all, or one of other elements.
-        MissingExtraError: Another rate than 24 000 Hz, and the ``audio`` extra is not installed.
+        TypeError: Not a buffer, or one with other elements.
+        MissingExtraError: The rate is not 24 000 Hz, and the ``audio`` extra is not installed.
     """
     if isinstance(audio, bytes) and channels is None and sample_rate_hz == SAMPLE_RATE_HZ:
         if len(audio) % 2:
@@ -95,10 +94,9 @@ def to_pcm16(
 
 def interleaved(audio: AudioLike, channels: int | None = None) -> tuple[bytes | memoryview, int]:
     """
-    Return *audio* as PCM16 with its channels interleaved, and how many there are.
+    Return *audio* as PCM16 with interleaved channels, and the number of channels.
 
-    The arguments and the errors are those of :func:`to_pcm16`, but bytes may end in mid-frame: they
-    may be a chunk of something longer.
+    Arguments and errors are those of :func:`to_pcm16`, but bytes may end with an incomplete frame.
     """
     if channels is not None:
         check_channels(channels)
@@ -122,7 +120,7 @@ def interleaved(audio: AudioLike, channels: int | None = None) -> tuple[bytes | 
 
 
 def check_whole(byte_count: int, channels: int) -> None:
-    """Raise a ``ValueError`` if PCM16 of so many bytes ends in mid-frame."""
+    """Raise a ``ValueError`` if PCM16 of that many bytes ends with an incomplete frame."""
     if byte_count % (2 * channels) == 0:
         return
     said = f"audio has {byte_count} bytes, but PCM16 has 2 bytes"
@@ -133,7 +131,7 @@ def check_whole(byte_count: int, channels: int) -> None:
 
 def to_array(pcm: Buffer, dtype: Literal["float32", "int16"] = "float32") -> NDArray[Any]:
     """
-    Return PCM16 as a numpy array: what :func:`to_pcm16` takes, backwards.
+    Return PCM16 as a numpy array: the inverse of :func:`to_pcm16`.
 
     Args:
         pcm: PCM16: int16, little-endian, mono; 2 bytes per frame.
@@ -158,13 +156,13 @@ def to_array(pcm: Buffer, dtype: Literal["float32", "int16"] = "float32") -> NDA
 
 def check_base64(text: str) -> str:
     """
-    Return *text* if it is standard, padded base64 on a single line; empty text is.
+    Return *text* if it is standard, padded base64 on a single line, possibly empty.
 
-    Costs about 0.1 ns per character; what the text decodes to is not looked at.
+    Takes about 0.1 ns per character; the decoded bytes are not checked.
 
     Raises:
-        ValueError: It is not base64; the message says why and what to do.
-        TypeError: It is not a str.
+        ValueError: *text* is not base64; names the fault and the remedy.
+        TypeError: *text* is not a str.
     """
     decode_base64(text)
     return text
@@ -172,27 +170,27 @@ def check_base64(text: str) -> str:
 
 def decode_base64(text: str) -> bytes:
     """
-    Return what the base64 *text* stands for.
+    Decode base64 *text*.
 
     Raises:
         ValueError: As for :func:`check_base64`.
-        TypeError: It is not a str.
+        TypeError: *text* is not a str.
     """
     if not isinstance(text, str):
         raise TypeError(f"base64 text must be a str, not {type(text).__name__}")
     try:
         return pybase64.b64decode(text, validate=True)
     except ValueError as error:
-        # The decoder has one message for every fault, so the fault is looked for here.
+        # The decoder has one message for all faults.
         raise ValueError(_base64_fault(text)) from error
 
 
 def bytes_per_ms(audio_format: str) -> int:
     """
-    Return how many bytes a millisecond of ``"pcm16"``, ``"g711_ulaw"`` or ``"g711_alaw"`` takes.
+    Return the bytes per millisecond of ``"pcm16"``, ``"g711_ulaw"`` or ``"g711_alaw"``.
 
     Raises:
-        ValueError: Another format.
+        ValueError: An unknown format.
     """
     try:
         return _BYTES_PER_MS[audio_format]
@@ -203,13 +201,13 @@ def bytes_per_ms(audio_format: str) -> int:
 
 def duration_ms(byte_count: int, audio_format: str = "pcm16") -> int:
     """
-    Return how long *byte_count* bytes last, in whole milliseconds.
+    Return the duration of *byte_count* bytes in whole milliseconds.
 
-    Rounded down, because the service refuses a position past the end of the audio. Add up bytes,
-    not durations.
+    Rounded down, because the service refuses a position past the end of the audio. Sum bytes, not
+    durations.
 
     Raises:
-        ValueError: A format that :func:`bytes_per_ms` does not know.
+        ValueError: An unknown format.
     """
     return byte_count // bytes_per_ms(audio_format)
 
@@ -244,18 +242,18 @@ def _channels_of(view: memoryview, said: int | None) -> int:
     shape = view.shape or ()
     if len(shape) == 1:
         return said or 1  # interleaved, as in bytes
-    if len(shape) == 2 and shape[1] and shape[1] <= MOST_CHANNELS and (shape[0] != 1 or shape[1] <= 2):
+    if len(shape) == 2 and shape[1] and shape[1] <= MAX_CHANNELS and (shape[0] != 1 or shape[1] <= 2):
         if said is not None and said != shape[1]:
             raise ValueError(f"audio has the shape {shape}, but channels is {said}: leave channels out")
         return shape[1]
     remedy = "pass shape (frames,) or (frames, channels)"
-    if len(shape) == 2 and shape[0] <= MOST_CHANNELS:
+    if len(shape) == 2 and shape[0] <= MAX_CHANNELS:
         remedy = "it looks transposed, pass " + ("audio[0]" if shape[0] == 1 else "audio.T")
     raise ValueError(f"audio has the shape {shape}: {remedy}")
 
 
 def _flat(view: memoryview) -> memoryview:
-    """Return the bytes of *view*, copied only if they are not next to each other."""
+    """Return the bytes of *view*, copied only if it is not contiguous."""
     if not view.nbytes:
         return memoryview(b"")  # a view with a zero in its shape cannot be cast
     return view.cast("B") if view.c_contiguous else memoryview(view.tobytes())
@@ -265,11 +263,11 @@ def _pcm16_of_floats(view: memoryview, code: str) -> bytes:
     numpy = sys.modules.get("numpy")
     if numpy is not None and isinstance(view.obj, getattr(numpy, "ndarray", ())):
         return _pcm16_of_numpy(numpy, view)
-    # Through bytes, because a view with an explicit byte order cannot be listed.
+    # tobytes(), because a view with an explicit byte order has no tolist().
     values = array.array(code, view.tobytes()).tolist()
     if True in map(math.isnan, values):
         raise ValueError(_nan_fault(view, next(place for place, x in enumerate(values) if math.isnan(x))))
-    # The ends are tested before the multiplication, because an infinity cannot be rounded.
+    # Clipped before the multiplication, because an infinity cannot be rounded.
     samples = array.array(
         "h",
         [-32768 if x <= -1.0 else 32767 if x >= 1.0 else min(round(x * 32768.0), 32767) for x in values],
@@ -301,7 +299,7 @@ def _swapped(pcm: bytes) -> bytes:
 
 
 def _base64_fault(text: str) -> str:
-    """Say what keeps *text* from being base64, and the remedy."""
+    """Return what is wrong with base64 *text*, and the remedy."""
     if text[:5].lower() == "data:":
         return "the audio is a data URL, not base64: pass only what follows the comma"
     foreign = re.search(r"[^A-Za-z0-9+/]", text.rstrip("="))

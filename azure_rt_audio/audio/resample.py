@@ -1,7 +1,7 @@
 """
-Changing the sample rate of PCM16, for a whole recording or chunk by chunk.
+Sample-rate conversion of PCM16, for recordings and streams.
 
-Needs the ``audio`` extra (numpy, soxr), imported on first use; equal rates need nothing. The
+Needs the ``audio`` extra (numpy, soxr), imported on first use, unless the rates are equal. The
 filter is soxr's "HQ": flat to 0.91 of the lower Nyquist frequency, aliases below 16-bit noise.
 """
 
@@ -22,7 +22,7 @@ _HIGHEST_HZ: Final = 768_000
 
 def resample(pcm: Buffer, from_hz: int, to_hz: int) -> bytes:
     """
-    Return a whole recording at another sample rate.
+    Convert a whole recording to another sample rate.
 
     Args:
         pcm: PCM16: int16, little-endian, mono; 2 bytes per frame; shape (frames,).
@@ -30,7 +30,7 @@ def resample(pcm: Buffer, from_hz: int, to_hz: int) -> bytes:
         to_hz: The rate wanted, in the same range.
 
     Returns:
-        PCM16 that lasts as long as *pcm*, to the nearest frame, and is not delayed against it.
+        PCM16 of the same duration, to the nearest frame, without delay.
 
     Raises:
         ValueError: An odd number of bytes, or a rate out of range.
@@ -47,7 +47,7 @@ def resample(pcm: Buffer, from_hz: int, to_hz: int) -> bytes:
 
 
 def check_rate(name: str, rate_hz: int) -> None:
-    """Raise an error about the argument *name* if its value is not a rate."""
+    """Raise an error that names the argument *name* if its value is not a supported rate."""
     try:
         is_rate = _LOWEST_HZ <= rate_hz <= _HIGHEST_HZ
     except TypeError as error:
@@ -58,17 +58,17 @@ def check_rate(name: str, rate_hz: int) -> None:
 
 class Resampler:
     """
-    Condition the sample rate of a stream whose chunks arrive one by one.
+    Converts the sample rate of a stream, chunk by chunk.
 
-    The chunks put together are what :func:`resample` makes of the whole, wherever they were cut.
-    What comes out lags what went in, at the rates of speech by up to 80 ms, until :meth:`finish`.
+    The result is that of :func:`resample`, however the stream is split into chunks. The output lags the
+    input by up to 80 ms at rates of speech, until :meth:`finish`.
 
     **Threads**: not shared; one thread at a time.
     """
 
     def __init__(self, from_hz: int, to_hz: int) -> None:
         """
-        Prepare to go from *from_hz* to *to_hz*, each from 1 000 to 768 000 Hz.
+        Begin a stream from *from_hz* to *to_hz*, each from 1 000 to 768 000 Hz.
 
         Raises:
             ValueError: A rate out of range.
@@ -83,11 +83,11 @@ class Resampler:
 
     def feed(self, pcm: Buffer) -> bytes:
         """
-        Take the next chunk and return what is ready, possibly nothing.
+        Convert the next chunk, and return the output so far, possibly nothing.
 
         Args:
-            pcm: PCM16: int16, little-endian, mono, at ``from_hz``. It may end in mid-frame; the
-                odd byte is kept for the next chunk.
+            pcm: PCM16: int16, little-endian, mono, at ``from_hz``. An odd byte at the end is kept for the
+                next chunk.
 
         Returns:
             PCM16 at ``to_hz``, whole frames.
@@ -99,9 +99,9 @@ class Resampler:
 
     def finish(self) -> bytes:
         """
-        End the stream and return its tail; after it the next stream may begin.
+        End the stream and return the rest of the output; a new stream may follow.
 
-        Half a frame that is left over is dropped.
+        An odd byte is dropped.
         """
         self._odd_byte = b""
         if self._stream is None:
@@ -118,9 +118,9 @@ class Resampler:
 
 class _Stream:
     """
-    One pass through soxr.
+    A stream of soxr.
 
-    In float32, because with int16 soxr adds dither: silence would not stay silent.
+    In float32, because soxr dithers int16: silence would become noise.
     """
 
     def __init__(self, from_hz: int, to_hz: int) -> None:
@@ -135,6 +135,6 @@ class _Stream:
     def advance(self, pcm: bytes, *, is_last: bool) -> bytes:
         samples = self._numpy.frombuffer(pcm, "<i2").astype("f4")
         rounded = self._numpy.rint(self._soxr.resample_chunk(samples, last=is_last))
-        # A loud square wave overshoots when filtered; unclipped it would wrap around.
+        # The filter overshoots at loud edges, which would wrap around.
         result: bytes = rounded.clip(-32768, 32767).astype("<i2").tobytes()
         return result

@@ -1,7 +1,7 @@
 """
-The inside of WAV files: where the audio begins, what it is made of, and PCM16 of it piece by piece.
+Parses WAV files: RIFF chunks, formats, and conversion to PCM16 in blocks.
 
-Reads forward only, so that a pipe will do, and never more than it was asked for.
+Reads forward only, so pipes work, and never more than asked for.
 """
 
 from __future__ import annotations
@@ -24,13 +24,12 @@ _ALAW: Final = 0x0006
 _ULAW: Final = 0x0007
 _EXTENSIBLE: Final = 0xFFFE
 
-# A program that writes to a pipe cannot come back to fill in the size; it leaves one of these.
-_SIZE_UNKNOWN: Final = 0xFFFFFFFF
-_PIECE_BYTES: Final = 1 << 16
+_SIZE_UNKNOWN: Final = 0xFFFFFFFF  # written by programs that cannot seek back, as on a pipe
+_BLOCK_BYTES: Final = 1 << 16
 
 
 class _Format(NamedTuple):
-    """What the ``fmt`` chunk says; *sample_bytes* is the container's width, padding included."""
+    """The ``fmt`` chunk; *sample_bytes* is the width of a sample, padding included."""
 
     tag: int
     channels: int
@@ -39,7 +38,7 @@ class _Format(NamedTuple):
 
 
 def refusal(name: str, fault: str) -> ValueError:
-    """Return the error that the file *name* has a *fault*, with the command that mends it."""
+    """Return the error for a *fault* of the file *name*, with a command that repairs it."""
     source = name if os.path.exists(name) else "INPUT"
     return ValueError(
         f"{name} {fault}: convert it with: ffmpeg -i {source} -ar 24000 -ac 1 -c:a pcm_s16le out.wav"
@@ -48,14 +47,14 @@ def refusal(name: str, fault: str) -> ValueError:
 
 class WavSource:
     """
-    The audio of a WAV file, read from its beginning to its end.
+    The audio of a WAV file, read sequentially.
 
     Args:
-        file: Open for reading bytes, at its beginning; stays open.
-        name: What errors call it.
+        file: A binary file, at its beginning; it stays open.
+        name: Its name in errors.
 
     Raises:
-        ValueError: Not a WAV file, or one of a kind that is not read.
+        ValueError: Not a WAV file, or an unsupported format.
 
     **Threads**: not shared; one thread at a time.
     """
@@ -66,11 +65,11 @@ class WavSource:
         self._format, self._left = _header_of(file, name)
         self._frame_bytes: Final = self._format.channels * self._format.sample_bytes
         self.rate_hz: Final = self._format.rate_hz
-        _pcm16_of(self._format, b"", name)  # refuses what it cannot read
+        _pcm16_of(self._format, b"", name)  # raises for an unsupported format
 
     @property
     def frames(self) -> int:
-        """How many frames are still to come, going by the header and the size of a file on disk."""
+        """Number of frames left, from the header and the size on disk."""
         left = self._left
         try:
             on_disk = os.fstat(self._file.fileno()).st_size - self._file.tell()
@@ -81,10 +80,10 @@ class WavSource:
 
     def read(self, frames: int) -> bytes:
         """
-        Return the next frames, at most so many, nothing at the end.
+        Return the next *frames* at most; empty at the end.
 
         Returns:
-            PCM16: int16, little-endian, mono, at ``rate_hz``. A last frame that is cut is dropped.
+            PCM16: int16, little-endian, mono, at ``rate_hz``. An incomplete last frame is dropped.
         """
         wanted = frames * self._frame_bytes
         if self._left is not None:
@@ -95,25 +94,25 @@ class WavSource:
         return bytes(mix(_pcm16_of(self._format, octets[:whole], self._name), self._format.channels))
 
     def close(self) -> None:
-        """Nothing is held but the file, which is its owner's."""
+        """Do nothing: the file belongs to the caller."""
 
 
 def _take(file: IO[bytes], size: int) -> bytes:
-    """Return *size* bytes, fewer only where the file ends; what a false header claims is not allocated."""
-    pieces = []
-    while size > 0 and (piece := file.read(min(size, _PIECE_BYTES))):
-        pieces.append(piece)
-        size -= len(piece)
-    return b"".join(pieces)
+    """Return *size* bytes, fewer at the end of the file; a false size allocates nothing."""
+    blocks = []
+    while size > 0 and (block := file.read(min(size, _BLOCK_BYTES))):
+        blocks.append(block)
+        size -= len(block)
+    return b"".join(blocks)
 
 
 def _skip(file: IO[bytes], size: int) -> None:
-    while size > 0 and (piece := file.read(min(size, _PIECE_BYTES))):
-        size -= len(piece)
+    while size > 0 and (block := file.read(min(size, _BLOCK_BYTES))):
+        size -= len(block)
 
 
 def _header_of(file: IO[bytes], name: str) -> tuple[_Format, int | None]:
-    """Read up to the audio; return its format, and how many bytes follow, if that is known."""
+    """Read up to the audio; return its format, and its size in bytes if known."""
     start = _take(file, 12)
     if not start:
         raise ValueError(f"{name} is empty: was it still being written?")
@@ -131,7 +130,7 @@ def _header_of(file: IO[bytes], name: str) -> tuple[_Format, int | None]:
                 raise refusal(name, 'has no "fmt " chunk before its audio')
             if size == _SIZE_UNKNOWN:
                 return wav_format, size_of_large_data
-            # Nothing, and the file ends here by its own account: the writer did not come back.
+            # 0 at the end of the file by its header: the size was never filled in.
             is_unknown = size == 0 and (riff_bytes == _SIZE_UNKNOWN or riff_bytes + 8 <= position)
             return wav_format, None if is_unknown else size
         body = _take(file, min(size, 64))
@@ -141,7 +140,7 @@ def _header_of(file: IO[bytes], name: str) -> tuple[_Format, int | None]:
         elif kind == b"ds64" and len(body) >= 16:
             # RF64: the sizes that do not fit into 32 bits.
             size_of_large_data = struct.unpack_from("<8xQ", body)[0]
-        # Chunks begin at even places; some writers forget the zero that pads them.
+        # Chunks are padded to even sizes; some writers omit the padding.
         pad = _take(file, size % 2)
         ahead = pad if pad != b"\0" else b""
         position += size + len(pad) - len(ahead)
@@ -153,12 +152,12 @@ def _format_of(chunk: bytes, name: str) -> _Format:
         raise refusal(name, f'has a "fmt " chunk of {len(chunk)} bytes, too short')
     tag, channels, rate_hz, _, block_bytes, bits = struct.unpack_from("<HHIIHH", chunk)
     if tag == _EXTENSIBLE and len(chunk) >= 40:
-        tag = struct.unpack_from("<24xH", chunk)[0]  # the start of a GUID that names the encoding
+        tag = struct.unpack_from("<24xH", chunk)[0]  # the start of the encoding's GUID
     if not channels or not rate_hz:
         raise refusal(name, f"claims {channels} channels at {rate_hz} Hz")
     sample_bytes = (bits + 7) // 8
     if block_bytes and block_bytes % channels == 0:
-        sample_bytes = block_bytes // channels  # 20 bits in 3 bytes, 24 in 4: the upper ones count
+        sample_bytes = block_bytes // channels  # 20 bits in 3 bytes, 24 in 4: left-justified
     return _Format(tag, channels, rate_hz, sample_bytes)
 
 
@@ -169,10 +168,10 @@ def _pcm16_of(wav_format: _Format, octets: bytes, name: str) -> bytes:
         return octets
     if kind in ((_INTEGER, 3), (_INTEGER, 4)):
         step = wav_format.sample_bytes
-        return _joined(octets[step - 2 :: step], octets[step - 1 :: step])
+        return _interleaved(octets[step - 2 :: step], octets[step - 1 :: step])
     if kind == (_INTEGER, 1):
         unsigned_to_signed = bytes(code ^ 0x80 for code in range(256))
-        return _joined(bytes(len(octets)), octets.translate(unsigned_to_signed))
+        return _interleaved(bytes(len(octets)), octets.translate(unsigned_to_signed))
     if kind in ((_FLOAT, 4), (_FLOAT, 8)):
         return _pcm16_of_floats(octets, "f" if wav_format.sample_bytes == 4 else "d", name)
     if kind == (_ALAW, 1):
@@ -196,7 +195,7 @@ def _pcm16_of_floats(octets: bytes, code: str, name: str) -> bytes:
         raise refusal(name, "holds samples that are no numbers (NaN)") from error
 
 
-def _joined(low: bytes, high: bytes) -> bytes:
+def _interleaved(low: bytes, high: bytes) -> bytes:
     pcm = bytearray(2 * len(low))
     pcm[0::2], pcm[1::2] = low, high
     return bytes(pcm)

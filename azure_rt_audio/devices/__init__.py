@@ -2,20 +2,20 @@
 Microphones and speakers: :class:`Microphone`, :class:`Speaker` and :func:`list_devices`.
 
 :class:`SimulatedMicrophone` plays a recording; :class:`SimulatedSpeaker` takes real time and keeps what it
-played. They need no device and no extra. :class:`MicrophoneLike` and :class:`SpeakerLike` say what a voice
-session asks of any other.
+played. They need no device and no extra. :class:`MicrophoneLike` and :class:`SpeakerLike` are the interfaces
+that a voice session needs.
 
-Real ones need the ``audio`` extra (``sounddevice``) and the PortAudio library when the first is opened or
-listed; importing this needs neither.
+Opening or listing devices needs the ``audio`` extra (``sounddevice``) and the PortAudio library; importing
+this package needs neither.
 
-==========================================  ========================================================
-thread                                      does
-==========================================  ========================================================
-PortAudio's, one for each open device       copies a block; waits for nothing, logs nothing
-``azure-rt-microphone-N``, ``…-speaker-N``  opens the device, watches it, opens the default instead
-``…-events``, ``…-tap``                     run ``on_event`` and ``on_played``, if given
-``azure-rt-device-close``                   ends a stream, which a driver can hang in
-==========================================  ========================================================
+==========================================  ==========================================================
+thread                                      task
+==========================================  ==========================================================
+PortAudio's, one for each open stream       runs the stream callback: copies a block, without blocking
+``azure-rt-microphone-N``, ``…-speaker-N``  opens the device, detects its loss, reopens the default
+``…-events``, ``…-tap``                     run ``on_event`` and ``on_played``
+``azure-rt-device-close``                   stops a stream; a driver may hang there
+==========================================  ==========================================================
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a microphone or a speaker tells its owner."""
+"""Events of microphones and speakers."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ Kind: TypeAlias = Literal["input", "output"]
 @frozen
 class DeviceOpened:
     """
-    A device is open, the first one or another one than before.
+    A device was opened: the first one, or a replacement.
 
     Attributes:
         kind: ``"input"`` for a microphone, ``"output"`` for a speaker.
-        device_name: As PortAudio calls it.
-        sample_rate_hz: The device's own; what is read and played is converted.
-        latency_ms: Of the device, as it says itself.
+        device_name: PortAudio's name.
+        sample_rate_hz: Rate of the stream; audio is converted from or to it.
+        latency_ms: Latency reported by the device.
     """
 
     kind: Kind
@@ -32,12 +32,12 @@ class DeviceOpened:
 @frozen
 class DeviceLost:
     """
-    A device disappeared or stalled; the default is being opened instead, until it succeeds.
+    A device disappeared or stalled; opening the default device is retried until it succeeds.
 
     Attributes:
         kind: ``"input"`` for a microphone, ``"output"`` for a speaker.
-        device_name: As PortAudio calls it.
-        reason: What was noticed, for people.
+        device_name: PortAudio's name.
+        reason: A description for messages.
     """
 
     kind: Kind
@@ -48,13 +48,13 @@ class DeviceLost:
 @frozen
 class Played:
     """
-    How much of an item was played. As an event: the item was played to its end.
+    The played part of an item. As an event: the item was played to its end.
 
     Attributes:
-        item_id: As given to ``play``.
-        frames: Frames at the rate of the speaker (24 000 Hz unless said otherwise).
-        ms: The same in milliseconds, rounded down.
-        is_complete: Whether that is all of it, and no more will come.
+        item_id: As passed to ``play``.
+        frames: Frames played, at the speaker's ``sample_rate_hz``.
+        ms: Milliseconds played, rounded down.
+        is_complete: Whether the item was finished and played to its end.
     """
 
     item_id: str

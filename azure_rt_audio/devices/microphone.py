@@ -1,8 +1,8 @@
 """
-A microphone, as blocks of PCM16.
+A microphone that is read in blocks of PCM16.
 
-**Threads and locks.** PortAudio's thread writes into a ring without a lock (see ``ring.py``) and opens
-a gate, which is one step in C; the reader takes from the ring and waits at the gate. No other lock.
+**Threads and locks.** The stream callback writes into a lock-free ring buffer (see ``ring.py``) and
+releases ``Microphone._wake``, an atomic operation; the reader acquires it to wait. It guards nothing.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from ..audio.level import level_db
 from ..audio.resample import check_rate
 from ..errors import DeviceError
 from .events import DeviceEvent
-from .portaudio import Line
+from .portaudio import Stream
 from .ring import Ring
 from .supervisor import CallbackThread, DeviceSupervisor
 
@@ -40,22 +40,22 @@ class Microphone:
             while (block := microphone.read(timeout=1)) is not None:
                 client.append_audio(block)
 
-    What is recorded waits for :meth:`read`, up to *buffer_ms*; when that is full, what is recorded next
-    is lost and counted. A device that disappears or stalls is replaced by the default one within a
-    second or so, or when there is one; ``on_event`` tells.
+    Audio is buffered for :meth:`read`, up to *buffer_ms*; when the buffer is full, new blocks are dropped and
+    counted as overflows. A device that disappears or stalls is replaced by the default device within about a
+    second, or as soon as there is one; ``on_event`` reports both.
 
     Args:
-        device: A number, or part of a name in any case; ``None`` for the system's default.
-        sample_rate_hz: Of what :meth:`read` returns; a device that cannot record at it is converted.
-        block_ms: How much :meth:`read` returns at a time.
-        buffer_ms: How much waits for :meth:`read`.
+        device: A number, or part of a name, ignoring case; ``None`` for the system's default.
+        sample_rate_hz: Rate that :meth:`read` returns; converted if the device does not support it.
+        block_ms: Length of a block that :meth:`read` returns.
+        buffer_ms: Length of the buffer.
         on_event: Called with :class:`DeviceOpened` and :class:`DeviceLost`.
 
     Raises:
-        ValueError: A length that is not positive, or a rate that nothing has.
+        ValueError: A length below 1 ms, or an unsupported rate.
 
-    **Threads.** One thread reads, any may do the rest. ``on_event`` runs on a thread of its own; it may
-    take its time, and may close the microphone.
+    **Threads.** One thread reads, any thread may call the rest. ``on_event`` runs on its own thread; it may
+    block, and may close the microphone.
     """
 
     def __init__(
@@ -77,55 +77,55 @@ class Microphone:
         self._block_bytes = sample_rate_hz * block_ms // 1000 * _FRAME
         self._buffer_ms = buffer_ms
         self.on_event: Callable[[DeviceEvent], object] | None = on_event
-        """As given; may be changed before :meth:`start`."""
-        self._tapes: deque[_Capture] = deque()  # the last is being written; appended to by the attendant
-        self._ready = bytearray()  # converted, of _tapes[0]; the reader's
-        self._attendant: DeviceSupervisor | None = None
-        self._messenger: CallbackThread[DeviceEvent] | None = None
-        self._gate = threading.Lock()  # shut while there is nothing new; opened by PortAudio's thread
+        """May be set until :meth:`start`."""
+        self._captures: deque[_Capture] = deque()  # appended to by the supervisor; the last one is written
+        self._converted = bytearray()  # from _captures[0]; reader only
+        self._supervisor: DeviceSupervisor | None = None
+        self._event_thread: CallbackThread[DeviceEvent] | None = None
+        self._wake = threading.Lock()  # held while there is nothing new
         self._is_closed = False
         self._captured_at = 0.0
-        self._lost_blocks = 0  # of tapes that were read to their end
+        self._past_overflows = 0  # of captures that were removed
         self.is_muted: bool = False
-        """Whether silence takes the place of what is recorded, from the next block on."""
+        """Whether silence replaces the input, from the next block on."""
 
     def start(self) -> None:
         """
-        Open the device and begin to record; blocks until that is done, at most 10 seconds.
+        Open the device and begin to record. Blocks until it is open, at most 10 seconds.
 
         Raises:
-            DeviceError: There is none, or it cannot be opened.
+            DeviceError: There is no such device, or it cannot be opened.
             MissingExtraError: The ``audio`` extra is not installed.
-            RuntimeError: It was started already.
+            RuntimeError: The microphone was started before.
         """
-        if self._attendant is not None:
-            raise RuntimeError("the microphone was started already; make another one")
+        if self._supervisor is not None:
+            raise RuntimeError("the microphone was already started; create a new one")
         if self.on_event is not None:
-            self._messenger = CallbackThread("azure-rt-microphone-events", self.on_event)
-        self._attendant = DeviceSupervisor(
+            self._event_thread = CallbackThread("azure-rt-microphone-events", self.on_event)
+        self._supervisor = DeviceSupervisor(
             "input",
             self._device,
             sample_rate_hz=self._rate,
             block_ms=min(self._block_ms, 20),
             prepare=self._prepare,
-            on_lost=_nothing,
-            on_tick=_nothing,
-            tell=_nothing if self._messenger is None else self._messenger.put,
+            on_lost=_ignore,
+            on_tick=_ignore,
+            emit=_ignore if self._event_thread is None else self._event_thread.put,
         )
         try:
-            self._attendant.start()
+            self._supervisor.start()
         except BaseException:
             self.close()
             raise
 
     def close(self) -> None:
-        """Stop recording, for good; returns within three seconds or so, whatever the driver does."""
+        """Stop recording and close the device. Idempotent; blocks for three seconds at most."""
         self._is_closed = True
-        self._open_gate()
-        if self._attendant is not None:
-            self._attendant.close()
-        if self._messenger is not None:
-            self._messenger.close()
+        self._wake_reader()
+        if self._supervisor is not None:
+            self._supervisor.close()
+        if self._event_thread is not None:
+            self._event_thread.close()
 
     def __enter__(self) -> Microphone:
         self.start()
@@ -138,151 +138,151 @@ class Microphone:
 
     def read(self, timeout: float | None = None) -> bytes | None:
         """
-        Return the next block, waiting for it.
+        Return the next block. Blocks until it is there.
 
         Args:
-            timeout: Seconds to wait at most; ``None`` has no limit.
+            timeout: Seconds to wait; ``None`` waits without limit.
 
         Returns:
-            ``block_ms`` of PCM16: int16, little-endian, mono, at :attr:`sample_rate_hz`. ``None`` when
-            the time is over.
+            ``block_ms`` of PCM16: int16, little-endian, mono, at :attr:`sample_rate_hz`. ``None`` if the
+            time-out expired.
 
         Raises:
-            DeviceError: The microphone was closed, by any thread, or never started.
+            DeviceError: The microphone is closed, or was not started.
         """
         deadline = Deadline(timeout)
         while True:
-            if self._attendant is None or self._is_closed:
+            if self._supervisor is None or self._is_closed:
                 raise DeviceError(f"the microphone {'is closed' if self._is_closed else 'was not started'}")
             block = self._take()
             if block is not None:
                 return block
             remaining = deadline.remaining()
             wait = -1 if remaining is None else min(remaining, threading.TIMEOUT_MAX)
-            if not self._gate.acquire(timeout=wait):
+            if not self._wake.acquire(timeout=wait):
                 return None
 
     @property
     def captured_at(self) -> float:
-        """When the first frame of the last block was recorded, in seconds of ``time.monotonic``."""
+        """Time of the first frame of the last block, in seconds of ``time.monotonic``."""
         return self._captured_at
 
     @property
     def level_db(self) -> float:
-        """How loud the last 50 ms are, in dB below full scale; -100 is silence."""
-        tapes = tuple(self._tapes)
-        return level_db(tapes[-1].latest(50)) if tapes else level_db(b"")
+        """Level of the last 50 ms, in dBFS; -100 is silence."""
+        captures = tuple(self._captures)
+        return level_db(captures[-1].latest(50)) if captures else level_db(b"")
 
     @property
     def overflows(self) -> int:
-        """How many blocks were lost, because nobody read in time or because the machine was too busy."""
-        return self._lost_blocks + sum(tape.lost for tape in tuple(self._tapes))
+        """Number of dropped blocks: the buffer was full, or the callback was late."""
+        return self._past_overflows + sum(capture.overflows for capture in tuple(self._captures))
 
     @property
     def buffered_ms(self) -> int:
-        """How much waits to be read."""
-        tapes = tuple(self._tapes)
-        return len(self._ready) // _FRAME * 1000 // self._rate + sum(tape.waiting_ms for tape in tapes)
+        """Milliseconds that are buffered for :meth:`read`."""
+        converted_ms = len(self._converted) // _FRAME * 1000 // self._rate
+        return converted_ms + sum(capture.buffered_ms for capture in tuple(self._captures))
 
     @property
     def device_name(self) -> str | None:
-        """The name of the device that is open, ``None`` if none is."""
-        line = None if self._attendant is None else self._attendant.line
-        return None if line is None else line.device.name
+        """Name of the open device; ``None`` if there is none."""
+        stream = None if self._supervisor is None else self._supervisor.stream
+        return None if stream is None else stream.device.name
 
     @property
     def sample_rate_hz(self) -> int:
-        """The rate of what :meth:`read` returns."""
+        """The rate that :meth:`read` returns."""
         return self._rate
 
     def _take(self) -> bytes | None:
-        while len(self._ready) < self._block_bytes:
-            if not self._tapes:
+        while len(self._converted) < self._block_bytes:
+            if not self._captures:
                 return None
-            has_successor = len(self._tapes) > 1  # asked first: after it nothing is added to this one
-            tape = self._tapes[0]
-            pcm = tape.take()
+            has_successor = len(self._captures) > 1  # read first: nothing is appended to this one later
+            capture = self._captures[0]
+            pcm = capture.take()
             if pcm:
-                self._ready += pcm
+                self._converted += pcm
             elif has_successor:
-                self._ready += tape.resampler.finish()
-                self._lost_blocks += tape.lost
-                self._tapes.popleft()
+                self._converted += capture.resampler.finish()
+                self._past_overflows += capture.overflows
+                self._captures.popleft()
             else:
                 return None
-        if self._tapes:
-            self._captured_at = self._tapes[0].time_of(len(self._ready) // _FRAME, self._rate)
-        block = bytes(self._ready[: self._block_bytes])
-        del self._ready[: self._block_bytes]
+        if self._captures:
+            self._captured_at = self._captures[0].time_of(len(self._converted) // _FRAME, self._rate)
+        block = bytes(self._converted[: self._block_bytes])
+        del self._converted[: self._block_bytes]
         return block
 
-    def _open_gate(self) -> None:
-        # Somebody else may open it in between.
+    def _wake_reader(self) -> None:
+        # Another thread may release it in between.
         with contextlib.suppress(RuntimeError):
-            if self._gate.locked():
-                self._gate.release()
+            if self._wake.locked():
+                self._wake.release()
 
-    def _prepare(self, line: Line) -> Callable[[Any, int, Any, Any], None]:
-        """Make the callback of a line. It runs on PortAudio's thread: no waiting, no logging."""
-        tape = _Capture(line, self._rate, self._buffer_ms)
-        if self._tapes and not self._tapes[-1].ring.written:
-            self._tapes.pop()  # of a line that could not be opened
-        self._tapes.append(tape)
+    def _prepare(self, stream: Stream) -> Callable[[Any, int, Any, Any], None]:
+        """Return the callback of a stream. It runs on PortAudio's thread: it must not block or log."""
+        capture = _Capture(stream, self._rate, self._buffer_ms)
+        if self._captures and not self._captures[-1].ring.written:
+            self._captures.pop()  # its stream could not be opened
+        self._captures.append(capture)
 
         def callback(data: Any, frames: int, times: Any, status: Any) -> None:
             now = time.monotonic()
-            line.blocks += 1
+            stream.blocks += 1
             if status and status.input_overflow:
-                tape.lost += 1
+                capture.overflows += 1
             ago = times.currentTime - times.inputBufferAdcTime
-            if not 0 <= ago < 5:  # some host APIs do not tell
-                ago = line.latency
-            tape.write(bytes(len(data)) if self.is_muted else data, now - ago)
-            self._open_gate()
+            if not 0 <= ago < 5:  # some host APIs report nothing
+                ago = stream.latency
+            capture.write(bytes(len(data)) if self.is_muted else data, now - ago)
+            self._wake_reader()
 
         return callback
 
 
 class _Capture:
-    """What one line recorded, and when. One thread writes, one reads; see ``ring.py``."""
+    """The buffered input of one stream, with its time. One thread writes, one reads; see ``ring.py``."""
 
-    def __init__(self, line: Line, rate_hz: int, buffer_ms: int) -> None:
-        self._rate = line.sample_rate_hz
-        self._frame = _FRAME * line.channels
-        self._piece = self._rate // 100 * self._frame
-        self._mark = (0, 0.0)  # a number of frames, and when the next one was recorded
+    def __init__(self, stream: Stream, rate_hz: int, buffer_ms: int) -> None:
+        self._rate = stream.sample_rate_hz
+        self._frame = _FRAME * stream.channels
+        self._chunk_bytes = self._rate // 100 * self._frame
+        self._timestamp = (0, 0.0)  # a number of frames, and the time of the next one
         self.ring = Ring(max(self._rate * buffer_ms // 1000, self._rate // 5) * self._frame)
         self.resampler = Resampler(self._rate, rate_hz)
-        self.lost = 0
+        self.overflows = 0
 
     def write(self, data: Any, at: float) -> None:
-        self._mark = (self.ring.written // self._frame, at)
+        self._timestamp = (self.ring.written // self._frame, at)
         if not self.ring.write(data):
-            self.lost += 1
+            self.overflows += 1
 
     def take(self) -> bytes:
-        """Return some more, mono and converted; nothing if there is nothing."""
-        size = min(len(self.ring) // self._frame * self._frame, self._piece)
+        """Remove and return the next audio, mono and converted; empty if there is none."""
+        size = min(len(self.ring) // self._frame * self._frame, self._chunk_bytes)
         if not size:
             return b""
         pcm = self.ring.read(size)
         return self.resampler.feed(self._mono(pcm)) or self.take()
 
     def latest(self, ms: int) -> bytes:
-        """Look at the last so many milliseconds."""
+        """Return the last milliseconds, mono, without removing them."""
         return self._mono(self.ring.latest(self._rate * ms // 1000 * self._frame))
 
     @property
-    def waiting_ms(self) -> int:
+    def buffered_ms(self) -> int:
         return len(self.ring) // self._frame * 1000 // self._rate
 
     def time_of(self, frames_before: int, rate_hz: int) -> float:
-        """Return when the frame was recorded that lies so many converted frames before the next to take."""
-        frames, at = self._mark
+        """Return the time of the frame that lies *frames_before* converted frames before the next one."""
+        frames, at = self._timestamp
         return at + (self.ring.consumed // self._frame - frames) / self._rate - frames_before / rate_hz
 
     def _mono(self, pcm: bytes) -> bytes:
-        """The first channel."""
+        """Return the first channel."""
         if self._frame == _FRAME:
             return pcm
         mono = bytearray(len(pcm) // 2)
@@ -290,5 +290,5 @@ class _Capture:
         return bytes(mono)
 
 
-def _nothing(*_: object) -> None:
+def _ignore(*_: object) -> None:
     pass

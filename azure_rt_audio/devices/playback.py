@@ -1,11 +1,11 @@
 """
-What is to be played, when, and what of it has been heard: the arithmetic of a speaker, without one.
+The playback queue: what is played next, and how much was played. Pure: no device, no clock.
 
-Sound comes in faster or slower than it is played. It waits here (without limit; an answer comes faster
-than real time) until the device asks for the next block. An item begins when a little of it is there,
-so that a slow moment of the network is not heard, and after running dry it waits for a little again.
+Audio arrives faster or slower than it is played. It is queued (unbounded; an answer arrives faster than
+real time) until the device asks for the next block. An item is prebuffered against jitter, and again after
+an underflow.
 
-A device says with each block when it will be heard. From that follows what has been heard by now.
+A device reports the time at which each block will be played. From that follows how much was played by now.
 """
 
 from __future__ import annotations
@@ -22,32 +22,32 @@ if TYPE_CHECKING:
 __all__ = ["Playback"]
 
 _FRAME: Final = 2
-_REMEMBERED: Final = 256
+_MAX_KNOWN_ITEMS: Final = 256
 
 
 class _Item:
-    """One item: what of it came, waits, was given to the device and was heard."""
+    """One item: received, queued, sent to the device, played."""
 
     def __init__(self, item_id: str, resampler: Resampler) -> None:
         self.item_id = item_id
         self.resampler = resampler
-        self.waiting: deque[memoryview] = deque()  # at the device's rate
-        self.waiting_bytes = 0
+        self.queued: deque[memoryview] = deque()  # at the device's rate
+        self.queued_bytes = 0
         self.received = 0  # frames at the speaker's rate, as are the next two
-        self.given = 0.0
-        self.heard = 0.0
-        self.under_way = 0  # pieces given to the device and not heard to their end
+        self.sent = 0.0
+        self.played = 0.0
+        self.in_device = 0  # chunks sent to the device and not yet played
         self.is_finished = False
-        self.is_told = False  # that it was played, or cut
+        self.is_reported = False  # as played, or as cut
 
     def put(self, pcm: bytes) -> None:
         if pcm:
-            self.waiting.append(memoryview(pcm))
-            self.waiting_bytes += len(pcm)
+            self.queued.append(memoryview(pcm))
+            self.queued_bytes += len(pcm)
 
 
-class _Piece:
-    """A part of an item that the device has, and from when it is heard."""
+class _Chunk:
+    """A part of an item in the device's buffer, and when it begins to be played."""
 
     __slots__ = ("begin", "frames", "item", "pcm")
 
@@ -62,17 +62,17 @@ class Playback:
     """
     The queue of one speaker.
 
-    Times are seconds of one monotonic clock; frames are at *sample_rate_hz* where nothing else is said.
+    Times are seconds of one monotonic clock; frames are at *sample_rate_hz* unless stated otherwise.
 
     Args:
-        sample_rate_hz: Of what comes in.
-        prebuffer_ms: How much of an item is there before it begins. It begins with less when it is
-            finished, or when waiting has taken that long.
+        sample_rate_hz: Rate of the audio added.
+        prebuffer_ms: Audio of an item that is queued before it begins. A shorter item begins when it is
+            finished, or after that time.
 
     Attributes:
-        underflows: How often an item ran dry before it was finished.
+        underflows: How often the audio of an unfinished item was late.
 
-    **Threads**: not shared; the speaker holds its lock.
+    **Threads**: not shared; guarded by the speaker's lock.
     """
 
     def __init__(self, sample_rate_hz: int, prebuffer_ms: int) -> None:
@@ -80,21 +80,21 @@ class Playback:
         self._device_rate = sample_rate_hz
         self._prebuffer = prebuffer_ms / 1000
         self._queue: deque[_Item] = deque()
-        self._under_way: deque[_Piece] = deque()
+        self._in_device: deque[_Chunk] = deque()
         self._known: OrderedDict[str, _Item] = OrderedDict()
-        self._untold: list[_Item] = []  # not yet reported as played or cut
+        self._unreported: list[_Item] = []  # neither as played nor as cut
         self._is_running = False
         self._filling_since: float | None = None
         self.underflows: int = 0
 
     def add(self, item_id: str, pcm: Buffer) -> None:
-        """Add more of an item; whole frames of PCM16."""
+        """Append to an item; whole frames of PCM16."""
         item = self._known.get(item_id)
-        if item is None or item.is_finished or item.is_told:
+        if item is None or item.is_finished or item.is_reported:
             item = self._known[item_id] = _Item(item_id, Resampler(self._rate, self._device_rate))
             self._known.move_to_end(item_id)
-            self._untold.append(item)
-            if len(self._known) > _REMEMBERED:
+            self._unreported.append(item)
+            if len(self._known) > _MAX_KNOWN_ITEMS:
                 self._known.popitem(last=False)
         if item not in self._queue:
             self._queue.append(item)
@@ -105,24 +105,24 @@ class Playback:
         item.put(item.resampler.feed(octets))
 
     def finish(self, item_id: str) -> None:
-        """Note that no more of the item comes."""
+        """Mark an item as complete."""
         item = self._known.get(item_id)
         if item is not None and not item.is_finished:
             item.put(item.resampler.finish())
             item.is_finished = True
 
-    def pull(self, out: memoryview, heard_at: float, now: float) -> None:
+    def pull(self, out: memoryview, plays_at: float, now: float) -> None:
         """
-        Fill the device's next block, with silence where there is nothing to play.
+        Fill the device's next block, padded with silence.
 
         Args:
             out: PCM16 at the device's rate.
-            heard_at: When the first frame of the block is heard.
+            plays_at: Time at which its first frame is played.
         """
         filled = 0
         while filled < len(out):
             item = self._next()
-            if item is None or not item.waiting:
+            if item is None or not item.queued:
                 if item is not None and self._is_running:
                     self.underflows += 1
                 self._is_running = False
@@ -131,114 +131,116 @@ class Playback:
                 break
             self._is_running = True
             self._filling_since = None
-            chunk = item.waiting[0]
+            chunk = item.queued[0]
             part = chunk[: len(out) - filled]
             if len(part) == len(chunk):
-                item.waiting.popleft()
+                item.queued.popleft()
             else:
-                item.waiting[0] = chunk[len(part) :]
-            item.waiting_bytes -= len(part)
+                item.queued[0] = chunk[len(part) :]
+            item.queued_bytes -= len(part)
             out[filled : filled + len(part)] = part
-            self._give(item, part, heard_at + filled / _FRAME / self._device_rate)
+            self._send(item, part, plays_at + filled / _FRAME / self._device_rate)
             filled += len(part)
         out[filled:] = bytes(len(out) - filled)
 
-    def settle(self, now: float) -> list[Played]:
-        """Forget what was heard by *now*, and return the items that were played to their end by it."""
-        self._forget_heard(now)
+    def take_ended(self, now: float) -> list[Played]:
+        """Return the items that were played to their end by *now*, each once."""
+        self._advance(now)
         self._next()
-        ended = [item for item in self._untold if item.is_finished and not (item.waiting or item.under_way)]
+        ended = [
+            item for item in self._unreported if item.is_finished and not (item.queued or item.in_device)
+        ]
         for item in ended:
-            item.is_told = True
-            self._untold.remove(item)
-        return [self._played(item, item.heard) for item in ended]
+            item.is_reported = True
+            self._unreported.remove(item)
+        return [self._played(item, item.played) for item in ended]
 
     def cut(self) -> tuple[Played, ...]:
         """
-        Drop what the device does not have yet.
+        Drop what was not sent to the device yet.
 
         Returns:
-            The items that were not played to their end, in their order, with what will have been heard
-            of them once the device has played what it has.
+            The items that were not played to their end, in order, with the part that is played once the
+            device's buffer is empty.
         """
-        items = list(OrderedDict.fromkeys([*(piece.item for piece in self._under_way), *self._queue]))
+        items = list(OrderedDict.fromkeys([*(chunk.item for chunk in self._in_device), *self._queue]))
         result = []
         for item in items:
-            if not item.is_told:
-                result.append(self._played(item, item.given))
-                self._untold.remove(item)
-            item.waiting.clear()
-            item.waiting_bytes = 0
-            item.is_told = True
+            if not item.is_reported:
+                result.append(self._played(item, item.sent))
+                self._unreported.remove(item)
+            item.queued.clear()
+            item.queued_bytes = 0
+            item.is_reported = True
         self._queue.clear()
         self._is_running = False
         self._filling_since = None
         return tuple(result)
 
     def lose(self, now: float) -> None:
-        """The device is gone: what it had and nobody heard by *now* is to be played by the next one."""
-        self._forget_heard(now)
-        while self._under_way:
-            piece = self._under_way.pop()
-            item = piece.item
-            skip = max(0, min(len(piece.pcm), round((now - piece.begin) * self._device_rate) * _FRAME))
-            share = skip / len(piece.pcm)
-            item.heard += piece.frames * share
-            item.given -= piece.frames * (1 - share)
-            item.under_way -= 1
-            if not item.is_told and skip < len(piece.pcm):
-                item.waiting.appendleft(piece.pcm[skip:])
-                item.waiting_bytes += len(piece.pcm) - skip
+        """Queue again what was in the buffer of a lost device and not played by *now*."""
+        self._advance(now)
+        while self._in_device:
+            chunk = self._in_device.pop()
+            item = chunk.item
+            skip = max(0, min(len(chunk.pcm), round((now - chunk.begin) * self._device_rate) * _FRAME))
+            share = skip / len(chunk.pcm)
+            item.played += chunk.frames * share
+            item.sent -= chunk.frames * (1 - share)
+            item.in_device -= 1
+            if not item.is_reported and skip < len(chunk.pcm):
+                item.queued.appendleft(chunk.pcm[skip:])
+                item.queued_bytes += len(chunk.pcm) - skip
                 if item not in self._queue:
                     self._queue.appendleft(item)
         self._is_running = False
 
     def change_device_rate(self, device_rate_hz: int) -> None:
-        """Play to a device with this rate from now on; the last one's is lost, see :meth:`lose`."""
+        """Convert the queue for a device of another rate; call :meth:`lose` first."""
         if device_rate_hz == self._device_rate:
             return
         for item in self._queue:
-            rest = b"".join([*item.waiting, b"" if item.is_finished else item.resampler.finish()])
-            item.waiting.clear()
-            item.waiting_bytes = 0
+            rest = b"".join([*item.queued, b"" if item.is_finished else item.resampler.finish()])
+            item.queued.clear()
+            item.queued_bytes = 0
             item.put(resample(rest, self._device_rate, device_rate_hz))
             item.resampler = Resampler(self._rate, device_rate_hz)
         self._device_rate = device_rate_hz
 
-    def heard_frames(self, item_id: str, now: float) -> int:
-        """Return how much of an item was heard by *now*; 0 if it is not known."""
+    def played_frames(self, item_id: str, now: float) -> int:
+        """Return the frames of an item played by *now*; 0 for an unknown item."""
         item = self._known.get(item_id)
         if item is None:
             return 0
-        heard = item.heard
-        for piece in self._under_way:
-            if piece.item is item:
-                heard += max(0.0, min(piece.frames, (now - piece.begin) * self._rate))
-        return min(item.received, round(heard))
+        played = item.played
+        for chunk in self._in_device:
+            if chunk.item is item:
+                played += max(0.0, min(chunk.frames, (now - chunk.begin) * self._rate))
+        return min(item.received, round(played))
 
     def received_frames(self, item_id: str) -> int:
-        """Return how much of an item came; 0 if it is not known."""
+        """Return the frames of an item received; 0 for an unknown item."""
         item = self._known.get(item_id)
         return 0 if item is None else item.received
 
     def is_quiet(self, now: float) -> bool:
-        """Whether everything that came was heard, or cut."""
-        if any(item.waiting for item in self._queue):
+        """Whether everything received was played or cut."""
+        if any(item.queued for item in self._queue):
             return False
-        return not self._under_way or self._end_of(self._under_way[-1]) <= now
+        return not self._in_device or self._end_of(self._in_device[-1]) <= now
 
-    def _forget_heard(self, now: float) -> None:
-        while self._under_way and self._end_of(self._under_way[0]) <= now:
-            piece = self._under_way.popleft()
-            piece.item.heard += piece.frames
-            piece.item.under_way -= 1
+    def _advance(self, now: float) -> None:
+        while self._in_device and self._end_of(self._in_device[0]) <= now:
+            chunk = self._in_device.popleft()
+            chunk.item.played += chunk.frames
+            chunk.item.in_device -= 1
 
     def _next(self) -> _Item | None:
-        """Return the item to play, past those that have nothing left to play."""
+        """Return the item to play; removes those that are played."""
         while self._queue:
             item = self._queue[0]
-            # One that another follows is over, finished or not.
-            if item.waiting or not (item.is_finished or len(self._queue) > 1):
+            # An item with a successor is complete, finished or not.
+            if item.queued or not (item.is_finished or len(self._queue) > 1):
                 return item
             self._queue.popleft()
             self._is_running = False
@@ -250,21 +252,21 @@ class Playback:
         return (
             item.is_finished
             or len(self._queue) > 1
-            or item.waiting_bytes >= self._prebuffer * self._device_rate * _FRAME
+            or item.queued_bytes >= self._prebuffer * self._device_rate * _FRAME
             or now - self._filling_since >= self._prebuffer
         )
 
-    def _give(self, item: _Item, part: memoryview, begin: float) -> None:
+    def _send(self, item: _Item, part: memoryview, begin: float) -> None:
         frames = len(part) / _FRAME * self._rate / self._device_rate
-        self._under_way.append(_Piece(item, part, begin, frames))
-        item.under_way += 1
-        item.given += frames
+        self._in_device.append(_Chunk(item, part, begin, frames))
+        item.in_device += 1
+        item.sent += frames
 
-    def _end_of(self, piece: _Piece) -> float:
-        return piece.begin + piece.frames / self._rate
+    def _end_of(self, chunk: _Chunk) -> float:
+        return chunk.begin + chunk.frames / self._rate
 
     def _played(self, item: _Item, frames: float) -> Played:
         whole = min(item.received, round(frames))
         return Played(
-            item.item_id, whole, whole * 1000 // self._rate, item.is_finished and not item.waiting_bytes
+            item.item_id, whole, whole * 1000 // self._rate, item.is_finished and not item.queued_bytes
         )

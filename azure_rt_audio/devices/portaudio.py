@@ -1,13 +1,13 @@
 """
-PortAudio, by way of ``sounddevice``: which devices there are, and lines to them.
+PortAudio through ``sounddevice``: lists devices, and opens streams.
 
 Needs the ``audio`` extra and the PortAudio library, loaded on first use. The wheels of ``sounddevice``
-for Windows and macOS bring the library; on Linux it is a package of the distribution.
+for Windows and macOS contain the library; on Linux it is a package of the distribution.
 
-**Threads and locks.** PortAudio's functions must not run at the same time as each other (its callbacks
-may). ``_turn`` is held for one of them at a time, across the call, which no other lock of this library
-is: a driver that hangs keeps it. So nobody waits for it without a limit, except threads made for
-closing, that nobody waits for. What may hang most, ending a stream, is done without it.
+**Threads and locks.** PortAudio is not thread-safe: no two of its functions may run at once, except
+callbacks. ``_portaudio_lock`` serialises them, so unlike all other locks of this library it is held across
+I/O, and a hanging driver keeps it. All waits for it time out, except in disposable closing threads. Stopping
+a stream, which hangs most often, is done without it.
 """
 
 from __future__ import annotations
@@ -27,28 +27,28 @@ from .._extras import importing
 from ..errors import BrokenExtraError, DeviceError
 from .events import Kind
 
-__all__ = ["Device", "Line", "find", "list_devices", "look_again", "open_line"]
+__all__ = ["Device", "Stream", "find", "list_devices", "open_stream", "rescan"]
 
 logger: Final = logging.getLogger(__name__)
 
-_TURN_SECONDS: Final = 5.0
+_LOCK_TIMEOUT_SECONDS: Final = 5.0
 _CLOSE_SECONDS: Final = 1.0
 
-_turn = threading.Lock()  # one call of PortAudio at a time
-_lines: set[Line] = set()  # the open ones; guarded by _turn
+_portaudio_lock = threading.Lock()  # serialises all calls of PortAudio
+_streams: set[Stream] = set()  # the open ones; guarded by _portaudio_lock
 
 
 @frozen
 class Device:
     """
-    A sound device, as PortAudio lists it.
+    A sound device.
 
     Attributes:
-        index: PortAudio's number; another one after devices came or went.
+        index: PortAudio's number; changes when devices are connected or removed.
         host_api: Such as ``"ALSA"``, ``"Core Audio"``, ``"Windows WASAPI"``.
         input_channels: 0 if it cannot record.
         output_channels: 0 if it cannot play.
-        sample_rate_hz: The rate it prefers.
+        sample_rate_hz: Its preferred rate.
     """
 
     index: int
@@ -61,80 +61,78 @@ class Device:
     is_default_output: bool
 
     def channels(self, kind: Kind) -> int:
-        """Return how many channels it has for recording or playing."""
+        """Return the number of its input or output channels."""
         return self.input_channels if kind == "input" else self.output_channels
 
     def is_default(self, kind: Kind) -> bool:
-        """Whether it is what the system records with, or plays with."""
+        """Whether it is the system's default for input or output."""
         return self.is_default_input if kind == "input" else self.is_default_output
 
 
 def list_devices() -> tuple[Device, ...]:
     """
-    Return all sound devices, including those that came since the last call.
+    Return all sound devices, including new ones. Blocks, for five seconds at most if a driver hangs.
 
-    PortAudio sees new devices only when it starts anew, which ends its streams. So it does while none is
-    open in this process; otherwise the list is that of the last start.
+    PortAudio finds new devices only when it is initialised, which ends all streams. So it is initialised
+    again only if the process has no open stream; otherwise this is the list of the last time.
 
     Raises:
         MissingExtraError: The ``audio`` extra is not installed.
         DeviceError: PortAudio is not installed, or does not answer.
     """
     sounddevice = load()
-    with _my_turn():
-        if not _lines:
-            _start_anew(sounddevice)
-        return _listed(sounddevice)
+    with _exclusive():
+        if not _streams:
+            _reinitialise(sounddevice)
+        return _query_devices(sounddevice)
 
 
 def find(kind: Kind, wanted: str | int | None) -> Device:
     """
-    Return the device that somebody means.
+    Return the device that matches *wanted*.
 
     Args:
-        wanted: A number, or a part of a name in any case, ``None`` for the default. A name that is
-            equal comes first, and the system's preferred host API before the others.
+        wanted: A number, or part of a name, ignoring case; ``None`` for the default. An exact name takes
+            precedence, and so does the system's default host API.
 
     Raises:
-        DeviceError: There is none, or more than one.
-        TypeError: It is neither a number nor a name.
+        DeviceError: No device matches, or more than one.
+        TypeError: *wanted* is neither a number nor a name.
     """
     if not isinstance(wanted, str | int | None):
         raise TypeError(f"device is {wanted!r}: pass a number or part of a name, or None for the default")
     devices = [device for device in list_devices() if device.channels(kind)]
     if not devices:
-        raise DeviceError(
-            f"there is no {kind} device: connect one, and see what `azure-rt-audio devices` lists"
-        )
+        raise DeviceError(f"there is no {kind} device: connect one; `azure-rt-audio devices` lists them")
     if wanted is None:
         return next((device for device in devices if device.is_default(kind)), devices[0])
     if isinstance(wanted, int):
         found = [device for device in devices if device.index == wanted]
     else:
-        found = _named(devices, wanted.casefold())
+        found = _match_name(devices, wanted.casefold())
         apis = {device.host_api for device in devices if device.is_default(kind)}
         found = [device for device in found if device.host_api in apis] or found
     if len(found) == 1:
         return found[0]
     listed = "\n".join(f"  {device.index} {device.name}, {device.host_api}" for device in found or devices)
     what = f"{len(found)} {kind} devices match" if found else f"no {kind} device matches"
-    raise DeviceError(f"{what} {wanted!r}; name one of these by its number or more of its name:\n{listed}")
+    raise DeviceError(f"{what} {wanted!r}; pass the number, or more of the name, of one of these:\n{listed}")
 
 
-def look_again() -> bool:
+def rescan() -> bool:
     """
-    Let PortAudio start anew, to see new devices, and return whether it did.
+    Initialise PortAudio again to find new devices, and return whether that was done.
 
-    Lines that are open are ended by it, and say so to their owners, who open them again. Nothing
-    happens while the process has streams of ``sounddevice`` that are not ours.
+    This ends our open streams; their supervisors reopen them. Not done while the process has other streams
+    of ``sounddevice``.
     """
     sounddevice = load()
-    with _my_turn():
-        if _somebody_elses(sounddevice):
+    with _exclusive():
+        if _has_foreign_streams(sounddevice):
             return False
-        for line in list(_lines):
-            line.end_for_now()
-        return _start_anew(sounddevice)
+        for stream in list(_streams):
+            stream.suspend()
+        return _reinitialise(sounddevice)
 
 
 def load() -> Any:
@@ -142,8 +140,8 @@ def load() -> Any:
     Return ``sounddevice``.
 
     Raises:
-        MissingExtraError: It is not installed.
-        DeviceError: PortAudio is not.
+        MissingExtraError: ``sounddevice`` is not installed.
+        DeviceError: The PortAudio library is not installed.
     """
     try:
         with importing("sounddevice", "audio", "Using a microphone or a speaker"):
@@ -152,25 +150,25 @@ def load() -> Any:
         if not isinstance(error.__cause__, OSError):
             raise
         raise DeviceError(
-            "the PortAudio library is not there; on Debian and Ubuntu: sudo apt install libportaudio2, "
+            "the PortAudio library is not installed; on Debian and Ubuntu: sudo apt install libportaudio2, "
             "on Fedora: sudo dnf install portaudio"
         ) from error
     return sounddevice
 
 
-class Line:
+class Stream:
     """
-    An open stream to one device.
+    A stream from or to one device.
 
     Attributes:
-        device: Which one.
+        device: The device.
         sample_rate_hz: The stream's rate.
-        channels: 1, or 2 for a device that has no mono.
-        latency: Seconds, as the device says.
-        blocks: How many blocks went over it; the callback counts them.
-        is_over: Whether it has ended, by itself or by us.
-        was_ended_by_us: Whether only because PortAudio started anew.
-        ended: Set when PortAudio's thread has left it.
+        channels: 1, or 2 for a device without mono.
+        latency: Seconds, as reported by the device.
+        blocks: Number of blocks, counted by the callback.
+        has_ended: Whether it has ended, for whatever reason.
+        was_suspended: Whether it was ended only for a rescan.
+        finished: Set by PortAudio's ``finished_callback``.
 
     **Threads.** ``blocks`` is written by PortAudio's thread; :meth:`close` may be called by any.
     """
@@ -181,92 +179,91 @@ class Line:
         self.channels: Final = channels
         self.latency: float = 0.0
         self.blocks: int = 0
-        self.is_over: bool = False
-        self.was_ended_by_us: bool = False
-        self.ended: Final = threading.Event()
+        self.has_ended: bool = False
+        self.was_suspended: bool = False
+        self.finished: Final = threading.Event()
         self._stream: Any = None
 
     def close(self, timeout: float = _CLOSE_SECONDS) -> bool:
         """
-        End the stream, and return whether that was done within *timeout* seconds.
+        Stop the stream, drop its buffer, and return whether that was done within *timeout* seconds.
 
-        Dropping what the device has not played yet. Drivers can hang in it; then a thread
-        ``azure-rt-device-close`` is left waiting.
+        A driver may hang in it; then a thread ``azure-rt-device-close`` is left behind.
         """
-        self.is_over = True
-        closer = threading.Thread(target=self._end, name="azure-rt-device-close", daemon=True)
+        self.has_ended = True
+        closer = threading.Thread(target=self._stop, name="azure-rt-device-close", daemon=True)
         try:
             closer.start()
-        except RuntimeError:  # Python is exiting: sounddevice closes what has ended
-            is_closed = self.ended.wait(timeout)
+        except RuntimeError:  # at exit; sounddevice closes the stream
+            is_closed = self.finished.wait(timeout)
         else:
             closer.join(timeout)
             is_closed = not closer.is_alive()
         if not is_closed:
-            logger.warning("! device %r does not close", self.device.name)
+            logger.warning("! device %r does not close: its driver hangs", self.device.name)
             self._abandon()
         return is_closed
 
-    def end_for_now(self) -> None:
-        """End the stream because PortAudio starts anew. Called with the turn."""
-        _lines.discard(self)
-        self.was_ended_by_us = True
-        self.is_over = True
+    def suspend(self) -> None:
+        """End the stream for a rescan. Called with the lock held."""
+        _streams.discard(self)
+        self.was_suspended = True
+        self.has_ended = True
         self._stream.stop()
         self._stream.close()
 
     def _abandon(self) -> None:
-        """Let the program end although PortAudio's thread is still in there."""
+        """Let the interpreter exit although PortAudio's thread still runs."""
         sounddevice = load()
-        # It would wait for the driver, for ever.
+        # Its exit hook would wait for the driver without limit.
         atexit.unregister(getattr(sounddevice, "_exit_handler", self.close))
-        # Python frees everything when it ends, the library too that the thread runs in. Not these.
-        for thing in (getattr(sounddevice, "_lib", None), self._stream):
-            ctypes.pythonapi.Py_IncRef(ctypes.py_object(thing))
+        # Keep alive what that thread uses: the interpreter would free the library while it runs.
+        for needed in (getattr(sounddevice, "_lib", None), self._stream):
+            ctypes.pythonapi.Py_IncRef(ctypes.py_object(needed))
 
-    def _end(self) -> None:
-        with _turn:
-            if self not in _lines:
+    def _stop(self) -> None:
+        with _portaudio_lock:
+            if self not in _streams:
                 return
-            _lines.discard(self)  # from here on it is ours alone to close
-        self._stream.stop()  # waits for PortAudio's thread, so not with the turn
-        with _turn:
+            _streams.discard(self)  # a rescan leaves it alone now
+        self._stream.stop()  # waits for PortAudio's thread, so without the lock
+        with _portaudio_lock:
             self._stream.close()
 
 
-def open_line(
+def open_stream(
     kind: Kind,
     device: Device,
     sample_rate_hz: int,
     block_ms: int,
-    prepare: Callable[[Line], Callable[[Any, int, Any, Any], None]],
-) -> Line:
+    prepare: Callable[[Stream], Callable[[Any, int, Any, Any], None]],
+) -> Stream:
     """
-    Open a stream of PCM16 to a device, and start it.
+    Open and start a stream of PCM16.
 
     Args:
-        sample_rate_hz: The rate to have if the device can; else it is the device's own.
-        prepare: Makes the callback of a line; may be called for several, of which the last is opened.
+        sample_rate_hz: The preferred rate; if the device does not support it, its own is used.
+        prepare: Returns the callback of a stream; may be called for several, of which the last is opened.
 
     Raises:
-        DeviceError: It cannot be opened.
+        DeviceError: The device cannot be opened.
     """
     sounddevice = load()
-    kind_of_stream = sounddevice.RawInputStream if kind == "input" else sounddevice.RawOutputStream
+    stream_class = sounddevice.RawInputStream if kind == "input" else sounddevice.RawOutputStream
     rates = list(dict.fromkeys([sample_rate_hz, device.sample_rate_hz, 48_000, 44_100]))
     reason: Exception | None = None
     for channels in (1, 2)[: max(1, device.channels(kind))]:
         for rate in rates:
-            line = Line(device, rate, channels)
+            stream = Stream(device, rate, channels)
 
-            def ended(line: Line = line) -> None:
-                line.is_over = True
-                line.ended.set()
+            def finished(stream: Stream = stream) -> None:
+                stream.has_ended = True
+                stream.finished.set()
 
-            callback = _until_over(line, prepare(line), sounddevice.CallbackAbort)
-            with _my_turn():
+            callback = _abortable(stream, prepare(stream), sounddevice.CallbackAbort)
+            with _exclusive():
                 try:
-                    line._stream = kind_of_stream(
+                    stream._stream = stream_class(
                         samplerate=rate,
                         blocksize=rate * block_ms // 1000,
                         device=device.index,
@@ -274,79 +271,81 @@ def open_line(
                         dtype="int16",
                         latency="high",
                         callback=callback,
-                        finished_callback=ended,
+                        finished_callback=finished,
                     )
                 except (sounddevice.PortAudioError, ValueError) as error:
                     reason = reason or error
                     continue
-                _lines.add(line)
-                line.latency = line._stream.latency
+                _streams.add(stream)
+                stream.latency = stream._stream.latency
                 try:
-                    line._stream.start()
+                    stream._stream.start()
                 except sounddevice.PortAudioError as error:
                     reason = reason or error
-                    line._stream.close()
-                    _lines.discard(line)
+                    stream._stream.close()
+                    _streams.discard(stream)
                     continue
-            return line
+            return stream
     raise DeviceError(f"{kind} device {device.name!r} cannot be opened: {reason}") from reason
 
 
-def _until_over(
-    line: Line, callback: Callable[[Any, int, Any, Any], None], end: type[Exception]
+def _abortable(
+    stream: Stream, callback: Callable[[Any, int, Any, Any], None], abort: type[Exception]
 ) -> Callable[[Any, int, Any, Any], None]:
     """
-    Return a callback that ends the stream, and drops what the device has, once the line is over.
+    Return a callback that aborts the stream, and drops the device's buffer, once the stream has ended.
 
-    In place of PortAudio's abort, which on Linux cancels the thread wherever it is: while it waits for
-    the GIL, for example, which then nobody gets any more.
+    Used in place of ``Pa_AbortStream``, which cancels the thread on Linux, wherever it is: cancelled while it
+    acquires the GIL, it would block the interpreter for ever.
     """
 
     def guarded(data: Any, frames: int, times: Any, status: Any) -> None:
-        if line.is_over:
-            raise end
+        if stream.has_ended:
+            raise abort
         callback(data, frames, times, status)
 
     return guarded
 
 
 @contextlib.contextmanager
-def _my_turn() -> Iterator[None]:
-    if not _turn.acquire(timeout=_TURN_SECONDS):
-        raise DeviceError("PortAudio does not answer: a device's driver or the sound server hangs")
+def _exclusive() -> Iterator[None]:
+    if not _portaudio_lock.acquire(timeout=_LOCK_TIMEOUT_SECONDS):
+        raise DeviceError(
+            "PortAudio does not answer: a driver or the sound server hangs; reconnect the device"
+        )
     try:
         yield
     finally:
-        _turn.release()
+        _portaudio_lock.release()
 
 
-def _start_anew(sounddevice: Any) -> bool:
-    """Let PortAudio look for devices, and return whether it did. Called with the turn and no line of ours."""
-    if _somebody_elses(sounddevice):
+def _reinitialise(sounddevice: Any) -> bool:
+    """Initialise PortAudio unless foreign streams are open; called with the lock, without streams of ours."""
+    if _has_foreign_streams(sounddevice):
         return False
     sounddevice._terminate()
     sounddevice._initialize()
     return True
 
 
-def _somebody_elses(sounddevice: Any) -> bool:
+def _has_foreign_streams(sounddevice: Any) -> bool:
     """
-    Whether there are open streams besides our lines; they would be freed under whoever uses them.
+    Whether the program has streams of ``sounddevice`` of its own, which a rescan would free while in use.
 
-    Nobody keeps a list of them, so this looks through all objects: some milliseconds, and rare.
+    ``sounddevice`` keeps no list of them, so this walks all objects: some milliseconds, and rare.
     """
-    ours = [line._stream for line in _lines]
-    streams = [thing for thing in gc.get_objects() if issubclass(type(thing), sounddevice._StreamBase)]
-    # One that could not be opened has no latency, and is not closed either.
+    ours = [stream._stream for stream in _streams]
+    streams = [found for found in gc.get_objects() if issubclass(type(found), sounddevice._StreamBase)]
+    # One that failed to open has no latency, and is not closed.
     return any(hasattr(stream, "latency") and not stream.closed and stream not in ours for stream in streams)
 
 
-def _listed(sounddevice: Any) -> tuple[Device, ...]:
+def _query_devices(sounddevice: Any) -> tuple[Device, ...]:
     try:
         devices, apis = sounddevice.query_devices(), sounddevice.query_hostapis()
         system = apis[sounddevice.default.hostapi]
     except sounddevice.PortAudioError as error:
-        raise DeviceError(f"PortAudio does not list the devices: {error}") from error
+        raise DeviceError(f"PortAudio cannot list the devices: {error}") from error
     return tuple(
         Device(
             index=device["index"],
@@ -362,6 +361,6 @@ def _listed(sounddevice: Any) -> tuple[Device, ...]:
     )
 
 
-def _named(devices: list[Device], name: str) -> list[Device]:
-    equal = [device for device in devices if device.name.casefold() == name]
-    return equal or [device for device in devices if name in f"{device.name}, {device.host_api}".casefold()]
+def _match_name(devices: list[Device], name: str) -> list[Device]:
+    exact = [device for device in devices if device.name.casefold() == name]
+    return exact or [device for device in devices if name in f"{device.name}, {device.host_api}".casefold()]

@@ -1,10 +1,9 @@
 """
-Bytes on their way from PortAudio's thread to a reader's, in memory that is there beforehand.
+A lock-free ring buffer, from PortAudio's thread to a reader; memory is allocated once.
 
-**Threads and locks.** No lock: one thread writes and one reads. Each of the two counters is stored by
-one side only, as the last thing it does; storing an attribute is one step in CPython, with or without
-the GIL. So the reader sees a count only after the bytes it counts, and the writer reuses memory only
-after the reader has copied it.
+**Threads and locks.** No lock: one producer, one consumer. Each counter is stored by one side only, as its
+last step; storing an attribute is atomic in CPython, with or without the GIL. So the consumer sees a count
+only after the bytes it covers, and the producer reuses memory only after it was copied.
 """
 
 from __future__ import annotations
@@ -19,33 +18,33 @@ __all__ = ["Ring"]
 
 class Ring:
     """
-    The last so many bytes that nobody has read yet.
+    A byte ring buffer for one producer and one consumer.
 
-    **Threads.** One writes, one reads.
+    **Threads.** One thread writes, one reads.
     """
 
     def __init__(self, capacity: int) -> None:
         self._memory = memoryview(bytearray(capacity))
         self._capacity = capacity
-        self._written = 0  # in all; stored by the writer only
-        self._read = 0  # in all; stored by the reader only
+        self._written = 0  # in total; stored by the producer only
+        self._read = 0  # in total; stored by the consumer only
 
     @property
     def written(self) -> int:
-        """How many bytes were ever written."""
+        """Total number of bytes written."""
         return self._written
 
     @property
     def consumed(self) -> int:
-        """How many bytes were ever read."""
+        """Total number of bytes read."""
         return self._read
 
     def __len__(self) -> int:
-        """How many bytes wait to be read."""
+        """Number of unread bytes."""
         return self._written - self._read
 
     def write(self, data: Buffer) -> bool:
-        """Add *data* if all of it fits, and return whether it did."""
+        """Append *data* if all of it fits, and return whether it did."""
         view = memoryview(data)
         size = view.nbytes
         written = self._written
@@ -59,7 +58,7 @@ class Ring:
         return True
 
     def read(self, size: int) -> bytes:
-        """Take *size* bytes, or none if there are fewer."""
+        """Remove and return *size* bytes, or none if fewer are unread."""
         if size > len(self):
             return b""
         taken = self._copy(self._read, size)
@@ -67,7 +66,7 @@ class Ring:
         return taken
 
     def latest(self, size: int) -> bytes:
-        """Look at the last *size* bytes that were written, read or not."""
+        """Return the last *size* bytes written, read or not, without removing them."""
         written = self._written
         size = min(size, written, self._capacity)
         return self._copy(written - size, size)

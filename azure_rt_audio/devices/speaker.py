@@ -1,9 +1,9 @@
 """
-A speaker that knows what was heard.
+A speaker that reports how much was played.
 
-**Threads and locks.** ``Speaker._condition.lock`` guards the queue (``playback.py``). PortAudio's thread
-takes it too: it is held for the copying of a block or for arithmetic, some microseconds, never across
-I/O, a wait or user code; waiting for the GIL, which that thread must have anyway, takes longer.
+**Threads and locks.** ``Speaker._condition.lock`` guards the queue (``playback.py``). The stream callback
+takes it too: it is held for some microseconds, to copy or convert at most 100 ms, never across I/O, a wait
+or user code. Waiting for the GIL, which the callback needs anyway, takes longer.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from ..audio.resample import check_rate
 from ..errors import DeviceError
 from .events import DeviceEvent, Played
 from .playback import Playback
-from .portaudio import Line
+from .portaudio import Stream
 from .supervisor import CallbackThread, DeviceSupervisor
 
 __all__ = ["Speaker"]
 
 _FRAME: Final = 2
 _BLOCK_MS: Final = 20
-_PIECE_MS: Final = 100
+_CHUNK_MS: Final = 100
 
 
 class Speaker:
@@ -43,27 +43,26 @@ class Speaker:
             speaker.finish("msg_1")
             speaker.wait_until_quiet(timeout=60)
 
-    Sound is played in the order of the calls, one item after the other. A device that disappears or
-    stalls is replaced by the default one within a second or so, or when there is one; what was not heard
-    is played there. ``on_event`` tells.
+    Audio is played in the order of the calls, one item after the other. A device that disappears or stalls
+    is replaced by the default device within about a second, or as soon as there is one; it plays what the
+    lost one did not. ``on_event`` reports both.
 
     Args:
-        device: A number, or part of a name in any case; ``None`` for the system's default.
-        sample_rate_hz: Of what :meth:`play` takes; it is converted for a device that cannot play it.
-        prebuffer_ms: How much of an item is there before it begins, and again after it ran dry. With
-            less it begins when it is finished, or when waiting has taken that long.
+        device: A number, or part of a name, ignoring case; ``None`` for the system's default.
+        sample_rate_hz: Rate that :meth:`play` takes; converted if the device does not support it.
+        prebuffer_ms: Audio of an item that is buffered before its playback begins, or resumes after an
+            underflow. A shorter item begins when it is finished, or after that time.
         on_event: Called with :class:`DeviceOpened`, :class:`DeviceLost`, and with :class:`Played` when an
-            item was heard to its end.
+            item was played to its end.
         on_played: Called for each block that the device takes, silence included, with its PCM16 at
-            *sample_rate_hz* and when its first frame is heard, in seconds of ``time.monotonic``, which
-            is some milliseconds ahead. For an echo canceller: ``Microphone.captured_at`` is the same clock.
+            *sample_rate_hz* and the time of its first frame in seconds of ``time.monotonic``, some
+            milliseconds ahead. An echo reference: ``Microphone.captured_at`` uses the same clock.
 
     Raises:
-        ValueError: A length that is negative, or a rate that nothing has.
+        ValueError: A negative length, or an unsupported rate.
 
-    **Threads.** Any thread may call anything; calls of :meth:`play` for one item come from one thread.
-    ``on_event`` and ``on_played`` run on a thread of their own each; they may take their time, and may
-    close the speaker.
+    **Threads.** Any thread may call any method; calls of :meth:`play` for one item come from one thread.
+    ``on_event`` and ``on_played`` have a thread each; they may block, and may close the speaker.
     """
 
     def __init__(
@@ -81,56 +80,58 @@ class Speaker:
         self._device = device
         self._rate: Final = sample_rate_hz
         self.on_event: Callable[[DeviceEvent], object] | None = on_event
-        """As given; may be changed before :meth:`start`, as may ``on_played``."""
+        """May be set until :meth:`start`, as may ``on_played``."""
         self.on_played: Callable[[bytes, float], object] | None = on_played
         self._condition = Condition()
         self._playback = Playback(sample_rate_hz, prebuffer_ms)  # guarded by _condition.lock
         self._device_underflows = 0  # stored by PortAudio's thread only
-        self._latest = b""  # the last block; stored by PortAudio's thread only
-        self._attendant: DeviceSupervisor | None = None
-        self._messenger: CallbackThread[DeviceEvent] | None = None
-        self._tap: CallbackThread[tuple[bytes, float, int]] | None = None
+        self._last_block = b""  # the last block; stored by PortAudio's thread only
+        self._supervisor: DeviceSupervisor | None = None
+        self._event_thread: CallbackThread[DeviceEvent] | None = None
+        self._played_thread: CallbackThread[tuple[bytes, float, int]] | None = None
         self._is_closed = False
 
     def start(self) -> None:
         """
-        Open the device; blocks until that is done, at most 10 seconds. What is queued begins.
+        Open the device and begin to play. Blocks until it is open, at most 10 seconds.
 
         Raises:
-            DeviceError: There is none, or it cannot be opened.
+            DeviceError: There is no such device, or it cannot be opened.
             MissingExtraError: The ``audio`` extra is not installed.
-            RuntimeError: It was started already.
+            RuntimeError: The speaker was started before.
         """
-        if self._attendant is not None:
-            raise RuntimeError("the speaker was started already; make another one")
+        if self._supervisor is not None:
+            raise RuntimeError("the speaker was already started; create a new one")
         if self.on_event is not None:
-            self._messenger = CallbackThread("azure-rt-speaker-events", self.on_event)
+            self._event_thread = CallbackThread("azure-rt-speaker-events", self.on_event)
         if self.on_played is not None:
-            self._tap = CallbackThread("azure-rt-speaker-tap", _Tap(self.on_played, self._rate))
-        self._attendant = DeviceSupervisor(
+            self._played_thread = CallbackThread(
+                "azure-rt-speaker-tap", _Resampled(self.on_played, self._rate)
+            )
+        self._supervisor = DeviceSupervisor(
             "output",
             self._device,
             sample_rate_hz=self._rate,
             block_ms=_BLOCK_MS,
             prepare=self._prepare,
-            on_lost=self._lose,
-            on_tick=self._settle,
-            tell=self._tell,
+            on_lost=self._on_lost,
+            on_tick=self._on_tick,
+            emit=self._emit,
         )
         try:
-            self._attendant.start()
+            self._supervisor.start()
         except BaseException:
             self.close()
             raise
 
     def close(self) -> None:
-        """Be silent, for good; returns within four seconds or so, whatever the driver does."""
+        """Stop playing and close the device. Idempotent; blocks for four seconds at most."""
         self._is_closed = True
-        if self._attendant is not None:
-            self._attendant.close()
-        for messenger in (self._messenger, self._tap):
-            if messenger is not None:
-                messenger.close()
+        if self._supervisor is not None:
+            self._supervisor.close()
+        for thread in (self._event_thread, self._played_thread):
+            if thread is not None:
+                thread.close()
         with self._condition.lock:
             self._playback.cut()
             self._condition.notify_all()
@@ -146,45 +147,43 @@ class Speaker:
 
     def play(self, pcm: AudioLike, *, item_id: str = "") -> None:
         """
-        Queue sound, and return without waiting for the device. The queue has no limit.
+        Queue audio. Does not block; the queue is unbounded.
 
         Args:
-            pcm: PCM16 (int16, little-endian, mono) at the rate of the speaker, or what
+            pcm: PCM16 (int16, little-endian, mono) at the speaker's rate, or what
                 :func:`azure_rt_audio.audio.to_pcm16` takes. Whole frames.
-            item_id: What it belongs to. After an item was finished, or cut by :meth:`stop`, the same id
-                begins another one.
+            item_id: The item it belongs to. After :meth:`finish` or :meth:`stop`, the same id begins a new
+                item.
 
         Raises:
-            ValueError, TypeError: It is not audio.
-            DeviceError: The speaker was closed.
+            ValueError, TypeError: *pcm* is not audio.
+            DeviceError: The speaker is closed.
         """
         octets = memoryview(to_pcm16(pcm))
         if self._is_closed:
             raise DeviceError("the speaker is closed")
-        size = self._rate * _PIECE_MS // 1000 * _FRAME
-        for start in range(
-            0, len(octets), size
-        ):  # converting a long one at once would keep the device waiting
-            with self._condition.lock:
+        size = self._rate * _CHUNK_MS // 1000 * _FRAME
+        for start in range(0, len(octets), size):
+            with self._condition.lock:  # not for all of it, because the callback takes the lock, too
                 self._playback.add(item_id, octets[start : start + size])
 
     def finish(self, item_id: str = "") -> None:
         """
-        Say that no more of an item comes; when it was heard to its end, ``on_event`` is told.
+        Mark an item as complete; ``on_event`` receives :class:`Played` once it was played to its end.
 
-        Without it an item whose sound has all been played counts as run dry.
+        Without it, the end of the item's audio counts as an underflow.
         """
         with self._condition.lock:
             self._playback.finish(item_id)
 
     def stop(self) -> tuple[Played, ...]:
         """
-        Drop everything that has not left for the device; at once, without waiting.
+        Drop what the device has not taken yet. Does not block.
 
         Returns:
-            The items that were not played to their end, in their order, and how much of each the user
-            hears in all. It counts what the device has taken already, :attr:`latency_ms` at most: that
-            is still heard, and cannot be called back.
+            The items that were not played to their end, in order, with the part of each that is played in
+            all. It includes audio in the device's buffer, at most :attr:`latency_ms`, which cannot be
+            dropped.
         """
         with self._condition.lock:
             cut = self._playback.cut()
@@ -192,111 +191,111 @@ class Speaker:
         return cut
 
     def played_ms(self, item_id: str = "") -> int:
-        """Return how much of an item was heard by now, the device's latency taken into account."""
+        """Return the milliseconds of an item played by now, the device's latency considered."""
         with self._condition.lock:
-            return self._playback.heard_frames(item_id, time.monotonic()) * 1000 // self._rate
+            return self._playback.played_frames(item_id, time.monotonic()) * 1000 // self._rate
 
     def received_ms(self, item_id: str = "") -> int:
-        """Return how much of an item was given to :meth:`play`."""
+        """Return the milliseconds of an item passed to :meth:`play`."""
         with self._condition.lock:
             return self._playback.received_frames(item_id) * 1000 // self._rate
 
     @property
     def is_playing(self) -> bool:
-        """Whether something is queued, or on its way to be heard."""
+        """Whether audio is queued, or in the device's buffer."""
         with self._condition.lock:
             return not self._playback.is_quiet(time.monotonic())
 
     def wait_until_quiet(self, timeout: float | None = None) -> bool:
-        """Block until everything queued was heard; return whether it was before *timeout* seconds passed."""
+        """Block until the queue was played, for *timeout* seconds at most; return whether it was."""
         return self._condition.wait_until(
             lambda: self._playback.is_quiet(time.monotonic()), Deadline(timeout)
         )
 
     @property
     def level_db(self) -> float:
-        """How loud the last block is, in dB below full scale; -100 is silence."""
-        return level_db(self._latest)
+        """Level of the last block, in dBFS; -100 is silence."""
+        return level_db(self._last_block)
 
     @property
     def underflows(self) -> int:
-        """How often sound was missing: an item ran dry, or the machine was too busy to play in time."""
+        """Number of underflows: an item's audio was late, or the callback was."""
         return self._playback.underflows + self._device_underflows
 
     @property
     def latency_ms(self) -> int:
-        """How much the device takes in advance, as it says itself; 0 if none is open."""
-        line = None if self._attendant is None else self._attendant.line
-        return 0 if line is None else round(line.latency * 1000)
+        """Latency reported by the device; 0 if none is open."""
+        stream = None if self._supervisor is None else self._supervisor.stream
+        return 0 if stream is None else round(stream.latency * 1000)
 
     @property
     def device_name(self) -> str | None:
-        """The name of the device that is open, ``None`` if none is."""
-        line = None if self._attendant is None else self._attendant.line
-        return None if line is None else line.device.name
+        """Name of the open device; ``None`` if there is none."""
+        stream = None if self._supervisor is None else self._supervisor.stream
+        return None if stream is None else stream.device.name
 
     @property
     def sample_rate_hz(self) -> int:
-        """The rate of what :meth:`play` takes."""
+        """The rate that :meth:`play` takes."""
         return self._rate
 
-    def _tell(self, event: DeviceEvent) -> None:
-        if self._messenger is not None:
-            self._messenger.put(event)
+    def _emit(self, event: DeviceEvent) -> None:
+        if self._event_thread is not None:
+            self._event_thread.put(event)
 
-    def _lose(self) -> None:
+    def _on_lost(self) -> None:
         with self._condition.lock:
             self._playback.lose(time.monotonic())
 
-    def _settle(self) -> None:
+    def _on_tick(self) -> None:
         now = time.monotonic()
         with self._condition.lock:
-            ended = self._playback.settle(now)
+            ended = self._playback.take_ended(now)
             if self._playback.is_quiet(now):
                 self._condition.notify_all()
         for played in ended:
-            self._tell(played)
+            self._emit(played)
 
-    def _prepare(self, line: Line) -> Callable[[Any, int, Any, Any], None]:
-        """Make the callback of a line. It runs on PortAudio's thread: no waiting, no logging."""
+    def _prepare(self, stream: Stream) -> Callable[[Any, int, Any, Any], None]:
+        """Return the callback of a stream. It runs on PortAudio's thread: it must not block or log."""
         with self._condition.lock:
-            self._playback.change_device_rate(line.sample_rate_hz)
+            self._playback.change_device_rate(stream.sample_rate_hz)
         lock, playback = self._condition.lock, self._playback
-        mono = bytearray(line.sample_rate_hz * _FRAME)  # a second, which no block is as long as
+        mono = bytearray(stream.sample_rate_hz * _FRAME)  # one second, longer than any block
 
         def callback(data: Any, frames: int, times: Any, status: Any) -> None:
             now = time.monotonic()
-            line.blocks += 1
+            stream.blocks += 1
             ahead = times.outputBufferDacTime - times.currentTime
-            if not 0 < ahead < 5:  # some host APIs do not tell
-                ahead = line.latency
+            if not 0 < ahead < 5:  # some host APIs report nothing
+                ahead = stream.latency
             block = memoryview(mono)[: frames * _FRAME]
             with lock:
                 if status and status.output_underflow and not playback.is_quiet(now):
                     self._device_underflows += 1
                 playback.pull(block, now + ahead, now)
-            self._latest = bytes(block)
-            if line.channels == 1:
+            self._last_block = bytes(block)
+            if stream.channels == 1:
                 data[:] = block
             else:
                 stereo = bytearray(len(data))
                 for byte in (0, 1, 2, 3):
                     stereo[byte::4] = block[byte % 2 :: 2]
                 data[:] = stereo
-            if self._tap is not None:
-                self._tap.put((self._latest, now + ahead, line.sample_rate_hz))
+            if self._played_thread is not None:
+                self._played_thread.put((self._last_block, now + ahead, stream.sample_rate_hz))
 
         return callback
 
 
-class _Tap:
-    """Hands blocks on at the speaker's rate, whatever the device's is."""
+class _Resampled:
+    """Resamples the device's blocks to the speaker's rate, and passes them on."""
 
     def __init__(self, receive: Callable[[bytes, float], object], rate_hz: int) -> None:
         self._receive = receive
         self._rate = rate_hz
         self._resampler = Resampler(rate_hz, rate_hz)
-        self._lag = 0.0  # seconds that went into the resampler and did not come out
+        self._lag = 0.0  # seconds inside the resampler
 
     def __call__(self, block: tuple[bytes, float, int]) -> None:
         pcm, at, rate = block

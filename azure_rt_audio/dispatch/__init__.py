@@ -1,16 +1,15 @@
 """
 Where listeners run.
 
-A dispatcher is anything with ``submit(callback, event)``: it sees to it that ``callback(event)``
-is called once, later or now, on the thread it stands for, in the order of submission.
+A dispatcher is any object with ``submit(callback, event)``. It calls ``callback(event)`` once, now or later,
+on its thread, in the order of submission.
 
-* :class:`WorkerDispatcher`: a thread of their own, one at a time. The default.
-* :class:`InlineDispatcher`: the reader thread itself. The shortest way, for listeners that only
-  note something down.
-* :class:`QueueDispatcher`: whichever thread calls ``run_pending``, for programs with a loop.
-* :class:`NotebookDispatcher`: a thread of their own, and the cell that registered them. The default in
-  Jupyter.
-* :class:`TkDispatcher`, :class:`QtDispatcher`: the thread of a window, which they close the client with.
+* :class:`WorkerDispatcher`: a worker thread, one listener at a time. The default.
+* :class:`InlineDispatcher`: the I/O thread itself. The shortest path, for listeners that return at once.
+* :class:`QueueDispatcher`: the thread that calls ``run_pending``, for programs with their own loop.
+* :class:`NotebookDispatcher`: a worker thread, with output in the cell that registered the listener. The
+  default in Jupyter.
+* :class:`TkDispatcher`, :class:`QtDispatcher`: the thread of a window; its end closes the client.
 """
 
 from __future__ import annotations
@@ -34,5 +33,5 @@ __all__ = [
 
 
 def default_dispatcher() -> WorkerDispatcher:
-    """Return a new worker thread; in a Jupyter kernel one that knows of cells."""
+    """Return a new :class:`WorkerDispatcher`; in a Jupyter kernel a :class:`NotebookDispatcher`."""
     return WorkerDispatcher() if kernel_shell() is None else NotebookDispatcher()

@@ -1,11 +1,11 @@
 """
-What waits for the loop of a window, and the clients that are closed with it.
+The queue of a window's event loop, and the clients that are closed with the window.
 
-A toolkit's own dispatcher adds two things only: how its loop is made to call :meth:`Mailbox.run`, and how the
-end of its window is noticed.
+A toolkit's dispatcher adds only two things: how its loop calls :meth:`Mailbox.run`, and how it learns of the
+end of its window.
 
-**Threads and locks.** Any thread puts; the thread of the loop runs, and ends. ``Mailbox._lock`` is a leaf,
-never held while a listener runs.
+**Threads and locks.** Any thread puts; the loop's thread runs and ends. ``Mailbox._condition.lock`` is a
+leaf, not held while a listener or the toolkit runs.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ import weakref
 from collections.abc import Callable
 from typing import Any, Final
 
+from .._concurrency.condition import Condition
+from .._concurrency.deadline import Deadline
 from .._concurrency.ui_loop import Loop, loop_ends, loop_turns
 from .queued import Backlog
 
@@ -25,71 +27,82 @@ __all__ = ["PAUSE_MS", "Mailbox"]
 log: logging.Logger = logging.getLogger(__name__)
 
 BUDGET: Final = 0.008
-"""Seconds that listeners may take of one turn of the loop: half a frame, at 60 a second."""
+"""Seconds of one iteration of the loop that listeners may take: half a frame at 60 Hz."""
 
 PAUSE_MS: Final = 4
-"""Milliseconds that a loop is left to itself after a turn that has used up its budget: clicks, drawing."""
+"""Milliseconds for input and drawing, after listeners have used up their budget."""
+
+_WAKE_TIMEOUT: Final = 1.0
 
 
 class Mailbox:
     """
-    Calls that wait for a loop, made some milliseconds' worth at a time.
+    Calls that are queued for an event loop, which runs some milliseconds of them per iteration.
 
     Args:
-        max_backlog_bytes: How much may wait; see :class:`~azure_rt_audio.dispatch.QueueDispatcher`.
-        loop: The loop. Its ``ask_for_turn`` has it call :meth:`run`: called under the lock, by any thread,
-            when something comes and nothing waited, it must neither wait nor call back.
+        max_backlog_bytes: See :class:`~azure_rt_audio.dispatch.QueueDispatcher`.
+        loop: The loop. Its ``ask_for_turn`` makes it call :meth:`run`. It is called on any thread, when the
+            queue is no longer empty, never after :meth:`mute`; it must not block.
     """
 
     def __init__(self, max_backlog_bytes: int, loop: Loop) -> None:
-        self._lock = threading.Lock()  # leaf
+        self._condition = Condition()  # its lock guards the next four
+        self._backlog: Backlog = Backlog(max_backlog_bytes)
+        self._clients: weakref.WeakSet[Any] = weakref.WeakSet()
+        self._is_awake = False  # the loop is about to call run()
+        self._wakes = 0  # calls of ask_for_turn in progress
         self._limit = max_backlog_bytes
-        self._backlog: Backlog = Backlog(max_backlog_bytes)  # guarded by _lock
-        self._clients: weakref.WeakSet[Any] = weakref.WeakSet()  # guarded by _lock
         self._loop = loop
-        self._is_awake = False  # guarded by _lock; the loop will run what comes now
-        self._is_running = False  # of the loop's thread
-        self.is_over: bool = False  # written once, read bare; a finalizer may write it, which takes no lock
+        self._is_running = False  # loop's thread only
+        self.is_over: bool = False  # written once; by a finalizer without the lock
+
+    @property
+    def is_disposable(self) -> bool:
+        """Whether the loop's objects may be destroyed: it has ended, and no thread is waking it."""
+        return self.is_over and not self._wakes
 
     def put(self, callback: Callable[[Any], object], event: Any) -> None:
         """
-        Keep a call for the loop; after the end, forget it.
+        Queue a call for the loop; after the end, drop it. Does not block.
 
         Raises:
-            DispatchOverflowError: If too much is waiting already.
+            DispatchOverflowError: If the queue is full.
         """
-        with self._lock:
+        with self._condition.lock:
             if self.is_over:
                 return
             self._backlog.put(callback, event)
-            is_asleep, self._is_awake = not self._is_awake, True
-            if is_asleep:
-                # Under the lock, so that what is woken still exists: the end waits for the lock.
-                self._loop.ask_for_turn()
+            if self._is_awake:
+                return
+            self._is_awake = True
+            self._wakes += 1  # until it is 0 again, mute() waits, and what is woken exists
+        try:
+            self._loop.ask_for_turn()
+        finally:
+            with self._condition.lock:
+                self._wakes -= 1
+                self._condition.notify_all()
 
     def host(self, client: Any) -> None:
         """
-        Close *client* at the end, if anybody still holds it then.
+        Close *client* at the end, unless it was collected before.
 
         Raises:
-            RuntimeError: If this is over already.
+            RuntimeError: If the window is gone.
         """
-        with self._lock:
+        with self._condition.lock:
             if self.is_over:
-                raise RuntimeError(
-                    "the window that this dispatcher worked for is gone; make another dispatcher, for another"
-                )
+                raise RuntimeError("the window of this dispatcher is gone; make another dispatcher")
             self._clients.add(client)
 
     def run(self) -> tuple[bool, bool]:
         """
-        Make calls until none is left or the budget is used up. Called by the loop.
+        Run calls until none is left or the budget is used up. Called by the loop.
 
-        Not from within a call, even if that runs a loop of its own, as a modal dialogue does: listeners run
-        one at a time.
+        Does nothing within a call, as in the nested loop of a modal dialogue: listeners run one at a time.
 
         Returns:
-            Whether calls were made, and whether some are left, for which the loop must come back by itself.
+            Whether calls were made, and whether some are left, for which the loop must call this again.
         """
         if self._is_running:
             return False, False
@@ -103,7 +116,7 @@ class Mailbox:
     def _run(self, end: float) -> tuple[bool, bool]:
         has_run = False
         while True:
-            with self._lock:
+            with self._condition.lock:
                 if self.is_over or not self._backlog:
                     self._is_awake = False
                     return has_run, False
@@ -114,20 +127,22 @@ class Mailbox:
             callback(event)
 
     def end(self) -> None:
-        """Forget what waits, take nothing more, and close the clients in the background. Idempotent."""
+        """Drop queued calls, refuse further ones, and close the clients in the background. Idempotent."""
         for client in self.mute():
             name = "azure-rt-goodbye"
             try:
                 threading.Thread(target=client.close, name=name, daemon=True).start()
-            except RuntimeError as exc:  # none is to be had; at the interpreter's exit all are closed anyway
-                log.warning("! no thread to close a client whose window is gone (%s)", exc)
+            except RuntimeError as exc:  # out of threads; the client is closed at exit
+                log.warning("! cannot start a thread to close the client of a closed window (%s)", exc)
 
     def mute(self) -> list[Any]:
-        """Forget what waits, take nothing more, and return the clients that nobody has closed yet."""
-        with self._lock:
+        """Drop queued calls, refuse further ones, and return the clients to close. Idempotent."""
+        with self._condition.lock:
             self.is_over = True
             self._backlog = Backlog(self._limit)
             clients = list(self._clients)
             self._clients.clear()
         loop_ends()
+        # ask_for_turn() does not block, so this is a moment; the limit is for a finalizer inside of it.
+        self._condition.wait_until(lambda: not self._wakes, Deadline(_WAKE_TIMEOUT))
         return clients

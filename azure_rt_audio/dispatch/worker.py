@@ -37,7 +37,7 @@ class WorkerDispatcher:
     """
 
     def __init__(self, max_backlog_bytes: int = DEFAULT_BACKLOG_BYTES) -> None:
-        self._lane = _Lane(max_backlog_bytes)
+        self._worker = _Worker(max_backlog_bytes)
 
     def submit(self, callback: Callable[[Any], object], event: Any) -> None:
         """
@@ -46,32 +46,32 @@ class WorkerDispatcher:
         Raises:
             DispatchOverflowError: If listeners are too far behind; nothing is dropped silently.
         """
-        lane = self._lane
-        with lane.lock:
-            if lane.is_exiting:
+        worker = self._worker
+        with worker.lock:
+            if worker.is_exiting:
                 return
-            lane.backlog.put(callback, event)
-            if lane.thread is not None and not lane.is_idle:
+            worker.backlog.put(callback, event)
+            if worker.thread is not None and not worker.is_idle:
                 return
-        lane.wake()
+        worker.wake()
 
     def close(self) -> None:
         """Let the thread end when it has run what waits."""
-        self._lane.close()
+        self._worker.close()
 
     def join(self, timeout: float | None) -> bool:
         """Wait for the end of the thread, and return whether it has ended; never waits on itself."""
-        return self._lane.join(timeout)
+        return self._worker.join(timeout)
 
     def owns_this_thread(self) -> bool:
         """Whether the caller is a listener running here."""
-        return threading.current_thread() is self._lane.thread
+        return threading.current_thread() is self._worker.thread
 
     def __del__(self) -> None:
-        self._lane.drop()
+        self._worker.drop()
 
 
-class _Lane:
+class _Worker:
     """
     What the thread holds: not the dispatcher, so that one nobody holds any more is collected.
 
@@ -81,15 +81,15 @@ class _Lane:
     def __init__(self, max_backlog_bytes: int) -> None:
         self.lock = threading.Lock()  # leaf
         self.backlog = Backlog(max_backlog_bytes)  # guarded by _lock
-        self.is_idle = False  # guarded by _lock; the thread waits for the alarm
+        self.is_idle = False  # guarded by _lock; the thread waits for _wakeup
         self._is_closed = False  # written once, also without the lock
         self.is_exiting = False  # guarded by _lock
         # A simple queue, because it alone may be put to in the middle of anything, even of getting from it:
         # that is where a finalizer may find itself.
-        self._alarm: queue.SimpleQueue[None] = queue.SimpleQueue()
+        self._wakeup: queue.SimpleQueue[None] = queue.SimpleQueue()
         self.thread: threading.Thread | None = None  # guarded by _lock; None once it has decided to end
         self._latest: threading.Thread | None = None  # the same, until the next one
-        shutdown.register(shutdown.Stage.WORKERS, self, _Lane.leave, _Lane.join)
+        shutdown.register(shutdown.Stage.WORKERS, self, _Worker.end_at_exit, _Worker.join)
 
     def wake(self) -> None:
         """Have the thread run what waits: end its wait, or start another one."""
@@ -102,7 +102,7 @@ class _Lane:
         if starting is not None:
             self._start(starting)
         elif is_idle:
-            self._alarm.put(None)
+            self._wakeup.put(None)
 
     def _start(self, thread: threading.Thread) -> None:
         try:
@@ -117,11 +117,11 @@ class _Lane:
 
     def close(self) -> None:
         self._is_closed = True
-        self._alarm.put(None)
+        self._wakeup.put(None)
 
     drop = close  # takes no lock: a finalizer may run in the middle of anything
 
-    def leave(self) -> None:
+    def end_at_exit(self) -> None:
         """Take nothing more: the interpreter is exiting."""
         with self.lock:
             self.is_exiting = True
@@ -162,5 +162,5 @@ class _Lane:
                 self.thread = None
                 return False
             self.is_idle = True
-        self._alarm.get()
+        self._wakeup.get()
         return True

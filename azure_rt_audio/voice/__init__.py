@@ -1,13 +1,13 @@
 """
 A spoken conversation with microphone and speaker.
 
-:class:`VoiceSession`, or ``client.talk()``, streams both ways and lets the user interrupt. What it tells a
-user interface, through ``on_event``:
+:class:`VoiceSession`, or ``client.talk()``, streams in both directions and handles barge-in. Its events for
+user interfaces, passed to ``on_event``:
 
-* :class:`Levels`: how loud both sides are;
-* :class:`FirstSound`: an answer begins to be heard, and how long that took;
-* :class:`Interrupted`: an answer was stopped, and where;
-* :class:`SelfInterruption`: the microphone hears the speaker, and what to do about it;
+* :class:`Levels`: levels of microphone and speaker;
+* :class:`FirstSound`: playback of an answer began, with its latency;
+* :class:`Interrupted`: an answer was interrupted, and where;
+* :class:`SelfInterruption`: the microphone picks up the speaker, with the remedy;
 * the events of :mod:`azure_rt_audio.devices`: a device was lost, another one opened.
 
 Needs the ``audio`` extra; ``echo="cancel"`` the ``echo`` extra as well.

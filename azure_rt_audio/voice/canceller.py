@@ -1,7 +1,7 @@
 """
-Cancelling the echo: WebRTC's AEC3, as livekit's package brings it for every platform.
+Acoustic echo cancellation: WebRTC's AEC3, from the ``livekit`` package.
 
-Needs the ``echo`` extra (livekit), imported on first use.
+Needs the ``echo`` extra, imported on first use.
 """
 
 from __future__ import annotations
@@ -12,20 +12,19 @@ from .._extras import importing
 
 __all__ = ["Canceller"]
 
-_FRAMES: Final = 240  # 10 ms at 24 000 Hz, all that AEC3 takes at a time
+_FRAMES: Final = 240  # 10 ms at 24 000 Hz, the block size of AEC3
 _FRAME_BYTES: Final = 2 * _FRAMES
 _RATE_HZ: Final = 24_000
 
 
 class Canceller:
     """
-    Takes out of the microphone's sound what the speaker put there; the user may speak at the same time.
+    Removes the speaker's output from the microphone's input, also during double talk.
 
-    How late the echo comes it finds out by itself, up to half a second, if it is told what left the
-    speaker no later than the microphone can have heard it.
+    It estimates the delay of the echo itself, up to half a second, if the reference is not late.
 
     Args:
-        delay_ms: A first guess of how long the echo takes, both devices' latencies included.
+        delay_ms: Initial estimate of the echo's delay, both devices' latencies included.
 
     Raises:
         MissingExtraError: The ``echo`` extra is not installed.
@@ -41,7 +40,7 @@ class Canceller:
         self._reference = b""
 
     def process(self, microphone: bytes, reference: bytes, is_playing: bool) -> bytes:
-        """Return it without the echo, in whole blocks of 10 ms; what is left over waits for the next."""
+        """Return the input without echo, in whole blocks of 10 ms; the remainder is kept."""
         self._microphone += microphone
         self._reference += reference
         whole = min(len(self._microphone), len(self._reference)) // _FRAME_BYTES * _FRAME_BYTES

@@ -1,9 +1,9 @@
-"""From the service to the speaker, and back to the service what was not heard of it."""
+"""Plays the answers of the service, and truncates the ones that were interrupted."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from ..audio.converter import Converter
 from ..audio.pcm import bytes_per_ms
@@ -12,10 +12,8 @@ from ..protocol.events import ResponseCreated, ResponseDone, ResponseOutputAudio
 from ..protocol.latency import Latency
 from ..protocol.turn import is_out_of_band
 from .events import FirstSound, Interrupted, VoiceEvent
+from .interfaces import Engine
 from .played import PlayedAudio
-
-if TYPE_CHECKING:
-    from ..client import AzureRealTimeAudio
 
 __all__ = ["Downlink"]
 
@@ -24,50 +22,45 @@ _RATE_HZ: Final = 24_000
 
 class Downlink:
     """
-    Plays answers and takes back what is not heard of them.
+    Decodes and plays audio deltas, and handles barge-in.
 
     Args:
-        tell: Called with what a user interface may show.
+        emit: Called with events for user interfaces.
 
-    **Threads.** One thread at a time: the session's own listener thread.
+    **Threads.** Not shared: the worker of the session.
     """
 
-    def __init__(
-        self,
-        client: AzureRealTimeAudio,
-        speaker: SpeakerLike,
-        tell: Callable[[VoiceEvent], None],
-    ) -> None:
-        self._engine = client._engine
+    def __init__(self, engine: Engine, speaker: SpeakerLike, emit: Callable[[VoiceEvent], None]) -> None:
+        self._engine = engine
         self._speaker = speaker
-        self._tell = tell
-        self._ledger = PlayedAudio()
+        self._emit = emit
+        self._audio = PlayedAudio()
         self._converters: dict[str, Converter] = {}
         self._latency = Latency()  # of the next answer
-        self._is_next_unwanted = False  # it was cancelled before it began
+        self._must_discard_next = False  # cancelled before response.created
         self._awaited: tuple[str, str, Latency] | None = None  # response and item not heard yet
 
-    # ------------------------------------------------------------ what the service says
+    # ------------------------------------------------------------ events of the service
 
     def on_created(self, event: ResponseCreated) -> None:
-        """A response has begun."""
+        """Note a new response."""
         if not self._speaker.is_playing:
-            self._ledger.forget_heard()
+            self._audio.drop_completed()
         if event.response.id is None:
             return
-        is_beside = is_out_of_band(event.response)
-        self._ledger.begin(event.response.id, is_beside=is_beside)
-        if self._is_next_unwanted and not is_beside:
-            self._is_next_unwanted = False
-            self._ledger.turn_away(event.response.id)
+        is_unheard = is_out_of_band(event.response)
+        self._audio.begin(event.response.id, is_out_of_band=is_unheard)
+        if self._must_discard_next and not is_unheard:
+            self._must_discard_next = False
+            self._audio.discard(event.response.id)
 
     def on_delta(self, event: ResponseOutputAudioDelta) -> None:
-        """Sound has come."""
+        """Play a delta."""
         session = self._engine.session
         audio_format = (session.output_audio_format if session is not None else None) or "pcm16"
         duration_ms = len(event.audio) / bytes_per_ms(audio_format)
-        is_first = event.response_id != self._ledger.latest
-        if not self._ledger.receive(event.response_id, event.item_id, duration_ms):
+        is_first = event.response_id != self._audio.latest
+        if not self._audio.receive(event.response_id, event.item_id, duration_ms):
             return
         if is_first:
             self._awaited = (event.response_id, event.item_id, self._latency)
@@ -78,61 +71,61 @@ class Downlink:
         self._play(event.item_id, converter.feed(event.audio))
 
     def on_audio_done(self, event: ResponseOutputAudioDone) -> None:
-        """All sound of an item has come."""
+        """Play the rest of an item."""
         converter = self._converters.pop(event.item_id, None)
         if converter is not None:
             self._play(event.item_id, converter.finish())
-        if self._ledger.complete(event.item_id):
+        if self._audio.complete(event.item_id):
             self._speaker.finish(event.item_id)
 
     def on_done(self, event: ResponseDone) -> None:
-        """A response is over; what came of it after it had been interrupted was not heard."""
-        for cut in self._ledger.end(event.response.id or ""):
+        """Truncate the items that arrived after the response was interrupted."""
+        for cut in self._audio.end(event.response.id or ""):
             self._engine.interruption.truncate_unheard(cut.item_id, cut.heard_ms)
 
     def _play(self, item_id: str, pcm: bytes) -> None:
         if pcm:
             self._speaker.play(pcm, item_id=item_id)
 
-    # ------------------------------------------------------------ the user's turn
+    # ------------------------------------------------------------ turns
 
     def asked(self, when: float) -> None:
         """The user finished speaking then, on the monotonic clock; what is heard next is the answer."""
         self._latency.ask(when)
 
-    def interrupt(self, *, by_user: bool, is_service_told: bool) -> None:
+    def interrupt(self, *, by_user: bool, must_cancel: bool) -> None:
         """
-        Be silent at once, and take back what was not heard.
+        Stop the speaker at once, and truncate what was not played.
 
         Args:
-            is_service_told: Whether the service stops the response by itself.
+            must_cancel: Whether the response is to be cancelled; false if the service does that itself.
         """
         stopped = {played.item_id: played.ms for played in self._speaker.stop()}
         self._awaited = None
         self._converters.clear()
-        self._is_next_unwanted = False
-        if not is_service_told:
+        self._must_discard_next = False
+        if must_cancel:
             response_id = self._engine.interruption.stop_response()
             if response_id:
-                self._ledger.turn_away(response_id)
-            self._is_next_unwanted = response_id == ""
-        cuts = self._ledger.interrupt(stopped)
+                self._audio.discard(response_id)
+            self._must_discard_next = response_id == ""
+        cuts = self._audio.interrupt(stopped)
         for cut in cuts:
             self._engine.interruption.truncate_unheard(cut.item_id, cut.heard_ms)
         if cuts:
-            self._tell(Interrupted(cuts=cuts, by_user=by_user))
+            self._emit(Interrupted(cuts=cuts, by_user=by_user))
 
-    # ------------------------------------------------------------ what is heard
+    # ------------------------------------------------------------ playback
 
-    def look(self, now: float) -> None:
-        """Let the status follow the speaker, and notice the first sound of an answer."""
-        latest = self._ledger.latest
+    def update(self, now: float) -> None:
+        """Update the status from the speaker, and detect the first sound of an answer."""
+        latest = self._audio.latest
         if latest is None:
             return
         self._notice_first_sound(now)
         if self._speaker.is_playing:
             self._engine.follow_speaker(latest, is_playing=True)
-        elif self._ledger.is_over(latest):
+        elif self._audio.is_over(latest):
             self._engine.follow_speaker(latest, is_playing=False)
 
     def _notice_first_sound(self, now: float) -> None:
@@ -142,6 +135,6 @@ class Downlink:
         played_ms = self._speaker.played_ms(item_id)
         if played_ms > 0:
             self._awaited = None
-            seconds = latency.since_asked(now - played_ms / 1000)  # the speaker's clock has gone on since now
+            seconds = latency.since_asked(now - played_ms / 1000)  # the speaker's clock has gone on since
             latency_ms = None if seconds is None else seconds * 1000
-            self._tell(FirstSound(response_id=response_id, latency_ms=latency_ms))
+            self._emit(FirstSound(response_id=response_id, latency_ms=latency_ms))

@@ -1,9 +1,9 @@
 """
-Keeping the assistant from hearing itself: what of the microphone's sound goes to the service.
+Echo control: what part of the microphone's input is sent.
 
-Each policy takes a block of the microphone and what left the speaker in the same time, and returns
-what to send. All sound is PCM16: int16, little-endian, mono, 24 000 Hz. Pure, but for the canceller,
-which is a library of its own.
+Each policy takes a block of the microphone and the speaker's output of the same time, and returns the
+audio to send. All audio is PCM16: int16, little-endian, mono, 24 000 Hz. Pure, except for the canceller,
+which is a native library.
 """
 
 from __future__ import annotations
@@ -24,33 +24,33 @@ _BYTES_PER_MS: Final = 48
 
 
 class EchoControl(Protocol):
-    """A policy at work. **Threads.** One thread at a time."""
+    """An echo policy. **Threads.** Not shared; one thread at a time."""
 
     def process(self, microphone: bytes, reference: bytes, is_playing: bool) -> bytes:
         """
-        Return what of a block of the microphone may be sent.
+        Return the audio to send for a block of the microphone.
 
         Args:
-            reference: What left the speaker in the same time; as long as *microphone*.
-            is_playing: Whether an answer is being played; true in its pauses, too.
+            reference: The speaker's output of the same time; as long as *microphone*.
+            is_playing: Whether an answer is being played, its pauses included.
         """
         ...
 
 
 class Headphones:
-    """Everything goes through: the microphone cannot hear the speaker."""
+    """No echo control: the microphone cannot pick up the speaker."""
 
     def process(self, microphone: bytes, reference: bytes, is_playing: bool) -> bytes:
-        """Return it as it is."""
+        """Return *microphone* unchanged."""
         return microphone
 
 
 class HalfDuplex:
     """
-    Silence while the speaker plays and a little longer: the user cannot interrupt.
+    Silence while the speaker plays and for a tail after it: no barge-in.
 
     Args:
-        tail_ms: How long the room goes on sounding, the devices' latencies included.
+        tail_ms: Reverberation time of the room, plus the devices' latencies.
     """
 
     def __init__(self, tail_ms: float = 400.0) -> None:
@@ -58,7 +58,7 @@ class HalfDuplex:
         self._left_ms = 0.0
 
     def process(self, microphone: bytes, reference: bytes, is_playing: bool) -> bytes:
-        """Return it as it is, or as much silence."""
+        """Return *microphone*, or silence of the same length."""
         duration_ms = len(microphone) / _BYTES_PER_MS
         if is_playing:
             self._left_ms = self._tail_ms
@@ -70,16 +70,16 @@ class HalfDuplex:
 
 class Gate:
     """
-    While the speaker plays, only what is clearly louder than its echo.
+    A noise gate: while the speaker plays, only input clearly louder than the echo passes.
 
-    How loud the echo is, measured against what leaves the speaker, is learned while it plays; until half
-    a second has been heard it is taken to be as loud as the speaker's own signal. What opens the gate is
-    sent with the 100 ms before it, so that words keep their beginnings.
+    The level of the echo relative to the speaker's output is estimated during playback; for the first half
+    second it is taken to be as loud as the output. When the gate opens, the 100 ms before are sent as well,
+    so that the onset of a word is not clipped.
 
     Args:
         margin_db: How much louder than the echo speech must be.
         hold_ms: How long the gate stays open after the last loud block.
-        tail_ms: How long an echo may come after its sound.
+        tail_ms: The longest delay of the echo.
     """
 
     def __init__(self, margin_db: float = 8.0, hold_ms: float = 400.0, tail_ms: float = 500.0) -> None:
@@ -96,17 +96,17 @@ class Gate:
 
     @property
     def echo_db(self) -> float:
-        """How much louder the echo is than the speaker's signal, as far as is known; usually negative."""
+        """Level of the echo relative to the speaker's output, as estimated so far; usually negative."""
         if len(self._loss_db) < 25:
             return 0.0
         return sorted(self._loss_db)[len(self._loss_db) * 9 // 10]
 
     def process(self, microphone: bytes, reference: bytes, is_playing: bool) -> bytes:
-        """Return it as it is, as silence, or with what came before it."""
+        """Return *microphone*, silence, or *microphone* with the blocks held back before it."""
         duration_ms = len(microphone) / _BYTES_PER_MS
         speaker_db = self._loudest(level_db(reference), duration_ms)
         if speaker_db <= SILENCE_DB and not is_playing:
-            self._shut()
+            self._close()
             return microphone
         heard_db = level_db(microphone)
         is_loud = heard_db > max(speaker_db + self.echo_db + self._margin_db, -60.0)
@@ -118,13 +118,13 @@ class Gate:
         if self._open_ms > 0:
             self._open_ms -= duration_ms
             sent = b"".join((*self._held, microphone))
-            self._forget_held()
+            self._drop_held()
             return sent
         self._hold_back(microphone, duration_ms)
         return bytes(len(microphone))
 
     def _loudest(self, level: float, duration_ms: float) -> float:
-        """The speaker's loudest block of those whose echo may still be in the room."""
+        """Return the level of the loudest block of the last *tail_ms*."""
         self._recent.append((level, duration_ms))
         self._recent_ms += duration_ms
         while len(self._recent) > 1 and self._recent_ms - self._recent[0][1] >= self._tail_ms:
@@ -137,21 +137,21 @@ class Gate:
         while self._held_ms > 100.0:
             self._held_ms -= len(self._held.popleft()) / _BYTES_PER_MS
 
-    def _forget_held(self) -> None:
+    def _drop_held(self) -> None:
         self._held.clear()
         self._held_ms = 0.0
 
-    def _shut(self) -> None:
-        self._forget_held()
+    def _close(self) -> None:
+        self._drop_held()
         self._loud_ms = self._open_ms = 0.0
 
 
 def echo_control(policy: EchoPolicy) -> EchoControl:
     """
-    Return a policy at work.
+    Create the echo control of a policy.
 
     Raises:
-        ValueError: There is no such policy.
+        ValueError: Unknown policy.
         MissingExtraError: The ``echo`` extra, which ``"cancel"`` needs, is not installed.
     """
     make: dict[str, Callable[[], EchoControl]] = {

@@ -1,4 +1,4 @@
-"""What a voice session tells those who show it."""
+"""Events of a voice session, for user interfaces."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ __all__ = ["FirstSound", "Interrupted", "Levels", "SelfInterruption", "VoiceEven
 @frozen(kw_only=True)
 class Levels:
     """
-    How loud both sides are, ten times a second.
+    The levels of both directions, ten times a second.
 
     Attributes:
-        microphone_db: Of what is sent, after mute and echo control; dB of full scale, -100 for silence.
-        speaker_db: Of what is played.
+        microphone_db: Level of the audio sent, after mute and echo control; dBFS, -100 for silence.
+        speaker_db: Level of the audio played; dBFS.
     """
 
     microphone_db: float
@@ -28,12 +28,12 @@ class Levels:
 @frozen(kw_only=True)
 class FirstSound:
     """
-    An answer begins to be heard.
+    Playback of an answer began.
 
     Attributes:
-        response_id: Of the response.
-        latency_ms: From the service's notice that the user had finished, or from the release of the button,
-            to the first sound that left the speaker; ``None`` for an answer to something written.
+        response_id: Id of the response.
+        latency_ms: From ``input_audio_buffer.speech_stopped``, or from the release of the button, to the
+            first sample played; ``None`` if neither came before.
     """
 
     response_id: str
@@ -43,11 +43,11 @@ class FirstSound:
 @frozen(kw_only=True)
 class Interrupted:
     """
-    The speaker was stopped in the middle of an answer.
+    Playback of an answer was interrupted.
 
     Attributes:
-        cuts: What was taken back, in the order in which it would have been heard.
-        by_user: Whether the user spoke; false if the program did it.
+        cuts: The truncated items, in the order of playback.
+        by_user: Whether the user spoke; false if the program interrupted.
     """
 
     cuts: tuple[Cut, ...]
@@ -57,11 +57,11 @@ class Interrupted:
 @frozen(kw_only=True)
 class SelfInterruption:
     """
-    The assistant keeps interrupting itself: the microphone hears the speaker.
+    The assistant repeatedly interrupted itself: the microphone picks up the speaker.
 
     Attributes:
-        interruptions: How often it has happened.
-        advice: What to do about it.
+        interruptions: Number of self-interruptions so far.
+        advice: The remedy.
     """
 
     interruptions: int

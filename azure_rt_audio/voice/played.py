@@ -1,5 +1,5 @@
 """
-What was received of each answer, and so what is left to take back when the user speaks over it.
+How much of each answer was received, and which part must be truncated after barge-in.
 
 Pure: no clock, no device, no connection.
 """
@@ -17,13 +17,13 @@ __all__ = ["Cut", "PlayedAudio"]
 @frozen
 class Cut:
     """
-    Where a spoken message of the assistant ended for the user.
+    Where a spoken message of the assistant was truncated.
 
     Attributes:
-        item_id: Of the message.
-        heard_ms: What had left the speaker, never more than was received; 0 if nothing had: then the
-            message is deleted, because the service cannot cut one at its very beginning.
-        received_ms: What had been received of it.
+        item_id: Id of the message.
+        heard_ms: Milliseconds that had been played, at most *received_ms*; 0 if nothing had: then the
+            message is deleted, because the service cannot truncate at 0.
+        received_ms: Milliseconds that had been received.
     """
 
     item_id: str
@@ -40,40 +40,40 @@ class _Item:
 
 class PlayedAudio:
     """
-    The answers that are being received or played.
+    The audio items that are being received or played.
 
-    Responses beside the conversation are not for the speaker: what they bring is turned away.
+    Out-of-band responses are not played.
 
-    **Threads.** One thread at a time.
+    **Threads.** Not shared; one thread at a time.
     """
 
     def __init__(self) -> None:
         self._items: dict[str, _Item] = {}
         self._in_progress: set[str] = set()
-        self._beside: set[str] = set()
-        self._interrupted: dict[str, list[str]] = {}  # in progress still, with the items nobody will hear
+        self._out_of_band: set[str] = set()
+        self._interrupted: dict[str, list[str]] = {}  # still in progress, with the items that came too late
         self._cut: set[str] = set()
         self.latest: str | None = None
-        """The response whose sound was taken last."""
+        """The response that was received last."""
 
-    def begin(self, response_id: str, *, is_beside: bool = False) -> None:
-        """A response has been created."""
-        if is_beside:
-            self._beside.add(response_id)
+    def begin(self, response_id: str, *, is_out_of_band: bool = False) -> None:
+        """Note that a response was created."""
+        if is_out_of_band:
+            self._out_of_band.add(response_id)
         else:
             self._in_progress.add(response_id)
 
-    def turn_away(self, response_id: str) -> None:
-        """A response was cancelled: what comes of it from now on is not played."""
+    def discard(self, response_id: str) -> None:
+        """Note that a response was cancelled: its later audio is not to be played."""
         self._interrupted.setdefault(response_id, [])
 
     def receive(self, response_id: str, item_id: str, duration_ms: float) -> bool:
         """
-        Sound of an item has come; return whether it is to be played.
+        Note a delta of an item, and return whether it is to be played.
 
-        A response that began before anybody kept this ledger is played from here on.
+        A response whose ``response.created`` was missed is played from here on.
         """
-        if response_id in self._beside:
+        if response_id in self._out_of_band:
             return False
         late = self._interrupted.get(response_id)
         if late is not None:
@@ -87,7 +87,7 @@ class PlayedAudio:
         return True
 
     def complete(self, item_id: str) -> bool:
-        """All sound of an item has come; return whether it is being played."""
+        """Note that an item's audio is complete, and return whether it is being played."""
         item = self._items.get(item_id)
         if item is not None:
             item.is_complete = True
@@ -95,12 +95,12 @@ class PlayedAudio:
 
     def end(self, response_id: str) -> tuple[Cut, ...]:
         """
-        A response is done, whatever its status.
+        Note that a response is done, whatever its status.
 
         Returns:
-            What came of it after it had been interrupted, and was not played.
+            The items that arrived after its interruption, of which nothing was played.
         """
-        self._beside.discard(response_id)
+        self._out_of_band.discard(response_id)
         self._in_progress.discard(response_id)
         for item in self._items.values():
             if item.response_id == response_id:
@@ -111,24 +111,23 @@ class PlayedAudio:
         return tuple(Cut(item_id, 0, 0) for item_id in late)
 
     def is_over(self, response_id: str) -> bool:
-        """Whether nothing more will come of a response."""
+        """Whether a response is done."""
         return response_id not in self._in_progress
 
-    def forget_heard(self) -> None:
-        """The speaker is quiet: what has come completely has been heard to its end."""
+    def drop_completed(self) -> None:
+        """Drop completed items: the speaker is quiet, so they were played to their end."""
         self._items = {name: item for name, item in self._items.items() if not item.is_complete}
 
     def interrupt(self, heard_ms: Mapping[str, float]) -> tuple[Cut, ...]:
         """
-        The user is not listening any more: whatever is in progress is over for them.
+        Note that playback was stopped, and everything in progress with it.
 
         Args:
-            heard_ms: How much has left the speaker of each item that had not been played out. One that
-                is not in it has been heard as far as it had come.
+            heard_ms: Milliseconds played of each item that was not played to its end. An item that is
+                missing here was played as far as it was received.
 
         Returns:
-            What to take back, in the order in which it would have been heard; of items that were heard
-            to their end there is nothing to say.
+            The items to truncate, in order; those that were played to their end are left out.
         """
         cuts = []
         for item_id, item in self._items.items():

@@ -1,11 +1,11 @@
 """
-A spoken conversation: microphone up, speaker down, and the user may interrupt.
+A spoken conversation with microphone, speaker and barge-in.
 
-**Threads and locks.** The *pulse* ``azure-rt-voice-N`` reads the microphone, block by block, and sends it;
-with each block it also looks at the speaker, for the status and the levels. The *listener thread* of the
-session's own dispatcher takes what the service says, gives it to the speaker and carries out interruptions:
-so they wait neither for the program's listeners nor for the microphone, and hold up no reader. The devices
-have threads of their own. What the two threads share are queues, and attributes that one of them writes.
+**Threads and locks.** The *capture thread* ``azure-rt-voice-N`` reads the microphone and sends each block;
+after each block it updates the status and the levels. The *playback worker*, a dispatcher of the session's
+own, handles the events of the service: it feeds the speaker and carries out interruptions. So these wait
+neither for the program's listeners nor for the microphone, and do not block the I/O thread. The devices have
+their own threads. The two threads share queues, and attributes with one writer each.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import threading
 import time
 from collections.abc import Callable
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from .._concurrency import shutdown
 from .._concurrency.deadline import Deadline
@@ -42,11 +42,9 @@ from .downlink import Downlink
 from .echo import EchoPolicy, Headphones, echo_control
 from .echo_reference import SAMPLE_RATE_HZ, Reference
 from .events import Levels, SelfInterruption
+from .interfaces import Client
 from .self_interruption import SelfInterruptionDetector
 from .uplink import Uplink
-
-if TYPE_CHECKING:
-    from ..client import AzureRealTimeAudio
 
 __all__ = ["VoiceSession"]
 
@@ -54,17 +52,17 @@ log: logging.Logger = logging.getLogger(__name__)
 
 _numbers = itertools.count(1)
 
-_PULSE_S: Final = 0.1  # without a microphone; with one, its blocks are the pulse
-_LEVELS_S: Final = 0.1
-_LEAD_S: Final = 0.04
-"""How much earlier than the microphone the canceller is told of a sound: devices err about their latency."""
+_READ_TIMEOUT_S: Final = 0.1
+_LEVELS_INTERVAL_S: Final = 0.1
+_REFERENCE_LEAD_S: Final = 0.04
+"""Lead of the echo reference over the microphone: the latencies that devices report are inexact."""
 
-_CLOSE_S: Final = 2.0
-_SILENCE_S: Final = 1.0
+_CLOSE_TIMEOUT_S: Final = 2.0
+_STOP_TIMEOUT_S: Final = 1.0
 
 _ADVICE: Final[dict[EchoPolicy, str]] = {
     "headphones": 'use headphones, or echo="cancel" or "gate"',
-    "half_duplex": "the tail of the room is longer than that of the policy; turn the speaker down",
+    "half_duplex": "the room's reverberation outlasts the policy's; turn the speaker down",
     "gate": 'turn the speaker down, use headphones, or echo="cancel"',
     "cancel": "turn the speaker down, or use headphones",
 }
@@ -74,43 +72,43 @@ class VoiceSession:
     """
     A spoken conversation.
 
-    Streams the microphone to the service and plays the answers. When the user speaks over an answer the
-    speaker is silent at once, and the service is told how much of it was heard. The client's status follows
-    the speaker: it is ``speaking`` until the answer has been played out. Works in ``pcm16`` and G.711
+    Streams the microphone to the service and plays the answers. When the user speaks over an answer, the
+    speaker stops at once and the answer is truncated at the position that was played. The client's status
+    follows the speaker: it is ``speaking`` until the answer has been played. Works in ``pcm16`` and G.711
     sessions::
 
         with AzureRealTimeAudio(options) as client, client.talk() as voice:
             voice.wait()
 
     Args:
-        client: Connected or connecting; what is said meanwhile is kept, and sent in order.
+        client: An :class:`~azure_rt_audio.AzureRealTimeAudio`, connected or connecting; audio captured before
+            the session is ready is buffered, and sent in order.
         microphone: A :class:`azure_rt_audio.devices.Microphone`; ``None`` for the default device. The
-            session starts it, so it must not have been started, and closes it at the end.
+            session starts it, so it must not be started yet, and closes it at the end.
         speaker: A :class:`azure_rt_audio.devices.Speaker`, likewise.
-        echo: How the assistant is kept from hearing itself. ``"headphones"``: it cannot. ``"half_duplex"``:
-            the microphone is silent while the speaker plays, so that nobody can interrupt. ``"gate"``: only
-            what is clearly louder than the echo gets through. ``"cancel"``: the echo is taken out; needs the
-            ``echo`` extra. With push-to-talk there is no echo, and only ``"cancel"`` does anything.
-        push_to_talk: Send only between :meth:`press` and :meth:`release`, and ask for the answer then; the
+        echo: The echo policy. ``"headphones"``: no echo control. ``"half_duplex"``: the microphone is muted
+            while the speaker plays, so barge-in is impossible. ``"gate"``: only speech clearly louder than
+            the echo is sent. ``"cancel"``: acoustic echo cancellation; needs the ``echo`` extra. With
+            push-to-talk there is no echo, and only ``"cancel"`` has an effect.
+        push_to_talk: Send only between :meth:`press` and :meth:`release`, then request a response; the
             session's turn detection is turned off.
-        on_event: Called where the client's listeners run, with what a user interface may show: levels,
-            latency, interruptions, devices that come and go, an assistant that hears itself. See
-            :mod:`azure_rt_audio.voice`.
+        on_event: Called where the client's listeners run, with events for a user interface: levels, latency,
+            interruptions, devices lost and opened, self-interruption. See :mod:`azure_rt_audio.voice`.
 
     Raises:
-        ValueError: There is no such echo policy, or a device was made for another rate than 24 000 Hz.
-        TypeError: The name or number of a device was given in place of a device.
+        ValueError: Unknown echo policy, or a device with another rate than 24 000 Hz.
+        TypeError: The name or number of a device was passed in place of a device.
         MissingExtraError: The ``audio`` extra, or the ``echo`` extra, is not installed.
 
     **Threads.** Any method may be called from any thread. ``azure-rt-voice-N`` captures and sends; an
-    ``azure-rt-events-N`` of the session's own takes the answers and interrupts; the devices play and record
-    on threads of theirs. The session ends with its client, or with :meth:`close`; ``client.off_all()`` makes
-    it deaf to the service.
+    ``azure-rt-events-N`` of the session's own plays the answers and interrupts; the devices play and record
+    on their own threads. The session ends with its client, or with :meth:`close`; after ``client.off_all()``
+    it no longer receives events.
     """
 
     def __init__(
         self,
-        client: AzureRealTimeAudio,
+        client: Client,
         microphone: MicrophoneLike | None = None,
         speaker: SpeakerLike | None = None,
         *,
@@ -119,7 +117,7 @@ class VoiceSession:
         on_event: Callable[[Any], object] | None = None,
     ) -> None:
         policy = echo_control(echo)
-        # Who presses the button stops the speaker: there is no echo, and nothing of the first word to lose.
+        # A press stops the speaker, so there is no echo, and a gate would only clip the first word.
         self._echo = Headphones() if push_to_talk and echo != "cancel" else policy
         self._policy: EchoPolicy = echo
         self._client = client
@@ -131,105 +129,104 @@ class VoiceSession:
             if isinstance(device, str | int):
                 raise TypeError(f"{name} is {device!r}: pass a device, {name.title()}({device!r})")
             rate = getattr(device, "sample_rate_hz", SAMPLE_RATE_HZ)
-            if rate != SAMPLE_RATE_HZ:  # it would sound too high or too low
+            if rate != SAMPLE_RATE_HZ:  # the pitch would be wrong
                 raise ValueError(
-                    f"the {name} has a sample_rate_hz of {rate}, a voice session needs {SAMPLE_RATE_HZ}: "
-                    "leave it out, any device is converted"
+                    f"the {name} has sample_rate_hz={rate}, a voice session needs {SAMPLE_RATE_HZ}: "
+                    "omit it; audio is converted to the rate of the device"
                 )
         self.is_push_to_talk: bool = push_to_talk
         self._reference = Reference()
-        self._self_hearing = SelfInterruptionDetector()
+        self._self_interruption = SelfInterruptionDetector()
         self._uplink = Uplink(client)
-        self._downlink = Downlink(client, self.speaker, self._tell)
-        self._lane = WorkerDispatcher()
+        self._downlink = Downlink(client._engine, self.speaker, self._emit)
+        self._worker = WorkerDispatcher()
         self._subscriptions: tuple[Any, ...] = ()
-        self._button: queue.SimpleQueue[threading.Event | None] = queue.SimpleQueue()  # a press, or its end
-        self._suspects: queue.SimpleQueue[float] = (
-            queue.SimpleQueue()
-        )  # interruptions, for the pulse to judge
-        self._pressed: threading.Event | None = None  # set when the press has silenced all; the pulse's
-        self._is_configured = False  # the pulse's
-        self._levels_at = 0.0  # the pulse's
-        self._microphone_db = SILENCE_DB  # the pulse's
-        self._has_hinted = False  # the pulse's
-        self._are_levels_waiting = False  # set by the pulse, cleared where listeners run
+        # A press, with an event that is set once playback has stopped; None for a release.
+        self._button: queue.SimpleQueue[threading.Event | None] = queue.SimpleQueue()
+        self._interruptions: queue.SimpleQueue[float] = queue.SimpleQueue()  # times, for the detector
+        self._pressed: threading.Event | None = None  # capture thread only, as are the next four
+        self._is_configured = False
+        self._levels_at = 0.0
+        self._microphone_db = SILENCE_DB
+        self._has_warned = False
+        self._are_levels_pending = False  # set by the capture thread, cleared where listeners run
         self._is_closing = threading.Event()
         self._has_ended = threading.Event()
-        self._lock = threading.Lock()  # leaf; guards _pulse
-        self._pulse: threading.Thread | None = None
+        self._lock = threading.Lock()  # leaf; guards _capture_thread
+        self._capture_thread: threading.Thread | None = None
 
-    # ------------------------------------------------------------ the user's side
+    # ------------------------------------------------------------ control
 
     def start(self) -> None:
         """
-        Begin: the devices are opened, and the microphone is heard from now on. Idempotent.
+        Open the devices and begin to capture. Idempotent; blocks while the devices open.
 
         Raises:
             RealtimeError: If a device cannot be opened.
-            RuntimeError: If the session is over.
+            RuntimeError: If the session has ended.
         """
         name = f"azure-rt-voice-{next(_numbers)}"
-        pulse = threading.Thread(target=self._run, name=name, daemon=True)
+        thread = threading.Thread(target=self._run, name=name, daemon=True)
         with self._lock:
             if self._is_closing.is_set():
-                raise RuntimeError("this voice session is over; make another one")
-            if self._pulse is not None:
+                raise RuntimeError("this voice session has ended; create a new one")
+            if self._capture_thread is not None:
                 return
-            self._pulse = pulse
+            self._capture_thread = thread
         try:
-            self._listen()
-            self._wire_devices()
+            self._subscribe()
+            self._connect_devices()
             self.speaker.start()
             self.microphone.start()
-            pulse.start()
+            thread.start()
         except BaseException:
             self._is_closing.set()
-            self._tear_down()
+            self._shut_down()
             raise
         shutdown.register(shutdown.Stage.VOICE, self, VoiceSession.close)
 
-    def _wire_devices(self) -> None:
-        """See to it that the session hears of what its devices do, and whoever did before."""
+    def _connect_devices(self) -> None:
+        """Receive the devices' events, in addition to the callbacks they already have."""
         for device in (self.microphone, self.speaker):
-            device.on_event = _both(self._tell_of_device, device.on_event)
-        self.speaker.on_played = _both(self._reference.add, self.speaker.on_played)
+            device.on_event = _chained(self._on_device_event, device.on_event)
+        self.speaker.on_played = _chained(self._reference.add, self.speaker.on_played)
 
     def wait(self, timeout: float | None = None) -> bool:
-        """Wait for the end, and return whether it has come; ``None`` waits as long as it takes."""
+        """Block until the session has ended, and return whether it has; ``None`` waits without limit."""
         return self._has_ended.wait(timeout)
 
     def interrupt(self) -> None:
-        """Stop the answer, as if the user had spoken. Does not wait."""
-        self._lane.submit(lambda _: self._downlink.interrupt(by_user=False, is_service_told=False), None)
+        """Stop the answer, as if the user had spoken. Does not block."""
+        self._worker.submit(lambda _: self._downlink.interrupt(by_user=False, must_cancel=True), None)
 
     def press(self) -> None:
         """
-        Push to talk: the user begins to speak, and an answer in progress is stopped. Does not wait.
+        Push to talk: begin a turn, and stop an answer in progress. Does not block.
 
         Raises:
-            RuntimeError: If the session is not one of push-to-talk.
+            RuntimeError: If the session was created without ``push_to_talk=True``.
         """
         self._check_push_to_talk()
-        silenced = threading.Event()
-        self._lane.submit(self._silence, silenced)
-        self._button.put(silenced)
+        has_stopped = threading.Event()
+        self._worker.submit(self._stop_playback, has_stopped)
+        self._button.put(has_stopped)
 
     def release(self) -> None:
         """
-        Push to talk: the user has spoken and wants an answer. Does not wait.
+        Push to talk: end the turn and request a response. Does not block.
 
-        After less than 100 ms nothing is asked. Raises as :meth:`press`.
+        A turn of less than 100 ms is discarded. Raises as :meth:`press`.
         """
         self._check_push_to_talk()
         self._button.put(None)
 
     def _check_push_to_talk(self) -> None:
         if not self.is_push_to_talk:
-            raise RuntimeError("the microphone is open; make the session with push_to_talk=True")
+            raise RuntimeError("this voice session captures all the time; create it with push_to_talk=True")
 
     @property
     def is_muted(self) -> bool:
-        """Whether the service hears silence instead of the user. May be set."""
+        """Whether silence is sent in place of the microphone. May be set."""
         return self.microphone.is_muted
 
     @is_muted.setter
@@ -238,31 +235,30 @@ class VoiceSession:
 
     @property
     def is_open(self) -> bool:
-        """Whether it has been started and has not ended."""
-        return self._pulse is not None and not self._is_closing.is_set()
+        """Whether it was started and has not ended."""
+        return self._capture_thread is not None and not self._is_closing.is_set()
 
-    def close(self, timeout: float = _CLOSE_S) -> bool:
+    def close(self, timeout: float = _CLOSE_TIMEOUT_S) -> bool:
         """
-        End, close the devices, leave the client as it is. Idempotent; from any thread.
+        End the conversation and close the devices; the client stays open. Idempotent; from any thread.
 
         Args:
-            timeout: Seconds for the threads; a driver that hangs may take some seconds more.
+            timeout: Seconds to wait for the threads; a driver that hangs may take some seconds more.
 
         Returns:
-            Whether all threads have ended; from one of them they cannot yet have.
+            Whether all threads have ended; false if called on one of them.
         """
         deadline = Deadline(timeout)
         with self._lock:
             self._is_closing.set()
-            pulse = self._pulse
-        is_ours = pulse is threading.current_thread() or self._lane.owns_this_thread()
-        if is_ours:
-            return False  # the pulse sees it, and ends the rest
-        if pulse is not None and pulse.ident is not None:
+            thread = self._capture_thread
+        if thread is threading.current_thread() or self._worker.owns_this_thread():
+            return False  # the capture thread sees the flag and shuts down
+        if thread is not None and thread.ident is not None:
             with contextlib.suppress(RuntimeError):  # Python 3.14 joins no daemon thread while it exits
-                pulse.join(deadline.remaining())
-        self._tear_down()
-        return self._lane.join(deadline.remaining()) and (pulse is None or not pulse.is_alive())
+                thread.join(deadline.remaining())
+        self._shut_down()
+        return self._worker.join(deadline.remaining()) and (thread is None or not thread.is_alive())
 
     def __enter__(self) -> VoiceSession:
         """Start."""
@@ -274,28 +270,28 @@ class VoiceSession:
     ) -> None:
         self.close()
 
-    # ------------------------------------------------------------ what the service says: the listener thread
+    # ------------------------------------------------------------ events of the service, on the worker
 
-    def _listen(self) -> None:
-        down, lane = self._downlink, self._lane
+    def _subscribe(self) -> None:
+        down, worker = self._downlink, self._worker
         on = self._client.on
         self._subscriptions = (
-            on(ResponseCreated, down.on_created, dispatcher=lane),
-            on(ResponseOutputAudioDelta, down.on_delta, dispatcher=lane),
-            on(ResponseOutputAudioDone, down.on_audio_done, dispatcher=lane),
-            on(ResponseDone, down.on_done, dispatcher=lane),
-            on(InputAudioBufferSpeechStarted, self._on_speech_started, dispatcher=lane),
-            on(InputAudioBufferSpeechStopped, self._on_speech_stopped, dispatcher=lane),
-            on(Closed, self._on_closed, dispatcher=lane),
+            on(ResponseCreated, down.on_created, dispatcher=worker),
+            on(ResponseOutputAudioDelta, down.on_delta, dispatcher=worker),
+            on(ResponseOutputAudioDone, down.on_audio_done, dispatcher=worker),
+            on(ResponseDone, down.on_done, dispatcher=worker),
+            on(InputAudioBufferSpeechStarted, self._on_speech_started, dispatcher=worker),
+            on(InputAudioBufferSpeechStopped, self._on_speech_stopped, dispatcher=worker),
+            on(Closed, self._on_closed, dispatcher=worker),
         )
 
     def _on_speech_started(self, event: InputAudioBufferSpeechStarted) -> None:
         if self.speaker.is_playing:
-            self._suspects.put(time.monotonic())
+            self._interruptions.put(time.monotonic())
         session = self._engine.session
         detection = session.turn_detection if session is not None else None
-        does_service_stop = detection is None or detection.interrupt_response is not False
-        self._downlink.interrupt(by_user=True, is_service_told=does_service_stop)
+        must_cancel = detection is not None and detection.interrupt_response is False
+        self._downlink.interrupt(by_user=True, must_cancel=must_cancel)
 
     def _on_speech_stopped(self, event: InputAudioBufferSpeechStopped) -> None:
         self._downlink.asked(time.monotonic())
@@ -303,39 +299,39 @@ class VoiceSession:
     def _on_closed(self, event: Closed) -> None:
         self._is_closing.set()
 
-    # ------------------------------------------------------------ the pulse
+    # ------------------------------------------------------------ the capture thread
 
     def _run(self) -> None:
         try:
             while not self._is_closing.is_set():
-                self._beat()
+                self._process_next()
         except ConnectionClosedError as exc:
-            log.info("= the voice session ends with its connection: %s", exc)
+            log.info("= voice session ended with its connection: %s", exc)
         except RealtimeError as exc:
             if not self._is_closing.is_set():
-                log.warning("! the voice session ends: %s", exc)
+                log.warning("! voice session ended: %s", exc)
         finally:
             self._is_closing.set()
-            self._tear_down()
+            self._shut_down()
 
-    def _beat(self) -> None:
+    def _process_next(self) -> None:
         self._configure()
-        block = self.microphone.read(_PULSE_S)
+        block = self.microphone.read(_READ_TIMEOUT_S)
         if self._pressed is None:
-            self._heed_button()  # what was recorded while it was being pressed belongs to the turn
+            self._handle_button()  # before the block, which was recorded during the press
         if block is not None:
-            self._hear(block)
+            self._process(block)
         else:
             self._uplink.flush()
         if self._pressed is not None:
-            self._heed_button()
+            self._handle_button()
         now = time.monotonic()
-        self._lane.submit(self._downlink.look, now)
-        self._judge_suspects()
-        self._tell_levels(now)
+        self._worker.submit(self._downlink.update, now)
+        self._check_self_interruption()
+        self._emit_levels(now)
 
     def _configure(self) -> None:
-        """Once the session is ready, see to it that its turn detection fits."""
+        """Once the session is ready, check its turn detection, or turn it off for push-to-talk."""
         if self._is_configured or not self._client.is_initialized:
             return
         self._is_configured = True
@@ -344,90 +340,97 @@ class VoiceSession:
         if self.is_push_to_talk and is_detecting:
             self._client.update_session({"turn_detection": None})
         elif not self.is_push_to_talk and not is_detecting:
-            log.warning("! the session detects no turns, so nobody will answer; use push_to_talk=True")
+            log.warning(
+                "! turn detection is off, so no response will be requested; set turn_detection, or use "
+                "push_to_talk=True"
+            )
 
-    def _hear(self, block: bytes) -> None:
+    def _process(self, block: bytes) -> None:
         ended_at = self.microphone.captured_at + len(block) / 48_000
-        played = self._reference.take(len(block) // 2, ended_at + _LEAD_S)
+        played = self._reference.take(len(block) // 2, ended_at + _REFERENCE_LEAD_S)
         sent = self._echo.process(block, played, self.speaker.is_playing)
-        self._self_hearing.feed(sent, played)
+        self._self_interruption.feed(sent, played)
         self._microphone_db = level_db(sent)
         if not self.is_push_to_talk or self._pressed is not None:
             self._uplink.send(sent)
 
-    def _heed_button(self) -> None:
-        """Take note of what has become of the button: of one change at a time."""
+    def _handle_button(self) -> None:
+        """Handle the next press or release, if there is one."""
         if self._button.empty():
             return
-        silenced = self._button.get()
-        if self._pressed is not None and silenced is None:
-            while (block := self.microphone.read(0.0)) is not None:  # what had been said by then
-                self._hear(block)
-            self._lane.submit(self._downlink.asked, time.monotonic())
-            self._pressed.wait(_SILENCE_S)  # or the press would stop the answer to what was said in it
+        pressed = self._button.get()
+        if self._pressed is not None and pressed is None:
+            while (block := self.microphone.read(0.0)) is not None:  # recorded before the release
+                self._process(block)
+            self._worker.submit(self._downlink.asked, time.monotonic())
+            self._pressed.wait(_STOP_TIMEOUT_S)  # or a late stop would cancel the answer to this turn
             self._uplink.end_turn()
-        self._pressed = silenced
+        self._pressed = pressed
 
-    def _silence(self, silenced: threading.Event) -> None:
-        """Interrupt because the button was pressed, on the listener thread, and say that it is done."""
+    def _stop_playback(self, has_stopped: threading.Event) -> None:
+        """Interrupt on a press; runs on the worker."""
         try:
-            self._downlink.interrupt(by_user=True, is_service_told=False)
+            self._downlink.interrupt(by_user=True, must_cancel=True)
         finally:
-            silenced.set()
+            has_stopped.set()
 
-    def _judge_suspects(self) -> None:
-        while not self._suspects.empty():
-            if self._self_hearing.on_interruption(self._suspects.get()):
-                self._give_hint()
+    def _check_self_interruption(self) -> None:
+        while not self._interruptions.empty():
+            if self._self_interruption.on_interruption(self._interruptions.get()):
+                self._warn()
 
-    def _give_hint(self) -> None:
-        hint = SelfInterruption(interruptions=self._self_hearing.interruptions, advice=_ADVICE[self._policy])
-        if not self._has_hinted:
-            log.warning("! the assistant interrupts itself, it hears the speaker: %s", hint.advice)
-        self._has_hinted = True
-        self._tell(hint)
+    def _warn(self) -> None:
+        event = SelfInterruption(
+            interruptions=self._self_interruption.interruptions, advice=_ADVICE[self._policy]
+        )
+        if not self._has_warned:
+            log.warning(
+                "! the assistant interrupts itself: the microphone picks up the speaker; %s", event.advice
+            )
+        self._has_warned = True
+        self._emit(event)
 
-    # ------------------------------------------------------------ what user interfaces show
+    # ------------------------------------------------------------ events for user interfaces
 
-    def _tell(self, event: Any) -> None:
-        """Have the program's listener called where its other listeners run."""
+    def _emit(self, event: Any) -> None:
+        """Call ``on_event`` where the client's listeners run."""
         if self._on_event is not None:
-            self._engine.dispatcher.submit(self._deliver, event)
+            self._engine.dispatcher.submit(self._call_listener, event)
 
-    def _deliver(self, event: Any) -> None:
+    def _call_listener(self, event: Any) -> None:
         if isinstance(event, Levels):
-            self._are_levels_waiting = False
+            self._are_levels_pending = False
         if self._on_event is not None:
             call_guarded(self._on_event, event, self._on_event)
 
-    def _tell_of_device(self, event: Any) -> None:
+    def _on_device_event(self, event: Any) -> None:
         if isinstance(event, DeviceLost | DeviceOpened):
-            self._tell(event)
+            self._emit(event)
 
-    def _tell_levels(self, now: float) -> None:
-        if self._on_event is None or self._are_levels_waiting or now - self._levels_at < _LEVELS_S:
+    def _emit_levels(self, now: float) -> None:
+        if self._on_event is None or self._are_levels_pending or now - self._levels_at < _LEVELS_INTERVAL_S:
             return
         self._levels_at = now
-        self._are_levels_waiting = True  # a busy listener gets the next ones when it has seen these
-        self._tell(Levels(microphone_db=self._microphone_db, speaker_db=self.speaker.level_db))
+        self._are_levels_pending = True  # a slow listener gets no second ones before it has seen these
+        self._emit(Levels(microphone_db=self._microphone_db, speaker_db=self.speaker.level_db))
 
     # ------------------------------------------------------------ the end
 
-    def _tear_down(self) -> None:
-        """Close everything; twice does no harm."""
+    def _shut_down(self) -> None:
+        """Close everything. Idempotent."""
         for subscription in self._subscriptions:
             subscription.cancel()
         self.microphone.close()
         self.speaker.close()
-        self._lane.close()
+        self._worker.close()
         shutdown.forget(shutdown.Stage.VOICE, self)
         self._has_ended.set()
 
 
-def _both(ours: Callable[..., object], theirs: Callable[..., object] | None) -> Callable[..., object]:
+def _chained(first: Callable[..., object], second: Callable[..., object] | None) -> Callable[..., object]:
     def call(*arguments: Any) -> None:
-        ours(*arguments)
-        if theirs is not None:
-            theirs(*arguments)
+        first(*arguments)
+        if second is not None:
+            second(*arguments)
 
     return call

@@ -1,13 +1,12 @@
-"""From the microphone to the service, in order, from the first moment on."""
+"""Sends the microphone's audio, and buffers it until the session is ready."""
 
 from __future__ import annotations
 
 import collections
 import logging
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-if TYPE_CHECKING:
-    from ..client import AzureRealTimeAudio
+from .interfaces import Client
 
 __all__ = ["Uplink"]
 
@@ -15,57 +14,55 @@ log: logging.Logger = logging.getLogger(__name__)
 
 _RATE_HZ: Final = 24_000
 
-_LONGEST_WAIT_BYTES: Final = 60 * 48_000
-"""A minute may wait for the connection."""
-
-_SHORTEST_TURN_BYTES: Final = 100 * 48
+_MAX_PENDING_BYTES: Final = 60 * 48_000  # a minute
+_MIN_TURN_BYTES: Final = 100 * 48  # the service refuses less than 100 ms
 
 
 class Uplink:
     """
-    Sends what the microphone brings; keeps it while the connection is coming up.
+    Sends audio and turns in order.
 
-    **Threads.** One thread at a time.
+    **Threads.** Not shared; one thread at a time.
     """
 
-    def __init__(self, client: AzureRealTimeAudio) -> None:
+    def __init__(self, client: Client) -> None:
         self._client = client
-        self._waiting: collections.deque[bytes | None] = collections.deque()  # None is the end of a turn
-        self._waiting_bytes = 0
+        self._pending: collections.deque[bytes | None] = collections.deque()  # None marks the end of a turn
+        self._pending_bytes = 0
         self._turn_bytes = 0
-        self._has_lost = False
+        self._has_warned = False
 
     def send(self, pcm: bytes) -> None:
         """
-        Send sound, now or as soon as the session is ready. Blocks only while the send backlog is full.
+        Send PCM16, now or as soon as the session is ready. Blocks only while the send queue is full.
 
         Raises:
-            ConnectionClosedError: If the connection is over.
+            ConnectionClosedError: If the connection has ended.
         """
-        self._waiting.append(pcm)
-        self._waiting_bytes += len(pcm)
+        self._pending.append(pcm)
+        self._pending_bytes += len(pcm)
         self.flush()
 
     def end_turn(self) -> None:
         """
-        Make a message of what was sent since the last turn and have it answered; raises as :meth:`send`.
+        Commit the audio sent since the last turn and request a response; raises as :meth:`send`.
 
-        What is too short to be a message, less than 100 ms, is thrown away instead.
+        A turn of less than 100 ms is discarded.
         """
-        self._waiting.append(None)
+        self._pending.append(None)
         self.flush()
 
     def flush(self) -> None:
-        """Send what waits, if the session is ready; raises as :meth:`send`."""
+        """Send what is pending, if the session is ready; raises as :meth:`send`."""
         if not self._client.is_initialized:
-            self._forget_too_old()
+            self._drop_oldest()
             return
-        while self._waiting:
-            pcm = self._waiting.popleft()
+        while self._pending:
+            pcm = self._pending.popleft()
             if pcm is None:
                 self._end_turn()
             else:
-                self._waiting_bytes -= len(pcm)
+                self._pending_bytes -= len(pcm)
                 self._send(pcm)
 
     def _send(self, pcm: bytes) -> None:
@@ -73,21 +70,21 @@ class Uplink:
         try:
             self._client.append_audio(pcm, sample_rate_hz=_RATE_HZ)
         except TimeoutError:
-            if not self._has_lost:
-                log.warning("! the connection is too slow for speech: some of it was not sent")
-            self._has_lost = True
+            if not self._has_warned:
+                log.warning("! the connection is too slow for speech: some audio was not sent")
+            self._has_warned = True
 
     def _end_turn(self) -> None:
         length, self._turn_bytes = self._turn_bytes, 0
-        if length >= _SHORTEST_TURN_BYTES:
+        if length >= _MIN_TURN_BYTES:
             self._client.commit_audio()
             self._client.create_response()
         elif length:
             self._client.clear_audio_buffer()
 
-    def _forget_too_old(self) -> None:
-        while self._waiting_bytes > _LONGEST_WAIT_BYTES:
-            if not self._has_lost:
-                log.warning("! the session was not ready for a minute: the speech before was not sent")
-            self._has_lost = True
-            self._waiting_bytes -= len(self._waiting.popleft() or b"")
+    def _drop_oldest(self) -> None:
+        while self._pending_bytes > _MAX_PENDING_BYTES:
+            if not self._has_warned:
+                log.warning("! the session was not ready within a minute: the oldest audio was dropped")
+            self._has_warned = True
+            self._pending_bytes -= len(self._pending.popleft() or b"")

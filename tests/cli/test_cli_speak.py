@@ -43,7 +43,7 @@ def test_the_text_is_read_word_for_word(dialect: str, tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
     assert f"model    {TEXT}" in done.stdout
     assert "saved as said.wav" in done.stdout
-    assert "not quite the words" not in done.stdout
+    assert "spoken words differ" not in done.stdout
     assert speak(TEXT, voice="coral") == read_audio(tmp_path / "said.wav")
 
 
@@ -68,7 +68,7 @@ def test_a_long_text_is_read_in_portions(tmp_path: Path) -> None:
     assert answers == 3
     shown = " ".join(done.stdout.split())
     assert text in shown
-    assert "not quite the words" not in shown
+    assert "spoken words differ" not in shown
     with wave.open(str(tmp_path / "speech.wav")) as file:
         assert file.getnframes() / 24_000 > 50 * 2
 
@@ -79,7 +79,7 @@ def test_other_words_than_the_text_are_pointed_out(tmp_path: Path) -> None:
         done = run("speak", TEXT, cwd=tmp_path, **from_emulator(service))
 
     assert done.returncode == 0
-    assert "these are not quite the words of the text" in done.stdout
+    assert "the spoken words differ from the text" in done.stdout
 
 
 @pytest.mark.parametrize("suffix", ["wav", "flac"])
@@ -119,7 +119,7 @@ def test_a_service_that_says_nothing_is_not_a_file_that_cannot_be_written(tmp_pa
     """Time that ran out is told as what it is, and is exit code 1."""
     patient_for_less = (
         "import sys; from azure_rt_audio.__main__ import main; from azure_rt_audio._cli import speak; "
-        "speak._PATIENCE_SECONDS = 0.2; sys.exit(main())"
+        "speak._TIMEOUT_SECONDS = 0.2; sys.exit(main())"
     )
     with Emulator(faults=Faults(before("response.created", Delay(SECONDS)))) as service:
         done = run("speak", TEXT, cwd=tmp_path, code=patient_for_less, **from_emulator(service))
@@ -184,9 +184,9 @@ def test_an_answer_that_fails_is_told(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["", "--emulator"], "TEXT is empty: write what to say"),
+        (["", "--emulator"], "TEXT is empty: pass the text to speak"),
         (["Hello", "-o", "said.txt"], "--out: said.txt must end in .wav, .flac, .ogg or .mp3"),
-        (["Hello", "-o", "nowhere/said.wav"], "--out: there is no directory nowhere; make it first"),
+        (["Hello", "-o", "nowhere/said.wav"], "--out: there is no directory nowhere; create it first"),
     ],
     ids=["empty", "suffix", "directory"],
 )

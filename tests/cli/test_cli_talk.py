@@ -16,7 +16,7 @@ def test_talk_needs_a_terminal(tmp_path: Path) -> None:
     done = run("talk", "--emulator", cwd=tmp_path)
 
     assert (done.returncode, done.stdout) == (2, "")
-    assert "talk needs a terminal to itself; in a program use client.talk()" in done.stderr
+    assert "talk needs an interactive terminal; in a program, use client.talk()" in done.stderr
 
 
 def test_without_its_extra_it_is_named(tmp_path: Path) -> None:

@@ -156,7 +156,7 @@ def test_a_service_that_says_nothing_is_not_a_file_that_cannot_be_read(tmp_path:
     patient_for_less = (
         "import sys; from azure_rt_audio.__main__ import main; "
         "from azure_rt_audio._cli.transcribe import command as transcribe; "
-        "transcribe._PATIENCE_SECONDS = 0.2; sys.exit(main())"
+        "transcribe._TIMEOUT_SECONDS = 0.2; sys.exit(main())"
     )
     (tmp_path / "a.wav").write_bytes(QUESTION.read_bytes())
     with Emulator(faults=Faults(before("input_audio_buffer.committed", Delay(60.0)))) as service:

@@ -23,11 +23,11 @@ def heard(type: str, **fields: Any) -> object:
 
 def words(dialogue: ConversationLog, item_id: str, delta: str) -> None:
     place = {"response_id": "r", "output_index": 0, "content_index": 0}
-    dialogue.take(heard("response.audio_transcript.delta", item_id=item_id, delta=delta, **place))
+    dialogue.update(heard("response.audio_transcript.delta", item_id=item_id, delta=delta, **place))
 
 
 def shown(dialogue: ConversationLog) -> list[tuple[str, str, str]]:
-    return [(line.who, line.text, line.remark) for line in dialogue.lines]
+    return [(line.role, line.text, line.remark) for line in dialogue.lines]
 
 
 def test_a_conversation_with_a_service(connect: Connect) -> None:
@@ -35,7 +35,7 @@ def test_a_conversation_with_a_service(connect: Connect) -> None:
     queue, dialogue = QueueDispatcher(), ConversationLog()
     client = connect(dispatcher=queue)
     for event in EVENTS:
-        client.on(event, dialogue.take)
+        client.on(event, dialogue.update)
     assert dialogue.status == "connecting"
     for question in ("Hello!", "Please count to 3."):
         client.ask(question, timeout=HANG)
@@ -56,11 +56,11 @@ def test_a_conversation_with_a_service(connect: Connect) -> None:
 def test_what_is_said_is_written_down_late() -> None:
     """A question has its place from the first sound on, though its words come after the answer's."""
     dialogue = ConversationLog()
-    dialogue.take(heard("input_audio_buffer.speech_started", item_id="q", audio_start_ms=0))
+    dialogue.update(heard("input_audio_buffer.speech_started", item_id="q", audio_start_ms=0))
     words(dialogue, "a", "Good ")
     words(dialogue, "a", "morning.")
     completed = "conversation.item.input_audio_transcription.completed"
-    dialogue.take(heard(completed, item_id="q", content_index=0, transcript=" Hello. "))
+    dialogue.update(heard(completed, item_id="q", content_index=0, transcript=" Hello. "))
 
     assert shown(dialogue) == [("you", "Hello.", ""), ("model", "Good morning.", "")]
     assert [line.is_open for line in dialogue.lines] == [False, True]
@@ -70,7 +70,7 @@ def test_an_interrupted_answer_ends_where_it_was_heard() -> None:
     """The words that nobody heard are gone, those that come late too, and it says why."""
     dialogue = ConversationLog()
     words(dialogue, "a", "one two three four five six seven eight nine ten")
-    dialogue.take(Interrupted(cuts=(Cut("a", 1_000, 4_000),), by_user=True))
+    dialogue.update(Interrupted(cuts=(Cut("a", 1_000, 4_000),), by_user=True))
     words(dialogue, "a", " eleven")
 
     assert shown(dialogue) == [("model", "one two …", "interrupted")]
@@ -80,7 +80,7 @@ def test_an_answer_that_was_not_heard_at_all_is_not_shown() -> None:
     """What the service deletes because nobody heard it leaves the screen as well."""
     dialogue = ConversationLog()
     words(dialogue, "a", "one two")
-    dialogue.take(heard("conversation.item.deleted", item_id="a"))
+    dialogue.update(heard("conversation.item.deleted", item_id="a"))
 
     assert shown(dialogue) == []
 
@@ -89,22 +89,22 @@ def test_speech_without_words_is_said_to_be_so() -> None:
     """An empty transcript, and one that failed, are a remark and not an empty line."""
     dialogue = ConversationLog()
     transcription = "conversation.item.input_audio_transcription"
-    dialogue.take(heard(f"{transcription}.completed", item_id="a", content_index=0, transcript=" "))
+    dialogue.update(heard(f"{transcription}.completed", item_id="a", content_index=0, transcript=" "))
     error = {"type": "transcription_error", "code": None, "message": "no such deployment", "param": None}
-    dialogue.take(heard(f"{transcription}.failed", item_id="b", content_index=0, error=error))
+    dialogue.update(heard(f"{transcription}.failed", item_id="b", content_index=0, error=error))
 
     assert shown(dialogue) == [
         ("you", "", "no words"),
-        ("you", "", "not written down: no such deployment"),
+        ("you", "", "not transcribed: no such deployment"),
     ]
 
 
 def test_figures_of_the_voice_session() -> None:
     """Levels and latencies are kept; an answer to something written has no latency."""
     dialogue = ConversationLog()
-    dialogue.take(Levels(microphone_db=-20.0, speaker_db=-30.0))
-    dialogue.take(FirstSound(response_id="r", latency_ms=420.0))
-    dialogue.take(FirstSound(response_id="r", latency_ms=None))
+    dialogue.update(Levels(microphone_db=-20.0, speaker_db=-30.0))
+    dialogue.update(FirstSound(response_id="r", latency_ms=420.0))
+    dialogue.update(FirstSound(response_id="r", latency_ms=None))
 
     assert (dialogue.microphone_db, dialogue.speaker_db) == (-20.0, -30.0)
     assert dialogue.latencies_ms == [420.0]
@@ -113,17 +113,17 @@ def test_figures_of_the_voice_session() -> None:
 def test_devices_come_and_go() -> None:
     """The first device is no news; one that is lost is an error with a remedy; the next one is named."""
     dialogue = ConversationLog()
-    dialogue.take(DeviceOpened("input", "Headset", 48_000, 20))
-    dialogue.take(DeviceOpened("output", "Headset", 48_000, 20))
-    dialogue.take(DeviceLost("input", "Headset", "it disappeared"))
-    dialogue.take(DeviceOpened("input", "Built-in", 48_000, 20))
-    dialogue.take(SelfInterruption(interruptions=3, advice="use headphones"))
+    dialogue.update(DeviceOpened("input", "Headset", 48_000, 20))
+    dialogue.update(DeviceOpened("output", "Headset", 48_000, 20))
+    dialogue.update(DeviceLost("input", "Headset", "it disappeared"))
+    dialogue.update(DeviceOpened("input", "Built-in", 48_000, 20))
+    dialogue.update(SelfInterruption(interruptions=3, advice="use headphones"))
 
     lost, found, hint = dialogue.lines
-    assert lost.who == "error"
+    assert lost.role == "error"
     assert "microphone Headset is lost (it disappeared)" in lost.text
-    assert "plug it in again" in lost.text
-    assert (found.who, found.text) == ("note", "The microphone is Built-in now.")
+    assert "reconnect it" in lost.text
+    assert (found.role, found.text) == ("note", "The microphone is now Built-in.")
     assert "use headphones" in hint.text
     assert (dialogue.microphone_name, dialogue.speaker_name) == ("Built-in", "Headset")
 
@@ -135,13 +135,13 @@ def test_a_lost_connection_is_an_error_once(connect: Connect, dialect: str) -> N
     with Emulator(pace=0, faults=Faults(after("response.created", Drop()))) as service:
         client = connect(service=service, dispatcher=queue)
         for event in EVENTS:
-            client.on(event, dialogue.take)
-        client.on("error", dialogue.take)
+            client.on(event, dialogue.update)
+        client.on("error", dialogue.update)
         client.wait_until_ready(HANG)
         client.cancel_response()
         client.create_response()
         while dialogue.end is None:
             assert queue.run_pending(HANG)
 
-    assert [line.who for line in dialogue.lines] == ["error"]
+    assert [line.role for line in dialogue.lines] == ["error"]
     assert dialogue.lines[0].text == dialogue.end.message

@@ -39,7 +39,7 @@ def test_the_demo_tells_the_whole_story(dialect: str, tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (0, ""), done.stdout
     begin, connect, text, speech, interruption, end = chapters(done.stdout)
     assert f"azure-rt-audio {__version__}" in begin
-    assert "an emulator in this program" in begin
+    assert "the emulator in this process" in begin
     assert re.search(r"ready in \d+(\.\d+)? ms", connect)
     assert f"{'GA' if dialect == 'ga' else 'preview'} protocol" in connect
     assert "model    Hello! I am the emulator." in text
@@ -69,8 +69,8 @@ def test_the_demo_says_what_it_hears_and_speaks_with(tmp_path: Path) -> None:
     done = run("demo", cwd=tmp_path)
 
     about = " ".join(chapters(done.stdout)[0].split())
-    assert "answers by rule, understands spoken English, has a voice made of tones, and lets sound" in about
-    assert about.count("install a speech synthesiser, best flite: apt install flite") == 1
+    assert "answers by rule, recognises spoken English, answers in tones, and" in about
+    assert about.count("install a speech synthesiser, preferably flite: apt install flite") == 1
     assert "a speech recogniser" not in done.stdout
 
 
@@ -92,7 +92,7 @@ def test_the_demo_without_speech_is_told_what_is_said(tmp_path: Path) -> None:
 
     assert (done.returncode, done.stderr) == (0, ""), done.stdout
     about = " ".join(chapters(done.stdout)[0].split())
-    assert "is told what the recordings say" in about
+    assert "recognises the bundled recordings" in about
     assert 'pip install "azure-rt-audio[speech]"' in about
     assert "you      What is the weather like in Lisbon today?" in done.stdout
     assert "a speech recogniser" not in done.stdout
@@ -191,7 +191,7 @@ def test_the_demo_follows_the_environment(tmp_path: Path) -> None:
 
         assert len(service.attempts) == 1
     assert f"127.0.0.1:{service.port}, deployment gpt-realtime (from the environment)" in named.stdout
-    assert "an emulator in this program, as asked for" in forced.stdout
+    assert "the emulator in this process (--emulator)" in forced.stdout
     assert forced.returncode == 0
 
 
@@ -201,10 +201,10 @@ def test_the_demo_says_which_variable_is_missing(tmp_path: Path) -> None:
     lenient = run("demo", cwd=tmp_path, **some)
     strict = run("demo", "--azure", cwd=tmp_path, **some)
 
-    assert "to talk to Azure, AZURE_OPENAI_DEPLOYMENT must be set as well" in lenient.stdout
+    assert "for Azure, set AZURE_OPENAI_DEPLOYMENT as well" in lenient.stdout
     assert lenient.returncode == 0
     assert strict.returncode == 2
-    assert "set AZURE_OPENAI_DEPLOYMENT in the environment; or talk to the emulator" in strict.stderr
+    assert "set AZURE_OPENAI_DEPLOYMENT in the environment; or use the emulator" in strict.stderr
 
 
 def test_a_wrong_key_is_told_and_not_shown(tmp_path: Path) -> None:

@@ -29,15 +29,15 @@ class Talk:
         self.microphone, self.speaker = StageMicrophone(), StageSpeaker()
         self.dialogue = ConversationLog()
         for event in EVENTS:
-            client.on(event, self.dialogue.take)
-        client.on("error", self.dialogue.take)
+            client.on(event, self.dialogue.update)
+        client.on("error", self.dialogue.update)
         self.voice = VoiceSession(
             client,
             self.microphone,
             self.speaker,
             echo="headphones",
             push_to_talk=push_to_talk,
-            on_event=self.dialogue.take,
+            on_event=self.dialogue.update,
         )
         self.view = TalkView(self.dialogue, queue.run_pending, self.voice, "a service", "voice: alloy")
 
@@ -153,7 +153,7 @@ def test_push_to_talk() -> None:
     """The space bar begins to record, and the second time has it answered; what is said else is not heard."""
 
     async def story(talk: Talk, pilot: Any) -> None:
-        await talk.until_shown("space begins to record")
+        await talk.until_shown("space records")
         await talk.until_shown("Talk / send")
         talk.microphone.bring(*SPEECH)
         await pilot.press("space")
@@ -216,7 +216,7 @@ def test_a_lost_connection_is_told_and_stays() -> None:
 
     async def story(talk: Talk, pilot: Any) -> None:
         talk.microphone.bring(*SPEECH)
-        await talk.until_shown("q leaves")
+        await talk.until_shown("q quits")
         await talk.until(lambda: any(line.lstrip().startswith("! ") for line in talk.lines()))
         await pilot.press("q")
 

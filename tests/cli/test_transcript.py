@@ -7,7 +7,7 @@ from fake_devices import BLOCK
 
 from azure_rt_audio import AzureRealTimeAudio
 from azure_rt_audio._cli.demo.transcript import Transcript
-from azure_rt_audio._cli.printer import Screen
+from azure_rt_audio._cli.printer import Printer
 from azure_rt_audio.devices import SimulatedSpeaker
 from azure_rt_audio.emulator import Emulator
 
@@ -16,7 +16,7 @@ def test_an_answer_that_comes_slowly_is_cut_too(capsys: pytest.CaptureFixture[st
     """Who speaks when all that has come was heard, but not all has come, interrupts as well."""
     with Emulator(pace=1) as service, AzureRealTimeAudio(service.options()) as client:
         speaker = SimulatedSpeaker(tempo=1_000_000)  # has always played what it was given
-        transcript = Transcript(client, Screen(), speaker, lambda _: "")
+        transcript = Transcript(client, Printer(), speaker, lambda _: "")
         client.create_conversation_item(
             {
                 "type": "message",

@@ -106,27 +106,27 @@ def test_heard_is_later_than_taken(playback: Playback, device: Device) -> None:
     device.take(2)
     begin = 100 + LATENCY
     for ms, frames in ((-10, 0), (0, 0), (5, 120), (20, 480), (30, 720), (40, 960), (90, 960)):
-        assert playback.heard_frames("a", begin + ms / 1000) == pytest.approx(frames, abs=1)
+        assert playback.played_frames("a", begin + ms / 1000) == pytest.approx(frames, abs=1)
     assert playback.received_frames("a") == 2400
-    assert (playback.heard_frames("b", 200), playback.received_frames("b")) == (0, 0)
+    assert (playback.played_frames("b", 200), playback.received_frames("b")) == (0, 0)
 
 
 def test_the_end_is_told_when_it_was_heard(playback: Playback, device: Device) -> None:
     """An item was played when its last frame was heard and it is finished; that is told once."""
     playback.add("a", sound(2400))
     device.take(6)
-    assert playback.settle(device.now + 1) == []
+    assert playback.take_ended(device.now + 1) == []
     playback.finish("a")
-    (played,) = playback.settle(device.now + 1)
+    (played,) = playback.take_ended(device.now + 1)
     assert (played.item_id, played.frames, played.ms, played.is_complete) == ("a", 2400, 100, True)
-    assert playback.settle(device.now + 2) == []
+    assert playback.take_ended(device.now + 2) == []
 
     playback.add("b", sound(480))
     playback.finish("b")
     device.take(1)
-    assert playback.settle(device.now) == []
+    assert playback.take_ended(device.now) == []
     assert not playback.is_quiet(device.now)
-    assert [played.item_id for played in playback.settle(device.now + LATENCY)] == ["b"]
+    assert [played.item_id for played in playback.take_ended(device.now + LATENCY)] == ["b"]
     assert playback.is_quiet(device.now + LATENCY)
 
 
@@ -148,7 +148,7 @@ def test_an_item_that_another_follows_is_over(playback: Playback, device: Device
     playback.add("a", sound(480, 3))
     playback.finish("a")
     assert device.take() == sound(480, 3)
-    assert [(p.item_id, p.frames) for p in playback.settle(device.now + 1)] == [("a", 960), ("b", 480)]
+    assert [(p.item_id, p.frames) for p in playback.take_ended(device.now + 1)] == [("a", 960), ("b", 480)]
 
 
 def test_a_cut_drops_what_the_device_does_not_have(playback: Playback, device: Device) -> None:
@@ -163,8 +163,8 @@ def test_a_cut_drops_what_the_device_does_not_have(playback: Playback, device: D
     ]
     assert set(device.take()) == {0}
     assert playback.underflows == 0
-    assert playback.heard_frames("b", device.now + 1) == 480
-    assert playback.settle(device.now + 1) == []
+    assert playback.played_frames("b", device.now + 1) == 480
+    assert playback.take_ended(device.now + 1) == []
     assert playback.cut() == ()
 
 
@@ -192,13 +192,13 @@ def test_what_a_lost_device_had_is_played_again(playback: Playback, device: Devi
     playback.add("a", said)
     playback.finish("a")
     device.take(5)  # 100 ms, of which 50 were heard
-    heard = playback.heard_frames("a", device.now)
+    heard = playback.played_frames("a", device.now)
     playback.lose(device.now)
-    assert playback.heard_frames("a", device.now) == pytest.approx(heard, abs=1)
+    assert playback.played_frames("a", device.now) == pytest.approx(heard, abs=1)
     rest = loud(device.take(8))
     assert len(rest) // 2 == pytest.approx(4800 - heard, abs=1)
     assert rest == said[-len(rest) :]
-    (played,) = playback.settle(device.now + 1)
+    (played,) = playback.take_ended(device.now + 1)
     assert played.frames == 4800
 
 
@@ -220,7 +220,7 @@ def test_a_device_with_another_rate(playback: Playback, device: Device) -> None:
     playback.add("a", sound(12_000))
     playback.finish("a")
     device.take(60, frames=960, rate=48_000)
-    (played,) = playback.settle(device.now + 1)
+    (played,) = playback.take_ended(device.now + 1)
     assert (played.frames, played.is_complete) == (24_000, True)
     assert playback.is_quiet(device.now + 1)
 
@@ -240,7 +240,7 @@ def test_every_frame_is_played_once_and_in_order(data: st.DataObject) -> None:
         playback.finish(str(number))
     device.take(len(sent) // BLOCK // 2 + 10)
     assert loud(device.heard) == sent
-    ends = playback.settle(device.now + 1)
+    ends = playback.take_ended(device.now + 1)
     assert sum(end.frames for end in ends) == len(sent) // 2
     assert all(end.is_complete for end in ends)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from typing import Any, cast
+from typing import Any
 
 import pytest
 from fake_devices import StageSpeaker
@@ -22,7 +22,6 @@ class Desk:
         self.active: str | None = None
         self.taken_back: list[tuple[str, int]] = []
         self.followed: list[tuple[str, bool]] = []
-        self._engine = self
 
     def stop_response(self) -> str | None:
         return self.active
@@ -41,7 +40,7 @@ class Line:
         self.desk = Desk()
         self.speaker = StageSpeaker()
         self.told: list[Any] = []
-        self.downlink = Downlink(cast(Any, self.desk), self.speaker, self.told.append)
+        self.downlink = Downlink(self.desk, self.speaker, self.told.append)
 
     def created(self, response: str, **fields: Any) -> None:
         self.downlink.on_created(_event("response.created", response={"id": response, **fields}))
@@ -57,7 +56,7 @@ class Line:
         self.downlink.on_done(_event("response.done", response={"id": response, "status": "cancelled"}))
 
     def interrupt(self) -> None:
-        self.downlink.interrupt(by_user=False, is_service_told=False)
+        self.downlink.interrupt(by_user=False, must_cancel=True)
 
 
 def _event(kind: str, **fields: Any) -> Any:
@@ -122,10 +121,10 @@ def test_the_reader_is_done_and_this_thread_is_not(line: Line) -> None:
     line.sound("r", "a")
     line.speaker.play_out()
 
-    line.downlink.look(0.0)
+    line.downlink.update(0.0)
     before = list(line.desk.followed)
     line.done("r")
-    line.downlink.look(0.0)
+    line.downlink.update(0.0)
 
     assert before == []
     assert line.desk.followed == [("r", False)]
@@ -134,7 +133,7 @@ def test_the_reader_is_done_and_this_thread_is_not(line: Line) -> None:
 def test_nothing_has_been_played_yet(line: Line) -> None:
     """There is no status to follow before the first sound."""
     line.created("r")
-    line.downlink.look(0.0)
+    line.downlink.update(0.0)
 
     assert line.desk.followed == []
 

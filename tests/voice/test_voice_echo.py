@@ -224,7 +224,7 @@ def test_an_echo_is_recognised(delay_ms: int) -> None:
     speaker = spoken()[:48_000]
     feed(hearing, in_a_room(speaker, delay_ms=delay_ms), speaker)
 
-    assert hearing.likeness() > 0.4
+    assert hearing.correlation() > 0.4
 
 
 def test_a_user_is_not_an_echo() -> None:
@@ -234,15 +234,15 @@ def test_a_user_is_not_an_echo() -> None:
         hearing = SelfInterruptionDetector()
         feed(hearing, recorded(name)[:48_000], speaker)
 
-        assert hearing.likeness() < 0.3
+        assert hearing.correlation() < 0.3
 
 
 def test_silence_is_not_an_echo() -> None:
     """Nothing sent, or nothing played, is like nothing."""
     hearing = SelfInterruptionDetector()
-    assert hearing.likeness() == 0.0
+    assert hearing.correlation() == 0.0
     feed(hearing, spoken()[:24_000], np.zeros(24_000))
-    assert hearing.likeness() < 0.1
+    assert hearing.correlation() < 0.1
 
 
 def test_three_times_in_a_minute() -> None:

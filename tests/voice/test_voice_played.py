@@ -152,7 +152,7 @@ def test_two_answers_with_a_function_call_between() -> None:
 def test_a_response_beside_the_conversation() -> None:
     """It is not for the speaker, before and after an interruption."""
     ledger = PlayedAudio()
-    ledger.begin("beside", is_beside=True)
+    ledger.begin("beside", is_out_of_band=True)
 
     assert not ledger.receive("beside", "a", 100)
     assert ledger.interrupt({}) == ()
@@ -162,7 +162,7 @@ def test_a_response_beside_the_conversation() -> None:
 def test_a_response_that_was_cancelled_before_it_began() -> None:
     """It is turned away from its first sound on."""
     ledger = PlayedAudio()
-    ledger.turn_away("r")
+    ledger.discard("r")
     ledger.begin("r")
 
     assert not ledger.receive("r", "a", 100)
@@ -198,7 +198,7 @@ def test_what_was_heard_is_forgotten() -> None:
     ledger.complete("a")
     assert not ledger.complete("unknown")
 
-    ledger.forget_heard()
+    ledger.drop_completed()
 
     assert ledger.interrupt({"a": 100}) == ()
 
@@ -233,7 +233,7 @@ def test_whatever_happens_the_service_can_obey(steps: list[tuple[object, ...]]) 
         if kind == "begin":
             ledger.begin(str(rest[0]))
         elif kind == "beside":
-            ledger.begin(str(rest[0]), is_beside=True)
+            ledger.begin(str(rest[0]), is_out_of_band=True)
         elif kind == "sound":
             where, ms = str(rest[0]), rest[1]
             assert isinstance(ms, float)

@@ -22,7 +22,7 @@ from ...protocol.items import FunctionCallItem
 from ...protocol.tools import FunctionTool
 from ...protocol.turn import ModelStatusEnum
 from .. import UsageError, recordings, writable
-from ..printer import Screen
+from ..printer import Printer
 from ..service import Service, add_service_arguments, open_service
 from .transcript import MissedError, Transcript, Turn
 
@@ -79,7 +79,7 @@ def run(arguments: argparse.Namespace) -> int:
     out = writable(arguments.out, "--out")
     question, name = _question(arguments.audio)
     if arguments.says is not None and arguments.audio is None:
-        raise UsageError("--says TEXT tells what is said in --audio FILE; give that as well")
+        raise UsageError("--says TEXT is the transcript of --audio FILE; pass both")
     told = {question: arguments.says} if arguments.says is not None else {}
     session = SessionConfig(
         voice="alloy",
@@ -89,14 +89,14 @@ def run(arguments: argparse.Namespace) -> int:
         turn_detection=TurnDetection(type="server_vad", threshold=0.5, silence_duration_ms=600),
         tools=[_WEATHER],
     )
-    screen = Screen()
+    screen = Printer()
     screen.line("library", f"azure-rt-audio {__version__}, Python {platform.python_version()}")
     with open_service(arguments, session, told, will_hear=True) as service:
         screen.line("service", service.name)
         if service.is_embedded:
             screen.note(
-                f"(no account, no network, no model: it answers by rule, {service.senses}, and lets sound "
-                f"pass {service.tempo:.0f} times as fast as it is)"
+                f"(no account, no network, no model: it answers by rule, {service.speech}, and runs "
+                f"at {service.tempo:.0f} times real time)"
             )
             for remedy in service.remedies:
                 screen.note(f"({remedy})")
@@ -105,7 +105,7 @@ def run(arguments: argparse.Namespace) -> int:
         return _converse(service, screen, question, name, out)
 
 
-def _converse(service: Service, screen: Screen, question: bytes, name: str, out: Path) -> int:
+def _converse(service: Service, screen: Printer, question: bytes, name: str, out: Path) -> int:
     began = monotonic()
     screen.heading("1. Connect")
     with AzureRealTimeAudio(service.options) as client:
@@ -145,7 +145,7 @@ class _Demo:
     def __init__(
         self,
         client: AzureRealTimeAudio,
-        screen: Screen,
+        screen: Printer,
         microphone: SimulatedMicrophone,
         speaker: SimulatedSpeaker,
         service: Service,

@@ -28,7 +28,7 @@ from ...protocol.events.local import StatusChanged
 from ...protocol.items import FunctionCallItem
 from ...protocol.latency import Latency
 from ...protocol.turn import ModelStatusEnum
-from ..printer import Screen
+from ..printer import Printer
 
 if TYPE_CHECKING:
     from ... import AzureRealTimeAudio, Response
@@ -97,7 +97,7 @@ class Transcript:
     def __init__(
         self,
         client: AzureRealTimeAudio,
-        screen: Screen,
+        screen: Printer,
         speaker: SimulatedSpeaker,
         call: Callable[[FunctionCallItem], str],
     ) -> None:

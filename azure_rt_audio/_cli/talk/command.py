@@ -1,4 +1,4 @@
-"""``azure-rt-audio talk``: a spoken conversation, on the whole terminal."""
+"""``azure-rt-audio talk``: a spoken conversation, in a full-screen terminal."""
 
 from __future__ import annotations
 
@@ -29,101 +29,100 @@ _ECHO: Final = ("headphones", "half_duplex", "gate", "cancel")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare what the command takes."""
+    """Add the command's options."""
     add_service_arguments(parser)
     parser.add_argument(
         "--input",
         metavar="DEVICE",
         help="the microphone: a number or part of a name, see azure-rt-audio devices",
     )
-    parser.add_argument("--output", metavar="DEVICE", help="the loudspeaker, likewise")
+    parser.add_argument("--output", metavar="DEVICE", help="the speaker, likewise")
     parser.add_argument(
         "--echo",
         choices=_ECHO,
         default="gate",
-        help="what keeps the assistant from hearing itself: nothing, as you wear headphones; a microphone "
-        "that is off while it speaks; one that lets only loud speech through; or echo cancelling "
-        "(default: gate)",
+        help="echo control: none, for headphones; muting the microphone during answers; a noise gate; or "
+        "echo cancellation (default: gate)",
     )
     parser.add_argument(
         "--push-to-talk",
         action="store_true",
-        help="be heard only from one press of the space bar to the next",
+        help="send only between two presses of the space bar",
     )
-    parser.add_argument("--voice", metavar="NAME", default="alloy", help="whose voice (default: alloy)")
+    parser.add_argument("--voice", metavar="NAME", default="alloy", help="the voice (default: alloy)")
     parser.add_argument(
-        "--instructions", metavar="TEXT", default=_INSTRUCTIONS, help="how the model shall behave"
+        "--instructions", metavar="TEXT", default=_INSTRUCTIONS, help="instructions for the model"
     )
 
 
 def run(arguments: argparse.Namespace) -> int:
     """
-    Talk until the user leaves. Blocks.
+    Run the conversation until the user quits. Blocks.
 
     Returns:
-        0; or 1 if the connection was lost, and 128 and its number after a signal.
+        0; 1 if the connection was lost, 128 plus its number after a signal.
     """
-    with importing("textual", "cli", "Drawing on the whole terminal"):
+    with importing("textual", "cli", "A full-screen terminal interface"):
         import textual  # noqa: F401
     if not (sys.stdin.isatty() and sys.stdout.isatty() and sys.stderr.isatty()):
-        raise UsageError("talk needs a terminal to itself; in a program use client.talk()")
+        raise UsageError("talk needs an interactive terminal; in a program, use client.talk()")
     session = SessionConfig(
         voice=arguments.voice,
         instructions=arguments.instructions,
         turn_detection=TurnDetection(type="server_vad", threshold=0.5, silence_duration_ms=600),
     )
-    with open_service(arguments, session, {}, will_hear=True) as service, _undisturbed():
+    with open_service(arguments, session, {}, will_hear=True) as service, _stderr_redirected():
         return _talk(service, arguments)
 
 
 def _talk(service: Service, arguments: argparse.Namespace) -> int:
     from .view import TalkView
 
-    dialogue = ConversationLog()
-    # Whatever happens is heard of on the main thread, between two frames of the screen.
+    conversation = ConversationLog()
+    # Listeners run on the main thread, between two frames.
     queue = QueueDispatcher()
     with closing(AzureRealTimeAudio(service.options, dispatcher=queue)) as client:
         for event in EVENTS:
-            client.on(event, dialogue.take)
-        client.on("error", dialogue.take)
+            client.on(event, conversation.update)
+        client.on("error", conversation.update)
         with client.talk(
             Microphone(device_of(arguments.input)),
             Speaker(device_of(arguments.output)),
             echo=arguments.echo,
             push_to_talk=arguments.push_to_talk,
-            on_event=dialogue.take,
+            on_event=conversation.update,
         ) as voice:
             for hint in _hints(service):
-                dialogue.note(hint)
+                conversation.note(hint)
             details = f"voice: {arguments.voice} · echo: {arguments.echo}"
-            view = TalkView(dialogue, queue.run_pending, voice, service.name, details)
+            view = TalkView(conversation, queue.run_pending, voice, service.name, details)
             view.run()
-    if dialogue.end is not None:
-        raise dialogue.end
+    if conversation.end is not None:
+        raise conversation.end
     return view.return_code or 0
 
 
 def _hints(service: Service) -> Iterator[str]:
-    """What to know before saying the first word."""
+    """Yield remarks about the service."""
     if service.is_embedded:
-        yield f"There is no model in the emulator: it answers by rule, {service.senses}."
+        yield f"The emulator has no model: it answers by rule, {service.speech}."
     yield from (hint[0].upper() + hint[1:] for hint in (service.remark, *service.remedies) if hint)
 
 
 @contextmanager
-def _undisturbed() -> Iterator[None]:
+def _stderr_redirected() -> Iterator[None]:
     """
-    Keep off the screen what libraries print behind Python's back, those of ALSA above all.
+    Redirect what native libraries print, mostly ALSA, so that it does not corrupt the screen.
 
-    What is drawn goes to a descriptor of its own; standard error leads to a file until the end.
+    textual draws to a copy of the descriptor; standard error is redirected to a temporary file.
     """
     if os.name == "nt":
-        yield  # the screen is drawn on standard output there
+        yield  # textual draws to standard output there
         return
     sys.stderr.flush()
-    with tempfile.TemporaryFile() as spill, open(os.dup(2), "w", encoding="utf-8") as screen:
+    with tempfile.TemporaryFile() as discarded, open(os.dup(2), "w", encoding="utf-8") as screen:
         before = vars(sys)["__stderr__"]
-        os.dup2(spill.fileno(), 2)
+        os.dup2(discarded.fileno(), 2)
         vars(sys)["__stderr__"] = screen  # where textual draws
         try:
             yield

@@ -1,4 +1,4 @@
-"""What a spoken conversation looks like at any moment: events in, lines and figures out."""
+"""The displayed state of a spoken conversation, updated by events."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ EVENTS: Final[tuple[type[Any], ...]] = (
     ResponseOutputTextDelta,
     ResponseDone,
 )
-"""What a dialogue wants to hear from a client, besides its errors and what a voice session tells."""
+"""Events of the client to pass to the log, besides errors and the voice session's events."""
 
 SILENCE_DB: Final = -100.0
 
@@ -48,22 +48,23 @@ SILENCE_DB: Final = -100.0
 @define(eq=False)
 class Line:
     """
-    Something said, or something to know.
+    A message or a note.
 
     Attributes:
-        text: May grow and change.
-        remark: How it ended, if not well.
-        revision: Changes whenever something else does.
+        text: The text so far.
+        remark: An abnormal end, such as ``"interrupted"``.
+        is_open: Whether more text is expected.
+        revision: Incremented by every change.
     """
 
-    who: Literal["you", "model", "note", "error"]
+    role: Literal["you", "model", "note", "error"]
     text: str = ""
     remark: str = ""
     is_open: bool = False
     revision: int = 0
 
     def change(self, text: str, *, remark: str = "", is_open: bool = False) -> None:
-        """Say something else."""
+        """Replace the line's content."""
         self.text, self.remark, self.is_open = text, remark, is_open
         self.revision += 1
 
@@ -71,14 +72,14 @@ class Line:
 @define
 class ConversationLog:
     """
-    The state behind a screen.
+    The state of the display.
 
     Attributes:
-        lines: In the order in which they were said.
-        status: ``"connecting"``, what the model is doing, or ``"over"``.
-        latencies_ms: From the end of each question to the first sound heard of its answer.
-        has_begun: Whether the session was ever ready.
-        end: How the connection ended, if it has.
+        lines: Messages and notes in order.
+        status: ``"connecting"``, the client's status, or ``"over"``.
+        latencies_ms: From the end of each question to the first sample played of its answer.
+        has_begun: Whether the session became ready.
+        end: The error that ended the connection, if it has ended.
 
     **Threads**: not shared; one thread at a time.
     """
@@ -92,32 +93,32 @@ class ConversationLog:
     latencies_ms: list[float] = field(factory=list)
     has_begun: bool = False
     end: RealtimeError | None = None
-    _items: dict[str, Line] = field(factory=dict)
+    items_by_id: dict[str, Line] = field(factory=dict)
 
-    def take(self, event: object) -> None:
-        """Take an event, an error, or what a voice session tells, into account; ignores all else."""
-        _take(event, self)
+    def update(self, event: object) -> None:
+        """Apply an event of the client or of the voice session, or an error; ignores others."""
+        _update(event, self)
 
     def note(self, text: str, *, is_error: bool = False) -> None:
-        """Add something to know."""
+        """Append a note."""
         self.lines.append(Line("error" if is_error else "note", text))
 
-    def line_of(self, item_id: str, who: Literal["you", "model"]) -> Line:
-        """Return the line of an item, a new one if it has none."""
-        if item_id not in self._items:
-            self._items[item_id] = line = Line(who, is_open=True)
+    def line_of(self, item_id: str, role: Literal["you", "model"]) -> Line:
+        """Return the line of an item; appends one if needed."""
+        if item_id not in self.items_by_id:
+            self.items_by_id[item_id] = line = Line(role, is_open=True)
             self.lines.append(line)
-        return self._items[item_id]
+        return self.items_by_id[item_id]
 
     def drop(self, item_id: str) -> None:
-        """Forget an item: it was not heard."""
-        line = self._items.pop(item_id, None)
+        """Remove an item that was not played."""
+        line = self.items_by_id.pop(item_id, None)
         if line is not None:
             self.lines.remove(line)
 
     def cut(self, item_id: str, share: float) -> None:
-        """Leave only so much of a line, to the next word: the words run ahead of their sound."""
-        line = self._items.get(item_id)
+        """Truncate a line to a share of its text, at a word: the transcript is ahead of the audio."""
+        line = self.items_by_id.get(item_id)
         if line is None:
             return
         kept = line.text[: round(len(line.text) * share)]
@@ -127,137 +128,137 @@ class ConversationLog:
 
 
 @functools.singledispatch
-def _take(event: object, dialogue: ConversationLog) -> None:
+def _update(event: object, log: ConversationLog) -> None:
     return None
 
 
 # The connection ---------------------------------------------------------------------------------
 
 
-@_take.register
-def _(event: Init, dialogue: ConversationLog) -> None:
-    dialogue.has_begun = True
-    dialogue.status = "idle"
+@_update.register
+def _(event: Init, log: ConversationLog) -> None:
+    log.has_begun = True
+    log.status = "idle"
 
 
-@_take.register
-def _(event: StatusChanged, dialogue: ConversationLog) -> None:
-    dialogue.status = str(event.status)
+@_update.register
+def _(event: StatusChanged, log: ConversationLog) -> None:
+    log.status = str(event.status)
 
 
-@_take.register
-def _(event: Closed, dialogue: ConversationLog) -> None:
-    dialogue.status = "over"
-    dialogue.end = event.error
+@_update.register
+def _(event: Closed, log: ConversationLog) -> None:
+    log.status = "over"
+    log.end = event.error
 
 
-@_take.register
-def _(error: RealtimeError, dialogue: ConversationLog) -> None:
+@_update.register
+def _(error: RealtimeError, log: ConversationLog) -> None:
     if not (isinstance(error, ServiceError) and error.is_benign):
-        dialogue.note(error.message, is_error=True)
+        log.note(error.message, is_error=True)
 
 
 # The user ---------------------------------------------------------------------------------------
 
 
-@_take.register
-def _(event: InputAudioBufferSpeechStarted, dialogue: ConversationLog) -> None:
-    dialogue.line_of(event.item_id, "you")
+@_update.register
+def _(event: InputAudioBufferSpeechStarted, log: ConversationLog) -> None:
+    log.line_of(event.item_id, "you")
 
 
-@_take.register
-def _(event: ConversationItemAdded, dialogue: ConversationLog) -> None:
+@_update.register
+def _(event: ConversationItemAdded, log: ConversationLog) -> None:
     item = event.item
     if isinstance(item, MessageItem) and item.id and item.role in ("user", "assistant"):
-        line = dialogue.line_of(item.id, "you" if item.role == "user" else "model")
+        line = log.line_of(item.id, "you" if item.role == "user" else "model")
         if item.text and not line.text:
             line.change(item.text)
 
 
-@_take.register
-def _(event: ConversationItemInputAudioTranscriptionDelta, dialogue: ConversationLog) -> None:
-    line = dialogue.line_of(event.item_id, "you")
+@_update.register
+def _(event: ConversationItemInputAudioTranscriptionDelta, log: ConversationLog) -> None:
+    line = log.line_of(event.item_id, "you")
     line.change(line.text + (event.delta or ""), is_open=True)
 
 
-@_take.register
-def _(event: ConversationItemInputAudioTranscriptionCompleted, dialogue: ConversationLog) -> None:
+@_update.register
+def _(event: ConversationItemInputAudioTranscriptionCompleted, log: ConversationLog) -> None:
     text = event.transcript.strip()
-    dialogue.line_of(event.item_id, "you").change(text, remark="" if text else "no words")
+    log.line_of(event.item_id, "you").change(text, remark="" if text else "no words")
 
 
-@_take.register
-def _(event: ConversationItemInputAudioTranscriptionFailed, dialogue: ConversationLog) -> None:
+@_update.register
+def _(event: ConversationItemInputAudioTranscriptionFailed, log: ConversationLog) -> None:
     reason = event.error.message or event.error.code or "no reason given"
-    dialogue.line_of(event.item_id, "you").change("", remark=f"not written down: {reason}")
+    log.line_of(event.item_id, "you").change("", remark=f"not transcribed: {reason}")
 
 
 # The model --------------------------------------------------------------------------------------
 
 
-@_take.register(ResponseOutputAudioTranscriptDelta)
-@_take.register(ResponseOutputTextDelta)
-def _(event: ResponseOutputAudioTranscriptDelta | ResponseOutputTextDelta, dialogue: ConversationLog) -> None:
-    line = dialogue.line_of(event.item_id, "model")
-    if not line.remark:  # what comes late of an answer that was interrupted is not heard
+@_update.register(ResponseOutputAudioTranscriptDelta)
+@_update.register(ResponseOutputTextDelta)
+def _(event: ResponseOutputAudioTranscriptDelta | ResponseOutputTextDelta, log: ConversationLog) -> None:
+    line = log.line_of(event.item_id, "model")
+    if not line.remark:  # late deltas of an interrupted answer are not played
         line.change(line.text + event.delta, is_open=True)
 
 
-@_take.register
-def _(event: ResponseDone, dialogue: ConversationLog) -> None:
+@_update.register
+def _(event: ResponseDone, log: ConversationLog) -> None:
     for item in event.response.output or ():
-        line = dialogue._items.get(getattr(item, "id", None) or "")
+        line = log.items_by_id.get(getattr(item, "id", None) or "")
         if line is not None and line.is_open:
             line.change(line.text, remark=line.remark)
 
 
-@_take.register
-def _(event: ConversationItemDeleted, dialogue: ConversationLog) -> None:
-    dialogue.drop(event.item_id)
+@_update.register
+def _(event: ConversationItemDeleted, log: ConversationLog) -> None:
+    log.drop(event.item_id)
 
 
 # The voice session ------------------------------------------------------------------------------
 
 
-@_take.register
-def _(event: Levels, dialogue: ConversationLog) -> None:
-    dialogue.microphone_db = event.microphone_db
-    dialogue.speaker_db = event.speaker_db
+@_update.register
+def _(event: Levels, log: ConversationLog) -> None:
+    log.microphone_db = event.microphone_db
+    log.speaker_db = event.speaker_db
 
 
-@_take.register
-def _(event: FirstSound, dialogue: ConversationLog) -> None:
+@_update.register
+def _(event: FirstSound, log: ConversationLog) -> None:
     if event.latency_ms is not None:
-        dialogue.latencies_ms.append(event.latency_ms)
+        log.latencies_ms.append(event.latency_ms)
 
 
-@_take.register
-def _(event: Interrupted, dialogue: ConversationLog) -> None:
+@_update.register
+def _(event: Interrupted, log: ConversationLog) -> None:
     for cut in event.cuts:
-        dialogue.cut(cut.item_id, cut.heard_ms / max(1, cut.received_ms))
+        log.cut(cut.item_id, cut.heard_ms / max(1, cut.received_ms))
 
 
-@_take.register
-def _(event: SelfInterruption, dialogue: ConversationLog) -> None:
-    dialogue.note(f"The assistant hears itself and stops: {event.advice}.")
+@_update.register
+def _(event: SelfInterruption, log: ConversationLog) -> None:
+    log.note(f"The assistant interrupts itself: {event.advice}.")
 
 
-@_take.register
-def _(event: DeviceOpened, dialogue: ConversationLog) -> None:
+@_update.register
+def _(event: DeviceOpened, log: ConversationLog) -> None:
     name = event.device_name
     if event.kind == "input":
-        before, dialogue.microphone_name, what = dialogue.microphone_name, name, "microphone"
+        before, log.microphone_name, what = log.microphone_name, name, "microphone"
     else:
-        before, dialogue.speaker_name, what = dialogue.speaker_name, name, "speaker"
+        before, log.speaker_name, what = log.speaker_name, name, "speaker"
     if before is not None:
-        dialogue.note(f"The {what} is {name} now.")
+        log.note(f"The {what} is now {name}.")
 
 
-@_take.register
-def _(event: DeviceLost, dialogue: ConversationLog) -> None:
+@_update.register
+def _(event: DeviceLost, log: ConversationLog) -> None:
     what = "microphone" if event.kind == "input" else "speaker"
-    dialogue.note(
-        f"The {what} {event.device_name} is lost ({event.reason}). The default one is taken as soon as there "
-        "is one: plug it in again, or choose another one in the system's settings.",
+    log.note(
+        f"The {what} {event.device_name} is lost ({event.reason}). The default device is used as soon as "
+        "there is one: reconnect it, or choose another one in the system's settings.",
         is_error=True,
     )

@@ -1,4 +1,4 @@
-"""The screen of ``azure-rt-audio talk``: a :class:`ConversationLog` and keys. Needs ``textual``."""
+"""The full-screen display of ``azure-rt-audio talk``, with its keys. Needs ``textual``."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ from .conversation_log import SILENCE_DB, ConversationLog, Line
 __all__ = ["Controls", "TalkView"]
 
 _FRAMES_PER_SECOND: Final = 20
-_FAINT: Final = "grey58"
+_DIM: Final = "grey58"
 _LABELS: Final = {"you": "you", "model": "model", "note": "·", "error": "!"}
-_COLOURS: Final = {"you": "cyan", "model": "green", "note": _FAINT, "error": "red"}
+_COLOURS: Final = {"you": "cyan", "model": "green", "note": _DIM, "error": "red"}
 _STATUS_COLOURS: Final = {
     "listening": "cyan",
     "thinking": "yellow",
@@ -36,17 +36,17 @@ _STATUS_COLOURS: Final = {
     "muted": "red",
     "recording": "red",
 }
-_LOUDEST_DB: Final = -3.0
-_QUIETEST_DB: Final = -60.0
-_FALL_DB: Final = 3.0
-"""A meter rises at once, and falls by so much a frame, as the needles of meters do."""
+_MAX_DB: Final = -3.0
+_MIN_DB: Final = -60.0
+_DECAY_DB: Final = 3.0
+"""Decay per frame: a peak meter rises at once and falls slowly."""
 
 _EIGHTHS: Final = " ▏▎▍▌▋▊▉"
-_MOST_LINES: Final = 300
+_MAX_LINES: Final = 300
 
 
 class Controls(Protocol):
-    """What the keys do; a voice session."""
+    """The part of a voice session that the keys use."""
 
     is_muted: bool
     is_push_to_talk: bool
@@ -55,14 +55,14 @@ class Controls(Protocol):
         """Stop the answer."""
 
     def press(self) -> None:
-        """Begin to speak."""
+        """Begin a turn."""
 
     def release(self) -> None:
-        """Have spoken."""
+        """End the turn."""
 
 
 class Meter(Widget):
-    """How loud something is, as a bar."""
+    """A level meter."""
 
     def __init__(self, label: str, *, id: str) -> None:
         super().__init__(id=id)
@@ -70,41 +70,41 @@ class Meter(Widget):
         self._db = SILENCE_DB
 
     def show(self, db: float) -> None:
-        """Take another level."""
-        db = max(db, self._db - _FALL_DB, SILENCE_DB)
+        """Show a new level."""
+        db = max(db, self._db - _DECAY_DB, SILENCE_DB)
         if db != self._db:
             self._db = db
             self.refresh()
 
     def render(self) -> RenderableType:
-        """Draw it."""
+        """Draw the bar."""
         width = max(4, self.size.width - len(self._label) - 9)
-        share = min(1.0, max(0.0, (self._db - _QUIETEST_DB) / (_LOUDEST_DB - _QUIETEST_DB)))
+        share = min(1.0, max(0.0, (self._db - _MIN_DB) / (_MAX_DB - _MIN_DB)))
         whole, rest = divmod(round(share * width * 8), 8)
         bar = "█" * whole + (_EIGHTHS[rest] if rest else "")
         colour = "red" if share > 0.96 else "yellow" if share > 0.88 else "green"
-        level = f"{self._db:4.0f} dB" if self._db > _QUIETEST_DB else "   – dB"
+        level = f"{self._db:4.0f} dB" if self._db > _MIN_DB else "   – dB"
         return Text.assemble(
             (f"{self._label} ", "bold"),
             (bar, colour),
-            ("─" * (width - len(bar)), _FAINT),
-            (f" {level}", _FAINT),
+            ("─" * (width - len(bar)), _DIM),
+            (f" {level}", _DIM),
             no_wrap=True,
         )
 
 
 class TalkView(App[None]):
     """
-    The conversation on the whole terminal; leaves it as it was, however it ends.
+    The conversation in a full-screen terminal, which is restored at the end.
 
     Args:
-        dialogue: What to show; changed by *drain* only.
-        drain: Called for every frame: brings the dialogue up to date.
-        controls: What the keys do.
-        title: Who is talked with.
-        details: How, for the second line.
+        conversation: The state to show; changed by *drain* only.
+        drain: Called for every frame: runs the pending listeners, which update the conversation.
+        controls: The voice session.
+        title: The service, for the first line.
+        details: The settings, for the second line.
 
-    **Threads.** All of it runs on the main thread.
+    **Threads.** Main thread only.
     """
 
     TITLE = "azure-rt-audio talk"
@@ -131,14 +131,14 @@ class TalkView(App[None]):
 
     def __init__(
         self,
-        dialogue: ConversationLog,
+        conversation: ConversationLog,
         drain: Callable[[], object],
         controls: Controls,
         title: str,
         details: str,
     ) -> None:
         super().__init__()
-        self._dialogue = dialogue
+        self._conversation = conversation
         self._drain = drain
         self._controls = controls
         self._heading = title
@@ -152,7 +152,7 @@ class TalkView(App[None]):
         self._speaker = Meter("model", id="speaker")
 
     def compose(self) -> ComposeResult:
-        """Lay it out."""
+        """Create the widgets."""
         yield Static(Text(printable(self._heading), no_wrap=True, overflow="ellipsis"), id="title")
         yield self._device_names
         yield self._lines
@@ -161,24 +161,24 @@ class TalkView(App[None]):
         yield Footer()
 
     def on_mount(self) -> None:
-        """Begin to draw, and to heed the signals that would leave the terminal in disorder."""
-        if sys.platform != "win32":  # where no program is ended so
+        """Begin to draw, and handle signals, so that the terminal is restored."""
+        if sys.platform != "win32":  # which has no such signals
             for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
                 asyncio.get_running_loop().add_signal_handler(number, self.exit, None, 128 + number)
         self.set_interval(1 / _FRAMES_PER_SECOND, self._draw)
 
     def on_resize(self, event: events.Resize) -> None:
-        """Stack the meters if there is no room beside each other."""
+        """Stack the meters in a narrow terminal."""
         self.set_class(event.size.width < 64, "narrow")
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Offer the button only where there is one."""
+        """Offer push-to-talk only in a push-to-talk session."""
         return self._controls.is_push_to_talk if action == "talk" else True
 
     # Keys -----------------------------------------------------------------------------------
 
     def action_talk(self) -> None:
-        """Begin to speak, or have spoken: a terminal does not tell when a key is let go."""
+        """Begin or end a turn: a terminal does not report key releases."""
         self._is_pressed = not self._is_pressed
         if self._is_pressed:
             self._controls.press()
@@ -186,7 +186,7 @@ class TalkView(App[None]):
             self._controls.release()
 
     def action_mute(self) -> None:
-        """Let nothing through, or everything again."""
+        """Mute or unmute the microphone."""
         self._controls.is_muted = not self._controls.is_muted
 
     def action_interrupt(self) -> None:
@@ -194,29 +194,29 @@ class TalkView(App[None]):
         self._controls.interrupt()
 
     async def action_quit(self) -> None:
-        """Leave."""
+        """Quit."""
         self.exit()
 
     # Drawing --------------------------------------------------------------------------------
 
     def _draw(self) -> None:
         self._drain()
-        dialogue = self._dialogue
-        if dialogue.end is not None and not dialogue.has_begun:
-            self.exit()  # there is nothing to look at; the reason is for the command line
+        conversation = self._conversation
+        if conversation.end is not None and not conversation.has_begun:
+            self.exit()  # nothing to show; the command prints the error
             return
         if not self._lines.is_attached:
-            return  # the screen is being taken down
+            return  # during shutdown
         self._draw_lines()
         self._status_line.update(self._status())
         self._device_names.update(self._devices())
-        self._microphone.show(dialogue.microphone_db)
-        self._speaker.show(dialogue.speaker_db)
+        self._microphone.show(conversation.microphone_db)
+        self._speaker.show(conversation.speaker_db)
 
     def _draw_lines(self) -> None:
         area = self._lines
         is_at_end = area.max_scroll_y - area.scroll_y <= 1
-        lines = self._dialogue.lines[-_MOST_LINES:]
+        lines = self._conversation.lines[-_MAX_LINES:]
         has_changed = False
         for line in [line for line in self._shown if line not in lines]:
             self._shown.pop(line)[0].remove()
@@ -235,34 +235,34 @@ class TalkView(App[None]):
             area.scroll_end(animate=False)
 
     def _status(self) -> Text:
-        status = self._dialogue.status
+        status = self._conversation.status
         hint = ""
-        if self._dialogue.end is not None:
-            hint = "the connection has ended; q leaves"
+        if self._conversation.end is not None:
+            hint = "the connection has ended; q quits"
         elif self._controls.is_muted:
-            status, hint = "muted", "m lets you be heard again"
+            status, hint = "muted", "m unmutes"
         elif self._is_pressed:
-            status, hint = "recording", "space sends it"
+            status, hint = "recording", "space sends"
         elif self._controls.is_push_to_talk and status == "idle":
-            hint = "space begins to record"
+            hint = "space records"
         elif status == "idle":
             hint = "say something"
         elif status == "speaking":
             hint = "speak, or press i, to interrupt"
         parts = [(f"● {status}", f"bold {_STATUS_COLOURS.get(status, 'white')}")]
-        latencies = self._dialogue.latencies_ms
+        latencies = self._conversation.latencies_ms
         if latencies:
             parts.append((f"   answered after {latencies[-1]:.0f} ms", "white"))
         if len(latencies) > 2:
-            parts.append((f" (median {median(latencies):.0f})", _FAINT))
+            parts.append((f" (median {median(latencies):.0f})", _DIM))
         if hint:
-            parts.append((f"   {hint}", _FAINT))
+            parts.append((f"   {hint}", _DIM))
         return Text.assemble(*parts, no_wrap=True, overflow="ellipsis")
 
     def _devices(self) -> Text:
         names = (
-            ("microphone", self._dialogue.microphone_name),
-            ("speaker", self._dialogue.speaker_name),
+            ("microphone", self._conversation.microphone_name),
+            ("speaker", self._conversation.speaker_name),
         )
         parts = [f"{what}: {name}" for what, name in names if name is not None]
         return Text(printable(" · ".join((*parts, self._details))), overflow="ellipsis")
@@ -270,13 +270,13 @@ class TalkView(App[None]):
 
 def _drawn(line: Line) -> RenderableType:
     words = printable(line.text).rstrip()
-    text = Text(words, style="" if line.who in ("you", "model") else _COLOURS[line.who])
+    text = Text(words, style="" if line.role in ("you", "model") else _COLOURS[line.role])
     if line.is_open:
-        text.append(" …" if words else "…", _FAINT)
+        text.append(" …" if words else "…", _DIM)
     if line.remark:
         text.append(f" [{printable(line.remark)}]" if words else f"[{printable(line.remark)}]", "yellow")
     row = Table.grid(padding=(0, 1))
     row.add_column(width=5, justify="right")
     row.add_column(ratio=1)
-    row.add_row(Text(_LABELS[line.who], style=f"bold {_COLOURS[line.who]}"), text)
+    row.add_row(Text(_LABELS[line.role], style=f"bold {_COLOURS[line.role]}"), text)
     return row

@@ -1,4 +1,4 @@
-"""``azure-rt-audio transcribe``: what is said in audio files."""
+"""``azure-rt-audio transcribe``: transcripts of audio files."""
 
 from __future__ import annotations
 
@@ -22,34 +22,34 @@ from .segments import Segment, segments
 
 __all__ = ["add_arguments", "run"]
 
-_PATIENCE_SECONDS: Final = 60.0
+_TIMEOUT_SECONDS: Final = 60.0
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare what the command takes."""
+    """Add the command's options."""
     add_service_arguments(parser)
     parser.add_argument(
         "files",
         nargs="+",
         metavar="FILE",
-        help="audio files: WAV, FLAC, OGG, MP3, at any rate, of any length",
+        help="audio files: WAV, FLAC, OGG or MP3, of any rate and length",
     )
     parser.add_argument(
-        "--json", action="store_true", help="print an object on a line of its own for each file, with times"
+        "--json", action="store_true", help="print one JSON object per line and file, with timestamps"
     )
-    parser.add_argument("--language", metavar="CODE", help="what is spoken, such as en (default: guess)")
+    parser.add_argument("--language", metavar="CODE", help="language, such as en (default: detect)")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """
-    Transcribe one file after the other. Blocks.
+    Transcribe the files one after the other. Blocks.
 
     Returns:
-        0, or 1 if there is a file that could not be transcribed.
+        0; 1 if a file could not be transcribed.
     """
     language = {} if arguments.language is None else {"language": arguments.language}
-    # An ordinary session that is never asked for a response: the one way that is the same in both
-    # dialects. Without turn detection, each piece is a message when we say so.
+    # A conversation without responses, which is the same in both dialects. Without turn detection, each
+    # commit is a message.
     session = SessionConfig(
         modalities=["text"],
         input_audio_format="pcm16",
@@ -59,18 +59,18 @@ def run(arguments: argparse.Namespace) -> int:
     failures = 0
     with (
         open_service(arguments, session, {}, will_hear=True, needs_transcripts=True) as service,
-        _Listener(service) as listener,
+        _Transcriber(service) as transcriber,
         open_progress(len(arguments.files)) as progress,
     ):
         for path in arguments.files:
-            outcome = _transcribe(listener, path, progress)
+            outcome = _transcribe(transcriber, path, progress)
             failures += outcome.error is not None
             _print(outcome, arguments)
     return 1 if failures else 0
 
 
 @frozen
-class _Piece:
+class _Transcript:
     start_ms: int
     end_ms: int
     text: str
@@ -78,51 +78,51 @@ class _Piece:
 
 @frozen
 class _Outcome:
-    """What became of a file: pieces up to its end, or up to an error."""
+    """The result of a file: transcripts of its segments, up to the end or an error."""
 
     path: str
     seconds: float
-    pieces: list[_Piece]
+    transcripts: list[_Transcript]
     error: str | None = None
 
     @property
     def text(self) -> str:
-        return " ".join(piece.text for piece in self.pieces)
+        return " ".join(transcript.text for transcript in self.transcripts)
 
 
-def _transcribe(listener: _Listener, path: str, progress: Progress) -> _Outcome:
-    pieces: list[_Piece] = []
+def _transcribe(transcriber: _Transcriber, path: str, progress: Progress) -> _Outcome:
+    transcripts: list[_Transcript] = []
     seconds = 0.0
-    listener.connect()  # what is wrong with this is wrong for every file
+    transcriber.connect()  # an error here concerns all files
     try:
         with AudioReader(path) as reader:
             seconds = reader.seconds
             progress.begin(path, seconds)
             for segment in segments(reader):
-                text = listener.hear(segment)
+                text = transcriber.transcribe(segment)
                 if text:
-                    pieces.append(_Piece(segment.start_ms, segment.end_ms, text))
+                    transcripts.append(_Transcript(segment.start_ms, segment.end_ms, text))
                 progress.advance(segment.end_ms / 1000)
-    except TimeoutError as exc:  # an OSError as well, but of the service
-        return _Outcome(path, seconds, pieces, str(exc))
+    except TimeoutError as exc:  # a subclass of OSError, but not of the file
+        return _Outcome(path, seconds, transcripts, str(exc))
     except OSError as exc:
-        return _Outcome(path, seconds, pieces, f"cannot be read: {exc.strerror or exc}")
+        return _Outcome(path, seconds, transcripts, f"cannot be read: {exc.strerror or exc}")
     except (ValueError, RealtimeError) as exc:
-        return _Outcome(path, seconds, pieces, str(exc).removeprefix(f"{path} "))
+        return _Outcome(path, seconds, transcripts, str(exc).removeprefix(f"{path} "))
     finally:
         progress.end()
-    return _Outcome(path, seconds, pieces)
+    return _Outcome(path, seconds, transcripts)
 
 
 def _print(outcome: _Outcome, arguments: argparse.Namespace) -> None:
     if arguments.json:
         shown: dict[str, Any] = {
-            "file": outcome.path.encode(errors="replace").decode(),  # JSON has no names that are no text
+            "file": outcome.path.encode(errors="replace").decode(),  # JSON cannot contain surrogates
             "seconds": round(outcome.seconds, 3),
             "text": outcome.text,
             "segments": [
-                {"start_ms": piece.start_ms, "end_ms": piece.end_ms, "text": piece.text}
-                for piece in outcome.pieces
+                {"start_ms": transcript.start_ms, "end_ms": transcript.end_ms, "text": transcript.text}
+                for transcript in outcome.transcripts
             ],
         }
         if outcome.error is not None:
@@ -134,9 +134,9 @@ def _print(outcome: _Outcome, arguments: argparse.Namespace) -> None:
         print(f"azure-rt-audio transcribe: {outcome.path}: {outcome.error}", file=sys.stderr, flush=True)
 
 
-class _Listener:
+class _Transcriber:
     """
-    A session that writes down what it hears, and a new one if that is lost.
+    A session for transcription; reconnects if the connection is lost.
 
     **Threads**: not shared.
     """
@@ -146,20 +146,20 @@ class _Listener:
         self._client: AzureRealTimeAudio | None = None
 
     def connect(self) -> None:
-        """Have a session that is ready; raises a :class:`RealtimeError`, and ``TimeoutError``."""
+        """Connect unless connected; raises :class:`RealtimeError` and ``TimeoutError``."""
         if self._client is not None and self._client.state is WebSocketState.OPEN:
             return
         self.close()
         self._client = AzureRealTimeAudio(self._service.options)
         self._client.wait_until_ready()
 
-    def hear(self, segment: Segment) -> str:
+    def transcribe(self, segment: Segment) -> str:
         """
-        Return what is said. Blocks.
+        Return the transcript. Blocks.
 
         Raises:
-            RealtimeError: The service refused, or is gone.
-            TimeoutError: It says nothing for a minute.
+            RealtimeError: The service refused, or the connection ended.
+            TimeoutError: No event for a minute.
         """
         client = self._client
         assert client is not None
@@ -167,27 +167,27 @@ class _Listener:
             ConversationItemInputAudioTranscriptionCompleted,
             ConversationItemInputAudioTranscriptionFailed,
         )
-        with client.events(*results, timeout=_PATIENCE_SECONDS) as events:
+        with client.events(*results, timeout=_TIMEOUT_SECONDS) as events:
             client.append_audio(segment.pcm)
-            item_id = client.commit_audio().result(_PATIENCE_SECONDS).item_id
+            item_id = client.commit_audio().result(_TIMEOUT_SECONDS).item_id
             for event in events:
                 if event.item_id != item_id:
                     continue
-                client.delete_item(item_id)  # or a long file fills the conversation
+                client.delete_item(item_id)  # or a long file exceeds the conversation's limits
                 if isinstance(event, ConversationItemInputAudioTranscriptionCompleted):
                     return event.transcript.strip()
                 error = event.error
                 raise ServiceError(
-                    error.message or "it was not transcribed; no reason is given", code=error.code
+                    error.message or "the transcription failed; the service gives no reason", code=error.code
                 )
         raise AssertionError("events end with an exception")
 
     def close(self) -> None:
-        """Leave."""
+        """Disconnect."""
         if self._client is not None:
             self._client.close()
 
-    def __enter__(self) -> _Listener:
+    def __enter__(self) -> _Transcriber:
         return self
 
     def __exit__(self, *exc: object) -> None:

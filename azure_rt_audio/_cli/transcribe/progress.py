@@ -1,4 +1,4 @@
-"""How far a command is with its files: bars if ``rich`` is installed, a line that changes otherwise."""
+"""Progress of a command with several files: bars with ``rich``, else a single line."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ _CLEAR_LINE: Final = "\r\x1b[K"
 
 
 class Progress(Protocol):
-    """Shows it on standard error, on a terminal only. **Threads**: not shared."""
+    """Shows progress on standard error if it is a terminal. **Threads**: not shared."""
 
     def begin(self, path: str, seconds: float) -> None:
-        """Another file, and how long it lasts."""
+        """Begin a file of that duration."""
 
     def advance(self, seconds: float) -> None:
-        """So much of the file is done."""
+        """Show the position in the file."""
 
     def end(self) -> None:
-        """The file is done, one way or the other."""
+        """End the file."""
 
 
 @contextmanager
 def open_progress(files: int) -> Iterator[Progress]:
-    """Yield something to tell the progress to; whatever it draws is gone at the end."""
+    """Yield a progress display, which is removed at the end of the block."""
     if not sys.stderr.isatty():
-        yield _Nothing()
+        yield _NoProgress()
         return
     try:
         from rich import progress as rich
@@ -45,13 +45,13 @@ def open_progress(files: int) -> Iterator[Progress]:
         rich.TimeRemainingColumn(),
         console=Console(stderr=True),
         transient=True,
-        # What is printed meanwhile goes above the bars; but never out of a pipe and onto the terminal.
+        # Prints above the bars, but only if standard output is the terminal, too.
         redirect_stdout=sys.stdout.isatty(),
     ) as bars:
         yield _Bars(bars, files)
 
 
-class _Nothing:
+class _NoProgress:
     def begin(self, path: str, seconds: float) -> None: ...
 
     def advance(self, seconds: float) -> None: ...

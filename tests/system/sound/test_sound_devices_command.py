@@ -22,7 +22,7 @@ def test_the_devices_are_listed(room: Room, tmp_path: Path) -> None:
     assert header.split() == ["name", "host", "API", "in", "out", "rate"]
     assert [row.split()[2] for row in rows if row.startswith("<>")] == ["default"]
     assert ["narrow", "ALSA", "2", "2", "48000", "Hz"] in [row.split()[1:] for row in rows]
-    assert (empty, legend) == ("", "< records by default, > plays by default")
+    assert (empty, legend) == ("", "< default input, > default output")
 
 
 def test_a_test_records_and_plays_it_back(room: Room, tmp_path: Path) -> None:
@@ -45,7 +45,7 @@ def test_a_test_with_silence_fails(room: Room, tmp_path: Path) -> None:
     done = run("devices", "--test", cwd=tmp_path)
 
     assert done.returncode == 1
-    assert done.stdout.splitlines()[-1].startswith("nothing but silence was recorded")
+    assert done.stdout.splitlines()[-1].startswith("only silence was recorded")
     assert time.monotonic() - begin < 30
 
 

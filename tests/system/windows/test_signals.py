@@ -177,4 +177,4 @@ def test_without_an_application_there_is_no_window() -> None:
         [sys.executable, "-c", script], env=environment(), capture_output=True, text=True, check=False
     )
 
-    assert done.stderr.splitlines()[-1] == "RuntimeError: there is no QApplication yet; make one first"
+    assert done.stderr.splitlines()[-1] == "RuntimeError: there is no QApplication yet; create it first"

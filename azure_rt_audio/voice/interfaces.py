@@ -1,0 +1,68 @@
+"""What a voice session needs of a client: a part of :class:`~azure_rt_audio.AzureRealTimeAudio`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from ..dispatch import Dispatcher
+from ..protocol.session import Session
+
+__all__ = ["Client", "Engine", "Interruption"]
+
+
+class Interruption(Protocol):
+    """Cancels and truncates responses."""
+
+    def stop_response(self) -> str | None:
+        """Cancel the response in progress; its id, ``""`` if it has none yet, ``None`` if there is none."""
+        ...
+
+    def truncate_unheard(self, item_id: str, heard_ms: int) -> None:
+        """Truncate an item at the position that was played; delete it at 0."""
+        ...
+
+
+class Engine(Protocol):
+    """The session behind a client."""
+
+    @property
+    def session(self) -> Session | None:
+        """The session's configuration, as the service last described it."""
+        ...
+
+    @property
+    def dispatcher(self) -> Dispatcher:
+        """Where the client's listeners run."""
+        ...
+
+    @property
+    def interruption(self) -> Interruption:
+        """Cancels and truncates responses."""
+        ...
+
+    def follow_speaker(self, response_id: str, *, is_playing: bool) -> None:
+        """Set the status from what the speaker plays."""
+        ...
+
+
+class Client(Protocol):
+    """The methods that a voice session calls; see :class:`~azure_rt_audio.AzureRealTimeAudio`."""
+
+    @property
+    def _engine(self) -> Engine: ...
+
+    @property
+    def is_initialized(self) -> bool: ...
+
+    def on(self, name: Any, callback: Callable[..., object], /, *, dispatcher: Dispatcher) -> Any: ...
+
+    def append_audio(self, audio: bytes, /, *, sample_rate_hz: int) -> object: ...
+
+    def commit_audio(self) -> object: ...
+
+    def clear_audio_buffer(self) -> object: ...
+
+    def create_response(self) -> object: ...
+
+    def update_session(self, config: dict[str, Any], /) -> object: ...
