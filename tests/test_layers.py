@@ -29,7 +29,7 @@ ROOMS = {
     "session": {"_session"},
     "tools": {"tools"},
     "notebook": {"_notebook"},
-    "client": {"client", "_typescript"},
+    "client": {"client", "_event_methods", "_typescript"},
     "voice": {"voice"},
     "qt": {"qt"},
     "emulator": {"emulator"},

@@ -375,9 +375,13 @@ class Engine:
         finally:
             self.waiters.discard(waiter)
 
-    def stream(self, subjects: tuple[EventFilter, ...], owner: object, timeout: float | None) -> EventStream:
+    def stream(
+        self, subjects: tuple[EventFilter, ...], owner: object, timeout: float | None
+    ) -> EventStream[Any]:
         """Return an iterator over the events of *subjects*, from now on."""
-        stream = EventStream(subjects, timeout, self.sender.check_may_wait, owner, self._clock)
+        stream: EventStream[Any] = EventStream(
+            subjects, timeout, self.sender.check_may_wait, owner, self._clock
+        )
         self.streams.add(stream)
         return stream
 

@@ -14,7 +14,7 @@ import time
 import weakref
 from collections.abc import Callable, Iterator
 from types import TracebackType
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from .._concurrency.condition import Condition
 from .._concurrency.deadline import Deadline
@@ -26,8 +26,10 @@ from .waiters import as_listened
 
 __all__ = ["EventStream", "EventStreams"]
 
+E_co = TypeVar("E_co", covariant=True)
 
-class EventStream:
+
+class EventStream(Generic[E_co]):
     """
     Events one by one, as an iterator.
 
@@ -93,15 +95,15 @@ class EventStream:
             self._events.clear()
             self._condition.notify_all()
 
-    def __iter__(self) -> Iterator[Any]:
+    def __iter__(self) -> Iterator[E_co]:
         return self
 
-    def __next__(self) -> Any:
+    def __next__(self) -> E_co:
         deadline = Deadline(self._timeout, self._clock)
         while True:  # another thread may take the event first
             with self._condition.lock:
                 if self._events:
-                    event = self._events.popleft()
+                    event: E_co = self._events.popleft()
                     self._backlog_bytes -= weight(event)
                     return event
                 if self._is_over:
@@ -114,7 +116,7 @@ class EventStream:
             raise outcome.again()
         raise StopIteration
 
-    def __enter__(self) -> EventStream:
+    def __enter__(self) -> EventStream[E_co]:
         return self
 
     def __exit__(
@@ -128,11 +130,13 @@ class EventStreams:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()  # leaf
-        self.streams: tuple[weakref.ref[EventStream], ...] = ()  # guarded by _lock for replacement, read bare
+        self.streams: tuple[
+            weakref.ref[EventStream[Any]], ...
+        ] = ()  # guarded by _lock for replacement, read bare
         self._has_ended = False  # guarded by _lock
         self._outcome: RealtimeError | None = None  # guarded by _lock; written once
 
-    def add(self, stream: EventStream) -> None:
+    def add(self, stream: EventStream[Any]) -> None:
         """Feed *stream* from now on; once the session has ended, it ends at once."""
         with self._lock:
             has_ended = self._has_ended
@@ -143,7 +147,7 @@ class EventStreams:
 
     def offer(self, key: Any, payload: Any) -> None:
         """Feed an event to the streams that want it."""
-        stale: list[weakref.ref[EventStream]] = []
+        stale: list[weakref.ref[EventStream[Any]]] = []
         for reference in self.streams:
             stream = reference()
             if stream is None or stream.is_over:

@@ -68,6 +68,9 @@ def by_name(client: AzureRealTimeAudio) -> None:
     assert_type(client.on("init", on_session), Subscription)
     client.on("error", on_error)
     client.once("response.audio.delta", on_delta)
+    client.once("response.output_audio.delta", on_delta)
+    client.on("response.done", lambda done: show(done.response.status))
+    client.on("status_changed", lambda changed: show(changed.previous.value))
     client.on("*", show)
     client.on("init", lambda session: show(session.expires_at))
     client.on("error", lambda error: show(error.status))
@@ -81,6 +84,14 @@ def as_decorator(client: AzureRealTimeAudio) -> None:
     @client.once("init")
     def begin(session: Session) -> None:
         show(session.id)
+
+    @client.on("response.done")
+    def finish(done: ResponseDone) -> None:
+        show(done.response.status)
+
+    @client.on("response.done")  # type: ignore[arg-type]
+    def odd(delta: ResponseOutputAudioDelta) -> None:
+        show(delta.delta)
 
     @client.on(ResponseDone)  # type: ignore[arg-type]
     def wrong(delta: ResponseOutputAudioDelta) -> None:
@@ -97,9 +108,23 @@ def as_decorator(client: AzureRealTimeAudio) -> None:
 def waiting(client: AzureRealTimeAudio) -> None:
     assert_type(client.wait_for(ResponseDone), ResponseDone)
     assert_type(client.wait_for(ResponseDone, lambda done: done.response.is_completed, 5.0), ResponseDone)
-    assert_type(client.wait_for("response.done", timeout=None), Any)
+    assert_type(client.wait_for("response.done", timeout=None), ResponseDone)
+    assert_type(client.wait_for("response.audio.delta"), ResponseOutputAudioDelta)
+    assert_type(client.wait_for("response.output_audio.delta"), ResponseOutputAudioDelta)
+    assert_type(client.wait_for("init"), Session)
+    assert_type(client.wait_for("error"), RealtimeError)
+    assert_type(client.wait_for("an.event.to.come"), Any)
     client.wait_for(ResponseDone, lambda done: done.delta)  # type: ignore[attr-defined]
     client.wait_until_ready(5)
+    with client.events(ResponseOutputAudioDelta, ResponseDone, timeout=5) as either:
+        for one in either:
+            assert_type(one, ResponseOutputAudioDelta | ResponseDone)
+            if isinstance(one, ResponseDone):
+                show(one.response.status)
+    for status in client.events(StatusChanged):
+        show(status.previous.value)
+    for done in client.events("response.done"):
+        assert_type(done, ResponseDone)
     with client.events("response.done", ResponseDone, timeout=5) as events:
         for event in events:
             show(event)
