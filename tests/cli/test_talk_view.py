@@ -7,7 +7,7 @@ import contextlib
 import html
 import re
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, Final
 
 from fake_devices import BLOCK, QUIET, StageMicrophone, StageSpeaker
 from listeners import HANG
@@ -63,6 +63,9 @@ class Talk:
         await self.until(lambda: any(text in line for line in self.lines()))
 
 
+TRANSCRIBED: Final = {"session_config": {"input_audio_transcription": {"model": "whisper-1"}}}
+
+
 def play(
     story: Callable[[Talk, Any], Awaitable[None]],
     *,
@@ -73,7 +76,8 @@ def play(
     """Run a conversation on a screen, with somebody at its keyboard, to the end of the story."""
     with Emulator(pace=0, **service) as emulator:
         queue = QueueDispatcher()
-        with contextlib.closing(AzureRealTimeAudio(emulator.options(), dispatcher=queue)) as client:
+        options = {**emulator.options(), **TRANSCRIBED}
+        with contextlib.closing(AzureRealTimeAudio(options, dispatcher=queue)) as client:
             talk = Talk(client, queue, push_to_talk=push_to_talk)
             with talk.voice:
 

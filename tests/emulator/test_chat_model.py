@@ -230,7 +230,7 @@ def test_the_command_has_a_model_answer(endpoint: Endpoint, tmp_path: Path) -> N
     """``emulator --brain URL`` answers with a model, whose key comes from the environment."""
     arguments = ("--port", "0", "--brain", endpoint.url, "--brain-model", "m", "--quiet")
     with Background("emulator", *arguments, cwd=tmp_path, EMULATOR_BRAIN_KEY="secret") as emulator:
-        emulator.wait_for(f"It has {endpoint.url} answer")
+        emulator.wait_for(f"It answers with {endpoint.url}")
         address = emulator.wait_for("AZURE_OPENAI_ENDPOINT").partition("=")[2].strip(' "')
         options = {"host_name": address, "deployment": "gpt-realtime", "api_key": "emulator-key"}
         with AzureRealTimeAudio(options) as client:

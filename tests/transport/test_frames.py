@@ -136,7 +136,7 @@ def test_empty_fragments_take_no_memory() -> None:
         (frame(11, b"x"), "unknown opcode 11"),
         (frame(15, b"x"), "unknown opcode 15"),
         (frame(0, b"x"), "continuation of nothing"),
-        (frame(TEXT, b"x", fin=False) + frame(BINARY, b"x"), "in the midst"),
+        (frame(TEXT, b"x", fin=False) + frame(BINARY, b"x"), "a new message inside another one"),
         (frame(PING, b"x", fin=False), "in parts"),
         (frame(CLOSE, b"x" * 126), "over 125 bytes"),
     ],

@@ -168,12 +168,12 @@ def test_a_ring_that_is_interrupted(has_rung: bool) -> None:
             raise KeyboardInterrupt
 
     waker = Waker()
-    bell, waker._bell = waker._bell, cast(Any, Bell())
+    bell, waker._write_end = waker._write_end, cast(Any, Bell())
     with contextlib.closing(waker), selectors.DefaultSelector() as selector:
         selector.register(waker, selectors.EVENT_READ)
         with pytest.raises(KeyboardInterrupt):
             waker.wake()
-        waker._bell = bell
+        waker._write_end = bell
         waker.drain()
         assert not selector.select(0)
         waker.wake()
