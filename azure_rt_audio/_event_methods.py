@@ -2,7 +2,7 @@
 The methods of the client that take the name of an event.
 
 They are a base class of the client because their types are generated, an overload for each of some sixty
-names: ``tools/event_methods.py`` writes the stub file beside this one.
+names: ``tools/stubs.py`` writes the stub file beside this one.
 """
 
 from __future__ import annotations

@@ -109,7 +109,7 @@ class Preview(Dialect):
     api_version = "2025-04-01-preview"
     deployment_parameter = "deployment"
     voice_path = "voice"
-    rate_limits = ("requests", "tokens")
+    rate_limits: ClassVar[tuple[str, ...]] = ("requests", "tokens")
     requests: ClassVar[Mapping[str, Rule]] = {
         **f.commands(_SESSION, _RESPONSE, _ITEM),
         "transcription_session.update": f.event({"session": Record(_INPUT)}, ("session",)),

@@ -114,7 +114,13 @@ def test_without_qt_it_names_the_extra() -> None:
     """Where no binding is installed, the error says what to install; the rest of the library works."""
     script = """
         import sys
-        sys.modules["qtpy"] = None
+
+        class Absent:
+            def find_spec(self, name, path=None, target=None):
+                if name.partition(".")[0] == "qtpy":
+                    raise ModuleNotFoundError(f"No module named {name!r}", name="qtpy")
+
+        sys.meta_path.insert(0, Absent())
         from azure_rt_audio import MissingExtraError, QtDispatcher
         try:
             QtDispatcher()
