@@ -1,7 +1,7 @@
 """
-A microphone and a speaker for a machine without sound: a recording speaks, and nobody hears the answer.
+A simulated microphone and speaker for a machine without sound: the microphone plays a recording.
 
-A program of your own needs none of this: ``client.talk()`` opens the real ones.
+Your own program does not need this: ``client.talk()`` opens the real devices.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from azure_rt_audio.devices import (
     list_devices,
 )
 
-parser.add_argument("--recording", action="store_true", help="a recording, even if there is a microphone")
+parser.add_argument("--recording", action="store_true", help="use a recording, even if there is a microphone")
 
 
 def devices() -> tuple[MicrophoneLike | None, SpeakerLike | None]:
-    """Return a microphone and a speaker for ``client.talk()``; ``None`` stands for those of the system."""
+    """Return a microphone and a speaker for ``client.talk()``; ``None`` for the real ones."""
     try:
         found = () if parser.parse_args().recording else list_devices()
     except RealtimeError:

@@ -1,7 +1,7 @@
 """
-The service that a sample talks to: Azure if the environment names it, otherwise an emulator.
+The service that a sample uses: Azure if the environment configures it, otherwise an emulator.
 
-A program of your own needs none of this: ``AzureRealTimeAudio(AzureRealTimeOptions.from_env())`` is enough.
+Your own program does not need this: ``AzureRealTimeAudio(AzureRealTimeOptions.from_env())`` is enough.
 """
 
 from __future__ import annotations
@@ -18,18 +18,20 @@ from azure_rt_audio.emulator import Emulator
 VARIABLES = ("AZURE_OPENAI_ENDPOINT", "AZURE_OPENAI_API_KEY", "AZURE_OPENAI_DEPLOYMENT")
 
 parser = ArgumentParser()
-parser.add_argument("--emulator", action="store_true", help="even if the environment names Azure")
+parser.add_argument(
+    "--emulator", action="store_true", help="use the emulator, even if the environment configures Azure"
+)
 parser.add_argument("--dialect", choices=("ga", "preview"), default="ga")
 
 
 @contextmanager
 def service(session_config: dict[str, Any] | None = None, **emulator: Any) -> Iterator[AzureRealTimeOptions]:
-    """Yield options to connect with; what is in *emulator* is for the emulator alone."""
+    """Yield options to connect with; *emulator* holds arguments of the emulator."""
     arguments = parser.parse_args()
     if all(os.environ.get(name) for name in VARIABLES) and not arguments.emulator:
         yield AzureRealTimeOptions.from_env(session_config=session_config, dialect=arguments.dialect)
         return
     with Emulator(**emulator) as running:
-        # It transcribes without a deployment; for Azure, AZURE_OPENAI_TRANSCRIPTION_DEPLOYMENT names one.
+        # The emulator transcribes with any name; on Azure, set AZURE_OPENAI_TRANSCRIPTION_DEPLOYMENT.
         config = {"input_audio_transcription": {"model": "whisper-1"}, **(session_config or {})}
         yield AzureRealTimeOptions(**running.options(arguments.dialect), session_config=config)

@@ -1,10 +1,10 @@
 """
-Barge-in: the user speaks over an answer; it stops at once, and the service learns how much of it was heard.
+Barge-in: the user speaks over an answer; playback stops at once, and the answer is truncated there.
 
-With ``--devices`` you do the talking, with microphone and speaker; otherwise two recordings do.
+With ``--devices`` you speak, with microphone and speaker; otherwise two recordings are played.
 
-Threads: ``azure-rt-voice-N`` records and sends, a listener thread of the session's own plays and interrupts;
-``show`` runs where other listeners run, on ``azure-rt-events-N``; the main thread waits.
+Threads: ``azure-rt-voice-N`` records and sends, a listener thread of the voice session plays and interrupts;
+``show`` runs like other listeners, on ``azure-rt-events-N``; the main thread waits.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ ANSWER = "It is sunny in Lisbon. Tomorrow there may be some clouds, and on the d
 
 
 def recording(name: str) -> bytes:
-    """Return speech that comes with the package."""
+    """Return a recording of the package, as PCM16."""
     with (files("azure_rt_audio") / "data" / f"{name}.wav").open("rb") as file:
         return read_wav(file)
 
 
 def main() -> None:
     """Ask, listen for a moment, interrupt."""
-    parser.add_argument("--devices", action="store_true", help="speak yourself, into the microphone")
+    parser.add_argument("--devices", action="store_true", help="use your microphone and speaker")
     has_devices = parser.parse_args().devices
     events: queue.Queue[Any] = queue.Queue()
 
@@ -42,7 +42,7 @@ def main() -> None:
         elif isinstance(event, Interrupted):
             for cut in event.cuts:
                 was_cut = 0 < cut.heard_ms < cut.received_ms
-                print("spoken over:", "cut where it was heard" if was_cut else "nothing was heard of it")
+                print("interrupted:", "truncated where playback stopped" if was_cut else "nothing was played")
             events.put(event)
 
     session = {"turn_detection": {"type": "server_vad", "silence_duration_ms": 500}}
@@ -62,7 +62,7 @@ def main() -> None:
             events.get(timeout=30)  # the first sound of the answer
             microphone.say(recording("interruption"))
             kinds = {type(events.get(timeout=30)).__name__ for _ in range(2)}
-            print("and the service knows:", "ConversationItemTruncated" in kinds)
+            print("truncation confirmed by the service:", "ConversationItemTruncated" in kinds)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,5 @@
 """
-What can go wrong, and what to do about it: try again, mend it, or let it be.
+Errors: which to retry, which to fix, which to ignore.
 
 Threads: listeners of ``error`` run on ``azure-rt-events-N``, everything else on the main thread.
 """
@@ -13,19 +13,19 @@ from _service import service
 from azure_rt_audio import AzureRealTimeAudio, AzureRealTimeOptions, ConnectError, RealtimeError, ServiceError
 from azure_rt_audio.emulator import Faults, Refuse, at_handshake
 
-journal: list[str] = []
-CURABLE = ("connection_error", "rate_limit_error", "server_error")  # a wrong key stays wrong
+errors_seen: list[str] = []
+RETRIABLE = ("connection_error", "rate_limit_error", "server_error")  # a wrong key stays wrong
 
 
 def on_error(error: RealtimeError) -> None:
-    """Write down every error, whoever else is told; benign ones need nothing at all."""
-    harm = "harmless" if isinstance(error, ServiceError) and error.is_benign else error.type
-    journal.append(f"{harm}: {error.code or error.status}")
+    """Record every error, also those that a call raises; benign ones need no handling."""
+    kind = "benign" if isinstance(error, ServiceError) and error.is_benign else error.type
+    errors_seen.append(f"{kind}: {error.code or error.status}")
 
 
-def connect(options: AzureRealTimeOptions, patience: int = 4) -> AzureRealTimeAudio:
-    """Connect; wait and try again where that can help."""
-    for attempt in range(patience):
+def connect(options: AzureRealTimeOptions, max_attempts: int = 4) -> AzureRealTimeAudio:
+    """Connect; wait and retry where that can help."""
+    for attempt in range(max_attempts):
         client = AzureRealTimeAudio(options)
         client.on("error", on_error)
         try:
@@ -33,16 +33,16 @@ def connect(options: AzureRealTimeOptions, patience: int = 4) -> AzureRealTimeAu
             return client
         except ConnectError as error:
             client.close()
-            if error.type not in CURABLE:
+            if error.type not in RETRIABLE:
                 raise
             pause = error.retry_after or 0.5 * 2**attempt
-            print(f"HTTP {error.status}, again in {pause} s")
+            print(f"HTTP {error.status}, retry in {pause} s")
             threading.Event().wait(pause)
-    raise TimeoutError(f"no connection after {patience} attempts")
+    raise TimeoutError(f"no connection after {max_attempts} attempts")
 
 
 def main() -> None:
-    """Meet a busy service, a refusal, a mistake and a trifle."""
+    """Show a busy service, a refused request, a misspelt field and a benign error."""
     busy = Faults(at_handshake(Refuse(429, retry_after_ms=200), times=2))
     with service({"modalities": ["text"]}, faults=busy) as options, connect(options) as client:
         try:
@@ -53,9 +53,9 @@ def main() -> None:
             client.update_session({"voise": "alloy"})
         except ValueError as error:
             print(f"never sent: {error}")
-        client.cancel_response()  # there is none: the service says so, and goes on
+        client.cancel_response()  # nothing is in progress: the service reports a benign error
         print(client.ask("Hello!").text)
-    print("\n".join(journal))
+    print("\n".join(errors_seen))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """
 Let the model call functions of this program.
 
-Threads: the functions run on the main thread, between the model's question and its answer.
+Threads: the functions run on the main thread, between the model's function calls and its answer.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ tools = Tools()
 
 @tools.add
 def get_weather(city: Annotated[str, "Name of the city"]) -> dict[str, str]:
-    """Tell the present weather of a city."""
+    """Get the current weather in a city."""
     return {"city": city, "sky": "sunny", "temperature": "24 degrees"}
 
 
 @tools.add
 def get_time(city: Annotated[str, "Name of the city"]) -> str:
-    """Tell the present time of day in a city."""
+    """Get the current time of day in a city."""
     return f"It is noon in {city}"
 
 
 def ask(client: AzureRealTimeAudio, question: str) -> str:
-    """Ask, do what the model wants to have done, and return what it says in the end."""
+    """Ask, call the functions that the model requests, and return its final answer."""
     response = client.ask(question)
     while response.function_calls:
         for call in response.function_calls:
@@ -41,7 +41,7 @@ def ask(client: AzureRealTimeAudio, question: str) -> str:
 
 
 def main() -> None:
-    """Ask what only functions can answer."""
+    """Ask questions that need the functions."""
     session = {"modalities": ["text"], "tools": tools.declarations, "tool_choice": "auto"}
     with service(session) as options, AzureRealTimeAudio(options) as client:
         for question in ("What is the weather in Lisbon?", "And what time is it in Tokyo?"):

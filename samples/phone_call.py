@@ -1,10 +1,10 @@
 """
-A phone call: G.711 µ-law at 8 kHz, in packets of 20 ms both ways, as telephone lines carry it.
+A phone call: G.711 µ-law at 8 kHz, in packets of 20 ms both ways, as on a telephone line.
 
-Here a recording calls, and what it hears is saved as ``call.wav``; with a gateway, ``Line`` would be its
-socket. A caller who begins to speak is listened to at once: what waits to be played is thrown away.
+The caller is a recording, and the answer is saved as ``call.wav``; a gateway's socket would take their place.
+When the caller begins to speak, queued playback is discarded.
 
-Threads: the main thread is the line, a packet in and a packet out for each tick; the service's packets come
+Threads: the main thread is the line, one packet in and one packet out per tick; the service's packets come
 from ``azure-rt-events-N``, through a queue.
 """
 
@@ -26,19 +26,19 @@ from azure_rt_audio.events import (
 
 PACKET = 160  # bytes: 20 ms
 SILENCE = b"\xff" * PACKET
-TICK_SECONDS = 0.02 / 4  # this line is four times as fast as a real one
+TICK_SECONDS = 0.02 / 4  # four times as fast as a real line
 FORMATS = {"input_audio_format": "g711_ulaw", "output_audio_format": "g711_ulaw"}
 
 
 class Call:
-    """What waits to be played to the caller."""
+    """The packets that are queued for the caller."""
 
     def __init__(self, client: AzureRealTimeAudio) -> None:
         self.packets: queue.SimpleQueue[bytes] = queue.SimpleQueue()
         self.is_answered = threading.Event()
         client.on(ResponseOutputAudioDelta, self.play)
         client.on(ResponseDone, self.finish)
-        client.on(InputAudioBufferSpeechStarted, self.hush)
+        client.on(InputAudioBufferSpeechStarted, self.discard)
 
     def play(self, event: ResponseOutputAudioDelta) -> None:
         for start in range(0, len(event.audio), PACKET):
@@ -48,14 +48,14 @@ class Call:
         print(f"said: {event.response.text}")
         self.is_answered.set()
 
-    def hush(self, event: InputAudioBufferSpeechStarted) -> None:
+    def discard(self, event: InputAudioBufferSpeechStarted) -> None:
         print("the caller speaks")
         while not self.packets.empty():
             self.packets.get()
 
 
 def main() -> None:
-    """Take the call, and hang up when the answer was heard."""
+    """Take the call, and hang up when the answer has been played."""
     with (files("azure_rt_audio") / "data" / "question.wav").open("rb") as file:
         line = Converter(from_hz=24_000, to_format="g711_ulaw")
         caller = line.feed(read_wav(file)) + line.finish()

@@ -1,9 +1,9 @@
 """
-Plot a spoken turn: what both sides said, what the service noticed, and how long it took, on one time axis.
+Plot a spoken turn: the waveforms of both sides, the service's events and the latencies, on one time axis.
 
-Needs matplotlib. The question is sent as a microphone would send it, so this takes as long as the turn.
+Needs matplotlib. The question is sent in real time, as by a microphone.
 
-Threads: the main thread is the microphone; what the service says is noted on ``azure-rt-events-N``.
+Threads: the main thread is the microphone; events are recorded on ``azure-rt-events-N``.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ ARROW = {"arrowstyle": "<->", "shrinkA": 0, "shrinkB": 0}
 
 
 def take_turn(client: AzureRealTimeAudio, question: bytes) -> tuple[bytes, list[tuple[float, Any]]]:
-    """Ask, and return what was sent and what the service said, each with its second."""
+    """Ask; return the audio sent, and the events with their times in seconds."""
     said: list[tuple[float, Any]] = []
     has_ended = threading.Event()
     began = monotonic()
@@ -34,14 +34,14 @@ def take_turn(client: AzureRealTimeAudio, question: bytes) -> tuple[bytes, list[
     client.on("response.done", lambda event: has_ended.set())
     sent = bytearray()
     while not has_ended.wait(max(0.0, began + len(sent) / 2 / RATE - monotonic())):
-        chunk = question[len(sent) : len(sent) + CHUNK].ljust(CHUNK, b"\0")  # silence, once it is asked
+        chunk = question[len(sent) : len(sent) + CHUNK].ljust(CHUNK, b"\0")  # silence after the question
         client.append_audio(chunk)
         sent += chunk
     return bytes(sent), said
 
 
 def plot(sent: bytes, said: list[tuple[float, Any]], picture: str) -> None:
-    """Draw it."""
+    """Plot the turn, and save the picture."""
     deltas = [(second, event.audio) for second, event in said if event.type == "response.output_audio.delta"]
     answer, first, last = b"".join(pcm for _, pcm in deltas), deltas[0][0], deltas[-1][0]
     started, begin = next(pair for pair in said if pair[1].type == "input_audio_buffer.speech_started")
@@ -70,7 +70,7 @@ def plot(sent: bytes, said: list[tuple[float, Any]], picture: str) -> None:
 
 
 def main() -> None:
-    """Take a turn and draw it."""
+    """Take a turn and plot it."""
     parser.add_argument("picture", nargs="?", default="turn.png")
     picture = parser.parse_args().picture
     question = read_audio(str(files("azure_rt_audio") / "data" / "question.wav"))

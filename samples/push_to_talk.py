@@ -1,7 +1,7 @@
 """
 Push to talk: the program decides when the user has finished, not the service.
 
-Threads: the main thread is the button and the microphone; the answer is iterated there as well.
+Threads: the main thread is the button and the microphone, and iterates over the answer.
 """
 
 from __future__ import annotations
@@ -29,15 +29,15 @@ def main() -> None:
         for start in range(0, len(speech), CHUNK_BYTES):
             client.append_audio(speech[start : start + CHUNK_BYTES])
         print("released")
-        client.commit_audio()  # what was said becomes a message ...
-        pending = client.create_response()  # ... and this asks for an answer to it
+        client.commit_audio()  # the audio becomes a message ...
+        pending = client.create_response()  # ... and this requests an answer
         sound = b"".join(pending.audio())
         print(f"{len(sound) / 48_000:.1f} s: {pending.result().text}")
 
         print("pressed and released at once")
         client.append_audio(speech[:CHUNK_BYTES])
         client.clear_audio_buffer().result(timeout=5)
-        print("nothing was said, nothing is asked")
+        print("discarded, no answer was requested")
 
 
 if __name__ == "__main__":

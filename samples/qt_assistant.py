@@ -1,7 +1,7 @@
 """
 A voice assistant in a window of Qt (PySide6): talk to it, or write; interrupt it by talking.
 
-Threads: everything here runs on the window's thread, the listeners too; the sound has threads of its own.
+Threads: everything here runs on the window's thread, listeners too; the devices have threads of their own.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ from azure_rt_audio.events import (
 )
 from azure_rt_audio.voice import FirstSound, Levels, VoiceSession
 
-# What the emulator hears and says; Azure listens to you.
+# Recognised questions and answers of the emulator.
 QUESTIONS = cycle(["What can I see in Lisbon in one day?", "How do I get to Belém?"])
 ANSWERS = cycle(
     [
@@ -86,7 +86,7 @@ STYLE = f"""
 
 
 class Waveform(QWidget):
-    """The sound of the answer, a bar for each twentieth of a second; what was heard is in colour."""
+    """The sound of the answer, a bar for every 50 ms; the played part is in colour."""
 
     STEP = 1_200  # frames of 24 000 Hz
 
@@ -96,7 +96,7 @@ class Waveform(QWidget):
         self.clear("")
 
     def clear(self, item_id: str) -> None:
-        """Begin with another item."""
+        """Begin another item."""
         self.item_id = item_id
         self.peaks: list[float] = []
         self.rest = array("h")
@@ -112,7 +112,7 @@ class Waveform(QWidget):
         self.update()
 
     def show_heard(self, milliseconds: float) -> None:
-        """Colour what was heard."""
+        """Colour the part that has been played."""
         if milliseconds != self.heard_ms:
             self.heard_ms = milliseconds
             self.update()
@@ -135,7 +135,7 @@ class Waveform(QWidget):
 class Bubbles(QScrollArea):
     """The conversation."""
 
-    PADDING = 40  # as in the style: what is beside the words
+    PADDING = 40  # left and right of the words, as in the style sheet
 
     def __init__(self) -> None:
         super().__init__()
@@ -152,7 +152,7 @@ class Bubbles(QScrollArea):
         )
 
     def begin(self, item_id: str, role: str | None) -> None:
-        """Add a bubble, on the side of whose it is."""
+        """Add a bubble, on its speaker's side."""
         label = QLabel("…")
         label.setObjectName("user" if role == "user" else "assistant")
         label.setWordWrap(True)
@@ -187,7 +187,7 @@ class Assistant(QWidget):
         self.connect_client()
 
     def connect_client(self) -> None:
-        """Begin a conversation, the first or, after the connection was lost, another."""
+        """Begin a conversation; also after the connection was lost."""
         self.errors.hide()
         self.show_status("connecting")
         self.client = client = AzureRealTimeAudio(self.options, dispatcher=QtDispatcher(self))
@@ -205,13 +205,13 @@ class Assistant(QWidget):
         self.voice: VoiceSession = client.talk(microphone, speaker, on_event=self.show_voice)
         try:
             self.voice.start()
-        except RealtimeError as error:  # without a microphone one can still write
+        except RealtimeError as error:  # without a microphone, text still works
             self.show_error(error)
 
     # The window.
 
     def build(self) -> None:
-        """Put the window together."""
+        """Build the widgets."""
         self.lamp, self.status = QLabel("●"), QLabel()
         self.latency = QLabel()
         self.latency.setObjectName("faint")
@@ -257,7 +257,7 @@ class Assistant(QWidget):
         everything.addWidget(self.build_settings())
 
     def build_settings(self) -> QFrame:
-        """The side of the window on which the session is changed."""
+        """The panel with the session's settings."""
         self.voice_name, self.detection = QComboBox(), QComboBox()
         self.voice_name.addItems(["alloy", "ash", "ballad", "coral", "echo", "sage", "shimmer", "verse"])
         self.detection.addItem("by silence", "server_vad")
@@ -291,10 +291,10 @@ class Assistant(QWidget):
         form.addRow(self.applied)
         return card
 
-    # What the user does.
+    # Actions of the user.
 
     def send_line(self) -> None:
-        """Ask in writing; the answer is spoken all the same."""
+        """Ask in writing; the answer is spoken."""
         words = self.line.text().strip()
         if words and self.client.is_initialized:
             self.line.clear()
@@ -304,11 +304,11 @@ class Assistant(QWidget):
             self.client.create_response()
 
     def set_mute(self, is_muted: bool) -> None:
-        """Let the service hear silence."""
+        """Mute the microphone: silence is sent."""
         self.voice.is_muted = is_muted
 
     def apply_settings(self) -> None:
-        """Change the session; whether that was allowed is known when the service has said so."""
+        """Change the session; the service acknowledges or refuses it later."""
         detection: dict[str, Any] = {"type": self.detection.currentData()}
         if detection["type"] == "server_vad":
             detection["silence_duration_ms"] = self.silence.value()
@@ -323,13 +323,13 @@ class Assistant(QWidget):
             self.show_error(error)
 
     def show_applied(self, done: Future[Any]) -> None:
-        """Say whether the change was made; if not, the error's own listener says why."""
+        """Show whether the change was accepted; the error listener shows a refusal."""
         self.applied.setText("not changed" if done.exception() else "changed")
 
-    # What the service says, and the devices.
+    # Events of the service and of the devices.
 
     def begin_turn(self, event: ConversationItemAdded) -> None:
-        """Make a bubble for an item; its words come later, and not always in order."""
+        """Make a bubble for an item; its words arrive later, and not always in order."""
         if isinstance(event.item, MessageItem) and event.item.id is not None:
             self.bubbles.begin(event.item.id, event.item.role)
             for part in event.item.content or []:
@@ -337,28 +337,28 @@ class Assistant(QWidget):
                     self.bubbles.add(event.item.id, part.text or "")
 
     def add_heard(self, event: ConversationItemInputAudioTranscriptionCompleted) -> None:
-        """Show what the service has understood."""
+        """Show the transcription of the user."""
         self.bubbles.add(event.item_id, event.transcript.strip())
 
     def draw_sound(self, event: ResponseOutputAudioDelta) -> None:
-        """Draw what will be heard."""
+        """Draw the audio that will be played."""
         if event.item_id != self.waveform.item_id:
             self.waveform.clear(event.item_id)
         self.waveform.add(event.audio)
 
     def follow_speaker(self) -> None:
-        """Colour what was heard by now."""
+        """Colour the part that has been played."""
         self.waveform.show_heard(self.voice.speaker.played_ms(self.waveform.item_id))
 
     def show_voice(self, event: Any) -> None:
-        """Show what the devices do."""
+        """Show events of the devices."""
         if isinstance(event, FirstSound) and event.latency_ms is not None:
             self.latency.setText(f"answered after {event.latency_ms:.0f} ms")
         elif isinstance(event, Levels):
             self.lamp.setToolTip(f"{event.microphone_db:.0f} dB")
 
     def show_status(self, status: str) -> None:
-        """Show what the assistant does, in words and by a colour."""
+        """Show the status as a word and a colour."""
         self.status.setText(status.capitalize())
         self.lamp.setStyleSheet(f"color: {COLOURS[status]}; font-size: 18px;")
         self.reconnect.setVisible(status == "closed")
@@ -367,7 +367,7 @@ class Assistant(QWidget):
             self.errors.show()
 
     def show_error(self, error: RealtimeError) -> None:
-        """Say what is wrong; the message says what to do."""
+        """Show an error; its message has a remedy."""
         self.error_text.setText(str(error))
         self.errors.show()
 
@@ -381,7 +381,7 @@ def row(*widgets: QWidget | None) -> QHBoxLayout:
 
 
 def main(act: Callable[[Assistant], None] | None = None) -> None:
-    """Open the window; *act* may press its buttons, as the makers of its pictures do."""
+    """Open the window; *act* may press its buttons, as screenshots.py does."""
     session = {
         "instructions": "You are a friendly assistant. Be brief.",
         "turn_detection": {"type": "server_vad", "silence_duration_ms": 600},
@@ -391,7 +391,7 @@ def main(act: Callable[[Assistant], None] | None = None) -> None:
     ) as options:
         application = QApplication(sys.argv[:1])
         application.setStyle("Fusion")  # which looks the same everywhere
-        signal.signal(signal.SIGINT, lambda *_: application.quit())  # seen when the window's timer next runs
+        signal.signal(signal.SIGINT, lambda *_: application.quit())  # at the timer's next tick
         window = Assistant(options)
         window.show()
         if act is not None:

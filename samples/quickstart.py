@@ -1,5 +1,5 @@
 """
-Ask in writing: first for the whole answer, then for an answer that is shown as it comes.
+Ask in writing: first for the whole answer, then with the answer printed as it arrives.
 
 Threads: all of this runs on the main thread; the client receives on a thread of its own.
 """

@@ -19,7 +19,7 @@ PICTURES = Path(__file__).parents[1] / "docs" / "pictures"
 NOTEBOOK = Path(__file__).parent / "notebook.ipynb"
 
 Scene = Iterator[float]
-"""What somebody does in a window, and after each thing the seconds until the next."""
+"""The steps of a scene, each followed by the seconds until the next."""
 
 
 def tk_push_to_talk(file: Path) -> None:
@@ -96,7 +96,7 @@ def notebook(file: Path) -> None:
 
 
 def keep_outputs(nbformat: Any, lab: Any) -> None:
-    """Run the whole notebook and keep what it shows in it, but for the sound, which is large."""
+    """Run the whole notebook and keep its output, except audio, which is large."""
     pages = nbformat.read(NOTEBOOK, as_version=4)
     install = next(cell for cell in pages.cells if "skip-execution" in cell.metadata.get("tags", []))
     source, install.source = install.source, ""
@@ -124,7 +124,7 @@ def keep_outputs(nbformat: Any, lab: Any) -> None:
 
 
 def play(scene: Scene, later: Callable[[float, Callable[[], None]], object]) -> None:
-    """Do one thing after the other, each from the loop of the window."""
+    """Run the steps one after the other, from the window's loop."""
 
     def go_on() -> None:
         seconds = next(scene, None)

@@ -1,7 +1,7 @@
 """
 Push to talk, in a window of Tk: hold the button, or the space bar, and talk.
 
-Threads: everything here runs on the window's thread, the listeners too; the sound has threads of its own.
+Threads: everything here runs on the window's thread, listeners too; the devices have threads of their own.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ YOU, ASSISTANT, LIT, OUT = "#7cc4ff", "#a6e3a1", "#3ddc84", "#2c313b"
 COLOURS = {"connecting": "#f2c14e", "idle": "#8b93a1", "listening": "#3ddc84", "thinking": "#b48cff"}
 COLOURS |= {"speaking": "#7cc4ff", "closed": "#ff6b6b"}
 
-# What the emulator hears and says; Azure listens to you.
+# Recognised questions and answers of the emulator.
 QUESTIONS = cycle(["What is the tallest tree in the world?", "And how old is it?"])
 ANSWERS = cycle(
     [
@@ -63,7 +63,7 @@ class PushToTalk:
         client.on(Closed, lambda event: self.show_status("closed"))
 
     def build(self) -> None:
-        """Put the window together."""
+        """Build the widgets."""
         font = tkinter.font.nametofont("TkDefaultFont").actual("family")
         self.root.title("Push to talk")
         self.root.configure(bg=NIGHT, padx=20, pady=16)
@@ -102,7 +102,7 @@ class PushToTalk:
         self.show_status("connecting")
         self.show_levels(-100.0, -100.0)
 
-    # What the user does.
+    # Actions of the user.
 
     def press(self, event: object = None) -> None:
         """Begin to talk; an answer that is being spoken is interrupted."""
@@ -113,16 +113,16 @@ class PushToTalk:
             self.show_status("listening")
 
     def release(self, event: object = None) -> None:
-        """What was said is a question now."""
+        """Send the question."""
         if self.is_pressed:
             self.is_pressed = False
             self.voice.release()
             self.button.itemconfigure("disc", fill=PANEL, outline=PALE)
 
-    # What the service says, and the devices.
+    # Events of the service and of the devices.
 
     def begin_turn(self, event: ConversationItemAdded) -> None:
-        """Begin a paragraph for an item; its words come later, and not always in order."""
+        """Begin a paragraph for an item; its words arrive later, and not always in order."""
         if isinstance(event.item, MessageItem) and event.item.id is not None:
             who = "You" if event.item.role == "user" else "Assistant"
             self.write("end", f"{who}\n", who)
@@ -130,7 +130,7 @@ class PushToTalk:
             self.text.mark_set(event.item.id, "end-2c")
 
     def add_heard(self, event: ConversationItemInputAudioTranscriptionCompleted) -> None:
-        """Show what the service has understood."""
+        """Show the transcription of the user."""
         self.add(event.item_id, event.transcript.strip())
 
     def add(self, item_id: str, words: str, tag: str = "") -> None:
@@ -139,14 +139,14 @@ class PushToTalk:
             self.write(item_id, words, tag)
 
     def write(self, where: str, words: str, tag: str = "") -> None:
-        """Write into the transcript, which the user only reads."""
+        """Write into the read-only transcript."""
         self.text.configure(state="normal")
         self.text.insert(where, words, tag)
         self.text.configure(state="disabled")
         self.text.see("end")
 
     def show_voice(self, event: Any) -> None:
-        """Show what the devices do."""
+        """Show events of the devices."""
         if isinstance(event, Levels):
             self.show_levels(event.microphone_db if self.is_pressed else -100.0, event.speaker_db)
         elif isinstance(event, Interrupted):
@@ -154,7 +154,7 @@ class PushToTalk:
                 self.add(cut.item_id, "  (interrupted)", "note")
 
     def show_levels(self, microphone_db: float, speaker_db: float) -> None:
-        """Light as many bars as it is loud: -60 dB none, 0 dB all; the louder of the two sides."""
+        """Light the bars of the louder side's level: -60 dB none, 0 dB all."""
         level, colour = max((microphone_db, LIT), (speaker_db, YOU))
         self.loudness = level
         self.meter.delete("all")
@@ -165,7 +165,7 @@ class PushToTalk:
             self.meter.create_rectangle(x, 2, x + 6, 16, width=0, fill=colour if is_lit else OUT)
 
     def show_status(self, status: str) -> None:
-        """Show what the assistant does, in words and by a colour."""
+        """Show the status as a word and a colour."""
         if self.is_pressed and status == "idle":
             status = "listening"
         self.status.configure(text=status.capitalize())
@@ -176,12 +176,12 @@ class PushToTalk:
             )
 
     def show_error(self, error: RealtimeError) -> None:
-        """Say what is wrong; the message says what to do."""
+        """Show an error; its message has a remedy."""
         self.hint.configure(text=str(error), fg=COLOURS["closed"])
 
 
 def main(act: Callable[[PushToTalk], None] | None = None) -> None:
-    """Open the window; *act* may press its buttons, as the makers of its pictures do."""
+    """Open the window; *act* may press its buttons, as screenshots.py does."""
     session = {
         "instructions": "You are a friendly assistant. Be brief.",
         "turn_detection": None,

@@ -1,11 +1,11 @@
 """
-A voice assistant as a class: it listens, thinks and speaks, and says which of them it does.
+A voice assistant as a class, which prints its status: listening, thinking, speaking.
 
-It talks with whoever is at the microphone, until Ctrl-C. Where there are no sound devices, or if you name a
-sound file, that is what it is asked, and nobody hears its answer.
+It uses microphone and speaker, until Ctrl-C. Without sound devices, or with a sound file as argument,
+it answers a recording, on a simulated speaker.
 
-Threads: listeners run one at a time on ``azure-rt-events-N``; a voice session has threads of its own for the
-devices; the main thread waits.
+Threads: listeners run one at a time on ``azure-rt-events-N``; the voice session has threads for the devices;
+the main thread waits.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ QUESTION = str(files("azure_rt_audio") / "data" / "question.wav")
 
 
 class VoiceAssistant:
-    """An assistant that answers what is said to it."""
+    """A spoken conversation with a status."""
 
     def __init__(self, options: AzureRealTimeOptions) -> None:
         self.client = AzureRealTimeAudio(options)
@@ -50,7 +50,7 @@ class VoiceAssistant:
     def show_status(self, event: StatusChanged) -> None:
         print(f"{event.status}...")
         if (event.previous, event.status) == (ModelStatusEnum.SPEAKING, ModelStatusEnum.IDLE):
-            self.has_answered.set()  # it has been heard to its end
+            self.has_answered.set()  # the answer has been played
 
     def show_trouble(self, event: Any) -> None:
         if isinstance(event, DeviceLost):
@@ -59,7 +59,9 @@ class VoiceAssistant:
 
 def main() -> None:
     """Talk, or answer a recording."""
-    parser.add_argument("--recording", action="store_true", help="a recording, even if there is a microphone")
+    parser.add_argument(
+        "--recording", action="store_true", help="use a recording, even if there is a microphone"
+    )
     parser.add_argument("file", nargs="?", help="a sound file to answer instead of talking")
     arguments = parser.parse_args()
     path = arguments.file or (QUESTION if arguments.recording else None)
@@ -71,7 +73,7 @@ def main() -> None:
             if path is None:
                 assistant.talk()
         except (DeviceError, MissingExtraError) as error:
-            print(f"no talking: {error}")
+            print(f"no microphone or speaker: {error}")
             path = QUESTION
         if path is not None:
             assistant.answer(read_audio(path))

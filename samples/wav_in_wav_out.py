@@ -1,10 +1,10 @@
 """
-Ask with one sound file, save the answer in another, at whatever rates they are.
+Ask with one sound file and save the answer in another, at any sample rates.
 
 ``python samples/wav_in_wav_out.py question.mp3 answer.wav --rate 11025``. Without names it asks with a
-recording that comes with the package, at a rate that no sound card has.
+recording of the package, at an unusual rate.
 
-Threads: all of this runs on the main thread; the answer is saved while it comes.
+Threads: all of this runs on the main thread; the answer is saved while it arrives.
 """
 
 from __future__ import annotations

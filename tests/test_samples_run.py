@@ -30,17 +30,17 @@ STORIES = {
     ],
     "plot_turn": ["It is sunny in Lisbon today.\nsaved as turn.png"],
     "function_calling": ['get_weather({"city": "Lisbon"})', "sky sunny", "It is noon in Tokyo."],
-    "push_to_talk": ["pressed\nreleased\n4.0 s: Hello!", "nothing was said, nothing is asked"],
+    "push_to_talk": ["pressed\nreleased\n4.0 s: Hello!", "discarded, no answer was requested"],
     "barge_in": [
-        "the answer begins\nspoken over: cut where it was heard\n",
-        "and the service knows: True",
+        "the answer begins\ninterrupted: truncated where playback stopped\n",
+        "truncation confirmed by the service: True",
     ],
     "errors_and_retries": [
-        "HTTP 429, again in 0.2 s\nHTTP 429, again in 0.2 s",
+        "HTTP 429, retry in 0.2 s\nHTTP 429, retry in 0.2 s",
         "refused by the service: item_delete_invalid_item_id",
         "did you mean 'voice'?",
         "I am the emulator",
-        "harmless: response_cancel_not_active",
+        "benign: response_cancel_not_active",
     ],
 }
 
@@ -115,7 +115,7 @@ def test_the_assistant_without_devices_answers_a_recording(tmp_path: Path) -> No
     done = run_sample("voice_assistant", "ga", tmp_path, PYTHONPATH=path)
 
     assert (done.returncode, done.stderr) == (0, "")
-    assert "no talking: Using a microphone or a speaker needs" in done.stdout
+    assert "no microphone or speaker: Using a microphone or a speaker needs" in done.stdout
     assert "said: It is sunny in Lisbon." in done.stdout
 
 
@@ -126,5 +126,5 @@ def test_the_voice_assistant_with_a_recording_opens_no_device(tmp_path: Path) ->
     done = run_sample("voice_assistant", "ga", tmp_path, "--recording", PYTHONPATH=path)
 
     assert (done.returncode, done.stderr) == (0, "")
-    assert "no talking" not in done.stdout
+    assert "no microphone or speaker" not in done.stdout
     assert "said: It is sunny in Lisbon." in done.stdout

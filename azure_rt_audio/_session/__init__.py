@@ -1,7 +1,8 @@
 """
-The machines of one client, knitted together; :mod:`azure_rt_audio.client` is their public face.
+What is behind one client; :mod:`azure_rt_audio.client` is its public API.
 
-:mod:`.engine` knits; :mod:`.outgoing` is the way out, :mod:`.readiness` the waiting for the session.
+:mod:`.engine` connects the parts: :mod:`.attempt` is one connection, :mod:`.sender` sends commands,
+:mod:`.readiness` waits for the session, :mod:`.listeners` and :mod:`.waiters` receive events.
 """
 
 from .engine import Engine

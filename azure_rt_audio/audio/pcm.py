@@ -39,6 +39,7 @@ __all__ = [
 ]
 
 SAMPLE_RATE_HZ: Final = 24_000
+"""Of PCM16, the default format of a session in either direction."""
 
 
 class _NumpyArray(Protocol):

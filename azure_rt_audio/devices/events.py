@@ -64,3 +64,4 @@ class Played:
 
 
 DeviceEvent: TypeAlias = DeviceOpened | DeviceLost | Played
+"""What ``on_event`` of a microphone or speaker is called with."""

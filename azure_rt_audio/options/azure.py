@@ -89,7 +89,7 @@ class AzureRealTimeOptions:
         deployment: Name of the model's deployment.
         api_key: Sent in a header, never in a URL; over plain ``ws://`` only to this machine.
         credential: In place of a key: a credential of ``azure-identity``, or a function that
-            returns a token. Asked once for each connection, on the reader thread.
+            returns a token. Asked once for each connection, on the dial thread.
         api_version: ``"v1"``, the default, for GA, or a date such as ``"2025-04-01-preview"`` for the
             preview protocol, which Azure retired on 2026-04-30.
         dialect: ``"ga"`` or ``"preview"``, to override what the version says.

@@ -17,6 +17,7 @@ from ..audio.level import SILENCE_DB, level_db
 __all__ = ["POLICIES", "EchoControl", "EchoPolicy", "Gate", "HalfDuplex", "Headphones", "echo_control"]
 
 EchoPolicy: TypeAlias = Literal["headphones", "half_duplex", "gate", "cancel"]
+"""What is done about the loudspeaker in the microphone; see :class:`VoiceSession`."""
 
 POLICIES: Final[tuple[EchoPolicy, ...]] = ("headphones", "half_duplex", "gate", "cancel")
 

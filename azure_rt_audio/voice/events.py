@@ -69,3 +69,4 @@ class SelfInterruption:
 
 
 VoiceEvent: TypeAlias = Levels | FirstSound | Interrupted | SelfInterruption
+"""What ``on_event`` of a voice session is called with, beside the events of its devices."""
