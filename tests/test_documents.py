@@ -94,3 +94,13 @@ def test_every_lock_is_in_the_table() -> None:
 
     assert len(found) > 25
     assert [lock for lock in sorted(found) if f"`{lock}`" not in ARCHITECTURE] == []
+
+
+@pytest.mark.parametrize("method", sorted(set(re.findall(r"`(_?[A-Z]\w+\.\w+)`", ARCHITECTURE))))
+def test_classes_and_members_exist(method: str) -> None:
+    """What the architecture page calls ``Class.member`` is in the file of that class."""
+    owner, member = method.split(".")
+    sources = [path.read_text(encoding="utf-8") for path in PACKAGE.rglob("*.py")]
+    holds = [re.search(rf"\b{member}\b", source) for source in sources if f"\nclass {owner}" in source]
+
+    assert any(holds), f"{method} is not in the package"
