@@ -134,7 +134,7 @@ def test_a_conversation_needs_no_other_devices() -> None:
     speaker = SimulatedSpeaker(tempo=10)
     like: SpeakerLike = speaker
     with (
-        Emulator(reply=lambda *_: "Yes.", keep_audio=True) as service,
+        Emulator(responder=lambda *_: "Yes.", keep_audio=True) as service,
         AzureRealTimeAudio(service.options()) as client,
         client.talk(microphone, like, echo="headphones"),
     ):
