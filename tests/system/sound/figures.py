@@ -139,7 +139,10 @@ def interruptions(room: Room, turns: int = 20) -> tuple[list[Turn], list[Any], l
     """
     moments = random.Random(1876)
     found = []
-    with Emulator(voice=noises(6.0), keep_audio=True) as service, call(service, echo="headphones") as talk:
+    with (
+        Emulator(synthesiser=noises(6.0), keep_audio=True) as service,
+        call(service, echo="headphones") as talk,
+    ):
         for _ in range(turns):
             with room.listen() as heard:
                 talk.ask()
