@@ -103,7 +103,7 @@ class Kernel:
     def value(self, expression: str) -> Any:
         """Return what an expression of plain values is worth, leaving no trace in the history."""
         reply = self.client.execute(
-            "", silent=True, user_expressions={"value": expression}, responder=True, timeout=BOUND
+            "", silent=True, user_expressions={"value": expression}, reply=True, timeout=BOUND
         )
         answer = reply["content"]["user_expressions"]["value"]
         assert answer["status"] == "ok", answer
