@@ -210,13 +210,14 @@ class Attempts:
         """Return the attempt of that number, unless it has ended."""
         return next((attempt for attempt in self.alive if attempt.number == number), None)
 
+    def discard(self, attempt: Attempt) -> None:
+        """Forget an attempt that was never made."""
+        with self.lock:
+            self.discard_locked(attempt)
+
     def discard_locked(self, attempt: Attempt) -> None:
         """Forget an attempt that has ended."""
         self.alive = tuple(other for other in self.alive if other is not attempt)
-
-    def own_this_thread(self) -> bool:
-        """Whether the caller is an I/O thread of one of them."""
-        return any(attempt.connection.owns_this_thread() for attempt in self.alive)
 
 
 def merge_session(known: Session | None, update: Session) -> Session:

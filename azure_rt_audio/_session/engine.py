@@ -7,9 +7,10 @@ on a listener, and the I/O thread never waits for user code.
 
 **One connection and the next.** An :class:`~.attempt.Attempt` is one connection and all that ends with it. A
 client makes one attempt, and its end is the end of the session. Beyond that, :meth:`Engine.connect` makes
-another one, :meth:`Engine.promote` goes over to it, and ``connection.close`` drains the one before. Commands
-go to the new connection from the promotion on. Events of the old one are applied until it has ended, those
-of the new one are held until then: nothing is lost, doubled or out of order.
+another one, :meth:`Engine.promote` goes over to it, and ``connection.close`` drains the one before. All are
+served by the engine's one I/O thread, so no event crosses from one thread to another. Commands go to the new
+connection from the promotion on. Events of the old one are applied until it has ended, those of the new one
+are held until then: nothing is lost, doubled or out of order.
 
 **Threads and locks.** The I/O thread calls ``receive``, ``_opened`` and ``_ended``, and alone writes
 ``session``. All else may be called from any thread. ``Engine._lock`` guards the status, ``Attempts.lock`` the
@@ -33,7 +34,7 @@ import orjson
 
 from .._concurrency import shutdown
 from .._concurrency.deadline import Deadline
-from .._transport import Connection, Payload, WebSocketImpl
+from .._transport import Connection, IOThread, Payload, WebSocketImpl
 from ..dispatch import Dispatcher
 from ..errors import (
     ConnectError,
@@ -109,6 +110,9 @@ _ANSWERED_IN_ORDER: Final[Mapping[str, tuple[type[Event], str, tuple[str, ...]]]
 
 _LOCAL_NAMES: Final = frozenset({Init.TYPE, StatusChanged.TYPE, Closed.TYPE, EVERYTHING})
 
+_GRACE: Final = 0.1
+"""Seconds that the I/O thread has to end after its last connection has; a busy machine keeps it waiting."""
+
 _TIME_TO_LISTEN: Final = 0.25
 """Seconds between the constructor and ``on("error", ...)``, at most, for a program that listens at all."""
 
@@ -152,6 +156,9 @@ class Engine:
         self._lock = threading.Lock()  # leaf; guards the status
         self._has_close_been_called = threading.Event()
         self.is_closing = False  # written once, without a lock: this side wants the end
+        self._io_thread = IOThread()
+        finalizer = weakref.finalize(self, self._io_thread.release)
+        finalizer.atexit = False  # at exit its connections say goodbye first
         self._numbers = itertools.count(1)
         self._attempts = Attempts()
         self.applied = 1
@@ -188,12 +195,17 @@ class Engine:
         it is promoted.
 
         Raises:
-            ConnectionClosedError: After ``close``.
+            ConnectionClosedError: If the session has ended or is being closed.
+            RuntimeError: In a forked child, or if the system has no more threads.
         """
-        if self.is_closing:
-            raise ConnectionClosedError("The client has been closed, so it does not connect again.")
         attempt = self._make_attempt()
-        attempt.connection.start()
+        try:
+            attempt.connection.start()
+        except RuntimeError:
+            self._attempts.discard(attempt)
+            if self._io_thread.is_released:
+                raise ConnectionClosedError("The client was closed, so it does not connect again.") from None
+            raise
         return attempt
 
     def _make_attempt(self) -> Attempt:
@@ -208,6 +220,7 @@ class Engine:
             on_open=_weakly(self._opened, number),
             on_message=_route(self, number),
             on_end=_weakly(self._ended, number),
+            io_thread=self._io_thread,
         )
         ready = Readiness(
             connection,
@@ -412,16 +425,18 @@ class Engine:
     def close(self, timeout: float) -> bool:
         """Close all connections; see :meth:`azure_rt_audio.client.AzureRealTimeAudio.close`."""
         self._has_close_been_called.set()
-        self.is_closing = True
-        attempts = self._attempts
+        self._note_closing()
         deadline = Deadline(timeout)
-        current = attempts.current
-        others = [attempt for attempt in attempts.alive if attempt is not current]
-        has_ended = current.connection.close(timeout)
-        return all([has_ended, *(other.connection.close(deadline.remaining()) for other in others)])
+        current = self._attempts.current
+        connections = [current.connection]
+        connections += [other.connection for other in self._attempts.alive if other is not current]
+        have_ended = [connection.close(deadline.remaining()) for connection in connections]
+        return all(have_ended) and self._io_thread.join((deadline.remaining() or 0.0) + _GRACE)
 
     def _note_closing(self) -> None:
-        self.is_closing = True  # without a lock: a forked child may have nobody left to release it
+        # Without a lock: a forked child may have nobody left to release it.
+        self.is_closing = True
+        self._io_thread.release()
 
     # ------------------------------------------------------------ on the I/O thread
 
@@ -622,6 +637,7 @@ class Engine:
     def _end(self, outcome: Outcome) -> None:
         """End the session."""
         is_asked_for = self.is_closing
+        self._io_thread.release()
         with self._lock:
             previous, self._turn.status = self._turn.status, ModelStatusEnum.IDLE
         log.info("= closed: %s", outcome)

@@ -139,8 +139,8 @@ class CommandSender:
         self._attempts.current.ready.wait_to_send()
 
     def owns_this_thread(self) -> bool:
-        """Whether the caller is an I/O thread of this session, which must not wait for the service."""
-        return self._attempts.own_this_thread()
+        """Whether the caller is the I/O thread or the dial thread, which must not wait for the service."""
+        return self._attempts.current.connection.owns_this_thread()
 
     def check_may_wait(self) -> None:
         """Raise where a wait would never end: on the I/O thread, and in a forked child, which has none."""

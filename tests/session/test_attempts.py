@@ -127,6 +127,11 @@ class Flood:
         self.said += 1
 
 
+def readers() -> set[threading.Thread]:
+    """Return the I/O threads that run."""
+    return {thread for thread in threading.enumerate() if thread.name.startswith("azure-rt-reader")}
+
+
 def commands(connection: Connection, kind: str) -> list[dict[str, Any]]:
     """Return the commands of a kind that a connection brought."""
     return [command for command in tuple(connection.received) if command["type"] == kind]
@@ -134,6 +139,7 @@ def commands(connection: Connection, kind: str) -> list[dict[str, Any]]:
 
 def test_two_connections_at_once_both_flooded(service: Emulator) -> None:
     """Going over from one connection to another loses, doubles and reorders nothing, in either direction."""
+    before = readers()
     with JitteringRelay(service.port) as relay:
         options = {**service.options(), "host_name": f"ws://127.0.0.1:{relay.port}", "session_config": NO_VAD}
         with AzureRealTimeAudio(options) as client:
@@ -146,6 +152,7 @@ def test_two_connections_at_once_both_flooded(service: Emulator) -> None:
                 previous = client._engine.connection
                 attempt = connect_another(client)
                 new = service.connections[1]
+                assert len(readers() - before) == 1
                 flood.goes_on()
                 asked_before = len(flood.futures)
                 client._engine.promote(attempt)
@@ -186,6 +193,8 @@ def test_three_connections_one_after_the_other(service: Emulator) -> None:
 
         engine.on_attempt_ended = on_attempt_ended
         told, inits = Probe(), Probe()
+        threads: set[str] = set()
+        client.on("test.marker", lambda event: threads.add(threading.current_thread().name))
         client.on("test.marker", told)
         client.on("init", inits)
         stream = client.events("test.marker", timeout=HANG)
@@ -210,7 +219,7 @@ def test_three_connections_one_after_the_other(service: Emulator) -> None:
         assert [attempt.number for attempt in lost] == [1, 2]
         assert {entry.item.id for entry in client.conversation.entries} == {f"item{n}" for n in range(3)}
         assert [session["instructions"] for session in configured] == ["Be brief."] * 3
-        assert len(inits.told) == 1
+        assert len(inits.told) == len(threads) == 1
         assert client.is_initialized
 
 
