@@ -663,7 +663,7 @@ class AzureRealTimeAudio(TypeScriptNames):
             TimeoutError: If it took longer. The response is cancelled, as it is if you press Ctrl-C.
         """
         self._engine.sender.check_may_wait()
-        deadline = Deadline(timeout)
+        deadline = Deadline(timeout, self._engine.sender.clock)
         if isinstance(prompt, str):
             part = ContentPart(type="input_text", text=prompt)
         else:

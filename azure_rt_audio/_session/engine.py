@@ -164,7 +164,12 @@ class Engine:
         self.applied = 1
         """The number of the attempt whose events are applied. Written under the attempts' lock, read bare."""
         self.sender = CommandSender(
-            self._attempts, options.resolved_dialect, websocket_options.send_timeout, self.waiters, dispatcher
+            self._attempts,
+            options.resolved_dialect,
+            websocket_options.send_timeout,
+            self.waiters,
+            dispatcher,
+            clock,
         )
         self._configuration: Any = options.session_config  # guarded by the order of events
         # Encoded here and now, so that a mistake in the configuration is raised where it was written.

@@ -36,6 +36,7 @@ class CommandSender:
     Args:
         timeout: Seconds to wait for room when the send backlog is full.
         dispatcher: Where callbacks of acknowledgements run.
+        clock: Seconds that never run backwards, for the time-outs of callers.
 
     **Threads and locks.** Any thread. ``CommandSender._lock`` is a leaf; it guards the set of warnings given.
     """
@@ -47,12 +48,14 @@ class CommandSender:
         timeout: float | None,
         waiters: Waiters,
         dispatcher: Dispatcher,
+        clock: Callable[[], float],
     ) -> None:
         self._attempts = attempts
         self._dialect = dialect
         self.timeout = timeout
         self._waiters = waiters
         self._dispatcher = dispatcher
+        self.clock = clock
         self._id_prefix = f"evt_{secrets.token_hex(4)}"
         self._id_numbers = itertools.count(1)
         self._lock = threading.Lock()  # leaf
@@ -153,7 +156,7 @@ class CommandSender:
 
     def new_future(self, owner: object) -> Acknowledgement[Any]:
         """Return a future that keeps *owner* alive."""
-        return Acknowledgement(owner, self.check_may_wait, self._dispatcher.submit)
+        return Acknowledgement(owner, self.check_may_wait, self._dispatcher.submit, self.clock)
 
     def acknowledged(
         self,
