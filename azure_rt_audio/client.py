@@ -399,7 +399,7 @@ class AzureRealTimeAudio(TypeScriptNames):
         )
         if getattr(command.session, "input_audio_format", UNSET) is not UNSET:
             self._engine.audio_input.finish()  # the rest of a stream is in the format that ends here
-        return self._engine.update_session(command, self)
+        return self._engine.configuration.update(command, self)
 
     # ------------------------------------------------------------ audio
 
@@ -705,7 +705,7 @@ class AzureRealTimeAudio(TypeScriptNames):
             ConnectionClosedError: If the connection is over.
             TimeoutError: If the session did not become ready, or the backlog stayed full.
         """
-        self._engine.send(event)
+        self._engine.raw_commands.send(event)
 
     # ------------------------------------------------------------ talking
 

@@ -20,7 +20,7 @@ from ..protocol.codec import encode, encode_append, to_json
 from ..protocol.commands import Command
 from ..protocol.dialects import Dialect
 from .acknowledgement import Acknowledgement
-from .attempt import Attempts
+from .attempts import Attempts
 from .waiters import Waiter, Waiters
 
 __all__ = ["CommandSender"]
