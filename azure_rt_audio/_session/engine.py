@@ -254,7 +254,7 @@ class Engine:
             if cls is ResponseOutputAudioDelta and self._turn.begins_to_speak(event):
                 self._take(event)
                 return
-            self.conversation.apply(event)
+            self.conversation._apply(event)
             if self.response_queue.begun:
                 self.response_queue.on_event(event)
             key = cls.TYPE
@@ -270,7 +270,7 @@ class Engine:
         with self._lock:
             previous = self._turn.status
             status = self._turn.advance(event)
-        self.conversation.apply(event)
+        self.conversation._apply(event)
         if isinstance(event, Error):
             self._refused(event)
             return

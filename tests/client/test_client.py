@@ -17,6 +17,7 @@ from azure_rt_audio import (
     AzureRealTimeAudio,
     ContentPart,
     MessageItem,
+    Response,
     ResponseActiveError,
     ResponseConfig,
     ServiceError,
@@ -501,3 +502,14 @@ def test_a_partial_session_updates_what_it_names(client: AzureRealTimeAudio, emu
     assert session is not None
     assert (session.instructions, session.turn_detection, session.voice) == ("new", None, "alloy")
     assert session.input_audio_format == "pcm16"
+
+
+def test_completion_offers_what_programs_use(client: AzureRealTimeAudio) -> None:
+    """Methods by which the I/O thread feeds the user's objects are not offered."""
+    offered = [
+        {name for name in dir(thing) if name[0] != "_"}
+        for thing in (client.conversation, client.create_response(), client.events(), Response())
+    ]
+
+    assert offered[0] == {"entries", "get"}
+    assert not set().union(*offered) & {"apply", "feed", "finish", "end", "keep_sound", "offer"}
