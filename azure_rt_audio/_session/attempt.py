@@ -25,7 +25,7 @@ from ..protocol.session import Session
 from .readiness import Readiness
 from .taps import Taps
 
-__all__ = ["Attempt", "PendingUpdate", "merge_session"]
+__all__ = ["Attempt", "merge_session"]
 
 log: logging.Logger = logging.getLogger(__name__)
 
@@ -96,16 +96,15 @@ class Attempt:
 
     # ------------------------------------------------------------ updates of the session: any thread
 
-    def expect_update(self, command: SessionUpdate) -> None:
-        """Note that the session will be updated."""
-        asked = getattr(command.session, "input_audio_format", None)
-        update = PendingUpdate(command.event_id, asked if isinstance(asked, str) else None, command.session)
-        self.expect(update)
-
-    def expect(self, update: PendingUpdate) -> None:
-        """The same for an update that is known by its input format only."""
+    def expect(self, event_id: str | None, input_format: object, config: Any = None) -> None:
+        """Note that an update of the session was sent, or is about to be."""
+        update = PendingUpdate(event_id, input_format if isinstance(input_format, str) else None, config)
         with self._lock:
             self._updates = (*self._updates, update)
+
+    def expect_update(self, command: SessionUpdate) -> None:
+        """The same for a command."""
+        self.expect(command.event_id, getattr(command.session, "input_audio_format", None), command.session)
 
     def settle(self, event_id: str | None) -> None:
         """Forget an update: it was refused, or never sent."""

@@ -23,8 +23,8 @@ from collections.abc import Callable
 from typing import Any, Final, Protocol
 
 from .._concurrency.deadline import Deadline
-from .._transport import Connection, IOThread, Payload, WebSocketImpl
-from ..errors import ConnectError, ConnectionClosedError
+from .._transport import Connection, IOThread, Outcome, Payload, WebSocketImpl
+from ..errors import ConnectionClosedError
 from ..options import AzureRealTimeOptions, WebSocketOptions
 from ..protocol.commands import SessionUpdate
 from .attempt import Attempt
@@ -32,11 +32,9 @@ from .authentication import target_of
 from .readiness import Readiness
 from .taps import Taps
 
-__all__ = ["Attempts", "Outcome"]
+__all__ = ["Attempts"]
 
 log: logging.Logger = logging.getLogger(__name__)
-
-Outcome = ConnectionClosedError | ConnectError
 
 _GRACE: Final = 0.1
 """Seconds that the I/O thread has to end after its last connection has; a busy machine keeps it waiting."""

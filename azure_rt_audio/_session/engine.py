@@ -20,7 +20,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from .._concurrency import shutdown
-from .._transport import Connection, Payload, WebSocketImpl
+from .._transport import Connection, Outcome, Payload, WebSocketImpl
 from ..dispatch import Dispatcher
 from ..errors import DecodeError, DispatchOverflowError, RealtimeError, ServiceError
 from ..options import AzureRealTimeOptions, WebSocketOptions
@@ -44,7 +44,7 @@ from ..protocol.service_errors import response_error, service_error
 from ..protocol.session import Session
 from ..protocol.turn import ModelStatusEnum, TurnState
 from .attempt import Attempt
-from .attempts import Attempts, Outcome
+from .attempts import Attempts
 from .audio_input import AudioInput
 from .configuration import Configuration
 from .event_stream import EventStream, EventStreams

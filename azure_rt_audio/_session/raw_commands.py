@@ -9,7 +9,6 @@ import orjson
 
 from ..protocol.commands import Command, SessionUpdate
 from ..protocol.dialects.nesting import SESSION
-from .attempt import PendingUpdate
 from .attempts import Attempts
 from .response_queue import ResponseQueue
 from .sender import CommandSender
@@ -56,15 +55,15 @@ class RawCommands:
         """Send a command with a placeholder waiter, so that a later one is not given its answer."""
         attempt = self._attempts.current
         waiter = placeholder(kind, event_id)
-        update = PendingUpdate(event_id, _input_format(message)) if kind == SessionUpdate.TYPE else None
+        is_update = kind == SessionUpdate.TYPE
         try:
-            if update is not None:
-                attempt.expect(update)
+            if is_update:
+                attempt.expect(event_id, _input_format(message))
             self._waiters.add(waiter)
             waiter.connection = self._sender.send_bytes(payload)
         except BaseException:
             self._waiters.discard(waiter)
-            if update is not None:
+            if is_update:
                 attempt.settle(event_id)
             raise
 
@@ -74,8 +73,7 @@ def _is_out_of_band(message: Any) -> bool:
     return isinstance(response, dict) and response.get("conversation") == "none"
 
 
-def _input_format(message: Any) -> str | None:
+def _input_format(message: Any) -> object:
     """Return the input format that a ``session.update`` asks for, in either dialect's shape."""
     session = message.get("session")
-    asked = SESSION.flatten(session).get("input_audio_format") if isinstance(session, dict) else None
-    return asked if isinstance(asked, str) else None
+    return SESSION.flatten(session).get("input_audio_format") if isinstance(session, dict) else None
