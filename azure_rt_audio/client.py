@@ -225,7 +225,7 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
         )
         if getattr(command.session, "input_audio_format", UNSET) is not UNSET:
             self._engine.audio_input.finish()  # the rest of a stream is in the format that ends here
-        return self._engine.update_session(command, self)
+        return self._engine.configuration.update(command, self)
 
     # ------------------------------------------------------------ audio
 
@@ -489,7 +489,7 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
             TimeoutError: If it took longer. The response is cancelled, as it is if you press Ctrl-C.
         """
         self._engine.sender.check_may_wait()
-        deadline = Deadline(timeout)
+        deadline = Deadline(timeout, self._engine.sender.clock)
         if isinstance(prompt, str):
             part = ContentPart(type="input_text", text=prompt)
         else:
@@ -531,7 +531,7 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
             ConnectionClosedError: If the connection is over.
             TimeoutError: If the session did not become ready, or the backlog stayed full.
         """
-        self._engine.send(event)
+        self._engine.raw_commands.send(event)
 
     # ------------------------------------------------------------ talking
 

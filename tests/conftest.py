@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import random
 import signal
 import ssl
@@ -14,8 +15,10 @@ import hypothesis
 import pytest
 import trustme
 from listeners import HANG, Connect
+from manual_clock import ManualClock
 
 from azure_rt_audio import AzureRealTimeAudio
+from azure_rt_audio._session.engine import Engine
 from azure_rt_audio.emulator import Emulator
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell that runs the tests in its background
@@ -136,6 +139,14 @@ def connect(emulator: Emulator, dialect: str) -> Iterator[Connect]:
     yield connect
     for client in made:
         assert client.close()
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> ManualClock:
+    """Time that the test advances, by which the callers of clients wait that are made from now on."""
+    clock = ManualClock()
+    monkeypatch.setattr("azure_rt_audio.client.Engine", functools.partial(Engine, clock=clock))
+    return clock
 
 
 @pytest.fixture

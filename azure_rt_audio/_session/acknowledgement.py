@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from concurrent.futures import CancelledError, Future
 from typing import Any, Final, Generic, TypeVar, cast
@@ -32,6 +33,7 @@ class Acknowledgement(Future[T], Generic[T]):
         owner: Kept alive as long as the future is referenced.
         check_may_wait: Raises if the calling thread must not wait.
         dispatch: Calls a function with one argument where listeners run.
+        clock: Seconds that never run backwards.
 
     **Threads and locks.** Any thread waits; the I/O thread resolves. ``_settled`` is a leaf. Looking at the
     outcome does not take the lock of :mod:`concurrent.futures`: Ctrl-C inside that module can leave its
@@ -43,11 +45,13 @@ class Acknowledgement(Future[T], Generic[T]):
         owner: object,
         check_may_wait: Callable[[], None],
         dispatch: Callable[[Callable[[Any], object], Any], None],
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         super().__init__()
         self._owner = owner
         self._check_may_wait = check_may_wait
         self._dispatch = dispatch
+        self._clock = clock
         self._settled = Condition()  # leaf; in place of the futures' own wait, which Ctrl-C can break
         self._is_settled = False  # guarded by _settled
         self.on_callback: Callable[[], None] | None = None
@@ -83,7 +87,7 @@ class Acknowledgement(Future[T], Generic[T]):
         """Wait for the outcome and return what :meth:`result` would raise, or ``None``."""
         if not self.done():
             self._check_may_wait()
-            if not self._settled.wait_until(lambda: self._is_settled, Deadline(timeout)):
+            if not self._settled.wait_until(lambda: self._is_settled, Deadline(timeout, self._clock)):
                 # The built-in class: in Python 3.10 that of concurrent.futures is another one.
                 raise TimeoutError(f"the service did not acknowledge it within {timeout} seconds")
         if self._state in _CANCELLED:

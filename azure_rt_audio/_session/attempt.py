@@ -1,12 +1,7 @@
 """
 One connection of a session: all that begins and ends with it.
 
-A client makes one attempt today. An engine may have several at once: one is *current*, to which commands go;
-the events of one are *applied* to the session. The others are prepared or drained.
-
-**Threads and locks.** ``Attempts.lock`` is the leaf that guards which attempt is current and applied, which
-have ended, and the events that an attempt holds; it is not held over I/O, a wait, or the application of an
-event.
+**Threads and locks.** The lock is that of all attempts, see ``attempts.py``.
 """
 
 from __future__ import annotations
@@ -15,7 +10,6 @@ import collections
 import contextlib
 import logging
 import threading
-from collections.abc import Callable
 from typing import Any, Final
 
 import attrs
@@ -31,7 +25,7 @@ from ..protocol.session import Session
 from .readiness import Readiness
 from .taps import Taps
 
-__all__ = ["Attempt", "Attempts", "PendingUpdate", "merge_session"]
+__all__ = ["Attempt", "merge_session"]
 
 log: logging.Logger = logging.getLogger(__name__)
 
@@ -59,7 +53,6 @@ class Attempt:
 
     Attributes:
         session: As described on this connection while its events were not applied.
-        on_event: Called with each event that is not applied, on the I/O thread; for restoring a session.
     """
 
     def __init__(
@@ -77,7 +70,6 @@ class Attempt:
         self.ready = ready
         self.configuration_id = configuration.event_id
         self.session: Session | None = None
-        self.on_event: Callable[[Event], object] | None = None
         self.is_over = False  # guarded by _lock; written once
         self._taps = taps
         self._encoded = encoded
@@ -104,16 +96,15 @@ class Attempt:
 
     # ------------------------------------------------------------ updates of the session: any thread
 
-    def expect_update(self, command: SessionUpdate) -> None:
-        """Note that the session will be updated."""
-        asked = getattr(command.session, "input_audio_format", None)
-        update = PendingUpdate(command.event_id, asked if isinstance(asked, str) else None, command.session)
-        self.expect(update)
-
-    def expect(self, update: PendingUpdate) -> None:
-        """The same for an update that is known by its input format only."""
+    def expect(self, event_id: str | None, input_format: object, config: Any = None) -> None:
+        """Note that an update of the session was sent, or is about to be."""
+        update = PendingUpdate(event_id, input_format if isinstance(input_format, str) else None, config)
         with self._lock:
             self._updates = (*self._updates, update)
+
+    def expect_update(self, command: SessionUpdate) -> None:
+        """The same for a command."""
+        self.expect(command.event_id, getattr(command.session, "input_audio_format", None), command.session)
 
     def settle(self, event_id: str | None) -> None:
         """Forget an update: it was refused, or never sent."""
@@ -170,8 +161,6 @@ class Attempt:
                 self.ready.initialize()
         elif isinstance(event, Error):
             self.ready.refuse(service_error(event))
-        if self.on_event is not None:
-            self.on_event(event)
 
     def hold_locked(self) -> None:
         """Hold what comes from now on, until it is taken with :meth:`next_held_locked`."""
@@ -185,38 +174,6 @@ class Attempt:
             return payload
         self._held = None
         return None
-
-
-class Attempts:
-    """
-    The attempts of one engine.
-
-    Attributes:
-        current: The one to which commands go. Written under the lock, read bare.
-        alive: All that have not ended, the current one included. Written under the lock, read bare.
-    """
-
-    def __init__(self) -> None:
-        self.lock = threading.Lock()  # leaf
-        self.current: Attempt
-        self.alive: tuple[Attempt, ...] = ()
-
-    def add(self, attempt: Attempt) -> None:
-        """Add an attempt."""
-        with self.lock:
-            self.alive = (*self.alive, attempt)
-
-    def find(self, number: int) -> Attempt | None:
-        """Return the attempt of that number, unless it has ended."""
-        return next((attempt for attempt in self.alive if attempt.number == number), None)
-
-    def discard_locked(self, attempt: Attempt) -> None:
-        """Forget an attempt that has ended."""
-        self.alive = tuple(other for other in self.alive if other is not attempt)
-
-    def own_this_thread(self) -> bool:
-        """Whether the caller is an I/O thread of one of them."""
-        return any(attempt.connection.owns_this_thread() for attempt in self.alive)
 
 
 def merge_session(known: Session | None, update: Session) -> Session:

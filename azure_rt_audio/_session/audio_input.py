@@ -194,7 +194,7 @@ class AudioInput:
     def _wait_for(self, earlier: tuple[threading.Lock, ...]) -> None:
         is_io_thread = self._sender.owns_this_thread()
         timeout = _IO_THREAD_TIMEOUT if is_io_thread else self._sender.timeout
-        deadline = Deadline(timeout)
+        deadline = Deadline(timeout, self._sender.clock)
 
         def is_next() -> bool:
             return not any(other.locked() for other in earlier)

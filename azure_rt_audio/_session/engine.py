@@ -5,55 +5,31 @@ The way of an event, on the I/O thread: bytes → taps → codec → status and 
 response queue → blocked callers → listeners, through their dispatchers. So a blocked caller never depends
 on a listener, and the I/O thread never waits for user code.
 
-**One connection and the next.** An :class:`~.attempt.Attempt` is one connection and all that ends with it. A
-client makes one attempt, and its end is the end of the session. Beyond that, :meth:`Engine.connect` makes
-another one, :meth:`Engine.promote` goes over to it, and ``connection.close`` drains the one before. Commands
-go to the new connection from the promotion on. Events of the old one are applied until it has ended, those
-of the new one are held until then: nothing is lost, doubled or out of order.
+How it goes over from one connection to the next: see ``attempts.py``, which holds the engine weakly.
 
-**Threads and locks.** The I/O thread calls ``receive``, ``_opened`` and ``_ended``, and alone writes
-``session``. All else may be called from any thread. ``Engine._lock`` guards the status, ``Attempts.lock`` the
-attempts; both are leaves, never held over I/O, a wait or user code. Connections hold the engine weakly, so
-that a client without references is collected.
+**Threads and locks.** The I/O thread calls ``apply``, ``move`` and ``end``; all else may be called from any
+thread. ``Engine._lock`` guards the status. It is a leaf, never held over I/O, a wait or user code.
 """
 
 from __future__ import annotations
 
-import itertools
 import logging
 import threading
 import time
-import weakref
-from collections.abc import Callable, Mapping
-from concurrent.futures import Future
+from collections.abc import Callable
 from typing import Any, Final
 
-import attrs
-import orjson
-
 from .._concurrency import shutdown
-from .._concurrency.deadline import Deadline
-from .._transport import Connection, Payload, WebSocketImpl
+from .._transport import Connection, Outcome, Payload, WebSocketImpl
 from ..dispatch import Dispatcher
-from ..errors import (
-    ConnectError,
-    ConnectionClosedError,
-    DecodeError,
-    DispatchOverflowError,
-    RealtimeError,
-    ServiceError,
-)
+from ..errors import DecodeError, DispatchOverflowError, RealtimeError, ServiceError
 from ..options import AzureRealTimeOptions, WebSocketOptions
-from ..protocol.base import UNSET
 from ..protocol.codec import decode_event, prepare
-from ..protocol.commands import Command, InputAudioBufferClear, InputAudioBufferCommit, SessionUpdate
 from ..protocol.conversation import Conversation
-from ..protocol.dialects.nesting import SESSION
 from ..protocol.event_filter import EVERYTHING, EventFilter
 from ..protocol.events import (
     Error,
     Event,
-    InputAudioBufferCleared,
     InputAudioBufferCommitted,
     InputAudioBufferSpeechStarted,
     ResponseCreated,
@@ -65,15 +41,16 @@ from ..protocol.events import (
 )
 from ..protocol.events.local import Closed, Init, StatusChanged
 from ..protocol.service_errors import response_error, service_error
-from ..protocol.session import Session, SessionConfig
+from ..protocol.session import Session
 from ..protocol.turn import ModelStatusEnum, TurnState
-from .acknowledgement import Acknowledgement
-from .attempt import Attempt, Attempts, PendingUpdate, merge_session
+from .attempt import Attempt
+from .attempts import Attempts
 from .audio_input import AudioInput
-from .authentication import target_of
+from .configuration import Configuration
 from .event_stream import EventStream, EventStreams
 from .interruption import Interruption
 from .listeners import Listeners
+from .raw_commands import RawCommands
 from .readiness import Readiness
 from .response_queue import ResponseQueue
 from .sender import CommandSender
@@ -83,8 +60,6 @@ from .waiters import Handled, Waiter, Waiters, as_listened
 __all__ = ["Engine"]
 
 log: logging.Logger = logging.getLogger(__name__)
-
-Outcome = ConnectionClosedError | ConnectError
 
 _WITH_CONSEQUENCES: Final = frozenset(
     (
@@ -100,13 +75,6 @@ _WITH_CONSEQUENCES: Final = frozenset(
 )
 """Events that change the client's state. All others, the deltas above all, take the short way."""
 
-_ANSWERED_IN_ORDER: Final[Mapping[str, tuple[type[Event], str, tuple[str, ...]]]] = {
-    SessionUpdate.TYPE: (SessionUpdated, SessionUpdate.TYPE, ("session",)),
-    InputAudioBufferCommit.TYPE: (InputAudioBufferCommitted, "commit", ()),
-    InputAudioBufferClear.TYPE: (InputAudioBufferCleared, "clear", ()),
-}
-"""Commands that are answered in order: the event, the kind of waiter, and the fields that errors name."""
-
 _LOCAL_NAMES: Final = frozenset({Init.TYPE, StatusChanged.TYPE, Closed.TYPE, EVERYTHING})
 
 _TIME_TO_LISTEN: Final = 0.25
@@ -121,10 +89,6 @@ class Engine:
         websocket_impl: Makes the ``websocket.WebSocket`` to use.
         dispatcher: Where listeners run unless they ask otherwise.
         clock: Seconds that never run backwards, for all time-outs of callers.
-
-    Attributes:
-        on_attempt_ended: Asked when the current attempt has ended without ``close``, on its I/O thread,
-            whether the session goes on: with another attempt, made then or later. ``None``: it ends.
     """
 
     def __init__(
@@ -136,49 +100,43 @@ class Engine:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         prepare()
-        self.options = options
         self.websocket_options = websocket_options
         self.dispatcher = dispatcher
         self.listeners = Listeners()
         self.conversation = Conversation()
-        self.session: Session | None = None
         self.taps = Taps()
-        self.on_attempt_ended: Callable[[Attempt, Outcome], bool] | None = None
         self.waiters = Waiters()
         self.streams = EventStreams()
-        self._websocket_impl = websocket_impl
         self._clock = clock
         self._turn = TurnState()
         self._lock = threading.Lock()  # leaf; guards the status
         self._has_close_been_called = threading.Event()
-        self.is_closing = False  # written once, without a lock: this side wants the end
-        self._numbers = itertools.count(1)
-        self._attempts = Attempts()
-        self.applied = 1
-        """The number of the attempt whose events are applied. Written under the attempts' lock, read bare."""
+        self.attempts = Attempts(self, options, websocket_options, websocket_impl, clock)
+        dialect = options.resolved_dialect
         self.sender = CommandSender(
-            self._attempts, options.resolved_dialect, websocket_options.send_timeout, self.waiters, dispatcher
+            self.attempts, dialect, websocket_options.send_timeout, self.waiters, dispatcher, clock
         )
-        self._configuration: Any = options.session_config  # guarded by the order of events
+        self.configuration = Configuration(self.attempts, self.sender, self.waiters, options.session_config)
         # Encoded here and now, so that a mistake in the configuration is raised where it was written.
-        self._attempts.current = self._make_attempt()
+        self.attempts.current = self.configuration.new_attempt()
         self.response_queue = ResponseQueue(
             self.sender.encode,
             self.sender.send_bytes,
-            carries_metadata=options.resolved_dialect.carries_metadata,
+            carries_metadata=dialect.carries_metadata,
             check_may_wait=self.sender.check_may_wait,
-            audio_format=_weakly(self._output_audio_format),
+            audio_format=self.configuration.output_audio_format,
             clock=clock,
         )
+        self.raw_commands = RawCommands(self.attempts, self.sender, self.waiters, self.response_queue)
         self.interruption = Interruption(self.sender, self.response_queue)
-        self.audio_input = AudioInput(self.sender, _weakly(self._input_audio_format))
-        shutdown.register(shutdown.Stage.SESSIONS, self, Engine._note_closing)
+        self.audio_input = AudioInput(self.sender, self.configuration.input_audio_format)
+        shutdown.register(shutdown.Stage.SESSIONS, self.attempts, Attempts.note_closing)
 
     # ------------------------------------------------------------ connections
 
     def start(self) -> None:
         """Begin to connect; returns at once."""
-        self._attempts.current.connection.start()
+        self.attempts.start(self.attempts.current)
 
     def connect(self) -> Attempt:
         """
@@ -188,163 +146,32 @@ class Engine:
         it is promoted.
 
         Raises:
-            ConnectionClosedError: After ``close``.
+            ConnectionClosedError: If the session has ended or is being closed.
+            RuntimeError: In a forked child, or if the system has no more threads.
         """
-        if self.is_closing:
-            raise ConnectionClosedError("The client has been closed, so it does not connect again.")
-        attempt = self._make_attempt()
-        attempt.connection.start()
+        attempt = self.configuration.new_attempt()
+        self.attempts.start(attempt)
         return attempt
 
-    def _make_attempt(self) -> Attempt:
-        configuration = SessionUpdate(event_id=self.sender.new_event_id(), session=self._configuration)
-        encoded = self.sender.encode(configuration)
-        number = next(self._numbers)
-        options, websocket_options = self.options, self.websocket_options
-        connection = Connection(
-            lambda: target_of(options, websocket_options),
-            websocket_options,
-            websocket_impl=self._websocket_impl,
-            on_open=_weakly(self._opened, number),
-            on_message=_route(self, number),
-            on_end=_weakly(self._ended, number),
-        )
-        ready = Readiness(
-            connection,
-            options.endpoint.authority,
-            websocket_options.connect_timeout,
-            configuration.event_id,
-            self._clock,
-        )
-        attempt = Attempt(number, connection, ready, self.taps, self._attempts.lock, configuration, encoded)
-        self._attempts.add(attempt)
-        return attempt
-
-    def promote(self, attempt: Attempt) -> None:
-        """
-        Go over to another attempt, whose session is ready. Does not wait.
-
-        Commands go to it from now on. Events of the attempt before are applied until that has ended, which
-        is the caller's to bring about with ``connection.close``; those of this one are held until then.
-
-        Raises:
-            RealtimeError: If the attempt has ended.
-            RuntimeError: If its session is not ready.
-        """
-        if attempt.ready.outcome is not None:
-            raise attempt.ready.outcome.again()
-        if not attempt.ready.is_initialized:
-            raise RuntimeError("the session of this attempt is not ready")
-        with self._attempts.lock:
-            previous, self._attempts.current = self._attempts.current, attempt
-            if attempt is previous:
-                return
-            attempt.hold_locked()
-            has_ended = previous.is_over
-        if has_ended:
-            self._hand_over(previous)
-
-    def _hand_over(self, previous: Attempt) -> None:
-        """Apply the current attempt's events from now on: the one before has ended."""
-        attempt = self._attempts.current
-        outcome = previous.ready.outcome
-        assert outcome is not None
-        if attempt.session is not None:
-            self.session = attempt.session
-        self.waiters.move(previous.number, outcome)
-        self.response_queue.move(outcome)
-        if self._turn.status is ModelStatusEnum.THINKING:
-            self.set_status(ModelStatusEnum.IDLE)
-        while True:
-            with self._attempts.lock:
-                payload = attempt.next_held_locked()
-                if payload is None:
-                    self.applied = attempt.number
-                    has_ended = attempt.is_over
-                    break
-            self._apply(payload)
-        if has_ended:
-            self._lost(attempt)
+    def close(self, timeout: float) -> bool:
+        """Close all connections; see :meth:`azure_rt_audio.client.AzureRealTimeAudio.close`."""
+        self._has_close_been_called.set()
+        return self.attempts.close(timeout)
 
     @property
     def connection(self) -> Connection:
         """The current connection, which outlives this object by a moment."""
-        return self._attempts.current.connection
+        return self.attempts.current.connection
 
     @property
     def ready(self) -> Readiness:
         """Whether the current connection's session is ready."""
-        return self._attempts.current.ready
+        return self.attempts.current.ready
 
-    # ------------------------------------------------------------ commands
-
-    def send(self, event: Mapping[str, Any] | Command) -> None:
-        """Send an event as it is; see :meth:`azure_rt_audio.client.AzureRealTimeAudio.send`."""
-        payload = self.sender.encode_raw(event)
-        message = orjson.loads(payload)
-        kind, event_id = message["type"], message.get("event_id")
-        event_id = event_id if isinstance(event_id, str) else None
-        ready = self.ready
-        if kind == SessionUpdate.TYPE:
-            ready.wait_to_send_configuration()
-            ready.try_again_with(event_id)
-        else:
-            ready.wait_to_send()
-        if kind == "response.create" and not _is_out_of_band(message):
-            self.response_queue.request_raw(payload, event_id)
-        elif kind in _ANSWERED_IN_ORDER:
-            self._send_in_order(kind, message, event_id, payload)
-        else:
-            self.sender.send_bytes(payload)
-
-    def _send_in_order(self, kind: str, message: Any, event_id: str | None, payload: bytes) -> None:
-        """Send a raw command with a placeholder waiter, so that a later one is not given its answer."""
-        attempt = self._attempts.current
-        waiter = _placeholder(kind, event_id)
-        update = PendingUpdate(event_id, _input_format(message)) if kind == SessionUpdate.TYPE else None
-        try:
-            if update is not None:
-                attempt.expect(update)
-            self.waiters.add(waiter)
-            waiter.connection = self.sender.send_bytes(payload)
-        except BaseException:
-            self.waiters.discard(waiter)
-            if update is not None:
-                attempt.settle(event_id)
-            raise
-
-    def update_session(self, command: SessionUpdate, owner: object) -> Acknowledgement[SessionUpdated]:
-        """Send a change of the session; after a refused configuration, this may be the remedy."""
-        attempt = self._attempts.current
-
-        def wait() -> None:
-            attempt.ready.wait_to_send_configuration()
-            attempt.ready.try_again_with(command.event_id)
-            attempt.expect_update(command)
-
-        try:
-            return self.sender.acknowledged(
-                command,
-                owner,
-                lambda _, event: isinstance(event, SessionUpdated),
-                wait=wait,
-                kind=command.type,
-                params=("session",),
-            )
-        except BaseException:
-            attempt.settle(command.event_id)
-            raise
-
-    def _input_audio_format(self) -> str:
-        """Return the format of audio that is appended next: of a pending update, or as in force."""
-        asked = self._attempts.current.asked_input_format
-        if asked is not None:
-            return asked
-        in_force = self.session.input_audio_format if self.session is not None else None
-        return in_force or "pcm16"
-
-    def _output_audio_format(self) -> str | None:
-        return self.session.output_audio_format if self.session is not None else None
+    @property
+    def session(self) -> Session | None:
+        """The session in force, as the service last described it."""
+        return self.configuration.session
 
     # ------------------------------------------------------------ waiting
 
@@ -411,42 +238,10 @@ class Engine:
             self._offer(event.type, event)
             self._publish_local(event)
 
-    # ------------------------------------------------------------ closing
-
-    def close(self, timeout: float) -> bool:
-        """Close all connections; see :meth:`azure_rt_audio.client.AzureRealTimeAudio.close`."""
-        self._has_close_been_called.set()
-        self.is_closing = True
-        attempts = self._attempts
-        deadline = Deadline(timeout)
-        current = attempts.current
-        others = [attempt for attempt in attempts.alive if attempt is not current]
-        has_ended = current.connection.close(timeout)
-        return all([has_ended, *(other.connection.close(deadline.remaining()) for other in others)])
-
-    def _note_closing(self) -> None:
-        self.is_closing = True  # without a lock: a forked child may have nobody left to release it
-
     # ------------------------------------------------------------ on the I/O thread
 
-    def _opened(self, number: int) -> None:
-        log.info("= open to %s (%s)", self.options.endpoint.authority, self.options.resolved_dialect.name)
-        if self.taps.active:
-            self.taps.opened(number)
-
-    def _received(self, number: int, data: Payload) -> None:
-        """Take a message of an attempt whose events are not applied."""
-        attempt = self._attempts.find(number)
-        if attempt is not None:
-            attempt.receive(data)
-
-    def receive(self, data: Payload) -> None:
-        """Take a message of the attempt whose events are applied."""
-        if self.taps.active:
-            self.taps.received(self.applied, data)
-        self._apply(data)
-
-    def _apply(self, data: Payload) -> None:
+    def apply(self, data: Payload) -> None:
+        """Take a message into account, and tell those who want to know."""
         try:
             event = decode_event(data)
         except DecodeError as exc:
@@ -463,7 +258,7 @@ class Engine:
             if cls is ResponseOutputAudioDelta and self._turn.begins_to_speak(event):
                 self._take(event)
                 return
-            self.conversation.apply(event)
+            self.conversation._apply(event)
             if self.response_queue.begun:
                 self.response_queue.on_event(event)
             key = cls.TYPE
@@ -479,7 +274,7 @@ class Engine:
         with self._lock:
             previous = self._turn.status
             status = self._turn.advance(event)
-        self.conversation.apply(event)
+        self.conversation._apply(event)
         if isinstance(event, Error):
             self._refused(event)
             return
@@ -494,7 +289,7 @@ class Engine:
     def _before_publish(self, event: Event, previous: ModelStatusEnum) -> None:
         """Do what an event asks of the client, before it is reported."""
         if isinstance(event, SessionCreated | SessionUpdated):
-            self._configured(event)
+            self.configuration.take(event)
         elif isinstance(event, InputAudioBufferSpeechStarted):
             if previous is ModelStatusEnum.THINKING:
                 self._interrupt()
@@ -542,23 +337,6 @@ class Engine:
             self.listeners.publish_to_all(error)
         return is_heard
 
-    def _configured(self, event: SessionCreated | SessionUpdated) -> None:
-        if isinstance(event.session, Session):
-            self.session = merge_session(self.session, event.session)
-        attempt = self._attempts.find(self.applied)
-        if attempt is None:
-            return
-        if isinstance(event, SessionCreated):
-            # A placeholder waiter, so that session.updated is not matched to a later command.
-            waiter = _placeholder(SessionUpdate.TYPE, attempt.configuration_id)
-            waiter.connection = attempt.number
-            self.waiters.add(waiter)
-            attempt.send_configuration()
-            return
-        update = attempt.settle_oldest()
-        if update is not None and update.event_id != attempt.configuration_id:
-            self._configuration = _merge_configuration(self._configuration, update.config)
-
     def _initialized(self, event: SessionUpdated) -> None:
         ready = self.ready
         if ready.is_initialized or self.session is None or not isinstance(event.session, Session):
@@ -570,12 +348,12 @@ class Engine:
 
     def _does_service_answer(self) -> bool:
         """Whether a turn of the user is answered without being asked for: server VAD."""
-        detection = self.session.turn_detection if self.session is not None else None
+        detection = self.configuration.turn_detection
         return detection is not None and detection.create_response is not False
 
     def _interrupt(self) -> None:
         """Cancel the response that the user interrupts, if the service does not do so by itself."""
-        detection = self.session.turn_detection if self.session is not None else None
+        detection = self.configuration.turn_detection
         if detection is not None and detection.interrupt_response is False and self.response_queue.is_busy:
             self.interruption.cancel()
 
@@ -585,7 +363,7 @@ class Engine:
         if handled is Handled.SILENT or self.interruption.caused(error):
             log.debug("= what was to be ended had ended: %s", error)
             return
-        attempt = self._attempts.find(self.applied)
+        attempt = self.attempts.applied
         if attempt is not None:
             if error.event_id is not None:
                 attempt.settle(error.event_id)
@@ -598,34 +376,20 @@ class Engine:
         if handled is not Handled.RETRIED:
             self._report(error, is_told=handled is Handled.TOLD)
 
-    def _ended(self, number: int, outcome: Outcome) -> None:
-        """Take the end of an attempt into account."""
-        attempt = self._attempts.find(number)
-        if attempt is None:
-            return
-        attempt.ready.end(outcome)
-        if self.taps.active:
-            self.taps.closed(number, outcome)
-        with self._attempts.lock:
-            attempt.is_over = True
-            is_current = attempt is self._attempts.current
-            is_applied = number == self.applied
-            self._attempts.discard_locked(attempt)
-        if is_applied and is_current:
-            self._lost(attempt)
-        elif is_applied:
-            self._hand_over(attempt)
-
-    def _lost(self, attempt: Attempt) -> None:
-        """The current attempt has ended: the session ends, unless somebody makes another one."""
-        outcome = attempt.ready.outcome
+    def move(self, previous: Attempt, attempt: Attempt) -> None:
+        """Take into account that events of another attempt will be applied."""
+        outcome = previous.ready.outcome
         assert outcome is not None
-        if self.is_closing or self.on_attempt_ended is None or not self.on_attempt_ended(attempt, outcome):
-            self._end(outcome)
+        if attempt.session is not None:
+            self.configuration.session = attempt.session
+        self.waiters.move(previous.number, outcome)
+        self.response_queue.move(outcome)
+        if self._turn.status is ModelStatusEnum.THINKING:
+            self.set_status(ModelStatusEnum.IDLE)
 
-    def _end(self, outcome: Outcome) -> None:
+    def end(self, outcome: Outcome) -> None:
         """End the session."""
-        is_asked_for = self.is_closing
+        is_asked_for = self.attempts.is_closing
         with self._lock:
             previous, self._turn.status = self._turn.status, ModelStatusEnum.IDLE
         log.info("= closed: %s", outcome)
@@ -654,65 +418,3 @@ class Engine:
             self._has_close_been_called.wait(_TIME_TO_LISTEN)
         if not self.listeners.was_late("error"):
             log.warning("! %s", outcome)
-
-
-def _placeholder(kind: str, event_id: str | None) -> Waiter:
-    """Return a waiter that nobody holds the future of, for a command that is answered in order."""
-    answer, waits_as, params = _ANSWERED_IN_ORDER[kind]
-    future: Future[Any] = Future()
-    return Waiter(
-        lambda _, event: isinstance(event, answer),
-        future,
-        event_id=event_id,
-        acknowledges=waits_as,
-        params=params,
-    )
-
-
-def _is_out_of_band(message: Any) -> bool:
-    response = message.get("response")
-    return isinstance(response, dict) and response.get("conversation") == "none"
-
-
-def _input_format(message: Any) -> str | None:
-    """Return the input format that a raw ``session.update`` asks for, in either dialect's shape."""
-    session = message.get("session")
-    asked = SESSION.flatten(session).get("input_audio_format") if isinstance(session, dict) else None
-    return asked if isinstance(asked, str) else None
-
-
-def _merge_configuration(known: Any, update: Any) -> Any:
-    """Return what is asked for after an update: the fields that it names are replaced."""
-    if not isinstance(update, SessionConfig):
-        return known
-    if not isinstance(known, SessionConfig):
-        return update
-    names = (field.name for field in attrs.fields(SessionConfig) if field.name != "extra")
-    changes = {name: value for name in names if (value := getattr(update, name)) is not UNSET}
-    return attrs.evolve(known, **changes, extra={**known.extra, **update.extra})
-
-
-def _route(engine: Engine, number: int) -> Callable[[Payload], None]:
-    """Return the receiver of an attempt's messages, as long as the engine lives."""
-    reference = weakref.ref(engine)
-
-    def receive(data: Payload) -> None:
-        alive = reference()
-        if alive is not None:
-            if alive.applied == number:
-                alive.receive(data)
-            else:
-                alive._received(number, data)
-
-    return receive
-
-
-def _weakly(method: Any, *first: Any) -> Callable[..., Any]:
-    """Return a function that calls a bound method as long as its object lives, and then does nothing."""
-    reference, function = weakref.ref(method.__self__), method.__func__  # WeakMethod takes twice as long
-
-    def call(*args: Any) -> Any:
-        alive = reference()
-        return None if alive is None else function(alive, *first, *args)
-
-    return call

@@ -223,7 +223,7 @@ class PendingResponse:
             if isinstance(event, ResponseCreated | ResponseDone):
                 self._id = event.response.id
             if isinstance(event, ResponseDone):
-                event.response.keep_sound(
+                event.response._keep_sound(
                     [e for e in self._pieces if isinstance(e, ResponseOutputAudioDelta)]
                 )
                 self._response = event.response

@@ -8,8 +8,8 @@ from typing import Final
 
 from .._concurrency.condition import Condition
 from .._concurrency.deadline import Deadline
-from .._transport import Connection, WebSocketState
-from ..errors import ConnectError, ConnectionClosedError, ServiceError
+from .._transport import Connection, Outcome, WebSocketState
+from ..errors import ServiceError
 
 __all__ = ["Readiness"]
 
@@ -46,7 +46,7 @@ class Readiness:
         self._configuration_id = configuration_id
         self._refusal: ServiceError | None = None
         self.is_initialized = False  # written once, read bare
-        self.outcome: ConnectionClosedError | ConnectError | None = None  # written once, read bare
+        self.outcome: Outcome | None = None  # written once, read bare
 
     # ------------------------------------------------------------ any thread
 
@@ -130,7 +130,7 @@ class Readiness:
                 self._refusal = error
                 self._condition.notify_all()
 
-    def end(self, outcome: ConnectionClosedError | ConnectError) -> None:
+    def end(self, outcome: Outcome) -> None:
         """The connection is over."""
         with self._condition.lock:
             self.outcome = outcome

@@ -20,7 +20,7 @@ from ..protocol.codec import encode, encode_append, to_json
 from ..protocol.commands import Command
 from ..protocol.dialects import Dialect
 from .acknowledgement import Acknowledgement
-from .attempt import Attempts
+from .attempts import Attempts
 from .waiters import Waiter, Waiters
 
 __all__ = ["CommandSender"]
@@ -36,6 +36,7 @@ class CommandSender:
     Args:
         timeout: Seconds to wait for room when the send backlog is full.
         dispatcher: Where callbacks of acknowledgements run.
+        clock: Seconds that never run backwards, for the time-outs of callers.
 
     **Threads and locks.** Any thread. ``CommandSender._lock`` is a leaf; it guards the set of warnings given.
     """
@@ -47,12 +48,14 @@ class CommandSender:
         timeout: float | None,
         waiters: Waiters,
         dispatcher: Dispatcher,
+        clock: Callable[[], float],
     ) -> None:
         self._attempts = attempts
         self._dialect = dialect
         self.timeout = timeout
         self._waiters = waiters
         self._dispatcher = dispatcher
+        self.clock = clock
         self._id_prefix = f"evt_{secrets.token_hex(4)}"
         self._id_numbers = itertools.count(1)
         self._lock = threading.Lock()  # leaf
@@ -139,8 +142,8 @@ class CommandSender:
         self._attempts.current.ready.wait_to_send()
 
     def owns_this_thread(self) -> bool:
-        """Whether the caller is an I/O thread of this session, which must not wait for the service."""
-        return self._attempts.own_this_thread()
+        """Whether the caller is the I/O thread or the dial thread, which must not wait for the service."""
+        return self._attempts.current.connection.owns_this_thread()
 
     def check_may_wait(self) -> None:
         """Raise where a wait would never end: on the I/O thread, and in a forked child, which has none."""
@@ -153,7 +156,7 @@ class CommandSender:
 
     def new_future(self, owner: object) -> Acknowledgement[Any]:
         """Return a future that keeps *owner* alive."""
-        return Acknowledgement(owner, self.check_may_wait, self._dispatcher.submit)
+        return Acknowledgement(owner, self.check_may_wait, self._dispatcher.submit, self.clock)
 
     def acknowledged(
         self,

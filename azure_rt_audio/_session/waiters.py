@@ -14,18 +14,27 @@ import enum
 import logging
 import threading
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future, InvalidStateError
-from typing import Any
+from typing import Any, Final
 
 from ..errors import RealtimeError, ServiceError
+from ..protocol.commands import InputAudioBufferClear, InputAudioBufferCommit, SessionUpdate
 from ..protocol.event_filter import EventFilter
+from ..protocol.events import Event, InputAudioBufferCleared, InputAudioBufferCommitted, SessionUpdated
 from ..protocol.events.local import Init
 from .acknowledgement import Acknowledgement
 
-__all__ = ["Handled", "Waiter", "Waiters", "as_listened"]
+__all__ = ["ANSWERED_IN_ORDER", "Handled", "Waiter", "Waiters", "as_listened", "placeholder"]
 
 log: logging.Logger = logging.getLogger(__name__)
+
+ANSWERED_IN_ORDER: Final[Mapping[str, tuple[type[Event], str, tuple[str, ...]]]] = {
+    SessionUpdate.TYPE: (SessionUpdated, SessionUpdate.TYPE, ("session",)),
+    InputAudioBufferCommit.TYPE: (InputAudioBufferCommitted, "commit", ()),
+    InputAudioBufferClear.TYPE: (InputAudioBufferCleared, "clear", ()),
+}
+"""Commands that are answered in order: the event, the kind of waiter, and the fields that errors name."""
 
 
 class Handled(enum.Enum):
@@ -129,6 +138,19 @@ class Waiter:
         return error.code in self.codes or any(
             param == name or param.startswith((f"{name}.", f"{name}[")) for name in self.params
         )
+
+
+def placeholder(kind: str, event_id: str | None) -> Waiter:
+    """Return a waiter that nobody holds the future of, for a command that is answered in order."""
+    answer, waits_as, params = ANSWERED_IN_ORDER[kind]
+    future: Future[Any] = Future()
+    return Waiter(
+        lambda _, event: isinstance(event, answer),
+        future,
+        event_id=event_id,
+        acknowledges=waits_as,
+        params=params,
+    )
 
 
 class Waiters:

@@ -11,9 +11,10 @@ takes it, or :mod:`.custom_websocket` for a WebSocket class of the user's own.
 
 from .._net.dial import Target
 from .connection import Connection
+from .driver import Outcome
 from .frames import Payload
 from .handshake import WebSocketImpl
 from .io_thread import IOThread
 from .state import WebSocketState
 
-__all__ = ["Connection", "IOThread", "Payload", "Target", "WebSocketImpl", "WebSocketState"]
+__all__ = ["Connection", "IOThread", "Outcome", "Payload", "Target", "WebSocketImpl", "WebSocketState"]

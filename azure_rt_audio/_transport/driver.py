@@ -51,7 +51,6 @@ _MESSAGES_IN_A_ROW: Final = 64
 _GRACE: Final = 0.4
 """Seconds beyond those of a close that the I/O thread has to end; a busy machine keeps it waiting."""
 
-_AT_ONCE: Final = 0.0
 _NEVER: Final = float("inf")
 
 
@@ -138,9 +137,7 @@ class ConnectionDriver:
     def join(self, seconds: float | None) -> bool:
         """Wait for the connection's end and that of its threads; return whether they have ended."""
         dialling = self._dialling
-        if dialling is None:
-            return True
-        if not self._io.is_ours():
+        if dialling is None or not self._io.is_ours():
             return True
         deadline = Deadline(0.0 if self.owns_this_thread() else seconds)
         if self._owns_io_thread:
@@ -188,8 +185,7 @@ class ConnectionDriver:
         if not self._io.is_ours():
             return
         with self._condition.lock:
-            if self._abort is None:
-                self._abort = outcome
+            self._abort = self._abort or outcome
         dialling = self._dialling
         if dialling is None:
             self._end(outcome)
@@ -347,7 +343,7 @@ class ConnectionDriver:
         elif (
             self._has_undelivered or transport.has_more or self._failure or self._send_queue.is_due(transport)
         ):
-            self.due = _AT_ONCE
+            self.due = 0.0  # at once
         else:
             self.due = self._keepalive.due_at(self._heard)
             if self._close is not None:

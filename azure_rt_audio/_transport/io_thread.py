@@ -62,6 +62,9 @@ class IOThread:
     Args:
         clock: Seconds that never run backwards; for keepalive and the deadlines of closing.
 
+    Attributes:
+        is_released: Whether it takes no more connections. Written once.
+
     The thread starts with the first connection. It ends when it was released and its last connection is over.
     A callback that takes its time delays all connections of the thread.
 
@@ -73,7 +76,7 @@ class IOThread:
         self.clock = clock
         self._pid = os.getpid()
         self._ident: int | None = None  # of the thread while it runs; written by it
-        self._is_released = False  # written once, without the lock
+        self.is_released = False  # written without the lock
         self._names = itertools.count(1)
         self._lock = threading.Lock()  # a leaf; guards what follows
         self._inbox: deque[Served] = deque()
@@ -94,7 +97,7 @@ class IOThread:
         """
         self.check_ours()
         with self._lock:
-            if self._is_released:
+            if self.is_released:
                 raise RuntimeError("this I/O thread was released, and takes no more connections")
             self._inbox.append(served)
             thread = None
@@ -121,7 +124,7 @@ class IOThread:
 
     def release(self) -> None:
         """Take no more connections, and end after the last. Idempotent, takes no lock, does not wait."""
-        self._is_released = True
+        self.is_released = True
         if self.is_ours():
             self.wake()
 
@@ -179,7 +182,7 @@ class IOThread:
             except Exception:
                 log.exception("! %s failed", self.name)
             finally:
-                self._is_released = True
+                self.is_released = True
                 with self._lock:
                     left = [*self._served, *self._inbox]
                     self._inbox.clear()
@@ -229,7 +232,7 @@ class IOThread:
             self._served = [served for served in self._served if not served.is_over]
 
     def _is_over(self) -> bool:
-        if not self._is_released or self._served:
+        if not self.is_released or self._served:
             return False
         with self._lock:
             return not self._inbox

@@ -103,7 +103,7 @@ class Conversation:
     def __init__(self) -> None:
         self._lines: dict[str, _Line] = {}
         self._order: tuple[str, ...] = ()
-        self._apply: dict[type[Event], Callable[[Any], None]] = {
+        self._changes: dict[type[Event], Callable[[Any], None]] = {
             ResponseOutputTextDelta: self._append,
             ResponseOutputAudioTranscriptDelta: self._append,
             ResponseOutputTextDone: lambda event: self._replace(event, event.text),
@@ -144,16 +144,16 @@ class Conversation:
         line = self._lines.get(item_id)
         return None if line is None else line.entry()
 
-    def apply(self, event: Event) -> None:
-        """Update from one event; events about other things are ignored."""
+    def _apply(self, event: Event) -> None:
+        """Update from one event; events about other things are ignored. Called by the I/O thread."""
         if event.__class__ is ResponseOutputAudioDelta:
             line = self._lines.get(event.item_id)
             if line is not None:
                 line.audio_base64_length += len(event.delta)
             return
-        apply = self._apply.get(event.__class__)
-        if apply is not None:
-            apply(event)
+        change = self._changes.get(event.__class__)
+        if change is not None:
+            change(event)
 
     def _append(
         self,

@@ -227,7 +227,7 @@ class Response(ProtocolObject):
         """
         return b"".join(piece.audio for piece in self.__dict__.get("_sound", ()))
 
-    def keep_sound(self, deltas: Sequence[Sounding]) -> None:
+    def _keep_sound(self, deltas: Sequence[Sounding]) -> None:
         """Remember the audio deltas that belong to it; they are decoded when :attr:`audio` is asked for."""
         self.__dict__["_sound"] = deltas
 

@@ -5,16 +5,19 @@ from __future__ import annotations
 import base64
 import logging
 import ssl
+import threading
 from collections.abc import Callable
 from typing import Any
 
 import pytest
-from listeners import HANG, MARKER, NO_VAD, TONE, Connect, Probe, message, ready
+from listeners import HANG, MARKER, NO_VAD, TONE, Aside, Connect, Probe, message, ready
+from manual_clock import ManualClock
 
 from azure_rt_audio import (
     AzureRealTimeAudio,
     ContentPart,
     MessageItem,
+    Response,
     ResponseActiveError,
     ResponseConfig,
     ServiceError,
@@ -67,13 +70,19 @@ def test_construction_connects(connect: Connect, emulator: Emulator, dialect: st
     assert session.input_audio_transcription is None
 
 
-def test_the_configuration_goes_out_on_session_created(connect: Connect, emulator: Emulator) -> None:
+def test_the_configuration_goes_out_on_session_created(
+    clock: ManualClock, connect: Connect, emulator: Emulator
+) -> None:
     """Nothing is said before the service has opened the session."""
     emulator.faults.add(before("session.created", Swallow()))
-    client = connect(websocket_options={"connect_timeout": 0.2})
+    client = connect()
+    while client.state is WebSocketState.CONNECTING:
+        threading.Event().wait(0.001)
+    aside = Aside(client.wait_until_ready)
+    clock.advance(60.0, client._engine.ready._condition)
 
     with pytest.raises(TimeoutError, match=r"is open, but session\.updated did not come"):
-        client.wait_until_ready()
+        aside.result()
 
     assert emulator.received() == []
     assert not client.is_initialized
@@ -187,14 +196,20 @@ def test_ask_with_changes(client: AzureRealTimeAudio) -> None:
     assert [part.type for part in response.output[0].content or ()] == ["text"]
 
 
-def test_ask_has_patience(connect: Connect, slow: Emulator) -> None:
+def test_ask_has_patience(clock: ManualClock, connect: Connect, slow: Emulator) -> None:
     """If the answer takes too long, it is cancelled, because nobody else could."""
     client = ready(connect, service=slow)
-    done = Probe()
+    created, done = Probe(), Probe()
+    client.on("response.created", created)
     client.on("response.done", done)
+    aside = Aside(lambda: client.ask("please say: " + "and so on " * 300, timeout=60.0))
+    request = client._engine.response_queue.begun[created.next().response.id]
+    pending = request.handle and request.handle()
+    assert pending
+    clock.advance(60.0, pending._condition)
 
-    with pytest.raises(TimeoutError, match=r"took longer than 0\.2 seconds and was cancelled"):
-        client.ask("please say: " + "and so on " * 300, timeout=0.2)
+    with pytest.raises(TimeoutError, match=r"took longer than 60\.0 seconds and was cancelled"):
+        aside.result()
 
     assert done.next().response.reason == "client_cancelled"
 
@@ -487,3 +502,14 @@ def test_a_partial_session_updates_what_it_names(client: AzureRealTimeAudio, emu
     assert session is not None
     assert (session.instructions, session.turn_detection, session.voice) == ("new", None, "alloy")
     assert session.input_audio_format == "pcm16"
+
+
+def test_completion_offers_what_programs_use(client: AzureRealTimeAudio) -> None:
+    """Methods by which the I/O thread feeds the user's objects are not offered."""
+    offered = [
+        {name for name in dir(thing) if name[0] != "_"}
+        for thing in (client.conversation, client.create_response(), client.events(), Response())
+    ]
+
+    assert offered[0] == {"entries", "get"}
+    assert not set().union(*offered) & {"apply", "feed", "finish", "end", "keep_sound", "offer"}

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from listeners import HANG, Aside, Connect, Probe
+from manual_clock import ManualClock
 
 from azure_rt_audio import (
     AzureRealTimeAudio,
@@ -20,6 +21,7 @@ from azure_rt_audio import (
     StatusChanged,
     Subscription,
 )
+from azure_rt_audio._session.acknowledgement import Acknowledgement
 from azure_rt_audio._session.event_stream import EventStream
 from azure_rt_audio.emulator import Emulator, Refuse, at_handshake
 from azure_rt_audio.protocol.events import (
@@ -272,11 +274,16 @@ def test_wait_for_init_is_the_session(connect: Connect) -> None:
         client.close()
 
 
-def test_wait_for_has_patience(client: AzureRealTimeAudio) -> None:
+def test_wait_for_has_patience(clock: ManualClock, client: AzureRealTimeAudio) -> None:
     """If it does not come, TimeoutError says what did not."""
-    with pytest.raises(TimeoutError, match=r"no 'response\.done' came within 0\.001 seconds"):
-        client.wait_for("response.done", timeout=0.001)
+    aside = Aside(lambda: client.wait_for("response.done", timeout=60.0))
+    waiting(client)
+    future = client._engine.waiters.waiting[0]._future()
+    assert isinstance(future, Acknowledgement)
+    clock.advance(60.0, future._settled)
 
+    with pytest.raises(TimeoutError, match=r"no 'response\.done' came within 60\.0 seconds"):
+        aside.result()
     assert client._engine.waiters.waiting == ()
 
 

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
+from manual_clock import ManualClock
+
 from azure_rt_audio._concurrency.deadline import Deadline
-
-
-class Clock:
-    now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 def test_it_counts_down_from_its_making() -> None:
     """The budget is shared by all who ask, however often."""
-    clock = Clock()
+    clock = ManualClock()
     deadline = Deadline(2.0, clock)
     clock.now += 1.5
 
@@ -24,7 +19,7 @@ def test_it_counts_down_from_its_making() -> None:
 
 def test_it_is_never_negative() -> None:
     """A wait may be given what remains without a check."""
-    clock = Clock()
+    clock = ManualClock()
     deadline = Deadline(2.0, clock)
     clock.now += 9
 
@@ -34,7 +29,7 @@ def test_it_is_never_negative() -> None:
 
 def test_it_expires_at_the_very_moment() -> None:
     """Nothing left means expired, so a loop cannot spin on a wait of zero."""
-    assert Deadline(0.0, Clock()).expired
+    assert Deadline(0.0, ManualClock()).expired
 
 
 def test_none_never_expires() -> None:
@@ -48,4 +43,4 @@ def test_none_never_expires() -> None:
 
 def test_it_shows_what_is_left() -> None:
     """A log line may hold a deadline."""
-    assert repr(Deadline(2.0, Clock())) == "<Deadline: 2.000 s left>"
+    assert repr(Deadline(2.0, ManualClock())) == "<Deadline: 2.000 s left>"

@@ -123,7 +123,7 @@ PROGRAM = """
     client.on("closed", lambda event: print("a listener on a thread of its own is called"))
     inline = AzureRealTimeAudio(host, dispatcher=InlineDispatcher())
     inline.on("error", fail)
-    inline.on("closed", lambda event: print("goodbye", event.is_clean, inline._engine.is_closing))
+    inline.on("closed", lambda event: print("goodbye", event.is_clean, inline._engine.attempts.is_closing))
     for each in client, inline:
         each.wait_until_ready(5)
     voice = VoiceSession(client, Microphone(), StageSpeaker(), echo="headphones")
@@ -169,7 +169,7 @@ def test_an_end_while_listeners_finish_is_no_loss() -> None:
         def listen(_):
             exiting.wait(5)
             service.drop()
-            print(over.wait(5), client._engine.is_closing)
+            print(over.wait(5), client._engine.attempts.is_closing)
         worker.submit(listen, None)
         class Stage:
             pass

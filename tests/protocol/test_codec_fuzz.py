@@ -83,7 +83,7 @@ def survives(data: bytes | str) -> None:
         if isinstance(message, Event):
             assert message.raw["type"] == message.wire_type
             TurnState().advance(message)
-            Conversation().apply(message)
+            Conversation()._apply(message)
     assert isinstance(decode_event(AUDIO), ResponseOutputAudioDelta)
 
 

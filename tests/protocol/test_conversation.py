@@ -36,7 +36,7 @@ def streamed(kind: str, id_: str, part: int | None = 0, **fields: Any) -> Event:
 def mirror(*events: Event) -> Conversation:
     conversation = Conversation()
     for event in events:
-        conversation.apply(event)
+        conversation._apply(event)
     return conversation
 
 
@@ -137,7 +137,7 @@ def test_text_grows_while_it_streams(delta: str, done: str, field: str) -> None:
     conversation = mirror(added("a"), *(streamed(f"{delta}.delta", "a", delta=piece) for piece in "abc"))
     assert texts(conversation) == ["abc"]
 
-    conversation.apply(streamed(done, "a", 0, **{field: "Abc."}))
+    conversation._apply(streamed(done, "a", 0, **{field: "Abc."}))
     assert texts(conversation) == ["Abc."]
 
 
@@ -164,7 +164,7 @@ def test_a_transcript_may_overtake_its_item() -> None:
     )
     assert (conversation.entries, conversation.get("u"), len(conversation)) == ((), None, 0)
 
-    conversation.apply(added("u", content=[{"type": "input_audio", "transcript": None}]))
+    conversation._apply(added("u", content=[{"type": "input_audio", "transcript": None}]))
     assert texts(conversation) == ["Early."]
 
 
@@ -203,7 +203,7 @@ def test_long_answers_are_not_copied_with_each_piece() -> None:
     piece = streamed("response.text.delta", "a", delta="word ")
     conversation = mirror(added("a"))
     for _ in range(200_000):
-        conversation.apply(piece)
+        conversation._apply(piece)
     assert len(texts(conversation)[0]) == 1_000_000
 
 
@@ -305,7 +305,7 @@ def test_what_is_read_is_a_snapshot() -> None:
     conversation = mirror(added("a"))
     before = conversation.entries
 
-    conversation.apply(streamed("response.text.delta", "a", delta="x"))
+    conversation._apply(streamed("response.text.delta", "a", delta="x"))
 
     assert before[0].text == ""
     assert conversation.entries[0] != before[0]
@@ -333,10 +333,10 @@ def test_any_thread_may_read_while_one_applies() -> None:
     for reader in readers:
         reader.start()
     for number in range(2000):
-        conversation.apply(streamed("response.text.delta", "a", number % 3, delta="x"))
-        conversation.apply(added(f"i{number}", previous_item_id="a"))
+        conversation._apply(streamed("response.text.delta", "a", number % 3, delta="x"))
+        conversation._apply(added(f"i{number}", previous_item_id="a"))
         if number % 2:
-            conversation.apply(heard(type="conversation.item.deleted", item_id=f"i{number - 1}"))
+            conversation._apply(heard(type="conversation.item.deleted", item_id=f"i{number - 1}"))
     ended.set()
     for reader in readers:
         reader.join(5)

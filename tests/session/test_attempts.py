@@ -50,7 +50,7 @@ def go_over(client: AzureRealTimeAudio) -> Attempt:
     """Make another attempt, go over to it, and end the one before."""
     previous = client._engine.connection
     attempt = connect_another(client)
-    client._engine.promote(attempt)
+    client._engine.attempts.promote(attempt)
     assert previous.close(HANG)
     return attempt
 
@@ -127,6 +127,11 @@ class Flood:
         self.said += 1
 
 
+def readers() -> set[threading.Thread]:
+    """Return the I/O threads that run."""
+    return {thread for thread in threading.enumerate() if thread.name.startswith("azure-rt-reader")}
+
+
 def commands(connection: Connection, kind: str) -> list[dict[str, Any]]:
     """Return the commands of a kind that a connection brought."""
     return [command for command in tuple(connection.received) if command["type"] == kind]
@@ -134,6 +139,7 @@ def commands(connection: Connection, kind: str) -> list[dict[str, Any]]:
 
 def test_two_connections_at_once_both_flooded(service: Emulator) -> None:
     """Going over from one connection to another loses, doubles and reorders nothing, in either direction."""
+    before = readers()
     with JitteringRelay(service.port) as relay:
         options = {**service.options(), "host_name": f"ws://127.0.0.1:{relay.port}", "session_config": NO_VAD}
         with AzureRealTimeAudio(options) as client:
@@ -146,9 +152,10 @@ def test_two_connections_at_once_both_flooded(service: Emulator) -> None:
                 previous = client._engine.connection
                 attempt = connect_another(client)
                 new = service.connections[1]
+                assert len(readers() - before) == 1
                 flood.goes_on()
                 asked_before = len(flood.futures)
-                client._engine.promote(attempt)
+                client._engine.attempts.promote(attempt)
                 flood.to = new
                 flood.goes_on()
                 until(lambda: all(future.done() for future in flood.futures[:asked_before]))
@@ -179,13 +186,15 @@ def test_three_connections_one_after_the_other(service: Emulator) -> None:
         lost: list[Attempt] = []
         is_lost = threading.Event()
 
-        def on_attempt_ended(attempt: Attempt, outcome: object) -> bool:
+        def on_ended(attempt: Attempt, outcome: object) -> bool:
             lost.append(attempt)
             is_lost.set()
             return True
 
-        engine.on_attempt_ended = on_attempt_ended
+        engine.attempts.on_ended = on_ended
         told, inits = Probe(), Probe()
+        threads: set[str] = set()
+        client.on("test.marker", lambda event: threads.add(threading.current_thread().name))
         client.on("test.marker", told)
         client.on("init", inits)
         stream = client.events("test.marker", timeout=HANG)
@@ -198,7 +207,7 @@ def test_three_connections_one_after_the_other(service: Emulator) -> None:
                 service.drop()
                 assert is_lost.wait(HANG)
                 is_lost.clear()
-                engine.promote(connect_another(client))
+                engine.attempts.promote(connect_another(client))
             client.create_conversation_item({**message("hello"), "id": f"item{number}"}).result(HANG)
             service.say({**MARKER, "event_id": str(number)})
             assert told.next().event_id == next(stream).event_id == str(number)
@@ -210,7 +219,7 @@ def test_three_connections_one_after_the_other(service: Emulator) -> None:
         assert [attempt.number for attempt in lost] == [1, 2]
         assert {entry.item.id for entry in client.conversation.entries} == {f"item{n}" for n in range(3)}
         assert [session["instructions"] for session in configured] == ["Be brief."] * 3
-        assert len(inits.told) == 1
+        assert len(inits.told) == len(threads) == 1
         assert client.is_initialized
 
 
@@ -218,13 +227,13 @@ def test_an_unanswered_command_fails_with_its_connection(service: Emulator) -> N
     """After a loss, commands without an answer and responses in progress fail by name; later ones work."""
     with AzureRealTimeAudio({**service.options(), "session_config": NO_VAD}) as client:
         is_lost = threading.Event()
-        client._engine.on_attempt_ended = lambda attempt, outcome: (is_lost.set(), True)[1]
+        client._engine.attempts.on_ended = lambda attempt, outcome: (is_lost.set(), True)[1]
         service.inject(StopReading())
         client.clear_audio_buffer().add_done_callback(lambda future: None)
         unanswered = client.clear_audio_buffer()
         service.drop()
         assert is_lost.wait(HANG)
-        client._engine.promote(connect_another(client))
+        client._engine.attempts.promote(connect_another(client))
 
         with pytest.raises(ConnectionClosedError):
             unanswered.result(HANG)
@@ -240,7 +249,7 @@ def test_an_attempt_that_is_not_current_ends_nothing(service: Emulator) -> None:
         until(lambda: attempt.ready.outcome is not None)
 
         with pytest.raises(ConnectionClosedError):
-            client._engine.promote(attempt)
+            client._engine.attempts.promote(attempt)
         client.clear_audio_buffer().result(HANG)
 
 
@@ -270,15 +279,15 @@ def test_a_dropped_client_is_collected(service: Emulator, state: str) -> None:
         elif state == "standby":
             connect_another(client)
         elif state == "promoted":
-            engine.promote(connect_another(client))
+            engine.attempts.promote(connect_another(client))
         elif state == "drained":
             go_over(client)
         else:
             is_lost = threading.Event()
-            engine.on_attempt_ended = lambda attempt, outcome: (is_lost.set(), True)[1]
+            engine.attempts.on_ended = lambda attempt, outcome: (is_lost.set(), True)[1]
             service.drop()
             assert is_lost.wait(HANG)
-        return [weakref.ref(client), weakref.ref(engine), weakref.ref(engine._attempts.current)]
+        return [weakref.ref(client), weakref.ref(engine), weakref.ref(engine.attempts.current)]
 
     references = make()
     gc.collect()

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from listeners import HANG, Aside
+from manual_clock import ManualClock
 
 from azure_rt_audio import (
     ConnectionClosedError,
@@ -47,7 +48,8 @@ class Desk:
         self._commands: list[Command] = []
         self._numbers = 0
         self.owner: Any = None
-        self.gate = ResponseQueue(self._encode, self._send, carries_metadata=marks)
+        self.clock = ManualClock()
+        self.gate = ResponseQueue(self._encode, self._send, carries_metadata=marks, clock=self.clock)
 
     def _encode(self, command: Command) -> bytes:
         self._commands.append(command)
@@ -688,13 +690,15 @@ def test_iterating_a_refusal(desk: Desk) -> None:
         list(pending)
 
 
-@pytest.mark.parametrize("wait", [lambda p: p.result(0.001), lambda p: next(p.text(0.001))])
+@pytest.mark.parametrize("wait", [lambda p: p.result(60.0), lambda p: next(p.text(60.0))])
 def test_patience(desk: Desk, wait: Callable[[PendingResponse], Any]) -> None:
     """Time that runs out is a TimeoutError; the response goes on."""
     pending = desk.ask()
+    aside = Aside(lambda: wait(pending))
+    desk.clock.advance(60.0, pending._condition)
 
     with pytest.raises(TimeoutError):
-        wait(pending)
+        aside.result()
     desk.begin("r", desk.mark())
     desk.end("r")
 

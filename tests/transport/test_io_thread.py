@@ -34,6 +34,7 @@ from fake_servers import (
     tcp_server,
     upgrade,
 )
+from manual_clock import ManualClock
 
 from azure_rt_audio._net import happy_eyeballs
 from azure_rt_audio._transport import Connection, IOThread, Target, WebSocketState
@@ -64,16 +65,6 @@ def shared(url: str, io_thread: IOThread, **options: Any) -> Iterator[Recorder]:
         yield recorder
     finally:
         assert recorder.close()
-
-
-class FakeClock:
-    """Seconds that pass when the test says so."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 def numbered_flood(count: int, got: list[int]) -> Callable[[socket.socket], None]:
@@ -527,7 +518,7 @@ def test_the_interpreter_exits() -> None:
 
 def test_keepalive_goes_by_the_clock() -> None:
     """The ping, its time-out and the verdict come when the clock says so, without a wait."""
-    clock = FakeClock()
+    clock = ManualClock()
     io_thread = IOThread(clock)
     pinged = threading.Event()
 
@@ -558,7 +549,7 @@ def test_keepalive_goes_by_the_clock() -> None:
 
 def test_the_deadline_of_a_close_goes_by_the_clock() -> None:
     """A silent peer is given up when the clock says so."""
-    clock = FakeClock()
+    clock = ManualClock()
     io_thread = IOThread(clock)
     got = threading.Event()
 

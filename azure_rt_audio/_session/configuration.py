@@ -1,0 +1,124 @@
+"""
+What the session was asked to be, and what the service says it is.
+
+**Threads.** Any thread updates it; the I/O thread alone writes ``session`` and ``asked``.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import attrs
+
+from ..protocol.base import UNSET
+from ..protocol.commands import SessionUpdate
+from ..protocol.events import SessionCreated, SessionUpdated
+from ..protocol.session import Session, SessionConfig, TurnDetection
+from .acknowledgement import Acknowledgement
+from .attempt import Attempt, merge_session
+from .attempts import Attempts
+from .sender import CommandSender
+from .waiters import Waiters, placeholder
+
+__all__ = ["Configuration"]
+
+
+class Configuration:
+    """
+    The configuration of a session, which each connection begins with.
+
+    Args:
+        asked: What the user wants at first.
+
+    Attributes:
+        session: The session in force, as the service last described it.
+    """
+
+    def __init__(self, attempts: Attempts, sender: CommandSender, waiters: Waiters, asked: Any) -> None:
+        self._attempts = attempts
+        self._sender = sender
+        self._waiters = waiters
+        self._asked = asked
+        self.session: Session | None = None
+
+    # ------------------------------------------------------------ any thread
+
+    def new_attempt(self) -> Attempt:
+        """
+        Make an attempt that configures its session as asked for until now; it does not connect yet.
+
+        Raises:
+            ValueError: If the service would refuse the configuration.
+        """
+        command = SessionUpdate(event_id=self._sender.new_event_id(), session=self._asked)
+        return self._attempts.add(command, self._sender.encode(command))
+
+    def update(self, command: SessionUpdate, owner: object) -> Acknowledgement[SessionUpdated]:
+        """Send a change of the session; after a refused configuration, this may be the remedy."""
+        attempt = self._attempts.current
+
+        def wait() -> None:
+            attempt.ready.wait_to_send_configuration()
+            attempt.ready.try_again_with(command.event_id)
+            attempt.expect_update(command)
+
+        try:
+            return self._sender.acknowledged(
+                command,
+                owner,
+                lambda _, event: isinstance(event, SessionUpdated),
+                wait=wait,
+                kind=command.type,
+                params=("session",),
+            )
+        except BaseException:
+            attempt.settle(command.event_id)
+            raise
+
+    def input_audio_format(self) -> str:
+        """Return the format of audio that is appended next: of a pending update, or as in force."""
+        asked = self._attempts.current.asked_input_format
+        if asked is not None:
+            return asked
+        in_force = self.session.input_audio_format if self.session is not None else None
+        return in_force or "pcm16"
+
+    def output_audio_format(self) -> str | None:
+        """Return the format in force."""
+        return self.session.output_audio_format if self.session is not None else None
+
+    @property
+    def turn_detection(self) -> TurnDetection | None:
+        """How the service finds the user's turns; ``None`` if it does not."""
+        return self.session.turn_detection if self.session is not None else None
+
+    # ------------------------------------------------------------ the I/O thread
+
+    def take(self, event: SessionCreated | SessionUpdated) -> None:
+        """Take the service's description; configure a session that has just been made."""
+        if isinstance(event.session, Session):
+            self.session = merge_session(self.session, event.session)
+        attempt = self._attempts.applied
+        if attempt is None:
+            return
+        if isinstance(event, SessionCreated):
+            # A placeholder, so that session.updated is not matched to a later command.
+            waiter = placeholder(SessionUpdate.TYPE, attempt.configuration_id)
+            waiter.connection = attempt.number
+            self._waiters.add(waiter)
+            attempt.send_configuration()
+            return
+        update = attempt.settle_oldest()
+        if update is not None and update.event_id != attempt.configuration_id:
+            self._asked = _merge(self._asked, update.config)
+
+
+def _merge(known: Any, update: Any) -> Any:
+    """Return what is asked for after an update: the fields that it names are replaced."""
+    if not isinstance(update, SessionConfig):
+        return known
+    if not isinstance(known, SessionConfig):
+        return update
+    names = (field.name for field in attrs.fields(SessionConfig) if field.name != "extra")
+    changes = {name: value for name in names if (value := getattr(update, name)) is not UNSET}
+    return attrs.evolve(known, **changes, extra={**known.extra, **update.extra})
