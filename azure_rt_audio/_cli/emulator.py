@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["add_arguments", "run"]
 
 _POLL_SECONDS: Final = 0.2
-_KEY_VARIABLE: Final = "EMULATOR_BRAIN_KEY"
+_KEY_VARIABLE: Final = "EMULATOR_CHAT_KEY"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -51,14 +51,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "recognised with the speech extra; without it, only its duration is known",
     )
     parser.add_argument(
-        "--brain",
+        "--chat-url",
         metavar="URL",
         help="answer with a language model: an OpenAI-compatible endpoint, such as "
         f"http://localhost:11434/v1; its key, if it needs one, is read from {_KEY_VARIABLE} "
         "(default: rule-based answers)",
     )
     parser.add_argument(
-        "--brain-model", metavar="NAME", help="name of its model (default: the first one it lists)"
+        "--chat-model", metavar="NAME", help="name of its model (default: the first one it lists)"
     )
     parser.add_argument("--quiet", action="store_true", help="do not log events")
 
@@ -76,7 +76,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise UsageError(f"--pace is {arguments.pace}; pass 0 or more")
     if not 0 <= arguments.port <= 65535:
         raise UsageError(f"--port is {arguments.port}; pass 0 to 65535")
-    reply = _brain(arguments.brain, arguments.brain_model)
+    reply = _chat_model(arguments.chat_url, arguments.chat_model)
     deployments = arguments.deployment or ["gpt-realtime"]
     tls = _tls(arguments.tls_cert, arguments.tls_key)
     with open_speech(_transcripts(arguments.hears)) as speech:
@@ -100,7 +100,7 @@ def run(arguments: argparse.Namespace) -> int:
                 f"cannot listen on {arguments.host}:{arguments.port}: {exc}; choose another with --host or "
                 "--port"
             ) from exc
-        answers = "answers by rule" if reply is None else f"answers with {arguments.brain}"
+        answers = "answers by rule" if reply is None else f"answers with {arguments.chat_url}"
         abilities = [f"It {answers}, {speech.description}.", *(f"({remedy})" for remedy in speech.remedies)]
         welcome = _welcome(emulator.host_name, arguments.key, deployments[0], arguments.tls_cert)
         try:
@@ -114,17 +114,17 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _brain(url: str | None, model: str | None) -> ChatModel | None:
+def _chat_model(url: str | None, model: str | None) -> ChatModel | None:
     from ..emulator import ChatModel
 
     if url is None:
         if model is not None:
-            raise UsageError("--brain-model chooses a model of --brain URL; pass both")
+            raise UsageError("--chat-model chooses a model of --chat-url URL; pass both")
         return None
     try:
         return ChatModel(url, model=model, key=os.environ.get(_KEY_VARIABLE))
     except ValueError as exc:
-        raise UsageError(f"--brain: {exc}") from exc
+        raise UsageError(f"--chat-url: {exc}") from exc
 
 
 def _welcome(host_name: str, key: str, deployment: str, certificate: str | None) -> str:

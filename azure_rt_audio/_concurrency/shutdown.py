@@ -10,10 +10,10 @@ What happens when the interpreter exits, and in which order.
 4. ``SESSIONS``: sessions note that this side wants the end. So an end by exit is not reported as a loss.
 5. ``WORKERS``: listeners' threads run what waits, and take nothing more. A daemon thread that is stopped
    in the middle of printing can bring the interpreter down.
-6. ``TRANSPORTS``: connections say goodbye, all at the same time.
+6. ``TRANSPORTS``: connections are closed, all at the same time.
 
 Workers end before transports, so listeners of ``closed`` are not called at exit, except those of an inline
-dispatcher: the goodbye would wait for user code, and user code would run while the program is taken down.
+dispatcher: closing would wait for user code, and user code would run while the program is taken down.
 
 The first three stages use libraries with exit hooks of their own: PortAudio ends its streams, which would
 look like a lost device, and Qt destroys its objects. Python runs hooks in reverse order. So these stages

@@ -101,7 +101,7 @@ class Attempts:
         self.on_ended: Callable[[Attempt, Outcome], bool] | None = None
         self._io_thread = IOThread()
         finalizer = weakref.finalize(self, self._io_thread.release)
-        finalizer.atexit = False  # at exit the connections say goodbye first
+        finalizer.atexit = False  # at exit the connections are closed first
 
     # ------------------------------------------------------------ any thread
 

@@ -129,7 +129,7 @@ class Mailbox:
     def end(self) -> None:
         """Drop queued calls, refuse further ones, and close the clients in the background. Idempotent."""
         for client in self.mute():
-            name = "azure-rt-goodbye"
+            name = "azure-rt-close"
             try:
                 threading.Thread(target=client.close, name=name, daemon=True).start()
             except RuntimeError as exc:  # out of threads; the client is closed at exit

@@ -61,7 +61,7 @@ def _text(instance: object, attribute: attrs.Attribute[Any], value: object) -> N
 
 
 def _one_line(instance: object, attribute: attrs.Attribute[Any], value: object) -> None:
-    """Refuse what could not stand in a header, without repeating it."""
+    """Refuse a value that is invalid in a header, without repeating it."""
     if value is None:
         return
     if not isinstance(value, str) or not value.strip():
@@ -80,12 +80,12 @@ def _a_name(instance: object, attribute: attrs.Attribute[Any], value: object) ->
 @frozen(kw_only=True)
 class AzureRealTimeOptions:
     """
-    Which service to talk to, as whom, and how the session shall be.
+    Endpoint, credential and session configuration.
 
     Attributes:
         host_name: The endpoint in any spelling: ``"my-resource.openai.azure.com"``, with
-            ``https://`` or ``wss://``, with or without ``/openai/v1``, ``"localhost:8080"``. What the
-            query of a URL says of deployment and version need not be said again, and must not differ.
+            ``https://`` or ``wss://``, with or without ``/openai/v1``, ``"localhost:8080"``. Deployment
+            and version in the query of a URL need not be repeated, and must not differ.
         deployment: Name of the model's deployment.
         api_key: Sent in a header, never in a URL; over plain ``ws://`` only to this machine.
         credential: In place of a key: a credential of ``azure-identity``, or a function that
@@ -97,7 +97,7 @@ class AzureRealTimeOptions:
             mention has the library's defaults, field by field: voice alloy, PCM16, server VAD (threshold
             0.4, silence 600 ms), no transcription of the user.
         session_defaults: ``False`` sends ``session_config`` as it is and leaves the rest to the service.
-        credential_scope: What to ask the credential for.
+        credential_scope: Scope of the token that is requested from the credential.
 
     Raises:
         ValueError: If something is missing or cannot be right; names the field.

@@ -104,29 +104,29 @@ def _sockopt(instance: object, attribute: attrs.Attribute[Any], value: object) -
 @frozen(kw_only=True)
 class WebSocketOptions:
     """
-    How the connection is made and watched. Each is checked when it is given; times are in seconds.
+    Time-outs, limits, TLS and proxy of the WebSocket. Each is checked when it is given; times are in seconds.
 
     Attributes:
-        connect_timeout: For the whole of the opening, name look-up, TCP, proxy, TLS and HTTP; also how
+        connect_timeout: Limit of the whole connect: name look-up, TCP, proxy, TLS and HTTP upgrade; also how
             long a method that is called early waits for the session. From 0.001; 10 by default.
-        close_timeout: What ``close()`` gives the service to say goodbye, if it is not told otherwise.
+        close_timeout: Default time-out of ``close()``: how long it waits for the service's close frame.
             With 0 the connection just ends. 5 by default.
-        ping_interval: After how long a silence we ask whether the service is still there. It also keeps
-            proxies from cutting a quiet connection, many of which do so after 60 s. ``None`` never asks.
+        ping_interval: Seconds without incoming data before a ping is sent (keepalive). Pings also keep
+            proxies from closing an idle connection, many of which do so after 60 s. ``None`` disables them.
             From 0.01; 20 by default.
-        ping_timeout: How much longer the silence may last before the connection counts as lost; on Linux, if
-            nobody asks, how long what we send may stay unacknowledged. From 0.01; 20 by default.
-        send_timeout: How long a method waits for room when the send backlog is full; then it
+        ping_timeout: Seconds without incoming data after a ping before the connection counts as lost; on
+            Linux without pings, how long sent data may stay unacknowledged. From 0.01; 20 by default.
+        send_timeout: How long a method waits for room while the send queue is full; then it
             raises :class:`TimeoutError`, and nothing was sent. With 0 it never waits. 10 by default.
         max_message_bytes: The largest event that is accepted, in bytes of JSON; a larger one ends the
-            connection with code 1009. From 1024; 16 MiB by default: the service names no limit, and its
-            largest events are items with all of their sound, which have room there for 4 minutes.
-        max_send_backlog_bytes: How much may wait to be sent before methods wait, in bytes of JSON.
+            connection with code 1009. From 1024; 16 MiB by default: the service names no limit; its
+            largest events are items with all of their audio, and this holds 4 minutes of it.
+        max_send_backlog_bytes: Limit of the send queue, in bytes of JSON, before methods wait.
             From 1024; 32 MiB by default, two of the largest pieces of audio that the service takes
             (15 MiB in one ``append_audio``).
         headers: Additional headers of the handshake, such as one for a gateway. Never shown. None by
             default.
-        ssl_context: Whom to trust, and who we are; see below. ``None``, the default, trusts what OpenSSL
+        ssl_context: Trusted authorities and client certificate; see below. ``None``, the default, trusts what OpenSSL
             finds on the system, and what ``SSL_CERT_FILE`` and ``SSL_CERT_DIR`` name.
         http_proxy: ``"http://user:password@host:port"``, or ``socks5h://`` with the extra ``socks``
             (also ``socks5://``, ``socks4a://`` and ``socks4://``: without the letter at the end the name is

@@ -227,9 +227,9 @@ def test_a_key_that_no_header_takes_is_refused_unseen(key: str) -> None:
 
 
 def test_the_command_has_a_model_answer(endpoint: Endpoint, tmp_path: Path) -> None:
-    """``emulator --brain URL`` answers with a model, whose key comes from the environment."""
-    arguments = ("--port", "0", "--brain", endpoint.url, "--brain-model", "m", "--quiet")
-    with Background("emulator", *arguments, cwd=tmp_path, EMULATOR_BRAIN_KEY="secret") as emulator:
+    """``emulator --chat-url URL`` answers with a model, whose key comes from the environment."""
+    arguments = ("--port", "0", "--chat-url", endpoint.url, "--chat-model", "m", "--quiet")
+    with Background("emulator", *arguments, cwd=tmp_path, EMULATOR_CHAT_KEY="secret") as emulator:
         emulator.wait_for(f"It answers with {endpoint.url}")
         address = emulator.wait_for("AZURE_OPENAI_ENDPOINT").partition("=")[2].strip(' "')
         options = {"host_name": address, "deployment": "gpt-realtime", "api_key": "emulator-key"}
@@ -243,8 +243,8 @@ def test_the_command_has_a_model_answer(endpoint: Endpoint, tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--brain", "localhost"), "such as http://localhost:11434/v1"),
-        (("--brain-model", "m"), "--brain-model chooses a model of --brain URL"),
+        (("--chat-url", "localhost"), "such as http://localhost:11434/v1"),
+        (("--chat-model", "m"), "--chat-model chooses a model of --chat-url URL"),
     ],
 )
 def test_the_command_refuses_what_is_no_endpoint(

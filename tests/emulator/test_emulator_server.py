@@ -835,7 +835,7 @@ def test_a_listener_that_raises() -> None:
 
 
 def test_websockets_is_loaded_late() -> None:
-    """The emulator can be imported, and its brain used, without websockets."""
+    """The emulator can be imported, and its session used, without websockets."""
     program = (
         "import sys; sys.modules['websockets'] = None; import azure_rt_audio.emulator as e;"
         "print(e.SessionEngine(e.Behaviour()).pull(0.0)['type'])"
