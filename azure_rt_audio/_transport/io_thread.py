@@ -125,13 +125,12 @@ class IOThread:
     def release(self) -> None:
         """Take no more connections, and end after the last. Idempotent, takes no lock, does not wait."""
         self.is_released = True
-        if self.is_ours():
-            self.wake()
+        self.wake()
 
     def wake(self) -> None:
-        """End the thread's wait."""
+        """End the thread's wait. Nothing in a forked child, where the waker's lock may be held for ever."""
         waker = self._waker
-        if waker is not None:
+        if waker is not None and self.is_ours():
             waker.wake()
 
     def owns_this_thread(self) -> bool:
