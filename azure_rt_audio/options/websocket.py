@@ -126,8 +126,8 @@ class WebSocketOptions:
             (15 MiB in one ``append_audio``).
         headers: Additional headers of the handshake, such as one for a gateway. Never shown. None by
             default.
-        ssl_context: Trusted authorities and client certificate; see below. ``None``, the default, trusts what OpenSSL
-            finds on the system, and what ``SSL_CERT_FILE`` and ``SSL_CERT_DIR`` name.
+        ssl_context: Trusted authorities and client certificate; see below. ``None``, the default, trusts
+            what OpenSSL finds on the system, and what ``SSL_CERT_FILE`` and ``SSL_CERT_DIR`` name.
         http_proxy: ``"http://user:password@host:port"``, or ``socks5h://`` with the extra ``socks``
             (also ``socks5://``, ``socks4a://`` and ``socks4://``: without the letter at the end the name is
             looked up here and not at the proxy). Special characters in user and password are
