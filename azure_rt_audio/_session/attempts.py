@@ -193,8 +193,9 @@ class Attempts:
         self.note_closing()
         deadline = Deadline(timeout)
         current = self.current
-        attempts = [current, *(other for other in self.alive if other is not current)]
-        have_ended = [attempt.connection.close(deadline.remaining()) for attempt in attempts]
+        others = [attempt for attempt in self.alive if attempt is not current]
+        have_ended = [current.connection.close(timeout)]
+        have_ended += [other.connection.close(deadline.remaining()) for other in others]
         return all(have_ended) and self._io_thread.join((deadline.remaining() or 0.0) + _GRACE)
 
     def note_closing(self) -> None:

@@ -658,7 +658,9 @@ def test_half_duplex(talks: Talks, talker: Emulator) -> None:
 def test_an_assistant_that_hears_itself(talks: Talks, caplog: pytest.LogCaptureFixture) -> None:
     """After the third interruption by its own voice the user is told, and the log once."""
     events = Probe()
-    alone = {"turn_detection": {"type": "server_vad", "create_response": False}}
+    # A turn begins late enough for the echo to be recognised, and ends before the next one.
+    detection = {"type": "server_vad", "threshold": 0.5, "silence_duration_ms": 200}
+    alone = {"turn_detection": {**detection, "create_response": False}}
     with Emulator(pace=0, responder=lambda *_: LONG, keep_audio=True) as service:
         talk = talks(service=service, on_event=events, client={"session_config": alone})
         for number in range(1, 5):
