@@ -16,6 +16,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import selectors
+import sys
 import threading
 from collections.abc import Callable
 from functools import partial
@@ -208,12 +209,12 @@ class ConnectionDriver:
 
     def _end_aside(self, outcome: Outcome) -> None:
         """The same for a caller that cannot wait for what hangs on the I/O thread, and may hang again."""
-        if not self._record(outcome):
+        # While Python exits no thread runs any more, and Thread.start would wait for one. Then on_end is not
+        # called: here it could hang, and the callers that wait are gone, or daemons.
+        if not self._record(outcome) or sys.is_finalizing():
             return
         name = f"{self.name}-end"
         thread = threading.Thread(target=self._call, args=(self._on_end, outcome), name=name, daemon=True)
-        # Python 3.12 starts no thread any more while it exits. Then on_end is not called: here it could hang,
-        # and those who wait are gone, or daemons that go now.
         with contextlib.suppress(RuntimeError):
             thread.start()
             thread.join(0.25)
