@@ -116,7 +116,7 @@ def test_two_floods_in_both_directions(tls: tuple[bool, bool], io_thread: IOThre
             sender.start()
         received = [[int(recorder.next()) for _ in numbers] for recorder in (a, b)]
         for sender in senders:
-            sender.join(HANG)
+            sender.join(60)
         assert a.connection.close(HANG)
         assert b.connection.close(HANG)
 

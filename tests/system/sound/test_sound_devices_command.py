@@ -31,7 +31,7 @@ def test_a_test_records_and_plays_it_back(room: Room, tmp_path: Path) -> None:
     with room.listen() as heard, Background("devices", "--test", "--input", "mic", cwd=tmp_path) as command:
         command.wait_for("recording with mic")
         room.say(said)
-        command.wait_for("playing it on default")
+        command.wait_for("playing on default")
         assert command.wait() == 0
         heard.wait_for_silence()
 
