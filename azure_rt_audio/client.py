@@ -78,6 +78,7 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
 
     Raises:
         ValueError: If the configuration cannot be right; names the field.
+        ConnectError: If the process is out of file descriptors.
 
     **Threads.** Any method may be called from any thread, listeners included, several at once; what one
     thread sends goes out in the order of its calls. A wait is bounded, and ends at once when the
@@ -121,9 +122,15 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
         where = dispatcher if self._worker is None else self._worker
         assert where is not None
         self._engine = Engine(self._options, ws_options, websocket_impl, where)
-        if isinstance(where, Hosting):
-            where.host(self)
-        self._engine.start()
+        try:
+            if isinstance(where, Hosting):
+                where.host(self)
+            self._engine.start()
+        except BaseException:  # with Ctrl-C nobody ever gets this object to close it
+            self._engine.attempts.note_closing()
+            if self._worker is not None:
+                self._worker.close()
+            raise
 
     def __dir__(self) -> list[str]:
         """Leave out the names of the TypeScript SDK, which work but are not offered."""

@@ -8,6 +8,7 @@ because any of these may hold a credential.
 
 from __future__ import annotations
 
+import errno
 import json
 import re
 import socket
@@ -28,6 +29,7 @@ from .http_head import unchunk
 __all__ = [
     "MAX_BODY",
     "failed",
+    "out_of_descriptors",
     "place",
     "refused",
     "refused_by_socks",
@@ -162,6 +164,18 @@ def failed(url: str, phase: str, exc: BaseException | None, *, proxy: str | None
     # Without its traceback: the frames below hold the request's headers as local variables.
     error.__cause__ = exc.with_traceback(None) if exc is not None else None
     return error
+
+
+def out_of_descriptors(exc: OSError) -> ConnectError:
+    """Say that the system gave none of the descriptors that a connection needs before it is dialled."""
+    if exc.errno == errno.EMFILE:
+        fact = "This process is out of file descriptors"
+    elif exc.errno == errno.ENFILE:
+        fact = "The system is out of file descriptors"
+    else:
+        fact = f"The system gave no descriptors for the connection: {exc.strerror or type(exc).__name__}"
+    hint = "Close files, sockets and clients that are not needed, or raise the limit (ulimit -n)."
+    return ConnectError(f"{fact}. {hint}", hint=hint)
 
 
 def unusable(what: str) -> ConnectError:

@@ -150,14 +150,18 @@ class Attempts:
 
         Raises:
             ConnectionClosedError: If the session has ended or is being closed.
+            ConnectError: If the system has no more descriptors.
             RuntimeError: In a forked child, or if the system has no more threads.
         """
         try:
             attempt.connection.start()
-        except RuntimeError:
+        except BaseException as exc:  # Ctrl-C too, which may come when all has been done
             with self.lock:
                 self._discard_locked(attempt)
-            if self._io_thread.is_released:
+            attempt.connection.abort(
+                ConnectionClosedError("The connection was closed by this side before it was open.")
+            )
+            if isinstance(exc, RuntimeError) and self._io_thread.is_released:
                 raise ConnectionClosedError("The client was closed, so it does not connect again.") from None
             raise
 

@@ -15,7 +15,7 @@ def target_of(options: AzureRealTimeOptions, websocket_options: WebSocketOptions
         authorization = options.authorization()
     except RealtimeError:
         raise
-    except Exception as exc:
+    except BaseException as exc:  # SystemExit too, of a function that asks to sign in: this is no main thread
         # Without its message, which may quote a secret; the cause has it.
         what = type(exc).__name__
         hint = "Sign in anew, or check the credential by itself: get_token(scope), or the function you gave."

@@ -147,6 +147,7 @@ class Engine:
 
         Raises:
             ConnectionClosedError: If the session has ended or is being closed.
+            ConnectError: If the system has no more descriptors.
             RuntimeError: In a forked child, or if the system has no more threads.
         """
         attempt = self.configuration.new_attempt()

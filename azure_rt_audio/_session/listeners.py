@@ -15,6 +15,7 @@ import weakref
 from collections.abc import Callable
 from typing import Any
 
+from .._concurrency.program_end import ends_the_program
 from ..dispatch import Dispatcher
 from ..dispatch.base import Placing, call_guarded, report_failure
 from ..errors import DispatchOverflowError
@@ -227,7 +228,9 @@ def _deliver_all(entries: tuple[Subscription, ...], payload: Any) -> bool:
                 is_wanted = True
         except DispatchOverflowError as exc:
             overflow, is_wanted = exc, True
-        except Exception:
+        except BaseException as exc:
+            if ends_the_program(exc):
+                raise
             # A user's dispatcher, such as one for a window that is gone: only its listeners lose the event.
             log.exception("! the dispatcher of %r failed", entry)
     if overflow is not None:

@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from .._concurrency.program_end import ends_the_program
 from .._transport import Payload
 from ..errors import RealtimeError
 
@@ -81,6 +82,8 @@ class Taps:
     def _call(self, tap: Tap, method: Callable[..., object], *arguments: Any) -> None:
         try:
             method(*arguments)
-        except Exception:
+        except BaseException as exc:
+            if ends_the_program(exc):
+                raise
             self.remove(tap)
             log.exception("! the tap %s failed and was removed", type(tap).__name__)

@@ -18,6 +18,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future, InvalidStateError
 from typing import Any, Final
 
+from .._concurrency.program_end import ends_the_program
 from ..errors import RealtimeError, ServiceError
 from ..protocol.commands import InputAudioBufferClear, InputAudioBufferCommit, SessionUpdate
 from ..protocol.event_filter import EventFilter
@@ -186,7 +187,9 @@ class Waiters:
                 continue
             try:
                 is_it = waiter.matches(key, event)
-            except Exception as exc:  # noqa: BLE001 - the user's predicate; the caller is told
+            except BaseException as exc:
+                if ends_the_program(exc):
+                    raise
                 self.discard(waiter)
                 waiter.fail(exc)
                 continue

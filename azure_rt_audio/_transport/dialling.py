@@ -65,16 +65,24 @@ class Dialling:
         self._lock = threading.Lock()  # a leaf; guards what follows
         self._result: Transport | ConnectError | ConnectionClosedError | None = None
         self._is_abandoned = False
+        self._has_begun = False  # the dial thread runs, and closes the waker
+        self._is_called_off = False
 
     # From any thread.
 
     def start(self) -> None:
-        """Begin; returns at once. Raises :class:`RuntimeError` if the system has no more threads."""
-        try:
-            self._thread.start()
-        except RuntimeError:
+        """Begin; returns at once. If it raises anything, Ctrl-C included, call :meth:`call_off`."""
+        self._thread.start()
+
+    def call_off(self) -> None:
+        """See to it that a dial thread which has not begun never does; interrupt one that has."""
+        with self._lock:
+            self._is_called_off = True
+            has_begun = self._has_begun
+        if has_begun:
+            self.interrupt()
+        else:
             self._waker.close()
-            raise
 
     def interrupt(self) -> None:
         """Give the attempt up. Takes no lock that user code is ever under; a finalizer may call it."""
@@ -108,11 +116,15 @@ class Dialling:
     # On the dial thread.
 
     def _run(self) -> None:
+        with self._lock:
+            if self._is_called_off:
+                return
+            self._has_begun = True
         result: Transport | ConnectError | ConnectionClosedError
         result = ConnectionClosedError("The connection's thread failed; please report this.")
         try:
             result = self._dial()
-        except Exception:
+        except BaseException:
             log.exception("! %s failed", threading.current_thread().name)
         finally:
             self._waker.close()
@@ -128,7 +140,7 @@ class Dialling:
             target = self._target()
         except (ConnectError, ConnectionClosedError) as exc:
             return exc
-        except Exception as exc:  # noqa: BLE001 - a credential is the user's code
+        except BaseException as exc:  # noqa: BLE001 - a credential is the user's code
             error = ConnectError(
                 f"The credential could not be obtained ({type(exc).__name__}).", type=AUTHENTICATION_ERROR
             )

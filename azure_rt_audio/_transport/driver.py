@@ -26,7 +26,9 @@ import attrs
 
 from .._concurrency.condition import Condition
 from .._concurrency.deadline import Deadline
-from .._net.dial import Target
+from .._concurrency.program_end import ends_the_program
+from .._net.connect_errors import out_of_descriptors
+from .._net.dial import Target, import_now
 from ..errors import ConnectError, ConnectionClosedError
 from ..options import WebSocketOptions
 from .close_reasons import closed_by_peer
@@ -113,16 +115,29 @@ class ConnectionDriver:
         if self._dialling is not None or self.outcome is not None:
             raise RuntimeError("a connection can be started only once")
         try:
-            self._io.add(self)
+            import_now()
             self._dialling = self._dial()
+            self._io.add(self)
             self._dialling.start()
-        except RuntimeError:
-            self._record(closed_unopened())
-            self._wake()
+        except OSError as exc:
+            self._undo_start()
+            raise out_of_descriptors(exc) from exc
+        except BaseException:  # no more threads, or Ctrl-C, at any point
+            self._undo_start()
             raise
         finally:
             if self._owns_io_thread:
                 self._io.release()
+
+    def _undo_start(self) -> None:
+        """End, without a word to ``on_end``: the caller of start() is told."""
+        self._record(closed_unopened())
+        if self._dialling is not None:
+            self._dialling.call_off()
+        if self._io.take_back(self):
+            self._note_over()
+        else:
+            self._wake()
 
     def _wake(self) -> None:
         self.is_called = True
@@ -197,10 +212,11 @@ class ConnectionDriver:
     def drop(self) -> None:
         """Close because the handle is gone. Takes no lock: it may run in the middle of anything."""
         self._dropped = True
-        dialling = self._dialling
-        if dialling is not None and self._io.is_ours():
-            dialling.interrupt()
-            self._wake()
+        if not self._io.is_ours():
+            return
+        if self._dialling is not None:
+            self._dialling.interrupt()
+        self._wake()
 
     def _end(self, outcome: Outcome) -> None:
         """Record the outcome and tell it, unless there is one already."""
@@ -233,7 +249,9 @@ class ConnectionDriver:
     def _call(self, callback: Callable[..., None], *args: object) -> None:
         try:
             callback(*args)
-        except Exception:
+        except BaseException as exc:
+            if ends_the_program(exc):
+                raise
             # The client's code failed, not the connection: later messages still count.
             log.exception("! %s: a callback failed", self.name)
 
@@ -245,7 +263,7 @@ class ConnectionDriver:
         transport = self._transport
         try:
             outcome = self._open(now) if transport is None else self._serve(transport, now)
-        except Exception:
+        except BaseException:
             log.exception("! %s failed", self.name)
             self.fail()
             return False
@@ -260,15 +278,13 @@ class ConnectionDriver:
 
     def _open(self, now: float) -> Outcome | None:
         """Take the transport that was dialled, unless the attempt was given up or has failed."""
-        dialling = self._dialling
-        if dialling is None:
-            return None
         with self._condition.lock:
             verdict = self.outcome or self._abort
             if verdict is None and (self._close is not None or self._dropped):
                 verdict = closed_unopened()
-        result = dialling.result(is_wanted=verdict is None)
-        if result is None or isinstance(result, Exception):
+        dialling = self._dialling
+        result = None if dialling is None else dialling.result(is_wanted=verdict is None)
+        if dialling is None or result is None or isinstance(result, Exception):
             return verdict or result
         with self._condition.lock:
             if self.state is WebSocketState.CONNECTING:
@@ -369,7 +385,7 @@ class ConnectionDriver:
                 return message
             try:
                 on_message(message)
-            except Exception:
+            except BaseException:
                 log.exception("! %s: a callback failed", self.name)
             if self._abort is not None:
                 return None
@@ -445,6 +461,9 @@ class ConnectionDriver:
                 left.release()
         self._end(outcome)
         self.due = _NEVER
+        self._note_over()
+
+    def _note_over(self) -> None:
         with self._condition.lock:
             self.is_over = True
             self._condition.notify_all()

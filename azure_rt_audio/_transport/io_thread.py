@@ -81,10 +81,12 @@ class IOThread:
         self._lock = threading.Lock()  # a leaf; guards what follows
         self._inbox: deque[Served] = deque()
         self._thread: threading.Thread | None = None
-        self._waker: Waker | None = None  # written once, before the thread runs
-        # The thread's own.
-        self._served: list[Served] = []
+        self._has_begun = False  # the thread runs, and closes what it works with
+        # Written before the thread is started.
+        self._waker: Waker | None = None
         self._selector: selectors.BaseSelector | None = None
+        # The thread's own. What comes in is put here under the lock.
+        self._served: list[Served] = []
 
     # From any thread.
 
@@ -94,28 +96,62 @@ class IOThread:
 
         Raises:
             RuntimeError: After :meth:`release`, in a forked child, or if the system has no more threads.
+            OSError: If the system has no more descriptors.
+
+        If it raises anything, Ctrl-C included, call :meth:`take_back`.
         """
         self.check_ours()
-        with self._lock:
-            if self.is_released:
-                raise RuntimeError("this I/O thread was released, and takes no more connections")
-            self._inbox.append(served)
-            thread = None
-            if self._thread is None:
-                self._waker = Waker()
-                thread = self._thread = threading.Thread(target=self._run, name=self.name, daemon=True)
-        if thread is None:
-            self.wake()
-            return
+        thread = None
         try:
-            thread.start()
-        except RuntimeError:  # the system has no more threads, or the interpreter is exiting
             with self._lock:
-                self._inbox.remove(served)
-                self._thread = None
-            assert self._waker is not None
-            self._waker.close()
+                if self.is_released:
+                    raise RuntimeError("this I/O thread was released, and takes no more connections")
+                if self._thread is None:
+                    self._waker, self._selector = self._make_tools()
+                    thread = self._thread = threading.Thread(target=self._run, name=self.name, daemon=True)
+                self._inbox.append(served)
+            if thread is not None:
+                thread.start()
+            self.wake()
+        except BaseException:  # no descriptors, no threads, the interpreter is exiting, or Ctrl-C
+            self._call_off()
             raise
+
+    def _make_tools(self) -> tuple[Waker, selectors.BaseSelector]:
+        """Return all that the thread needs descriptors for, so that it cannot fail for want of them."""
+        waker = Waker()
+        try:
+            selector = selectors.DefaultSelector()
+            try:
+                selector.register(waker, selectors.EVENT_READ)
+            except BaseException:
+                selector.close()
+                raise
+        except BaseException:
+            waker.close()
+            raise
+        return waker, selector
+
+    def _call_off(self) -> None:
+        """See to it that a thread which has not begun never does."""
+        with self._lock:
+            if self._thread is None or self._has_begun:
+                return
+            self._thread = None
+            waker, selector = self._waker, self._selector
+        assert waker is not None
+        assert selector is not None
+        selector.close()
+        waker.close()
+
+    def take_back(self, served: Served) -> bool:
+        """Forget a connection that :meth:`add` failed to add; return False if it is served all the same."""
+        if not self.is_ours():
+            return True  # the lock may be held by a thread that the fork left behind
+        with self._lock:
+            if served in self._inbox:
+                self._inbox.remove(served)
+            return served not in self._served
 
     def new_name(self) -> str:
         """Return a name for a connection: the thread's for the first one."""
@@ -170,25 +206,31 @@ class IOThread:
         self._selector.unregister(socket)
 
     def _run(self) -> None:
+        with self._lock:
+            if self._thread is not threading.current_thread():
+                return  # called off
+            self._has_begun = True
         self._ident = threading.get_ident()
-        waker = self._waker
+        waker, selector = self._waker, self._selector
         assert waker is not None
-        with selectors.DefaultSelector() as selector:
-            self._selector = selector
-            try:
-                selector.register(waker, selectors.EVENT_READ)
-                self._loop(selector, waker)
-            except Exception:
-                log.exception("! %s failed", self.name)
-            finally:
-                self.is_released = True
-                with self._lock:
-                    left = [*self._served, *self._inbox]
-                    self._inbox.clear()
-                for served in left:
+        assert selector is not None
+        try:
+            self._loop(selector, waker)
+        except BaseException:
+            log.exception("! %s failed", self.name)
+        finally:
+            self.is_released = True
+            with self._lock:
+                left = [*self._served, *self._inbox]
+                self._inbox.clear()
+            for served in left:
+                try:
                     served.fail()
-                self._ident = None  # the system gives it to another thread
-                waker.close()
+                except BaseException:  # the others are to end all the same
+                    log.exception("! %s failed", self.name)
+            self._ident = None  # the system gives it to another thread
+            selector.close()
+            waker.close()
 
     def _loop(self, selector: selectors.BaseSelector, waker: Waker) -> None:
         clock, select = self.clock, selector.select
@@ -221,8 +263,10 @@ class IOThread:
                 key.data.is_ready = True
         waker.drain(is_woken)  # before a look at what the callers left
         now = self.clock()
-        while self._inbox:
-            self._served.append(self._inbox.popleft())
+        if self._inbox:
+            with self._lock:
+                self._served += self._inbox
+                self._inbox.clear()
         has_ended = False
         for served in self._served:
             if served.is_ready or served.is_called or served.due <= now:

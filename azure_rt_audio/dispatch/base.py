@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Callable
 from typing import Any, Protocol, runtime_checkable
 
 import attrs
 
+from .._concurrency.program_end import ends_the_program
 from ..errors import DecodeError, ServiceError
 
 __all__ = [
@@ -93,9 +93,7 @@ def report_failure(exc: BaseException, what: object) -> None:
     if isinstance(exc, Exception):
         log.error("! %r failed", what, exc_info=exc)
         return
-    # In a program's own loop it is for the program. On a thread of ours it would end that thread, and with
-    # it all listening, without a word.
-    if threading.current_thread() is threading.main_thread():
+    if ends_the_program(exc):
         raise exc
     log.error("! %r wanted to end the program, which only the main thread can", what, exc_info=exc)
 

@@ -68,7 +68,8 @@ class WorkerDispatcher:
         return threading.current_thread() is self._worker.thread
 
     def __del__(self) -> None:
-        self._worker.drop()
+        with contextlib.suppress(AttributeError):  # Ctrl-C in the constructor leaves half an object
+            self._worker.drop()
 
 
 class _Worker:
