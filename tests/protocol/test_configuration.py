@@ -232,6 +232,32 @@ def test_turn_detection_keeps_its_new_fields() -> None:
     }
 
 
+@DIALECTS
+@pytest.mark.parametrize(
+    ("written", "expected"),
+    [
+        (
+            {"type": "server_vad", "silence_duration_ms": None},
+            {"type": "server_vad", "silence_duration_ms": None, "threshold": 0.4},
+        ),
+        ({"threshold": None}, {"type": "server_vad", "silence_duration_ms": 600, "threshold": None}),
+        ({"eagerness": "low"}, {"type": "server_vad", "eagerness": "low"}),
+        ({"extra": {"type": "azure_semantic_vad"}}, {"type": "azure_semantic_vad"}),
+        (
+            {"extra": {"type": "server_vad"}},
+            {"type": "server_vad", "silence_duration_ms": 600, "threshold": 0.4},
+        ),
+    ],
+)
+def test_what_turn_detection_mentions_is_sent(
+    written: dict[str, Any], expected: dict[str, Any], version: str
+) -> None:
+    """A null as a null, and no default of server_vad beside what belongs to another type."""
+    session = sent(with_defaults(build(SessionConfig, {"turn_detection": written}, "x")), version)
+
+    assert session.get("audio", {}).get("input", session)["turn_detection"] == expected
+
+
 def test_readme_has_the_defaults() -> None:
     """README's table says what the code does, and no more."""
     rows = dict(re.findall(r"^\| `([a-z_.]+)` \| `([^`]+)`[^|]*\|$", README.read_text("utf-8"), re.MULTILINE))

@@ -379,6 +379,7 @@ def _shape_writer(
         for a in attrs.fields(cls)
         if a.name not in ("extra", "raw")
     ]
+    implied = {name: field.default for name, field in attrs.fields_dict(cls).items()}
 
     def write(value: Any) -> Any:
         if isinstance(value, ProtocolObject):
@@ -397,7 +398,9 @@ def _shape_writer(
                 written[name] = value if is_json else write(value)
         if with_extra:
             for name, value in shape.extra.items():
-                written.setdefault(name, value)
+                # A type that nobody gave is sent as well, unless extra has another.
+                if name not in written or written[name] == implied.get(name, attrs.NOTHING):
+                    written[name] = value
         return written
 
     return hook
