@@ -97,6 +97,9 @@ def test_everything_in_order(client: AzureRealTimeAudio) -> None:
     ("event", "error", "says"),
     [
         ("response.audio.detla", ValueError, "did you mean 'response.audio.delta'"),
+        ("response.create", ValueError, "is a command"),
+        ("erorr", ValueError, "did you mean 'error'"),
+        ("", ValueError, "there is no event ''"),
         (5, TypeError, "name of an event"),
         (int, TypeError, "name of an event"),
     ],
