@@ -33,7 +33,8 @@ def with_defaults(config: SessionConfig) -> SessionConfig:
     Return a configuration with the defaults for each field that is unset.
 
     Within turn detection they hold for the default's type only, and not beside a field of another type; a
-    null there stays, and is sent. There are no default instructions beside a stored prompt, which has its own.
+    null there stays, and is sent. There are no default instructions beside a stored prompt, which has its
+    own.
     """
     audio = config.extra.get("audio")
     missing: dict[str, Any] = {}

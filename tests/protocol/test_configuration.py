@@ -110,7 +110,24 @@ def test_objects_and_camel_case_stand_in_the_nested_form() -> None:
             {"audio": {"output": {"vocie": "x"}}},
             "c.audio.output.vocie: .*did you mean 'voice'",
         ),
-        (SessionConfig, {"audio": {"middle": {}}}, "c.audio.middle: not a field"),
+        (SessionConfig, {"audio": {"middle": {}}}, 'c.audio.middle: not a field .* put it into "extra"'),
+        (
+            SessionConfig,
+            {"audio": {"outptu": {"voice": "x"}}},
+            "c.audio.outptu: .*; did you mean 'output'\\? to send .* put it into \"extra\"",
+        ),
+        (
+            SessionConfig,
+            {"type": "session.update", "session": {"voice": "x"}},
+            'c.session: give the content of "session" alone',
+        ),
+        (SessionConfig, {"session": {"voice": "x"}}, 'c.session: give the content of "session" alone'),
+        (
+            ResponseConfig,
+            {"type": "response.create", "response": {}},
+            'c.response: give the content of "response" alone',
+        ),
+        (SessionConfig, {"type": "realtme"}, "c.type: must be 'realtime' in a SessionConfig, not 'realtme'"),
         (
             SessionConfig,
             {"audio": {"input": {"turn_detection": {"treshold": 1}}}},
