@@ -52,7 +52,7 @@ class EventMethods:
             A subscription, to ``cancel()``.
 
         Raises:
-            ValueError: If there is no such event, but one with nearly that name.
+            ValueError: If there can be no such event: nearly the name of one, a command, a pattern.
             TypeError: If the listener does not take one argument, or is async.
         """
         return self._listen(event, listener, dispatcher, once=False)
@@ -91,7 +91,7 @@ class EventMethods:
         Wait for the next event of a kind. Blocks.
 
         Only events from now on count; to wait for the answer to a command, take the future or the handle
-        that the command returns.
+        that the command returns, or open :meth:`events` before sending.
 
         Args:
             event: As for :meth:`on`.

@@ -199,7 +199,10 @@ class Engine:
         except TimeoutError:
             if future.done():
                 raise
-            raise TimeoutError(f"no {subject.key!r} came within {timeout} seconds") from None
+            raise TimeoutError(
+                f"no {subject.key!r} came within {timeout} seconds; it may have come before the call: "
+                "open client.events(...) first"
+            ) from None
         finally:
             self.waiters.discard(waiter)
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from typing import Any, Final
 
 from attrs import frozen
 
 from ..errors import RealtimeError, ServiceError
+from . import commands
 from .dialects import ALIASES, canonical_name
 from .events import EVENT_CLASSES, Error, Event, UnknownEvent
 from .events.local import Closed, Init, StatusChanged
@@ -16,6 +19,23 @@ __all__ = ["EVERYTHING", "EventFilter", "event_filter"]
 EVERYTHING: Final = "*"
 _LOCAL: Final = (Init, StatusChanged, Closed)
 _NAMES: Final = frozenset({*EVENT_CLASSES, *ALIASES, *(cls.TYPE for cls in _LOCAL), EVERYTHING})
+_ANSWERS: Final[Mapping[str, str]] = {
+    commands.SessionUpdate.TYPE: "session.updated",
+    commands.TranscriptionSessionUpdate.TYPE: "transcription_session.updated",
+    commands.InputAudioBufferAppend.TYPE: "",
+    commands.SessionInputAudioBufferAppend.TYPE: "",
+    commands.InputAudioBufferCommit.TYPE: "input_audio_buffer.committed",
+    commands.InputAudioBufferClear.TYPE: "input_audio_buffer.cleared",
+    commands.OutputAudioBufferClear.TYPE: "output_audio_buffer.cleared",
+    commands.ConversationItemCreate.TYPE: "conversation.item.added",
+    commands.ConversationItemRetrieve.TYPE: "conversation.item.retrieved",
+    commands.ConversationItemTruncate.TYPE: "conversation.item.truncated",
+    commands.ConversationItemDelete.TYPE: "conversation.item.deleted",
+    commands.ResponseCreate.TYPE: "response.created",
+    commands.ResponseCancel.TYPE: "response.done",
+    commands.SessionClose.TYPE: "session.closed",
+}
+"""Each command to the event that answers it; ``""`` if none does."""
 
 
 @frozen
@@ -47,20 +67,16 @@ def event_filter(event: str | type[Any]) -> EventFilter:
     """
     Return the filter for a name in any dialect, a class, or ``"*"``.
 
-    Names of events newer than this library are accepted; a name close to a known one is refused as a typo.
+    Names of events newer than this library are accepted: they have a dot and resemble no known one.
 
     Raises:
-        ValueError: For a typo; names the event that was meant.
+        ValueError: For a typo, a command or a pattern; names the event that was meant.
         TypeError: For other types.
     """
     if isinstance(event, str):
         name = canonical_name(event)
         if name not in _NAMES:
-            from difflib import get_close_matches  # 7 ms that only a new name should cost
-
-            close = get_close_matches(name, _NAMES, n=1, cutoff=0.93)
-            if close:
-                raise ValueError(f"there is no event {event!r}; did you mean {close[0]!r}?")
+            _check_new_name(name)
         return EventFilter(name)
     if isinstance(event, type):
         if event in _LOCAL or event in (Error, UnknownEvent):
@@ -70,3 +86,61 @@ def event_filter(event: str | type[Any]) -> EventFilter:
         if issubclass(event, Event):
             return EventFilter(event.TYPE) if hasattr(event, "TYPE") else EventFilter(EVERYTHING, event)
     raise TypeError(f"expected the name of an event, its class, or '*', not {event!r}")
+
+
+def _check_new_name(name: str) -> None:
+    """Refuse a name that cannot be one of an event newer than this library."""
+    if name in _ANSWERS:
+        answer = _ANSWERS[name]
+        remedy = f"did you mean {answer!r}?" if answer else "the service does not acknowledge it"
+        raise ValueError(f"{name!r} is a command, which a client sends, and not an event; {remedy}")
+    if "*" in name:
+        raise ValueError(f"{name!r}: patterns are not understood; listen to '*' and look at event.type")
+    close = _resembled(name)
+    if close:
+        raise ValueError(f"there is no event {name!r}; did you mean {close!r}?")
+    if "." not in name:  # the service's have one, but for "error"
+        local = ", ".join(repr(cls.TYPE) for cls in _LOCAL)
+        raise ValueError(
+            f"there is no event {name!r}; names are such as 'response.done', or {local}, 'error', '*'"
+        )
+
+
+def _resembled(name: str) -> str | None:
+    """Return the known name that *name* is a slip of; GA's rather than preview's."""
+    from difflib import SequenceMatcher, get_close_matches  # 7 ms that only a new name should cost
+
+    squeezed = {_squeezed(known): known for known in (*ALIASES, *(_NAMES - ALIASES.keys() - {EVERYTHING}))}
+    if _squeezed(name) in squeezed:  # response_done, ResponseDone
+        return squeezed[_squeezed(name)]
+    if "." not in name:
+        near = get_close_matches(_squeezed(name), squeezed, n=1, cutoff=0.7)
+        return squeezed[near[0]] if near else None
+    # A difference of two letters is a slip, "video" for "audio" may be an event to come.
+    close = [
+        known
+        for known in get_close_matches(name, _NAMES, n=8, cutoff=0.8)
+        if _distance(name, known) <= 2 or SequenceMatcher(None, known, name).ratio() >= 0.95
+    ]
+    if not close:
+        return None
+    nearest = min(close, key=lambda known: _distance(name, known))
+    return canonical_name(nearest) if canonical_name(nearest) in close else nearest
+
+
+def _squeezed(name: str) -> str:
+    return re.sub(r"[\W_]", "", name).lower()
+
+
+def _distance(one: str, other: str) -> int:
+    """Count the letters to insert, delete, replace, or swap with the next one."""
+    before: list[int] = []
+    last = list(range(len(other) + 1))
+    for i, a in enumerate(one, 1):
+        row = [i]
+        for j, b in enumerate(other, 1):
+            row.append(min(last[j] + 1, row[-1] + 1, last[j - 1] + (a != b)))
+            if i > 1 and j > 1 and a == other[j - 2] and b == one[i - 2]:
+                row[j] = min(row[j], before[j - 2] + 1)
+        before, last = last, row
+    return last[-1]

@@ -32,8 +32,9 @@ def with_defaults(config: SessionConfig) -> SessionConfig:
     """
     Return a configuration with the defaults for each field that is unset.
 
-    Within turn detection they hold for the default's type only. There are no default instructions beside
-    a stored prompt, which has its own.
+    Within turn detection they hold for the default's type only, and not beside a field of another type; a
+    null there stays, and is sent. There are no default instructions beside a stored prompt, which has its
+    own.
     """
     audio = config.extra.get("audio")
     missing: dict[str, Any] = {}
@@ -46,14 +47,23 @@ def with_defaults(config: SessionConfig) -> SessionConfig:
             continue
         if given is UNSET:
             missing[a.name] = default
-        elif isinstance(given, TurnDetection) and given.type == default.type:
-            fields = {f.name: getattr(given, f.name) for f in attrs.fields(TurnDetection)}
+        elif isinstance(given, TurnDetection) and _is_of_type(given, default.type):
             missing[a.name] = attrs.evolve(
-                default, **{name: value for name, value in fields.items() if value is not None}
+                given,
+                **{
+                    f.name: getattr(default, f.name)
+                    for f in attrs.fields(TurnDetection)
+                    if getattr(given, f.name) is None and f.name not in given.extra  # a null is kept there
+                },
             )
     if config.prompt:
         missing.pop("instructions", None)
     return attrs.evolve(config, **missing)
+
+
+def _is_of_type(detection: TurnDetection, kind: str) -> bool:
+    # The type is server_vad where none is given, even beside eagerness, which belongs to semantic_vad.
+    return detection.extra.get("type", detection.type) == kind and detection.eagerness is None
 
 
 def with_transcription(config: SessionConfig, deployment: str) -> SessionConfig:

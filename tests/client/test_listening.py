@@ -97,6 +97,9 @@ def test_everything_in_order(client: AzureRealTimeAudio) -> None:
     ("event", "error", "says"),
     [
         ("response.audio.detla", ValueError, "did you mean 'response.audio.delta'"),
+        ("response.create", ValueError, "is a command"),
+        ("erorr", ValueError, "did you mean 'error'"),
+        ("", ValueError, "there is no event ''"),
         (5, TypeError, "name of an event"),
         (int, TypeError, "name of an event"),
     ],
@@ -282,7 +285,9 @@ def test_wait_for_has_patience(clock: ManualClock, client: AzureRealTimeAudio) -
     assert isinstance(future, Acknowledgement)
     clock.advance(60.0, future._settled)
 
-    with pytest.raises(TimeoutError, match=r"no 'response\.done' came within 60\.0 seconds"):
+    with pytest.raises(
+        TimeoutError, match=r"no 'response\.done' came within 60\.0 seconds; .* open client\.events"
+    ):
         aside.result()
     assert client._engine.waiters.waiting == ()
 

@@ -101,6 +101,9 @@ def test_the_names_are_the_services(dialect: str) -> None:
         (lambda: Emulator().inject(Swallow()), ValueError, "inject.. cannot Swallow"),
         (lambda: Emulator().inject(Redirect("x")), ValueError, "inject.. cannot Redirect"),
         (lambda: Emulator().inject(None), TypeError, "None is no action"),  # type: ignore[arg-type]
+        (lambda: Emulator().received("response.crate"), ValueError, "did you mean 'response.create'"),
+        (lambda: Emulator().received("response.created"), ValueError, "knows no command 'response.created'"),
+        (lambda: Emulator().wait_for_command("response.crate"), ValueError, "mean 'response.create'"),
         (lambda: Reply.of(42), TypeError, "a responder returned 42"),  # type: ignore[arg-type]
         (lambda: ManualClock().advance(-1), ValueError, "time runs forwards"),
     ],

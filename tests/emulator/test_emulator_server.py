@@ -852,3 +852,38 @@ def test_a_missing_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "websockets.sync.server", None)
     with pytest.raises(MissingExtraError, match=r"azure-rt-audio\[emulator\]"):
         Emulator().start()
+
+
+# ------------------------------------------------------------ for its user
+
+
+def test_its_repr_says_where_and_whether_it_runs() -> None:
+    """Without the key."""
+    service = Emulator(api_key=KEY)
+    assert repr(service) == "<Emulator, not started>"
+    with service:
+        assert repr(service) == f"<Emulator at ws://127.0.0.1:{service.port}, running>"
+    assert repr(service) == f"<Emulator at ws://127.0.0.1:{service.port}, stopped>"
+
+
+def test_further_options_are_merged_in() -> None:
+    """They win over those of the emulator."""
+    with Emulator() as service:
+        options = service.options("preview", session_config={"voice": "echo"}, api_key="wrong")
+
+        assert options == {
+            **service.options("preview"),
+            "session_config": {"voice": "echo"},
+            "api_key": "wrong",
+        }
+
+
+def test_a_command_that_was_received_may_have_any_name() -> None:
+    """One that is newer than the emulator, for example."""
+    with Emulator(api_key=KEY) as service, open_socket(service) as client:
+        client.send(json.dumps({"type": "response.smell"}))
+        until(client, "error")
+
+        assert service.received("response.smell") == [{"type": "response.smell"}]
+        assert service.received("*") == service.received()
+        assert service.received("response.create") == []

@@ -132,6 +132,7 @@ def test_an_unknown_event_keeps_everything() -> None:
     unknown = event(**fields)
 
     assert type(unknown) is UnknownEvent
+    assert repr(unknown).startswith(f"UnknownEvent(type={unknown.type!r}")
     assert (unknown.type, unknown.wire_type, unknown.event_id) == ("response.smell.delta",) * 2 + ("e",)
     assert fields == unknown.raw
     for dialect in (GA, PREVIEW):

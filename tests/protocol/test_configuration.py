@@ -110,7 +110,24 @@ def test_objects_and_camel_case_stand_in_the_nested_form() -> None:
             {"audio": {"output": {"vocie": "x"}}},
             "c.audio.output.vocie: .*did you mean 'voice'",
         ),
-        (SessionConfig, {"audio": {"middle": {}}}, "c.audio.middle: not a field"),
+        (SessionConfig, {"audio": {"middle": {}}}, 'c.audio.middle: not a field .* put it into "extra"'),
+        (
+            SessionConfig,
+            {"audio": {"outptu": {"voice": "x"}}},
+            "c.audio.outptu: .*; did you mean 'output'\\? to send .* put it into \"extra\"",
+        ),
+        (
+            SessionConfig,
+            {"type": "session.update", "session": {"voice": "x"}},
+            'c.session: give the content of "session" alone',
+        ),
+        (SessionConfig, {"session": {"voice": "x"}}, 'c.session: give the content of "session" alone'),
+        (
+            ResponseConfig,
+            {"type": "response.create", "response": {}},
+            'c.response: give the content of "response" alone',
+        ),
+        (SessionConfig, {"type": "realtme"}, "c.type: must be 'realtime' in a SessionConfig, not 'realtme'"),
         (
             SessionConfig,
             {"audio": {"input": {"turn_detection": {"treshold": 1}}}},
@@ -230,6 +247,32 @@ def test_turn_detection_keeps_its_new_fields() -> None:
         "silence_duration_ms": 600,
         "x": 1,
     }
+
+
+@DIALECTS
+@pytest.mark.parametrize(
+    ("written", "expected"),
+    [
+        (
+            {"type": "server_vad", "silence_duration_ms": None},
+            {"type": "server_vad", "silence_duration_ms": None, "threshold": 0.4},
+        ),
+        ({"threshold": None}, {"type": "server_vad", "silence_duration_ms": 600, "threshold": None}),
+        ({"eagerness": "low"}, {"type": "server_vad", "eagerness": "low"}),
+        ({"extra": {"type": "azure_semantic_vad"}}, {"type": "azure_semantic_vad"}),
+        (
+            {"extra": {"type": "server_vad"}},
+            {"type": "server_vad", "silence_duration_ms": 600, "threshold": 0.4},
+        ),
+    ],
+)
+def test_what_turn_detection_mentions_is_sent(
+    written: dict[str, Any], expected: dict[str, Any], version: str
+) -> None:
+    """A null as a null, and no default of server_vad beside what belongs to another type."""
+    session = sent(with_defaults(build(SessionConfig, {"turn_detection": written}, "x")), version)
+
+    assert session.get("audio", {}).get("input", session)["turn_detection"] == expected
 
 
 def test_readme_has_the_defaults() -> None:

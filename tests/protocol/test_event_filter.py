@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from catalogues import SERVER_SECTIONS, events
+from catalogues import CLIENT_SECTIONS, SERVER_SECTIONS, events
 
 from azure_rt_audio.errors import ConnectError, DecodeError, RealtimeError, ServiceError
 from azure_rt_audio.protocol.dialects import canonical_name
@@ -68,12 +68,70 @@ def test_other_ways_to_name_one(event: Any, expected: EventFilter) -> None:
         ("response.output_audio.deltas", "response.output_audio.delta"),
         ("session.update", "session.updated"),
         ("rate_limit.updated", "rate_limits.updated"),
+        ("response.dnoe", "response.done"),
+        ("response.crated", "response.created"),
+        ("response.output_auido.dleta", "response.output_audio.delta"),
+        ("response.output_audio_transcription.delta", "response.output_audio_transcript.delta"),
+        ("response_done", "response.done"),
+        ("ResponseDone", "response.done"),
+        ("Response.done", "response.done"),
+        ("response.output.audio.delta", "response.output_audio.delta"),
+        ("responseAudioDelta", "response.audio.delta"),
+        ("conversation.item.create", "conversation.item.added"),
+        ("response.create", "response.created"),
+        ("erorr", "error"),
+        ("Error", "error"),
+        ("initt", "init"),
+        ("closd", "closed"),
+        ("close", "closed"),
+        ("statusChanged", "status_changed"),
     ],
 )
 def test_a_slip_is_named(event: str, meant: str) -> None:
     """What is nearly a name is not waited for in vain."""
     with pytest.raises(ValueError, match=f"did you mean '{meant}'"):
         event_filter(event)
+
+
+@pytest.mark.parametrize(
+    ("event", "says"),
+    [
+        ("", "names are such as 'response.done', or 'init', 'status_changed', 'closed', 'error', '\\*'"),
+        ("connected", "there is no event 'connected'; names are such as"),
+        ("response.*", r"'response\.\*': patterns are not understood; listen to '\*'"),
+        ("**", "patterns are not understood"),
+        ("input_audio_buffer.append", "is a command, .* the service does not acknowledge it"),
+        ("response.create", "is a command, which a client sends"),
+    ],
+)
+def test_what_can_be_no_event(event: str, says: str) -> None:
+    """Neither of the service nor of this side."""
+    with pytest.raises(ValueError, match=says):
+        event_filter(event)
+
+
+@pytest.mark.parametrize("name", sorted({name for _, _, name in events(*CLIENT_SECTIONS)}))
+def test_every_command_is_refused(name: str) -> None:
+    """A listener of it would wait in vain."""
+    with pytest.raises(ValueError, match=f"'{name}' is a command"):
+        event_filter(name)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "response.smell.delta",
+        "response.output_video.delta",
+        "response.video.done",
+        "session.paused",
+        "conversation.item.input_video_transcription.completed",
+        "response.output_audio.started",
+        "x.y",
+    ],
+)
+def test_events_to_come_are_accepted(name: str) -> None:
+    """What differs by a word is new, not a slip."""
+    assert event_filter(name) == EventFilter(name)
 
 
 @pytest.mark.parametrize("event", [7, None, int, Session, b"error", DELTA])

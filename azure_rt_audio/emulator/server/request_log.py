@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from ..dialects.names import canonical
+from ..dialects.names import canonical, check_name
 from .connection import Connection
 
 __all__ = ["Attempt", "RequestLog"]
@@ -66,13 +66,21 @@ class RequestLog:
             return tuple(self._attempts)
 
     def received(self, type: str | None = None) -> list[dict[str, Any]]:
-        """Commands from all connections, in the order of connections; all types or one."""
-        return [
+        """
+        Commands from all connections, in the order of connections; all types or one.
+
+        Raises:
+            ValueError: The emulator knows no such command, and received none.
+        """
+        found = [
             c
             for connection in self.connections
             for c in connection.received.copy()
-            if type in (None, c.get("type"))
+            if type in (None, "*", c.get("type"))
         ]
+        if not found and type is not None:
+            check_name(type, is_command=True)
+        return found
 
     def sent(self, type: str | None = None) -> list[dict[str, Any]]:
         """Events to all connections, in the order of connections; *type* in either dialect's spelling."""
@@ -89,6 +97,7 @@ class RequestLog:
         Block until the *count*-th command of this type was received, counted from the start.
 
         Raises:
+            ValueError: The emulator knows no such command, and received none.
             TimeoutError: Not within *timeout* seconds.
         """
         found = self._wait(lambda: self.received(type), count, timeout)

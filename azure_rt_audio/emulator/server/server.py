@@ -267,6 +267,11 @@ class Emulator(RequestLog):
         for thread in (self._shutdown_thread, *self._closers):
             thread.start()
 
+    def __repr__(self) -> str:
+        if self._server is None:
+            return "<Emulator, not started>"
+        return f"<Emulator at {self.host_name}, {'stopped' if self._stopped.is_set() else 'running'}>"
+
     def __enter__(self) -> Emulator:
         return self.start()
 
@@ -301,12 +306,13 @@ class Emulator(RequestLog):
                 host = "localhost"  # which certificates for tests name, unlike its addresses
         return f"{scheme}://[{host}]:{self.port}" if ":" in host else f"{scheme}://{host}:{self.port}"
 
-    def options(self, dialect: str = "ga") -> dict[str, Any]:
+    def options(self, dialect: str = "ga", **options: Any) -> dict[str, Any]:
         """
         What a client needs to connect: ``host_name``, ``api_version``, ``deployment``, ``api_key``.
 
         Args:
             dialect: ``"ga"`` or ``"preview"``.
+            options: Further options of the client, such as ``session_config``; they win.
         """
         spoken = dialect_named(dialect)
         return {
@@ -314,6 +320,7 @@ class Emulator(RequestLog):
             "api_version": spoken.api_version,
             "deployment": self._authenticator.deployments[0],
             "api_key": self._authenticator.api_key,
+            **options,
         }
 
     def url(self, dialect: str = "ga") -> str:

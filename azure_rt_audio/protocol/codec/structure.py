@@ -52,6 +52,11 @@ _SESSION_TYPES: Final[Mapping[type[ProtocolObject], str]] = {
     SessionConfig: "realtime",
     TranscriptionSessionConfig: "transcription",
 }
+_CONTENTS: Final[Mapping[type[ProtocolObject], str]] = {
+    **dict.fromkeys(_SESSION_TYPES, "session"),
+    ResponseConfig: "response",
+}
+"""Under which name a command has a configuration: whole commands are pasted."""
 
 
 # ---------------------------------------------------------------- reading
@@ -232,6 +237,7 @@ def _user_hook(cls: type[ProtocolObject], converter: Converter) -> Hook:
     implied = {"type"} if hasattr(cls, "TYPE") else set()
     flatten, nesting = _FLATTEN.get(cls), _NESTED.get(cls)
     session_type = _SESSION_TYPES.get(cls)
+    content = _CONTENTS.get(cls)
 
     def hook(source: Any, _: Any) -> Any:
         if isinstance(source, cls):
@@ -240,6 +246,10 @@ def _user_hook(cls: type[ProtocolObject], converter: Converter) -> Hook:
             raise mistyped(f"a mapping or a {cls.__name__}", source)
         fields = _in_snake_case(source)
         extra = _pop_extra(fields)
+        if content is not None and content in fields:
+            raise FieldError(f'give the content of "{content}" alone, without the command around it').at(
+                f".{content}"
+            )
         if nesting is not None:
             if "audio" in fields:
                 fields["audio"] = _known_audio(fields["audio"], nesting, cls)
@@ -249,7 +259,10 @@ def _user_hook(cls: type[ProtocolObject], converter: Converter) -> Hook:
                 )
         if session_type is not None and "type" in fields:
             if fields["type"] != session_type:
-                raise FieldError(f"must be {session_type!r} in a {cls.__name__}").at(".type")
+                wrong = fields["type"]
+                raise FieldError(f"must be {session_type!r} in a {cls.__name__}, not {wrong!r:.60}").at(
+                    ".type"
+                )
             del fields["type"]  # the dialect knows whether to send it
         for name in fields if flatten is None else flatten(fields):
             if name not in known and name not in implied and (nesting is None or name != "audio"):
@@ -293,7 +306,7 @@ def _known_audio(source: Any, nesting: Nesting, cls: type[ProtocolObject]) -> di
     for side, part in source.items():
         keys = nesting.keys(side)
         if not keys:
-            raise FieldError(f"not a field of {cls.__name__}").at(f".audio.{side}")
+            _refuse_name(str(side), nesting.sides, cls, ".audio.")
         if not isinstance(part, Mapping):
             raise mistyped("a mapping", part).at(f".audio.{side}")
         try:
@@ -324,12 +337,9 @@ def _refuse_name(name: str, known: Any, cls: type[ProtocolObject], path: str) ->
     from difflib import get_close_matches  # 7 ms that only a mistake should cost
 
     close = get_close_matches(name, known, n=1)
-    remedy = (
-        f"did you mean {close[0]!r}?"
-        if close
-        else 'to send a field that this version does not know, put it into "extra"'
-    )
-    raise FieldError(f"not a field of {cls.__name__}; {remedy}").at(path + name)
+    meant = f"did you mean {close[0]!r}? " if close else ""
+    remedy = 'to send a field that this version does not know, put it into "extra"'
+    raise FieldError(f"not a field of {cls.__name__}; {meant}{remedy}").at(path + name)
 
 
 def _list_hook(cls: Any, converter: Converter) -> Hook:
@@ -379,6 +389,7 @@ def _shape_writer(
         for a in attrs.fields(cls)
         if a.name not in ("extra", "raw")
     ]
+    implied = {name: field.default for name, field in attrs.fields_dict(cls).items()}
 
     def write(value: Any) -> Any:
         if isinstance(value, ProtocolObject):
@@ -397,7 +408,9 @@ def _shape_writer(
                 written[name] = value if is_json else write(value)
         if with_extra:
             for name, value in shape.extra.items():
-                written.setdefault(name, value)
+                # A type that nobody gave is sent as well, unless extra has another.
+                if name not in written or written[name] == implied.get(name, attrs.NOTHING):
+                    written[name] = value
         return written
 
     return hook

@@ -129,6 +129,11 @@ class Nesting:
             if name in source and other in source:
                 yield name, other
 
+    @property
+    def sides(self) -> list[str]:
+        """What may stand below ``audio``."""
+        return sorted({side for side, _ in self.audio.values()})
+
     def keys(self, side: object) -> list[str]:
         """Return what may stand below one side of ``audio``."""
         return [key for its_side, key in self.audio.values() if its_side == side]

@@ -56,3 +56,7 @@ class UnknownEvent(Event):
     def type(self) -> str:
         """Name as received."""
         return self.wire_type
+
+    def __repr__(self) -> str:
+        shown = super().__repr__().removeprefix("UnknownEvent(")
+        return f"UnknownEvent(type={self.type!r}{')' if shown == ')' else ', ' + shown}"
