@@ -119,15 +119,14 @@ class ConnectionDriver:
             self._dialling = self._dial()
             self._io.add(self)
             self._dialling.start()
+            if self._owns_io_thread:
+                self._io.release()
         except OSError as exc:
             self._undo_start()
             raise out_of_descriptors(exc) from exc
         except BaseException:  # no more threads, or Ctrl-C, at any point
             self._undo_start()
             raise
-        finally:
-            if self._owns_io_thread:
-                self._io.release()
 
     def _undo_start(self) -> None:
         """End, without a word to ``on_end``: the caller of start() is told."""
@@ -138,6 +137,8 @@ class ConnectionDriver:
             self._note_over()
         else:
             self._wake()
+        if self._owns_io_thread:
+            self._io.release()
 
     def _wake(self) -> None:
         self.is_called = True
@@ -283,8 +284,10 @@ class ConnectionDriver:
             if verdict is None and (self._close is not None or self._dropped):
                 verdict = closed_unopened()
         dialling = self._dialling
-        result = None if dialling is None else dialling.result(is_wanted=verdict is None)
-        if dialling is None or result is None or isinstance(result, Exception):
+        if dialling is None:
+            return verdict
+        result = dialling.result(is_wanted=verdict is None)
+        if result is None or isinstance(result, Exception):
             return verdict or result
         with self._condition.lock:
             if self.state is WebSocketState.CONNECTING:

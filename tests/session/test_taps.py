@@ -34,9 +34,13 @@ class Counter:
 class Broken(Counter):
     """Fails at the first message."""
 
+    def __init__(self, failure: type[BaseException]) -> None:
+        super().__init__()
+        self.failure = failure
+
     def on_received(self, connection: int, payload: Any) -> None:
         self.received += 1
-        raise ValueError("broken")
+        raise self.failure("broken")
 
 
 def test_a_tap_sees_every_byte(connect: Connect, emulator: Emulator) -> None:
@@ -59,11 +63,12 @@ def test_a_tap_sees_every_byte(connect: Connect, emulator: Emulator) -> None:
     assert counter.happened == ["closed 1"]
 
 
+@pytest.mark.parametrize("failure", [ValueError, SystemExit, KeyboardInterrupt])
 def test_a_broken_tap_is_removed(
-    connect: Connect, emulator: Emulator, caplog: pytest.LogCaptureFixture
+    failure: type[BaseException], connect: Connect, emulator: Emulator, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A tap that raises is logged once and called no more; events still arrive."""
-    client, broken, told = ready(connect), Broken(), Probe()
+    client, broken, told = ready(connect), Broken(failure), Probe()
     client.on("test.marker", told)
     client._engine.taps.add(broken)
     with caplog.at_level(logging.ERROR):

@@ -133,6 +133,28 @@ def test_a_predicate_that_fails() -> None:
     assert good.result(0) == 1
 
 
+@pytest.mark.parametrize("failure", [SystemExit, KeyboardInterrupt])
+def test_a_predicate_that_ends_the_program(failure: type[BaseException]) -> None:
+    """It ends the wait that it belongs to, not the I/O thread; on the main thread it is Ctrl-C."""
+    waiters = Waiters()
+    bad: Future[Any] = Future()
+    good: Future[Any] = Future()
+
+    def fail(key: Any, event: Any) -> bool:
+        raise failure
+
+    waiters.add(Waiter(fail, bad))
+    waiters.add(Waiter(key_is("a"), good))
+    with pytest.raises(failure):
+        waiters.offer("a", 1)
+    assert not bad.done()
+
+    Aside(lambda: waiters.offer("a", 1)).result()
+
+    assert isinstance(bad.exception(0), failure)
+    assert good.result(0) == 1
+
+
 def test_a_discarded_waiter_is_not_asked() -> None:
     """Nothing is offered to a waiter that was taken back."""
     waiters, asked = Waiters(), []

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import linecache
 import os
 import queue
+import re
 import signal
 import socket
 import subprocess
@@ -15,6 +17,7 @@ import threading
 import weakref
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import pytest
@@ -38,7 +41,7 @@ from manual_clock import ManualClock
 
 from azure_rt_audio._net import happy_eyeballs
 from azure_rt_audio._transport import Connection, IOThread, Target, WebSocketState
-from azure_rt_audio.errors import ConnectionClosedError
+from azure_rt_audio.errors import ConnectError, ConnectionClosedError
 from azure_rt_audio.options import WebSocketOptions
 
 
@@ -65,6 +68,12 @@ def shared(url: str, io_thread: IOThread, **options: Any) -> Iterator[Recorder]:
         yield recorder
     finally:
         assert recorder.close()
+
+
+def descriptors() -> int:
+    """Return how many this process has open, once it has forgotten what nobody holds."""
+    gc.collect()
+    return len(os.listdir("/dev/fd")) if os.path.exists("/dev/fd") else 0
 
 
 def numbered_flood(count: int, got: list[int]) -> Callable[[socket.socket], None]:
@@ -511,6 +520,149 @@ def test_the_interpreter_exits() -> None:
 
         assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
         assert [codes.get(timeout=HANG) for _ in range(3)] == [b"\x03\xe8"] * 3
+
+
+# What goes wrong at the start.
+
+
+class Interrupt:
+    """Raises ``KeyboardInterrupt`` at the *nth* line of the transport that this thread executes."""
+
+    def __init__(self, nth: int) -> None:
+        self.left = nth
+
+    def __call__(self, frame: FrameType, event: str, _: Any) -> Any:
+        if not re.search(r"_transport.(driver|dialling|io_thread)\.py$", frame.f_code.co_filename):
+            return None
+        # Not where a lock is about to be released: tracing can raise there, an interrupt cannot.
+        line = linecache.getline(frame.f_code.co_filename, frame.f_lineno)
+        if event == "line" and not line.lstrip().startswith("with "):
+            self.left -= 1
+            if self.left == 0:
+                raise KeyboardInterrupt
+        return self
+
+
+def test_ctrl_c_anywhere_in_the_start() -> None:
+    """At whatever line it comes, the connection ends, and leaves no thread, descriptor or lock behind."""
+    io_thread = IOThread()
+    interrupts = 0
+    with echo_server() as url, shared(url, io_thread):  # all that is made once has been made
+        before = descriptors()
+        for shares in (False, True):
+            nth, has_started = 0, False
+            while not has_started:
+                nth += 1
+                recorder = Recorder(url, io_thread=io_thread if shares else None)
+                tracer = sys.gettrace()
+                sys.settrace(Interrupt(nth))
+                try:
+                    recorder.connection.start()
+                    has_started = True
+                except KeyboardInterrupt:
+                    interrupts += 1
+                finally:
+                    sys.settrace(tracer)
+                assert recorder.connection.close(HANG)
+                assert recorder.connection.state is WebSocketState.CLOSED
+        assert descriptors() == before
+        assert interrupts > 50
+    io_thread.release()
+    assert io_thread.join(HANG)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="limits descriptors")
+def test_out_of_descriptors() -> None:
+    """However few are left, start() says so at once, or the attempt does; nothing stays open."""
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    said: list[str] = []
+    with echo_server() as url:
+        before = descriptors()
+        try:
+            for spare in range(5):
+                recorder = Recorder(url)
+                highest = max(int(name) for name in os.listdir("/dev/fd"))
+                resource.setrlimit(resource.RLIMIT_NOFILE, (highest + 30, hard))
+                taken: list[int] = []
+                with contextlib.suppress(OSError):
+                    while True:
+                        taken.append(os.dup(1))
+                for _ in range(spare):
+                    os.close(taken.pop())
+                try:
+                    recorder.connection.start()
+                except ConnectError as exc:
+                    said.append(str(exc))
+                finally:
+                    for descriptor in taken:
+                        os.close(descriptor)
+                    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+                assert recorder.connection.close(HANG)
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        assert descriptors() == before
+    assert len(said) == 5
+    assert all("This process is out of file descriptors" in message for message in said)
+
+
+def test_the_first_attempt_imports_nothing() -> None:
+    """A fork while the dial thread imports would leave a module locked in the child."""
+    code = """
+        import sys, threading
+        from azure_rt_audio._transport import Connection, Target
+        from azure_rt_audio.options import WebSocketOptions
+        go, ended = threading.Event(), threading.Event()
+        def target():
+            go.wait()
+            return Target("wss://127.0.0.1:9/")
+        connection = Connection(
+            target, WebSocketOptions(), on_open=print, on_message=print, on_end=lambda _: ended.set()
+        )
+        connection.start()
+        before = set(sys.modules)
+        go.set()
+        ended.wait(5)
+        print(*sorted(set(sys.modules) - before))
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)],
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        timeout=4 * HANG,
+        check=False,
+    )
+
+    assert (done.returncode, done.stdout.strip(), done.stderr) == (0, b"", b"")
+
+
+class Unlucky:
+    """A connection whose every method wants to end the program."""
+
+    is_ready = is_over = False
+    is_called = True
+    due = 0.0
+
+    def step(self, now: float) -> bool:
+        raise SystemExit
+
+    def fail(self) -> None:
+        raise SystemExit
+
+
+def test_a_thread_that_fails_ends_all_of_its_connections() -> None:
+    """One that cannot even fail keeps no other from ending, and no descriptor open."""
+    io_thread = IOThread()
+    with echo_server() as url:
+        before = descriptors()
+        recorder = Recorder(url, io_thread=io_thread)
+        io_thread.add(Unlucky())
+        with contextlib.suppress(RuntimeError):  # it may be over already
+            recorder.connection.start()
+        assert io_thread.join(HANG)
+        assert recorder.connection.close(HANG)
+        assert descriptors() == before
 
 
 # The clock.

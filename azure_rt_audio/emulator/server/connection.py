@@ -152,7 +152,7 @@ class Connection:
                     waits.append(due)
                 self._receive(0.0 if has_sent else self._clock.limit(min(waits) - self._clock.monotonic()))
         except ConnectionClosed:
-            pass
+            self._receive_rest()
         except OSError as exc:
             # A dropped socket may also show as an error of the operating system.
             log.debug("= #%d ended by the network: %s", self.number, exc)
@@ -175,6 +175,14 @@ class Connection:
         except TimeoutError:
             return
         self._handle(frame)
+
+    def _receive_rest(self) -> None:
+        """Take what the client sent before its close frame, although no answer can be written any more."""
+        from websockets.exceptions import ConnectionClosed
+
+        with contextlib.suppress(ConnectionClosed, OSError, TimeoutError):
+            while self._resumed.is_set() and not self._gone.is_set():
+                self._handle(self._socket.recv(_LONGEST_WAIT_SECONDS))
 
     def _handle(self, frame: str | bytes) -> None:
         kind = _kind_of(frame)
