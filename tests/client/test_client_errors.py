@@ -181,10 +181,11 @@ def test_a_credential_is_asked_for_each_connection(connect: Connect) -> None:
         assert all("api-key" not in attempt.headers for attempt in service.attempts)
 
 
-def test_a_credential_that_fails(connect: Connect) -> None:
+@pytest.mark.parametrize("base", [Exception, SystemExit, KeyboardInterrupt])
+def test_a_credential_that_fails(base: type[BaseException], connect: Connect) -> None:
     """A credential that raises is a clear connection error, with the original as its cause."""
 
-    class SecretError(Exception):
+    class SecretError(base):  # type: ignore[valid-type, misc]
         pass
 
     def credential() -> str:
