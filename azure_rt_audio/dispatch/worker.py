@@ -68,8 +68,10 @@ class WorkerDispatcher:
         return threading.current_thread() is self._worker.thread
 
     def __del__(self) -> None:
-        with contextlib.suppress(AttributeError):  # Ctrl-C in the constructor leaves half an object
-            self._worker.drop()
+        # Ctrl-C in the constructor leaves half an object. At exit, globals of this module are None.
+        worker = self.__dict__.get("_worker")
+        if worker is not None:
+            worker.drop()
 
 
 class _Worker:

@@ -115,10 +115,10 @@ def test_a_raw_commit_keeps_the_order_of_answers(connect: Connect) -> None:
     """The answer of a raw commit is not taken for that of a later one."""
     client = ready(connect, session_config=NO_VAD)
     sound = b"\0\0" * 4800
-    client.append_audio(sound)
-    client.send({"type": "input_audio_buffer.commit"})
-    client.append_audio(sound)
     with client.events("conversation.item.added", timeout=HANG) as added:
+        client.append_audio(sound)
+        client.send({"type": "input_audio_buffer.commit"})
+        client.append_audio(sound)
         mine = client.commit_audio().result(HANG)
         items = [next(added).item.id, next(added).item.id]
 
