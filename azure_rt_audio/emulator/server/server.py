@@ -4,8 +4,8 @@ The emulator as a server: one port, both dialects, any number of clients.
 Threads and locks: ``azure-rt-emulator`` accepts; ``websockets`` starts one thread per connection, which
 becomes ``azure-rt-emulator-N`` and runs the connection's session, and one more that reads its socket; TLS
 adds a relay, see :mod:`.tls`. Responder, recogniser and synthesiser run on the connection's thread, or return
-futures, see :mod:`~..model.background`. The only lock is the leaf condition ``_changed`` of
-:mod:`.request_log`; it is never held across I/O or user code.
+futures, see :mod:`~..model.background`. What threads share is guarded by the leaf condition
+``_changed`` of :mod:`.request_log`; it is never held across I/O or user code.
 """
 
 from __future__ import annotations
