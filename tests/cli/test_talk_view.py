@@ -9,6 +9,7 @@ import re
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
+import pytest
 from fake_devices import BLOCK, QUIET, StageMicrophone, StageSpeaker
 from listeners import HANG
 
@@ -18,6 +19,8 @@ from azure_rt_audio._cli.talk.view import TalkView
 from azure_rt_audio.dispatch import QueueDispatcher
 from azure_rt_audio.emulator import Drop, Emulator, Faults, Refuse, after, at_handshake
 from azure_rt_audio.voice import VoiceSession
+
+pytestmark = pytest.mark.thorough
 
 LONG = "This answer is long enough to be spoken over, and it goes on for quite a while after that."
 
