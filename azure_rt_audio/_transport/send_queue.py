@@ -9,8 +9,8 @@ noted. Either way the order of calls is the order on the connection.
 Threads and locks: ``SendQueue._condition`` guards the queue and is a leaf, never held over I/O.
 ``SendQueue.write_lock`` is held over each call that touches socket or TLS; none of these calls waits, and no
 user code runs under it, but for that of a ``websocket_impl``. So no two calls of OpenSSL overlap. Both are
-taken by ``with`` alone, which Ctrl-C cannot divide. Neither is taken under the other, but for the queue's lock
-in :meth:`SendQueue.hand_over`.
+taken by ``with`` alone, which Ctrl-C cannot divide. Neither is taken under the other, but for the queue's
+lock in :meth:`SendQueue.hand_over`.
 """
 
 from __future__ import annotations
