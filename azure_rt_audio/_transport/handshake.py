@@ -23,7 +23,7 @@ from .._version import __version__
 from ..errors import ConnectError
 from ..options import WebSocketOptions
 from .buffered_socket import BufferedSocket, NotUpgraded
-from .websocket import Transport, WebSocketTransport
+from .websocket import Transport
 
 __all__ = ["WebSocketImpl", "open_transport"]
 
@@ -87,7 +87,7 @@ def open_transport(
                 sock.release()
                 sock = BufferedSocket(ws.sock, bounds)
             sock.settle()
-            return WebSocketTransport(ws, sock, place(target.url), options.max_message_bytes)
+            return Transport(ws, sock, place(target.url), options.max_message_bytes)
         if ws.sock is not sock:
             ws.shutdown()
         problem = refused(target.url, _status(ws), ws.handshake_response.headers, b"")
