@@ -149,6 +149,7 @@ class PushToTalk:
             self.text.configure(state="normal")
             self.text.delete(f"{start} + {len(heard)} chars", cut.item_id)
             self.write(cut.item_id, "… (interrupted)", "note")
+            self.text.mark_unset(cut.item_id)  # later words were not heard
 
     def write(self, where: str, words: str, tag: str = "") -> None:
         """Write into the read-only transcript."""
