@@ -1,8 +1,8 @@
 """
 Makes the pictures of the documentation: ``xvfb-run -a python samples/screenshots.py``.
 
-Needs Pillow, JupyterLab, Playwright and Chromium besides what the samples and ``talk`` need. Names of pictures as
-arguments make only those. That of the notebook also renews the outputs which are kept in it.
+Needs Pillow, JupyterLab, Playwright and Chromium besides what the samples and ``talk`` need. Names of
+pictures as arguments make only those. That of the notebook also renews the outputs which are kept in it.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def tk_push_to_talk(file: Path) -> None:
 
     def scene(window: sample.PushToTalk) -> Scene:
         yield 0.5
-        for talking, listening in ((2.5, 7.6), (1.7, 1.0)):
+        for talking, listening in ((2.5, 8.6), (1.7, 3.2)):
             window.press()
             yield talking
             window.release()
