@@ -88,7 +88,7 @@ def notebook(file: Path) -> None:
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / NOTEBOOK.name
         nbformat.write(pages, copy)
-        with lab.page(copy, width=1000, height=1830) as opened:
+        with lab.page(copy, width=1000, height=1970) as opened:
             lab.run_all(opened)
             opened.wait_for_selector(".jp-Cell:last-child img")
             opened.evaluate("() => { jupyterapp.shell.currentWidget.content.activeCellIndex = 0; }")
