@@ -386,7 +386,11 @@ def main(act: Callable[[Assistant], None] | None = None) -> None:
         "instructions": "You are a friendly assistant. Be brief.",
         "turn_detection": {"type": "server_vad", "silence_duration_ms": 600},
     }
-    emulator = {"recogniser": QUESTIONS, "responder": lambda *_: next(ANSWERS), "synthesiser": synthesiser()}
+    emulator: dict[str, Any] = {
+        "recogniser": QUESTIONS,
+        "responder": lambda conversation, session: next(ANSWERS),
+        "synthesiser": synthesiser(),
+    }
     with service(session, first_delay=0.3, **emulator) as options:  # seconds, as a model needs
         application = QApplication(sys.argv[:1])
         application.setStyle("Fusion")  # which looks the same everywhere

@@ -132,10 +132,10 @@ def talk(file: Path) -> None:
         ) as service,
         AzureRealTimeAudio({**service.options(), "session_config": config}, dispatcher=queue) as client,
     ):
-        for event in (*EVENTS, "error"):
+        for event in EVENTS:
             client.on(event, log.update)
-        devices = (microphone, SimulatedSpeaker())
-        with client.talk(*devices, echo="headphones", on_event=log.update) as voice:
+        client.on("error", log.update)
+        with client.talk(microphone, SimulatedSpeaker(), echo="headphones", on_event=log.update) as voice:
             view = TalkView(log, queue.run_pending, voice, "A guide to Lisbon", "voice: coral")
 
             async def until(status: str) -> None:

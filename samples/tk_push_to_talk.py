@@ -199,7 +199,11 @@ def main(act: Callable[[PushToTalk], None] | None = None) -> None:
         "instructions": "You are a friendly assistant. Be brief.",
         "turn_detection": None,
     }
-    emulator = {"recogniser": QUESTIONS, "responder": lambda *_: next(ANSWERS), "synthesiser": synthesiser()}
+    emulator: dict[str, Any] = {
+        "recogniser": QUESTIONS,
+        "responder": lambda conversation, session: next(ANSWERS),
+        "synthesiser": synthesiser(),
+    }
     with service(session, first_delay=0.3, **emulator) as options:
         root = tk.Tk()
         with AzureRealTimeAudio(options, dispatcher=TkDispatcher(root)) as client:
