@@ -308,11 +308,17 @@ class BrokenExtraError(MissingExtraError):
     """
 
     def __init__(self, what: str, extra: str, module: str, reason: str) -> None:
+        if "cannot open shared object file" in reason:  # no package of Python brings it
+            remedy = "install the package of your system that has this library"
+        else:
+            remedy = (
+                "install versions that fit together: "
+                f'pip install --upgrade --force-reinstall "azure-rt-audio[{extra}]"'
+            )
         RealtimeError.__init__(
             self,
             f'{what} needs {module} of the "{extra}" extra, which is installed but cannot be imported '
-            f"({textwrap.shorten(reason, 300)}); install versions that fit together: "
-            f'pip install --upgrade --force-reinstall "azure-rt-audio[{extra}]"',
+            f"({textwrap.shorten(reason, 300)}); {remedy}",
         )
         self.extra = extra
         self.module: str = module

@@ -54,7 +54,7 @@ def test_the_demo_tells_the_whole_story(dialect: str, tmp_path: Path) -> None:
     assert re.search(
         r"model    1, 2, 3,[^\n]*\n(.*\n)*you      \[begin to speak, [\d.]+ s into", interruption
     )
-    assert "model    [stopped: turn_detected]" in interruption
+    assert "model    [interrupted: you began to speak]" in interruption
     assert re.search(r"you      stop\.? thank you,? that is enough", interruption, re.IGNORECASE)
     assert "model    You are welcome." in interruption
     come, heard = map(float, re.findall(r"([\d.]+) s (?:had come|been\s+heard)", interruption))

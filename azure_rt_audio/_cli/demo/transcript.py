@@ -37,6 +37,11 @@ __all__ = ["MissedError", "Transcript", "Turn"]
 
 _PATIENCE_SECONDS: Final = 30.0
 _TICK_SECONDS: Final = 0.1
+_STOPPED: Final = {
+    "turn_detected": "interrupted: you began to speak",
+    "client_cancelled": "stopped by this program",
+}
+"""The service's reasons for a cancelled response, in words."""
 
 
 class MissedError(Exception):
@@ -253,7 +258,8 @@ class Transcript:
         self._flush()
         if response.status == "cancelled":
             self.turn.stopped = response
-            self._screen.line("model", f"[stopped: {response.reason or 'no reason given'}]")
+            reason = response.reason or "no reason given"
+            self._screen.line("model", f"[{_STOPPED.get(reason, f'stopped: {reason}')}]")
         elif response.status != "completed":
             self.turn.failure = f"the answer {response.status}: {response.reason or 'no reason given'}"
         elif response.function_calls:
@@ -264,7 +270,10 @@ class Transcript:
     def _answer_calls(self, calls: list[FunctionCallItem]) -> None:
         for call in calls:
             output = self._call(call)
-            self._screen.line("tool", f"{call.name}({call.arguments}) -> {output}")
+            self._screen.grow("tool", f"{call.name}({call.arguments})", is_whole=True)
+            self._screen.grow("tool", " -> ")
+            self._screen.grow("tool", output, is_whole=True)
+            self._screen.end_line()
             self.turn.calls.append(call.name or "")
             self._client.create_conversation_item(
                 {"type": "function_call_output", "call_id": call.call_id, "output": output}
