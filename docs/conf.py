@@ -17,7 +17,7 @@ project = "azure-rt-audio"
 author = "the authors of azure-rt-audio"
 release = version = __version__
 
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "generated"]
 exclude_patterns = ["_build", "extensions"]
 myst_enable_extensions = ["colon_fence", "deflist"]
 myst_heading_anchors = 4
@@ -32,6 +32,9 @@ napoleon_numpy_docstring = False
 napoleon_use_ivar = True
 
 nitpicky = True
+# Parts of annotations that autodoc does not evaluate, and attributes of several classes with one name.
+nitpick_ignore_regex = [("py:.*", r"Buffer|NDArray|ServerConnection|PCM16|dict\[str|Callable\[\[\]")]
+suppress_warnings = ["ref.python"]
 
 html_theme = "furo"
 html_title = f"azure-rt-audio {release}"

@@ -158,8 +158,9 @@ class PendingResponse:
                 from 1 000 to 768 000 Hz, whatever came; pieces join without a click.
 
         Raises:
-            ValueError, MissingExtraError: No such rate; another rate without the ``audio`` extra.
-            As :meth:`result`.
+            ValueError: No such rate.
+            MissingExtraError: Another rate without the ``audio`` extra.
+            Exception: As :meth:`result`.
         """
         if sample_rate_hz is not None:
             check_rate("sample_rate_hz", sample_rate_hz)
