@@ -487,10 +487,18 @@ class Emulator(RequestLog):
 
 
 class _QuietLogger(logging.LoggerAdapter):  # type: ignore[type-arg]  # not generic before Python 3.11
-    """A client that leaves in mid-handshake is no error of the emulator."""
+    """
+    Lets through what websockets has to say, at DEBUG: a client that leaves in mid-handshake is no error.
+
+    What websockets itself says at DEBUG is left out: headers, which hold the key, and texts.
+    """
+
+    def isEnabledFor(self, level: int) -> bool:  # noqa: N802  # logging's name
+        return level > logging.DEBUG and super().isEnabledFor(logging.DEBUG)
 
     def log(self, level: int, msg: object, *args: Any, **options: Any) -> None:
-        super().log(logging.DEBUG, msg, *args, **options)
+        if level > logging.DEBUG:
+            self.logger.log(logging.DEBUG, msg, *args, **options)
 
 
 def _join(thread: threading.Thread, deadline: float) -> None:
