@@ -43,7 +43,7 @@ class RefusalError(Exception):
 
     def __init__(
         self,
-        code: str,
+        code: str | None,
         message: str,
         param: str | None = None,
         *,

@@ -191,7 +191,12 @@ class Connection:
         for action in self._faults.due("command", kind, self._commands_seen[kind]):
             self.perform(action)
         self._sit_out_delay()
-        command = self._engine.receive(frame, self._clock.monotonic())
+        try:
+            command = self._engine.receive(frame, self._clock.monotonic())
+        except Exception:
+            log.exception("! #%d: a command was not understood; it is answered with an error", self.number)
+            self._engine.fail()
+            return
         if command is None:
             return
         if kind == "input_audio_buffer.append" and isinstance(command.get("audio"), str):
@@ -348,7 +353,7 @@ def _decoded_length(encoded: str) -> int:
 
 def abridged(event: Mapping[str, Any]) -> dict[str, Any]:
     """The event with every piece of audio replaced by its size."""
-    if event.get("type") not in _WITH_AUDIO:
+    if str(event.get("type")) not in _WITH_AUDIO:
         return dict(event)
     result = _without_audio(event)
     if canonical(str(event["type"])) == "response.output_audio.delta" and isinstance(event.get("delta"), str):

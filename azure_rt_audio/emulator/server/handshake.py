@@ -33,6 +33,7 @@ _UNAUTHORIZED: Final = {
         ),
     }
 }
+_BAD_REQUEST: Final = {"error": {"code": "400", "message": "The request target is no valid URL."}}
 _NOT_FOUND: Final = {"error": {"code": "404", "message": "Resource not found"}}
 _NO_DEPLOYMENT: Final = {
     "error": {
@@ -93,7 +94,10 @@ class Authenticator:
 
     def check(self, target: str, headers: Iterable[tuple[str, str]]) -> Accepted | Refused:
         """Accept or refuse a request by its target (path and query) and its headers."""
-        parts = urlsplit(target)
+        try:
+            parts = urlsplit(target)
+        except ValueError:
+            return Refused(400, _BAD_REQUEST)
         query = dict(parse_qsl(parts.query, keep_blank_values=True))
         named = {name.lower(): value for name, value in headers}
         path = parts.path.rstrip("/")
@@ -141,12 +145,18 @@ def _bearer(value: str | None) -> str | None:
 
 
 def _same(given: str | None, expected: str) -> bool:
-    return given is not None and hmac.compare_digest(given.encode(), expected.encode())
+    # Bytes that are no text arrive as surrogates.
+    return given is not None and hmac.compare_digest(
+        given.encode(errors="surrogateescape"), expected.encode()
+    )
 
 
 def redacted_target(target: str) -> str:
     """The request target with every credential in its query replaced by ``***``."""
-    parts = urlsplit(target)
+    try:
+        parts = urlsplit(target)
+    except ValueError:
+        return target.partition("?")[0]
     pairs = [
         (name, "***" if name.lower() in _SECRET_PARAMETERS else value)
         for name, value in parse_qsl(parts.query, keep_blank_values=True)

@@ -434,7 +434,7 @@ class Emulator(RequestLog):
     def _service_headers(self, headers: Mapping[str, str]) -> dict[str, str]:
         named = {"apim-request-id": str(uuid.uuid4()), "x-ms-region": self._region}
         asked = headers.get("x-ms-client-request-id")
-        return {**named, "x-ms-client-request-id": asked} if asked else named
+        return {**named, "x-ms-client-request-id": asked} if asked and asked.isascii() else named
 
     # Clients ----------------------------------------------------------------------------------
 

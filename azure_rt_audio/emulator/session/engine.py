@@ -31,6 +31,7 @@ from .response import ResponseRun, Step
 __all__ = ["Close", "SessionEngine"]
 
 _LONGEST_QUOTE: Final = 80
+_DEEPEST_COMMAND: Final = 100  # levels of nesting
 
 
 @dataclass(frozen=True)
@@ -108,10 +109,13 @@ class SessionEngine:
         Take one WebSocket message.
 
         Returns:
-            The decoded command; ``None`` if it is no JSON object. A refusal becomes an ``error`` event.
+            The decoded command; ``None`` if it is no JSON object, or the session is over. A refusal becomes
+            an ``error`` event.
         """
         self._now = now
         command: Any = None
+        if self.is_closed:
+            return None
         try:
             if isinstance(frame, bytes):
                 raise RefusalError(
@@ -126,11 +130,21 @@ class SessionEngine:
             if not isinstance(command, dict):
                 command = None
                 raise RefusalError("invalid_event", "Events must be JSON objects with a 'type'.")
+            if _is_deeper(command, _DEEPEST_COMMAND):
+                command = None
+                raise RefusalError(
+                    "invalid_json", f"The event is nested deeper than {_DEEPEST_COMMAND} levels."
+                )
             self.handle(command)
         except RefusalError as refusal:
             given = command.get("event_id") if isinstance(command, dict) else None
             self.send(self.make.error(refusal, given if isinstance(given, str) else None))
         return command if isinstance(command, dict) else None
+
+    def fail(self) -> None:
+        """Send the error of a command that the service could not carry out."""
+        message = "The server had an error while processing your request. Sorry about that!"
+        self.send(self.make.error(RefusalError(None, message, type="server_error"), None))
 
     def handle(self, command: dict[str, Any]) -> None:
         """
@@ -316,3 +330,11 @@ class SessionEngine:
         self._background.clear()
         for steps in under_way:
             steps.close()
+
+
+def _is_deeper(value: Any, levels: int) -> bool:
+    """Whether a decoded value is nested deeper than that."""
+    if not isinstance(value, (dict, list)):
+        return False
+    held = value.values() if isinstance(value, dict) else value
+    return levels == 0 or any(_is_deeper(inner, levels - 1) for inner in held)

@@ -46,6 +46,7 @@ class _Open:
     output_index: int
     part: Part | None = None
     text: str = ""
+    is_announced: bool = False
 
 
 @dataclass
@@ -85,6 +86,23 @@ class ResponseRun:
     def steps(self) -> Generator[Step, None, None]:
         """The whole response; see the module docstring."""
         yield from self._begin()
+        try:
+            ended = yield from self._produce()
+        except Exception:  # such as a text that is none, from a responder
+            log.exception("! a response could not be produced; it is reported as failed")
+            self._failure, ended = Failure(), None
+            yield from self._close_item("incomplete")
+        failure = self._failure
+        if failure is not None:
+            error = {"type": failure.type, "code": failure.code, "message": failure.message}
+            yield from self._finish("failed", {"type": "failed", "error": error})
+        elif ended:
+            yield from self._finish("incomplete", {"type": "incomplete", "reason": ended})
+        else:
+            yield from self._finish("completed", None)
+
+    def _produce(self) -> Generator[Step, None, str | None]:
+        """The output; the value is why it ended early, if it did."""
         if self.behaviour.first_delay:
             yield self.behaviour.first_delay
         while self.context.is_being_recognised:
@@ -93,19 +111,13 @@ class ResponseRun:
         if reply.text:
             yield from self._message(reply.text)
         ended = reply.incomplete or ("max_output_tokens" if self._is_exhausted else None)
-        failure = reply.failure or self._failure
-        yield from self._close_item("incomplete" if ended or failure else "completed")
-        if failure is None and not ended:
+        self._failure = self._failure or reply.failure
+        yield from self._close_item("incomplete" if ended or self._failure else "completed")
+        if self._failure is None and not ended:
             for call in reply.calls:
                 yield from self._function_call(call)
                 yield from self._close_item("completed")
-        if failure is not None:
-            error = {"type": failure.type, "code": failure.code, "message": failure.message}
-            yield from self._finish("failed", {"type": "failed", "error": error})
-        elif ended:
-            yield from self._finish("incomplete", {"type": "incomplete", "reason": ended})
-        else:
-            yield from self._finish("completed", None)
+        return ended
 
     def cancel(self, reason: str) -> Iterator[dict[str, Any]]:
         """The last events of a response that is cancelled now."""
@@ -134,8 +146,8 @@ class ResponseRun:
         opened = yield from self._open_item(item)
         kind = "audio" if self.session.speaks else "text"
         opened.part = Part(kind, audio=bytearray(), audio_format=self.session.output_format)
-        yield self._at("response.content_part.added", part=self._part_event(opened.part, ""))
         item.parts.append(opened.part)
+        yield self._at("response.content_part.added", part=self._part_event(opened.part, ""))
         if kind == "audio":
             yield from self._speech(opened, opened.part, text)
         else:
@@ -155,8 +167,7 @@ class ResponseRun:
                 promised_ms += _MS_PER_CHARACTER * len(word)
                 yield self._word(opened, part, word)
             data = to_wire(pcm, self.session.output_format)
-            assert isinstance(part.audio, bytearray)
-            part.audio += data
+            part.say(data)
             duration_ms = len(pcm) / 48
             self.audio_ms += duration_ms
             yield self._at("response.output_audio.delta", delta=b64encode(data).decode())
@@ -178,11 +189,9 @@ class ResponseRun:
     def _word(self, opened: _Open, part: Part, words: str) -> dict[str, Any]:
         opened.text += words
         self._written += words
-        if part.kind == "audio":
-            part.transcript = opened.text
-            return self._at("response.output_audio_transcript.delta", delta=words)
-        part.text = opened.text
-        return self._at("response.output_text.delta", delta=words)
+        part.say(text=opened.text)
+        kind = "output_audio_transcript" if part.kind == "audio" else "output_text"
+        return self._at(f"response.{kind}.delta", delta=words)
 
     def _function_call(self, call: FunctionCall) -> Iterator[Step]:
         item = Item(
@@ -212,10 +221,14 @@ class ResponseRun:
             output_index=opened.output_index,
             item=self.make.item(item),
         )
-        if self.home is not None:
-            self.home.add(item)
-            yield from self.make.item_added(item, self.home)
+        yield from self._announce(opened)
         return opened
+
+    def _announce(self, opened: _Open) -> Iterator[dict[str, Any]]:
+        if self.home is not None and not opened.is_announced:
+            opened.is_announced = True
+            self.home.add(opened.item)
+            yield from self.make.item_added(opened.item, self.home)
 
     def _close_item(self, status: str) -> Iterator[dict[str, Any]]:
         """The ``.done`` events of the open item, if there is one."""
@@ -223,6 +236,7 @@ class ResponseRun:
         if opened is None:
             return
         item, part = opened.item, opened.part
+        yield from self._announce(opened)  # not done yet if a cancel came right after the item was opened
         if item.type == "function_call":
             if status == "completed":
                 yield self._at(
@@ -239,7 +253,7 @@ class ResponseRun:
                 yield self._at("response.output_text.done", text=opened.text)
             yield self._at("response.content_part.done", part=self._part_event(part, opened.text))
         item.status = status
-        if self.home is not None and self.home.get(item.id) is not None:
+        if self.home is not None and self.home.get(item.id) is item:  # not if the client deleted it
             yield from self.make.item_done(item, self.home)
         yield self.make.event(
             "response.output_item.done",
