@@ -118,7 +118,9 @@ class Client:
             "instructions": "Be brief.",
             "modalities": self.chance.choice([["text"], ["audio"]]),
             "turn_detection": self.chance.choice(vad),
-            "input_audio_transcription": self.chance.choice([None, {"model": "whisper-1"}, {"model": "x"}]),
+            "input_audio_transcription": self.chance.choice(
+                [None, {"model": "gpt-4o-transcribe"}, {"model": "x"}]
+            ),
             "input_audio_format": self.chance.choice(["pcm16", "g711_ulaw"]),
             "output_audio_format": self.chance.choice(["pcm16", "g711_alaw"]),
             "tools": self.chance.choice([[], tools]),

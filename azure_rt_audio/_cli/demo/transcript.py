@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
@@ -264,7 +265,7 @@ class Transcript:
     def _answer_calls(self, calls: list[FunctionCallItem]) -> None:
         for call in calls:
             output = self._call(call)
-            self._screen.line("tool", f"{call.name}({call.arguments}) -> {output}")
+            self._screen.line("tool", f"{call.name}({_on_one_line(call.arguments or '')}) -> {output}")
             self.turn.calls.append(call.name or "")
             self._client.create_conversation_item(
                 {"type": "function_call_output", "call_id": call.call_id, "output": output}
@@ -273,3 +274,11 @@ class Transcript:
 
     def _on_truncated(self, event: ConversationItemTruncated) -> None:
         self.turn.cut_at_ms = event.audio_end_ms
+
+
+def _on_one_line(arguments: str) -> str:
+    """Arguments without the white space that models put into them."""
+    try:
+        return json.dumps(json.loads(arguments), ensure_ascii=False)
+    except ValueError:
+        return arguments

@@ -16,6 +16,7 @@ from typing import Any, ClassVar, Final, TypeAlias
 
 from ..model.conversation import Item, Part
 from ..model.session import Session
+from .profile import Profile
 from .rules import Choice, RefusalError, Rule, missing
 
 __all__ = ["Dialect", "Event", "without"]
@@ -52,6 +53,9 @@ class Dialect(ABC):
         voice_path: Of the voice, inside a session or a response.
         rate_limits: Names of the quotas that ``rate_limits.updated`` reports.
         requests: Rule of each client event.
+
+    Args:
+        profile: The manners of the service that speaks it.
     """
 
     name: ClassVar[str]
@@ -61,6 +65,9 @@ class Dialect(ABC):
     voice_path: ClassVar[str]
     rate_limits: ClassVar[tuple[str, ...]]
     requests: ClassVar[Mapping[str, Rule]]
+
+    def __init__(self, profile: Profile) -> None:
+        self.profile = profile
 
     # Requests to connect --------------------------------------------------------------------
 
@@ -174,8 +181,12 @@ class Dialect(ABC):
         Args:
             with_audio: Include audio, in base64; only ``conversation.item.retrieved`` does.
         """
-        wire: dict[str, Any] = {"id": item.id, "object": "realtime.item", "type": item.type}
-        if item.type in ("message", "function_call", "function_call_output"):
+        wire: dict[str, Any] = {"id": item.id, "type": item.type}
+        with_status: tuple[str, ...] = ("message", "function_call")
+        if self.profile.marks_objects:
+            wire["object"] = "realtime.item"
+            with_status = (*with_status, "function_call_output")
+        if item.type in with_status:
             wire["status"] = item.status
         if item.type == "message":
             wire["role"] = item.role

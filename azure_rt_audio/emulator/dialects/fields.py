@@ -28,6 +28,8 @@ from .rules import (
 FORMAT: Final = Choice(*FORMATS)
 MODALITIES: Final = Array(Choice("text", "audio"), min_length=1)
 TEXT: Final = Text()
+ID: Final = Text(32)
+TOOL_NAME: Final = Text(64, r"^[a-zA-Z0-9_-]+$")
 MAX_TOKENS: Final = Either(Choice("inf"), Number(1, 4096, is_whole=True))
 LOGPROBS: Final = Nullable(Array(Choice("item.input_audio_transcription.logprobs")))
 SPEED: Final = Number(0.25, 1.5)
@@ -63,7 +65,13 @@ TRUNCATION: Final = Either(
 )
 REASONING: Final = Record({"effort": Choice("minimal", "low", "medium", "high", "xhigh")})
 FUNCTION_TOOL: Final = Record(
-    {"type": Choice("function"), "name": TEXT, "description": TEXT, "parameters": Anything()}, ("name",)
+    {
+        "type": Choice("function"),
+        "name": TOOL_NAME,
+        "description": Text(1024),
+        "parameters": Anything(),
+    },
+    ("name",),
 )
 MCP_TOOL: Final = Record(
     {
@@ -100,7 +108,7 @@ SEMANTIC_VAD: Final = Record(
 
 STATUS: Final = Choice("completed", "incomplete", "in_progress")
 ITEM_FIELDS: Final[dict[str, Rule]] = {
-    "id": Text(),
+    "id": ID,
     "object": Choice("realtime.item"),
     "type": Anything(),
     "status": STATUS,
@@ -137,9 +145,9 @@ def message(assistant_text: str, *, images: bool) -> Rule:
 
 CALLS: Final[dict[str, Rule]] = {
     "function_call": Record(
-        {**ITEM_FIELDS, "call_id": TEXT, "name": TEXT, "arguments": TEXT}, ("name", "arguments")
+        {**ITEM_FIELDS, "call_id": ID, "name": TEXT, "arguments": TEXT}, ("name", "arguments")
     ),
-    "function_call_output": Record({**ITEM_FIELDS, "call_id": TEXT, "output": TEXT}, ("call_id", "output")),
+    "function_call_output": Record({**ITEM_FIELDS, "call_id": ID, "output": TEXT}, ("call_id", "output")),
 }
 MCP_ITEMS: Final[dict[str, Rule]] = {
     name: Record(ITEM_FIELDS, is_open=True)

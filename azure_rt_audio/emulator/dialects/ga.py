@@ -234,7 +234,7 @@ class Ga(Dialect):
         """The effective session, as ``session.created`` and ``session.updated`` carry it."""
         audio_in = {
             "format": dict(_FORMATS[session.input_format]),
-            "transcription": without(session.transcription),
+            "transcription": self._transcription(session.transcription),
             "noise_reduction": without(session.noise_reduction),
             "turn_detection": without(session.turn_detection),
         }
@@ -274,12 +274,17 @@ class Ga(Dialect):
             wire["reasoning"] = session.reasoning
         return wire
 
+    def _transcription(self, asked: Mapping[str, Any] | None) -> dict[str, Any] | None:
+        if asked is None or not self.profile.completes_transcription:
+            return without(asked)
+        return {"model": asked.get("model"), "language": None, "prompt": None, **asked}
+
     # Responses and items --------------------------------------------------------------------
 
     def response_fields(self, session: Session) -> dict[str, Any]:
         """The settings that a response object reports."""
         fields: dict[str, Any] = {"output_modalities": list(session.modalities)}
-        if session.speaks:
+        if session.speaks or self.profile.describes_silent_audio:
             voice = session.voice if isinstance(session.voice, str) else session.voice["id"]
             fields["audio"] = {"output": {"format": dict(_FORMATS[session.output_format]), "voice": voice}}
         return fields

@@ -19,6 +19,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from ..dialects.base import Dialect
 from ..dialects.rules import RefusalError
+from ..model.deployments import Deployments
 
 __all__ = ["Accepted", "Authenticator", "Refused", "redacted_target"]
 
@@ -83,13 +84,13 @@ class Authenticator:
     Attributes:
         api_key: Accepted as ``api-key`` header or parameter and as a bearer token.
         tokens: Further bearer tokens, such as an Entra ID token or an ``ek_`` secret.
-        deployments: Their names.
+        deployments: Which there are.
         dialects: Those that are served.
     """
 
     api_key: str
     tokens: frozenset[str]
-    deployments: tuple[str, ...]
+    deployments: Deployments
     dialects: tuple[Dialect, ...]
 
     def check(self, target: str, headers: Iterable[tuple[str, str]]) -> Accepted | Refused:
@@ -125,7 +126,7 @@ class Authenticator:
             )
         if not name:
             return Accepted(dialect, "transcription", "", "", fatal)
-        if name not in self.deployments:
+        if not self.deployments.converses(name):
             return Refused(404, _NO_DEPLOYMENT)
         return Accepted(dialect, "realtime", name, dialect.model_of(name), fatal)
 

@@ -26,6 +26,8 @@ import orjson
 
 from ..._extras import importing
 from ..dialects.choose import DIALECTS, dialect_named
+from ..dialects.profile import profile_named
+from ..model.deployments import Deployments
 from ..model.replies import RecogniserFunction, ResponderFunction, SynthesiserFunction
 from ..session.behaviour import Behaviour
 from ..session.engine import Close, SessionEngine
@@ -78,7 +80,9 @@ class Emulator(RequestLog):
     Args:
         api_key: The accepted key; also accepted as a bearer token.
         tokens: Further accepted bearer tokens.
-        deployments: Names of deployments; the first is the one :meth:`options` names.
+        deployments: Names of all deployments, those that transcribe included; the first is the one
+            :meth:`options` names. Not given, there is any whose name has "realtime" in it, and for
+            transcription ``gpt-4o-transcribe`` and ``gpt-realtime-whisper``.
         port: 0 takes a free one, see :attr:`port`.
         responder: Gives the answers: ``(conversation, session)`` to a text, a :class:`Reply`, function calls,
             or a future of one; :class:`ChatModel` is one.
@@ -89,6 +93,8 @@ class Emulator(RequestLog):
             :class:`SileroDetector`.
         faults: Injected faults; :attr:`faults` may be changed later too.
         ssl_context: A server-side context makes it ``wss``.
+        profile: The service whose manners it has in the GA dialect: ``"azure"`` and ``"openai"`` as in
+            recordings of them, ``"documented"`` as in the reference. The preview is always as documented.
         dialects: Those it serves, ``"ga"`` and ``"preview"``; the path of another is not found.
         pace: Seconds of audio sent per second. The service is faster than real time but not
             instantaneous, hence 20; 0 sends as fast as it can be made, 1 is real time.
@@ -113,7 +119,7 @@ class Emulator(RequestLog):
         *,
         api_key: str = "emulator-key",
         tokens: Iterable[str] = (),
-        deployments: Iterable[str] = ("gpt-realtime", "gpt-realtime-mini", "gpt-4o-realtime-preview"),
+        deployments: Iterable[str] | None = None,
         host: str = "127.0.0.1",
         port: int = 0,
         responder: ResponderFunction | None = None,
@@ -122,6 +128,7 @@ class Emulator(RequestLog):
         detector: Callable[[], Detector] = EnergyDetector,
         faults: fault.Faults | None = None,
         ssl_context: ssl.SSLContext | None = None,
+        profile: str = "azure",
         dialects: Iterable[str] = tuple(DIALECTS),
         pace: float = 20.0,
         first_delay: float = 0.0,
@@ -146,9 +153,11 @@ class Emulator(RequestLog):
         check_number("first_delay", first_delay)
         check_number("log_limit", log_limit, above=True)
         self.faults: fault.Faults = faults if faults is not None else fault.Faults()
-        served = tuple(map(dialect_named, check_names("dialects", dialects)))
-        names = check_names("deployments", deployments)
-        self._authenticator = Authenticator(api_key, frozenset(tokens), names, served)
+        self._profile = profile_named(profile).name
+        served = tuple(dialect_named(name, profile) for name in check_names("dialects", dialects))
+        names = check_names("deployments", deployments) if deployments is not None else ()
+        self._deployments = Deployments(names)
+        self._authenticator = Authenticator(api_key, frozenset(tokens), self._deployments, served)
         self._clock: Clock = clock if clock is not None else SystemClock()
         self._responder = responder if responder is not None else default_responder
         self._recogniser = recogniser_from(recogniser)
@@ -318,14 +327,14 @@ class Emulator(RequestLog):
         return {
             "host_name": self.host_name,
             "api_version": spoken.api_version,
-            "deployment": self._authenticator.deployments[0],
+            "deployment": self._deployments.first,
             "api_key": self._authenticator.api_key,
             **options,
         }
 
     def url(self, dialect: str = "ga") -> str:
         """The address for a client that takes a whole one; the key is not in it."""
-        return dialect_named(dialect).url(self.host_name, self._authenticator.deployments[0])
+        return dialect_named(dialect).url(self.host_name, self._deployments.first)
 
     # Faults now ---------------------------------------------------------------------------------
 
@@ -453,11 +462,13 @@ class Emulator(RequestLog):
             pace=self._pace,
             first_delay=self._first_delay,
             session_seconds=self.faults.session_seconds,
+            deployments=self._deployments,
             seed=self._seed,
         )
         engine = SessionEngine(
             behaviour,
             dialect=accepted.dialect.name,
+            profile=self._profile,
             kind=accepted.kind,
             deployment=accepted.deployment,
             model=accepted.model,

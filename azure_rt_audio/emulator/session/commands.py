@@ -164,10 +164,12 @@ class Commands:
         given = command["item"]
         after = command.get("previous_item_id")
         if given.get("id") and conversation.get(given["id"]) is not None:
+            names = target.make.dialect.profile.names_duplicates
             raise RefusalError(
                 "item_create_duplicate_item_id",
                 f"Error adding item: an item with id '{given['id']}' already exists.",
-                "item.id",
+                "item.id" if names else None,
+                names_command=names,
             )
         if after is not None and after != "root" and conversation.get(after) is None:
             raise RefusalError(

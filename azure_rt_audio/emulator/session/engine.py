@@ -26,7 +26,7 @@ from .behaviour import Behaviour
 from .commands import Commands
 from .events import EventMaker, RateLimits, input_tokens
 from .input_audio import InputAudio
-from .response import ResponseRun, Step
+from .response import UNTIL_AN_EVENT, ResponseRun, Step
 
 __all__ = ["Close", "SessionEngine"]
 
@@ -48,6 +48,7 @@ class SessionEngine:
 
     Args:
         dialect: ``"ga"`` or ``"preview"``.
+        profile: ``"azure"``, ``"openai"`` or ``"documented"``.
         kind: ``"realtime"`` or ``"transcription"``.
         deployment: As named in the URL.
         model: The model behind it, which is what ``session.model`` shows.
@@ -62,13 +63,14 @@ class SessionEngine:
         behaviour: Behaviour,
         *,
         dialect: str = "ga",
+        profile: str = "azure",
         kind: str = "realtime",
         deployment: str = "gpt-realtime",
         model: str = "gpt-realtime-2025-08-28",
         now: float = 0.0,
         wall_time: float = 0.0,
     ) -> None:
-        self.dialect: Dialect = dialect_named(dialect)
+        self.dialect: Dialect = dialect_named(dialect, profile)
         self.deployment = deployment
         self.behaviour = behaviour
         self.make: EventMaker = EventMaker(self.dialect, random.Random(behaviour.seed))
@@ -184,7 +186,8 @@ class SessionEngine:
             return self._now
         if self.is_closed:
             return None
-        waits = [self._expires, *(run.due for run in self._runs), *(due for due, _ in self._background)]
+        tasks = (self._due(due) for due, _ in self._background)
+        waits = [self._expires, *(run.due for run in self._runs), *tasks]
         idle = self._input_audio.idle_due
         return min(waits if idle is None else [*waits, idle])
 
@@ -192,22 +195,27 @@ class SessionEngine:
         """Take the earliest step due of all responses and background tasks; a pause is a step too."""
         task = min(self._background, key=lambda entry: entry[0], default=None)
         run = min(self._runs, key=lambda entry: entry.due, default=None)
-        if task is not None and task[0] <= now and (run is None or task[0] <= run.due):
+        if task is not None and (due := self._due(task[0])) <= now and (run is None or due <= run.due):
             self._background.remove(task)
-            due, steps = task
-            step = next(steps, None)
+            step = next(task[1], None)
             if step is not None:
                 pause = step if isinstance(step, float) else 0.0
-                self._background.append((due + pause, steps))
+                self._background.append((due + pause, task[1]))
             return step if step is not None else 0.0
         if run is None or run.due > now:
             return None
         step = next(self._steps[id(run)], None)
         if isinstance(step, (int, float)):
             run.due += step
+        elif step is not None:
+            self._background = [(min(due, run.due), steps) for due, steps in self._background]
         if run.is_over and step is None:
             self._forget(run)
         return step if step is not None else 0.0
+
+    def _due(self, due: float) -> float:
+        """When a task goes on: one that lets the responses go first does so at once if there are none."""
+        return due if due != UNTIL_AN_EVENT or self._runs else self._now
 
     def send(self, *events: dict[str, Any] | Close) -> None:
         """Queue events ahead of the next delta of any response."""
@@ -281,8 +289,10 @@ class SessionEngine:
             started = run.due - run.audio_ms / 1000 / self.behaviour.pace if self.behaviour.pace else run.due
             self._input_audio.arm(max(self._now, started + run.audio_ms / 1000))
 
-    def _account(self, tokens: int) -> dict[str, Any]:
-        return self.make.event("rate_limits.updated", rate_limits=self._limits.spend(tokens, self._now))
+    def _account(self, tokens: int) -> list[dict[str, Any]]:
+        limits = self._limits.spend(tokens, self._now)
+        is_reported = self.dialect.profile.reports_rate_limits
+        return [self.make.event("rate_limits.updated", rate_limits=limits)] if is_reported else []
 
     # Session and background ---------------------------------------------------------------------
 

@@ -9,9 +9,9 @@ between any two events, and its last events agree with those that were sent.
 from __future__ import annotations
 
 import logging
-import re
+import math
 from base64 import b64encode
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
@@ -21,21 +21,22 @@ from ..model.conversation import Conversation, Item, Part
 from ..model.pcm import to_wire
 from ..model.replies import Failure, FunctionCall, Reply
 from ..model.session import Session
+from ..model.tokens import arguments_as_written, pieces
 from .behaviour import Behaviour
 from .events import EventMaker, input_tokens, output_tokens
 
-__all__ = ["ResponseRun", "Step"]
+__all__ = ["UNTIL_AN_EVENT", "ResponseRun", "Step"]
 
 log: logging.Logger = logging.getLogger(__name__)
 
 Step: TypeAlias = "float | dict[str, Any]"
+UNTIL_AN_EVENT: Final = math.inf
+"""A pause that ends with the next event of a response, or at once if there is none in progress."""
 
 _POLL_SECONDS: Final = 0.01  # how often the recogniser's result is looked for
 _CHUNK_BYTES: Final = 4_800  # 100 ms of PCM16
 _TRANSCRIPT_LEAD_MS: Final = 300  # the service's text runs a little ahead of its audio
 _MS_PER_CHARACTER: Final = 65
-_ARGUMENT_PIECE: Final = 16
-_WORDS: Final = re.compile(r"\s*\S+\s*")
 
 
 @dataclass
@@ -58,7 +59,7 @@ class ResponseRun:
         session: The session as it was when the response began, overrides included.
         context: The conversation that the responder sees.
         home: The conversation that receives the output; ``None`` out of band.
-        on_done: Called with the tokens spent; returns the ``rate_limits.updated`` event.
+        on_done: Called with the tokens spent; returns the events that follow.
         cached: Text and audio tokens of the previous response's input, which cost less.
         due: When the next step may be taken, in the engine's seconds.
         audio_ms: Milliseconds of audio sent so far.
@@ -70,7 +71,7 @@ class ResponseRun:
     context: Conversation
     home: Conversation | None
     behaviour: Behaviour
-    on_done: Callable[[int], dict[str, Any]]
+    on_done: Callable[[int], Iterable[dict[str, Any]]]
     metadata: Mapping[str, str] | None = None
     cached: tuple[int, int] = (0, 0)
     due: float = 0.0
@@ -147,17 +148,17 @@ class ResponseRun:
         kind = "audio" if self.session.speaks else "text"
         opened.part = Part(kind, audio=bytearray(), audio_format=self.session.output_format)
         item.parts.append(opened.part)
-        yield self._at("response.content_part.added", part=self._part_event(opened.part, ""))
+        yield self._part_event("response.content_part.added", opened.part, "")
         if kind == "audio":
             yield from self._speech(opened, opened.part, text)
         else:
-            for word in _WORDS.findall(text):
+            for word in self._pieces(text):
                 yield self._word(opened, opened.part, word)
                 if self._is_exhausted:
                     return
 
     def _speech(self, opened: _Open, part: Part, text: str) -> Iterator[Step]:
-        words = iter(_WORDS.findall(text))
+        words = iter(self._pieces(text))
         promised_ms = 0.0
         for pcm in _rechunk(self._audio(text)):
             if isinstance(pcm, float):
@@ -203,11 +204,15 @@ class ResponseRun:
         )
         yield from self._open_item(item)
         arguments = call.arguments_json
-        for start in range(0, len(arguments), _ARGUMENT_PIECE):
-            piece = arguments[start : start + _ARGUMENT_PIECE]
+        if self.make.dialect.profile.writes_tokens and not isinstance(call.arguments, str):
+            arguments = arguments_as_written(call.arguments)
+        for piece in self._pieces(arguments, 16):
             item.arguments += piece
             self._written += piece
             yield self._at("response.function_call_arguments.delta", call_id=call.call_id, delta=piece)
+
+    def _pieces(self, text: str, characters: int | None = None) -> list[str]:
+        return pieces(text, self.make.dialect.profile.writes_tokens, characters)
 
     # Items ----------------------------------------------------------------------------------
 
@@ -251,10 +256,10 @@ class ResponseRun:
                 yield self._at("response.output_audio_transcript.done", transcript=opened.text)
             else:
                 yield self._at("response.output_text.done", text=opened.text)
-            yield self._at("response.content_part.done", part=self._part_event(part, opened.text))
+            yield self._part_event("response.content_part.done", part, opened.text)
         item.status = status
         if self.home is not None and self.home.get(item.id) is item:  # not if the client deleted it
-            yield from self.make.item_done(item, self.home)
+            yield from self.make.output_done(item, self.home)
         yield self.make.event(
             "response.output_item.done",
             response_id=self.id,
@@ -263,12 +268,11 @@ class ResponseRun:
         )
         self._open = None
 
-    @staticmethod
-    def _part_event(part: Part, said: str) -> dict[str, Any]:
+    def _part_event(self, event: str, part: Part, said: str) -> dict[str, Any]:
         # In both dialects a part's type is "text" or "audio" here, unlike in items.
-        return (
-            {"type": "audio", "transcript": said} if part.kind == "audio" else {"type": "text", "text": said}
-        )
+        field = "transcript" if part.kind == "audio" else "text"
+        names = self.make.dialect.profile.part_fields
+        return self._at(event, **{name: {"type": part.kind, field: said} for name in names})
 
     def _at(self, event: str, /, **fields: Any) -> dict[str, Any]:
         """An event about the open item."""
@@ -294,12 +298,14 @@ class ResponseRun:
         usage = self._usage()
         self.is_over = True
         yield self.make.event("response.done", response=self._on_wire(status, details, usage))
-        yield self.on_done(usage["total_tokens"])
+        yield from self.on_done(usage["total_tokens"])
 
     def _usage(self) -> dict[str, Any]:
         text_in, audio_in = self._read
         text_out, audio_out = output_tokens(self._written, self.audio_ms)
-        cached_text, cached_audio = min(self.cached[0], text_in), min(self.cached[1], audio_in)
+        block = self.make.dialect.profile.cached_block
+        known = (min(self.cached[0], text_in), min(self.cached[1], audio_in))
+        cached_text, cached_audio = (tokens - tokens % block for tokens in known)
         read: dict[str, Any] = {
             "text_tokens": text_in,
             "audio_tokens": audio_in,
