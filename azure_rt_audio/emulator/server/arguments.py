@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Iterable
 from typing import Any
 
-__all__ = ["check_callable", "check_names", "check_number"]
+__all__ = ["check_callable", "check_latency", "check_names", "check_number"]
 
 
 def check_callable(name: str, value: Any, arguments: tuple[str, ...]) -> None:
@@ -48,6 +48,21 @@ def check_names(name: str, value: Iterable[str]) -> tuple[str, ...]:
     if not names:
         raise ValueError(f"{name} is empty: name at least one")
     return names
+
+
+def check_latency(value: Any) -> tuple[float, float]:
+    """
+    Check milliseconds of delay and jitter, and return them in seconds.
+
+    Raises:
+        TypeError: They are no pair of numbers.
+        ValueError: One is negative, or NaN.
+    """
+    if not isinstance(value, (tuple, list)) or len(value) != 2:
+        raise TypeError(f"latency_ms is {value!r}: give delay and jitter, such as (60, 30)")
+    for name, one in zip(("delay", "jitter"), value, strict=True):
+        check_number(f"latency_ms: {name}", one)
+    return value[0] / 1000, value[1] / 1000
 
 
 def check_number(name: str, value: Any, *, above: bool = False) -> None:

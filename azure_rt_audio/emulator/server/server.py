@@ -36,7 +36,7 @@ from ..speech.scripted_recogniser import recogniser_from
 from ..speech.tones import synthesise
 from ..speech.vad import Detector, EnergyDetector
 from . import faults as fault
-from .arguments import check_callable, check_names, check_number
+from .arguments import check_callable, check_latency, check_names, check_number
 from .clock import Clock, SystemClock
 from .connection import Connection
 from .handshake import Accepted, Authenticator, Refused, redacted_target
@@ -99,6 +99,8 @@ class Emulator(RequestLog):
         pace: Seconds of audio sent per second. The service is faster than real time but not
             instantaneous, hence 20; 0 sends as fast as it can be made, 1 is real time.
         first_delay: Seconds before a response's first output.
+        latency_ms: Delay of the network, each way, and its jitter: ``(60, 30)`` is 30 to 90 ms, in order. By
+            the *clock*. Without it most races between client and service cannot happen.
         region: Sent in the ``x-ms-region`` header.
         keep_audio: Whether :meth:`received` and :meth:`sent` keep audio; it is abridged otherwise.
         log_limit: Commands and events kept for each connection; older ones are dropped.
@@ -132,6 +134,7 @@ class Emulator(RequestLog):
         dialects: Iterable[str] = tuple(DIALECTS),
         pace: float = 20.0,
         first_delay: float = 0.0,
+        latency_ms: tuple[float, float] = (0, 0),
         region: str = "Sweden Central",
         keep_audio: bool = False,
         log_limit: int = 10_000,
@@ -168,6 +171,7 @@ class Emulator(RequestLog):
         self._ssl_context = ssl_context
         self._pace = pace
         self._first_delay = first_delay
+        self._latency = check_latency(latency_ms)
         self._region = region
         self._keep_audio = keep_audio
         self._log_limit = log_limit
@@ -487,6 +491,7 @@ class Emulator(RequestLog):
             headers=_redacted((name.lower(), value) for name, value in client.request.headers.raw_items()),
             keep_audio=self._keep_audio,
             log_limit=self._log_limit,
+            latency=self._latency,
             clock=self._clock,
             on_change=self._notify,
             on_log=self._on_log,
