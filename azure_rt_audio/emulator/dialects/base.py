@@ -51,6 +51,7 @@ class Dialect(ABC):
         api_version: For a client's ``api_version`` option.
         deployment_parameter: The query parameter that names the deployment.
         voice_path: Of the voice, inside a session or a response.
+        mints_secrets: Whether a POST beneath *path* gives client secrets.
         rate_limits: Names of the quotas that ``rate_limits.updated`` reports.
         requests: Rule of each client event.
 
@@ -63,6 +64,7 @@ class Dialect(ABC):
     api_version: ClassVar[str]
     deployment_parameter: ClassVar[str]
     voice_path: ClassVar[str]
+    mints_secrets: ClassVar[bool] = False
     rate_limits: ClassVar[tuple[str, ...]]
     requests: ClassVar[Mapping[str, Rule]]
 

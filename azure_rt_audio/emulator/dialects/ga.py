@@ -147,6 +147,7 @@ class Ga(Dialect):
     api_version = "v1"
     deployment_parameter = "model"
     voice_path = "audio.output.voice"
+    mints_secrets = True
     rate_limits: ClassVar[tuple[str, ...]] = ("tokens",)
     requests: ClassVar[Mapping[str, Rule]] = {
         **f.commands(Tagged("type", _SESSIONS), _RESPONSE, Tagged("type", _KINDS)),

@@ -41,6 +41,7 @@ from .clock import Clock, SystemClock
 from .connection import Connection
 from .handshake import Accepted, Authenticator, Refused, redacted_target
 from .request_log import Attempt, RequestLog
+from .rest import is_rest, mint, read_request, write_answer
 from .tls import TlsListener
 
 if TYPE_CHECKING:
@@ -57,6 +58,7 @@ log: logging.Logger = logging.getLogger(__name__)
 _SECRET_HEADERS: Final = frozenset({"api-key", "authorization", "sec-websocket-protocol", "cookie"})
 _MAX_MESSAGE_BYTES: Final = 32 * 1024 * 1024
 _CLOSE_SECONDS: Final = 2.0
+_REQUEST_SECONDS: Final = 5.0
 
 
 def _accept(server: Server) -> None:
@@ -387,11 +389,31 @@ class Emulator(RequestLog):
     def _make_socket(self, *args: Any, **options: Any) -> ServerConnection:
         from websockets.sync.server import ServerConnection
 
+        client: socket.socket = args[0]
+        with self._changed:
+            self._threads.add(threading.current_thread())
+            self._clients.add(client)
+        client.settimeout(_REQUEST_SECONDS)
+        if is_rest(client):
+            self._serve_rest(client)
+            raise ConnectionAbortedError("it was no handshake")  # websockets closes the socket
+        client.settimeout(None)
         made = ServerConnection(*args, **options)
         with self._changed:
             self._sockets.add(made)
-            self._threads.add(threading.current_thread())
         return made
+
+    def _serve_rest(self, client: socket.socket) -> None:
+        asked = read_request(client)
+        if asked is None:
+            write_answer(client, Refused(400, {"error": {"code": "400", "message": "Bad request"}}), {})
+            self._record("", [], 400, "")
+            return
+        answer = self._authenticator.check_rest(asked.method, asked.target, asked.headers)
+        if answer is None:
+            answer = mint(self._authenticator, self._profile, asked.body, self._clock.time())
+        self._record(asked.target, asked.headers, answer.status, asked.method)
+        write_answer(client, answer, self._service_headers(dict(asked.headers)))
 
     def _check_handshake(self, client: ServerConnection, request: Request) -> Response | None:
         headers = [(name.lower(), value) for name, value in request.headers.raw_items()]
@@ -400,16 +422,19 @@ class Emulator(RequestLog):
             if isinstance(action, fault.Delay):
                 self._sit_out(action.seconds)
             elif isinstance(action, fault.Drop):
-                self._record(request, headers, 0)
+                self._record(request.path, headers, 0)
                 client.socket.shutdown(socket.SHUT_RDWR)
                 return client.respond(503, "")
             elif isinstance(action, (fault.Refuse, fault.Redirect)):
                 refusal = action.as_refused()
-        outcome = refusal if refusal is not None else self._authenticator.check(request.path, headers)
+        outcome = (
+            refusal
+            if refusal is not None
+            else self._authenticator.check(request.path, headers, self._clock.time())
+        )
         if isinstance(outcome, Refused):
-            self._record(request, headers, outcome.status)
+            self._record(request.path, headers, outcome.status)
             return self._answer(client, outcome, dict(headers))
-        self._record(request, headers, 101)
         with self._changed:
             self._accepted[client] = outcome
         return None
@@ -420,10 +445,12 @@ class Emulator(RequestLog):
             if self._stopped.wait(self._clock.limit(left)):
                 return
 
-    def _record(self, request: Request, headers: Iterable[tuple[str, str]], status: int) -> None:
-        target = redacted_target(request.path)
-        self._note_attempt(Attempt(target, status, _redacted(headers)))
-        self._on_log(f"= handshake {target} -> {status}")
+    def _record(
+        self, target: str, headers: Iterable[tuple[str, str]], status: int, method: str = "GET"
+    ) -> None:
+        target = redacted_target(target)
+        self._note_attempt(Attempt(target, status, _redacted(headers), method))
+        self._on_log(f"= {'handshake' if method == 'GET' else method} {target} -> {status}")
 
     def _answer(self, client: ServerConnection, refused: Refused, headers: Mapping[str, str]) -> Response:
         text = orjson.dumps(refused.body).decode() if refused.body else ""
@@ -438,10 +465,17 @@ class Emulator(RequestLog):
     def _with_service_headers(
         self, client: ServerConnection, request: Request, response: Response
     ) -> Response | None:
-        if response.status_code == 101:
-            given = {name.lower(): value for name, value in request.headers.raw_items()}
-            for name, value in self._service_headers(given).items():
-                response.headers[name] = value
+        with self._changed:
+            is_ours = client not in self._accepted  # a refusal, recorded and complete
+            if response.status_code != 101:
+                self._accepted.pop(client, None)
+        if is_ours:
+            return None
+        # What was accepted may still be no handshake, such as a GET without an upgrade.
+        headers = [(name.lower(), value) for name, value in request.headers.raw_items()]
+        self._record(request.path, headers, response.status_code)
+        for name, value in self._service_headers(dict(headers)).items():
+            response.headers[name] = value
         return None
 
     def _service_headers(self, headers: Mapping[str, str]) -> dict[str, str]:
@@ -478,6 +512,7 @@ class Emulator(RequestLog):
             model=accepted.model,
             now=self._clock.monotonic(),
             wall_time=self._clock.time(),
+            settings=accepted.settings,
         )
         if accepted.fatal is not None:
             engine.refuse(accepted.fatal)

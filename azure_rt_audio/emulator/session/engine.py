@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import random
 from collections import deque
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Any, Final
 
 import orjson
@@ -54,6 +55,7 @@ class SessionEngine:
         model: The model behind it, which is what ``session.model`` shows.
         now: The present, in the seconds that all later calls use.
         wall_time: The present in Unix seconds, for ``expires_at``.
+        settings: Of the session, in place of the defaults.
 
     **Threads**: none; one thread at a time may use it.
     """
@@ -69,12 +71,13 @@ class SessionEngine:
         model: str = "gpt-realtime-2025-08-28",
         now: float = 0.0,
         wall_time: float = 0.0,
+        settings: Mapping[str, Any] = MappingProxyType({}),
     ) -> None:
         self.dialect: Dialect = dialect_named(dialect, profile)
         self.deployment = deployment
         self.behaviour = behaviour
         self.make: EventMaker = EventMaker(self.dialect, random.Random(behaviour.seed))
-        self.session: Session = self._new_session(kind, model, wall_time)
+        self.session: Session = replace(self._new_session(kind, model, wall_time), **settings)
         self.conversation: Conversation = Conversation(self.make.new_id("conv"))
         self.is_closed: bool = False
         self._commands = Commands(self)
