@@ -27,7 +27,10 @@ _SAME_AS = {("preview", "RealtimeTranscriptionSessionCreateResponse"): "Transcri
 _RECORDED: dict[str, dict[str, Any]] = {
     **{
         f"response.content_part.{moment}": {
-            "content": catalogue("ga")["server_events"][f"response.content_part.{moment}"]["part"]
+            "content": {
+                **catalogue("ga")["server_events"][f"response.content_part.{moment}"]["part"],
+                "required": False,
+            }
         }
         for moment in ("added", "done")
     },
