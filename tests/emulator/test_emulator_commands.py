@@ -421,6 +421,26 @@ def test_ears_work_without_transcription(dialect: str) -> None:
     assert not any(event["type"].startswith(PREFIX) for event in events)
 
 
+@both
+def test_spoken_items_are_heard(dialect: str) -> None:
+    """Audio in an item, or in the input of a response, is recognised like that of the buffer."""
+    bench = Bench(
+        dialect,
+        recogniser=lambda pcm, session: f"{len(pcm) // 48} ms",
+        responder=lambda conversation, session: f"You spoke for {conversation.last_user_text}.",
+    )
+    bench.configure(modalities=["text"], input_audio_transcription={"model": "gpt-4o-transcribe"})
+    content = [{"type": "input_audio", "audio": base64.b64encode(bytes(48 * 300)).decode()}]
+    item = {"type": "message", "role": "user", "content": content}
+    created = bench.tell("conversation.item.create", item=item)
+    said = only(bench.tell("response.create"), "response.text.done")["text"]
+    aside = bench.tell("response.create", response={"conversation": "none", "input": [item]})
+
+    assert kinds(created) == bench.item_events()
+    assert (said, only(aside, "response.text.done")["text"]) == ("You spoke for 300 ms.",) * 2
+    assert not any(event["type"].startswith(PREFIX) for event in bench.heard)
+
+
 def test_ga_transcription_session() -> None:
     """A GA transcription session is configured by session.update and never answers."""
     bench = Bench("ga", "transcription", recogniser=lambda pcm, session: "word for word")

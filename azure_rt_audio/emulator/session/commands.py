@@ -183,6 +183,7 @@ class Commands:
     def _announce(self, item: Item, after: str | None = None) -> None:
         target = self._target
         target.conversation.add(item, after)
+        target.input_audio.hear(item)
         target.send(
             *target.make.item_added(item, target.conversation),
             *target.make.item_done(item, target.conversation),
@@ -226,6 +227,8 @@ class Commands:
         session = self._target.session
         try:
             audio = b64decode(given.get("audio", ""), validate=True)
+            if session.input_format == "pcm16" and len(audio) % 2:
+                raise ValueError
         except (binascii.Error, ValueError):
             raise RefusalError(
                 "invalid_value",
@@ -332,6 +335,7 @@ class Commands:
                     )
             else:
                 item = self._read_item(entry, path, context)
+                target.input_audio.hear(item)
             context.add(item)
         return context
 

@@ -180,31 +180,46 @@ class InputAudio:
             *make.item_added(item, conversation),
             *make.item_done(item, conversation),
         )
-        try:
-            recognised = "" if is_silent else target.behaviour.recogniser(pcm, session)
-        except Exception:
-            log.exception("! the recogniser failed; the transcription is reported as failed")
-            recognised = None
-        if recognised is None or isinstance(recognised, str):
-            part.recognised = recognised
-        else:
-            part.is_being_recognised = True
+        recognised = "" if is_silent else self._recognise(pcm, session)
+        _note(part, recognised)
         heard_bytes = 0 if is_silent else len(pcm)
         target.run_in_background(self._transcription(item, part, recognised, heard_bytes, session))
 
     # Transcription --------------------------------------------------------------------------
 
+    def hear(self, item: Item) -> None:
+        """Recognise the audio of an item of the client's; as on the service, without events."""
+        session = self._target.session
+        for part in item.parts:
+            if part.kind == "input_audio" and part.audio and not part.recognised:
+                recognised = self._recognise(from_wire(bytes(part.audio), part.audio_format), session)
+                _note(part, recognised)
+                self._target.run_in_background(self._settled(part, recognised))
+
+    def _recognise(self, pcm: bytes, session: Session) -> str | Future[str] | None:
+        try:
+            return self._target.behaviour.recogniser(pcm, session)
+        except Exception:
+            log.exception("! the recogniser failed; the transcription is reported as failed")
+            return None
+
+    @staticmethod
+    def _settled(part: Part, recognised: str | Future[str] | None) -> Generator[Step, None, None]:
+        """Wait for the words, which a response may wait for too."""
+        if not isinstance(recognised, Future):
+            return
+        try:
+            part.recognised = yield from when_done(recognised)
+        except Exception:
+            log.exception("! the recogniser failed; the transcription is reported as failed")
+        finally:
+            part.is_being_recognised = False
+
     def _transcription(
         self, item: Item, part: Part, recognised: str | Future[str] | None, pcm_bytes: int, session: Session
     ) -> Generator[Step, None, None]:
-        """Wait for the words, which a response may wait for too, and report them if asked to."""
-        if isinstance(recognised, Future):
-            try:
-                part.recognised = yield from when_done(recognised)
-            except Exception:
-                log.exception("! the recogniser failed; the transcription is reported as failed")
-            finally:
-                part.is_being_recognised = False
+        """Wait for the words, and report them if asked to."""
+        yield from self._settled(part, recognised)
         if session.transcription is None:
             return
         yield from self._aside()
@@ -307,6 +322,12 @@ class InputAudio:
             target.send(*make.item_added(note, conversation), *make.item_done(note, conversation))
         self._commit(self._buffer.take(), is_silent=True)
         self._respond_if_asked()
+
+
+def _note(part: Part, recognised: str | Future[str] | None) -> None:
+    part.is_being_recognised = isinstance(recognised, Future)
+    if not isinstance(recognised, Future):
+        part.recognised = recognised
 
 
 def _model(session: Session) -> str:
