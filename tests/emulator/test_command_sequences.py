@@ -30,6 +30,7 @@ def respond(conversation: Conversation, session: Session) -> Any:
     answers: list[Any] = [
         "One two three.",
         FunctionCall("look", {"where": "north"}),
+        FunctionCall("tide", {"at": 5}),
         Reply("Let me look.", (FunctionCall("look", {}), FunctionCall("look", '{"odd": '))),
         Reply("Half", incomplete="content_filter"),
         Reply("Too much", failure=Failure("too much", "rate_limit_exceeded")),
@@ -52,6 +53,7 @@ class Client:
             dialect,
             responder=respond,
             synthesiser=synthesise,
+            mcp_tools={"port": {"tide": lambda at: f"high at {at}"}},
             pace=self.chance.choice([0, 1.0, 20.0]),
             first_delay=self.chance.choice([0, 0.2]),
             seed=seed,
@@ -90,6 +92,8 @@ class Client:
 
     def item(self) -> dict[str, Any]:
         role = self.chance.choice(["user", "user", "system", "assistant", "spoken", "call", "output"])
+        if self.bench.dialect == "ga" and self.chance.random() < 0.1:
+            return self.mcp_item()
         own = {"id": f"item_{self.chance.randrange(5)}"} if self.chance.random() < 0.3 else {}
         if role == "call":
             return {**own, "type": "function_call", "call_id": "call_1", "name": "look", "arguments": "{}"}
@@ -103,6 +107,22 @@ class Client:
         if role == "assistant":
             part["type"] = "output_text" if self.bench.dialect == "ga" else "text"
         return {**own, "type": "message", "role": role if role != "spoken" else "user", "content": [part]}
+
+    def mcp_item(self) -> dict[str, Any]:
+        answer = {"approval_request_id": self.item_id(), "approve": True}
+        invented = {
+            "server_label": "port",
+            "name": "tide",
+            "arguments": self.chance.choice(["{}", "[", "[]"]),
+        }
+        return self.chance.choice(
+            [
+                {"type": "mcp_approval_response", **answer},
+                {"type": "mcp_approval_response", **answer},
+                {"type": "mcp_approval_request", **invented},
+                {"type": "mcp_call", **answer, **invented},
+            ]
+        )
 
     def session(self) -> dict[str, Any]:
         tools = [TOOL, MCP_TOOL] if self.bench.dialect == "ga" else [TOOL]

@@ -106,7 +106,8 @@ def differences(dialect: str, rule: Rule, type_: str, path: str) -> Iterator[str
             if not of:
                 yield f"{path} refuses lists"
             else:
-                yield from differences(dialect, Either(*of), argument, f"{path}[]")
+                elements = " | ".join(one for of_kind, one in told if of_kind == "array")
+                yield from differences(dialect, Either(*of), elements, f"{path}[]")
         elif kind == "map" and not any(isinstance(one, Metadata) for one in rules):
             yield f"{path} refuses pairs"
     if "string" not in kinds and any(isinstance(one, Text) for one in rules):

@@ -32,6 +32,8 @@ class EventOrder:
             self._created(event["response"])
         elif name == "response.done":
             self._response_done(event["response"])
+        elif name.startswith("response.mcp_call."):
+            assert event["item_id"] in {run.open_item for run in self._responses.values()}
         elif name.startswith("response."):
             self._within(name, event)
         elif name == "conversation.item.added":

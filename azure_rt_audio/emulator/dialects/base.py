@@ -185,7 +185,7 @@ class Dialect(ABC):
         """
         wire: dict[str, Any] = {"id": item.id, "type": item.type}
         with_status: tuple[str, ...] = ("message", "function_call")
-        if self.profile.marks_objects:
+        if self.profile.marks_objects and item.type in (*with_status, "function_call_output"):
             wire["object"] = "realtime.item"
             with_status = (*with_status, "function_call_output")
         if item.type in with_status:

@@ -149,9 +149,24 @@ CALLS: Final[dict[str, Rule]] = {
     ),
     "function_call_output": Record({**ITEM_FIELDS, "call_id": ID, "output": TEXT}, ("call_id", "output")),
 }
+_MCP: Final[dict[str, Rule]] = {"id": ID, "type": Anything()}
+_MCP_REQUEST: Final[dict[str, Rule]] = {**_MCP, "server_label": TEXT, "name": TEXT, "arguments": TEXT}
 MCP_ITEMS: Final[dict[str, Rule]] = {
-    name: Record(ITEM_FIELDS, is_open=True)
-    for name in ("mcp_approval_response", "mcp_list_tools", "mcp_call", "mcp_approval_request")
+    "mcp_approval_response": Record(
+        {**_MCP, "approval_request_id": TEXT, "approve": Boolean(), "reason": Nullable(TEXT)},
+        ("approval_request_id", "approve"),
+    ),
+    "mcp_list_tools": Record({**_MCP, "server_label": TEXT, "tools": Anything()}, ("server_label", "tools")),
+    "mcp_call": Record(
+        {
+            **_MCP_REQUEST,
+            "approval_request_id": Nullable(TEXT),
+            "error": Anything(),
+            "output": Nullable(TEXT),
+        },
+        ("server_label", "name", "arguments"),
+    ),
+    "mcp_approval_request": Record(_MCP_REQUEST, ("server_label", "name", "arguments")),
 }
 REFERENCE: Final = Record({"type": Anything(), "id": TEXT}, ("id",))
 

@@ -104,11 +104,7 @@ _SESSIONS: Final[dict[str, Rule]] = {
     ),
     "transcription": Record({"type": Anything(), "audio": Record({"input": _INPUT}), "include": f.LOGPROBS}),
 }
-_MCP_ITEMS: Final[dict[str, Rule]] = {
-    name: Record(f.ITEM_FIELDS, is_open=True)
-    for name in ("mcp_approval_response", "mcp_list_tools", "mcp_call", "mcp_approval_request")
-}
-_KINDS: Final[dict[str, Rule]] = {"message": f.message("output_text", images=True), **f.CALLS, **_MCP_ITEMS}
+_KINDS: Final[dict[str, Rule]] = {"message": f.message("output_text", images=True), **f.CALLS, **f.MCP_ITEMS}
 _INPUT_ITEM: Final = Tagged("type", {**_KINDS, "item_reference": f.REFERENCE})
 _RESPONSE: Final = f.overrides(
     {

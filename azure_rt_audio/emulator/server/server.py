@@ -28,7 +28,7 @@ from ..._extras import importing
 from ..dialects.choose import DIALECTS, dialect_named
 from ..dialects.profile import profile_named
 from ..model.deployments import Deployments
-from ..model.replies import RecogniserFunction, ResponderFunction, SynthesiserFunction
+from ..model.replies import McpServers, RecogniserFunction, ResponderFunction, SynthesiserFunction
 from ..session.behaviour import Behaviour
 from ..session.engine import Close, SessionEngine
 from ..speech.rule_responder import default_responder
@@ -36,7 +36,7 @@ from ..speech.scripted_recogniser import recogniser_from
 from ..speech.tones import synthesise
 from ..speech.vad import Detector, EnergyDetector
 from . import faults as fault
-from .arguments import check_callable, check_latency, check_names, check_number
+from .arguments import check_callable, check_latency, check_mcp_tools, check_names, check_number
 from .clock import Clock, SystemClock
 from .connection import Connection
 from .handshake import Accepted, Authenticator, Refused, redacted_target
@@ -91,6 +91,9 @@ class Emulator(RequestLog):
         recogniser: Transcribes user audio: a function of ``(pcm, session)``, a mapping from milliseconds to
             words, or a list of texts; :class:`Recogniser` is one.
         synthesiser: Speaks: ``(text, session)`` to pieces of PCM16, 24 000 Hz; :class:`Synthesiser` is one.
+        mcp_tools: Functions by the label of an MCP server and the name of a tool, such as
+            ``{"port": {"look_up": look_up}}``: the responder calls them like functions of the client, and the
+            emulator runs them. The import of the tools of any other server fails.
         detector: Makes the detector of speech for each connection: :class:`EnergyDetector`, the default, or
             :class:`SileroDetector`.
         faults: Injected faults; :attr:`faults` may be changed later too.
@@ -129,6 +132,7 @@ class Emulator(RequestLog):
         responder: ResponderFunction | None = None,
         recogniser: RecogniserFunction | Mapping[int, str] | Iterable[str] | None = None,
         synthesiser: SynthesiserFunction | None = None,
+        mcp_tools: McpServers | None = None,
         detector: Callable[[], Detector] = EnergyDetector,
         faults: fault.Faults | None = None,
         ssl_context: ssl.SSLContext | None = None,
@@ -154,6 +158,8 @@ class Emulator(RequestLog):
             ("on_log", on_log, ("line",)),
         ):
             check_callable(name, function, arguments)
+        if mcp_tools is not None:
+            check_mcp_tools(mcp_tools)
         check_number("pace", pace)
         check_number("first_delay", first_delay)
         check_number("log_limit", log_limit, above=True)
@@ -167,6 +173,7 @@ class Emulator(RequestLog):
         self._responder = responder if responder is not None else default_responder
         self._recogniser = recogniser_from(recogniser)
         self._synthesiser = synthesiser if synthesiser is not None else synthesise
+        self._mcp_tools = mcp_tools if mcp_tools is not None else {}
         self._detector = detector
         self._host = host
         self._asked_port = port
@@ -497,6 +504,7 @@ class Emulator(RequestLog):
             recogniser=self._recogniser,
             synthesiser=self._synthesiser,
             detector=self._detector,
+            mcp_tools=self._mcp_tools,
             pace=self._pace,
             first_delay=self._first_delay,
             session_seconds=self.faults.session_seconds,

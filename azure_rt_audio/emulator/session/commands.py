@@ -16,6 +16,7 @@ from ..dialects.rules import RefusalError
 from ..model.conversation import Conversation, Item, Part
 from ..model.session import Session
 from .input_audio import InputAudio, TurnTarget
+from .mcp import list_tools
 from .response import ResponseRun
 
 __all__ = ["Commands"]
@@ -110,6 +111,8 @@ class Commands:
         target.send(
             target.make.event(acknowledgement, session=target.make.dialect.session_on_wire(target.session))
         )
+        for label in sorted({*_mcp_labels(target.session)} - {*_mcp_labels(session)}):
+            target.send(*list_tools(label, target.behaviour.mcp_tools, target.conversation, target.make))
 
     def _refuse_other_voice(self, changes: Mapping[str, Any], owner: str) -> None:
         target = self._target
@@ -346,3 +349,7 @@ class Commands:
         if run is None:
             raise RefusalError("response_cancel_not_active", "Cancellation failed: no active response found")
         target.cancel(run, "client_cancelled")
+
+
+def _mcp_labels(session: Session) -> list[str]:
+    return [str(tool["server_label"]) for tool in session.tools if tool.get("type") == "mcp"]

@@ -22,6 +22,7 @@ from ..model.pcm import to_wire
 from ..model.replies import Failure, FunctionCall, Reply
 from ..model.session import Session
 from ..model.tokens import arguments_as_written, pieces
+from . import mcp
 from .behaviour import Behaviour
 from .events import EventMaker, input_tokens, output_tokens
 
@@ -108,6 +109,9 @@ class ResponseRun:
             yield self.behaviour.first_delay
         while self.context.is_being_recognised:
             yield _POLL_SECONDS
+        for request in mcp.approved(self.context):
+            label, wanted = request.extra["server_label"], _wanted(request)
+            yield from self._mcp_call(label, wanted, approval_request_id=request.id)
         reply = yield from self._ask()
         if reply.text:
             yield from self._message(reply.text)
@@ -116,8 +120,14 @@ class ResponseRun:
         yield from self._close_item("incomplete" if ended or self._failure else "completed")
         if self._failure is None and not ended:
             for call in reply.calls:
-                yield from self._function_call(call)
-                yield from self._close_item("completed")
+                server = mcp.server_of(call.name, self.session, self.behaviour.mcp_tools)
+                if server is None:
+                    yield from self._function_call(call)
+                    yield from self._close_item("completed")
+                elif mcp.needs_approval(call.name, server, self.session):
+                    yield from self._ask_for_approval(server, call)
+                else:
+                    yield from self._mcp_call(server, call)
         return ended
 
     def cancel(self, reason: str) -> Iterator[dict[str, Any]]:
@@ -210,6 +220,27 @@ class ResponseRun:
             item.arguments += piece
             self._written += piece
             yield self._at("response.function_call_arguments.delta", call_id=call.call_id, delta=piece)
+
+    def _ask_for_approval(self, server: str, call: FunctionCall) -> Iterator[Step]:
+        told = {"server_label": server, "name": call.name, "arguments": call.arguments_json}
+        yield from self._open_item(Item(self.make.new_id("mcpr"), "mcp_approval_request", extra=told))
+        yield from self._close_item("completed")
+
+    def _mcp_call(self, server: str, call: FunctionCall, **approval: str) -> Iterator[Step]:
+        told: dict[str, Any] = {"server_label": server, "name": call.name, "arguments": "", **approval}
+        item = Item(self.make.new_id("mcp"), "mcp_call", extra=told)
+        yield from self._open_item(item)
+        for piece in self._pieces(call.arguments_json, 16):
+            told["arguments"] += piece
+            self._written += piece
+            yield self._at("response.mcp_call_arguments.delta", delta=piece)
+        yield self._at("response.mcp_call_arguments.done", arguments=told["arguments"])
+        where = {"item_id": item.id, "output_index": len(self._output) - 1}
+        yield self.make.event("response.mcp_call.in_progress", **where)
+        told |= yield from mcp.call(server, call, self.behaviour.mcp_tools)
+        outcome = "completed" if told["error"] is None else "failed"
+        yield self.make.event(f"response.mcp_call.{outcome}", **where)
+        yield from self._close_item("completed")
 
     def _pieces(self, text: str, characters: int | None = None) -> list[str]:
         return pieces(text, self.make.dialect.profile.writes_tokens, characters)
@@ -335,6 +366,10 @@ class ResponseRun:
             "metadata": None if self.metadata is None else dict(self.metadata),
             **self.make.dialect.response_fields(self.session),
         }
+
+
+def _wanted(request: Item) -> FunctionCall:
+    return FunctionCall(request.extra["name"], request.extra["arguments"])
 
 
 def _rechunk(pieces: Iterator[bytes | float]) -> Iterator[bytes | float]:
