@@ -35,7 +35,7 @@ def ask(client: AzureRealTimeAudio, question: str) -> str:
     while response.function_calls:
         for call in response.function_calls:
             output = tools.call(call)
-            arguments = json.dumps(json.loads(call.arguments or "{}"))  # on one line, as models do not write it
+            arguments = json.dumps(json.loads(call.arguments or "{}"))  # models write several lines
             print(f"  {call.name}({arguments}) -> {output.output}")
             client.create_conversation_item(output)
         response = client.create_response().result()

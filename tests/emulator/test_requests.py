@@ -39,6 +39,7 @@ KNOWN = {
     "content[].detail is missing": "of images, which the preview does not take",
     "content[].image_url is missing": "of images, which the preview does not take",
     "content[].id is missing": "of item references inside a message, which the emulator does not resolve",
+    "voice refuses 'any text'": ENUM,
     "tools[].name refuses 'any text'": "a name has no space; the service says so, the description does not",
     "phase is surplus": LATER,
     "prompt.id is required": "described without what is required; GA requires it",

@@ -34,7 +34,10 @@ MAX_TOKENS: Final = Either(Choice("inf"), Number(1, 4096, is_whole=True))
 LOGPROBS: Final = Nullable(Array(Choice("item.input_audio_transcription.logprobs")))
 SPEED: Final = Number(0.25, 1.5)
 TEMPERATURE: Final = Number(0.6, 1.2)
-VOICE: Final = Either(Record({"id": TEXT}, ("id",)), Text())
+VOICE: Final = Either(
+    Record({"id": TEXT}, ("id",)),
+    Choice("alloy", "ash", "ballad", "coral", "echo", "sage", "shimmer", "verse", "marin", "cedar"),
+)
 NOISE: Final = Nullable(
     Record({"type": Choice("near_field", "far_field"), "strength": Number(0, 1)}, ("type",))
 )
