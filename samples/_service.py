@@ -33,7 +33,7 @@ def service(session_config: dict[str, Any] | None = None, **emulator: Any) -> It
         return
     with Emulator(**emulator) as running:
         # The emulator transcribes with any name; on Azure, set AZURE_OPENAI_TRANSCRIPTION_DEPLOYMENT.
-        config = {"input_audio_transcription": {"model": "whisper-1"}, **(session_config or {})}
+        config = {"input_audio_transcription": {"model": "gpt-4o-transcribe"}, **(session_config or {})}
         yield AzureRealTimeOptions(**running.options(arguments.dialect), session_config=config)
 
 

@@ -67,7 +67,10 @@ class Printer:
             elif part.isspace():
                 self._space = part
             else:
-                if self._column + len(self._space) + len(part) > self._width > _LABEL_WIDTH + len(part):
+                # Without a space in front it goes on with a word, such as the full stop behind it.
+                may_break = self._space or not part.isascii()
+                end = self._column + len(self._space) + len(part)
+                if may_break and end > self._width > _LABEL_WIDTH + len(part):
                     self._break_line()
                 self._print(label, self._space + part)
                 self._space = ""

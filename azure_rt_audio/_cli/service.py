@@ -118,7 +118,7 @@ def open_service(
         session = with_transcription(session, arguments.transcription_deployment)
     if arguments.where == "emulator" or (arguments.where is None and missing):
         if will_hear:
-            session = with_transcription(session, "whisper-1")
+            session = with_transcription(session, "gpt-4o-transcribe")
         with _embedded(arguments.dialect, session, recordings, reply, will_hear, missing) as service:
             yield service
         return

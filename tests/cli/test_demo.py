@@ -239,7 +239,7 @@ def test_the_demo_runs_on_the_emulator_command(tmp_path: Path) -> None:
             AZURE_OPENAI_ENDPOINT=endpoint,
             AZURE_OPENAI_API_KEY="emulator-key",
             AZURE_OPENAI_DEPLOYMENT="gpt-realtime",
-            AZURE_OPENAI_TRANSCRIPTION_DEPLOYMENT="whisper-1",
+            AZURE_OPENAI_TRANSCRIPTION_DEPLOYMENT="gpt-4o-transcribe",
         )
         emulator.process.send_signal(signal.SIGINT)
         emulator.wait()

@@ -66,7 +66,7 @@ class Talk:
         await self.until(lambda: any(text in line for line in self.lines()))
 
 
-TRANSCRIBED: Final = {"session_config": {"input_audio_transcription": {"model": "whisper-1"}}}
+TRANSCRIBED: Final = {"session_config": {"input_audio_transcription": {"model": "gpt-4o-transcribe"}}}
 
 
 def play(

@@ -585,7 +585,10 @@ def test_events_can_be_lost_and_added() -> None:
         before("response.done", Swallow(), Say({"type": "response.lost"})),
         on_command("response.create", SendRaw('{"type": "response.expected"}'), Delay(0.01)),
     )
-    with Emulator(api_key=KEY, faults=faults) as service, open_socket(service) as client:
+    with (
+        Emulator(api_key=KEY, faults=faults, profile="documented") as service,
+        open_socket(service) as client,
+    ):
         ask(client)
         until(client, "response.expected")
         until(client, "response.lost")

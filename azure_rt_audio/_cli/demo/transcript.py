@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
@@ -270,7 +271,7 @@ class Transcript:
     def _answer_calls(self, calls: list[FunctionCallItem]) -> None:
         for call in calls:
             output = self._call(call)
-            self._screen.grow("tool", f"{call.name}({call.arguments})", is_whole=True)
+            self._screen.grow("tool", f"{call.name}({_on_one_line(call.arguments or '')})", is_whole=True)
             self._screen.grow("tool", " -> ")
             self._screen.grow("tool", output, is_whole=True)
             self._screen.end_line()
@@ -282,3 +283,11 @@ class Transcript:
 
     def _on_truncated(self, event: ConversationItemTruncated) -> None:
         self.turn.cut_at_ms = event.audio_end_ms
+
+
+def _on_one_line(arguments: str) -> str:
+    """Arguments without the white space that models put into them."""
+    try:
+        return json.dumps(json.loads(arguments), ensure_ascii=False)
+    except ValueError:
+        return arguments
