@@ -18,7 +18,7 @@ import attrs
 from .._concurrency.deadline import Deadline
 from ..errors import ConnectionClosedError
 from .close_reasons import closed_by_peer
-from .websocket import CloseFrame, Transport
+from .transport import CloseFrame, Transport
 
 __all__ = ["CloseHandshake", "CloseRequest", "being_closed", "closed_unopened", "held_up"]
 

@@ -22,8 +22,7 @@ from .._net.waiting import Waker
 from ..errors import AUTHENTICATION_ERROR, ConnectError, ConnectionClosedError
 from ..options import WebSocketOptions
 from .closing import closed_unopened
-from .handshake import WebSocketImpl
-from .websocket import Transport
+from .transport import Transport, WebSocketImpl
 
 __all__ = ["Dialling", "Opener"]
 

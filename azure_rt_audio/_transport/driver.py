@@ -35,12 +35,11 @@ from .close_reasons import closed_by_peer
 from .closing import CloseHandshake, CloseRequest, being_closed, closed_unopened, held_up
 from .dialling import Dialling, Opener
 from .frames import Payload
-from .handshake import WebSocketImpl
 from .io_thread import IOThread
 from .keepalive import Keepalive
 from .send_queue import SendQueue
 from .state import WebSocketState
-from .websocket import CloseFrame, Transport
+from .transport import CloseFrame, Transport, WebSocketImpl
 
 __all__ = ["ConnectionDriver", "Outcome"]
 

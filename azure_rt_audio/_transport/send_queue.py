@@ -23,7 +23,7 @@ from typing import Final
 from .._concurrency.condition import Condition
 from .._concurrency.deadline import Deadline
 from ..errors import ConnectError, ConnectionClosedError
-from .websocket import Transport
+from .transport import Transport
 
 __all__ = ["SendQueue"]
 

@@ -4,8 +4,6 @@ An open WebSocket that never blocks: one non-blocking socket, large reads, bound
 Frames are made and taken apart in ``frames.py``, unless a class of the user's own wants to see them: then
 websocket-client's code does it, by way of ``custom_websocket.py``.
 
-:class:`Transport` is what a connection needs of it, and no more.
-
 Threads and locks: none here. The methods that touch the socket are called under the ``write_lock`` of the
 :class:`SendQueue`, so no two calls of OpenSSL for one connection ever overlap. :meth:`Transport.receive`
 takes from the buffer only, on the I/O thread.
@@ -15,9 +13,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from typing import Any, Final, Protocol
-
-import attrs
+from typing import Any, Final
 
 from ..errors import ConnectionClosedError
 from .buffered_socket import BufferedSocket
@@ -36,8 +32,9 @@ from .frames import (
     build_frame,
     parse_close,
 )
+from .transport import CloseFrame
 
-__all__ = ["CloseFrame", "Payload", "Transport", "WebSocketTransport"]
+__all__ = ["WebSocketTransport"]
 
 _MAX_PONGS: Final = 1024 * 1024
 """Bytes of unwritten answers to pings that end a connection."""
@@ -45,75 +42,8 @@ _PONG_HEAD: Final = 6
 """Bytes of header and mask."""
 
 
-@attrs.frozen
-class CloseFrame:
-    """The peer's close frame; code 1005 if it named none."""
-
-    code: int
-    reason: str
-
-
-class Transport(Protocol):
-    """
-    A WebSocket connection that never blocks.
-
-    Every method may raise :class:`ConnectionClosedError`, after which only
-    :meth:`send_close`, :meth:`flush` and :meth:`release` make sense.
-
-    **Threads.** One at a time; :meth:`receive` may run beside the others.
-    """
-
-    @property
-    def where(self) -> str:
-        """``host:port``, for logs and errors."""
-
-    @property
-    def unsent(self) -> int:
-        """Bytes that wait for the socket to take them."""
-
-    @property
-    def may_write_here(self) -> bool:
-        """Whether the calling thread may write, one at a time."""
-
-    @property
-    def interest(self) -> int:
-        """What to wait for, as :mod:`selectors` writes it."""
-
-    def fileno(self) -> int:
-        """Return the descriptor to wait on."""
-
-    @property
-    def has_more(self) -> bool:
-        """Whether :meth:`fill` has more to read, although the descriptor may not say so."""
-
-    def fill(self) -> bool:
-        """Read once what the socket has; return whether it had something, be it the end."""
-
-    def receive(self) -> Payload | CloseFrame | None:
-        """
-        Return the next whole message that was read, or ``None`` if there is none.
-
-        It lies in the buffer, so it is to be used up, or copied, before the next :meth:`fill`.
-        """
-
-    def send(self, payload: bytes) -> None:
-        """Append a text frame to what is unsent."""
-
-    def ping(self) -> None:
-        """Append a ping to what is unsent."""
-
-    def send_close(self, code: int, reason: str) -> None:
-        """Append the close frame; whatever would follow it is dropped."""
-
-    def flush(self) -> None:
-        """Write as much of what is unsent as the socket takes."""
-
-    def release(self) -> None:
-        """Give the descriptor back; what is unsent is lost."""
-
-
 class WebSocketTransport:
-    """:class:`Transport` over websocket-client."""
+    """:class:`.Transport` over websocket-client."""
 
     def __init__(self, ws: Any, sock: BufferedSocket, where: str, limit: int) -> None:
         self._ws = ws

@@ -43,7 +43,8 @@ from azure_rt_audio import ConnectionClosedError
 from azure_rt_audio._transport import Connection, Payload, Target
 from azure_rt_audio._transport.frames import TEXT
 from azure_rt_audio._transport.handshake import open_transport
-from azure_rt_audio._transport.websocket import Transport, WebSocketTransport
+from azure_rt_audio._transport.transport import Transport
+from azure_rt_audio._transport.websocket import WebSocketTransport
 from azure_rt_audio.options import WebSocketOptions
 
 AGENT: Final = "azure-rt-audio"
