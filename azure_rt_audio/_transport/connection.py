@@ -17,12 +17,11 @@ from .._net.dial import Target
 from ..errors import ConnectionClosedError
 from ..options import WebSocketOptions
 from .closing import CloseRequest
-from .dialling import Opener
+from .dialling import Opener, WebSocketImpl
 from .driver import ConnectionDriver, Outcome
 from .frames import Payload
 from .io_thread import IOThread
 from .state import WebSocketState
-from .transport import WebSocketImpl
 
 __all__ = ["Connection"]
 

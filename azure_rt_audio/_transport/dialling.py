@@ -10,25 +10,33 @@ the attempt was abandoned, or the I/O thread. It is a leaf. :meth:`Dialling.inte
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import threading
 import time
 from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 from .._concurrency.deadline import Deadline
+from .._concurrency.program_end import join_thread
 from .._net.dial import Target
 from .._net.waiting import Waker
 from ..errors import AUTHENTICATION_ERROR, ConnectError, ConnectionClosedError
 from ..options import WebSocketOptions
 from .closing import closed_unopened
-from .transport import Transport, WebSocketImpl
 
-__all__ = ["Dialling", "Opener"]
+if TYPE_CHECKING:
+    import websocket
+
+    from .websocket import Transport
+
+    WebSocketImpl = type[websocket.WebSocket] | Callable[..., websocket.WebSocket]
+    Opener = Callable[[Target, WebSocketOptions, Deadline, Waker, WebSocketImpl | None], Transport]
+else:
+    WebSocketImpl = Opener = Callable[..., Any]
+
+__all__ = ["Dialling", "Opener", "WebSocketImpl"]
 
 log: logging.Logger = logging.getLogger(__name__)
-
-Opener = Callable[[Target, WebSocketOptions, Deadline, Waker, WebSocketImpl | None], Transport]
 
 
 class Dialling:
@@ -93,10 +101,7 @@ class Dialling:
 
     def join(self, seconds: float | None) -> bool:
         """Wait for the dial thread to end; return whether it has."""
-        if not self.owns_this_thread():
-            with contextlib.suppress(RuntimeError):  # Python 3.14 joins no daemon thread while it exits
-                self._thread.join(seconds)
-        return not self._thread.is_alive()
+        return join_thread(self._thread, seconds)
 
     # On the I/O thread.
 
@@ -140,9 +145,13 @@ class Dialling:
         except (ConnectError, ConnectionClosedError) as exc:
             return exc
         except BaseException as exc:  # noqa: BLE001 - a credential is the user's code
-            error = ConnectError(
-                f"The credential could not be obtained ({type(exc).__name__}).", type=AUTHENTICATION_ERROR
+            # Without its message, which may quote a secret; the cause has it.
+            what = type(exc).__name__
+            hint = (
+                "Sign in anew, or check the credential by itself: get_token(scope), or the function you gave."
             )
+            message = f"The credential could not be obtained: it raised {what}. {hint}"
+            error = ConnectError(message, type=AUTHENTICATION_ERROR, hint=hint)
             error.__cause__ = exc
             return error
         if self._waker.interrupted:  # while the credential took its time

@@ -20,7 +20,7 @@ import sys
 import threading
 from collections.abc import Callable
 from functools import partial
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import attrs
 
@@ -33,13 +33,15 @@ from ..errors import ConnectError, ConnectionClosedError
 from ..options import WebSocketOptions
 from .close_reasons import closed_by_peer
 from .closing import CloseHandshake, CloseRequest, being_closed, closed_unopened, held_up
-from .dialling import Dialling, Opener
-from .frames import Payload
+from .dialling import Dialling, Opener, WebSocketImpl
+from .frames import CloseFrame, Payload
 from .io_thread import IOThread
 from .keepalive import Keepalive
 from .send_queue import SendQueue
 from .state import WebSocketState
-from .transport import CloseFrame, Transport, WebSocketImpl
+
+if TYPE_CHECKING:
+    from .websocket import Transport
 
 __all__ = ["ConnectionDriver", "Outcome"]
 

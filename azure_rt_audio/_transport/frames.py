@@ -13,6 +13,8 @@ import os
 import struct
 from typing import Final
 
+import attrs
+
 from .receive_buffer import ReceiveBuffer
 
 __all__ = [
@@ -21,6 +23,7 @@ __all__ = [
     "PING",
     "PONG",
     "TEXT",
+    "CloseFrame",
     "FrameReader",
     "Payload",
     "ProtocolFault",
@@ -52,6 +55,14 @@ _IDENTITY: Final = int.from_bytes(bytes(range(256)), "big")
 _ONES: Final = int.from_bytes(b"\1" * 256, "big")
 _XOR: Final = tuple((_IDENTITY ^ _ONES * key).to_bytes(256, "big") for key in range(256))
 """For each byte of a mask, what it makes of each byte of a payload."""
+
+
+@attrs.frozen
+class CloseFrame:
+    """The peer's close frame; code 1005 if it named none."""
+
+    code: int
+    reason: str
 
 
 class TooBig(Exception):  # noqa: N818 - an outcome, never shown

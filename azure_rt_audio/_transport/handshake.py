@@ -23,8 +23,8 @@ from .._version import __version__
 from ..errors import ConnectError
 from ..options import WebSocketOptions
 from .buffered_socket import BufferedSocket, NotUpgraded
-from .transport import Transport, WebSocketImpl
-from .websocket import WebSocketTransport
+from .dialling import WebSocketImpl
+from .websocket import Transport
 
 __all__ = ["open_transport"]
 
@@ -85,7 +85,7 @@ def open_transport(
                 sock.release()
                 sock = BufferedSocket(ws.sock, bounds)
             sock.settle()
-            return WebSocketTransport(ws, sock, place(target.url), options.max_message_bytes)
+            return Transport(ws, sock, place(target.url), options.max_message_bytes)
         if ws.sock is not sock:
             ws.shutdown()
         problem = refused(target.url, _status(ws), ws.handshake_response.headers, b"")

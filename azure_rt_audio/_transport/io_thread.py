@@ -11,7 +11,6 @@ Threads and locks: ``IOThread._lock`` guards the inbox and the thread's start an
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import logging
 import os
@@ -22,6 +21,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final, Protocol
 
+from .._concurrency.program_end import join_thread
 from .._net.waiting import HasFileno, Waker
 
 __all__ = ["IOThread", "Served"]
@@ -187,10 +187,7 @@ class IOThread:
         thread = self._thread
         if thread is None:
             return True
-        if self.is_ours() and not self.owns_this_thread():
-            with contextlib.suppress(RuntimeError):  # Python 3.14 joins no daemon thread while it exits
-                thread.join(seconds)
-        return not thread.is_alive()
+        return join_thread(thread, seconds) if self.is_ours() else not thread.is_alive()
 
     # On the thread.
 

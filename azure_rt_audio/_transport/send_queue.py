@@ -18,12 +18,14 @@ import time
 from collections import deque
 from collections.abc import Callable
 from threading import Lock
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from .._concurrency.condition import Condition
 from .._concurrency.deadline import Deadline
 from ..errors import ConnectError, ConnectionClosedError
-from .transport import Transport
+
+if TYPE_CHECKING:
+    from .websocket import Transport
 
 __all__ = ["SendQueue"]
 

@@ -28,7 +28,6 @@ class AccessToken(Protocol):
     @property
     def token(self) -> str:
         """The token itself."""
-        ...
 
 
 class TokenCredential(Protocol):
@@ -36,7 +35,6 @@ class TokenCredential(Protocol):
 
     def get_token(self, *scopes: str) -> AccessToken:
         """Return a valid token; may block."""
-        ...
 
 
 Credential = TokenCredential | Callable[[], str]
@@ -110,7 +108,9 @@ class AzureRealTimeOptions:
     deployment: str = field(
         validator=_a_name, default=Factory(lambda self: self.endpoint.deployment, takes_self=True)
     )
-    api_key: str | None = field(default=None, repr=lambda key: "None" if key is None else "'***'")
+    api_key: str | None = field(
+        default=None, validator=_one_line, repr=lambda key: "None" if key is None else "'***'"
+    )
     credential: Credential | None = field(default=None, repr=lambda c: "None" if c is None else "<set>")
     api_version: str = field(
         converter=_version, default=Factory(lambda self: self.endpoint.api_version or "v1", takes_self=True)
@@ -124,10 +124,6 @@ class AzureRealTimeOptions:
         repr=False,
         default=Factory(lambda self: choose_dialect(self.api_version, self.dialect), takes_self=True),
     )
-
-    @api_key.validator
-    def _check_api_key(self, attribute: attrs.Attribute[Any], value: object) -> None:
-        _one_line(self, attribute, value)
 
     def __attrs_post_init__(self) -> None:
         for name in ("deployment", "api_version"):

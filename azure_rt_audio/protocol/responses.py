@@ -161,7 +161,6 @@ class Sounding(Protocol):
     @property
     def audio(self) -> bytes:
         """Its bytes."""
-        ...
 
 
 @frozen_shape(kw_only=True)

@@ -14,7 +14,7 @@ from fake_servers import HANG, HEADERS, KEY, options_of
 from azure_rt_audio._concurrency.deadline import Deadline
 from azure_rt_audio._transport import Target
 from azure_rt_audio._transport.handshake import open_transport
-from azure_rt_audio._transport.transport import CloseFrame, Transport
+from azure_rt_audio._transport.websocket import CloseFrame, Transport
 from azure_rt_audio.errors import ConnectError
 
 

@@ -43,7 +43,7 @@ from azure_rt_audio._concurrency.deadline import Deadline
 from azure_rt_audio._net.waiting import Waker
 from azure_rt_audio._transport import Target
 from azure_rt_audio._transport.handshake import open_transport
-from azure_rt_audio._transport.transport import CloseFrame
+from azure_rt_audio._transport.websocket import CloseFrame
 from azure_rt_audio.errors import ConnectError, ConnectionClosedError
 from azure_rt_audio.options import WebSocketOptions
 

@@ -32,7 +32,7 @@ from fake_servers import (
 
 from azure_rt_audio._transport import Connection, Target
 from azure_rt_audio._transport.handshake import open_transport
-from azure_rt_audio._transport.transport import Transport
+from azure_rt_audio._transport.websocket import Transport
 
 
 @pytest.fixture(autouse=True)

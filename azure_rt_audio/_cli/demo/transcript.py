@@ -129,13 +129,13 @@ class Transcript:
         self._reactions = reactions
         self._events = client.events(*reactions, "error", timeout=_TICK_SECONDS)
 
-    def follow(self, until: Callable[[], bool], missing: Callable[[], str]) -> None:
+    def follow(self, until: Callable[[], bool], missing: str) -> None:
         """
         Write down what happens until something is true. Blocks.
 
         Args:
             until: Asked after every event, and ten times a second.
-            missing: Says what did not happen, for the error.
+            missing: What did not happen, for the error.
 
         Raises:
             MissedError: Nothing happened for half a minute, or an answer failed.
@@ -144,15 +144,15 @@ class Transcript:
         quiet_since = monotonic()
         while not until():
             if self.turn.failure is not None:
-                raise MissedError(f"{missing()}: {self.turn.failure}")
+                raise MissedError(f"{missing}: {self.turn.failure}")
             try:
                 event = next(self._events)
             except TimeoutError:
                 if monotonic() - quiet_since > _PATIENCE_SECONDS:
-                    raise MissedError(f"{missing()}: nothing came for {_PATIENCE_SECONDS:.0f} s") from None
+                    raise MissedError(f"{missing}: nothing came for {_PATIENCE_SECONDS:.0f} s") from None
                 continue
             except StopIteration:
-                raise MissedError(f"{missing()}: the connection was closed") from None
+                raise MissedError(f"{missing}: the connection was closed") from None
             quiet_since = monotonic()
             self._take(event)
 
