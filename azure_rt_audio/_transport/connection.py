@@ -107,7 +107,9 @@ class Connection:
             TimeoutError: If the backlog stayed full; the payload was not queued.
             RuntimeError: In a forked child.
         """
-        self._driver.send(payload, Deadline(timeout))
+        driver = self._driver
+        driver.check_ours()
+        driver.send_queue.put(payload, timeout, on_io_thread=driver.owns_this_thread())
 
     def close(self, timeout: float | None = None, code: int = 1000, reason: str = "") -> bool:
         """

@@ -163,15 +163,17 @@ class Transport:
             self._ws.send_close(code, reason.encode())
         self._socket.seal()
 
-    def flush(self) -> None:
-        """Write as much of what is unsent as the socket takes."""
+    def flush(self) -> bool:
+        """Write as much of what is unsent as the socket takes; return whether that was all."""
         try:
-            self._send_pongs()
-            self._socket.flush()
+            if self._pongs:
+                self._send_pongs()
+            is_all = self._socket.flush()
         except OSError as exc:
             raise lost(self.where, exc) from exc
-        if not self._socket.unsent:
+        if is_all:
             self._pong_bytes = 0
+        return is_all
 
     def release(self) -> None:
         """Give the descriptor back; what is unsent is lost."""
