@@ -16,7 +16,7 @@ from ..dispatch import Dispatcher
 from ..errors import ConnectionClosedError
 from ..protocol.base import ProtocolObject
 from ..protocol.checks import check_command
-from ..protocol.codec import encode, encode_append, to_json
+from ..protocol.codec import encode, to_json
 from ..protocol.commands import Command
 from ..protocol.dialects import Dialect
 from .acknowledgement import Acknowledgement
@@ -121,10 +121,6 @@ class CommandSender:
         """
         self.send_bytes(self.encode(command))
 
-    def send_audio(self, text: bytes) -> None:
-        """Send an append of valid base64; raises as :meth:`send`."""
-        self.send_bytes(encode_append(text))
-
     def send_bytes(self, payload: bytes) -> int:
         """Send an encoded command; return the number of the attempt. Raises as :meth:`send`."""
         while True:
@@ -139,7 +135,9 @@ class CommandSender:
 
     def wait_to_send(self) -> None:
         """Wait until the session is ready for commands; on the I/O thread, do not."""
-        self._attempts.current.ready.wait_to_send()
+        ready = self._attempts.current.ready
+        if not ready.is_initialized:
+            ready.wait_to_send()
 
     def owns_this_thread(self) -> bool:
         """Whether the caller is the I/O thread or the dial thread, which must not wait for the service."""

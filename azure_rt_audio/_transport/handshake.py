@@ -10,7 +10,7 @@ Threads: the dial thread only.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, Final, cast
 
 import websocket
@@ -23,12 +23,10 @@ from .._version import __version__
 from ..errors import ConnectError
 from ..options import WebSocketOptions
 from .buffered_socket import BufferedSocket, NotUpgraded
+from .dialling import WebSocketImpl
 from .websocket import Transport
 
-__all__ = ["WebSocketImpl", "open_transport"]
-
-WebSocketImpl = type[websocket.WebSocket] | Callable[..., websocket.WebSocket]
-"""Makes the WebSocket that does the opening handshake."""
+__all__ = ["open_transport"]
 
 _USER_AGENT: Final = f"azure-rt-audio/{__version__}"
 

@@ -15,8 +15,6 @@ import threading
 from collections import deque
 from typing import Any, Final
 
-import attrs
-
 from ..errors import ConnectionClosedError
 from .buffered_socket import BufferedSocket
 from .close_reasons import lost
@@ -27,6 +25,7 @@ from .frames import (
     PING,
     PONG,
     TEXT,
+    CloseFrame,
     FrameReader,
     Payload,
     ProtocolFault,
@@ -41,14 +40,6 @@ _MAX_PONGS: Final = 1024 * 1024
 """Bytes of unwritten answers to pings that end a connection."""
 _PONG_HEAD: Final = 6
 """Bytes of header and mask."""
-
-
-@attrs.frozen
-class CloseFrame:
-    """The peer's close frame; code 1005 if it named none."""
-
-    code: int
-    reason: str
 
 
 class Transport:
@@ -172,15 +163,17 @@ class Transport:
             self._ws.send_close(code, reason.encode())
         self._socket.seal()
 
-    def flush(self) -> None:
-        """Write as much of what is unsent as the socket takes."""
+    def flush(self) -> bool:
+        """Write as much of what is unsent as the socket takes; return whether that was all."""
         try:
-            self._send_pongs()
-            self._socket.flush()
+            if self._pongs:
+                self._send_pongs()
+            is_all = self._socket.flush()
         except OSError as exc:
             raise lost(self.where, exc) from exc
-        if not self._socket.unsent:
+        if is_all:
             self._pong_bytes = 0
+        return is_all
 
     def release(self) -> None:
         """Give the descriptor back; what is unsent is lost."""
