@@ -121,7 +121,7 @@ def talk(file: Path) -> None:
             "Tomorrow it will rain in New York, so take an umbrella. It clears up in the evening.",
         ]
     )
-    config = {"voice": "coral", "input_audio_transcription": {"model": "whisper-1"}}
+    config = {"voice": "coral", "input_audio_transcription": {"model": "gpt-4o-transcribe"}}
     queue, log, microphone = QueueDispatcher(), ConversationLog(), SimulatedMicrophone()
     with (
         Emulator(
