@@ -27,7 +27,7 @@ for name, option in zip({variables!r}, ("host_name", "api_key", "deployment")):
 
 @pytest.mark.parametrize("name", PAGES)
 def test_the_cells_of_a_page_run(name: str, fresh: Kernel, tmp_path: Path) -> None:
-    """One after the other, in a kernel of their own; they print what the page says, and nothing as an error."""
+    """One after the other, in a kernel of their own; they print what it says, nothing as an error."""
     fresh.ok(PLACE.format(folder=str(tmp_path), variables=VARIABLES))
     for block in PAGES[name]:
         cell = fresh.ok(block.code, new_id())
