@@ -40,6 +40,8 @@ html_theme = "furo"
 html_title = f"azure-rt-audio {release}"
 html_copy_source = False
 html_show_sphinx = False
+html_static_path = ["static"]
+html_css_files = ["site.css"]
 
 
 def setup(app: Sphinx) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import configparser
 import importlib
+import json
 import re
 import sys
 from pathlib import Path
@@ -12,6 +13,8 @@ from pathlib import Path
 import pytest
 
 import azure_rt_audio
+from azure_rt_audio.protocol.codec import to_json
+from azure_rt_audio.protocol.session_defaults import DEFAULTS
 
 ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT / "docs" / "extensions"), str(ROOT / "tests")]
@@ -44,6 +47,14 @@ def test_every_extra_has_a_purpose() -> None:
     setup.read(ROOT / "setup.cfg", encoding="utf-8")
 
     assert set(setup["options.extras_require"]) == set(tables.EXTRAS)
+
+
+def test_the_table_of_session_fields_has_the_defaults() -> None:
+    """Those of the code, and no more."""
+    rows = [re.split(r" (?<!\\)\| ", line) for line in tables.session_fields().splitlines()[2:]]
+    shown = {row[0].strip("| `"): row[3].strip("`") for row in rows if row[3] != "not sent"}
+
+    assert {name: json.loads(value) for name, value in shown.items()} == to_json(DEFAULTS)
 
 
 def test_every_variable_is_in_the_table() -> None:

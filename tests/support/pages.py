@@ -34,6 +34,9 @@ PROGRAMS = ("azure-rt-audio", "python -m azure_rt_audio", "pytest", "printf", "e
 SEPARATOR = "\x1e"
 """Printed by the process before each block."""
 
+DOCS = Path(__file__).parents[2] / "docs"
+FOLDERS = ("tutorial", "how-to", "reference", "explanation", "coming-from")
+
 _FENCE = re.compile(r"^( *)```([^\n`]*)\n(.*?)^\1```$", re.DOTALL | re.MULTILINE)
 _RUNNER = Path(__file__).with_name("page_process.py")
 _DEVICES = Path(__file__).with_name("simulated_portaudio")
@@ -74,6 +77,13 @@ def blocks(text: str) -> list[Block]:
             latest = Block(language, code, text.count("\n", 0, fence.start()) + 2)
             found.append(latest)
     return found
+
+
+def documentation() -> dict[str, list[Block]]:
+    """Return the blocks of each page of the documentation that has any."""
+    paths = [path for folder in FOLDERS for path in sorted((DOCS / folder).glob("*.md"))]
+    found = {path.relative_to(DOCS).as_posix(): blocks(path.read_text(encoding="utf-8")) for path in paths}
+    return {name: page for name, page in found.items() if page}
 
 
 def commands(code: str) -> list[str]:

@@ -38,8 +38,8 @@ def query_devices() -> tuple[dict[str, Any], ...]:
     """A microphone and a loudspeaker."""
     common = {"hostapi": 0, "default_samplerate": float(RATE_HZ)}
     return (
-        {"index": 0, "name": "Microphone", "max_input_channels": 1, "max_output_channels": 0, **common},
-        {"index": 1, "name": "Loudspeaker", "max_input_channels": 0, "max_output_channels": 1, **common},
+        {"index": 0, "name": "USB Microphone", "max_input_channels": 1, "max_output_channels": 0, **common},
+        {"index": 1, "name": "USB Loudspeaker", "max_input_channels": 0, "max_output_channels": 1, **common},
     )
 
 
