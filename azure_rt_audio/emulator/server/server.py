@@ -79,6 +79,7 @@ class Emulator(RequestLog):
         api_key: The accepted key; also accepted as a bearer token.
         tokens: Further accepted bearer tokens.
         deployments: Names of deployments; the first is the one :meth:`options` names.
+        host: Address to listen on; ``"0.0.0.0"`` is reached from other machines.
         port: 0 takes a free one, see :attr:`port`.
         responder: Gives the answers: ``(conversation, session)`` to a text, a :class:`Reply`, function calls,
             or a future of one; :class:`ChatModel` is one.
@@ -355,7 +356,7 @@ class Emulator(RequestLog):
         self.inject(Close(code, reason))
 
     def drop(self, *, is_reset: bool = False) -> None:
-        """Drop every connection without a close frame; the emulator goes on."""
+        """Drop every connection without a close frame, by a TCP reset if *is_reset*; the emulator goes on."""
         self.inject(fault.Drop(is_reset))
 
     def resume(self) -> None:
