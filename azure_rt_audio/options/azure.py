@@ -168,7 +168,8 @@ class AzureRealTimeOptions:
         ``AZURE_OPENAI_ENDPOINT``, ``AZURE_OPENAI_API_KEY`` and ``AZURE_OPENAI_DEPLOYMENT`` are read; an
         argument wins, and a ``credential`` replaces the key. ``AZURE_OPENAI_TRANSCRIPTION_DEPLOYMENT``, if
         it is set, turns transcription of the user on with that model, unless ``session_config`` names one
-        or has ``None`` for ``input_audio_transcription``. For the arguments see :class:`AzureRealTimeOptions`.
+        or has ``None`` for ``input_audio_transcription``. For the arguments see
+        :class:`AzureRealTimeOptions`.
 
         Raises:
             ValueError: Names the variables that are missing.

@@ -42,11 +42,12 @@ HANDED_OUT = {
 SERVICES_OWN = {"type", "id", "object", "status", "extra", "raw"}
 """Fields that every object of the protocol has or may have."""
 
-CONFIGURED = """
-    AzureRealTimeOptions ContentPart FunctionCallItem FunctionCallOutputItem FunctionTool InputAudioTranscription
-    MessageItem NoiseReduction ResponseConfig SessionConfig ToolChoice TurnDetection WebSocketOptions
-""".split()
-"""Classes whose objects a program makes, so each field is described; those of events have the service's names."""
+CONFIGURED = [
+    *("AzureRealTimeOptions", "WebSocketOptions", "SessionConfig", "ResponseConfig", "TurnDetection"),
+    *("NoiseReduction", "InputAudioTranscription", "FunctionTool", "ToolChoice"),
+    *("MessageItem", "ContentPart", "FunctionCallItem", "FunctionCallOutputItem"),
+]
+"""Classes whose objects a program makes, so each field is described; events have the service's names."""
 
 CLASSES, FUNCTIONS = {}, {}
 for _module in PUBLIC.keys() - NEEDS_AN_EXTRA:

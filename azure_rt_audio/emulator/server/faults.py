@@ -307,7 +307,7 @@ def after(event: str, *actions: Action, count: int | None = 1, times: int | None
 
 
 def on_command(command: str, *actions: Action, count: int | None = 1, times: int | None = 1) -> Rule:
-    """Do *actions* at the *count*-th such command of a connection, before it is carried out; *times* in all."""
+    """Do *actions* at the *count*-th such command of a connection, before it is run; *times* in all."""
     return Rule("command", actions, command, count, times=times)
 
 
