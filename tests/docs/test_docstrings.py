@@ -160,7 +160,7 @@ def test_parameters_are_described() -> None:
     """In ``Args``, or in a sentence, unless it is self-evident or another docstring is referred to."""
     wrong = {}
     for place, function, docstring in callables():
-        if re.search(r"\b[Ss]ee :(meth|class):", docstring) or ".SessionEngine" in place:
+        if re.search(r"\b[Ss]ee\s+:(meth|class):", docstring) or ".SessionEngine" in place:
             continue
         names = [
             name
