@@ -34,7 +34,10 @@ class PendingResponse:
     A response that was asked for.
 
     Call :meth:`result` for the whole response, iterate :meth:`text` or :meth:`audio` for its parts as they
-    arrive, or ignore it: a handle that is not kept costs nothing.
+    arrive, or ignore it: a handle that is not kept costs nothing::
+
+        for words in client.create_response().text():
+            print(words, end="", flush=True)
 
     **Threads.** Any thread may wait, several at once; each iteration starts from the beginning.
     """

@@ -80,6 +80,12 @@ class AzureRealTimeOptions:
     """
     Endpoint, credential and session configuration.
 
+    ::
+
+        AzureRealTimeOptions(
+            host_name="my-resource.openai.azure.com", deployment="gpt-realtime", api_key="..."
+        )
+
     Attributes:
         host_name: The endpoint in any spelling: ``"my-resource.openai.azure.com"``, with
             ``https://`` or ``wss://``, with or without ``/openai/v1``, ``"localhost:8080"``. Deployment

@@ -73,7 +73,8 @@ class Emulator(RequestLog):
     ::
 
         with Emulator() as service:
-            client = AzureRealTimeAudio(service.options())
+            with AzureRealTimeAudio(service.options()) as client:
+                print(client.ask("Hello!").text)
 
     Args:
         api_key: The accepted key; also accepted as a bearer token.
