@@ -210,7 +210,7 @@ def test_defaults_are_as_said() -> None:
             defaults = {
                 a.name: a.default
                 for a in attrs.fields(cls)
-                if a.default is not attrs.NOTHING and not isinstance(a.default, attrs.Factory)
+                if a.default is not attrs.NOTHING and not isinstance(a.default, attrs.Factory)  # type: ignore[arg-type]
             }
             if found := list(contradictions(fields_said(cls), defaults)):
                 wrong[place] = found
