@@ -20,6 +20,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from .._concurrency import shutdown
+from .._pages import WAITING
 from .._transport import Connection, Outcome, Payload, WebSocketImpl
 from ..dispatch import Dispatcher
 from ..errors import DecodeError, DispatchOverflowError, RealtimeError, ServiceError
@@ -201,7 +202,7 @@ class Engine:
                 raise
             raise TimeoutError(
                 f"no {subject.key!r} came within {timeout} seconds; it may have come before the call: "
-                "open client.events(...) first"
+                f"open client.events(...) first. {WAITING}"
             ) from None
         finally:
             self.waiters.discard(waiter)

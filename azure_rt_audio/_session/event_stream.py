@@ -17,6 +17,7 @@ from typing import Any, Generic, TypeVar
 
 from .._concurrency.condition import Condition
 from .._concurrency.deadline import Deadline
+from .._pages import WAITING
 from ..dispatch.base import weight
 from ..dispatch.queued import DEFAULT_BACKLOG_BYTES
 from ..errors import DispatchOverflowError, RealtimeError
@@ -110,7 +111,7 @@ class EventStream(Generic[E_co]):
                     break
             self._check_may_wait()
             if not self._condition.wait_until(lambda: bool(self._events) or self._is_over, deadline):
-                raise TimeoutError(f"no event came for {self._timeout} seconds")
+                raise TimeoutError(f"no event came for {self._timeout} seconds. {WAITING}")
         if outcome is not None:
             raise outcome.again()
         raise StopIteration

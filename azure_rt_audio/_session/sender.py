@@ -12,6 +12,7 @@ from typing import Any
 import orjson
 
 from .._concurrency.stacklevel import stacklevel
+from .._pages import THREADS
 from ..dispatch import Dispatcher
 from ..errors import ConnectionClosedError
 from ..protocol.base import ProtocolObject
@@ -149,7 +150,7 @@ class CommandSender:
         if self.owns_this_thread():
             raise RuntimeError(
                 "this would wait for the service on the thread that reads from it; listeners of an "
-                "inline dispatcher must not block: use the default dispatcher, or another thread"
+                f"inline dispatcher must not block: use the default dispatcher, or another thread. {THREADS}"
             )
 
     def new_future(self, owner: object) -> Acknowledgement[Any]:

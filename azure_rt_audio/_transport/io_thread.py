@@ -23,6 +23,7 @@ from typing import Final, Protocol
 
 from .._concurrency.program_end import join_thread
 from .._net.waiting import HasFileno, Waker
+from .._pages import FORKING
 
 __all__ = ["IOThread", "Served"]
 
@@ -177,7 +178,9 @@ class IOThread:
     def check_ours(self) -> None:
         """Raise :class:`RuntimeError` in a forked child, where nothing ever comes."""
         if os.getpid() != self._pid:
-            raise RuntimeError("this connection belongs to the parent process; connect anew after a fork")
+            raise RuntimeError(
+                f"this connection belongs to the parent process; connect anew after a fork. {FORKING}"
+            )
 
     def join(self, seconds: float | None) -> bool:
         """Wait for the thread to end; return whether it has, or never was."""

@@ -161,7 +161,7 @@ class AudioReader:
             yield block
 
     def resampler(self, sample_rate_hz: int) -> Resampler:
-        """Return a resampler for the blocks; may raise a ``MissingExtraError``."""
+        """Return a resampler of the blocks to *sample_rate_hz*; may raise a ``MissingExtraError``."""
         return Resampler(self.sample_rate_hz, sample_rate_hz)
 
     def close(self) -> None:

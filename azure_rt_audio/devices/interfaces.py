@@ -40,7 +40,7 @@ class MicrophoneLike(Protocol):
         """End. Idempotent, bounded."""
 
     def read(self, timeout: float) -> bytes | None:
-        """Return the next block, ``None`` if none came in time."""
+        """Return the next block, or ``None`` if none came within *timeout* seconds. Blocks."""
 
 
 class SpeakerLike(Protocol):

@@ -60,7 +60,7 @@ class WorkerDispatcher:
         self._worker.close()
 
     def join(self, timeout: float | None) -> bool:
-        """Wait for the end of the thread, and return whether it has ended; never waits on itself."""
+        """Wait *timeout* seconds for the end of the thread; return whether it came. Never waits on itself."""
         return self._worker.join(timeout)
 
     def owns_this_thread(self) -> bool:

@@ -80,6 +80,12 @@ class AzureRealTimeOptions:
     """
     Endpoint, credential and session configuration.
 
+    ::
+
+        AzureRealTimeOptions(
+            host_name="my-resource.openai.azure.com", deployment="gpt-realtime", api_key="..."
+        )
+
     Attributes:
         host_name: The endpoint in any spelling: ``"my-resource.openai.azure.com"``, with
             ``https://`` or ``wss://``, with or without ``/openai/v1``, ``"localhost:8080"``. Deployment
@@ -168,7 +174,8 @@ class AzureRealTimeOptions:
         ``AZURE_OPENAI_ENDPOINT``, ``AZURE_OPENAI_API_KEY`` and ``AZURE_OPENAI_DEPLOYMENT`` are read; an
         argument wins, and a ``credential`` replaces the key. ``AZURE_OPENAI_TRANSCRIPTION_DEPLOYMENT``, if
         it is set, turns transcription of the user on with that model, unless ``session_config`` names one
-        or has ``None`` for ``input_audio_transcription``.
+        or has ``None`` for ``input_audio_transcription``. For the arguments see
+        :class:`AzureRealTimeOptions`.
 
         Raises:
             ValueError: Names the variables that are missing.

@@ -191,7 +191,7 @@ class VoiceSession:
         self.speaker.on_played = _chained(self._reference.add, self.speaker.on_played)
 
     def wait(self, timeout: float | None = None) -> bool:
-        """Block until the session has ended, and return whether it has; ``None`` waits without limit."""
+        """Wait *timeout* seconds for the session's end, ``None`` without limit; return whether it came."""
         return self._has_ended.wait(timeout)
 
     def interrupt(self) -> None:

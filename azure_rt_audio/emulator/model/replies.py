@@ -80,7 +80,7 @@ class Reply:
     @classmethod
     def of(cls, given: Answer) -> Reply:
         """
-        Make a reply of a responder's answer.
+        Make a reply of what a responder has *given*.
 
         Raises:
             TypeError: It is none.

@@ -77,7 +77,8 @@ class Emulator(RequestLog):
     ::
 
         with Emulator() as service:
-            client = AzureRealTimeAudio(service.options())
+            with AzureRealTimeAudio(service.options()) as client:
+                print(client.ask("Hello!").text)
 
     Args:
         api_key: The accepted key; also accepted as a bearer token.
@@ -85,6 +86,7 @@ class Emulator(RequestLog):
         deployments: Names of all deployments, those that transcribe included; the first is the one
             :meth:`options` names. Not given, there is any whose name has "realtime" in it, and for
             transcription ``gpt-4o-transcribe`` and ``gpt-realtime-whisper``.
+        host: Address to listen on; ``"0.0.0.0"`` is reached from other machines.
         port: 0 takes a free one, see :attr:`port`.
         responder: Gives the answers: ``(conversation, session)`` to a text, a :class:`Reply`, function calls,
             or a future of one; :class:`ChatModel` is one.
@@ -377,7 +379,7 @@ class Emulator(RequestLog):
         self.inject(Close(code, reason))
 
     def drop(self, *, is_reset: bool = False) -> None:
-        """Drop every connection without a close frame; the emulator goes on."""
+        """Drop every connection without a close frame, by a TCP reset if *is_reset*; the emulator goes on."""
         self.inject(fault.Drop(is_reset))
 
     def resume(self) -> None:
