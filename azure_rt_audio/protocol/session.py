@@ -62,7 +62,7 @@ class TurnDetection(ProtocolObject):
         type: ``"server_vad"`` (loudness) or ``"semantic_vad"`` (meaning).
         threshold: 0.0 to 1.0; higher needs louder speech. ``server_vad``; the service's default is 0.5.
         prefix_padding_ms: Audio kept from before speech was noticed; the service's default is 300 ms.
-        silence_duration_ms: Silence that ends the turn; the service's default: 200 ms (preview; GA documents 500).
+        silence_duration_ms: Silence that ends the turn; the service's default: 200 ms; GA documents 500.
         create_response: Whether the end of a turn starts a response; the service's default is ``True``.
         interrupt_response: Whether speech cancels the response in progress; the service's default: ``True``.
         eagerness: ``"low"``, ``"medium"``, ``"high"`` or ``"auto"``. ``semantic_vad``.
