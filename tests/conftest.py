@@ -34,7 +34,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         type=float,
         default=1.0,
         help="factor for repetitions and generated examples; below 1, also the share of the tests marked "
-        "'thorough' that run, and of the cases of each other test, of which one runs at least",
+        "'thorough' that run; of the others its square root runs, with that share of their cases or one",
     )
     group.addoption("--seed", type=int, help="seed of that choice and of the races; random by default")
 
@@ -62,7 +62,7 @@ def pytest_report_header(config: pytest.Config) -> str:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """With less effort, keep that share of the thorough tests, and of the cases of each other test."""
+    """With less effort, keep that share of the thorough tests; of the others fewer, and fewer cases of each."""
     effort, chance = config.option.effort, random.Random(config.option.seed)
     if effort >= 1:
         return
@@ -73,7 +73,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for test in cases.values():
         is_thorough = test[0].get_closest_marker("thorough") is not None
         wanted = math.floor(len(test) * effort + chance.random())
-        kept.update(chance.sample(test, wanted if is_thorough else max(1, wanted)))
+        if not is_thorough:
+            wanted = max(1, wanted) if chance.random() < math.sqrt(effort) else 0
+        kept.update(chance.sample(test, wanted))
     config.hook.pytest_deselected(items=[item for item in items if item not in kept])
     items[:] = [item for item in items if item in kept]
 
