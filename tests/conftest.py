@@ -62,7 +62,7 @@ def pytest_report_header(config: pytest.Config) -> str:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """With less effort, keep that share of the thorough tests; of the others fewer, and fewer cases of each."""
+    """With less effort, keep that share of the thorough tests, and fewer of the others and of their cases."""
     effort, chance = config.option.effort, random.Random(config.option.seed)
     if effort >= 1:
         return
