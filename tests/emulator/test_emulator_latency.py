@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import threading
 import time
 
 import pytest
@@ -53,6 +54,26 @@ def test_a_round_trip_takes_twice_the_latency() -> None:
         assert time.monotonic() - began >= 0.06
         client.send('{"type": "input_audio_buffer.clear", "event_id": "last"}')
     service.wait_for_command("input_audio_buffer.clear", HANG_SECONDS, count=2)  # was on its way at the end
+
+
+def test_what_was_sent_before_the_end_is_received_although_the_emulator_stops() -> None:
+    """The connection's thread is still busy with the first command when the emulator is told to stop."""
+    is_busy, stops = threading.Event(), threading.Event()
+
+    def hold(line: str) -> None:
+        if "> input_audio_buffer.cleared" in line:
+            is_busy.set()
+            service.connections[0]._gone.wait(HANG_SECONDS)
+            stops.set()
+
+    service = Emulator(on_log=hold)
+    with service:
+        with connect(service.url(), additional_headers={"api-key": "emulator-key"}) as client:
+            client.send('{"type": "input_audio_buffer.clear"}')
+            assert is_busy.wait(HANG_SECONDS)
+            client.send('{"type": "input_audio_buffer.clear"}')
+    assert stops.is_set()
+    service.wait_for_command("input_audio_buffer.clear", HANG_SECONDS, count=2)
 
 
 @pytest.mark.parametrize("latency", [60, (1,), (-1, 0), ("60", 0), (0, float("nan"))])

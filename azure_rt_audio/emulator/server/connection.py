@@ -157,6 +157,7 @@ class Connection:
                 due = None if self._is_silent else self._engine.next_due()
                 waits += [one for one in (due, self._arriving.due, self._leaving.due) if one is not None]
                 self._receive(0.0 if has_moved else self._clock.limit(min(waits) - self._clock.monotonic()))
+            self._receive_rest()
         except ConnectionClosed:
             self._receive_rest()
         except OSError as exc:
@@ -196,7 +197,7 @@ class Connection:
         for frame in self._arriving.take_all():
             self._handle(frame)
         with contextlib.suppress(ConnectionClosed, OSError, TimeoutError):
-            while self._resumed.is_set() and not self._gone.is_set():
+            while self._resumed.is_set():
                 self._handle(self._socket.recv(_LONGEST_WAIT_SECONDS))
 
     def _handle(self, frame: str | bytes) -> None:
