@@ -67,11 +67,10 @@ def test_what_was_sent_before_the_end_is_received_although_the_emulator_stops() 
             stops.set()
 
     service = Emulator(on_log=hold)
-    with service:
-        with connect(service.url(), additional_headers={"api-key": "emulator-key"}) as client:
-            client.send('{"type": "input_audio_buffer.clear"}')
-            assert is_busy.wait(HANG_SECONDS)
-            client.send('{"type": "input_audio_buffer.clear"}')
+    with service, connect(service.url(), additional_headers={"api-key": "emulator-key"}) as client:
+        client.send('{"type": "input_audio_buffer.clear"}')
+        assert is_busy.wait(HANG_SECONDS)
+        client.send('{"type": "input_audio_buffer.clear"}')
     assert stops.is_set()
     service.wait_for_command("input_audio_buffer.clear", HANG_SECONDS, count=2)
 
