@@ -10,6 +10,7 @@ The exceptions of this library.
     ├── DecodeError             a malformed frame (path, payload)
     ├── ServiceError            the service refused a command (code, param, event_id)
     ├── DeviceError             a microphone or a speaker cannot be used
+    ├── RecordingError          a recording cannot be read or written
     ├── ResponseActiveError     a response is in progress, and the caller chose not to wait
     └── MissingExtraError       an optional dependency is not installed (extra)
         └── BrokenExtraError    it is installed, but cannot be imported (module)
@@ -38,6 +39,7 @@ __all__ = [
     "DispatchOverflowError",
     "MissingExtraError",
     "RealtimeError",
+    "RecordingError",
     "ResponseActiveError",
     "ServiceError",
     "classify",
@@ -274,6 +276,12 @@ class DeviceError(RealtimeError):
 
     The loss of an open device is no error but an event, because it is replaced.
     """
+
+    default_type = INVALID_REQUEST_ERROR
+
+
+class RecordingError(RealtimeError):
+    """A recording cannot be read: it is none, or of another version; or it cannot be written any more."""
 
     default_type = INVALID_REQUEST_ERROR
 

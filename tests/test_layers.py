@@ -29,6 +29,7 @@ ROOMS = {
     "session": {"_session"},
     "tools": {"tools"},
     "notebook": {"_notebook"},
+    "recording": {"recording"},
     "client": {"client", "_event_methods", "_typescript"},
     "voice": {"voice"},
     "qt": {"qt"},
@@ -62,6 +63,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "tools": {"protocol"},
     "notebook": {"errors", "audio", "protocol", "pictures", "dispatch"},
+    "recording": {"errors", "audio"},
     "client": {
         "notebook",
         "errors",
