@@ -23,7 +23,8 @@ PUBLIC = {
         ConnectionClosedError ContentPart Conversation ConversationEntry DecodeError
         DispatchOverflowError Dispatcher FunctionCallItem FunctionCallOutputItem FunctionTool Init
         InlineDispatcher InputAudioTranscription MessageItem MissingExtraError ModelStatusEnum
-        NoiseReduction NotebookDispatcher PendingResponse QtDispatcher QueueDispatcher RealtimeError Recorder RecordingError
+        NoiseReduction NotebookDispatcher PendingResponse QtDispatcher QueueDispatcher RealtimeError Recorder
+        RecordingError
         Response ResponseActiveError ResponseConfig ServiceError Session SessionConfig StatusChanged
         Subscription TkDispatcher ToolChoice TurnDetection UNSET WebSocketOptions WebSocketState
         WorkerDispatcher __version__
@@ -42,7 +43,8 @@ PUBLIC = {
         WorkerDispatcher
     """,
     "azure_rt_audio.emulator": """
-        Attempt BadFrame Behaviour ChatModel Clock Close Connection Conversation Delay Detector Difference Drop
+        Attempt BadFrame Behaviour ChatModel Clock Close Connection Conversation Delay Detector
+        Difference Drop
         Emulator EnergyDetector Failure Faults FunctionCall IgnorePings Item ManualClock Part
         Recogniser Redirect Refuse Replay Reply Rule Say SendRaw Session SessionEngine Silence
         SileroDetector StopReading Swallow Synthesiser after after_seconds at_handshake before
@@ -101,7 +103,8 @@ INTERNAL_FILES = {
     "emulator": "dialects model replay server session speech",
     "recording": "format recording",
     "voice": (
-        "account canceller downlink echo echo_reference events interfaces played self_interruption session uplink"
+        "account canceller downlink echo echo_reference events interfaces played self_interruption "
+        "session uplink"
     ),
 }
 """The files and folders of a public package. They are internal: names are imported from the package."""

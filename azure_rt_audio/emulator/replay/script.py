@@ -90,21 +90,23 @@ def scripts(recording: Recording) -> list[tuple[Step, ...]]:
     dialect = recording.header.configuration.get("dialect")
     for entry in recording.entries:
         if isinstance(entry, Opened):
-            script = made.setdefault(entry.connection, _Script())
-            if entry.is_late:
-                script.introduce(entry.t, str(dialect))
+            made.setdefault(entry.connection, _Script()).is_late = entry.is_late
         elif isinstance(entry, Sent):
             made.setdefault(entry.connection, _Script()).sent(entry)
         elif isinstance(entry, Received):
             made.setdefault(entry.connection, _Script()).received(entry)
         elif isinstance(entry, ConnectionEnded) and entry.connection in made:
             made[entry.connection].ended(entry)
+    for script in made.values():
+        if not script.has_beginning:
+            script.introduce(recording.header.t, str(dialect))
     return [tuple(script.steps) for _, script in sorted(made.items())]
 
 
 class _Script:
     def __init__(self) -> None:
         self.steps: list[Step] = []
+        self.is_late = False
         self._commands = 0
         self._sound_bytes = 0
 
@@ -113,13 +115,19 @@ class _Script:
         session: dict[str, Any] = {"id": "sess_replay", "object": "realtime.session", "model": "replay"}
         if dialect == "ga":
             session["type"] = "realtime"
-        self.steps.append(
-            Answer(t, {"type": "session.created", "event_id": "event_replay_1", "session": session})
-        )
-        self.steps.append(Expected(t, 0, 0, {}, "session.update"))
-        self.steps.append(
-            Answer(t, {"type": "session.updated", "event_id": "event_replay_2", "session": session})
-        )
+
+        def event(kind: str) -> dict[str, Any]:
+            return {"type": kind, "event_id": f"event_replay_{kind}", "session": session}
+
+        begun: list[Step] = [Answer(t, event("session.created"))]
+        if self.is_late:
+            begun += [Expected(t, 0, 0, {}, "session.update"), Answer(t, event("session.updated"))]
+        self.steps[:0] = begun
+
+    @property
+    def has_beginning(self) -> bool:
+        """Whether the service has introduced itself, which a client waits for."""
+        return any(isinstance(s, Answer) and s.event.get("type") == "session.created" for s in self.steps)
 
     def sent(self, entry: Sent) -> None:
         if entry.type == APPEND:
