@@ -26,7 +26,6 @@ _SUSPICIOUS: Final = (*(f'{key}"'.encode() for key in sorted(_SECRET_KEYS)), b"\
 
 _HEAD_BYTES: Final = 512
 _WORTH_CUTTING: Final = 512
-_MAX_KNOWN: Final = 64
 
 
 class Message(NamedTuple):
@@ -42,6 +41,68 @@ class Message(NamedTuple):
     event: bytes | None
     raw: str = ""
     sound_bytes: int = 0
+
+
+class _Frame(NamedTuple):
+    """
+    A message of sound without the sound and without its id.
+
+    Attributes:
+        head: What comes before the id; all before the sound if there is none.
+        id_end: Where the id ends.
+        middle: From there to the sound.
+        tail: What comes after the sound.
+        is_command: Whether this side sends it.
+    """
+
+    head: bytes
+    id_end: int
+    middle: bytes
+    tail: bytes
+    is_command: bool
+
+    @property
+    def rest(self) -> bytes:
+        """All of it."""
+        return self.head + self.middle + self.tail
+
+    def find(self, payload: bytes, secrets: Iterable[bytes]) -> tuple[int, int] | None:
+        """Return where the sound of a message in this frame begins and ends; ``None`` if it is in another."""
+        head, id_end, middle, tail, _ = self
+        begin, end = id_end + len(middle), len(payload) - len(tail)
+        if (
+            payload[id_end:begin] != middle
+            or not payload.startswith(head)
+            or payload.find(b'"', begin) != end
+            or payload[end:] != tail
+            or payload.find(b"\n", begin) >= 0
+        ):
+            return None
+        name = payload[len(head) : id_end]
+        if name:
+            if not name.replace(b"_", b"").isalnum():
+                return None
+            for secret in secrets:
+                if secret in name:
+                    return None
+        return begin, end
+
+
+def _frame_of(payload: bytes) -> _Frame | None:
+    """Return what a message that may be one of sound has around it."""
+    begin = payload.find(b'"delta":"', 0, _HEAD_BYTES)
+    is_command = begin < 0
+    if is_command:
+        begin = payload.find(b'"audio":"', 0, _HEAD_BYTES)
+    begin += 9
+    end = payload.find(b'"', begin)
+    if begin < 9 or end < begin + _WORTH_CUTTING:
+        return None
+    id_at = payload.find(b'"event_id":"', 0, begin) + 12
+    if id_at < 12:
+        return _Frame(payload[:begin], begin, b"", payload[end:], is_command)
+    id_end = payload.find(b'"', id_at)
+    return _Frame(payload[:id_at], id_end, payload[id_end:begin], payload[end:], is_command)
 
 
 class Redaction:
@@ -66,8 +127,8 @@ class Redaction:
         self._replace: Callable[[str], str] | None = _redacted if redact == "texts" else redact
         self._is_function = self._replace is not None and redact != "texts"
         self._secrets = secrets
-        self._known: set[bytes] = set()  # messages of sound, without it and their ids
-        self._known_for: Iterable[bytes] = ()
+        self._frames: dict[bool, _Frame] = {}  # of the sound received, and sent
+        self._frames_for: Iterable[bytes] = ()
 
     def message(self, payload: bytes) -> Message:
         """
@@ -88,38 +149,22 @@ class Redaction:
         """
         Return where the base64 of a message is; ``None`` if it is none, or something of it is left out.
 
-        Most of what is recorded is sound. Such messages differ in their ids and in the sound itself, so that
-        the rest is looked at only once.
+        Most of what is recorded is sound. Such messages come in rows that differ in their ids and the sound
+        itself, so that the rest is looked at only once.
         """
-        begin = payload.find(b'"delta":"', 0, _HEAD_BYTES)
-        if begin < 0:
-            begin = payload.find(b'"audio":"', 0, _HEAD_BYTES)
-        begin += 9
-        end = payload.find(b'"', begin)
-        if begin < 9 or end < begin + _WORTH_CUTTING:
-            return None
-        if payload.find(b"\\", begin, end) >= 0 or payload.find(b"\n", begin, end) >= 0:
-            return None
         secrets = self._secrets()
-        id_at = payload.find(b'"event_id":"', 0, begin) + 12
-        if id_at >= 12:
-            id_end = payload.find(b'"', id_at)
-            name = payload[id_at:id_end]
-            if not name.replace(b"_", b"").isalnum() or any(secret in name for secret in secrets):
-                return None
-            rest = payload[:id_at] + payload[id_end:begin] + payload[end:]
-        else:
-            rest = payload[:begin] + payload[end:]
-        if secrets is not self._known_for:
-            self._known.clear()
-            self._known_for = secrets
-        if rest not in self._known:
-            if not self._is_nothing_left_out(rest):
-                return None
-            if len(self._known) >= _MAX_KNOWN:
-                self._known.clear()
-            self._known.add(rest)
-        return begin, end
+        if secrets is not self._frames_for:
+            self._frames, self._frames_for = {}, secrets
+        for frame in self._frames.values():
+            if (found := frame.find(payload, secrets)) is not None:
+                return found
+        made = _frame_of(payload)
+        if made is None or not self._is_nothing_left_out(made.rest):
+            return None
+        found = made.find(payload, secrets)
+        if found is not None:
+            self._frames[made.is_command] = made
+        return found
 
     def _is_nothing_left_out(self, rest: bytes) -> bool:
         """Whether this is a message of sound, without its sound, that is recorded as it is."""
