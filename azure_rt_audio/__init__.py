@@ -29,6 +29,8 @@ from .errors import (
     MissingExtraError,
     RealtimeError,
     ResponseActiveError,
+    ResponseLostError,
+    ResponseSupersededError,
     ServiceError,
 )
 from .options import AzureRealTimeOptions, WebSocketOptions
@@ -73,6 +75,8 @@ __all__ = [
     "Response",
     "ResponseActiveError",
     "ResponseConfig",
+    "ResponseLostError",
+    "ResponseSupersededError",
     "ServiceError",
     "Session",
     "SessionConfig",

@@ -433,16 +433,20 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
         config: ResponseConfig | Mapping[str, Any] | None = None,
         *,
         if_active: Literal["wait", "raise"] = "wait",
+        superseded: Literal["wait", "drop"] = "wait",
     ) -> PendingResponse:
         """
         Ask the model to answer. Does not wait.
 
         The default conversation has one response at a time. If one is in progress, this one waits its
-        turn in a queue. With ``conversation="none"`` it runs beside it and leaves no trace.
+        turn in a queue; so it does while the user speaks, and until that turn is answered. With
+        ``conversation="none"`` it runs beside it and leaves no trace.
 
         Args:
             config: What to change for this response; an object or a mapping.
             if_active: ``"raise"`` to refuse instead of queueing.
+            superseded: ``"drop"`` if it is not wanted any more when the user's own turn was answered while
+                it waited; it fails with :class:`ResponseSupersededError` then. ``"wait"`` sends it after.
 
         Returns:
             A handle: take its ``result()``, iterate its ``text()`` or ``audio()``, ``cancel()`` it.
@@ -453,9 +457,15 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
         """
         if if_active not in ("wait", "raise"):
             raise ValueError(f'if_active must be "wait" or "raise", not {if_active!r}')
+        if superseded not in ("wait", "drop"):
+            raise ValueError(f'superseded must be "wait" or "drop", not {superseded!r}')
         made = None if config is None else build(ResponseConfig, config, "response")
         return self._engine.response_queue.request(
-            made, may_wait=if_active == "wait", owner=self, wait=self._engine.sender.wait_to_send
+            made,
+            may_wait=if_active == "wait",
+            owner=self,
+            wait=self._engine.sender.wait_to_send,
+            superseded=superseded,
         )
 
     def cancel_response(self, response_id: str | None = None) -> None:
@@ -480,6 +490,9 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
         """
         Send text or a recording and wait for the whole answer. Blocks.
 
+        Question and request are one unit: of several threads that ask, each gets the answer to its own
+        question. They are sent in their turn, when no response is in progress and the user does not speak.
+
         Args:
             prompt: Text; or a whole recording, as :meth:`append_audio` takes it, except base64.
             sample_rate_hz: The rate of a recording that is not in the session's input format.
@@ -492,6 +505,7 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
 
         Raises:
             ServiceError: If the service refused.
+            ResponseLostError: If the service fell silent about it.
             ConnectionClosedError: If the connection ended first.
             TimeoutError: If it took longer. The response is cancelled, as it is if you press Ctrl-C.
         """
@@ -504,10 +518,9 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
                 type="input_audio",
                 audio=self._engine.audio_input.recording(prompt, sample_rate_hz, channels).decode(),
             )
-        created = self.create_conversation_item(MessageItem(role="user", content=[part]))
-        pending = self.create_response(response)
+        made = None if response is None else build(ResponseConfig, response, "response")
+        pending = self._engine.ask(MessageItem(role="user", content=[part]), made, self)
         try:
-            created.result(deadline.remaining())
             return pending.result(deadline.remaining())
         except BaseException as exc:
             # The caller has no handle to cancel it. If the connection is over, so is the response.

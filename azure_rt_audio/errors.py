@@ -11,6 +11,8 @@ The exceptions of this library.
     ├── ServiceError            the service refused a command (code, param, event_id)
     ├── DeviceError             a microphone or a speaker cannot be used
     ├── ResponseActiveError     a response is in progress, and the caller chose not to wait
+    ├── ResponseLostError       the service fell silent about a response (response)
+    ├── ResponseSupersededError the user's own turn was answered while a request waited
     └── MissingExtraError       an optional dependency is not installed (extra)
         └── BrokenExtraError    it is installed, but cannot be imported (module)
 
@@ -37,6 +39,8 @@ __all__ = [
     "MissingExtraError",
     "RealtimeError",
     "ResponseActiveError",
+    "ResponseLostError",
+    "ResponseSupersededError",
     "ServiceError",
     "classify",
 ]
@@ -278,6 +282,26 @@ class DeviceError(RealtimeError):
 
 class ResponseActiveError(RealtimeError, RuntimeError):
     """A response is in progress in the default conversation, and the caller chose not to wait."""
+
+    default_type = INVALID_REQUEST_ERROR
+
+
+class ResponseLostError(RealtimeError):
+    """
+    The service fell silent about a response, or has forgotten it, and it was given up.
+
+    Attributes:
+        response: What came of it: its items as far as they were streamed, ``status`` ``"incomplete"``;
+            ``None`` if it never began.
+    """
+
+    def __init__(self, message: str, *, response: Any = None, **facts: Any) -> None:
+        super().__init__(message, **facts)
+        self.response: Any = response
+
+
+class ResponseSupersededError(RealtimeError):
+    """The user's own turn was answered while the request waited, and it was to be dropped then."""
 
     default_type = INVALID_REQUEST_ERROR
 

@@ -23,7 +23,7 @@ PUBLIC = {
         DispatchOverflowError Dispatcher FunctionCallItem FunctionCallOutputItem FunctionTool Init
         InlineDispatcher InputAudioTranscription MessageItem MissingExtraError ModelStatusEnum
         NoiseReduction NotebookDispatcher PendingResponse QtDispatcher QueueDispatcher RealtimeError
-        Response ResponseActiveError ResponseConfig ServiceError Session SessionConfig StatusChanged
+        Response ResponseActiveError ResponseConfig ResponseLostError ResponseSupersededError ServiceError Session SessionConfig StatusChanged
         Subscription TkDispatcher ToolChoice TurnDetection UNSET WebSocketOptions WebSocketState
         WorkerDispatcher __version__
     """,
@@ -49,7 +49,8 @@ PUBLIC = {
     """,
     "azure_rt_audio.errors": """
         BrokenExtraError ConnectError ConnectionClosedError DecodeError DeviceError
-        DispatchOverflowError MissingExtraError RealtimeError ResponseActiveError ServiceError
+        DispatchOverflowError MissingExtraError RealtimeError ResponseActiveError ResponseLostError
+        ResponseSupersededError ServiceError
         classify
     """,
     "azure_rt_audio.events": """

@@ -70,6 +70,8 @@ class Attempt:
         self.ready = ready
         self.configuration_id = configuration.event_id
         self.session: Session | None = None
+        self.configure_at: float | None = None  # when the grace for session.created is over
+        self.ready_at: float | None = None  # when session.created alone is to do; the I/O thread's
         self.is_over = False  # guarded by _lock; written once
         self._taps = taps
         self._encoded = encoded
@@ -91,6 +93,7 @@ class Attempt:
 
     def send_configuration(self) -> None:
         """Ask for the session that the user wants; on a connection that is being closed, do nothing."""
+        self.configure_at = None
         with contextlib.suppress(ConnectionClosedError):
             self.send(self._encoded, 0.0)
 
@@ -155,7 +158,8 @@ class Attempt:
             if isinstance(event.session, Session):
                 self.session = merge_session(self.session, event.session)
             if isinstance(event, SessionCreated):
-                self.send_configuration()
+                if self.configure_at is not None:
+                    self.send_configuration()
             elif not self.is_over:
                 self.settle_oldest()
                 self.ready.initialize()

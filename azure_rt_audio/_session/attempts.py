@@ -40,10 +40,26 @@ _GRACE: Final = 0.1
 """Seconds that the I/O thread has to end after its last connection has; a busy machine keeps it waiting."""
 
 
+_CREATED_GRACE: Final = 0.25
+"""Seconds that an open connection waits for ``session.created`` before the configuration goes out."""
+
+_UPDATED_GRACE: Final = 3.0
+"""Seconds after which ``session.created`` alone makes ready, if the configuration is not answered."""
+
+
 class _Session(Protocol):
     """What events are applied to. Its methods are called on the I/O thread."""
 
     taps: Taps
+
+    def configure(self, attempt: Attempt) -> None:
+        """Configure the session of the attempt whose events are applied."""
+
+    def settle_for_created(self) -> None:
+        """The service does not answer the configuration; what ``session.created`` said is to do."""
+
+    def check(self) -> float | None:
+        """Look at the clock; return the seconds until the next look, if there is to be one."""
 
     def apply(self, data: Payload) -> None:
         """Take a message into account."""
@@ -100,6 +116,8 @@ class Attempts:
         self.is_closing = False
         self.on_ended: Callable[[Attempt, Outcome], bool] | None = None
         self._io_thread = IOThread()
+        self._io_thread.on_alarm = _weakly(self._check)
+        self.call_in = self._io_thread.set_alarm
         finalizer = weakref.finalize(self, self._io_thread.release)
         finalizer.atexit = False  # at exit the connections are closed first
 
@@ -229,6 +247,36 @@ class Attempts:
         log.info("= open to %s (%s)", self._options.endpoint.authority, self._options.resolved_dialect.name)
         if self._taps.active:
             self._taps.opened(number)
+        attempt = self._find(number)
+        if attempt is not None:
+            attempt.configure_at = self._clock() + _CREATED_GRACE
+            attempt.ready_at = self._clock() + _UPDATED_GRACE
+            self.call_in(_CREATED_GRACE)
+
+    def _check(self) -> float | None:
+        """Look at the clock, for all that has a time limit here and in the session."""
+        session = self._session()
+        if session is None:
+            return None
+        now, due = self._clock(), session.check()
+        for attempt in self.alive:
+            is_applied = attempt.number == self._applied.number
+            if attempt.configure_at is not None and now >= attempt.configure_at:
+                log.debug("= no session.created came; the session is configured without it")
+                if is_applied:
+                    session.configure(attempt)
+                else:
+                    attempt.send_configuration()
+            if attempt.ready_at is not None and now >= attempt.ready_at:
+                attempt.ready_at = None
+                if is_applied:
+                    session.settle_for_created()
+                elif attempt.session is not None:
+                    attempt.ready.initialize_unless_refused()
+            for moment in (attempt.configure_at, attempt.ready_at):
+                if moment is not None:
+                    due = min(moment - now, due if due is not None else moment - now)
+        return None if due is None else max(due, 0.01)
 
     def _ended(self, number: int, outcome: Outcome) -> None:
         attempt = self._find(number)

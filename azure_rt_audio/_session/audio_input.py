@@ -27,6 +27,7 @@ from ..audio.pcm import AudioLike, check_whole, decode_base64, interleaved, to_p
 from ..audio.resample import check_rate
 from ..protocol.checks import MAX_APPEND_BYTES
 from .sender import CommandSender
+from .user_turn import UserTurn
 
 __all__ = ["AudioInput"]
 
@@ -51,11 +52,13 @@ class AudioInput:
 
     Args:
         audio_format: The session's input format.
+        turn: Told when sound is sent.
 
     **Threads.** Any thread; see the module.
     """
 
-    def __init__(self, sender: CommandSender, audio_format: Callable[[], str]) -> None:
+    def __init__(self, sender: CommandSender, audio_format: Callable[[], str], turn: UserTurn) -> None:
+        self._turn = turn
         self._sender = sender
         self._audio_format = audio_format
         self._changed = Condition()  # leaf; guards _turns
@@ -121,6 +124,7 @@ class AudioInput:
         self._send_text(pybase64.b64encode(audio))
 
     def _send_text(self, text: bytes) -> None:
+        self._turn.has_sound = True
         for start in range(0, len(text), _MAX_APPEND_CHARACTERS):
             self._sender.send_audio(text[start : start + _MAX_APPEND_CHARACTERS])
 

@@ -94,6 +94,14 @@ class Configuration:
 
     # ------------------------------------------------------------ the I/O thread
 
+    def configure(self, attempt: Attempt) -> None:
+        """Configure the session of the attempt whose events are applied."""
+        # A placeholder, so that session.updated is not matched to a later command.
+        waiter = placeholder(SessionUpdate.TYPE, attempt.configuration_id)
+        waiter.connection = attempt.number
+        self._waiters.add(waiter)
+        attempt.send_configuration()
+
     def take(self, event: SessionCreated | SessionUpdated) -> None:
         """Take the service's description; configure a session that has just been made."""
         if isinstance(event.session, Session):
@@ -102,11 +110,8 @@ class Configuration:
         if attempt is None:
             return
         if isinstance(event, SessionCreated):
-            # A placeholder, so that session.updated is not matched to a later command.
-            waiter = placeholder(SessionUpdate.TYPE, attempt.configuration_id)
-            waiter.connection = attempt.number
-            self._waiters.add(waiter)
-            attempt.send_configuration()
+            if attempt.configure_at is not None:
+                self.configure(attempt)
             return
         update = attempt.settle_oldest()
         if update is not None and update.event_id != attempt.configuration_id:

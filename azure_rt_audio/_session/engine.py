@@ -19,17 +19,22 @@ import time
 from collections.abc import Callable
 from typing import Any, Final
 
+import attrs
+
 from .._concurrency import shutdown
 from .._transport import Connection, Outcome, Payload, WebSocketImpl
 from ..dispatch import Dispatcher
 from ..errors import DecodeError, DispatchOverflowError, RealtimeError, ServiceError
 from ..options import AzureRealTimeOptions, WebSocketOptions
 from ..protocol.codec import decode_event, prepare
+from ..protocol.commands import ConversationItemCreate
 from ..protocol.conversation import Conversation
 from ..protocol.event_filter import EVERYTHING, EventFilter
 from ..protocol.events import (
+    ConversationItemAdded,
     Error,
     Event,
+    InputAudioBufferCleared,
     InputAudioBufferCommitted,
     InputAudioBufferSpeechStarted,
     ResponseCreated,
@@ -40,6 +45,8 @@ from ..protocol.events import (
     UnknownEvent,
 )
 from ..protocol.events.local import Closed, Init, StatusChanged
+from ..protocol.items import MessageItem
+from ..protocol.responses import ResponseConfig
 from ..protocol.service_errors import response_error, service_error
 from ..protocol.session import Session
 from ..protocol.turn import ModelStatusEnum, TurnState
@@ -50,11 +57,14 @@ from .configuration import Configuration
 from .event_stream import EventStream, EventStreams
 from .interruption import Interruption
 from .listeners import Listeners
+from .pending_response import PendingResponse
 from .raw_commands import RawCommands
 from .readiness import Readiness
 from .response_queue import ResponseQueue
+from .response_request import Question, ResponseRequest
 from .sender import CommandSender
 from .taps import Taps
+from .user_turn import TurnLimits
 from .waiters import Handled, Waiter, Waiters, as_listened
 
 __all__ = ["Engine"]
@@ -68,6 +78,7 @@ _WITH_CONSEQUENCES: Final = frozenset(
         SessionCreated,
         SessionUpdated,
         InputAudioBufferSpeechStarted,
+        InputAudioBufferCleared,
         InputAudioBufferCommitted,
         ResponseCreated,
         ResponseDone,
@@ -126,10 +137,18 @@ class Engine:
             check_may_wait=self.sender.check_may_wait,
             audio_format=self.configuration.output_audio_format,
             clock=clock,
+            start_timeout=options.response_start_timeout,
+            silence_timeout=options.response_silence_timeout,
+            limits=TurnLimits(
+                options.turn_answer_timeout, options.turn_silence_timeout, options.turn_timeout
+            ),
+            call_in=self.attempts.call_in,
         )
         self.raw_commands = RawCommands(self.attempts, self.sender, self.waiters, self.response_queue)
         self.interruption = Interruption(self.sender, self.response_queue)
-        self.audio_input = AudioInput(self.sender, self.configuration.input_audio_format)
+        self.audio_input = AudioInput(
+            self.sender, self.configuration.input_audio_format, self.response_queue.turn
+        )
         shutdown.register(shutdown.Stage.SESSIONS, self.attempts, Attempts.note_closing)
 
     # ------------------------------------------------------------ connections
@@ -216,6 +235,39 @@ class Engine:
         self.streams.add(stream)
         return stream
 
+    # ------------------------------------------------------------ asking
+
+    def ask(self, item: MessageItem, config: ResponseConfig | None, owner: object) -> PendingResponse:
+        """Ask about an item as one unit: both are sent when their turn has come. Does not block."""
+        sender = self.sender
+        item = attrs.evolve(item, id=sender.new_item_id())
+        command = ConversationItemCreate(event_id=sender.new_event_id(), item=item)
+        payload = sender.encode(command)
+
+        def is_it(_: object, event: object) -> bool:
+            return isinstance(event, ConversationItemAdded) and event.item.id == item.id
+
+        def ask_first(request: ResponseRequest) -> None:
+            question = Question(lambda error: self.response_queue.refuse_question(request, error))
+            request.question = question
+            waiter = Waiter(
+                is_it,
+                question,
+                event_id=command.event_id,
+                codes=frozenset(("invalid_tool_call_id",)),
+                params=("item", "previous_item_id"),
+            )
+            try:
+                self.waiters.add(waiter)
+                waiter.connection = sender.send_bytes(payload)
+            except BaseException:
+                self.waiters.discard(waiter)
+                raise
+
+        return self.response_queue.request(
+            config, may_wait=True, owner=owner, wait=sender.wait_to_send, ask_first=ask_first
+        )
+
     # ------------------------------------------------------------ status
 
     @property
@@ -263,6 +315,7 @@ class Engine:
                 self._take(event)
                 return
             self.conversation._apply(event)
+            self.response_queue.latest = event
             if self.response_queue.begun:
                 self.response_queue.on_event(event)
             key = cls.TYPE
@@ -294,11 +347,15 @@ class Engine:
         """Do what an event asks of the client, before it is reported."""
         if isinstance(event, SessionCreated | SessionUpdated):
             self.configuration.take(event)
+            self._follow_detection()
         elif isinstance(event, InputAudioBufferSpeechStarted):
             if previous is ModelStatusEnum.THINKING:
                 self._interrupt()
-        elif isinstance(event, InputAudioBufferCommitted) and self._does_service_answer():
-            self.response_queue.expect_turn()
+        elif isinstance(event, InputAudioBufferCommitted):
+            if self._does_service_answer():
+                self.response_queue.expect_turn()
+            else:
+                self.response_queue.end_turn()
 
     def _after_publish(self, event: Event, *, is_told: bool) -> None:
         """Report what follows from an event."""
@@ -346,7 +403,10 @@ class Engine:
         if ready.is_initialized or self.session is None or not isinstance(event.session, Session):
             return
         ready.initialize()
-        init = Init(session=self.session)
+        self._tell_ready(self.session)
+
+    def _tell_ready(self, session: Session) -> None:
+        init = Init(session=session)
         self._offer(init.type, init)
         self._publish_local(init)
 
@@ -354,6 +414,12 @@ class Engine:
         """Whether a turn of the user is answered without being asked for: server VAD."""
         detection = self.configuration.turn_detection
         return detection is not None and detection.create_response is not False
+
+    def _follow_detection(self) -> None:
+        """Let the limits of the user's turns follow how the service finds them."""
+        detection, queue = self.configuration.turn_detection, self.response_queue
+        is_semantic = detection is not None and "semantic" in (detection.type or "")
+        queue.set_detection(is_on=detection is not None, is_semantic=is_semantic)
 
     def _interrupt(self) -> None:
         """Cancel the response that the user interrupts, if the service does not do so by itself."""
@@ -364,6 +430,9 @@ class Engine:
     def _refused(self, event: Error) -> None:
         error = service_error(event)
         handled = self.waiters.fail(error) or self.response_queue.on_error(error)
+        if handled is Handled.RETRIED:
+            log.debug("= the service was answering already, and is asked again later: %s", error)
+            return
         if handled is Handled.SILENT or self.interruption.caused(error):
             log.debug("= what was to be ended had ended: %s", error)
             return
@@ -377,8 +446,33 @@ class Engine:
         self._offer(Error, event)
         self.listeners.publish(Error, event)
         self.listeners.publish_to_all(event)
-        if handled is not Handled.RETRIED:
-            self._report(error, is_told=handled is Handled.TOLD)
+        self._report(error, is_told=handled is Handled.TOLD)
+
+    def configure(self, attempt: Attempt) -> None:
+        """Configure the session of an attempt whose connection is open."""
+        self.configuration.configure(attempt)
+
+    def settle_for_created(self) -> None:
+        """The configuration was not answered: ``session.created`` alone makes ready."""
+        session = self.session
+        if session is None or self.ready.is_initialized:
+            return
+        if self.ready.initialize_unless_refused():
+            log.warning("! the service did not acknowledge the configuration; the session goes on without it")
+            self._tell_ready(session)
+
+    def check(self) -> float | None:
+        """Look at the clock; return the seconds until the next look, if there is to be one."""
+        seconds = self.response_queue.check()
+        lost = self._turn.current
+        if lost is not None and self.response_queue.has_lost(lost):
+            with self._lock:
+                previous, self._turn.current = self._turn.status, None
+                if previous in (ModelStatusEnum.THINKING, ModelStatusEnum.SPEAKING):
+                    self._turn.status = ModelStatusEnum.IDLE
+                status = self._turn.status
+            self._tell_status(previous, status)
+        return seconds
 
     def move(self, previous: Attempt, attempt: Attempt) -> None:
         """Take into account that events of another attempt will be applied."""

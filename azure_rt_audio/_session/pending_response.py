@@ -6,11 +6,13 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Final
 
+from attrs import evolve
+
 from .._concurrency.condition import Condition
 from .._concurrency.deadline import Deadline
 from ..audio.converter import Converter
 from ..audio.resample import check_rate
-from ..errors import RealtimeError
+from ..errors import RealtimeError, ResponseLostError
 from ..protocol.events import (
     Event,
     ResponseCreated,
@@ -21,6 +23,7 @@ from ..protocol.events import (
 )
 from ..protocol.responses import Response
 from ..protocol.service_errors import response_error
+from .partial_response import streamed_items, streamed_response
 
 __all__ = ["DEFAULT_TIMEOUT", "PendingResponse"]
 
@@ -121,6 +124,8 @@ class PendingResponse:
 
         Raises:
             ServiceError: If the request itself was refused.
+            ResponseLostError: If the service fell silent about it; has what came.
+            ResponseSupersededError: If it was to be dropped when the user's own turn was answered.
             ConnectionClosedError: If the connection ended first.
             TimeoutError: If it took longer; the response goes on.
         """
@@ -223,10 +228,11 @@ class PendingResponse:
             if isinstance(event, ResponseCreated | ResponseDone):
                 self._id = event.response.id
             if isinstance(event, ResponseDone):
-                event.response._keep_sound(
-                    [e for e in self._pieces if isinstance(e, ResponseOutputAudioDelta)]
-                )
-                self._response = event.response
+                response = event.response
+                if not response.output:  # what streamed counts
+                    response = evolve(response, output=streamed_items(self._pieces))
+                response._keep_sound([e for e in self._pieces if isinstance(e, ResponseOutputAudioDelta)])
+                self._response = response
             self._condition.notify_all()
 
     def _finish(self, outcome: Response | RealtimeError) -> None:
@@ -236,5 +242,7 @@ class PendingResponse:
                 if isinstance(outcome, Response):
                     self._response = outcome
                 else:
+                    if isinstance(outcome, ResponseLostError):
+                        outcome.response = streamed_response(self._pieces)
                     self._failure = outcome
             self._condition.notify_all()

@@ -82,6 +82,8 @@ class IOThread:
         self._inbox: deque[Served] = deque()
         self._thread: threading.Thread | None = None
         self._has_begun = False  # the thread runs, and closes what it works with
+        self._alarm = _NEVER
+        self.on_alarm: Callable[[], float | None] | None = None  # written before the thread is started
         # Written before the thread is started.
         self._waker: Waker | None = None
         self._selector: selectors.BaseSelector | None = None
@@ -169,6 +171,16 @@ class IOThread:
         if waker is not None and self.is_ours():
             waker.wake()
 
+    def set_alarm(self, seconds: float) -> None:
+        """Have ``on_alarm``, which returns the next number, called on the thread in so many seconds or before."""
+        due = self.clock() + seconds
+        with self._lock:
+            is_sooner = due < self._alarm
+            if is_sooner:
+                self._alarm = due
+        if is_sooner and not self.owns_this_thread():
+            self.wake()
+
     def owns_this_thread(self) -> bool:
         """Whether the caller is the thread."""
         return self._ident == threading.get_ident()
@@ -235,7 +247,7 @@ class IOThread:
     def _loop(self, selector: selectors.BaseSelector, waker: Waker) -> None:
         clock, select = self.clock, selector.select
         while not self._is_over():
-            due = self._due()
+            due = min(self._due(), self._alarm)
             if due <= 0.0:
                 self._dispatch(select(0.0), waker)
                 continue
@@ -271,8 +283,21 @@ class IOThread:
         for served in self._served:
             if served.is_ready or served.is_called or served.due <= now:
                 has_ended |= not served.step(now)
+        if self._alarm <= now:
+            self._ring()
         if has_ended:
             self._served = [served for served in self._served if not served.is_over]
+
+    def _ring(self) -> None:
+        with self._lock:
+            self._alarm = _NEVER
+        try:
+            seconds = self.on_alarm() if self.on_alarm is not None else None
+        except Exception:
+            log.exception("! %s: a timer failed", self.name)
+            seconds = 1.0
+        if seconds is not None and seconds != _NEVER:
+            self.set_alarm(seconds)
 
     def _is_over(self) -> bool:
         if not self.is_released or self._served:
