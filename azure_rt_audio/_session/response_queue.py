@@ -89,7 +89,7 @@ _MAX_TRIES: Final = 5
 _MAX_PAIRS: Final = 16
 """Pairs of metadata that the service takes."""
 _NOT_ACTIVE: Final = "response_cancel_not_active"
-_NAMED: Final = re.compile(r"\bresp_\w+")
+_NAMED: Final = re.compile(r"in progress: ([\w-]+)")
 _HELD_UP: Final = 5.0
 """Seconds that a response which the service calls active, and which was never seen, holds others up."""
 _BEHIND: Final = 0.25
@@ -153,6 +153,7 @@ class ResponseQueue:
         self._active_id: str | None = None
         self._active_since = 0.0  # when an event of the active response was last seen
         self._held_until = 0.0
+        self._is_in_mcp_step = False  # these events do not name their response
         self.turn = UserTurn(limits or TurnLimits())
         self._over: collections.deque[str] = collections.deque(maxlen=_REMEMBERED)  # response ids
         self._unplayed: collections.deque[str] = collections.deque(maxlen=_REMEMBERED)  # response ids
@@ -493,11 +494,10 @@ class ResponseQueue:
                 if request is None and self._active_id is None and not is_out_of_band(response):
                     is_named = (response.metadata or {}).get(REQUEST_ID) is not None
                     request = None if is_named else self._match_locked(response)
+                    if request is None and not is_named and self.turn.expects_answer:
+                        self.turn.end()  # the user was answered, and only response.created was lost
                 if request is not None:
                     self._forget_locked(request)
-                    # Its response.created was lost: of a turn of the user, or of nothing that is known.
-                    if request is None and not is_named and self.turn.expects_answer:
-                        self.turn.end()
             if response.id is None or response.id == self._active_id:
                 self._active_id = None
             if response.id is not None:
@@ -530,7 +530,7 @@ class ResponseQueue:
                 self._waiting.appendleft(request)
                 self._is_held_up = self._active_id is None
                 named = _NAMED.search(error.message)
-                is_behind = named is not None and named.group() in self._over
+                is_behind = named is not None and named.group(1) in self._over
                 wait = _BEHIND * 2**request.tries if is_behind else _HELD_UP
                 self._held_until = self._clock() + wait
             following = self._next_locked()
@@ -574,6 +574,8 @@ class ResponseQueue:
         cancelled: list[str] = []
         with self._lock:
             latest, self.latest = self.latest, None
+            if latest is not None:
+                self._is_in_mcp_step = isinstance(latest, _MCP_STEPS)
             if latest is not None and getattr(latest, "response_id", None) == self._active_id:
                 self._active_since = now
             turn = self.turn.check(now)
@@ -589,7 +591,7 @@ class ResponseQueue:
                 limit = self._silence_timeout
                 if request.is_doubted:
                     limit = min(_DOUBTED, limit)
-                elif isinstance(request.latest, _MCP_STEPS):
+                elif self._is_in_mcp_step:
                     limit *= _MCP_FACTOR
                 if now - request.since >= limit:
                     del self.begun[response_id]
@@ -604,7 +606,7 @@ class ResponseQueue:
                     lost.append((request, reason))
             active = self._active_id
             if active is not None and active not in self.begun:
-                limit = self._silence_timeout * (_MCP_FACTOR if isinstance(latest, _MCP_STEPS) else 1)
+                limit = self._silence_timeout * (_MCP_FACTOR if self._is_in_mcp_step else 1)
                 if now - self._active_since >= limit:
                     log.warning("! response %s was given up: no event of it came for %g s", active, limit)
                     cancelled.append(active)
@@ -620,9 +622,7 @@ class ResponseQueue:
         if turn is not None:
             log.debug("= the user's turn counts as over: %s", turn)
         for request, reason in lost:
-            what = (
-                f"response {request.response_id}" if request.response_id else "a response asked for"
-            )
+            what = f"response {request.response_id}" if request.response_id else "a response asked for"
             log.warning("! %s was given up: %s", what, reason)
             request.finish(ResponseLostError(f"{what} was given up: {reason}; ask again"))
         for response_id in cancelled:

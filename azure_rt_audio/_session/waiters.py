@@ -4,8 +4,8 @@ Blocked callers that wait for one event: the next of a kind, or an acknowledgeme
 They are served before the listeners and never depend on them.
 
 What leaves "waiting": the event; a refusal that names the command, or its kind; another connection in place
-of the command's; the end of the session. If none comes, the caller's own time-out ends the wait, and the waiter
-stays in its place, so that later answers are not matched to the wrong command.
+of the command's; the end of the session. If none comes, the caller's own time-out ends the wait, and the
+waiter stays in its place, so that later answers are not matched to the wrong command.
 
 **Threads and locks.** The I/O thread offers events, and so do threads that set the status; any thread waits.
 ``Waiters._lock`` guards the replacement of the tuple and the outcome; it is not held while a future is

@@ -172,7 +172,7 @@ class IOThread:
             waker.wake()
 
     def set_alarm(self, seconds: float) -> None:
-        """Have ``on_alarm``, which returns the next number, called on the thread in so many seconds or before."""
+        """Have ``on_alarm``, which returns the next number, called on the thread in so many seconds."""
         due = self.clock() + seconds
         with self._lock:
             is_sooner = due < self._alarm
@@ -279,12 +279,14 @@ class IOThread:
             with self._lock:
                 self._served += self._inbox
                 self._inbox.clear()
+        if self._alarm <= now:
+            self._ring()
+            for served in self._served:
+                served.is_called = True  # what was sent meanwhile has been queued only
         has_ended = False
         for served in self._served:
             if served.is_ready or served.is_called or served.due <= now:
                 has_ended |= not served.step(now)
-        if self._alarm <= now:
-            self._ring()
         if has_ended:
             self._served = [served for served in self._served if not served.is_over]
 

@@ -217,6 +217,7 @@ class AzureRealTimeOptions:
         if missing:
             raise ValueError(f"set {', '.join(missing)} in the environment, or pass the value as an argument")
         config = _session_config(session_config)
+        version: dict[str, Any] = {} if api_version is None else {"api_version": api_version}
         transcribes = os.environ.get("AZURE_OPENAI_TRANSCRIPTION_DEPLOYMENT")
         return cls(
             host_name=host,
@@ -227,7 +228,7 @@ class AzureRealTimeOptions:
             session_config=with_transcription(config, transcribes) if transcribes else config,
             session_defaults=session_defaults,
             credential_scope=credential_scope,
-            **({} if api_version is None else {"api_version": api_version}),
+            **version,
         )
 
     @property
