@@ -168,7 +168,7 @@ def test_an_mcp_step_takes_its_time(bench: Bench) -> None:
     """While a tool of the service's own runs, silence is no loss."""
     pending = bench.ask()
     bench.begin("r")
-    bench.say(ResponseMcpCallInProgress(response_id="r", item_id="m", output_index=0))
+    bench.queue.latest = ResponseMcpCallInProgress(item_id="m", output_index=0)
     bench.wait(500)
 
     assert not pending.done
