@@ -22,6 +22,7 @@ from typing import Any, Final
 import attrs
 
 from .._concurrency import shutdown
+from .._pages import WAITING
 from .._transport import Connection, Outcome, Payload, WebSocketImpl
 from ..dispatch import Dispatcher
 from ..errors import DecodeError, DispatchOverflowError, RealtimeError, ServiceError
@@ -220,7 +221,7 @@ class Engine:
                 raise
             raise TimeoutError(
                 f"no {subject.key!r} came within {timeout} seconds; it may have come before the call: "
-                "open client.events(...) first"
+                f"open client.events(...) first. {WAITING}"
             ) from None
         finally:
             self.waiters.discard(waiter)
@@ -308,22 +309,24 @@ class Engine:
             log.debug("< %s (%d bytes)", event.wire_type, len(data))
         cls = event.__class__
         try:
-            if cls in _WITH_CONSEQUENCES:
-                self._take(event)
-                return
-            if cls is ResponseOutputAudioDelta and self._turn.begins_to_speak(event):
+            turn = self._turn
+            if cls in _WITH_CONSEQUENCES or (
+                # The first sound of the response in progress changes the status, later ones do not.
+                isinstance(event, ResponseOutputAudioDelta)
+                and turn.speaking != turn.current == event.response_id
+            ):
                 self._take(event)
                 return
             self.conversation._apply(event)
             self.response_queue.latest = event
             if self.response_queue.begun:
-                self.response_queue.on_event(event)
+                self.response_queue.feed(event)
             key = cls.TYPE
             if self.waiters.waiting:
                 self.waiters.offer(key, event)
             if self.streams.streams:
                 self.streams.offer(key, event)
-            self.listeners.publish_event(key, event)
+            self.listeners.publish(key, event, to_all=True)
         except DispatchOverflowError as exc:
             self.connection.abort(exc)
 
@@ -374,17 +377,15 @@ class Engine:
         if event.__class__ is UnknownEvent:
             if key not in _LOCAL_NAMES:  # listeners of those expect another payload
                 self.listeners.publish(key, event)
-            self.listeners.publish(UnknownEvent, event)
-            self.listeners.publish_to_all(event)
+            self.listeners.publish(UnknownEvent, event, to_all=True)
         else:
-            self.listeners.publish_event(key, event)
+            self.listeners.publish(key, event, to_all=True)
 
     def _publish_local(self, event: Init | StatusChanged | Closed) -> None:
         is_sticky = not isinstance(event, StatusChanged)
         payload = event.session if isinstance(event, Init) else event
         self.listeners.publish(event.type, payload, sticky=is_sticky)
-        self.listeners.publish(type(event), event, sticky=is_sticky)
-        self.listeners.publish_to_all(event)
+        self.listeners.publish(type(event), event, sticky=is_sticky, to_all=True)
 
     def _report(self, error: RealtimeError, *, is_told: bool = False) -> None:
         self._offer("error", error)
@@ -395,7 +396,7 @@ class Engine:
         """Publish an error; return whether it reached a listener."""
         is_heard = self.listeners.publish("error", error, sticky=sticky)
         if not isinstance(error, ServiceError):  # a refusal by the service is published as an event already
-            self.listeners.publish_to_all(error)
+            self.listeners.publish(EVERYTHING, error)
         return is_heard
 
     def _initialized(self, event: SessionUpdated) -> None:
@@ -444,8 +445,7 @@ class Engine:
                 attempt.settle_oldest()
             attempt.ready.refuse(error)
         self._offer(Error, event)
-        self.listeners.publish(Error, event)
-        self.listeners.publish_to_all(event)
+        self.listeners.publish(Error, event, to_all=True)
         self._report(error, is_told=handled is Handled.TOLD)
 
     def configure(self, attempt: Attempt) -> None:

@@ -413,6 +413,10 @@ class ResponseQueue:
         if isinstance(event, InputAudioBufferCleared):
             self.end_turn()
             return False
+        return self.feed(event)
+
+    def feed(self, event: Event) -> bool:
+        """The same for an event within a response, the deltas above all."""
         request = self.begun.get(getattr(event, "response_id", None) or "")
         return request is not None and request.feed(event)
 
