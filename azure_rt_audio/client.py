@@ -145,11 +145,11 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
     @property
     def status(self) -> ModelStatusEnum:
         """What the model is doing. Setting it tells the listeners of ``status_changed``."""
-        return self._engine.status
+        return self._engine.status.now
 
     @status.setter
     def status(self, status: ModelStatusEnum | str) -> None:
-        self._engine.set_status(ModelStatusEnum(status))
+        self._engine.status.set(ModelStatusEnum(status))
 
     @property
     def is_initialized(self) -> bool:
@@ -484,7 +484,7 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
         service answers with a harmless error.
         """
         self._engine.sender.wait_to_send()
-        self._engine.response_queue.cancel(response_id)
+        self._engine.response_queue.canceller.cancel(response_id)
 
     def ask(
         self,
@@ -530,7 +530,7 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
                 audio=self._engine.audio_input.recording(prompt, sample_rate_hz, channels).decode(),
             )
         made = None if response is None else build(ResponseConfig, response, "response")
-        pending = self._engine.ask(MessageItem(role="user", content=[part]), made, self)
+        pending = self._engine.questions.ask(MessageItem(role="user", content=[part]), made, self)
         try:
             return pending.result(deadline.remaining())
         except BaseException as exc:
@@ -633,7 +633,7 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
 
     def set_model_speak_done(self) -> None:
         """Set the status to idle: the answer has been played."""
-        self._engine.set_status(ModelStatusEnum.IDLE)
+        self._engine.status.set(ModelStatusEnum.IDLE)
 
     def close(self, timeout: float = FROM_OPTIONS) -> bool:
         """

@@ -8,7 +8,7 @@ on a listener, and the I/O thread never waits for user code.
 How it goes over from one connection to the next: see ``attempts.py``, which holds the engine weakly.
 
 **Threads and locks.** The I/O thread calls ``apply``, ``move`` and ``end``; all else may be called from any
-thread. ``Engine._lock`` guards the status. It is a leaf, never held over I/O, a wait or user code.
+thread. It has no lock of its own.
 """
 
 from __future__ import annotations
@@ -19,8 +19,6 @@ import time
 from collections.abc import Callable
 from typing import Any, Final
 
-import attrs
-
 from .._concurrency import shutdown
 from .._pages import WAITING
 from .._transport import Connection, Outcome, Payload, WebSocketImpl
@@ -28,11 +26,9 @@ from ..dispatch import Dispatcher
 from ..errors import DecodeError, DispatchOverflowError, RealtimeError, ServiceError
 from ..options import AzureRealTimeOptions, WebSocketOptions
 from ..protocol.codec import decode_event, prepare
-from ..protocol.commands import ConversationItemCreate
 from ..protocol.conversation import Conversation
 from ..protocol.event_filter import EVERYTHING, EventFilter
 from ..protocol.events import (
-    ConversationItemAdded,
     Error,
     Event,
     InputAudioBufferCleared,
@@ -46,11 +42,9 @@ from ..protocol.events import (
     UnknownEvent,
 )
 from ..protocol.events.local import Closed, Init, StatusChanged
-from ..protocol.items import MessageItem
-from ..protocol.responses import ResponseConfig
 from ..protocol.service_errors import response_error, service_error
 from ..protocol.session import Session
-from ..protocol.turn import ModelStatusEnum, TurnState
+from ..protocol.turn import ModelStatusEnum
 from .attempt import Attempt
 from .attempts import Attempts
 from .audio_input import AudioInput
@@ -58,13 +52,15 @@ from .configuration import Configuration
 from .event_stream import EventStream, EventStreams
 from .interruption import Interruption
 from .listeners import Listeners
-from .pending_response import PendingResponse
+from .model_status import ModelStatus
+from .question import Questions
 from .raw_commands import RawCommands
 from .readiness import Readiness
 from .response_queue import ResponseQueue
-from .response_request import Question, ResponseRequest
+from .response_watchdog import MCP_STEPS
 from .sender import CommandSender
 from .taps import Taps
+from .turn_taking import TurnTaking
 from .user_turn import TurnLimits
 from .waiters import Handled, Waiter, Waiters, as_listened
 
@@ -83,6 +79,7 @@ _WITH_CONSEQUENCES: Final = frozenset(
         InputAudioBufferCommitted,
         ResponseCreated,
         ResponseDone,
+        *MCP_STEPS,
     )
 )
 """Events that change the client's state. All others, the deltas above all, take the short way."""
@@ -120,8 +117,7 @@ class Engine:
         self.waiters = Waiters()
         self.streams = EventStreams()
         self._clock = clock
-        self._turn = TurnState()
-        self._lock = threading.Lock()  # leaf; guards the status
+        self.status = ModelStatus(self._tell_status)
         self._has_close_been_called = threading.Event()
         self.attempts = Attempts(self, options, websocket_options, websocket_impl, clock)
         dialect = options.resolved_dialect
@@ -145,6 +141,9 @@ class Engine:
             ),
             call_in=self.attempts.call_in,
         )
+        self._watchdog = self.response_queue.watchdog
+        self.turns = TurnTaking(self.configuration, self.sender, self.waiters, self.response_queue)
+        self.questions = Questions(self.sender, self.waiters, self.response_queue)
         self.raw_commands = RawCommands(self.attempts, self.sender, self.waiters, self.response_queue)
         self.interruption = Interruption(self.sender, self.response_queue)
         self.audio_input = AudioInput(
@@ -236,64 +235,15 @@ class Engine:
         self.streams.add(stream)
         return stream
 
-    # ------------------------------------------------------------ asking
-
-    def ask(self, item: MessageItem, config: ResponseConfig | None, owner: object) -> PendingResponse:
-        """Ask about an item as one unit: both are sent when their turn has come. Does not block."""
-        sender = self.sender
-        item = attrs.evolve(item, id=sender.new_item_id())
-        command = ConversationItemCreate(event_id=sender.new_event_id(), item=item)
-        payload = sender.encode(command)
-
-        def is_it(_: object, event: object) -> bool:
-            return isinstance(event, ConversationItemAdded) and event.item.id == item.id
-
-        def ask_first(request: ResponseRequest) -> None:
-            question = Question(lambda error: self.response_queue.refuse_question(request, error))
-            request.question = question
-            waiter = Waiter(
-                is_it,
-                question,
-                event_id=command.event_id,
-                codes=frozenset(("invalid_tool_call_id",)),
-                params=("item", "previous_item_id"),
-            )
-            try:
-                self.waiters.add(waiter)
-                waiter.connection = sender.send_bytes(payload)
-            except BaseException:
-                self.waiters.discard(waiter)
-                raise
-
-        return self.response_queue.request(
-            config, may_wait=True, owner=owner, wait=sender.wait_to_send, ask_first=ask_first
-        )
-
     # ------------------------------------------------------------ status
 
-    @property
-    def status(self) -> ModelStatusEnum:
-        """What the model is doing."""
-        return self._turn.status
-
-    def set_status(self, status: ModelStatusEnum) -> None:
-        """Set what the model is doing; a change is reported to listeners."""
-        with self._lock:
-            previous, self._turn.status = self._turn.status, status
-        self._tell_status(previous, status)
-
     def follow_speaker(self, response_id: str, *, is_playing: bool) -> None:
-        """Let the status follow the playback of a response; a change is reported to listeners."""
-        with self._lock:
-            previous = self._turn.status
-            status = self._turn.follow_speaker(response_id, is_playing=is_playing)
-        self._tell_status(previous, status)
+        """Let the status follow the playback of a response."""
+        self.status.follow_speaker(response_id, is_playing=is_playing)
 
-    def _tell_status(self, previous: ModelStatusEnum, status: ModelStatusEnum) -> None:
-        if status is not previous:
-            event = StatusChanged(status=status, previous=previous)
-            self._offer(event.type, event)
-            self._publish_local(event)
+    def _tell_status(self, event: StatusChanged) -> None:
+        self._offer(event.type, event)
+        self._publish_local(event)
 
     # ------------------------------------------------------------ on the I/O thread
 
@@ -309,7 +259,7 @@ class Engine:
             log.debug("< %s (%d bytes)", event.wire_type, len(data))
         cls = event.__class__
         try:
-            turn = self._turn
+            turn = self.status.turn
             if cls in _WITH_CONSEQUENCES or (
                 # The first sound of the response in progress changes the status, later ones do not.
                 isinstance(event, ResponseOutputAudioDelta)
@@ -318,7 +268,7 @@ class Engine:
                 self._take(event)
                 return
             self.conversation._apply(event)
-            self.response_queue.latest = event
+            self._watchdog.latest = event
             if self.response_queue.begun:
                 self.response_queue.feed(event)
             key = cls.TYPE
@@ -331,9 +281,7 @@ class Engine:
             self.connection.abort(exc)
 
     def _take(self, event: Event) -> None:
-        with self._lock:
-            previous = self._turn.status
-            status = self._turn.advance(event)
+        previous, status = self.status.advance(event)
         self.conversation._apply(event)
         if isinstance(event, Error):
             self._refused(event)
@@ -343,22 +291,16 @@ class Engine:
         key = event.type
         self._offer(key, event)
         self._publish(key, event)
-        self._tell_status(previous, status)
+        self.status.report(previous, status)
         self._after_publish(event, is_told=is_told)
 
     def _before_publish(self, event: Event, previous: ModelStatusEnum) -> None:
         """Do what an event asks of the client, before it is reported."""
         if isinstance(event, SessionCreated | SessionUpdated):
             self.configuration.take(event)
-            self._follow_detection()
-        elif isinstance(event, InputAudioBufferSpeechStarted):
-            if previous is ModelStatusEnum.THINKING:
-                self._interrupt()
-        elif isinstance(event, InputAudioBufferCommitted):
-            if self._does_service_answer():
-                self.response_queue.expect_turn()
-            else:
-                self.response_queue.end_turn()
+            self.turns.follow_detection()
+        else:
+            self.turns.on_event(event, previous)
 
     def _after_publish(self, event: Event, *, is_told: bool) -> None:
         """Report what follows from an event."""
@@ -411,23 +353,6 @@ class Engine:
         self._offer(init.type, init)
         self._publish_local(init)
 
-    def _does_service_answer(self) -> bool:
-        """Whether a turn of the user is answered without being asked for: server VAD."""
-        detection = self.configuration.turn_detection
-        return detection is not None and detection.create_response is not False
-
-    def _follow_detection(self) -> None:
-        """Let the limits of the user's turns follow how the service finds them."""
-        detection, queue = self.configuration.turn_detection, self.response_queue
-        is_semantic = detection is not None and "semantic" in (detection.type or "")
-        queue.set_detection(is_on=detection is not None, is_semantic=is_semantic)
-
-    def _interrupt(self) -> None:
-        """Cancel the response that the user interrupts, if the service does not do so by itself."""
-        detection = self.configuration.turn_detection
-        if detection is not None and detection.interrupt_response is False and self.response_queue.is_busy:
-            self.interruption.cancel()
-
     def _refused(self, event: Error) -> None:
         error = service_error(event)
         handled = self.waiters.fail(error) or self.response_queue.on_error(error)
@@ -464,14 +389,7 @@ class Engine:
     def check(self) -> float | None:
         """Look at the clock; return the seconds until the next look, if there is to be one."""
         seconds = self.response_queue.check()
-        lost = self._turn.current
-        if lost is not None and self.response_queue.has_lost(lost):
-            with self._lock:
-                previous, self._turn.current = self._turn.status, None
-                if previous in (ModelStatusEnum.THINKING, ModelStatusEnum.SPEAKING):
-                    self._turn.status = ModelStatusEnum.IDLE
-                status = self._turn.status
-            self._tell_status(previous, status)
+        self.status.settle(has_turn_ended=self.turns.has_ended(), has_lost=self.response_queue.has_lost)
         return seconds
 
     def move(self, previous: Attempt, attempt: Attempt) -> None:
@@ -482,20 +400,17 @@ class Engine:
             self.configuration.session = attempt.session
         self.waiters.move(previous.number, outcome)
         self.response_queue.move(outcome)
-        if self._turn.status is ModelStatusEnum.THINKING:
-            self.set_status(ModelStatusEnum.IDLE)
+        if self.status.now is ModelStatusEnum.THINKING:
+            self.status.set(ModelStatusEnum.IDLE)
 
     def end(self, outcome: Outcome) -> None:
         """End the session."""
         is_asked_for = self.attempts.is_closing
-        with self._lock:
-            previous, self._turn.status = self._turn.status, ModelStatusEnum.IDLE
+        status = self.status.end()
         log.info("= closed: %s", outcome)
         self.response_queue.end(outcome)
         # Callers come first: listeners of an inline dispatcher may take their time.
-        is_news = previous is not ModelStatusEnum.IDLE
-        status = StatusChanged(status=ModelStatusEnum.IDLE, previous=previous)
-        if is_news:
+        if status is not None:
             self._offer(status.type, status)
         if not is_asked_for:
             self._offer("error", outcome)
@@ -503,7 +418,7 @@ class Engine:
         self._offer(closed.type, closed)
         self.waiters.end(outcome)
         self.streams.end(None if is_asked_for else outcome)
-        if is_news:
+        if status is not None:
             self._publish_local(status)
         is_heard = is_asked_for or self._publish_error(outcome, sticky=True)
         self._publish_local(closed)

@@ -9,8 +9,9 @@ it is on since                  it ends with
 ``speech_started``, a press     ``committed`` where VAD does not answer; ``cleared``; turn
                                 detection switched off; no sound appended for 2 s (semantic
                                 VAD 10 s)
-``committed`` where VAD answers the ``response.created`` of the service's own answer; 5 s
-either                          30 s in all
+``committed`` where VAD         the ``response.created`` of that answer, or its ``done``; 5 s
+answers, a release
+either                          30 s in all; another connection
 ==============================  =========================================================
 
 **Threads and locks.** None of its own: the response queue's lock guards it.
@@ -56,6 +57,7 @@ class UserTurn:
         self._began: float | None = None
         self._heard = 0.0
         self._committed = 0.0
+        self._is_owed = False  # the answer to the turn before may still come
 
     @property
     def is_speaking(self) -> bool:
@@ -68,7 +70,8 @@ class UserTurn:
         return self._began is not None
 
     def begin(self, now: float, *, is_detected: bool = True) -> None:
-        """The user begins to speak; the turn before stays unanswered."""
+        """The user begins to speak; the turn before may stay unanswered."""
+        self._is_owed = self.expects_answer
         self._began = self._heard = now
         self.expects_answer = False
         self.is_detected = is_detected
@@ -80,10 +83,18 @@ class UserTurn:
         self._committed = now
         self.expects_answer = True
 
+    def answer(self) -> bool:
+        """The answer to the user begins; return whether it is the one to this turn, which ends it."""
+        if self._is_owed and self.is_speaking:
+            self._is_owed = False
+            return False
+        self.end()
+        return True
+
     def end(self) -> None:
         """It is over."""
         self._began = None
-        self.expects_answer = False
+        self.expects_answer = self._is_owed = False
 
     def check(self, now: float) -> str | None:
         """End a turn whose end did not come in time; return which time was over."""

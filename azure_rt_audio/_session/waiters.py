@@ -180,6 +180,10 @@ class Waiters:
         with self._lock:
             self.waiting = tuple(w for w in self.waiting if w is not waiter)
 
+    def awaits(self, kind: str) -> bool:
+        """Whether a command of a kind that is answered in order has yet to be answered."""
+        return any(waiter.acknowledges == kind for waiter in self.waiting)
+
     def offer(self, key: Any, event: Any) -> None:
         """Offer an event to all waiters."""
         waiting = self.waiting

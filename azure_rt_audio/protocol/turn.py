@@ -66,6 +66,19 @@ class TurnState:
                 self.status = _after(event.response)
         return self.status
 
+    def lose(self) -> None:
+        """The response in progress is over, though its end was not heard of."""
+        self.current = None
+        if self.status in (ModelStatusEnum.THINKING, ModelStatusEnum.SPEAKING):
+            self.status = ModelStatusEnum.IDLE
+
+    def stop_listening(self) -> None:
+        """The user's turn is over; the status is that of what is in progress."""
+        if self.status is ModelStatusEnum.LISTENING:
+            is_speaking = self.current is not None and self.speaking == self.current
+            in_progress = ModelStatusEnum.SPEAKING if is_speaking else ModelStatusEnum.THINKING
+            self.status = ModelStatusEnum.IDLE if self.current is None else in_progress
+
     def follow_speaker(self, response_id: str, *, is_playing: bool) -> ModelStatusEnum:
         """
         Take into account whether an answer can be heard, and return the status after it.

@@ -18,7 +18,8 @@ from azure_rt_audio import (
     ServiceError,
 )
 from azure_rt_audio._session.pending_response import PendingResponse
-from azure_rt_audio._session.response_queue import REQUEST_ID, ResponseQueue
+from azure_rt_audio._session.response_queue import ResponseQueue
+from azure_rt_audio._session.response_request import REQUEST_ID
 from azure_rt_audio._session.waiters import Handled
 from azure_rt_audio.protocol.commands import Command, ResponseCancel, ResponseCreate
 from azure_rt_audio.protocol.events import (
@@ -26,6 +27,7 @@ from azure_rt_audio.protocol.events import (
     InputAudioBufferSpeechStarted,
     ResponseCreated,
     ResponseDone,
+    ResponseMcpCallCompleted,
     ResponseMcpCallInProgress,
     ResponseOutputTextDelta,
 )
@@ -139,7 +141,11 @@ def test_a_response_that_begins_after_it_was_given_up(bench: Bench) -> None:
     second = bench.ask()
 
     assert [c.response_id for c in bench.cancels] == ["late"]
-    assert (first.status, len(bench.creates), bench.queue.is_unwanted("late")) == ("refused", 1, True)
+    assert (first.status, len(bench.creates), bench.queue.canceller.is_unplayed("late")) == (
+        "refused",
+        1,
+        True,
+    )
     bench.say(bench.done("late", late, "cancelled"))
     bench.begin("r")
     assert second.id == "r"
@@ -165,13 +171,19 @@ def test_a_response_whose_end_is_lost(bench: Bench) -> None:
 
 
 def test_an_mcp_step_takes_its_time(bench: Bench) -> None:
-    """While a tool of the service's own runs, silence is no loss."""
+    """While a tool of the service's own runs, silence is no loss; afterwards it is one."""
     pending = bench.ask()
     bench.begin("r")
-    bench.queue.latest = ResponseMcpCallInProgress(item_id="m", output_index=0)
-    bench.wait(500)
+    bench.say(ResponseMcpCallInProgress(item_id="m", output_index=0))
+    bench.wait(5000)
+    during = pending.done
+    bench.say(ResponseMcpCallCompleted(item_id="m", output_index=0))
+    bench.wait(59)
+    after = pending.done
+    bench.wait(2)
 
-    assert not pending.done
+    assert (during, after) == (False, False)
+    assert isinstance(pending.error, ResponseLostError)
 
 
 def test_an_answer_to_the_user_whose_end_is_lost(bench: Bench) -> None:
@@ -270,7 +282,7 @@ def test_a_response_that_crosses_the_users_first_word(bench: Bench) -> None:
     bench.begin("r")
     bench.say(bench.done("r"))
 
-    assert (cancelled, bench.queue.is_unwanted("crossing")) == (["crossing"], True)
+    assert (cancelled, bench.queue.canceller.is_unplayed("crossing")) == (["crossing"], True)
     assert (pending.result(0).id, len(bench.creates)) == ("r", 2)
 
 
