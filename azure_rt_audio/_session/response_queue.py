@@ -227,9 +227,10 @@ class ResponseQueue:
 
     def begin_turn(self, *, is_detected: bool = True) -> None:
         """The user begins to speak, or presses the button; from any thread."""
-        with self._lock:  # the turn before stays unanswered, and with it the wish to cancel its answer
-            self._table.cancels_answer = False
-            self.turn.begin(self._clock(), is_detected=is_detected)
+        with self._lock:
+            unanswered = self._table.begin_turn(self._clock(), is_detected=is_detected)
+        for request in unanswered:
+            request.finish(cancelled_response())
         self._call_in(LOOK)
 
     def expect_turn(self) -> None:

@@ -103,6 +103,15 @@ class ResponseTable:
         unique = {id(r): r for r in (*self._unbegun.values(), self.sent) if r is not None}
         return list(unique.values())
 
+    def begin_turn(self, now: float, *, is_detected: bool) -> list[ResponseRequest]:
+        """The user begins to speak; return requests for an answer to the turn before: this one covers it."""
+        self.cancels_answer = False
+        self.turn.begin(now, is_detected=is_detected)
+        unanswered = [r for r in self.waiting if r.answers_turn]
+        for request in unanswered:
+            self.waiting.remove(request)
+        return unanswered
+
     def may_send(self, request: ResponseRequest) -> bool:
         """Whether a new request may be sent at once."""
         if request.is_out_of_band:
