@@ -39,8 +39,7 @@ def on(simulated: SimulatedSession, name: str, listener: Any) -> None:
 @pytest.mark.parametrize("ends_after", [0.15, 0.4, 0.9, 1.35])
 def test_a_tool_that_ends_while_the_user_speaks(seed: int, ends_after: float) -> None:
     """The user is answered first, and nobody talks over the user; then the tool's result is."""
-    simulated = session(seed, SERVER)
-    simulated.engine.configuration.update(simulated.with_tool(), None)
+    simulated = session(seed, SERVER, tools=True)
     on(
         simulated,
         "response.function_call_arguments.done",

@@ -23,10 +23,10 @@ from azure_rt_audio.emulator.model.conversation import Conversation
 from azure_rt_audio.emulator.model.replies import Answer, FunctionCall
 from azure_rt_audio.emulator.model.session import Session
 from azure_rt_audio.emulator.server.latency import Line
-from azure_rt_audio.protocol.commands import ConversationItemCreate, SessionUpdate
+from azure_rt_audio.protocol.commands import ConversationItemCreate
 from azure_rt_audio.protocol.event_filter import event_filter
 from azure_rt_audio.protocol.events import ResponseFunctionCallArgumentsDone
-from azure_rt_audio.protocol.items import ContentPart, FunctionCallOutputItem, MessageItem
+from azure_rt_audio.protocol.items import ContentPart, FunctionCallItem, FunctionCallOutputItem, MessageItem
 from azure_rt_audio.protocol.responses import ResponseConfig
 from azure_rt_audio.protocol.session import SessionConfig
 from azure_rt_audio.protocol.tools import FunctionTool
@@ -34,6 +34,7 @@ from azure_rt_audio.protocol.tools import FunctionTool
 LOUD = base64.b64encode(b"\x00\x40\x00\xc0" * 1200).decode()  # 100 ms
 QUIET = base64.b64encode(bytes(4800)).decode()
 OURS = ResponseConfig(metadata={"asked_by": "program"})
+LOOKUP = FunctionTool(name="lookup", parameters={"type": "object", "properties": {}})
 Message = dict[str, Any]
 
 
@@ -47,6 +48,7 @@ class SimulatedSession:
         fault: Given each message of the service, what arrives in its place, each with seconds of delay.
         vad: Turn detection, as the client asks for it; ``None`` for none.
         answer_chunks: Of 100 ms, that each spoken answer has.
+        tools: Whether the model has a tool, which it calls if asked to.
 
     Attributes:
         now: Seconds of both clocks.
@@ -63,6 +65,7 @@ class SimulatedSession:
         fault: Callable[[Message], Iterable[tuple[float, Message]]] = lambda event: ((0.0, event),),
         vad: Message | None = None,
         answer_chunks: int = 6,
+        tools: bool = False,
         **options: Any,
     ) -> None:
         self.now = 1000.0
@@ -93,7 +96,7 @@ class SimulatedSession:
                 host_name="localhost",
                 deployment="my-deployment",
                 api_key="none",
-                session_config={"turn_detection": vad},
+                session_config=SessionConfig(turn_detection=vad, tools=[LOOKUP] if tools else []),
                 **options,
             ),
             WebSocketOptions(),
@@ -129,12 +132,6 @@ class SimulatedSession:
         """End a turn by hand."""
         self.engine.raw_commands.send({"type": "input_audio_buffer.commit"})
 
-    @staticmethod
-    def with_tool() -> SessionUpdate:
-        """A session whose model calls a tool if asked for one."""
-        tool = FunctionTool(name="lookup", parameters={"type": "object", "properties": {}})
-        return SessionUpdate(session=SessionConfig(tools=[tool]))
-
     def request(self, **facts: Any) -> PendingResponse:
         """Ask for a response, which is marked as the program's."""
         return self._keep(self.engine.response_queue.request(OURS, may_wait=True, owner=None, **facts))
@@ -148,7 +145,7 @@ class SimulatedSession:
         self.handles.append(handle)
         return handle
 
-    def answer_call(self, event: ResponseFunctionCallArgumentsDone) -> PendingResponse:
+    def answer_call(self, event: ResponseFunctionCallArgumentsDone | FunctionCallItem) -> PendingResponse:
         """Send a tool's result, and ask for what the model makes of it."""
         item = FunctionCallOutputItem(call_id=event.call_id, output="done")
         self.engine.sender.send(ConversationItemCreate(item=item))

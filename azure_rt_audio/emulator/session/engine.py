@@ -261,11 +261,13 @@ class SessionEngine:
                 f"Conversation already has an active response in progress: {self.active.id}. "
                 "Wait until the response is finished before creating a new one.",
             )
+        if context is None:  # as it is now: what is added while the response is made is not for it
+            context = Conversation(self.conversation.id, self.conversation.items)
         run = ResponseRun(
             id=self.make.new_id("resp"),
             make=self.make,
             session=session,
-            context=context if context is not None else self.conversation,
+            context=context,
             home=None if is_out_of_band else self.conversation,
             behaviour=self.behaviour,
             on_done=self._account,
