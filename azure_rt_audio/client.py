@@ -500,7 +500,7 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
 
         Question and request are one unit: of several threads that ask, each gets the answer to its own
         question. They are sent in their turn, when no response is in progress and the user does not speak.
-        ::
+        With ``conversation="none"`` they are sent at once; then the question stays, the answer does not. ::
 
             print(client.ask("How tall is it?", timeout=20).text)
 

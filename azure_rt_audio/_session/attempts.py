@@ -243,7 +243,7 @@ class Attempts:
         return receive
 
     def _opened(self, number: int) -> None:
-        log.info("= open to %s (%s)", self._options.endpoint.authority, self._options.resolved_dialect.name)
+        log.debug("= the protocol is %s", self._options.resolved_dialect.name)
         if self._taps.active:
             self._taps.opened(number)
         attempt = self._find(number)

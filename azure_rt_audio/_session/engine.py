@@ -86,6 +86,8 @@ _WITH_CONSEQUENCES: Final = frozenset(
 
 _LOCAL_NAMES: Final = frozenset({Init.TYPE, StatusChanged.TYPE, Closed.TYPE, EVERYTHING})
 
+_EXPIRED: Final = "session_expired"
+
 _TIME_TO_LISTEN: Final = 0.25
 """Seconds between the constructor and ``on("error", ...)``, at most, for a program that listens at all."""
 
@@ -119,6 +121,7 @@ class Engine:
         self._clock = clock
         self.status = ModelStatus(self._tell_status)
         self._has_close_been_called = threading.Event()
+        self._has_expired = False  # the I/O thread's: the service has said that the session is over
         self.attempts = Attempts(self, options, websocket_options, websocket_impl, clock)
         dialect = options.resolved_dialect
         self.sender = CommandSender(
@@ -371,6 +374,7 @@ class Engine:
             attempt.ready.refuse(error)
         self._offer(Error, event)
         self.listeners.publish(Error, event, to_all=True)
+        self._has_expired = error.code == _EXPIRED
         self._report(error, is_told=handled is Handled.TOLD)
 
     def configure(self, attempt: Attempt) -> None:
@@ -407,12 +411,14 @@ class Engine:
         """End the session."""
         is_asked_for = self.attempts.is_closing
         status = self.status.end()
-        log.info("= closed: %s", outcome)
+        log.debug("= the session is over")  # its connection has said why
         self.response_queue.end(outcome)
         # Callers come first: listeners of an inline dispatcher may take their time.
         if status is not None:
             self._offer(status.type, status)
-        if not is_asked_for:
+        # The service has said why it closes, and that was reported.
+        is_told = is_asked_for or (self._has_expired and outcome.code == _EXPIRED)
+        if not is_told:
             self._offer("error", outcome)
         closed = Closed(error=outcome)
         self._offer(closed.type, closed)
@@ -420,7 +426,7 @@ class Engine:
         self.streams.end(None if is_asked_for else outcome)
         if status is not None:
             self._publish_local(status)
-        is_heard = is_asked_for or self._publish_error(outcome, sticky=True)
+        is_heard = is_told or self._publish_error(outcome, sticky=True)
         self._publish_local(closed)
         if not is_heard:
             self._log_unheard(outcome)
