@@ -1,4 +1,4 @@
-"""The service that clients of others talk to, and what they say to it."""
+"""What clients of others and the service say to each other."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from listeners import HANG
 
 from azure_rt_audio.emulator import Emulator, FunctionCall, speak
 
+Serve = Callable[..., Emulator]
+
 KEY = "a key for a test"
-DEPLOYMENT = "gpt-realtime"
 WEATHER = "What is the weather in Oslo?"
 LONG = "This answer is long enough that there is time to break it off in the middle. " * 3
 CHUNK = 4_800
@@ -20,19 +21,15 @@ CHUNK = 4_800
 _T = TypeVar("_T")
 
 
-def serve(**settings: Any) -> Emulator:
-    """The service, not started."""
-    import os
-
-    if "LAT" in os.environ:
-        settings["latency_ms"] = (float(os.environ["LAT"]), float(os.environ["LAT"]) / 2)
-    return Emulator(api_key=KEY, **settings)
-
-
-def question() -> list[bytes]:
-    """A spoken question and the silence that ends it, in chunks."""
-    pcm = bytes(CHUNK * 4) + speak("What time is it?") + bytes(CHUNK * 8)
+def speech() -> list[bytes]:
+    """A spoken question, in chunks."""
+    pcm = bytes(CHUNK * 4) + speak("What time is it?")
     return [pcm[start : start + CHUNK].ljust(CHUNK, b"\0") for start in range(0, len(pcm), CHUNK)]
+
+
+def silence() -> list[bytes]:
+    """The silence that ends it."""
+    return [bytes(CHUNK)] * 8
 
 
 def respond(conversation: Any, session: Any) -> Any:
@@ -45,20 +42,27 @@ def respond(conversation: Any, session: Any) -> Any:
     return f"Echo: {conversation.last_user_text}"
 
 
-def talkative(conversation: Any, session: Any) -> str:
-    """Answer at length first, and shortly when interrupted."""
+def interrupted(conversation: Any, session: Any) -> str:
+    """Answer at length first, and shortly from then on."""
     return LONG if sum(item.role == "user" for item in conversation.items) == 1 else "Yes?"
-
-
-def refusals(service: Emulator) -> list[dict[str, Any]]:
-    """What the service refused, of all that the client has sent."""
-    return [event["error"] for event in service.sent("error")]
 
 
 def ended(service: Emulator) -> list[tuple[str, str | None]]:
     """Status and reason of each response that is over."""
     done = [event["response"] for event in service.sent("response.done")]
     return [(one["status"], (one["status_details"] or {}).get("reason")) for one in done]
+
+
+def cuts(service: Emulator) -> list[tuple[str, int]]:
+    """Item and milliseconds of each truncation that the service has carried out."""
+    return [
+        (event["item_id"], event["audio_end_ms"]) for event in service.sent("conversation.item.truncated")
+    ]
+
+
+def refusals(service: Emulator) -> list[dict[str, Any]]:
+    """What the service refused, of all that the client has sent."""
+    return [event["error"] for event in service.sent("error")]
 
 
 async def within(what: Awaitable[_T]) -> _T:
@@ -69,8 +73,3 @@ async def within(what: Awaitable[_T]) -> _T:
 async def received(service: Emulator, command: str) -> dict[str, Any]:
     """Wait for a command of the client."""
     return await asyncio.to_thread(service.wait_for_command, command, HANG)
-
-
-def run(main: Callable[[], Any]) -> None:
-    """Run a conversation, which no other task outlives."""
-    asyncio.run(main())

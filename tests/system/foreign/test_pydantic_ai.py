@@ -1,7 +1,8 @@
-"""``pydantic-ai``: an agent's realtime session with the model for Azure, over TLS as it insists."""
+"""``pydantic-ai``: an agent's realtime session with the model for Azure, over TLS, on which that insists."""
 
 from __future__ import annotations
 
+import functools
 import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -11,24 +12,25 @@ from typing import Any
 import pytest
 import trustme
 from foreign_service import (
-    DEPLOYMENT,
     KEY,
     LONG,
     WEATHER,
+    Serve,
+    cuts,
     ended,
-    question,
+    interrupted,
     received,
     refusals,
     respond,
-    run,
-    serve,
-    talkative,
+    silence,
+    speech,
     within,
 )
 from pydantic_ai import Agent
 from pydantic_ai.messages import FunctionToolResultEvent, SpeechPart, TextPart
 from pydantic_ai.providers.azure import AzureProvider
 from pydantic_ai.realtime import (
+    RealtimeInputSpeechStartEvent,
     RealtimeInputTranscriptionErrorEvent,
     RealtimeSession,
     RealtimeSessionErrorEvent,
@@ -38,7 +40,7 @@ from pydantic_ai.realtime.azure import AzureRealtimeModel
 
 from azure_rt_audio.emulator import Emulator
 
-pytestmark = pytest.mark.foreign
+pytestmark = [pytest.mark.foreign, pytest.mark.anyio]
 
 
 @pytest.fixture
@@ -51,8 +53,14 @@ def tls(authority: trustme.CA, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     return context
 
 
+@pytest.fixture
+def serve_tls(serve: Serve, tls: ssl.SSLContext) -> Serve:
+    """Makes services behind TLS."""
+    return functools.partial(serve, ssl_context=tls)
+
+
 @asynccontextmanager
-async def session_of(
+async def session_with(
     service: Emulator, *, handle_barge_in: bool = False, **settings: Any
 ) -> AsyncIterator[RealtimeSession]:
     """A session of an agent with a tool."""
@@ -63,12 +71,10 @@ async def session_of(
         """Current weather of a city."""
         return f"7 degrees in {city}"
 
-    provider = AzureProvider.for_realtime(azure_endpoint=f"https://localhost:{service.port}", api_key=KEY)
-    model = AzureRealtimeModel(DEPLOYMENT, provider=provider)
-    chosen: Any = {
-        "openai_turn_detection": {"type": "server_vad", "silence_duration_ms": 300},
-        **settings,
-    }
+    endpoint = service.host_name.replace("wss", "https")
+    provider = AzureProvider.for_realtime(azure_endpoint=endpoint, api_key=KEY)
+    model = AzureRealtimeModel("gpt-realtime", provider=provider)
+    chosen: Any = {"openai_turn_detection": {"type": "server_vad", "silence_duration_ms": 300}, **settings}
     async with agent.realtime(model, model_settings=chosen).session(
         handle_barge_in=handle_barge_in
     ) as session:
@@ -78,12 +84,11 @@ async def session_of(
 async def until(session: RealtimeSession, wanted: Callable[[Any], bool]) -> list[Any]:
     """All events up to a wanted one; none may be an error."""
     heard: list[Any] = []
+    errors = (RealtimeSessionErrorEvent, RealtimeInputTranscriptionErrorEvent)
 
     async def listen() -> None:
         async for event in session:
-            assert not isinstance(event, (RealtimeSessionErrorEvent, RealtimeInputTranscriptionErrorEvent)), (
-                event
-            )
+            assert not isinstance(event, errors), event
             heard.append(event)
             if wanted(event):
                 return
@@ -97,105 +102,87 @@ def is_over(event: Any) -> bool:
     return isinstance(event, RealtimeTurnCompleteEvent)
 
 
-def said(session: RealtimeSession) -> list[str | None]:
-    """What the assistant has said or written."""
+def words(session: RealtimeSession, speaker: str) -> list[str | None]:
+    """What someone has said, or the assistant has written."""
     parts = [part for message in session.all_messages() for part in message.parts]
-    spoken = [
-        part.transcript for part in parts if isinstance(part, SpeechPart) and part.speaker == "assistant"
+    return [
+        part.content if isinstance(part, TextPart) else part.transcript
+        for part in parts
+        if (isinstance(part, SpeechPart) and part.speaker == speaker)
+        or (isinstance(part, TextPart) and speaker == "assistant")
     ]
-    return [*(part.content for part in parts if isinstance(part, TextPart)), *spoken]
 
 
-def test_text_turn(tls: ssl.SSLContext) -> None:
+async def test_text_turn(serve_tls: Serve) -> None:
     """A question in writing is answered in writing."""
+    with serve_tls(responder=respond) as service:
+        async with session_with(service, output_modality="text") as session:
+            await session.send("good morning")
+            await until(session, is_over)
 
-    async def main() -> None:
-        with serve(responder=respond, ssl_context=tls) as service:
-            async with session_of(service, output_modality="text") as session:
-                await session.send("good morning")
-                await until(session, is_over)
-                assert said(session) == ["Echo: good morning"]
-            assert (ended(service), refusals(service)) == ([("completed", None)], [])
-
-    run(main)
+        assert words(session, "assistant") == ["Echo: good morning"]
+        assert (ended(service), refusals(service)) == ([("completed", None)], [])
 
 
-def test_voice_turn(tls: ssl.SSLContext) -> None:
+async def test_voice_turn(serve_tls: Serve) -> None:
     """Speech is transcribed and answered in sound."""
+    with serve_tls(responder=respond, recogniser=["what time is it"]) as service:
+        async with session_with(service) as session:
+            sound = session.stream_audio()
+            for chunk in (*speech(), *silence()):
+                await session.send_audio(chunk)
+            await until(session, is_over)
+            first = await within(anext(sound))
 
-    async def main() -> None:
-        with serve(responder=respond, recogniser=["what time is it"], ssl_context=tls) as service:
-            async with session_of(service) as session:
-                sound = session.stream_audio()
-                for chunk in question():
-                    await session.send_audio(chunk)
-                await until(session, is_over)
-                assert said(session) == ["Echo: what time is it"]
-                assert len(await within(anext(sound))) > 0
-                words = [
-                    part.transcript
-                    for message in session.all_messages()
-                    for part in message.parts
-                    if isinstance(part, SpeechPart) and part.speaker == "user"
-                ]
-                assert words == ["what time is it"]
-            assert refusals(service) == []
-
-    run(main)
+        assert words(session, "user") == ["what time is it"]
+        assert words(session, "assistant") == ["Echo: what time is it"]
+        assert len(first) > 0
+        assert refusals(service) == []
 
 
-def test_tool_turn(tls: ssl.SSLContext) -> None:
-    """The agent runs the function that was called, and its result is spoken about."""
+async def test_tool_turn(serve_tls: Serve) -> None:
+    """The agent runs the function that was called, and its result is told."""
+    with serve_tls(responder=respond) as service:
+        async with session_with(service, output_modality="text") as session:
+            await session.send(WEATHER)
+            heard = await until(session, is_over)
 
-    async def main() -> None:
-        with serve(responder=respond, ssl_context=tls) as service:
-            async with session_of(service, output_modality="text") as session:
-                await session.send(WEATHER)
-                heard = await until(session, is_over)
-                assert any(isinstance(event, FunctionToolResultEvent) for event in heard)
-                assert said(session) == ["The tool says: 7 degrees in Oslo"]
-            assert refusals(service) == []
-
-    run(main)
+        assert any(isinstance(event, FunctionToolResultEvent) for event in heard)
+        assert words(session, "assistant") == ["The tool says: 7 degrees in Oslo"]
+        assert refusals(service) == []
 
 
-def test_interruption_by_the_users_voice(tls: ssl.SSLContext) -> None:
+async def test_interruption_by_voice(serve_tls: Serve) -> None:
     """The session cuts the answer to what was taken from its stream of sound, and hears the next one."""
+    with serve_tls(responder=interrupted, recogniser=["wait"], pace=2) as service:
+        async with session_with(service, handle_barge_in=True) as session:
+            sound = session.stream_audio()
+            await session.send("go on")
+            played = len(await within(anext(sound)))
+            await within(anext(sound))  # to ask for the second is to have played the first
+            for chunk in speech():
+                await session.send_audio(chunk)
+            await until(session, lambda event: isinstance(event, RealtimeInputSpeechStartEvent))
+            await received(service, "conversation.item.truncate")
+            for chunk in silence():
+                await session.send_audio(chunk)
+            await until(session, lambda event: is_over(event) and words(session, "assistant")[-1] == "Yes?")
 
-    async def main() -> None:
-        service = serve(responder=talkative, recogniser=["wait"], pace=2, ssl_context=tls)
-        with service:
-            async with session_of(service, handle_barge_in=True) as session:
-                sound = session.stream_audio()
-                await session.send("go on")
-                heard = len(await within(anext(sound)))
-                await within(anext(sound))  # to ask for the second is to have played the first
-                for chunk in question():
-                    await session.send_audio(chunk)
-                await until(session, lambda event: is_over(event) and said(session)[-1] == "Yes?")
-                cut = await received(service, "conversation.item.truncate")
-                assert cut["audio_end_ms"] == heard // 48
-            assert ended(service) == [("cancelled", "turn_detected"), ("completed", None)]
-            assert len(service.sent("conversation.item.truncated")) == 1
-            assert refusals(service) == []
-
-    run(main)
+        assert ended(service) == [("cancelled", "turn_detected"), ("completed", None)]
+        assert [end_ms for _, end_ms in cuts(service)] == [played // 48]
+        assert refusals(service) == []
 
 
-def test_interruption_by_the_program(tls: ssl.SSLContext) -> None:
+async def test_interruption_by_the_program(serve_tls: Serve) -> None:
     """``interrupt()`` truncates and cancels."""
+    with serve_tls(responder=lambda conversation, session: LONG, pace=2) as service:
+        async with session_with(service) as session:
+            sound = session.stream_audio()
+            await session.send("go on")
+            await within(anext(sound))
+            await session.interrupt(played_ms=40)
+            await until(session, is_over)
 
-    async def main() -> None:
-        service = serve(responder=lambda conversation, session: LONG, pace=2, ssl_context=tls)
-        with service:
-            async with session_of(service) as session:
-                sound = session.stream_audio()
-                await session.send("go on")
-                await within(anext(sound))
-                await session.interrupt(played_ms=40)
-                await until(session, is_over)
-            assert ended(service) == [("cancelled", "client_cancelled")]
-            assert [event["audio_end_ms"] for event in service.sent("conversation.item.truncated")] == [40]
-            assert refusals(service) == []
-
-    run(main)
+        assert ended(service) == [("cancelled", "client_cancelled")]
+        assert [end_ms for _, end_ms in cuts(service)] == [40]
+        assert refusals(service) == []
