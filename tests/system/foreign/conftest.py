@@ -27,7 +27,7 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
-@pytest.fixture(params=[(0, 0), (60, 30)], ids=["here", "away"])
+@pytest.fixture(params=[(0, 0), (40, 20)], ids=["here", "away"])
 def serve(request: pytest.FixtureRequest) -> Serve:
     """Makes services, on this machine or with the delay of a network, in which more can cross."""
     return functools.partial(Emulator, api_key=KEY, latency_ms=request.param)
