@@ -16,8 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, TypeAlias
 
 import pybase64
 
-from azure_rt_audio._extras import importing
-
+from .._extras import importing
 from .._pages import ARRAYS
 from .channels import MAX_CHANNELS, check_channels, mix
 from .resample import check_rate, resample
