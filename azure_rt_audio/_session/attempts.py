@@ -192,13 +192,13 @@ class Attempts:
             self._hand_over(previous)
 
     def close(self, timeout: float) -> bool:
-        """Close all connections; return whether they and their threads have ended."""
+        """Close all connections at the same time; return whether they and their threads have ended."""
         self.note_closing()
         deadline = Deadline(timeout)
-        current = self.current
-        others = [attempt for attempt in self.alive if attempt is not current]
-        have_ended = [current.connection.close(timeout)]
-        have_ended += [other.connection.close(deadline.remaining()) for other in others]
+        connections = {attempt.connection for attempt in (self.current, *self.alive)}
+        for connection in connections:
+            connection.begin_close(timeout)
+        have_ended = [connection.close(deadline.remaining()) for connection in connections]
         return all(have_ended) and self._io_thread.join((deadline.remaining() or 0.0) + _GRACE)
 
     def note_closing(self) -> None:
