@@ -175,8 +175,8 @@ def flat_choice(source: Json) -> Json:
 
 
 def _is_off(detection: Any) -> bool:
-    """The first preview's spelling of null."""
-    return isinstance(detection, dict) and detection.get("type") == "none"
+    """Other spellings of null: the first preview's, and that of some services."""
+    return isinstance(detection, dict) and detection.get("type", "") in ("none", None)
 
 
 def flat_format(value: Any) -> str | None:
