@@ -1,9 +1,10 @@
 """
 Reads events that do not say all that they should, or not as they should.
 
-The strict hooks of :mod:`.structure` come first; only what they refuse is read here. A value that does not fit
-its field becomes what fits (``3.0`` is 3, ``7`` is ``"7"``) or is taken for missing; a required field that is
-missing gets a neutral value: an empty text or list, 0, an object of such values. Each is a problem with a path.
+The strict hooks of :mod:`.structure` come first; only what they refuse is read here. A value that does not
+fit its field becomes what fits (``3.0`` is 3, ``7`` is ``"7"``) or is taken for missing; a required
+field that is missing gets a neutral value: an empty text or list, 0, an object of such values.
+Each is a problem with a path.
 """
 
 from __future__ import annotations
