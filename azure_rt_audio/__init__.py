@@ -3,7 +3,8 @@ A synchronous, threaded client for the Azure OpenAI Realtime API.
 
 ``AzureRealTimeAudio`` is a conversation, ``AzureRealTimeOptions`` says with which service. Events are in
 :mod:`azure_rt_audio.events`, errors in :mod:`azure_rt_audio.errors`, and
-:mod:`azure_rt_audio.emulator` is the service in miniature, for work without an account.
+:mod:`azure_rt_audio.emulator` is the service in miniature, for work without an account. The documentation
+begins with docs/index.md.
 """
 
 from ._session.listeners import Subscription

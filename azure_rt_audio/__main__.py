@@ -9,7 +9,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from . import __version__
+from . import __version__, _pages
 from ._cli import UsageError, chat, demo, devices, emulator, speak, talk, transcribe
 from .errors import MissingExtraError, RealtimeError
 
@@ -27,6 +27,7 @@ _COMMANDS = (
 _EPILOGUE = """\
 Without AZURE_OPENAI_ENDPOINT, AZURE_OPENAI_API_KEY and AZURE_OPENAI_DEPLOYMENT in the environment,
 all commands talk to an emulator inside their own process: no account and no network are needed.
+See docs/reference/command-line.md.
 """
 
 
@@ -74,7 +75,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"azure-rt-audio {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for name, module, summary in _COMMANDS:
-        command = commands.add_parser(name, help=summary, description=f"{summary[0].upper()}{summary[1:]}.")
+        command = commands.add_parser(
+            name,
+            help=summary,
+            description=f"{summary[0].upper()}{summary[1:]}.",
+            epilog=_pages.COMMANDS[name],
+        )
         module.add_arguments(command)
         command.set_defaults(run=module.run)
     return parser

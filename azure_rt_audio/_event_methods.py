@@ -37,6 +37,10 @@ class EventMethods:
         """
         Call *listener* with each event of a kind.
 
+        ::
+
+            client.on("response.done", lambda event: print(event.response.status))
+
         Args:
             event: A wire name of either dialect, an event class, or ``"*"``. ``"init"`` brings the
                 :class:`Session`, ``"error"`` an exception of this library's tree, an exception class
@@ -90,6 +94,11 @@ class EventMethods:
         """
         Wait for the next event of a kind. Blocks.
 
+        ::
+
+            client.create_response()
+            print(client.wait_for("response.done", timeout=20).response.status)
+
         Only events from now on count; to wait for the answer to a command, take the future or the handle
         that the command returns, or open :meth:`events` before sending.
 
@@ -107,6 +116,12 @@ class EventMethods:
     def events(self, *events: str | type[Any], timeout: float | None = None) -> EventStream[Any]:
         """
         Iterate over events, from now on, until the connection is closed. Each step blocks.
+
+        ::
+
+            with client.events("response.done", timeout=20) as done:
+                client.create_response()
+                print(next(done).response.status)
 
         Args:
             events: As for :meth:`on`; none means all.

@@ -6,7 +6,6 @@ import contextlib
 import os
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import attrs
@@ -242,6 +241,10 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
         """
         Add audio to the service's input buffer. Blocks only while the send backlog is full.
 
+        ::
+
+            client.append_audio(bytes(9600))  # 200 ms of silence, PCM16
+
         Left alone, *audio* is in the session's input format. With *sample_rate_hz* it is the next chunk
         of a stream, as from a microphone, which is converted: channels are averaged, the rate changed
         without a click between chunks, G.711 encoded if the session has it. The filter lags by up to 80 ms.
@@ -437,6 +440,11 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
         """
         Ask the model to answer. Does not wait.
 
+        ::
+
+            pending = client.create_response({"instructions": "Greet the user."})
+            print(pending.result(timeout=20).text)
+
         The default conversation has one response at a time. If one is in progress, this one waits its
         turn in a queue. With ``conversation="none"`` it runs beside it and leaves no trace.
 
@@ -479,6 +487,10 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
     ) -> Response:
         """
         Send text or a recording and wait for the whole answer. Blocks.
+
+        ::
+
+            print(client.ask("How tall is it?", timeout=20).text)
 
         Args:
             prompt: Text; or a whole recording, as :meth:`append_audio` takes it, except base64.
@@ -646,7 +658,5 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
             raise
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *exc: object) -> None:
         self.close()

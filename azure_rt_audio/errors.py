@@ -27,6 +27,8 @@ from __future__ import annotations
 import textwrap
 from typing import Any, ClassVar, Final
 
+from ._pages import EXTRAS
+
 __all__ = [
     "BrokenExtraError",
     "ConnectError",
@@ -293,7 +295,7 @@ class MissingExtraError(RealtimeError, ImportError):
     default_type = INVALID_REQUEST_ERROR
 
     def __init__(self, what: str, extra: str) -> None:
-        super().__init__(f'{what} needs the "{extra}" extra: pip install "azure-rt-audio[{extra}]"')
+        super().__init__(f'{what} needs the "{extra}" extra: pip install "azure-rt-audio[{extra}]". {EXTRAS}')
         self.extra: str = extra
 
 
@@ -308,11 +310,17 @@ class BrokenExtraError(MissingExtraError):
     """
 
     def __init__(self, what: str, extra: str, module: str, reason: str) -> None:
+        if "cannot open shared object file" in reason:  # no package of Python brings it
+            remedy = "install the package of your system that has this library"
+        else:
+            remedy = (
+                "install versions that fit together: "
+                f'pip install --upgrade --force-reinstall "azure-rt-audio[{extra}]"'
+            )
         RealtimeError.__init__(
             self,
             f'{what} needs {module} of the "{extra}" extra, which is installed but cannot be imported '
-            f"({textwrap.shorten(reason, 300)}); install versions that fit together: "
-            f'pip install --upgrade --force-reinstall "azure-rt-audio[{extra}]"',
+            f"({textwrap.shorten(reason, 300)}); {remedy}. {EXTRAS}",
         )
         self.extra = extra
         self.module: str = module

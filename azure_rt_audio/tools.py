@@ -89,7 +89,7 @@ class Tools:
 
     def call(self, call: FunctionCallItem) -> FunctionCallOutputItem:
         """
-        Call the function. Blocks as long as the function does.
+        Run the function that *call* names. Blocks as long as the function does.
 
         An exception of the function, invalid arguments and an unknown name do not raise: the output is
         ``{"error": ...}``, so that the model can correct itself.

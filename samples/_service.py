@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from azure_rt_audio import AzureRealTimeOptions
-from azure_rt_audio.emulator import Emulator
+from azure_rt_audio import AzureRealTimeOptions, MissingExtraError
+from azure_rt_audio.emulator import Emulator, Synthesiser
 
 VARIABLES = ("AZURE_OPENAI_ENDPOINT", "AZURE_OPENAI_API_KEY", "AZURE_OPENAI_DEPLOYMENT")
 
@@ -33,5 +33,13 @@ def service(session_config: dict[str, Any] | None = None, **emulator: Any) -> It
         return
     with Emulator(**emulator) as running:
         # The emulator transcribes with any name; on Azure, set AZURE_OPENAI_TRANSCRIPTION_DEPLOYMENT.
-        config = {"input_audio_transcription": {"model": "whisper-1"}, **(session_config or {})}
+        config = {"input_audio_transcription": {"model": "gpt-4o-transcribe"}, **(session_config or {})}
         yield AzureRealTimeOptions(**running.options(arguments.dialect), session_config=config)
+
+
+def synthesiser() -> Synthesiser | None:
+    """Return a speech synthesiser of this machine for the emulator; ``None`` for tones, if it has none."""
+    try:
+        return Synthesiser()
+    except (MissingExtraError, RuntimeError):
+        return None

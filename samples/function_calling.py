@@ -6,6 +6,7 @@ Threads: the functions run on the main thread, between the model's function call
 
 from __future__ import annotations
 
+import json
 from typing import Annotated
 
 from _service import service
@@ -34,7 +35,8 @@ def ask(client: AzureRealTimeAudio, question: str) -> str:
     while response.function_calls:
         for call in response.function_calls:
             output = tools.call(call)
-            print(f"  {call.name}({call.arguments}) -> {output.output}")
+            arguments = json.dumps(json.loads(call.arguments or "{}"))  # models write several lines
+            print(f"  {call.name}({arguments}) -> {output.output}")
             client.create_conversation_item(output)
         response = client.create_response().result()
     return response.text

@@ -15,7 +15,7 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
-from _service import parser, service
+from _service import parser, service, synthesiser
 
 from azure_rt_audio import AzureRealTimeAudio
 from azure_rt_audio.audio import read_audio
@@ -55,8 +55,9 @@ def plot(sent: bytes, said: list[tuple[float, Any]], picture: str) -> None:
             axes.axvline(second, color="0.4", linewidth=1, linestyle=":")
     you.axvspan(begin.audio_start_ms / 1000, end.audio_end_ms / 1000, color="tab:blue", alpha=0.12)
     model.plot([first, last], [-0.75, -0.75], color="tab:green", linewidth=5, alpha=0.4)
-    model.text(last, -0.75, "  received by then", va="center", color="tab:green")
-    you.text(begin.audio_start_ms / 1000, -0.75, "  heard as speech", va="center", color="tab:blue")
+    received = f"  all received within {last - first:.1f} s"
+    model.text(last, -0.75, received, va="center", color="tab:green")
+    you.text(started, -0.75, "  heard as speech", va="center", color="tab:blue")  # right of the line
     for second, name, side in ((started, "speech started", "center"), (stopped, "speech stopped ", "right")):
         you.text(second, 0.9, name, ha=side)
     you.text(first, 0.9, " first sound")
@@ -76,7 +77,12 @@ def main() -> None:
     question = read_audio(str(files("azure_rt_audio") / "data" / "question.wav"))
     session = {"turn_detection": {"type": "server_vad", "silence_duration_ms": 500}}
     with (
-        service(session, responder=lambda *_: "It is sunny in Lisbon today.", first_delay=0.2) as options,
+        service(
+            session,
+            responder=lambda *_: "It is sunny in Lisbon today.",
+            first_delay=0.2,
+            synthesiser=synthesiser(),
+        ) as options,
         AzureRealTimeAudio(options) as client,
     ):
         sent, said = take_turn(client, question)

@@ -15,7 +15,7 @@ from itertools import cycle
 from typing import Any
 
 from _devices import devices
-from _service import service
+from _service import service, synthesiser
 from PySide6.QtCore import QRectF, Qt, QTimer
 from PySide6.QtGui import QColor, QPainter, QPaintEvent
 from PySide6.QtWidgets import (
@@ -386,9 +386,12 @@ def main(act: Callable[[Assistant], None] | None = None) -> None:
         "instructions": "You are a friendly assistant. Be brief.",
         "turn_detection": {"type": "server_vad", "silence_duration_ms": 600},
     }
-    with service(
-        session, recogniser=QUESTIONS, responder=lambda conversation, session: next(ANSWERS)
-    ) as options:
+    emulator: dict[str, Any] = {
+        "recogniser": QUESTIONS,
+        "responder": lambda conversation, session: next(ANSWERS),
+        "synthesiser": synthesiser(),
+    }
+    with service(session, first_delay=0.3, **emulator) as options:  # seconds, as a model needs
         application = QApplication(sys.argv[:1])
         application.setStyle("Fusion")  # which looks the same everywhere
         signal.signal(signal.SIGINT, lambda *_: application.quit())  # at the timer's next tick

@@ -1,14 +1,16 @@
 """
-Makes the pictures in the README: ``xvfb-run -a python samples/screenshots.py``.
+Makes the pictures of the documentation: ``xvfb-run -a python samples/screenshots.py``.
 
-Needs Pillow, JupyterLab, Playwright and Chromium besides what the samples need. Names of pictures as
-arguments make only those. That of the notebook also renews the outputs which are kept in it.
+Needs Pillow, JupyterLab, Playwright and Chromium besides what the samples and ``talk`` need. Names of
+pictures as arguments make only those. That of the notebook also renews the outputs which are kept in it.
 """
 
 from __future__ import annotations
 
+import asyncio
 import importlib
 import re
+import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -29,7 +31,7 @@ def tk_push_to_talk(file: Path) -> None:
 
     def scene(window: sample.PushToTalk) -> Scene:
         yield 0.5
-        for talking, listening in ((2.5, 7.6), (1.7, 1.0)):
+        for talking, listening in ((2.5, 8.6), (1.7, 3.2)):
             window.press()
             yield talking
             window.release()
@@ -51,7 +53,7 @@ def tk_push_to_talk(file: Path) -> None:
 
 
 def qt_assistant(file: Path) -> None:
-    """A spoken question, a written one, and a setting that the service refuses while one talks."""
+    """A spoken question, a written one, and a setting that is changed while the answer is spoken."""
     import qt_assistant as sample
     from PySide6.QtCore import QTimer
 
@@ -60,7 +62,7 @@ def qt_assistant(file: Path) -> None:
         window.line.setText("How do I get to Belém?")
         window.send_line()
         yield 1.2
-        window.voice_name.setCurrentText("coral")
+        window.silence.setValue(800)
         window.apply_settings()
         yield 0.8
         window.grab().save(str(file))
@@ -86,13 +88,101 @@ def notebook(file: Path) -> None:
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / NOTEBOOK.name
         nbformat.write(pages, copy)
-        with lab.page(copy, width=1000, height=1830) as opened:
+        with lab.page(copy, width=1000, height=1970) as opened:
             lab.run_all(opened)
             opened.wait_for_selector(".jp-Cell:last-child img")
             opened.evaluate("() => { jupyterapp.shell.currentWidget.content.activeCellIndex = 0; }")
             opened.wait_for_timeout(300)
             opened.screenshot(path=file)
     keep_outputs(nbformat, lab)
+
+
+def talk(file: Path) -> None:
+    """The screen of ``azure-rt-audio talk``: an interrupted answer, and one that is being spoken."""
+    from _service import synthesiser
+
+    from azure_rt_audio import AzureRealTimeAudio
+    from azure_rt_audio._cli import recordings
+    from azure_rt_audio._cli.talk.conversation_log import EVENTS, ConversationLog
+    from azure_rt_audio._cli.talk.view import TalkView
+    from azure_rt_audio.devices import SimulatedMicrophone, SimulatedSpeaker
+    from azure_rt_audio.dispatch import QueueDispatcher
+    from azure_rt_audio.emulator import Emulator
+
+    heard = [
+        "What is the weather like in Lisbon today?",
+        "Stop, thank you, that is enough.",
+        "What is the weather like in New York tomorrow?",
+    ]
+    answers = iter(
+        [
+            "It is sunny in Lisbon, twenty four degrees, with a light wind from the sea, and it stays so.",
+            "You are welcome. Just ask if you need anything else.",
+            "Tomorrow it will rain in New York, so take an umbrella. It clears up in the evening.",
+        ]
+    )
+    config = {"voice": "coral", "input_audio_transcription": {"model": "gpt-4o-transcribe"}}
+    queue, log, microphone = QueueDispatcher(), ConversationLog(), SimulatedMicrophone()
+    with (
+        Emulator(
+            recogniser=heard,
+            responder=lambda *_: next(answers),
+            synthesiser=synthesiser(),
+            first_delay=0.4,
+        ) as service,
+        AzureRealTimeAudio({**service.options(), "session_config": config}, dispatcher=queue) as client,
+    ):
+        for event in EVENTS:
+            client.on(event, log.update)
+        client.on("error", log.update)
+        with client.talk(microphone, SimulatedSpeaker(), echo="headphones", on_event=log.update) as voice:
+            view = TalkView(log, queue.run_pending, voice, "A guide to Lisbon", "voice: coral")
+
+            async def until(status: str) -> None:
+                while client.status != status:
+                    await asyncio.sleep(0.02)
+
+            async def scene() -> str:
+                async with view.run_test(size=(92, 21)):
+                    microphone.say(recordings.question())
+                    await until("speaking")
+                    await asyncio.sleep(3)
+                    microphone.say(recordings.interruption())
+                    await until("listening")
+                    await until("speaking")
+                    await until("idle")
+                    microphone.say(recordings.question())
+                    await until("speaking")
+                    await asyncio.sleep(3)
+                    return view.export_screenshot()
+
+            draw(asyncio.run(scene()), file)
+
+
+def draw(svg: str, file: Path) -> None:
+    """Render an SVG in Chromium, with a font of this machine."""
+    sync_api = importlib.import_module("playwright.sync_api")
+    svg = re.sub(r"@font-face\s*{.*?}", "", svg, flags=re.DOTALL)
+    found = re.search(r'viewBox="0 0 ([\d.]+) ([\d.]+)"', svg)
+    assert found is not None
+    width, height = (round(float(side)) for side in found.groups())
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
+        opened = browser.new_page(viewport={"width": width, "height": height})
+        opened.set_content(f"<style>body {{ margin: 0 }}</style>{svg}")
+        opened.screenshot(path=file, omit_background=True)
+        browser.close()
+
+
+def turn(file: Path) -> None:
+    """What ``plot_turn.py`` draws."""
+    import plot_turn as sample
+
+    arguments, sys.argv[1:] = sys.argv[1:], ["--emulator", str(file)]
+    try:
+        sample.main()
+    finally:
+        sys.argv[1:] = arguments
 
 
 def keep_outputs(nbformat: Any, lab: Any) -> None:
@@ -135,7 +225,7 @@ def play(scene: Scene, later: Callable[[float, Callable[[], None]], object]) -> 
 
 
 SCENES: dict[str, Callable[[Path], None]] = {
-    scene.__name__: scene for scene in (tk_push_to_talk, qt_assistant, notebook)
+    scene.__name__: scene for scene in (tk_push_to_talk, qt_assistant, notebook, talk, turn)
 }
 
 

@@ -13,7 +13,7 @@ from itertools import cycle
 from typing import Any
 
 from _devices import devices
-from _service import service
+from _service import service, synthesiser
 
 from azure_rt_audio import AzureRealTimeAudio, Closed, MessageItem, RealtimeError, StatusChanged, TkDispatcher
 from azure_rt_audio.devices import MicrophoneLike, SpeakerLike
@@ -22,7 +22,7 @@ from azure_rt_audio.events import (
     ConversationItemInputAudioTranscriptionCompleted,
     ResponseOutputAudioTranscriptDelta,
 )
-from azure_rt_audio.voice import Interrupted, Levels
+from azure_rt_audio.voice import Cut, Interrupted, Levels
 
 NIGHT, PANEL, PALE, TEXT = "#16181d", "#20242c", "#8b93a1", "#e8eaee"
 YOU, ASSISTANT, LIT, OUT = "#7cc4ff", "#a6e3a1", "#3ddc84", "#2c313b"
@@ -138,6 +138,19 @@ class PushToTalk:
         if item_id in self.text.mark_names():
             self.write(item_id, words, tag)
 
+    def cut(self, cut: Cut) -> None:
+        """Keep of an interrupted answer what was heard, to a word: the words are ahead of the sound."""
+        if cut.item_id in self.text.mark_names():
+            start = self.text.index(f"{cut.item_id} linestart")
+            words = self.text.get(start, cut.item_id)
+            heard = words[: len(words) * cut.heard_ms // max(1, cut.received_ms)]
+            if len(heard) < len(words):
+                heard = heard[: heard.rfind(" ") + 1]
+            self.text.configure(state="normal")
+            self.text.delete(f"{start} + {len(heard)} chars", cut.item_id)
+            self.write(cut.item_id, "… (interrupted)", "note")
+            self.text.mark_unset(cut.item_id)  # later words were not heard
+
     def write(self, where: str, words: str, tag: str = "") -> None:
         """Write into the read-only transcript."""
         self.text.configure(state="normal")
@@ -151,7 +164,7 @@ class PushToTalk:
             self.show_levels(event.microphone_db if self.is_pressed else -100.0, event.speaker_db)
         elif isinstance(event, Interrupted):
             for cut in event.cuts:
-                self.add(cut.item_id, "  (interrupted)", "note")
+                self.cut(cut)
 
     def show_levels(self, microphone_db: float, speaker_db: float) -> None:
         """Light the bars of the louder side's level: -60 dB none, 0 dB all."""
@@ -186,9 +199,12 @@ def main(act: Callable[[PushToTalk], None] | None = None) -> None:
         "instructions": "You are a friendly assistant. Be brief.",
         "turn_detection": None,
     }
-    with service(
-        session, recogniser=QUESTIONS, responder=lambda conversation, session: next(ANSWERS)
-    ) as options:
+    emulator: dict[str, Any] = {
+        "recogniser": QUESTIONS,
+        "responder": lambda conversation, session: next(ANSWERS),
+        "synthesiser": synthesiser(),
+    }
+    with service(session, first_delay=0.3, **emulator) as options:
         root = tk.Tk()
         with AzureRealTimeAudio(options, dispatcher=TkDispatcher(root)) as client:
             window = PushToTalk(root, client, *devices())

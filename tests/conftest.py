@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 import random
 import signal
 import ssl
@@ -33,7 +34,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         type=float,
         default=1.0,
         help="factor for repetitions and generated examples; below 1, also the share of the tests marked "
-        "'thorough' that run",
+        "'thorough' that run; of the others its square root runs, with that share of their cases or one",
     )
     group.addoption("--seed", type=int, help="seed of that choice and of the races; random by default")
 
@@ -61,15 +62,22 @@ def pytest_report_header(config: pytest.Config) -> str:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """With less effort, keep that share of the thorough tests."""
+    """With less effort, keep that share of the thorough tests, and fewer of the others and of their cases."""
     effort, chance = config.option.effort, random.Random(config.option.seed)
-    kept, left_out = [], []
+    if effort >= 1:
+        return
+    cases: dict[str, list[pytest.Item]] = {}
     for item in items:
-        is_kept = effort >= 1 or item.get_closest_marker("thorough") is None or chance.random() < effort
-        (kept if is_kept else left_out).append(item)
-    if left_out:
-        config.hook.pytest_deselected(items=left_out)
-        items[:] = kept
+        cases.setdefault(item.nodeid.partition("[")[0], []).append(item)
+    kept: set[pytest.Item] = set()
+    for test in cases.values():
+        is_thorough = test[0].get_closest_marker("thorough") is not None
+        wanted = math.floor(len(test) * effort + chance.random())
+        if not is_thorough:
+            wanted = max(1, wanted) if chance.random() < math.sqrt(effort) else 0
+        kept.update(chance.sample(test, wanted))
+    config.hook.pytest_deselected(items=[item for item in items if item not in kept])
+    items[:] = [item for item in items if item in kept]
 
 
 @pytest.fixture

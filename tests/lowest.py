@@ -1,13 +1,14 @@
 """
 The oldest dependencies that setup.cfg allows, for the Python that runs this.
 
-``install`` is pip with each of them pinned, whatever else is installed beside them; ``check EXTRA...`` fails
+``install`` is uv with each of them pinned, whatever else is installed beside them; ``check EXTRA...`` fails
 unless what is installed for the library and these extras is just that. This is what ``tox -e lowest`` runs.
 """
 
 from __future__ import annotations
 
 import configparser
+import importlib.util
 import subprocess
 import sys
 import tempfile
@@ -48,12 +49,15 @@ def _requirements(texts: list[str]) -> Iterator[Requirement]:
 
 
 def install(arguments: list[str]) -> int:
-    """Run ``pip install`` with all lower bounds as constraints."""
+    """Run ``uv pip install`` with all lower bounds as constraints."""
+    if importlib.util.find_spec("uv") is None:
+        subprocess.run([sys.executable, "-I", "-m", "pip", "install", "--quiet", "uv"], check=True)
     with tempfile.TemporaryDirectory() as folder:
         constraints = Path(folder, "lowest.txt")
         constraints.write_text("".join(f"{name}=={version}\n" for name, version in lowest().items()))
-        pip = [sys.executable, "-I", "-m", "pip", "install", "--constraint", str(constraints), *arguments]
-        return subprocess.run(pip).returncode
+        python = [sys.executable, "-I", "-m"]
+        where = ["--python", sys.executable, "--constraint", str(constraints)]
+        return subprocess.run([*python, "uv", "pip", "install", *where, *arguments]).returncode
 
 
 def check(extras: list[str]) -> int:

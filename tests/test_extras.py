@@ -121,3 +121,13 @@ def test_a_package_that_is_absent_is_missing() -> None:
         importlib.import_module("no_such_package.part")
 
     assert not isinstance(caught.value, BrokenExtraError)
+
+
+def test_a_library_of_the_system_is_not_looked_for_in_packages_of_python() -> None:
+    """Where a shared library is missing, the remedy is the system's package; reinstalling would not help."""
+    reason = "ImportError: libEGL.so.1: cannot open shared object file: No such file or directory"
+
+    error = BrokenExtraError("A window of Qt", "qt", "qtpy", reason)
+
+    assert "install the package of your system that has this library" in str(error)
+    assert "pip install" not in str(error)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import importlib
 import inspect
 import itertools
@@ -120,8 +121,13 @@ def exported(module: str) -> list[str]:
     raise AssertionError(f"{module} has no __all__")
 
 
-def documented_constants() -> Iterator[str]:
-    """Yield the module-level names that are followed by a docstring."""
+@functools.cache
+def documented_constants() -> frozenset[str]:
+    """Return the module-level names that are followed by a docstring."""
+    return frozenset(_documented_constants())
+
+
+def _documented_constants() -> Iterator[str]:
     for path in PACKAGE.rglob("*.py"):
         body = ast.parse(path.read_text(encoding="utf-8")).body
         for node, following in itertools.pairwise(body):
@@ -141,7 +147,7 @@ def test_a_module_exports_its_public_names(module: str) -> None:
 @pytest.mark.parametrize("module", sorted(PUBLIC.keys() - NEEDS_AN_EXTRA))
 def test_every_public_name_is_documented(module: str) -> None:
     """A class, its methods and properties, a function, a constant and an alias have a docstring."""
-    constants = set(documented_constants())
+    constants = documented_constants()
     source = importlib.import_module(module)
 
     assert source.__doc__
@@ -154,7 +160,7 @@ def test_every_public_name_is_documented(module: str) -> None:
     assert missing == []
 
 
-def undocumented(name: str, value: Any, constants: set[str]) -> Iterator[str]:
+def undocumented(name: str, value: Any, constants: frozenset[str]) -> Iterator[str]:
     """Yield what of a public name has no docstring."""
     if inspect.isclass(value):
         if not vars(value).get("__doc__"):

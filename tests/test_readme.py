@@ -1,79 +1,74 @@
-"""The README keeps its word: its programs run, its table is complete, its commands exist."""
+"""The README keeps its word: its programs run, its commands exist, and it is short."""
 
 from __future__ import annotations
 
+import configparser
 import re
-import subprocess
-import sys
-from importlib.resources import files
+from dataclasses import replace
 from pathlib import Path
 
+import pages
 import pytest
-from cli_runner import SECONDS, environment
 
-from azure_rt_audio import AzureRealTimeAudio
-from azure_rt_audio.__main__ import main
-from azure_rt_audio.emulator import Emulator
+from azure_rt_audio.__main__ import _COMMANDS, main
 
-pytestmark = pytest.mark.thorough
-
-README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
-ALL_PROGRAMS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
-WINDOWED = [program for program in ALL_PROGRAMS if "tkinter" in program]
-"""Programs that open a window, which tests/system/windows has a display for."""
-PROGRAMS = [program for program in ALL_PROGRAMS if program not in WINDOWED]
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
-def title(program: str) -> str:
-    """The heading under which a program stands."""
-    return re.findall(r"^#+ (.*)$", README[: README.index(program)], re.MULTILINE)[-1]
+@pytest.mark.thorough
+def test_the_programs_run(tmp_path: Path) -> None:
+    """One after the other, with the three variables set; the one that waits for Ctrl-C waits for 2 s."""
+    endless = "voice.wait()"
+    found = [
+        replace(block, code=block.code.replace(endless, "voice.wait(2)")) for block in pages.blocks(README)
+    ]
+
+    assert [block.language for block in found].count("python") == README.count("```python") == 2
+    assert README.count(endless) == 1
+    pages.run(found, "README.md", tmp_path)
 
 
-@pytest.mark.parametrize("program", PROGRAMS, ids=title)
-def test_a_program_of_the_readme_runs(program: str, tmp_path: Path) -> None:
-    """Copied as it stands, with the three variables set, it ends well and complains about nothing."""
-    run_program(program, tmp_path)
+def test_it_is_short() -> None:
+    """What needs more room has a page of the documentation."""
+    assert len(README.splitlines()) <= 200
 
 
-def run_program(program: str, tmp_path: Path) -> None:
-    (tmp_path / "question.wav").write_bytes((files("azure_rt_audio") / "data" / "question.wav").read_bytes())
-    with Emulator() as service:
-        options = service.options()
-        variables = {
-            "AZURE_OPENAI_ENDPOINT": options["host_name"],
-            "AZURE_OPENAI_API_KEY": options["api_key"],
-            "AZURE_OPENAI_DEPLOYMENT": options["deployment"],
-        }
-        done = subprocess.run(
-            [sys.executable, "-W", "error", "-c", program],
-            cwd=tmp_path,
-            env=environment(**variables),
-            capture_output=True,
-            text=True,
-            encoding="utf-8",
-            timeout=SECONDS,
-            check=False,
-        )
+def test_every_page_of_the_documentation_has_a_link() -> None:
+    """Of every folder but the reference, which has more than README names."""
+    folders = ("tutorial", "how-to", "explanation", "coming-from")
+    found = {
+        f"docs/{folder}/{path.name}" for folder in folders for path in (ROOT / "docs" / folder).glob("*.md")
+    }
 
-    # What a listener of "error" is not there to hear is logged, and refusals are part of one program.
-    complaints = [line for line in done.stderr.splitlines() if not line.startswith("! the service refused")]
-    assert (done.returncode, complaints) == (0, [])
+    assert sorted(found - set(re.findall(r"\]\(([^)#]+)", README))) == []
 
 
-@pytest.mark.parametrize(
-    "name", re.findall(r"\| `client\.(\w+)[^|]*\| `client\.(\w+)", README), ids=lambda pair: pair[0]
-)
-def test_both_names_of_the_table_exist(name: tuple[str, str]) -> None:
-    """Each member of the table is there under its SDK name and under its Python name."""
-    for spelling in name:
-        assert hasattr(AzureRealTimeAudio, spelling)
+def test_every_sample_has_a_row() -> None:
+    """The files that readers start; modules that these share begin with an underscore."""
+    found = {
+        path.name for path in (ROOT / "samples").iterdir() if re.match(r"[a-z]\w*\.(py|ipynb)$", path.name)
+    }
+
+    assert found - {"screenshots.py"} == set(re.findall(r"^\| \[`([^`]+)`\]", README, re.MULTILINE))
 
 
-def test_the_commands_of_the_readme_exist(capsys: pytest.CaptureFixture[str]) -> None:
-    """Each command of the table has help, with the options that the table names."""
-    for command, description in re.findall(r"\| `azure-rt-audio (\w+)[^|]*` \| (.*) \|", README):
-        with pytest.raises(SystemExit):
+def test_every_extra_has_a_row() -> None:
+    """As in setup.cfg."""
+    setup = configparser.ConfigParser()
+    setup.read(ROOT / "setup.cfg", encoding="utf-8")
+    table = README[README.index("| extra |") :]
+
+    assert set(setup["options.extras_require"]) == set(re.findall(r"^\| `(\w+)`", table, re.MULTILINE))
+
+
+def test_the_commands_exist() -> None:
+    """Each has help, and each that there is has been named."""
+    (listed,) = re.findall(r"lists the commands: (.*)\.$", README, re.MULTILINE)
+    commands = re.findall(r"`(\w+)`", listed)
+    for command in {*commands, *re.findall(r"azure-rt-audio (\w+)", README)}:
+        with pytest.raises(SystemExit) as ended:
             main([command, "--help"])
-        shown = capsys.readouterr().out
-        for option in re.findall(r"`(--[\w-]+)`", description):
-            assert option in shown
+        assert ended.value.code == 0
+
+    assert commands == [name for name, _, _ in _COMMANDS]

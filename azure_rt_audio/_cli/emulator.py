@@ -32,7 +32,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--deployment",
         metavar="NAME",
         action="append",
-        help="name of a deployment; may be repeated (default: gpt-realtime)",
+        help="name of a deployment, also of one that transcribes; may be repeated (default: any name with "
+        '"realtime" in it, gpt-4o-transcribe and gpt-realtime-whisper)',
     )
     parser.add_argument("--tls-cert", metavar="FILE", help="certificate chain in PEM; serves wss://")
     parser.add_argument("--tls-key", metavar="FILE", help="the certificate's private key in PEM")
@@ -77,12 +78,11 @@ def run(arguments: argparse.Namespace) -> int:
     if not 0 <= arguments.port <= 65535:
         raise UsageError(f"--port is {arguments.port}; pass 0 to 65535")
     reply = _chat_model(arguments.chat_url, arguments.chat_model)
-    deployments = arguments.deployment or ["gpt-realtime"]
     tls = _tls(arguments.tls_cert, arguments.tls_key)
     with open_speech(_transcripts(arguments.hears)) as speech:
         emulator = Emulator(
             api_key=arguments.key,
-            deployments=deployments,
+            deployments=arguments.deployment,
             host=arguments.host,
             port=arguments.port,
             responder=reply,
@@ -102,7 +102,8 @@ def run(arguments: argparse.Namespace) -> int:
             ) from exc
         answers = "answers by rule" if reply is None else f"answers with {arguments.chat_url}"
         abilities = [f"It {answers}, {speech.description}.", *(f"({remedy})" for remedy in speech.remedies)]
-        welcome = _welcome(emulator.host_name, arguments.key, deployments[0], arguments.tls_cert)
+        deployment = emulator.options()["deployment"]
+        welcome = _welcome(emulator.host_name, arguments.key, deployment, arguments.tls_cert)
         try:
             print("\n".join([*abilities, welcome]), flush=True)
             while not emulator.wait(_POLL_SECONDS):  # a longer wait cannot be interrupted on every system

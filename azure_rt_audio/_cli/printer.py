@@ -49,18 +49,28 @@ class Printer:
         """Print a line without a label."""
         self.line("", text)
 
-    def grow(self, label: str, piece: str) -> None:
-        """Append to the unfinished line with this label, or begin one. Wraps between words."""
+    def grow(self, label: str, piece: str, *, is_whole: bool = False) -> None:
+        """
+        Append to the unfinished line with this label, or begin one. Wraps between words.
+
+        Args:
+            is_whole: Do not wrap inside *piece*, such as JSON, unless it is longer than a line.
+        """
         if self._label != label:
             self.end_line()
             self._begin(label)
-        for part in _TOKENS.findall(printable(piece)):
+        text = printable(piece)
+        fits = "\n" not in text and len(text) <= self._width - _LABEL_WIDTH
+        for part in [text] if is_whole and fits else _TOKENS.findall(text):
             if part == "\n":
                 self._break_line()
             elif part.isspace():
                 self._space = part
             else:
-                if self._column + len(self._space) + len(part) > self._width > _LABEL_WIDTH + len(part):
+                # Without a space in front it goes on with a word, such as the full stop behind it.
+                may_break = self._space or not part.isascii()
+                end = self._column + len(self._space) + len(part)
+                if may_break and end > self._width > _LABEL_WIDTH + len(part):
                     self._break_line()
                 self._print(label, self._space + part)
                 self._space = ""

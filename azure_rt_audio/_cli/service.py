@@ -18,11 +18,14 @@ from .speech import open_speech
 
 if TYPE_CHECKING:
     from ..emulator.model.replies import ResponderFunction
+    from ..protocol.endpoint import Endpoint
 
 __all__ = ["VARIABLES", "Service", "add_service_arguments", "open_service"]
 
 TRANSCRIPTION_VARIABLE: Final = "AZURE_OPENAI_TRANSCRIPTION_DEPLOYMENT"
 VARIABLES: Final = ("AZURE_OPENAI_ENDPOINT", "AZURE_OPENAI_API_KEY", "AZURE_OPENAI_DEPLOYMENT")
+
+_AZURE_DOMAINS: Final = ("azure.com", "azure.us", "azure.cn")
 
 _TEMPO: Final = 4.0
 _PACE: Final = 1.5 * _TEMPO
@@ -36,6 +39,7 @@ class Service:
 
     Attributes:
         name: Description on one line.
+        label: The resource and the deployment, short enough for a title.
         remark: Additional information for the user.
         speech: An emulator's speech recognition and synthesis, as predicates of "it".
         remedies: How to install missing features; a sentence each.
@@ -47,6 +51,7 @@ class Service:
 
     options: AzureRealTimeOptions
     name: str
+    label: str
     remark: str | None = None
     tempo: float
     is_embedded: bool
@@ -113,7 +118,7 @@ def open_service(
         session = with_transcription(session, arguments.transcription_deployment)
     if arguments.where == "emulator" or (arguments.where is None and missing):
         if will_hear:
-            session = with_transcription(session, "whisper-1")
+            session = with_transcription(session, "gpt-4o-transcribe")
         with _embedded(arguments.dialect, session, recordings, reply, will_hear, missing) as service:
             yield service
         return
@@ -135,9 +140,18 @@ def open_service(
     yield Service(
         options=options,
         name=f"{options.endpoint.authority}, deployment {options.deployment} (from the environment)",
+        label=f"{_resource(options.endpoint)} · {options.deployment}",
         tempo=1.0,
         is_embedded=False,
     )
+
+
+def _resource(endpoint: Endpoint) -> str:
+    """Return the name of an Azure resource, which is the first part of its host; other hosts in full."""
+    if endpoint.is_loopback:
+        return "this machine"
+    name, _, domain = endpoint.host.partition(".")
+    return name if domain.lower().endswith(_AZURE_DOMAINS) else endpoint.host
 
 
 @contextmanager
@@ -176,6 +190,7 @@ def _embedded(
         yield Service(
             options=AzureRealTimeOptions(**emulator.options(dialect), session_config=session),
             name=name,
+            label="emulator",
             remark=remark,
             tempo=_TEMPO,
             is_embedded=True,

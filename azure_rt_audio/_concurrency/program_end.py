@@ -1,10 +1,11 @@
-"""Exceptions that end a program, such as Ctrl-C, on threads where there is no program to end."""
+"""Threads and the end of a program: exceptions that end it, such as Ctrl-C, and waits for threads."""
 
 from __future__ import annotations
 
+import contextlib
 import threading
 
-__all__ = ["ends_the_program"]
+__all__ = ["ends_the_program", "join_thread"]
 
 
 def ends_the_program(exc: BaseException) -> bool:
@@ -15,3 +16,11 @@ def ends_the_program(exc: BaseException) -> bool:
     would end only that thread, and with it all that it does for others, without a word.
     """
     return not isinstance(exc, Exception) and threading.current_thread() is threading.main_thread()
+
+
+def join_thread(thread: threading.Thread, seconds: float | None) -> bool:
+    """Wait for a thread that was started, unless it is the caller's own; return whether it has ended."""
+    if thread is not threading.current_thread():
+        with contextlib.suppress(RuntimeError):  # Python 3.14 joins no daemon thread while it exits
+            thread.join(seconds)
+    return not thread.is_alive()

@@ -30,11 +30,9 @@ class Loop(Protocol):
 
     def is_running(self) -> bool:
         """Whether the caller was called by the loop, so that it waits for the caller."""
-        ...
 
     def ask_for_turn(self) -> None:
         """Have :func:`loop_turns` called when the loop next turns; nothing, if that happens anyway."""
-        ...
 
 
 class _Account(threading.local):

@@ -18,6 +18,7 @@ from http import HTTPStatus
 from typing import Any, Final
 from urllib.parse import parse_qsl, urlsplit
 
+from .._pages import CERTIFICATES, ENTRA_ID, ERRORS, PROXIES
 from ..errors import (
     CONNECTION_ERROR,
     INVALID_REQUEST_ERROR,
@@ -75,6 +76,8 @@ def refused(
     text = _without(body.decode("utf-8", "replace"), secrets)[:MAX_BODY]
     code, said = _parse_body(text)
     hint = _proxy_hint(status, headers) if proxy else _hint(url, status, headers, code, said)
+    page = PROXIES if proxy else ENTRA_ID if status in (401, 403) else ERRORS
+    hint = f"{hint} {page}".lstrip()
     title = HTTPStatus(status).phrase if status in HTTPStatus._value2member_map_ else "unknown status"
     where = place(url)
     subject = f"The proxy {proxy} refused the way to {where}" if proxy else f"{where} refused the connection"
@@ -110,6 +113,7 @@ def refused_by_socks(url: str, proxy: str, words: str | None, *, is_about_auth: 
     else:
         fact = f"The proxy {proxy} did not answer as a SOCKS proxy does"
         hint = "Check the proxy's address and kind: http, socks5h, socks5, socks4a or socks4."
+    hint = f"{hint} {PROXIES}"
     return ConnectError(f"{fact}. {hint}", hint=hint)
 
 
@@ -160,7 +164,9 @@ def failed(url: str, phase: str, exc: BaseException | None, *, proxy: str | None
         fact = f"The attempt to connect to {where}{way} failed in the {phase}: {type(exc).__name__}"
     if fact.startswith("the "):
         fact = "T" + fact[1:]
-    error = ConnectError(f"{fact}. {hint}".rstrip(), hint=hint)
+    page = CERTIFICATES if isinstance(exc, ssl.SSLError) else PROXIES if proxy else ERRORS
+    hint = f"{hint} {page}".lstrip()
+    error = ConnectError(f"{fact}. {hint}", hint=hint)
     # Without its traceback: the frames below hold the request's headers as local variables.
     error.__cause__ = exc.with_traceback(None) if exc is not None else None
     return error

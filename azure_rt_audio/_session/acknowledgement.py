@@ -9,6 +9,7 @@ from typing import Any, Final, Generic, TypeVar, cast
 
 from .._concurrency.condition import Condition
 from .._concurrency.deadline import Deadline
+from .._pages import WAITING
 from ..dispatch.base import call_guarded
 from ..errors import RealtimeError
 
@@ -89,7 +90,7 @@ class Acknowledgement(Future[T], Generic[T]):
             self._check_may_wait()
             if not self._settled.wait_until(lambda: self._is_settled, Deadline(timeout, self._clock)):
                 # The built-in class: in Python 3.10 that of concurrent.futures is another one.
-                raise TimeoutError(f"the service did not acknowledge it within {timeout} seconds")
+                raise TimeoutError(f"the service did not acknowledge it within {timeout} seconds. {WAITING}")
         if self._state in _CANCELLED:
             raise CancelledError
         return self._exception

@@ -120,6 +120,8 @@ class Attempt:
     @property
     def asked_input_format(self) -> str | None:
         """The input format of the latest update that asks for one; ``None`` if none does."""
+        if not self._updates:
+            return None
         asked = (update.input_audio_format for update in reversed(self._updates))
         return next((audio_format for audio_format in asked if audio_format is not None), None)
 

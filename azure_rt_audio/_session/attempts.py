@@ -23,12 +23,11 @@ from collections.abc import Callable
 from typing import Any, Final, Protocol
 
 from .._concurrency.deadline import Deadline
-from .._transport import Connection, IOThread, Outcome, Payload, WebSocketImpl
+from .._transport import Connection, IOThread, Outcome, Payload, Target, WebSocketImpl
 from ..errors import ConnectionClosedError
 from ..options import AzureRealTimeOptions, WebSocketOptions
 from ..protocol.commands import SessionUpdate
 from .attempt import Attempt
-from .authentication import target_of
 from .readiness import Readiness
 from .taps import Taps
 
@@ -124,7 +123,7 @@ class Attempts:
         number = next(self._numbers)
         options, websocket_options = self._options, self._websocket_options
         connection = Connection(
-            lambda: target_of(options, websocket_options),
+            lambda: Target(options.url, {**websocket_options.headers, **options.authorization()}),
             websocket_options,
             websocket_impl=self._websocket_impl,
             on_open=_weakly(self._opened, number),

@@ -26,6 +26,7 @@ from ..audio.files import AudioReader
 from ..audio.pcm import AudioLike, check_whole, decode_base64, interleaved, to_pcm16
 from ..audio.resample import check_rate
 from ..protocol.checks import MAX_APPEND_BYTES
+from ..protocol.codec import encode_append
 from .sender import CommandSender
 
 __all__ = ["AudioInput"]
@@ -75,7 +76,8 @@ class AudioInput:
             raise ValueError(_NO_RATE)
         text = self._base64(audio)
         self._sender.wait_to_send()
-        self.finish()
+        if self.converter is not None:
+            self.finish()
         self._send_text(text)
 
     def _append_stream(self, audio: str | AudioLike, sample_rate_hz: int, channels: int | None) -> None:
@@ -122,7 +124,7 @@ class AudioInput:
 
     def _send_text(self, text: bytes) -> None:
         for start in range(0, len(text), _MAX_APPEND_CHARACTERS):
-            self._sender.send_audio(text[start : start + _MAX_APPEND_CHARACTERS])
+            self._sender.send_bytes(encode_append(text[start : start + _MAX_APPEND_CHARACTERS]))
 
     # ------------------------------------------------------------ encoding
 

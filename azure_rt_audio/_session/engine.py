@@ -21,6 +21,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from .._concurrency import shutdown
+from .._pages import WAITING
 from .._transport import Connection, Outcome, Payload, WebSocketImpl
 from ..dispatch import Dispatcher
 from ..errors import DecodeError, DispatchOverflowError, RealtimeError, ServiceError
@@ -204,7 +205,7 @@ class Engine:
                 raise
             raise TimeoutError(
                 f"no {subject.key!r} came within {timeout} seconds; it may have come before the call: "
-                "open client.events(...) first"
+                f"open client.events(...) first. {WAITING}"
             ) from None
         finally:
             self.waiters.discard(waiter)
@@ -258,24 +259,26 @@ class Engine:
         if log.isEnabledFor(logging.DEBUG):
             log.debug("< %s (%d bytes)", event.wire_type, len(data))
         cls = event.__class__
+        turn = self._turn
         try:
             if cls in _WITH_CONSEQUENCES:
                 self._take(event)
                 return
-            if cls is ResponseOutputAudioDelta:
+            if isinstance(event, ResponseOutputAudioDelta):
                 event.__dict__["_report"] = self._tell_no_sound
-                if self._turn.begins_to_speak(event):
+                # The first sound of the response in progress changes the status, later ones do not.
+                if turn.speaking != turn.current == event.response_id:
                     self._take(event)
                     return
             self.conversation._apply(event)
             if self.response_queue.begun:
-                self.response_queue.on_event(event)
+                self.response_queue.feed(event)
             key = cls.TYPE
             if self.waiters.waiting:
                 self.waiters.offer(key, event)
             if self.streams.streams:
                 self.streams.offer(key, event)
-            self.listeners.publish_event(key, event)
+            self.listeners.publish(key, event, to_all=True)
         except DispatchOverflowError as exc:
             self.connection.abort(exc)
 
@@ -322,17 +325,15 @@ class Engine:
         if event.__class__ is UnknownEvent:
             if key not in _LOCAL_NAMES:  # listeners of those expect another payload
                 self.listeners.publish(key, event)
-            self.listeners.publish(UnknownEvent, event)
-            self.listeners.publish_to_all(event)
+            self.listeners.publish(UnknownEvent, event, to_all=True)
         else:
-            self.listeners.publish_event(key, event)
+            self.listeners.publish(key, event, to_all=True)
 
     def _publish_local(self, event: Init | StatusChanged | Closed) -> None:
         is_sticky = not isinstance(event, StatusChanged)
         payload = event.session if isinstance(event, Init) else event
         self.listeners.publish(event.type, payload, sticky=is_sticky)
-        self.listeners.publish(type(event), event, sticky=is_sticky)
-        self.listeners.publish_to_all(event)
+        self.listeners.publish(type(event), event, sticky=is_sticky, to_all=True)
 
     def _report(self, error: RealtimeError, *, is_told: bool = False) -> None:
         self._offer("error", error)
@@ -343,7 +344,7 @@ class Engine:
         """Publish an error; return whether it reached a listener."""
         is_heard = self.listeners.publish("error", error, sticky=sticky)
         if not isinstance(error, ServiceError):  # a refusal by the service is published as an event already
-            self.listeners.publish_to_all(error)
+            self.listeners.publish(EVERYTHING, error)
         return is_heard
 
     def tell_no_sound(self, event: ResponseOutputAudioDelta) -> None:
@@ -393,8 +394,7 @@ class Engine:
                 attempt.settle_oldest()
             attempt.ready.refuse(error)
         self._offer(Error, event)
-        self.listeners.publish(Error, event)
-        self.listeners.publish_to_all(event)
+        self.listeners.publish(Error, event, to_all=True)
         if handled is not Handled.RETRIED:
             self._report(error, is_told=handled is Handled.TOLD)
 

@@ -13,11 +13,11 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Iterator
-from types import TracebackType
 from typing import Any, Generic, TypeVar
 
 from .._concurrency.condition import Condition
 from .._concurrency.deadline import Deadline
+from .._pages import WAITING
 from ..dispatch.base import weight
 from ..dispatch.queued import DEFAULT_BACKLOG_BYTES
 from ..errors import DispatchOverflowError, RealtimeError
@@ -111,7 +111,7 @@ class EventStream(Generic[E_co]):
                     break
             self._check_may_wait()
             if not self._condition.wait_until(lambda: bool(self._events) or self._is_over, deadline):
-                raise TimeoutError(f"no event came for {self._timeout} seconds")
+                raise TimeoutError(f"no event came for {self._timeout} seconds. {WAITING}")
         if outcome is not None:
             raise outcome.again()
         raise StopIteration
@@ -119,9 +119,7 @@ class EventStream(Generic[E_co]):
     def __enter__(self) -> EventStream[E_co]:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *exc: object) -> None:
         self.close()
 
 

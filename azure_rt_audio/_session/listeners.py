@@ -166,12 +166,13 @@ class Listeners:
             subscription._is_spent = True
             return True
 
-    def publish(self, key: Any, payload: Any, *, sticky: bool = False) -> bool:
+    def publish(self, key: Any, payload: Any, *, sticky: bool = False, to_all: bool = False) -> bool:
         """
         Hand a payload to the listeners of *key*, in the order of their registration.
 
         Args:
             sticky: Also hand it to listeners that are added later.
+            to_all: Also hand it to the listeners of everything, after these.
 
         Returns:
             Whether a listener wanted it.
@@ -185,24 +186,31 @@ class Listeners:
                 entries = self._by_key.get(key, ())
         else:
             entries = self._by_key.get(key, ())
-        return bool(entries) and _deliver_all(entries, payload)
+        if to_all and self._to_everything:
+            entries = (*entries, *self._to_everything)
+        is_wanted = False
+        overflow: DispatchOverflowError | None = None
+        for entry in entries:
+            try:
+                if not entry._is_plain:
+                    is_wanted |= entry._deliver(payload)
+                elif entry.is_active:
+                    entry._submit(entry, payload)
+                    is_wanted = True
+            except DispatchOverflowError as exc:
+                overflow, is_wanted = exc, True
+            except BaseException as exc:
+                if ends_the_program(exc):
+                    raise
+                # A user's dispatcher, such as one for a window that is gone: only its listeners lose it.
+                log.exception("! the dispatcher of %r failed", entry)
+        if overflow is not None:
+            raise overflow
+        return is_wanted
 
     def was_late(self, key: Any) -> bool:
         """Whether a listener that was added late was handed the sticky payload of *key*."""
         return key in self._late
-
-    def publish_event(self, key: str, event: Any) -> None:
-        """Hand an event to the listeners of *key*, then to those of everything; raises as :meth:`publish`."""
-        entries = self._by_key.get(key)
-        if entries is not None:
-            _deliver_all(entries, event)
-        if self._to_everything:
-            _deliver_all(self._to_everything, event)
-
-    def publish_to_all(self, payload: Any) -> None:
-        """Hand a payload to the listeners of everything; raises as :meth:`publish`."""
-        if self._to_everything:
-            _deliver_all(self._to_everything, payload)
 
     def _replace_locked(self, key: Any, leaving: list[Subscription]) -> None:
         assert self._lock.locked()
@@ -214,28 +222,6 @@ class Listeners:
         rest = {other: kept for other, kept in self._by_key.items() if other != key}
         self._by_key = {**rest, key: tuple(entries)} if entries else rest
         self._to_everything = self._by_key.get(EVERYTHING, ())
-
-
-def _deliver_all(entries: tuple[Subscription, ...], payload: Any) -> bool:
-    is_wanted = False
-    overflow: DispatchOverflowError | None = None
-    for entry in entries:
-        try:
-            if not entry._is_plain:
-                is_wanted |= entry._deliver(payload)
-            elif entry.is_active:
-                entry._submit(entry, payload)
-                is_wanted = True
-        except DispatchOverflowError as exc:
-            overflow, is_wanted = exc, True
-        except BaseException as exc:
-            if ends_the_program(exc):
-                raise
-            # A user's dispatcher, such as one for a window that is gone: only its listeners lose the event.
-            log.exception("! the dispatcher of %r failed", entry)
-    if overflow is not None:
-        raise overflow
-    return is_wanted
 
 
 def _name_of(listener: object) -> str:

@@ -8,6 +8,7 @@ from typing import Final
 
 from .._concurrency.condition import Condition
 from .._concurrency.deadline import Deadline
+from .._pages import WAITING
 from ..audio.converter import Converter
 from ..audio.resample import check_rate
 from ..errors import RealtimeError
@@ -33,7 +34,10 @@ class PendingResponse:
     A response that was asked for.
 
     Call :meth:`result` for the whole response, iterate :meth:`text` or :meth:`audio` for its parts as they
-    arrive, or ignore it: a handle that is not kept costs nothing.
+    arrive, or ignore it: a handle that is not kept costs nothing::
+
+        for words in client.create_response().text():
+            print(words, end="", flush=True)
 
     **Threads.** Any thread may wait, several at once; each iteration starts from the beginning.
     """
@@ -128,7 +132,7 @@ class PendingResponse:
             self._check_may_wait()
         deadline = Deadline(timeout, self._clock)
         if not self.done and not self._condition.wait_until(lambda: self.done, deadline):
-            raise TimeoutError(f"the response was not finished after {timeout} seconds")
+            raise TimeoutError(f"the response was not finished after {timeout} seconds. {WAITING}")
         return self._outcome()
 
     def text(self, timeout: float | None = DEFAULT_TIMEOUT) -> Iterator[str]:
@@ -158,8 +162,9 @@ class PendingResponse:
                 from 1 000 to 768 000 Hz, whatever came; pieces join without a click.
 
         Raises:
-            ValueError, MissingExtraError: No such rate; another rate without the ``audio`` extra.
-            As :meth:`result`.
+            ValueError: No such rate.
+            MissingExtraError: Another rate without the ``audio`` extra.
+            Exception: As :meth:`result`.
         """
         if sample_rate_hz is not None:
             check_rate("sample_rate_hz", sample_rate_hz)

@@ -8,6 +8,7 @@ from typing import Final
 
 from .._concurrency.condition import Condition
 from .._concurrency.deadline import Deadline
+from .._pages import ERRORS, THREADS
 from .._transport import Connection, Outcome, WebSocketState
 from ..errors import ServiceError
 
@@ -83,7 +84,7 @@ class Readiness:
         if self._connection.owns_this_thread():
             raise RuntimeError(
                 "this would wait for the session on the thread that makes it; listeners of an inline "
-                "dispatcher must not block: use the default dispatcher, or another thread"
+                f"dispatcher must not block: use the default dispatcher, or another thread. {THREADS}"
             )
         is_decided = self._condition.wait_until(self._is_decided, Deadline(timeout, self._clock))
         is_connecting = self._connection.state is WebSocketState.CONNECTING
@@ -98,7 +99,7 @@ class Readiness:
             what = "was still being made" if is_connecting else "is open, but session.updated did not come"
             raise TimeoutError(
                 f"the session was not ready after {timeout} seconds: the connection to "
-                f"{self._authority} {what}"
+                f"{self._authority} {what}. {ERRORS}"
             )
 
     def _is_decided(self) -> bool:

@@ -313,6 +313,10 @@ class ResponseQueue:
             with self._lock:  # the turn before stays unanswered, and with it the wish to cancel its answer
                 self._expects_turn = self._cancels_turn = False
             return False
+        return self.feed(event)
+
+    def feed(self, event: Event) -> bool:
+        """The same for an event within a response, the deltas above all."""
         request = self.begun.get(getattr(event, "response_id", None) or "")
         return request is not None and request.feed(event)
 

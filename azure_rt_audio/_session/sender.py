@@ -12,11 +12,12 @@ from typing import Any
 import orjson
 
 from .._concurrency.stacklevel import stacklevel
+from .._pages import THREADS
 from ..dispatch import Dispatcher
 from ..errors import ConnectionClosedError
 from ..protocol.base import ProtocolObject
 from ..protocol.checks import check_command
-from ..protocol.codec import encode, encode_append, to_json
+from ..protocol.codec import encode, to_json
 from ..protocol.commands import Command
 from ..protocol.dialects import Dialect
 from .acknowledgement import Acknowledgement
@@ -121,10 +122,6 @@ class CommandSender:
         """
         self.send_bytes(self.encode(command))
 
-    def send_audio(self, text: bytes) -> None:
-        """Send an append of valid base64; raises as :meth:`send`."""
-        self.send_bytes(encode_append(text))
-
     def send_bytes(self, payload: bytes) -> int:
         """Send an encoded command; return the number of the attempt. Raises as :meth:`send`."""
         while True:
@@ -139,7 +136,9 @@ class CommandSender:
 
     def wait_to_send(self) -> None:
         """Wait until the session is ready for commands; on the I/O thread, do not."""
-        self._attempts.current.ready.wait_to_send()
+        ready = self._attempts.current.ready
+        if not ready.is_initialized:
+            ready.wait_to_send()
 
     def owns_this_thread(self) -> bool:
         """Whether the caller is the I/O thread or the dial thread, which must not wait for the service."""
@@ -151,7 +150,7 @@ class CommandSender:
         if self.owns_this_thread():
             raise RuntimeError(
                 "this would wait for the service on the thread that reads from it; listeners of an "
-                "inline dispatcher must not block: use the default dispatcher, or another thread"
+                f"inline dispatcher must not block: use the default dispatcher, or another thread. {THREADS}"
             )
 
     def new_future(self, owner: object) -> Acknowledgement[Any]:

@@ -6,14 +6,15 @@ WebSocket connections, and the threads that own them. Nothing here knows events.
 :mod:`.handshake`. The driver's parts are :mod:`.send_queue`, :mod:`.keepalive` and :mod:`.closing`, with
 :mod:`.close_reasons`. Below it, :mod:`.websocket` is the protocol on :mod:`.buffered_socket`, which is the
 socket as websocket-client sees it; what arrives lies in a :mod:`.receive_buffer`, out of which :mod:`.frames`
-takes it, or :mod:`.custom_websocket` for a WebSocket class of the user's own.
+takes it, or :mod:`.custom_websocket` for a WebSocket class of the user's own. These import websocket-client,
+which takes its time: they are imported for the first connection, not with the package.
 """
 
 from .._net.dial import Target
 from .connection import Connection
+from .dialling import WebSocketImpl
 from .driver import Outcome
 from .frames import Payload
-from .handshake import WebSocketImpl
 from .io_thread import IOThread
 from .state import WebSocketState
 

@@ -46,16 +46,6 @@ class NotUpgraded(Exception):  # noqa: N818 - an outcome, never shown
         self.headers = headers
 
 
-class _Unsent:
-    """What is to be written, and how many bytes each write took of it so far."""
-
-    __slots__ = ("counts", "data")
-
-    def __init__(self, data: bytearray) -> None:
-        self.data = data
-        self.counts: list[int] = []
-
-
 class BufferedSocket:
     """
     A non-blocking socket with a buffer on either side, in the place of websocket-client's socket.
@@ -68,13 +58,16 @@ class BufferedSocket:
         sock.setblocking(False)
         self._sock = sock
         self._tls = sock if isinstance(sock, ssl.SSLSocket | TlsStream) else None
+        self.is_atomic = self._tls is None
+        """Whether no signal handler can come between a write and its being noted."""
         self._stream = sock if isinstance(sock, TlsStream) else None
         self._bounds: BoundedWait | None = bounds
         # Header lines that join the request only here: websocket-client's trace prints all that it sends.
         self._hidden = hidden
         self._head: bytes | None = None  # of the HTTP response, as websocket-client is to see it
         self.buffer = ReceiveBuffer()
-        self._unsent = _Unsent(bytearray())
+        # What is to be written, and how many bytes each write took of it so far.
+        self._unsent: tuple[bytearray, list[int]] = (bytearray(), [])
         self._is_sealed = False
         self._is_in_doubt = False  # whether what is unsent has been sent
         self._read_waits_for_write = False
@@ -109,9 +102,10 @@ class BufferedSocket:
     def send(self, data: bytes | bytearray) -> int:
         """Append to what is unsent."""
         if not self._is_sealed:
-            self._unsent.data += data
+            unsent = self._unsent[0]
+            unsent += data
             if self._hidden:  # the request it is, and its last line is empty
-                self._unsent.data[-2:-2] = self._hidden
+                unsent[-2:-2] = self._hidden
                 self._hidden = b""
         if self._bounds is not None:
             while self.unsent:
@@ -137,8 +131,8 @@ class BufferedSocket:
     def unsent(self) -> int:
         """Bytes that wait for the socket."""
         encrypted = 0 if self._stream is None else self._stream.unsent
-        unsent = self._unsent
-        return len(unsent.data) - sum(unsent.counts) + encrypted
+        data, counts = self._unsent
+        return len(data) - sum(counts) + encrypted
 
     @property
     def interest(self) -> int:
@@ -189,9 +183,9 @@ class BufferedSocket:
         self.buffer.grow(count)
         return count
 
-    def flush(self) -> None:
+    def flush(self) -> bool:
         """
-        Write as much as the socket takes.
+        Write as much as the socket takes; return whether that was all.
 
         Raises:
             OSError: If it takes nothing any more, or if a thread was stopped (by an exception that another
@@ -199,32 +193,30 @@ class BufferedSocket:
         """
         if self._is_in_doubt:
             raise InterruptedError(errno.EINTR, "sending was interrupted")
-        unsent = self._unsent
+        data, counts = self._unsent
         try:
-            while (done := sum(unsent.counts)) < len(unsent.data):
-                whole = not done and len(unsent.data) <= _AT_A_TIME
-                part = unsent.data if whole else unsent.data[done : done + _AT_A_TIME]
+            while (done := sum(counts)) < len(data):
+                whole = not done and len(data) <= _AT_A_TIME
+                part = data if whole else data[done : done + _AT_A_TIME]
                 # Writing and noting are one step for the interpreter, so that Ctrl-C does not come between;
                 # over TLS they are not.
                 self._is_in_doubt = not self.is_atomic
-                unsent.counts.extend(map(self._sock.send, (part,)))
+                counts.extend(map(self._sock.send, (part,)))
                 self._is_in_doubt = False
-            self._unsent = _Unsent(bytearray())
+            self._unsent = (bytearray(), [])
             self._write_waits_for_read = False
             if self._stream is not None:
                 self._is_in_doubt = True
                 self._stream.push()
                 self._is_in_doubt = False
+                return not self._stream.unsent
+            return True
         except _NOT_NOW as exc:
             self._is_in_doubt = False
             self._write_waits_for_read = isinstance(exc, ssl.SSLWantReadError)
-            if 2 * done > len(unsent.data):
-                self._unsent = _Unsent(unsent.data[done:])
-
-    @property
-    def is_atomic(self) -> bool:
-        """Whether no signal handler can come between a write and its being noted."""
-        return self._tls is None
+            if 2 * done > len(data):
+                self._unsent = (data[done:], [])
+            return False
 
     def read_body(self, headers: Mapping[str, str]) -> bytes:
         """Return the start of a refusal's body: what arrives soon, as much as it says, up to a limit."""

@@ -11,14 +11,17 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import attrs
 
 from .._concurrency.deadline import Deadline
 from ..errors import ConnectionClosedError
 from .close_reasons import closed_by_peer
-from .websocket import CloseFrame, Transport
+from .frames import CloseFrame
+
+if TYPE_CHECKING:
+    from .websocket import Transport
 
 __all__ = ["CloseHandshake", "CloseRequest", "being_closed", "closed_unopened", "held_up"]
 

@@ -17,10 +17,9 @@ from .._net.dial import Target
 from ..errors import ConnectionClosedError
 from ..options import WebSocketOptions
 from .closing import CloseRequest
-from .dialling import Opener
+from .dialling import Opener, WebSocketImpl
 from .driver import ConnectionDriver, Outcome
 from .frames import Payload
-from .handshake import WebSocketImpl, open_transport
 from .io_thread import IOThread
 from .state import WebSocketState
 
@@ -41,7 +40,7 @@ class Connection:
         on_end: Called once, always and last, with the reason.
         websocket_impl: Makes the ``websocket.WebSocket`` to use.
         io_thread: Serves the connection, beside others. ``None`` makes one that ends with the connection.
-        opener: Makes the transport.
+        opener: Makes the transport; ``None`` for :func:`.open_transport`.
         clock: Of the I/O thread that is made.
 
     **Threads.** Every method may be called from any thread, also from the callbacks, which run on the I/O
@@ -63,11 +62,16 @@ class Connection:
         on_end: Callable[[Outcome], None],
         websocket_impl: WebSocketImpl | None = None,
         io_thread: IOThread | None = None,
-        opener: Opener = open_transport,
+        opener: Opener | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         if websocket_impl is not None and not callable(websocket_impl):
             raise TypeError("websocket_impl must be a websocket.WebSocket class or a function that makes one")
+        if opener is None:
+            # Not with the module: websocket-client takes an eighth of the time of importing this package.
+            from .handshake import open_transport
+
+            opener = open_transport
         self._driver = ConnectionDriver(
             target, options, on_open, on_message, on_end, websocket_impl, io_thread, opener, clock
         )
@@ -103,7 +107,9 @@ class Connection:
             TimeoutError: If the backlog stayed full; the payload was not queued.
             RuntimeError: In a forked child.
         """
-        self._driver.send(payload, Deadline(timeout))
+        driver = self._driver
+        driver.check_ours()
+        driver.send_queue.put(payload, timeout, on_io_thread=driver.owns_this_thread())
 
     def close(self, timeout: float | None = None, code: int = 1000, reason: str = "") -> bool:
         """

@@ -10,26 +10,33 @@ the attempt was abandoned, or the I/O thread. It is a leaf. :meth:`Dialling.inte
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import threading
 import time
 from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 from .._concurrency.deadline import Deadline
+from .._concurrency.program_end import join_thread
 from .._net.dial import Target
 from .._net.waiting import Waker
 from ..errors import AUTHENTICATION_ERROR, ConnectError, ConnectionClosedError
 from ..options import WebSocketOptions
 from .closing import closed_unopened
-from .handshake import WebSocketImpl
-from .websocket import Transport
 
-__all__ = ["Dialling", "Opener"]
+if TYPE_CHECKING:
+    import websocket
+
+    from .websocket import Transport
+
+    WebSocketImpl = type[websocket.WebSocket] | Callable[..., websocket.WebSocket]
+    Opener = Callable[[Target, WebSocketOptions, Deadline, Waker, WebSocketImpl | None], Transport]
+else:
+    WebSocketImpl = Opener = Callable[..., Any]
+
+__all__ = ["Dialling", "Opener", "WebSocketImpl"]
 
 log: logging.Logger = logging.getLogger(__name__)
-
-Opener = Callable[[Target, WebSocketOptions, Deadline, Waker, WebSocketImpl | None], Transport]
 
 
 class Dialling:
@@ -60,6 +67,7 @@ class Dialling:
         self._opener = opener
         self._on_done = on_done
         self.seconds = 0.0  # that the handshake took; written by the dial thread
+        self.ident: int | None = None  # of the dial thread while it runs; written by it
         self._waker = Waker()
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._lock = threading.Lock()  # a leaf; guards what follows
@@ -88,16 +96,9 @@ class Dialling:
         """Give the attempt up. Takes no lock that user code is ever under; a finalizer may call it."""
         self._waker.interrupt()
 
-    def owns_this_thread(self) -> bool:
-        """Whether the caller is the dial thread, a credential for one."""
-        return threading.current_thread() is self._thread
-
     def join(self, seconds: float | None) -> bool:
         """Wait for the dial thread to end; return whether it has."""
-        if not self.owns_this_thread():
-            with contextlib.suppress(RuntimeError):  # Python 3.14 joins no daemon thread while it exits
-                self._thread.join(seconds)
-        return not self._thread.is_alive()
+        return join_thread(self._thread, seconds)
 
     # On the I/O thread.
 
@@ -120,6 +121,7 @@ class Dialling:
             if self._is_called_off:
                 return
             self._has_begun = True
+        self.ident = threading.get_ident()
         result: Transport | ConnectError | ConnectionClosedError
         result = ConnectionClosedError("The connection's thread failed; please report this.")
         try:
@@ -134,6 +136,7 @@ class Dialling:
                 self._on_done()
             elif not isinstance(result, Exception):
                 result.release()
+            self.ident = None  # the system gives it to another thread
 
     def _dial(self) -> Transport | ConnectError | ConnectionClosedError:
         try:
@@ -141,9 +144,13 @@ class Dialling:
         except (ConnectError, ConnectionClosedError) as exc:
             return exc
         except BaseException as exc:  # noqa: BLE001 - a credential is the user's code
-            error = ConnectError(
-                f"The credential could not be obtained ({type(exc).__name__}).", type=AUTHENTICATION_ERROR
+            # Without its message, which may quote a secret; the cause has it.
+            what = type(exc).__name__
+            hint = (
+                "Sign in anew, or check the credential by itself: get_token(scope), or the function you gave."
             )
+            message = f"The credential could not be obtained: it raised {what}. {hint}"
+            error = ConnectError(message, type=AUTHENTICATION_ERROR, hint=hint)
             error.__cause__ = exc
             return error
         if self._waker.interrupted:  # while the credential took its time

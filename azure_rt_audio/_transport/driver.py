@@ -20,7 +20,7 @@ import sys
 import threading
 from collections.abc import Callable
 from functools import partial
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import attrs
 
@@ -33,14 +33,15 @@ from ..errors import ConnectError, ConnectionClosedError
 from ..options import WebSocketOptions
 from .close_reasons import closed_by_peer
 from .closing import CloseHandshake, CloseRequest, being_closed, closed_unopened, held_up
-from .dialling import Dialling, Opener
-from .frames import Payload
-from .handshake import WebSocketImpl
+from .dialling import Dialling, Opener, WebSocketImpl
+from .frames import CloseFrame, Payload
 from .io_thread import IOThread
 from .keepalive import Keepalive
 from .send_queue import SendQueue
 from .state import WebSocketState
-from .websocket import CloseFrame, Transport
+
+if TYPE_CHECKING:
+    from .websocket import Transport
 
 __all__ = ["ConnectionDriver", "Outcome"]
 
@@ -79,6 +80,7 @@ class ConnectionDriver:
         self.options = options
         self._owns_io_thread = io_thread is None
         self._io = io = IOThread(clock) if io_thread is None else io_thread
+        self.check_ours = io.check_ours
         self.name = io.new_name()
         self._clock = io.clock
         self._on_open = on_open
@@ -87,7 +89,7 @@ class ConnectionDriver:
         name = self.name.replace("reader", "dial")
         self._dial = partial(Dialling, name, target, options, websocket_impl, opener, self._wake)
         self._dialling: Dialling | None = None  # written once, by start()
-        self._send_queue = SendQueue(options.max_send_backlog_bytes, self._wake)
+        self.send_queue = SendQueue(options.max_send_backlog_bytes, self._wake)
         self._condition = Condition()  # a leaf; guards what follows
         self.state = WebSocketState.CONNECTING  # written under the lock, read bare
         self.outcome: Outcome | None = None  # written once under the lock, read bare
@@ -145,11 +147,9 @@ class ConnectionDriver:
         self._io.wake()
 
     def owns_this_thread(self) -> bool:
+        ident = threading.get_ident()
         dialling = self._dialling
-        return self._io.owns_this_thread() or (dialling is not None and dialling.owns_this_thread())
-
-    def check_ours(self) -> None:
-        self._io.check_ours()
+        return ident == self._io.ident or (dialling is not None and ident == dialling.ident)
 
     def join(self, seconds: float | None) -> bool:
         """Wait for the connection's end and that of its threads; return whether they have ended."""
@@ -162,10 +162,6 @@ class ConnectionDriver:
         else:
             has_ended = self._condition.wait_quietly(lambda: self.is_over, deadline)
         return has_ended and dialling.join(deadline.remaining())
-
-    def send(self, payload: bytes, deadline: Deadline) -> None:
-        self._io.check_ours()
-        self._send_queue.put(payload, deadline, on_io_thread=self.owns_this_thread())
 
     def close(self, code: int, reason: str, timeout: float | None) -> bool:
         if not self._io.is_ours():
@@ -187,7 +183,7 @@ class ConnectionDriver:
         if dialling is None:
             self._end(closed_unopened())
             return
-        self._send_queue.refuse(being_closed())
+        self.send_queue.refuse(being_closed())
         with self._condition.lock:
             if self._close is None:
                 self._close = request
@@ -243,7 +239,7 @@ class ConnectionDriver:
                 return False
             self.outcome = outcome
             self.state = WebSocketState.CLOSED
-        self._send_queue.end(outcome)
+        self.send_queue.end(outcome)
         log.info("= %s closed: %s", self.name, outcome)
         return True
 
@@ -299,7 +295,7 @@ class ConnectionDriver:
             self._closing.send_last(result, 1000)
             return verdict
         self._heard = self._clock()
-        self._send_queue.attach(result)
+        self.send_queue.attach(result)
         log.info("= %s open to %s after %.0f ms", self.name, result.where, 1000 * dialling.seconds)
         self._call(self._on_open)
         return self._serve(result, now)
@@ -316,7 +312,7 @@ class ConnectionDriver:
 
     def _move(self, transport: Transport, now: float) -> Outcome | None:
         is_ready, self.is_ready = self.is_ready, False
-        queue = self._send_queue
+        queue = self.send_queue
         closing = self._closing
         if queue.failure is not None and self._failure is None:
             raise queue.failure
@@ -361,7 +357,7 @@ class ConnectionDriver:
             interest = selectors.EVENT_WRITE
             self.due = self._clock() + (closing.deadline.remaining() or 0.0)
         elif (
-            self._has_undelivered or transport.has_more or self._failure or self._send_queue.is_due(transport)
+            self._has_undelivered or transport.has_more or self._failure or self.send_queue.is_due(transport)
         ):
             self.due = 0.0  # at once
         else:
@@ -375,7 +371,7 @@ class ConnectionDriver:
     def _read(self, transport: Transport, now: float) -> CloseFrame | None:
         """Read once, unless there is plenty already, and deliver; return the peer's close frame."""
         if not self._has_undelivered:
-            with self._send_queue.write_lock:
+            with self.send_queue.write_lock:
                 if transport.fill():
                     self._heard = now
         receive, on_message = transport.receive, self._on_message
@@ -405,7 +401,7 @@ class ConnectionDriver:
                 close_code=1011,
                 reason="keepalive ping timeout",
             )
-        with self._send_queue.write_lock:
+        with self.send_queue.write_lock:
             transport.ping()
             transport.flush()
         keepalive.note_ping(self._clock())  # only now: a thread that is stopped on the way has not pinged yet
@@ -417,18 +413,18 @@ class ConnectionDriver:
         closing = self._closing
         if self._failure is not None:
             return closed_by_peer(transport.where, frame.code, frame.reason)
-        self._send_queue.refuse(being_closed())
+        self.send_queue.refuse(being_closed())
         with self._condition.lock:
             if self.outcome is None:
                 self.state = WebSocketState.CLOSING
-        with self._send_queue.write_lock:
+        with self.send_queue.write_lock:
             closing.answer(transport, frame)
         return self._write_answer(transport)
 
     def _write_answer(self, transport: Transport) -> Outcome | None:
         """Write what is left of our last close frame; return the outcome when that is done, or given up."""
         closing = self._closing
-        with contextlib.suppress(ConnectionClosedError), self._send_queue.write_lock:
+        with contextlib.suppress(ConnectionClosedError), self.send_queue.write_lock:
             transport.flush()
             # A closing or dropped connection does not wait for it.
             is_wanted = self._close is None and self._abort is None and not self._dropped
@@ -441,9 +437,9 @@ class ConnectionDriver:
         if self._failure is not None:
             return self._failure
         if exc.close_code != 1006:
-            with self._send_queue.write_lock:
+            with self.send_queue.write_lock:
                 # What was sent before the peer's mistake still counts.
-                self._send_queue.hand_over(transport)
+                self.send_queue.hand_over(transport)
                 self._closing.send_last(transport, exc.close_code, exc.reason)
             return exc
         if self._closing.sent is not None:
@@ -455,7 +451,7 @@ class ConnectionDriver:
         """Release the transport, and tell the outcome."""
         transport, self._transport = self._transport, None
         if transport is not None:
-            self._send_queue.attach(None)
+            self.send_queue.attach(None)
             self._io.unwatch(transport)
             transport.release()
         elif self._dialling is not None:

@@ -13,6 +13,8 @@ import os
 import struct
 from typing import Final
 
+import attrs
+
 from .receive_buffer import ReceiveBuffer
 
 __all__ = [
@@ -21,6 +23,7 @@ __all__ = [
     "PING",
     "PONG",
     "TEXT",
+    "CloseFrame",
     "FrameReader",
     "Payload",
     "ProtocolFault",
@@ -45,13 +48,21 @@ _CLOSE_CODES: Final = frozenset((1000, 1001, 1002, 1003, *range(1007, 1015)))
 """Those below 3000 that may stand in a close frame (RFC 6455, section 7.4, and IANA's registry)."""
 
 
-_SHORT: Final = 1024
+_SHORT: Final = 32 * 1024
 """Bytes of payload up to which masking as one number is quicker than by tables."""
 
 _IDENTITY: Final = int.from_bytes(bytes(range(256)), "big")
 _ONES: Final = int.from_bytes(b"\1" * 256, "big")
 _XOR: Final = tuple((_IDENTITY ^ _ONES * key).to_bytes(256, "big") for key in range(256))
 """For each byte of a mask, what it makes of each byte of a payload."""
+
+
+@attrs.frozen
+class CloseFrame:
+    """The peer's close frame; code 1005 if it named none."""
+
+    code: int
+    reason: str
 
 
 class TooBig(Exception):  # noqa: N818 - an outcome, never shown
@@ -77,11 +88,11 @@ def build_frame(opcode: int, payload: bytes) -> bytearray:
     else:
         head = struct.pack("!BBQ", _FIN | opcode, 0x80 | 127, size)
     mask = os.urandom(4)
-    at = len(head) + 4
     if size <= _SHORT:
-        spread = mask * (size // 4 + 1)
-        masked = int.from_bytes(payload, "big") ^ int.from_bytes(spread[:size], "big")
-        return bytearray(head + mask + masked.to_bytes(size, "big"))
+        masks = (size + 3) // 4
+        masked = int.from_bytes(payload, "little") ^ int.from_bytes(mask * masks, "little")
+        return bytearray().join((head, mask, masked.to_bytes(4 * masks, "little")[:size]))
+    at = len(head) + 4
     frame = bytearray(at + size)
     frame[:at] = head + mask
     for place in range(4):  # a byte of the mask at a time: the interpreter has nothing that does it faster

@@ -10,7 +10,7 @@ Threads: the dial thread only.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, Final, cast
 
 import websocket
@@ -23,12 +23,10 @@ from .._version import __version__
 from ..errors import ConnectError
 from ..options import WebSocketOptions
 from .buffered_socket import BufferedSocket, NotUpgraded
-from .websocket import Transport, WebSocketTransport
+from .dialling import WebSocketImpl
+from .websocket import Transport
 
-__all__ = ["WebSocketImpl", "open_transport"]
-
-WebSocketImpl = type[websocket.WebSocket] | Callable[..., websocket.WebSocket]
-"""Makes the WebSocket that does the opening handshake."""
+__all__ = ["open_transport"]
 
 _USER_AGENT: Final = f"azure-rt-audio/{__version__}"
 
@@ -87,7 +85,7 @@ def open_transport(
                 sock.release()
                 sock = BufferedSocket(ws.sock, bounds)
             sock.settle()
-            return WebSocketTransport(ws, sock, place(target.url), options.max_message_bytes)
+            return Transport(ws, sock, place(target.url), options.max_message_bytes)
         if ws.sock is not sock:
             ws.shutdown()
         problem = refused(target.url, _status(ws), ws.handshake_response.headers, b"")

@@ -11,7 +11,6 @@ Threads and locks: ``IOThread._lock`` guards the inbox and the thread's start an
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import logging
 import os
@@ -22,7 +21,9 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final, Protocol
 
+from .._concurrency.program_end import join_thread
 from .._net.waiting import HasFileno, Waker
+from .._pages import FORKING
 
 __all__ = ["IOThread", "Served"]
 
@@ -64,6 +65,7 @@ class IOThread:
 
     Attributes:
         is_released: Whether it takes no more connections. Written once.
+        ident: The thread's :func:`threading.get_ident` while it runs.
 
     The thread starts with the first connection. It ends when it was released and its last connection is over.
     A callback that takes its time delays all connections of the thread.
@@ -75,7 +77,7 @@ class IOThread:
         self.name = f"azure-rt-reader-{next(_numbers)}"
         self.clock = clock
         self._pid = os.getpid()
-        self._ident: int | None = None  # of the thread while it runs; written by it
+        self.ident: int | None = None  # written by the thread
         self.is_released = False  # written without the lock
         self._names = itertools.count(1)
         self._lock = threading.Lock()  # a leaf; guards what follows
@@ -166,12 +168,8 @@ class IOThread:
     def wake(self) -> None:
         """End the thread's wait. Nothing in a forked child, where the waker's lock may be held for ever."""
         waker = self._waker
-        if waker is not None and self.is_ours():
+        if waker is not None and os.getpid() == self._pid:
             waker.wake()
-
-    def owns_this_thread(self) -> bool:
-        """Whether the caller is the thread."""
-        return self._ident == threading.get_ident()
 
     def is_ours(self) -> bool:
         """Whether this is the process that made it, not a fork of it."""
@@ -179,18 +177,17 @@ class IOThread:
 
     def check_ours(self) -> None:
         """Raise :class:`RuntimeError` in a forked child, where nothing ever comes."""
-        if not self.is_ours():
-            raise RuntimeError("this connection belongs to the parent process; connect anew after a fork")
+        if os.getpid() != self._pid:
+            raise RuntimeError(
+                f"this connection belongs to the parent process; connect anew after a fork. {FORKING}"
+            )
 
     def join(self, seconds: float | None) -> bool:
         """Wait for the thread to end; return whether it has, or never was."""
         thread = self._thread
         if thread is None:
             return True
-        if self.is_ours() and not self.owns_this_thread():
-            with contextlib.suppress(RuntimeError):  # Python 3.14 joins no daemon thread while it exits
-                thread.join(seconds)
-        return not thread.is_alive()
+        return join_thread(thread, seconds) if self.is_ours() else not thread.is_alive()
 
     # On the thread.
 
@@ -210,7 +207,7 @@ class IOThread:
             if self._thread is not threading.current_thread():
                 return  # called off
             self._has_begun = True
-        self._ident = threading.get_ident()
+        self.ident = threading.get_ident()
         waker, selector = self._waker, self._selector
         assert waker is not None
         assert selector is not None
@@ -228,7 +225,7 @@ class IOThread:
                     served.fail()
                 except BaseException:  # the others are to end all the same
                     log.exception("! %s failed", self.name)
-            self._ident = None  # the system gives it to another thread
+            self.ident = None  # the system gives it to another thread
             selector.close()
             waker.close()
 

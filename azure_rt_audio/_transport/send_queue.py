@@ -8,8 +8,9 @@ noted. Either way the order of calls is the order on the connection.
 
 Threads and locks: ``SendQueue._condition`` guards the queue and is a leaf, never held over I/O.
 ``SendQueue.write_lock`` is held over each call that touches socket or TLS; none of these calls waits, and no
-user code runs under it. So no two calls of OpenSSL overlap. Both are taken by ``with`` alone, which Ctrl-C
-cannot divide. Neither is taken under the other, but for the queue's lock in :meth:`SendQueue.hand_over`.
+user code runs under it, but for that of a ``websocket_impl``. So no two calls of OpenSSL overlap. Both are
+taken by ``with`` alone, which Ctrl-C cannot divide. Neither is taken under the other, but for the queue's
+lock in :meth:`SendQueue.hand_over`.
 """
 
 from __future__ import annotations
@@ -18,12 +19,14 @@ import time
 from collections import deque
 from collections.abc import Callable
 from threading import Lock
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from .._concurrency.condition import Condition
 from .._concurrency.deadline import Deadline
 from ..errors import ConnectError, ConnectionClosedError
-from .websocket import Transport
+
+if TYPE_CHECKING:
+    from .websocket import Transport
 
 __all__ = ["SendQueue"]
 
@@ -60,30 +63,52 @@ class SendQueue:
 
     # From any thread.
 
-    def put(self, payload: bytes, deadline: Deadline, *, on_io_thread: bool) -> None:
+    def put(self, payload: bytes, timeout: float | None, *, on_io_thread: bool) -> None:
         """
         Write one text frame or queue it; wait for room if it comes to that.
 
         Args:
+            timeout: Seconds to wait for room.
             on_io_thread: Whether the caller is the I/O thread, which never waits, and for which there is
                 always room.
         """
+        transport = self._transport
+        if transport is not None and not on_io_thread:
+            now = time.monotonic()
+            is_alone, self._last = now - self._last > _IN_A_ROW, now
+            # Whether it is worth trying is decided without a lock, and again under it.
+            if is_alone and not self._queue and not self.write_lock.locked() and transport.may_write_here:
+                is_tried = is_written = False
+                try:
+                    with self.write_lock:
+                        is_open = self._end is None and self.failure is None and self._transport is not None
+                        if is_open and not self._queue and not transport.unsent:
+                            is_tried = True
+                            transport.send(payload)
+                            is_written = transport.flush()
+                except ConnectionClosedError as exc:
+                    self.failure = exc  # the I/O thread's to find and to tell
+                finally:
+                    if is_tried and not is_written:
+                        self._wake()
+                if is_tried:
+                    self._last = time.monotonic()
+                    return
+        self._enqueue(payload, timeout, on_io_thread)
 
-        def is_room() -> bool:
-            queued = self._queued
-            return on_io_thread or not queued or queued + len(payload) <= self._limit or self._end is not None
-
-        if not on_io_thread and self._may_write_directly() and self._write(payload):
-            return
+    def _enqueue(self, payload: bytes, timeout: float | None, on_io_thread: bool) -> None:
+        size = len(payload)
+        deadline: Deadline | None = None
         while True:  # another thread may be quicker
             with self._condition.lock:
                 if self._end is not None:
                     raise self._end.again()
-                if is_room():
+                if on_io_thread or self._is_room(size):
                     self._queue.append(payload)
-                    self._queued += len(payload)
+                    self._queued += size
                     break
-            if not self._condition.wait_until(is_room, deadline):
+            deadline = deadline or Deadline(timeout)
+            if not self._condition.wait_until(lambda: self._end is not None or self._is_room(size), deadline):
                 raise TimeoutError(
                     f"{self._queued} bytes wait to be written and the peer does not take them; "
                     "this message was not queued"
@@ -91,34 +116,8 @@ class SendQueue:
         if not on_io_thread:
             self._wake()
 
-    def _may_write_directly(self) -> bool:
-        """Whether it is worth trying: decided without a lock, and again under it."""
-        now = time.monotonic()
-        is_alone, self._last = now - self._last > _IN_A_ROW, now
-        if not is_alone or self._queue or self.write_lock.locked():
-            return False
-        transport = self._transport
-        return transport is not None and transport.may_write_here
-
-    def _write(self, payload: bytes) -> bool:
-        """Write, unless something waits; what goes wrong is the I/O thread's to find and to tell."""
-        transport = self._transport
-        if transport is None:
-            return False
-        try:
-            with self.write_lock:
-                is_refused = self._end is not None or self.failure is not None or self._transport is None
-                if is_refused or self._queue or transport.unsent:
-                    return False
-                transport.send(payload)
-                transport.flush()
-        except ConnectionClosedError as exc:
-            self.failure = exc
-        finally:
-            if transport.unsent or self.failure is not None:
-                self._wake()
-        self._last = time.monotonic()
-        return True
+    def _is_room(self, size: int) -> bool:
+        return not self._queued or self._queued + size <= self._limit
 
     def refuse(self, why: ConnectError | ConnectionClosedError) -> None:
         """Take nothing more; what waits will still be written."""

@@ -11,7 +11,6 @@ import io
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from types import TracebackType
 from typing import IO, TYPE_CHECKING, Any, Final
 
 from azure_rt_audio._extras import importing
@@ -162,7 +161,7 @@ class AudioReader:
             yield block
 
     def resampler(self, sample_rate_hz: int) -> Resampler:
-        """Return a resampler for the blocks; may raise a ``MissingExtraError``."""
+        """Return a resampler of the blocks to *sample_rate_hz*; may raise a ``MissingExtraError``."""
         return Resampler(self.sample_rate_hz, sample_rate_hz)
 
     def close(self) -> None:
@@ -173,9 +172,7 @@ class AudioReader:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *exc: object) -> None:
         self.close()
 
 

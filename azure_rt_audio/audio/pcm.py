@@ -18,6 +18,7 @@ import pybase64
 
 from azure_rt_audio._extras import importing
 
+from .._pages import ARRAYS
 from .channels import MAX_CHANNELS, check_channels, mix
 from .resample import check_rate, resample
 
@@ -221,7 +222,7 @@ def _view_of(audio: Any) -> memoryview:
     except (TypeError, ValueError, BufferError) as error:
         raise TypeError(
             "audio must be bytes of PCM16 or a buffer of int16, float32 or float64, "
-            f"not {type(audio).__name__}: convert it first, with numpy: numpy.asarray(audio)"
+            f"not {type(audio).__name__}: convert it first, with numpy: numpy.asarray(audio). {ARRAYS}"
         ) from error
 
 
@@ -250,7 +251,7 @@ def _channels_of(view: memoryview, said: int | None) -> int:
     remedy = "pass shape (frames,) or (frames, channels)"
     if len(shape) == 2 and shape[0] <= MAX_CHANNELS:
         remedy = "it looks transposed, pass " + ("audio[0]" if shape[0] == 1 else "audio.T")
-    raise ValueError(f"audio has the shape {shape}: {remedy}")
+    raise ValueError(f"audio has the shape {shape}: {remedy}. {ARRAYS}")
 
 
 def _flat(view: memoryview) -> memoryview:

@@ -14,12 +14,10 @@ class Played(Protocol):
     @property
     def item_id(self) -> str:
         """Which."""
-        ...
 
     @property
     def ms(self) -> float:
         """Milliseconds from its beginning."""
-        ...
 
 
 class MicrophoneLike(Protocol):
@@ -34,19 +32,15 @@ class MicrophoneLike(Protocol):
     @property
     def captured_at(self) -> float:
         """When the first frame of the last block was recorded, in seconds of ``time.monotonic``."""
-        ...
 
     def start(self) -> Any:
         """Begin to record."""
-        ...
 
     def close(self) -> Any:
         """End. Idempotent, bounded."""
-        ...
 
     def read(self, timeout: float) -> bytes | None:
-        """Return the next block, ``None`` if none came in time."""
-        ...
+        """Return the next block, or ``None`` if none came within *timeout* seconds. Blocks."""
 
 
 class SpeakerLike(Protocol):
@@ -64,33 +58,25 @@ class SpeakerLike(Protocol):
     @property
     def is_playing(self) -> bool:
         """Whether something that was given to it has not left yet."""
-        ...
 
     @property
     def level_db(self) -> float:
         """How loud it is, in dB of full scale."""
-        ...
 
     def start(self) -> Any:
         """Begin to play."""
-        ...
 
     def close(self) -> Any:
         """End. Idempotent, bounded."""
-        ...
 
     def play(self, pcm: bytes, *, item_id: str) -> Any:
         """Append sound of an item. Does not block."""
-        ...
 
     def finish(self, item_id: str) -> Any:
         """Say that nothing more of an item will come."""
-        ...
 
     def stop(self) -> Sequence[Played]:
         """Be silent at once, drop what waits, and return how much was played of what was not played out."""
-        ...
 
     def played_ms(self, item_id: str) -> float:
         """Milliseconds of an item that have left the device."""
-        ...

@@ -7,7 +7,6 @@ go through a :class:`CallbackThread`, where user code may block. No lock.
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import logging
 import queue
@@ -16,6 +15,7 @@ from collections.abc import Callable
 from typing import Any, Final, Generic, TypeVar
 
 from .._concurrency import shutdown
+from .._concurrency.program_end import join_thread
 from ..errors import DeviceError, RealtimeError
 from .events import DeviceEvent, DeviceLost, DeviceOpened, Kind
 from .portaudio import Device, Stream, find, list_devices, load, open_stream, rescan
@@ -56,8 +56,7 @@ class CallbackThread(Generic[_T]):
     def close(self) -> None:
         """End the thread after the queued values; blocks for a second at most, on the thread itself never."""
         self._queue.put(None)
-        if threading.current_thread() is not self._thread:
-            self._thread.join(_CLOSE_SECONDS)
+        join_thread(self._thread, _CLOSE_SECONDS)
 
     def _run(self) -> None:
         while (value := self._queue.get()) is not None:
@@ -145,9 +144,8 @@ class DeviceSupervisor:
         self._closing.set()
 
     def _join(self, seconds: float) -> None:
-        if self._thread.ident is not None and threading.current_thread() is not self._thread:
-            with contextlib.suppress(RuntimeError):  # Python 3.14 joins no daemon thread while it exits
-                self._thread.join(seconds)
+        if self._thread.ident is not None:
+            join_thread(self._thread, seconds)
 
     def _run(self) -> None:
         try:

@@ -37,7 +37,6 @@ class Dispatcher(Protocol):
 
     def submit(self, callback: Callable[[Any], object], event: Any) -> None:
         """Have ``callback(event)`` called, after everything submitted before."""
-        ...
 
 
 Call = Callable[..., object]
@@ -50,7 +49,6 @@ class Placing(Protocol):
 
     def place(self) -> Call:
         """Return what calls a listener as if from here; asked on the thread that registers it."""
-        ...
 
 
 @runtime_checkable
@@ -59,7 +57,6 @@ class Hosting(Protocol):
 
     def host(self, client: Any) -> None:
         """Know *client*, which has this dispatcher and is about to connect; not to be kept alive."""
-        ...
 
 
 class InlineDispatcher:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import logging
 import queue
@@ -11,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from .._concurrency import shutdown
+from .._concurrency.program_end import join_thread
 from .base import report_failure
 from .queued import DEFAULT_BACKLOG_BYTES, Backlog
 
@@ -60,7 +60,7 @@ class WorkerDispatcher:
         self._worker.close()
 
     def join(self, timeout: float | None) -> bool:
-        """Wait for the end of the thread, and return whether it has ended; never waits on itself."""
+        """Wait *timeout* seconds for the end of the thread; return whether it came. Never waits on itself."""
         return self._worker.join(timeout)
 
     def owns_this_thread(self) -> bool:
@@ -134,12 +134,7 @@ class _Worker:
         thread = self.thread or self._latest
         if thread is None:
             return True
-        if thread is threading.current_thread():
-            return False
-        if thread.ident is not None:
-            with contextlib.suppress(RuntimeError):  # Python 3.14 joins no daemon thread while it exits
-                thread.join(timeout)
-        return thread.ident is not None and not thread.is_alive()
+        return thread.ident is not None and join_thread(thread, timeout)
 
     def _run(self) -> None:
         take = self.backlog.take

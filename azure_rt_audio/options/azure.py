@@ -28,7 +28,6 @@ class AccessToken(Protocol):
     @property
     def token(self) -> str:
         """The token itself."""
-        ...
 
 
 class TokenCredential(Protocol):
@@ -36,7 +35,6 @@ class TokenCredential(Protocol):
 
     def get_token(self, *scopes: str) -> AccessToken:
         """Return a valid token; may block."""
-        ...
 
 
 Credential = TokenCredential | Callable[[], str]
@@ -82,6 +80,12 @@ class AzureRealTimeOptions:
     """
     Endpoint, credential and session configuration.
 
+    ::
+
+        AzureRealTimeOptions(
+            host_name="my-resource.openai.azure.com", deployment="gpt-realtime", api_key="..."
+        )
+
     Attributes:
         host_name: The endpoint in any spelling: ``"my-resource.openai.azure.com"``, with
             ``https://`` or ``wss://``, with or without ``/openai/v1``, ``"localhost:8080"``. Deployment
@@ -110,7 +114,9 @@ class AzureRealTimeOptions:
     deployment: str = field(
         validator=_a_name, default=Factory(lambda self: self.endpoint.deployment, takes_self=True)
     )
-    api_key: str | None = field(default=None, repr=lambda key: "None" if key is None else "'***'")
+    api_key: str | None = field(
+        default=None, validator=_one_line, repr=lambda key: "None" if key is None else "'***'"
+    )
     credential: Credential | None = field(default=None, repr=lambda c: "None" if c is None else "<set>")
     api_version: str = field(
         converter=_version, default=Factory(lambda self: self.endpoint.api_version or "v1", takes_self=True)
@@ -124,10 +130,6 @@ class AzureRealTimeOptions:
         repr=False,
         default=Factory(lambda self: choose_dialect(self.api_version, self.dialect), takes_self=True),
     )
-
-    @api_key.validator
-    def _check_api_key(self, attribute: attrs.Attribute[Any], value: object) -> None:
-        _one_line(self, attribute, value)
 
     def __attrs_post_init__(self) -> None:
         for name in ("deployment", "api_version"):
@@ -172,7 +174,8 @@ class AzureRealTimeOptions:
         ``AZURE_OPENAI_ENDPOINT``, ``AZURE_OPENAI_API_KEY`` and ``AZURE_OPENAI_DEPLOYMENT`` are read; an
         argument wins, and a ``credential`` replaces the key. ``AZURE_OPENAI_TRANSCRIPTION_DEPLOYMENT``, if
         it is set, turns transcription of the user on with that model, unless ``session_config`` names one
-        or has ``None`` for ``input_audio_transcription``.
+        or has ``None`` for ``input_audio_transcription``. For the arguments see
+        :class:`AzureRealTimeOptions`.
 
         Raises:
             ValueError: Names the variables that are missing.

@@ -131,7 +131,7 @@ class WebSocketOptions:
         http_proxy: ``"http://user:password@host:port"``, or ``socks5h://`` with the extra ``socks``
             (also ``socks5://``, ``socks4a://`` and ``socks4://``: without the letter at the end the name is
             looked up here and not at the proxy). Special characters in user and password are
-            percent-encoded. The port is 80 by default, 1080 for SOCKS. Never shown. ``None``, the
+            percent-encoded. Without a port it is 80, for SOCKS 1080. Never shown. ``None``, the
             default, follows the variables ``HTTPS_PROXY``, or else ``ALL_PROXY``, and ``NO_PROXY``, which
             lists hosts, domains, networks (``10.0.0.0/8``) or ``*``, each with a port or without.
         sockopt: ``(level, option, value)`` triples of ints, the value may be bytes; set before the

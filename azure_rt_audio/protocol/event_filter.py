@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from attrs import frozen
 
+from .._pages import EVENTS
 from ..errors import RealtimeError, ServiceError
 from . import commands
 from .dialects import ALIASES, canonical_name
@@ -95,14 +96,17 @@ def _check_new_name(name: str) -> None:
         remedy = f"did you mean {answer!r}?" if answer else "the service does not acknowledge it"
         raise ValueError(f"{name!r} is a command, which a client sends, and not an event; {remedy}")
     if "*" in name:
-        raise ValueError(f"{name!r}: patterns are not understood; listen to '*' and look at event.type")
+        raise ValueError(
+            f"{name!r}: patterns are not understood; listen to '*' and look at event.type. {EVENTS}"
+        )
     close = _resembled(name)
     if close:
-        raise ValueError(f"there is no event {name!r}; did you mean {close!r}?")
+        raise ValueError(f"there is no event {name!r}; did you mean {close!r}? {EVENTS}")
     if "." not in name:  # the service's have one, but for "error"
         local = ", ".join(repr(cls.TYPE) for cls in _LOCAL)
         raise ValueError(
-            f"there is no event {name!r}; names are such as 'response.done', or {local}, 'error', '*'"
+            f"there is no event {name!r}; names are such as 'response.done', or {local}, 'error', '*'. "
+            f"{EVENTS}"
         )
 
 

@@ -61,6 +61,7 @@ class MessageItem(ProtocolObject):
 
     Attributes:
         role: ``"system"``, ``"user"`` or ``"assistant"``.
+        content: Its parts: text, audio or images.
         status: ``"in_progress"``, ``"completed"`` or ``"incomplete"``.
     """
 
@@ -83,6 +84,7 @@ class FunctionCallItem(ProtocolObject):
     The model asks to have a function called.
 
     Attributes:
+        name: Of the function, as the tool declared it.
         arguments: JSON text, by the schema the tool declared; check it, the model wrote it.
         call_id: To be given back with the output.
     """

@@ -68,6 +68,9 @@ class ResponseConfig(ProtocolObject):
         parallel_tool_calls: GA.
         reasoning: GA.
         commit: 2024-10-01-preview only, as are the next three.
+        cancel_previous: Whether a response in progress is cancelled.
+        append_input_items: Items to answer after those of the conversation.
+        input_items: Items to answer in their place.
     """
 
     conversation: str | Unset = UNSET
@@ -161,7 +164,6 @@ class Sounding(Protocol):
     @property
     def audio(self) -> bytes:
         """Its bytes."""
-        ...
 
 
 @frozen_shape(kw_only=True)
@@ -220,10 +222,10 @@ class Response(ProtocolObject):
     @property
     def audio(self) -> bytes:
         """
-        Its sound, in the session's output format, if it was waited for here: by ``ask``, or in the
-        result of a ``PendingResponse``. Otherwise empty: the service does not send it twice.
+        Its sound, in the session's output format; ``"pcm16"`` is int16, little-endian, mono, 24 000 Hz.
 
-        ``"pcm16"`` is int16, little-endian, mono, 24 000 Hz.
+        Only of a response that was waited for here, by ``ask`` or as the result of a ``PendingResponse``;
+        otherwise empty, as the service does not send it twice.
         """
         return b"".join(piece.audio for piece in self.__dict__.get("_sound", ()))
 

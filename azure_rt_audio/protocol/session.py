@@ -61,10 +61,10 @@ class TurnDetection(ProtocolObject):
     Attributes:
         type: ``"server_vad"`` (loudness) or ``"semantic_vad"`` (meaning).
         threshold: 0.0 to 1.0; higher needs louder speech. ``server_vad``; the service's default is 0.5.
-        prefix_padding_ms: Audio kept from before speech was noticed; default 300 ms.
-        silence_duration_ms: Silence that ends the turn; 200 ms (preview) or 500 ms (GA) by default.
-        create_response: Whether the end of a turn starts a response; default true.
-        interrupt_response: Whether speech cancels the response in progress; default true.
+        prefix_padding_ms: Audio kept from before speech was noticed; the service's default is 300 ms.
+        silence_duration_ms: Silence that ends the turn; the service's default: 200 ms; GA documents 500.
+        create_response: Whether the end of a turn starts a response; the service's default is ``True``.
+        interrupt_response: Whether speech cancels the response in progress; the service's default: ``True``.
         eagerness: ``"low"``, ``"medium"``, ``"high"`` or ``"auto"``. ``semantic_vad``.
         idle_timeout_ms: 5 000 to 30 000 ms of silence after which the model speaks by itself. GA.
     """

@@ -1,7 +1,7 @@
 """
 The configuration of a session where the user gives none, field by field.
 
-README has a table of it, which a test compares with :data:`DEFAULTS`.
+The reference's table of session fields is made of :data:`DEFAULTS`.
 """
 
 from __future__ import annotations

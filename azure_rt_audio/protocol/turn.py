@@ -46,11 +46,6 @@ class TurnState:
         self.current: str | None = None
         self.speaking: str | None = None
 
-    def begins_to_speak(self, event: Event) -> bool:
-        """Whether a delta of audio is the first of the response in progress; later ones change nothing."""
-        response_id: str = event.response_id  # type: ignore[attr-defined]
-        return response_id == self.current and response_id != self.speaking
-
     def advance(self, event: Event) -> ModelStatusEnum:
         """Take one event into account and return the status after it."""
         if isinstance(event, ResponseOutputAudioDelta):

@@ -35,7 +35,6 @@ class EchoControl(Protocol):
             reference: The speaker's output of the same time; as long as *microphone*.
             is_playing: Whether an answer is being played, its pauses included.
         """
-        ...
 
 
 class Headphones:

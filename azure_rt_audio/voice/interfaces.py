@@ -16,11 +16,9 @@ class Interruption(Protocol):
 
     def stop_response(self) -> str | None:
         """Cancel the response in progress; its id, ``""`` if it has none yet, ``None`` if there is none."""
-        ...
 
     def truncate_unheard(self, item_id: str, heard_ms: int) -> None:
         """Truncate an item at the position that was played; delete it at 0."""
-        ...
 
 
 class Engine(Protocol):
@@ -29,21 +27,17 @@ class Engine(Protocol):
     @property
     def session(self) -> Session | None:
         """The session's configuration, as the service last described it."""
-        ...
 
     @property
     def dispatcher(self) -> Dispatcher:
         """Where the client's listeners run."""
-        ...
 
     @property
     def interruption(self) -> Interruption:
         """Cancels and truncates responses."""
-        ...
 
     def follow_speaker(self, response_id: str, *, is_playing: bool) -> None:
         """Set the status from what the speaker plays."""
-        ...
 
 
 class Client(Protocol):

@@ -10,18 +10,17 @@ their own threads. The two threads share queues, and attributes with one writer 
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import logging
 import queue
 import threading
 import time
 from collections.abc import Callable
-from types import TracebackType
 from typing import Any, Final
 
 from .._concurrency import shutdown
 from .._concurrency.deadline import Deadline
+from .._concurrency.program_end import join_thread
 from ..audio.level import SILENCE_DB, level_db
 from ..devices import Microphone, Speaker
 from ..devices.events import DeviceLost, DeviceOpened
@@ -192,7 +191,7 @@ class VoiceSession:
         self.speaker.on_played = _chained(self._reference.add, self.speaker.on_played)
 
     def wait(self, timeout: float | None = None) -> bool:
-        """Block until the session has ended, and return whether it has; ``None`` waits without limit."""
+        """Wait *timeout* seconds for the session's end, ``None`` without limit; return whether it came."""
         return self._has_ended.wait(timeout)
 
     def interrupt(self) -> None:
@@ -255,8 +254,7 @@ class VoiceSession:
         if thread is threading.current_thread() or self._worker.owns_this_thread():
             return False  # the capture thread sees the flag and shuts down
         if thread is not None and thread.ident is not None:
-            with contextlib.suppress(RuntimeError):  # Python 3.14 joins no daemon thread while it exits
-                thread.join(deadline.remaining())
+            join_thread(thread, deadline.remaining())
         self._shut_down()
         return self._worker.join(deadline.remaining()) and (thread is None or not thread.is_alive())
 
@@ -265,9 +263,7 @@ class VoiceSession:
         self.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *exc: object) -> None:
         self.close()
 
     # ------------------------------------------------------------ events of the service, on the worker

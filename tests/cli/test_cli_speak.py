@@ -124,7 +124,8 @@ def test_a_service_that_says_nothing_is_not_a_file_that_cannot_be_written(tmp_pa
     with Emulator(faults=Faults(before("response.created", Delay(SECONDS)))) as service:
         done = run("speak", TEXT, cwd=tmp_path, code=patient_for_less, **from_emulator(service))
 
-    assert (done.returncode, done.stderr) == (1, "azure-rt-audio speak: no event came for 0.2 seconds\n")
+    said = "azure-rt-audio speak: no event came for 0.2 seconds. See docs/how-to/waiting.md.\n"
+    assert (done.returncode, done.stderr) == (1, said)
 
 
 @pytest.mark.skipif(os.name == "nt", reason="needs pipes as POSIX has them")

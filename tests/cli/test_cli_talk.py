@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from cli_runner import Terminal, environment, run
 
+pytestmark = pytest.mark.thorough
+
 on_posix = pytest.mark.skipif(os.name == "nt", reason="needs a terminal as POSIX has them")
 
 

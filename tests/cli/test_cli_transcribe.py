@@ -162,7 +162,7 @@ def test_a_service_that_says_nothing_is_not_a_file_that_cannot_be_read(tmp_path:
     with Emulator(faults=Faults(before("input_audio_buffer.committed", Delay(60.0)))) as service:
         done = run("transcribe", "a.wav", cwd=tmp_path, code=patient_for_less, **from_emulator(service))
 
-    said = "a.wav: the service did not acknowledge it within 0.2 seconds"
+    said = "a.wav: the service did not acknowledge it within 0.2 seconds. See docs/how-to/waiting.md."
     assert (done.returncode, done.stderr) == (1, f"azure-rt-audio transcribe: {said}\n")
 
 

@@ -54,7 +54,7 @@ def test_the_demo_tells_the_whole_story(dialect: str, tmp_path: Path) -> None:
     assert re.search(
         r"model    1, 2, 3,[^\n]*\n(.*\n)*you      \[begin to speak, [\d.]+ s into", interruption
     )
-    assert "model    [stopped: turn_detected]" in interruption
+    assert "model    [interrupted: you began to speak]" in interruption
     assert re.search(r"you      stop\.? thank you,? that is enough", interruption, re.IGNORECASE)
     assert "model    You are welcome." in interruption
     come, heard = map(float, re.findall(r"([\d.]+) s (?:had come|been\s+heard)", interruption))
@@ -239,7 +239,7 @@ def test_the_demo_runs_on_the_emulator_command(tmp_path: Path) -> None:
             AZURE_OPENAI_ENDPOINT=endpoint,
             AZURE_OPENAI_API_KEY="emulator-key",
             AZURE_OPENAI_DEPLOYMENT="gpt-realtime",
-            AZURE_OPENAI_TRANSCRIPTION_DEPLOYMENT="whisper-1",
+            AZURE_OPENAI_TRANSCRIPTION_DEPLOYMENT="gpt-4o-transcribe",
         )
         emulator.process.send_signal(signal.SIGINT)
         emulator.wait()

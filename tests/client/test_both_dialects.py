@@ -60,7 +60,7 @@ SESSION = {
     "modalities": ["text", "audio"],
     "input_audio_format": "pcm16",
     "output_audio_format": "pcm16",
-    "input_audio_transcription": {"model": "whisper-1"},
+    "input_audio_transcription": {"model": "gpt-4o-transcribe"},
     "turn_detection": {"type": "server_vad", "threshold": 0.5, "silence_duration_ms": 500},
     "tools": TOOLS,
     "tool_choice": "auto",
@@ -104,7 +104,8 @@ def program(options: dict[str, Any], speech: bytes) -> None:
 def printed_by_the_program(dialect: str, capsys: pytest.CaptureFixture[str]) -> str:
     with (files("azure_rt_audio") / "data" / "question.wav").open("rb") as file:
         speech = read_wav(file) + bytes(48_000)
-    with Emulator(recogniser=["Thank you very much."], pace=0, seed=7) as service:
+    service = Emulator(recogniser=["Thank you very much."], pace=0, seed=7, profile="documented")
+    with service:
         program(service.options(dialect), speech)
     return capsys.readouterr().out
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import array
 import base64
+import json
 import threading
 from typing import Any
 
@@ -103,13 +104,19 @@ def test_more_than_the_service_takes_at_a_time(connect: Connect, as_text: bool) 
     with Emulator(pace=0) as service:
         client = ready(connect, service=service, session_config=NO_VAD)
         sent: list[bytes] = []
-        client._engine.sender.send_audio = sent.append  # type: ignore[method-assign]
+
+        def note(payload: bytes) -> int:
+            sent.append(payload)
+            return 1
+
+        client._engine.sender.send_bytes = note  # type: ignore[method-assign]
 
         client.append_audio(base64.b64encode(sound).decode() if as_text else sound)
         client.close()
 
-    assert [len(base64.b64decode(piece)) for piece in sent] == [MAX_APPEND_BYTES, 6]
-    assert base64.b64decode(sent[1]) == b"\x01\x02" * 3
+    pieces = [base64.b64decode(json.loads(payload)["audio"]) for payload in sent]
+    assert [len(piece) for piece in pieces] == [MAX_APPEND_BYTES, 6]
+    assert pieces[1] == b"\x01\x02" * 3
 
 
 @pytest.mark.parametrize("audio_format", ["g711_ulaw", "g711_alaw"])

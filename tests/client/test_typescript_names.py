@@ -366,7 +366,7 @@ def test_websocket_state() -> None:
 
 OPTIONS = ["hostName", "apiVersion", "deployment", "apiKey", "sessionConfig"]
 SESSION: dict[str, Any] = {
-    "voice": "nova",
+    "voice": "verse",
     "instructions": "You are a friendly AI assistant.",
     "input_audio_format": "pcm16",
     "output_audio_format": "g711_alaw",
@@ -413,7 +413,7 @@ def test_every_option_reaches_the_service(
         in_force = client.session
 
     assert in_force is not None
-    assert in_force.voice == "nova"
+    assert in_force.voice == "verse"
     assert in_force.instructions == session["instructions"]
     assert (in_force.input_audio_format, in_force.output_audio_format) == ("pcm16", "g711_alaw")
     assert in_force.turn_detection is not None

@@ -95,6 +95,8 @@ def test_the_names_are_the_services(dialect: str) -> None:
         (lambda: Emulator(first_delay="1"), TypeError, "first_delay is '1'"),  # type: ignore[arg-type]
         (lambda: Emulator(deployments="gpt-realtime"), TypeError, "give a list of names"),
         (lambda: Emulator(deployments=()), ValueError, "deployments is empty"),
+        (lambda: Emulator(profile="azur"), ValueError, "did you mean 'azure'"),
+        (lambda: Emulator(mcp_tools={"port": [print]}), TypeError, "mcp_tools is"),  # type: ignore[dict-item]
         (lambda: Emulator(dialects=["previews"]), ValueError, "did you mean 'preview'"),
         (lambda: Emulator().options("gaa"), ValueError, "did you mean 'ga'"),
         (lambda: Emulator().url("v1"), ValueError, "dialect is 'v1'"),

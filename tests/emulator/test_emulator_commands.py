@@ -45,7 +45,7 @@ def test_null_clears(dialect: str) -> None:
     names = ("turn_detection", "input_audio_transcription", "input_audio_noise_reduction")
     bench.configure(
         turn_detection={"type": "server_vad", "threshold": 0.3},
-        input_audio_transcription={"model": "whisper-1"},
+        input_audio_transcription={"model": "gpt-4o-transcribe"},
         input_audio_noise_reduction={"type": "near_field"},
     )
     bench.configure(instructions="")
@@ -111,7 +111,7 @@ REFUSED_SESSIONS: list[tuple[str, dict[str, Any], str, str]] = [
     (
         "ga",
         {"type": "realtime", "audio": {"input": {"turn_detection": {"type": "server_vad", "threshold": 2}}}},
-        "invalid_value",
+        "decimal_above_max_value",
         "session.audio.input.turn_detection.threshold",
     ),
     (
@@ -128,11 +128,11 @@ REFUSED_SESSIONS: list[tuple[str, dict[str, Any], str, str]] = [
     ),
     ("preview", {"type": "realtime"}, "unknown_parameter", "session.type"),
     ("preview", {"colour": 1}, "unknown_parameter", "session.colour"),
-    ("preview", {"temperature": 2}, "invalid_value", "session.temperature"),
+    ("preview", {"temperature": 2}, "decimal_above_max_value", "session.temperature"),
     ("preview", {"modalities": ["smell"]}, "invalid_value", "session.modalities[0]"),
     ("preview", {"output_audio_format": "mp3"}, "invalid_value", "session.output_audio_format"),
-    ("preview", {"instructions": None}, "invalid_value", "session.instructions"),
-    ("preview", {"speed": 3}, "invalid_value", "session.speed"),
+    ("preview", {"instructions": None}, "invalid_type", "session.instructions"),
+    ("preview", {"speed": 3}, "decimal_above_max_value", "session.speed"),
     (
         "preview",
         {"turn_detection": {"idle_timeout_ms": 6000}},
@@ -398,7 +398,7 @@ def test_transcription_that_fails(dialect: str, caplog: pytest.LogCaptureFixture
         raise LookupError("deaf")
 
     bench = Bench(dialect, recogniser=ears)
-    bench.configure(input_audio_transcription={"model": "whisper-1"}, turn_detection=None)
+    bench.configure(input_audio_transcription={"model": "gpt-4o-transcribe"}, turn_detection=None)
     bench.append(speak("hello"))
     events = bench.tell("input_audio_buffer.commit")
 
@@ -419,6 +419,26 @@ def test_ears_work_without_transcription(dialect: str) -> None:
 
     assert only(events, "response.audio_transcript.done")["transcript"] == "the secret word"
     assert not any(event["type"].startswith(PREFIX) for event in events)
+
+
+@both
+def test_spoken_items_are_heard(dialect: str) -> None:
+    """Audio in an item, or in the input of a response, is recognised like that of the buffer."""
+    bench = Bench(
+        dialect,
+        recogniser=lambda pcm, session: f"{len(pcm) // 48} ms",
+        responder=lambda conversation, session: f"You spoke for {conversation.last_user_text}.",
+    )
+    bench.configure(modalities=["text"], input_audio_transcription={"model": "gpt-4o-transcribe"})
+    content = [{"type": "input_audio", "audio": base64.b64encode(bytes(48 * 300)).decode()}]
+    item = {"type": "message", "role": "user", "content": content}
+    created = bench.tell("conversation.item.create", item=item)
+    said = only(bench.tell("response.create"), "response.text.done")["text"]
+    aside = bench.tell("response.create", response={"conversation": "none", "input": [item]})
+
+    assert kinds(created) == bench.item_events()
+    assert (said, only(aside, "response.text.done")["text"]) == ("You spoke for 300 ms.",) * 2
+    assert not any(event["type"].startswith(PREFIX) for event in bench.heard)
 
 
 def test_ga_transcription_session() -> None:
@@ -491,9 +511,14 @@ def test_fields_of_the_first_preview() -> None:
 def test_metadata_has_limits(dialect: str) -> None:
     """Metadata is at most 16 pairs of at most 64 and 512 characters."""
     bench = Bench(dialect)
-    for metadata in ({str(n): "x" for n in range(17)}, {"k" * 65: "x"}, {"k": "x" * 513}, {"k": 1}):
+    for metadata, code in (
+        ({str(n): "x" for n in range(17)}, "invalid_value"),
+        ({"k" * 65: "x"}, "invalid_value"),
+        ({"k": "x" * 513}, "string_above_max_length"),
+        ({"k": 1}, "invalid_type"),
+    ):
         error = bench.error("response.create", response={"metadata": metadata})
-        assert (error["code"], error["param"].split(".")[:2]) == ("invalid_value", ["response", "metadata"])
+        assert (error["code"], error["param"].split(".")[:2]) == (code, ["response", "metadata"])
 
 
 @both

@@ -585,7 +585,10 @@ def test_events_can_be_lost_and_added() -> None:
         before("response.done", Swallow(), Say({"type": "response.lost"})),
         on_command("response.create", SendRaw('{"type": "response.expected"}'), Delay(0.01)),
     )
-    with Emulator(api_key=KEY, faults=faults) as service, open_socket(service) as client:
+    with (
+        Emulator(api_key=KEY, faults=faults, profile="documented") as service,
+        open_socket(service) as client,
+    ):
         ask(client)
         until(client, "response.expected")
         until(client, "response.lost")
@@ -887,3 +890,21 @@ def test_a_command_that_was_received_may_have_any_name() -> None:
         assert service.received("response.smell") == [{"type": "response.smell"}]
         assert service.received("*") == service.received()
         assert service.received("response.create") == []
+
+
+def test_the_log_holds_no_key_and_no_text(caplog: pytest.LogCaptureFixture) -> None:
+    """At DEBUG, too, where the library of the server would write headers and messages."""
+    caplog.set_level("DEBUG")
+    update = {"type": "session.update", "session": {"type": "realtime", "instructions": "be-discreet"}}
+    with (
+        Emulator(api_key="a-secret-key") as service,
+        open_socket(service, headers={"api-key": "a-secret-key"}) as client,
+    ):
+        hear(client)
+        client.send(json.dumps(update))
+        hear(client)
+
+    server_log = "\n".join(r.getMessage() for r in caplog.records if r.name.startswith("azure_rt_audio"))
+    assert "session.update" in server_log
+    assert "a-secret-key" not in server_log
+    assert "be-discreet" not in server_log

@@ -76,8 +76,7 @@ def test_text_turn(dialect: str) -> None:
         "response.content_part.done",
         *ended,
         "response.output_item.done",
-        "response.done",
-        "rate_limits.updated",
+        *bench.tail(),
     ]
     created, done = events[0]["response"], only(events, "response.done")["response"]
     item = only(events, "response.output_item.done")["item"]
@@ -200,8 +199,7 @@ def test_function_call(dialect: str) -> None:
         "response.function_call_arguments.done",
         *ended,
         "response.output_item.done",
-        "response.done",
-        "rate_limits.updated",
+        *bench.tail(),
     ]
     assert json.loads(joined(events, "response.function_call_arguments.delta")) == call.arguments
     assert (item["name"], item["call_id"], json.loads(item["arguments"])) == (
@@ -246,8 +244,7 @@ def test_cancel_in_the_middle(dialect: str) -> None:
         "response.content_part.done",
         *ended,
         "response.output_item.done",
-        "response.done",
-        "rate_limits.updated",
+        *bench.tail(),
     ]
     response = only(events, "response.done")["response"]
     assert (response["status"], response["status_details"]) == (
@@ -270,7 +267,7 @@ def test_cancel_before_anything(dialect: str) -> None:
     bench.send("response.cancel")
     events = bench.drain()
 
-    assert kinds(events) == ["response.created", "response.done", "rate_limits.updated"]
+    assert kinds(events) == ["response.created", *bench.tail()]
     assert events[1]["response"]["output"] == []
 
 
@@ -454,7 +451,7 @@ def test_token_limit(dialect: str) -> None:
 
 @both
 def test_usage_adds_up(dialect: str) -> None:
-    """Totals are sums, and what the last response read is cached for the next."""
+    """Totals are sums, and what the last response read is cached for the next, on Azure in blocks of 64."""
     bench = Bench(dialect, responder=saying("Fine."))
     bench.user("how are you?")
     bench.send("response.create")
@@ -465,7 +462,8 @@ def test_usage_adds_up(dialect: str) -> None:
     for usage in (first, second):
         assert usage["total_tokens"] == usage["input_tokens"] + usage["output_tokens"]
     assert first["input_token_details"]["cached_tokens"] == 0
-    assert second["input_token_details"]["cached_tokens"] == first["input_tokens"]
+    block = 64 if dialect == "ga" else 1
+    assert second["input_token_details"]["cached_tokens"] == first["input_tokens"] // block * block > 0
 
 
 @both
@@ -539,8 +537,14 @@ def test_idle_timeout() -> None:
 
     events = bench.drain(played_ms / 1000 + 0.2)
 
-    assert kinds(events)[:2] == ["input_audio_buffer.timeout_triggered", "input_audio_buffer.committed"]
-    assert events[0]["item_id"] == events[1]["item_id"]
+    assert kinds(events)[:4] == [
+        "input_audio_buffer.timeout_triggered",
+        "conversation.item.added",
+        "conversation.item.done",
+        "input_audio_buffer.committed",
+    ]
+    assert events[1]["item"]["role"] == "system"
+    assert events[0]["item_id"] == events[3]["item_id"]
     assert "response.created" in kinds(events)
 
 

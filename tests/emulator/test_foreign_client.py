@@ -173,7 +173,8 @@ def test_text_turn(talk: Opener, dialect: str) -> None:
     held.heard.clear()
     held.say("good morning")
     done = held.until("response.done")
-    limits = held.hear()
+    if dialect == "preview":
+        assert held.hear().type == "rate_limits.updated"
 
     assert held.text("response.text.delta") == "Echo: good morning"
     assert done.response.status == "completed"
@@ -182,7 +183,6 @@ def test_text_turn(talk: Opener, dialect: str) -> None:
         done.response.usage.total_tokens
         == done.response.usage.input_tokens + done.response.usage.output_tokens
     )
-    assert limits.type == "rate_limits.updated"
     asked = ["conversation.item.added", "conversation.item.done"]
     begun, ended = ["conversation.item.added"], ["conversation.item.done"]
     if dialect == "preview":
@@ -199,7 +199,7 @@ def test_text_turn(talk: Opener, dialect: str) -> None:
         *ended,
         "response.output_item.done",
         "response.done",
-        "rate_limits.updated",
+        *(["rate_limits.updated"] if dialect == "preview" else []),
     ]
 
 
@@ -208,7 +208,7 @@ def test_voice_turn(talk: Opener, dialect: str) -> None:
     """Speech is detected by its level, transcribed, and answered in sound."""
     held = talk(dialect, recogniser=["what time is it"])
     held.configure(
-        input_audio_transcription={"model": "whisper-1"},
+        input_audio_transcription={"model": "gpt-4o-transcribe"},
         turn_detection={"type": "server_vad", "silence_duration_ms": 300},
     )
     held.heard.clear()

@@ -54,7 +54,7 @@ def test_an_answer_waits_for_the_words(dialect: str) -> None:
         recogniser=lambda pcm, session: heard,
         responder=lambda conversation, session: f"You said {conversation.last_user_text}",
     )
-    bench.configure(input_audio_transcription={"model": "whisper-1"}, modalities=["text"])
+    bench.configure(input_audio_transcription={"model": "gpt-4o-transcribe"}, modalities=["text"])
     bench.append(speak("Hello") + bytes(48_000))
     early = bench.drain(2.0)
     assert kinds(early)[-1] == "response.created"
@@ -71,14 +71,14 @@ def test_ears_that_fail_late(dialect: str, caplog: pytest.LogCaptureFixture) -> 
     """An exception in the future is a failed transcription, and the answer comes all the same."""
     heard: Future[str] = Future()
     bench = Bench(dialect, recogniser=lambda pcm, session: heard)
-    bench.configure(input_audio_transcription={"model": "whisper-1"})
+    bench.configure(input_audio_transcription={"model": "gpt-4o-transcribe"})
     bench.append(speak("Hello") + bytes(48_000))
     bench.drain()
     heard.set_exception(RuntimeError("deaf"))
     events = bench.drain(1.0)
 
     failed = only(events, "conversation.item.input_audio_transcription.failed")
-    assert failed["error"]["message"] == "The audio could not be transcribed."
+    assert failed["error"]["message"] == f"Input transcription failed for item '{failed['item_id']}'."
     assert only(events, "response.done")["response"]["status"] == "completed"
     assert "the recogniser failed" in caplog.text
 

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import json
-import re
-from pathlib import Path
 from typing import Any
 
-import attrs
 import pytest
 
 from azure_rt_audio.protocol.base import UNSET
@@ -24,7 +21,6 @@ from azure_rt_audio.protocol.session import (
 from azure_rt_audio.protocol.session_defaults import DEFAULTS, with_defaults, with_transcription
 from azure_rt_audio.protocol.tools import FunctionTool
 
-README = Path(__file__).parents[2] / "README.md"
 DIALECTS = pytest.mark.parametrize("version", ["v1", "2025-04-01-preview"])
 
 PASTED = {
@@ -273,19 +269,6 @@ def test_what_turn_detection_mentions_is_sent(
     session = sent(with_defaults(build(SessionConfig, {"turn_detection": written}, "x")), version)
 
     assert session.get("audio", {}).get("input", session)["turn_detection"] == expected
-
-
-def test_readme_has_the_defaults() -> None:
-    """README's table says what the code does, and no more."""
-    rows = dict(re.findall(r"^\| `([a-z_.]+)` \| `([^`]+)`[^|]*\|$", README.read_text("utf-8"), re.MULTILINE))
-    table = {name: json.loads(value) for name, value in rows.items() if name.split(".")[0] in FIELDS}
-    defaults = to_json(DEFAULTS)
-    detection = defaults.pop("turn_detection")
-
-    assert table == defaults | {f"turn_detection.{name}": value for name, value in detection.items()}
-
-
-FIELDS = {a.name for a in attrs.fields(SessionConfig)}
 
 
 @pytest.mark.parametrize(

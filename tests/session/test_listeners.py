@@ -22,7 +22,7 @@ from azure_rt_audio import (
     Subscription,
 )
 from azure_rt_audio._session.listeners import Listeners
-from azure_rt_audio.protocol.event_filter import event_filter
+from azure_rt_audio.protocol.event_filter import EVERYTHING, event_filter
 from azure_rt_audio.protocol.events import Event, SessionClosed, UnknownEvent
 
 NAME = "response.done"
@@ -84,8 +84,8 @@ def test_everything(registry: Listeners) -> None:
     listen(registry, Event, events)
     error, event = ConnectError("no"), SessionClosed()
 
-    registry.publish_to_all(error)
-    registry.publish_to_all(event)
+    registry.publish(EVERYTHING, error)
+    registry.publish(EVERYTHING, event)
 
     assert (all_of_it.told, events.told) == ([error, event], [event])
 
@@ -244,7 +244,7 @@ def test_clear(registry: Listeners) -> None:
 
     registry.clear()
     registry.publish(NAME, 1)
-    registry.publish_to_all(1)
+    registry.publish(EVERYTHING, 1)
 
     assert probe.told == []
     assert not any(subscription.is_active for subscription in subscriptions)

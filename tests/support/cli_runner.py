@@ -74,7 +74,7 @@ def from_emulator(service: Emulator, **changes: str) -> dict[str, str]:
         "AZURE_OPENAI_ENDPOINT": options["host_name"],
         "AZURE_OPENAI_API_KEY": options["api_key"],
         "AZURE_OPENAI_DEPLOYMENT": options["deployment"],
-        "AZURE_OPENAI_TRANSCRIPTION_DEPLOYMENT": "whisper-1",
+        "AZURE_OPENAI_TRANSCRIPTION_DEPLOYMENT": "gpt-4o-transcribe",
         **changes,
     }
 

@@ -23,6 +23,27 @@ DIALECTS = ("ga", "preview")
 
 # Named in an event, described nowhere in the preview's catalogue: the update's is the nearest.
 _SAME_AS = {("preview", "RealtimeTranscriptionSessionCreateResponse"): "TranscriptionSession"}
+# Fields on the wire of GA that the catalogue does not have.
+_RECORDED: dict[str, dict[str, Any]] = {
+    **{
+        f"response.content_part.{moment}": {
+            "content": {
+                **catalogue("ga")["server_events"][f"response.content_part.{moment}"]["part"],
+                "required": False,
+            }
+        }
+        for moment in ("added", "done")
+    },
+    **{
+        f"{kind}.delta": {"obfuscation": {"required": False, "type": "string"}}
+        for kind in (
+            "conversation.item.input_audio_transcription",
+            "response.function_call_arguments",
+            "response.output_audio_transcript",
+            "response.output_text",
+        )
+    },
+}
 _PLAIN: dict[str, Any] = {"string": str, "integer": int, "number": (int, float), "boolean": bool}
 
 
@@ -30,9 +51,11 @@ def problems(dialect: str, event: dict[str, Any]) -> list[str]:
     """Everything that is wrong with one event, as sentences; empty if nothing is."""
     found = catalogue(dialect)
     known = {**found.get("openai_beta_only_events", {}), **found["server_events"]}
-    if event["type"] not in known:
-        return [f"{event['type']} is no server event of this dialect"]
-    return list(_in_object(dialect, event, known[event["type"]], event["type"]))
+    kind = event["type"]
+    if kind not in known:
+        return [f"{kind} is no server event of this dialect"]
+    fields = {**known[kind], **_RECORDED.get(kind, {})} if dialect == "ga" else known[kind]
+    return list(_in_object(dialect, event, fields, kind))
 
 
 def _in_object(dialect: str, value: Any, fields: Mapping[str, Any], path: str) -> Iterator[str]:
@@ -83,17 +106,20 @@ class Bench:
         dialect: str = "ga",
         kind: str = "realtime",
         *,
+        profile: str = "azure",
         deployment: str = "my-deployment",
         model: str = "gpt-4o-realtime-preview",
         **behaviour: Any,
     ) -> None:
         self.dialect = dialect
+        self.reports_rate_limits = dialect_named(dialect, profile).profile.reports_rate_limits
         self.now = 100.0
         self.heard: list[dict[str, Any]] = []
         self.closed: Close | None = None
         self.engine = SessionEngine(
             Behaviour(**{"seed": 7, **behaviour}),
             dialect=dialect,
+            profile=profile,
             kind=kind,
             deployment=deployment,
             model=model,
@@ -218,6 +244,10 @@ class Bench:
         if self.dialect == "ga":
             return ["conversation.item.added", "conversation.item.done"]
         return ["conversation.item.created"]
+
+    def tail(self) -> list[str]:
+        """What ends a response."""
+        return ["response.done", *(["rate_limits.updated"] if self.reports_rate_limits else [])]
 
 
 def kinds(events: list[dict[str, Any]]) -> list[str]:

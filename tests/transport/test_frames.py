@@ -7,7 +7,7 @@ from fake_servers import BINARY, CLOSE, PING, PONG, TEXT, frame
 from hypothesis import given
 from hypothesis import strategies as st
 
-from azure_rt_audio._transport.frames import FrameReader, ProtocolFault, TooBig, parse_close
+from azure_rt_audio._transport.frames import FrameReader, ProtocolFault, TooBig, build_frame, parse_close
 from azure_rt_audio._transport.receive_buffer import ReceiveBuffer
 
 MIB = 2**20
@@ -95,6 +95,22 @@ def test_a_payload_lies_in_the_buffer(size: int) -> None:
     assert isinstance(item[1], memoryview)
     assert item[1].obj is buffer.data
     assert item[1] == b"x" * size
+
+
+@pytest.mark.parametrize("size", [0, 1, 2, 3, 4, 125, 126, 1001, 32_768, 32_769, 65_535, 65_536, 70_001])
+def test_a_frame_is_masked(size: int) -> None:
+    """Header, mask and payload are those of RFC 6455, whichever way is quicker for the size."""
+    payload = bytes(number % 251 for number in range(size))
+    extended = (b"", b"\xfe", b"\xff")[(size > 125) + (size > 65_535)]
+
+    built = bytes(build_frame(TEXT, payload))
+
+    head = bytes([0x80 | TEXT]) + (
+        extended + size.to_bytes(2 if size < 65_536 else 8, "big") if extended else bytes([0x80 | size])
+    )
+    mask, masked = built[len(head) : len(head) + 4], built[len(head) + 4 :]
+    assert built.startswith(head)
+    assert bytes(byte ^ mask[place % 4] for place, byte in enumerate(masked)) == payload
 
 
 @pytest.mark.parametrize("claim", [1025, 65_536, 2**40, 2**63 - 1, 2**64 - 1])

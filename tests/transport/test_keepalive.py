@@ -32,7 +32,7 @@ from azure_rt_audio import (
     QueueDispatcher,
     WebSocketState,
 )
-from azure_rt_audio._transport.websocket import WebSocketTransport
+from azure_rt_audio._transport.websocket import Transport
 
 INTERVAL = 0.4
 """Seconds of silence before a ping, and of silence after it before the verdict."""
@@ -200,16 +200,16 @@ def test_who_is_held_up_before_a_ping_has_not_asked_yet(
     """The time-out counts from when the ping was written, not from when it was due."""
     pings = threading.Semaphore(0)
     held: list[bool] = []
-    ping = WebSocketTransport.ping
+    ping = Transport.ping
 
-    def late(transport: WebSocketTransport) -> None:
+    def late(transport: Transport) -> None:
         if not held:
             held.append(True)
             threading.Event().wait(1.2 * INTERVAL)
         ping(transport)
         pings.release()
 
-    monkeypatch.setattr(WebSocketTransport, "ping", late)
+    monkeypatch.setattr(Transport, "ping", late)
     with lively(service.options()) as client:
         assert pings.acquire(timeout=HANG)
         assert pings.acquire(timeout=HANG), "the first one was not answered, it seems"

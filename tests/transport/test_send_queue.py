@@ -105,7 +105,7 @@ class Opened:
         )
         self.connection.start()
         assert opened.wait(HANG)
-        self.send_queue = self.connection._driver._send_queue
+        self.send_queue = self.connection._driver.send_queue
 
     def _take(self, payload: Any) -> None:
         self.messages.put(bytes(payload))

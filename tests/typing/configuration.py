@@ -1,4 +1,4 @@
-"""Mappings that README names pass a strict type checker."""
+"""Mappings that the documentation names pass a strict type checker."""
 
 from __future__ import annotations
 

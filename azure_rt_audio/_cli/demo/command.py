@@ -7,7 +7,6 @@ import contextlib
 import platform
 import re
 import threading
-from collections.abc import Callable
 from pathlib import Path
 from time import monotonic
 from typing import Final
@@ -156,6 +155,7 @@ class _Demo:
         self._service = service
         self._speaker = speaker
         self._transcript = Transcript(client, screen, speaker, _call)
+        self._follow = self._transcript.follow
 
     def text_turn(self) -> None:
         """Write, and read the answer."""
@@ -173,10 +173,7 @@ class _Demo:
         turn = self._begin()
         self._screen.line("you", f"[speak: {name}, {duration_ms(len(question)) / 1000:.1f} s]")
         self._microphone.say(question + _PAUSE)
-        self._follow(
-            lambda: self._is_over(turn),
-            f"the spoken turn ({name}) got no answer",
-        )
+        self._follow(lambda: self._is_over(turn), f"the spoken turn ({name}) got no answer")
         if not turn.has_speech:
             raise MissedError(f"nobody was heard to speak in {name}; is it silent, or very quiet?")
         self._check_sound(turn)
@@ -222,10 +219,7 @@ class _Demo:
         self._client.create_response()
         self._follow(lambda: turn.latency.first_audio_at is not None, "the long answer did not begin")
         self._microphone.say(_HEARD_BEFORE_INTERRUPTION + recordings.interruption() + _PAUSE)
-        self._follow(
-            lambda: self._is_over(turn),
-            "there was no answer after the interruption",
-        )
+        self._follow(lambda: self._is_over(turn), "there was no answer after the interruption")
         if not turn.has_speech:
             raise MissedError("the service did not notice that somebody spoke over the answer")
         if turn.stopped is None or turn.stopped.reason != "turn_detected":
@@ -254,9 +248,6 @@ class _Demo:
             {"type": "message", "role": "user", "content": [{"type": "input_text", "text": text}]}
         )
         return turn
-
-    def _follow(self, until: Callable[[], bool], missing: str) -> None:
-        self._transcript.follow(until, lambda: missing)
 
     def _report(self, turn: Turn, what: str, first_at: float | None, after: str) -> None:
         """Say how long it took; nobody listens, so the answer counts as heard."""

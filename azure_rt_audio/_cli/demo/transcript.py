@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
@@ -37,6 +38,11 @@ __all__ = ["MissedError", "Transcript", "Turn"]
 
 _PATIENCE_SECONDS: Final = 30.0
 _TICK_SECONDS: Final = 0.1
+_STOPPED: Final = {
+    "turn_detected": "interrupted: you began to speak",
+    "client_cancelled": "stopped by this program",
+}
+"""The service's reasons for a cancelled response, in words."""
 
 
 class MissedError(Exception):
@@ -129,13 +135,13 @@ class Transcript:
         self._reactions = reactions
         self._events = client.events(*reactions, "error", timeout=_TICK_SECONDS)
 
-    def follow(self, until: Callable[[], bool], missing: Callable[[], str]) -> None:
+    def follow(self, until: Callable[[], bool], missing: str) -> None:
         """
         Write down what happens until something is true. Blocks.
 
         Args:
             until: Asked after every event, and ten times a second.
-            missing: Says what did not happen, for the error.
+            missing: What did not happen, for the error.
 
         Raises:
             MissedError: Nothing happened for half a minute, or an answer failed.
@@ -144,15 +150,15 @@ class Transcript:
         quiet_since = monotonic()
         while not until():
             if self.turn.failure is not None:
-                raise MissedError(f"{missing()}: {self.turn.failure}")
+                raise MissedError(f"{missing}: {self.turn.failure}")
             try:
                 event = next(self._events)
             except TimeoutError:
                 if monotonic() - quiet_since > _PATIENCE_SECONDS:
-                    raise MissedError(f"{missing()}: nothing came for {_PATIENCE_SECONDS:.0f} s") from None
+                    raise MissedError(f"{missing}: nothing came for {_PATIENCE_SECONDS:.0f} s") from None
                 continue
             except StopIteration:
-                raise MissedError(f"{missing()}: the connection was closed") from None
+                raise MissedError(f"{missing}: the connection was closed") from None
             quiet_since = monotonic()
             self._take(event)
 
@@ -253,7 +259,8 @@ class Transcript:
         self._flush()
         if response.status == "cancelled":
             self.turn.stopped = response
-            self._screen.line("model", f"[stopped: {response.reason or 'no reason given'}]")
+            reason = response.reason or "no reason given"
+            self._screen.line("model", f"[{_STOPPED.get(reason, f'stopped: {reason}')}]")
         elif response.status != "completed":
             self.turn.failure = f"the answer {response.status}: {response.reason or 'no reason given'}"
         elif response.function_calls:
@@ -264,7 +271,10 @@ class Transcript:
     def _answer_calls(self, calls: list[FunctionCallItem]) -> None:
         for call in calls:
             output = self._call(call)
-            self._screen.line("tool", f"{call.name}({call.arguments}) -> {output}")
+            self._screen.grow("tool", f"{call.name}({_on_one_line(call.arguments or '')})", is_whole=True)
+            self._screen.grow("tool", " -> ")
+            self._screen.grow("tool", output, is_whole=True)
+            self._screen.end_line()
             self.turn.calls.append(call.name or "")
             self._client.create_conversation_item(
                 {"type": "function_call_output", "call_id": call.call_id, "output": output}
@@ -273,3 +283,11 @@ class Transcript:
 
     def _on_truncated(self, event: ConversationItemTruncated) -> None:
         self.turn.cut_at_ms = event.audio_end_ms
+
+
+def _on_one_line(arguments: str) -> str:
+    """Arguments without the white space that models put into them."""
+    try:
+        return json.dumps(json.loads(arguments), ensure_ascii=False)
+    except ValueError:
+        return arguments

@@ -51,6 +51,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--voice", metavar="NAME", default="alloy", help="the voice (default: alloy)")
     parser.add_argument(
+        "--label", metavar="TEXT", help="first line of the screen (default: the resource and the deployment)"
+    )
+    parser.add_argument(
         "--instructions", metavar="TEXT", default=_INSTRUCTIONS, help="instructions for the model"
     )
 
@@ -95,7 +98,8 @@ def _talk(service: Service, arguments: argparse.Namespace) -> int:
             for hint in _hints(service):
                 conversation.note(hint)
             details = f"voice: {arguments.voice} · echo: {arguments.echo}"
-            view = TalkView(conversation, queue.run_pending, voice, service.name, details)
+            title = arguments.label or service.label
+            view = TalkView(conversation, queue.run_pending, voice, title, details)
             view.run()
     if conversation.end is not None:
         raise conversation.end

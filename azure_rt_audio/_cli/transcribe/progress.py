@@ -6,15 +6,15 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 __all__ = ["Progress", "open_progress"]
 
 _CLEAR_LINE: Final = "\r\x1b[K"
 
 
-class Progress(Protocol):
-    """Shows progress on standard error if it is a terminal. **Threads**: not shared."""
+class Progress:
+    """Shows nothing, which is right unless standard error is a terminal. **Threads**: not shared."""
 
     def begin(self, path: str, seconds: float) -> None:
         """Begin a file of that duration."""
@@ -30,7 +30,7 @@ class Progress(Protocol):
 def open_progress(files: int) -> Iterator[Progress]:
     """Yield a progress display, which is removed at the end of the block."""
     if not sys.stderr.isatty():
-        yield _NoProgress()
+        yield Progress()
         return
     try:
         from rich import progress as rich
@@ -51,15 +51,7 @@ def open_progress(files: int) -> Iterator[Progress]:
         yield _Bars(bars, files)
 
 
-class _NoProgress:
-    def begin(self, path: str, seconds: float) -> None: ...
-
-    def advance(self, seconds: float) -> None: ...
-
-    def end(self) -> None: ...
-
-
-class _Line:
+class _Line(Progress):
     def __init__(self, files: int) -> None:
         self._files = files
         self._done = 0
@@ -81,7 +73,7 @@ class _Line:
         sys.stderr.flush()
 
 
-class _Bars:
+class _Bars(Progress):
     def __init__(self, bars: Any, files: int) -> None:
         self._bars = bars
         self._file: Any = None

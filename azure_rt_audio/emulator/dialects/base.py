@@ -16,6 +16,7 @@ from typing import Any, ClassVar, Final, TypeAlias
 
 from ..model.conversation import Item, Part
 from ..model.session import Session
+from .profile import Profile
 from .rules import Choice, RefusalError, Rule, missing
 
 __all__ = ["Dialect", "Event", "without"]
@@ -50,8 +51,12 @@ class Dialect(ABC):
         api_version: For a client's ``api_version`` option.
         deployment_parameter: The query parameter that names the deployment.
         voice_path: Of the voice, inside a session or a response.
+        mints_secrets: Whether a POST beneath *path* gives client secrets.
         rate_limits: Names of the quotas that ``rate_limits.updated`` reports.
         requests: Rule of each client event.
+
+    Args:
+        profile: The manners of the service that speaks it.
     """
 
     name: ClassVar[str]
@@ -59,8 +64,12 @@ class Dialect(ABC):
     api_version: ClassVar[str]
     deployment_parameter: ClassVar[str]
     voice_path: ClassVar[str]
+    mints_secrets: ClassVar[bool] = False
     rate_limits: ClassVar[tuple[str, ...]]
     requests: ClassVar[Mapping[str, Rule]]
+
+    def __init__(self, profile: Profile) -> None:
+        self.profile = profile
 
     # Requests to connect --------------------------------------------------------------------
 
@@ -174,8 +183,12 @@ class Dialect(ABC):
         Args:
             with_audio: Include audio, in base64; only ``conversation.item.retrieved`` does.
         """
-        wire: dict[str, Any] = {"id": item.id, "object": "realtime.item", "type": item.type}
-        if item.type in ("message", "function_call", "function_call_output"):
+        wire: dict[str, Any] = {"id": item.id, "type": item.type}
+        with_status: tuple[str, ...] = ("message", "function_call")
+        if self.profile.marks_objects and item.type in (*with_status, "function_call_output"):
+            wire["object"] = "realtime.item"
+            with_status = (*with_status, "function_call_output")
+        if item.type in with_status:
             wire["status"] = item.status
         if item.type == "message":
             wire["role"] = item.role

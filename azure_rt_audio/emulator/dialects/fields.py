@@ -28,11 +28,16 @@ from .rules import (
 FORMAT: Final = Choice(*FORMATS)
 MODALITIES: Final = Array(Choice("text", "audio"), min_length=1)
 TEXT: Final = Text()
+ID: Final = Text(32)
+TOOL_NAME: Final = Text(64, r"^[a-zA-Z0-9_-]+$")
 MAX_TOKENS: Final = Either(Choice("inf"), Number(1, 4096, is_whole=True))
 LOGPROBS: Final = Nullable(Array(Choice("item.input_audio_transcription.logprobs")))
 SPEED: Final = Number(0.25, 1.5)
 TEMPERATURE: Final = Number(0.6, 1.2)
-VOICE: Final = Either(Record({"id": TEXT}, ("id",)), Text())
+VOICE: Final = Either(
+    Record({"id": TEXT}, ("id",)),
+    Choice("alloy", "ash", "ballad", "coral", "echo", "sage", "shimmer", "verse", "marin", "cedar"),
+)
 NOISE: Final = Nullable(
     Record({"type": Choice("near_field", "far_field"), "strength": Number(0, 1)}, ("type",))
 )
@@ -63,7 +68,13 @@ TRUNCATION: Final = Either(
 )
 REASONING: Final = Record({"effort": Choice("minimal", "low", "medium", "high", "xhigh")})
 FUNCTION_TOOL: Final = Record(
-    {"type": Choice("function"), "name": TEXT, "description": TEXT, "parameters": Anything()}, ("name",)
+    {
+        "type": Choice("function"),
+        "name": TOOL_NAME,
+        "description": Text(1024),
+        "parameters": Anything(),
+    },
+    ("name",),
 )
 MCP_TOOL: Final = Record(
     {
@@ -100,7 +111,7 @@ SEMANTIC_VAD: Final = Record(
 
 STATUS: Final = Choice("completed", "incomplete", "in_progress")
 ITEM_FIELDS: Final[dict[str, Rule]] = {
-    "id": Text(),
+    "id": ID,
     "object": Choice("realtime.item"),
     "type": Anything(),
     "status": STATUS,
@@ -137,13 +148,28 @@ def message(assistant_text: str, *, images: bool) -> Rule:
 
 CALLS: Final[dict[str, Rule]] = {
     "function_call": Record(
-        {**ITEM_FIELDS, "call_id": TEXT, "name": TEXT, "arguments": TEXT}, ("name", "arguments")
+        {**ITEM_FIELDS, "call_id": ID, "name": TEXT, "arguments": TEXT}, ("name", "arguments")
     ),
-    "function_call_output": Record({**ITEM_FIELDS, "call_id": TEXT, "output": TEXT}, ("call_id", "output")),
+    "function_call_output": Record({**ITEM_FIELDS, "call_id": ID, "output": TEXT}, ("call_id", "output")),
 }
+_MCP: Final[dict[str, Rule]] = {"id": ID, "type": Anything()}
+_MCP_REQUEST: Final[dict[str, Rule]] = {**_MCP, "server_label": TEXT, "name": TEXT, "arguments": TEXT}
 MCP_ITEMS: Final[dict[str, Rule]] = {
-    name: Record(ITEM_FIELDS, is_open=True)
-    for name in ("mcp_approval_response", "mcp_list_tools", "mcp_call", "mcp_approval_request")
+    "mcp_approval_response": Record(
+        {**_MCP, "approval_request_id": TEXT, "approve": Boolean(), "reason": Nullable(TEXT)},
+        ("approval_request_id", "approve"),
+    ),
+    "mcp_list_tools": Record({**_MCP, "server_label": TEXT, "tools": Anything()}, ("server_label", "tools")),
+    "mcp_call": Record(
+        {
+            **_MCP_REQUEST,
+            "approval_request_id": Nullable(TEXT),
+            "error": Anything(),
+            "output": Nullable(TEXT),
+        },
+        ("server_label", "name", "arguments"),
+    ),
+    "mcp_approval_request": Record(_MCP_REQUEST, ("server_label", "name", "arguments")),
 }
 REFERENCE: Final = Record({"type": Anything(), "id": TEXT}, ("id",))
 

@@ -104,11 +104,7 @@ _SESSIONS: Final[dict[str, Rule]] = {
     ),
     "transcription": Record({"type": Anything(), "audio": Record({"input": _INPUT}), "include": f.LOGPROBS}),
 }
-_MCP_ITEMS: Final[dict[str, Rule]] = {
-    name: Record(f.ITEM_FIELDS, is_open=True)
-    for name in ("mcp_approval_response", "mcp_list_tools", "mcp_call", "mcp_approval_request")
-}
-_KINDS: Final[dict[str, Rule]] = {"message": f.message("output_text", images=True), **f.CALLS, **_MCP_ITEMS}
+_KINDS: Final[dict[str, Rule]] = {"message": f.message("output_text", images=True), **f.CALLS, **f.MCP_ITEMS}
 _INPUT_ITEM: Final = Tagged("type", {**_KINDS, "item_reference": f.REFERENCE})
 _RESPONSE: Final = f.overrides(
     {
@@ -147,6 +143,7 @@ class Ga(Dialect):
     api_version = "v1"
     deployment_parameter = "model"
     voice_path = "audio.output.voice"
+    mints_secrets = True
     rate_limits: ClassVar[tuple[str, ...]] = ("tokens",)
     requests: ClassVar[Mapping[str, Rule]] = {
         **f.commands(Tagged("type", _SESSIONS), _RESPONSE, Tagged("type", _KINDS)),
@@ -234,7 +231,7 @@ class Ga(Dialect):
         """The effective session, as ``session.created`` and ``session.updated`` carry it."""
         audio_in = {
             "format": dict(_FORMATS[session.input_format]),
-            "transcription": without(session.transcription),
+            "transcription": self._transcription(session.transcription),
             "noise_reduction": without(session.noise_reduction),
             "turn_detection": without(session.turn_detection),
         }
@@ -274,12 +271,17 @@ class Ga(Dialect):
             wire["reasoning"] = session.reasoning
         return wire
 
+    def _transcription(self, asked: Mapping[str, Any] | None) -> dict[str, Any] | None:
+        if asked is None or not self.profile.completes_transcription:
+            return without(asked)
+        return {"model": asked.get("model"), "language": None, "prompt": None, **asked}
+
     # Responses and items --------------------------------------------------------------------
 
     def response_fields(self, session: Session) -> dict[str, Any]:
         """The settings that a response object reports."""
         fields: dict[str, Any] = {"output_modalities": list(session.modalities)}
-        if session.speaks:
+        if session.speaks or self.profile.describes_silent_audio:
             voice = session.voice if isinstance(session.voice, str) else session.voice["id"]
             fields["audio"] = {"output": {"format": dict(_FORMATS[session.output_format]), "voice": voice}}
         return fields

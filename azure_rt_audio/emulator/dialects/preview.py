@@ -11,6 +11,7 @@ from ..model.session import Session
 from . import fields as f
 from .base import Dialect, Event, without
 from .names import PREVIEW_NAMES
+from .profile import profile_named
 from .rules import Anything, Array, Boolean, Choice, Either, Nullable, Record, RefusalError, Rule, Tagged
 
 __all__ = ["Preview"]
@@ -114,6 +115,9 @@ class Preview(Dialect):
         **f.commands(_SESSION, _RESPONSE, _ITEM),
         "transcription_session.update": f.event({"session": Record(_INPUT)}, ("session",)),
     }
+
+    def __init__(self) -> None:
+        super().__init__(profile_named("documented"))
 
     # Requests to connect --------------------------------------------------------------------
 

@@ -7,6 +7,7 @@ too: a test compares them with the service's catalogues field by field.
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -39,21 +40,24 @@ class RefusalError(Exception):
         message: In the service's words.
         param: Path of the offending field, if there is one.
         type: The service's class of error.
+        names_command: Whether the ``error`` event repeats the command's ``event_id``.
     """
 
     def __init__(
         self,
-        code: str,
+        code: str | None,
         message: str,
         param: str | None = None,
         *,
         type: str = "invalid_request_error",
+        names_command: bool = True,
     ) -> None:
         super().__init__(message)
         self.code = code
         self.message = message
         self.param = param
         self.type = type
+        self.names_command = names_command
 
 
 def _kind(value: Any) -> str:
@@ -69,7 +73,7 @@ def missing(path: str) -> RefusalError:
 def _wrong_type(path: str, expected: str, value: Any) -> RefusalError:
     """The refusal of a value of the wrong type."""
     return RefusalError(
-        "invalid_value",
+        "invalid_type",
         f"Invalid type for '{path}': expected {expected}, but got {_kind(value)} instead.",
         path,
     )
@@ -108,9 +112,10 @@ class Boolean(Rule):
 
 @dataclass(frozen=True)
 class Text(Rule):
-    """A string of at most *max_length* characters."""
+    """A string of at most *max_length* characters, which matches *pattern* as a whole."""
 
     max_length: int | None = None
+    pattern: str | None = None
 
     def __call__(self, value: Any, path: str) -> None:
         """Check it."""
@@ -118,9 +123,16 @@ class Text(Rule):
             raise _wrong_type(path, "a string", value)
         if self.max_length is not None and len(value) > self.max_length:
             raise RefusalError(
-                "invalid_value",
+                "string_above_max_length",
                 f"Invalid '{path}': string too long. Expected a string with maximum length "
                 f"{self.max_length}, but got a string with length {len(value)} instead.",
+                path,
+            )
+        if self.pattern is not None and not re.match(self.pattern, value):
+            raise RefusalError(
+                "invalid_value",
+                f"Invalid '{path}': string does not match pattern. Expected a string that matches the "
+                f"pattern '{self.pattern}'.",
                 path,
             )
 
@@ -139,14 +151,14 @@ class Number(Rule):
         allowed = int if self.is_whole else (int, float)
         if isinstance(value, bool) or not isinstance(value, allowed):
             raise _wrong_type(path, f"an {kind}" if self.is_whole else f"a {kind}", value)
-        for bound, is_broken, side in (
-            (self.low, self.low is not None and value < self.low, ("below minimum", ">=")),
-            (self.high, self.high is not None and value > self.high, ("above maximum", "<=")),
+        for bound, is_broken, side, extreme, sign in (
+            (self.low, self.low is not None and value < self.low, "below", "min", ">="),
+            (self.high, self.high is not None and value > self.high, "above", "max", "<="),
         ):
             if is_broken:
                 raise RefusalError(
-                    "invalid_value",
-                    f"Invalid '{path}': {kind} {side[0]} value. Expected a value {side[1]} {bound}, "
+                    f"{kind}_{side}_{extreme}_value",
+                    f"Invalid '{path}': {kind} {side} {extreme}imum value. Expected a value {sign} {bound}, "
                     f"but got {value} instead.",
                     path,
                 )
@@ -160,11 +172,20 @@ class Choice(Rule):
 
     def __call__(self, value: Any, path: str) -> None:
         """Check it."""
-        if isinstance(value, (dict, list)) or value not in self.values:
-            quoted = [f"'{one}'" for one in self.values]
-            listing = quoted[0] if len(quoted) == 1 else f"{', '.join(quoted[:-1])} and {quoted[-1]}"
+        if not isinstance(value, type(self.values[0])) or isinstance(value, bool):
+            raise _wrong_type(
+                path, f"one of {self._listing('or')}" if len(self.values) > 1 else self._listing(), value
+            )
+        if value not in self.values:
+            quoted, listing = self.values, self._listing("and")
             supported = "Value must be" if len(quoted) == 1 else "Supported values are:"
             raise RefusalError("invalid_value", f"Invalid value: '{value}'. {supported} {listing}.", path)
+
+    def _listing(self, conjunction: str = "") -> str:
+        quoted = [f"'{one}'" for one in self.values]
+        if len(quoted) < 3:
+            return f" {conjunction} ".join(quoted)
+        return f"{', '.join(quoted[:-1])}, {conjunction} {quoted[-1]}"
 
 
 @dataclass(frozen=True)

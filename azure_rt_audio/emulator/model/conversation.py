@@ -27,7 +27,8 @@ class Part:
         transcript: As the client sees it; ``None`` until transcribed.
         recognised: What the recogniser made of user audio, whether or not transcription is on.
         is_being_recognised: Whether the recogniser is at work; a response waits for it.
-        audio: As the wire carries it, in *audio_format*.
+        audio: As the wire carries it, in *audio_format*; a ``bytearray`` while an answer is being produced.
+        is_truncated: Whether the client cut it; what an answer says further is not kept.
         image_url: Of an image, with *detail*.
     """
 
@@ -40,16 +41,29 @@ class Part:
     audio_format: str = "pcm16"
     image_url: str = ""
     detail: str | None = None
+    is_truncated: bool = False
 
     @property
     def duration_ms(self) -> int:
         """Length of the audio in whole milliseconds."""
         return len(self.audio) // BYTES_PER_MS[self.audio_format]
 
+    def say(self, data: bytes = b"", text: str | None = None) -> None:
+        """Append audio, and replace the text so far; unless the client truncated the part meanwhile."""
+        if self.is_truncated:
+            return
+        if data and isinstance(self.audio, bytearray):  # dropped, if it was over the budget
+            self.audio += data
+        if text is not None and self.kind == "audio":
+            self.transcript = text
+        elif text is not None:
+            self.text = text
+
     def truncate(self, end_ms: int) -> None:
         """Keep the first *end_ms* milliseconds; the transcript goes, since it no longer fits."""
         self.audio = bytes(self.audio[: end_ms * BYTES_PER_MS[self.audio_format]])
         self.transcript = None
+        self.is_truncated = True
 
     @property
     def words(self) -> str:

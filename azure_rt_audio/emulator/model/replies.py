@@ -22,6 +22,7 @@ __all__ = [
     "Answer",
     "Failure",
     "FunctionCall",
+    "McpServers",
     "RecogniserFunction",
     "Reply",
     "ResponderFunction",
@@ -79,7 +80,7 @@ class Reply:
     @classmethod
     def of(cls, given: Answer) -> Reply:
         """
-        Make a reply of a responder's answer.
+        Make a reply of what a responder has *given*.
 
         Raises:
             TypeError: It is none.
@@ -102,3 +103,5 @@ ResponderFunction: TypeAlias = Callable[[Conversation, Session], "Answer | Futur
 RecogniserFunction: TypeAlias = Callable[[bytes, Session], "str | Future[str]"]
 # Words and the session in; PCM16 24 000 Hz mono out, in pieces of any size.
 SynthesiserFunction: TypeAlias = Callable[[str, Session], "Iterable[bytes | Future[bytes]]"]
+# By the label of a server and the name of a tool: a function of the arguments, which returns its output.
+McpServers: TypeAlias = Mapping[str, Mapping[str, Callable[..., "str | Future[str]"]]]

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-__all__ = ["check_callable", "check_names", "check_number"]
+__all__ = ["check_callable", "check_latency", "check_mcp_tools", "check_names", "check_number"]
 
 
 def check_callable(name: str, value: Any, arguments: tuple[str, ...]) -> None:
@@ -48,6 +48,35 @@ def check_names(name: str, value: Iterable[str]) -> tuple[str, ...]:
     if not names:
         raise ValueError(f"{name} is empty: name at least one")
     return names
+
+
+def check_latency(value: Any) -> tuple[float, float]:
+    """
+    Check milliseconds of delay and jitter, and return them in seconds.
+
+    Raises:
+        TypeError: They are no pair of numbers.
+        ValueError: One is negative, or NaN.
+    """
+    if not isinstance(value, (tuple, list)) or len(value) != 2:
+        raise TypeError(f"latency_ms is {value!r}: give delay and jitter, such as (60, 30)")
+    for name, one in zip(("delay", "jitter"), value, strict=True):
+        check_number(f"latency_ms: {name}", one)
+    return value[0] / 1000, value[1] / 1000
+
+
+def check_mcp_tools(value: Any) -> None:
+    """
+    Check functions by server and name.
+
+    Raises:
+        TypeError: They are none.
+    """
+    servers = value.items() if isinstance(value, Mapping) else None
+    if servers is None or not all(
+        isinstance(tools, Mapping) and all(map(callable, tools.values())) for _, tools in servers
+    ):
+        raise TypeError(f'mcp_tools is {value!r}: give functions, such as {{"port": {{"look_up": look_up}}}}')
 
 
 def check_number(name: str, value: Any, *, above: bool = False) -> None:

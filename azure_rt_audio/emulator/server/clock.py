@@ -58,6 +58,9 @@ class ManualClock:
     The pace of audio, delays, pings and expiry go by it; an emulator with ``pace=0`` answers while it stands
     still. Futures of a responder, recogniser or synthesiser are looked at only when it advances.
 
+    Args:
+        unix_time: Seconds since 1970 that it shows first.
+
     **Threads**: every method may be called from any thread.
     """
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import random
 import socket
 import struct
 import threading
@@ -23,6 +24,7 @@ import orjson
 from ..dialects.names import canonical
 from ..session.engine import Close, SessionEngine
 from . import faults as fault
+from .latency import Line
 
 if TYPE_CHECKING:
     from websockets.sync.server import ServerConnection
@@ -80,6 +82,7 @@ class Connection:
         headers: Mapping[str, str],
         keep_audio: bool,
         log_limit: int,
+        latency: tuple[float, float],
         clock: Clock,
         on_change: Callable[[], None],
         on_log: Callable[[str], None],
@@ -111,6 +114,9 @@ class Connection:
         self._ignores_pings = False
         self._paused_until = 0.0
         self._timed_performed: set[int] = set()
+        chance = random.Random(number)
+        self._arriving: Line[str | bytes] = Line(*latency, chance)
+        self._leaving: Line[dict[str, Any] | Close] = Line(*latency, chance)
         self._filter_pongs()
 
     def __repr__(self) -> str:
@@ -143,14 +149,15 @@ class Connection:
                     self._socket.ping()
                     next_ping = now + _PING_SECONDS
                 next_timed = self._perform_timed(now - began)
-                has_sent = not self._is_silent and self._send_next(now)
+                has_moved = self._take_arrived(now)
+                has_moved |= not self._is_silent and self._send_next(now)
                 waits = [next_ping, now + (_FLAG_POLL_SECONDS if self._is_silent else _LONGEST_WAIT_SECONDS)]
                 if next_timed is not None:
                     waits.append(began + next_timed)
                 due = None if self._is_silent else self._engine.next_due()
-                if due is not None:
-                    waits.append(due)
-                self._receive(0.0 if has_sent else self._clock.limit(min(waits) - self._clock.monotonic()))
+                waits += [one for one in (due, self._arriving.due, self._leaving.due) if one is not None]
+                self._receive(0.0 if has_moved else self._clock.limit(min(waits) - self._clock.monotonic()))
+            self._receive_rest()
         except ConnectionClosed:
             self._receive_rest()
         except OSError as exc:
@@ -174,14 +181,23 @@ class Connection:
             frame = self._socket.recv(timeout)
         except TimeoutError:
             return
+        self._arriving.put(frame, self._clock.monotonic())
+
+    def _take_arrived(self, now: float) -> bool:
+        frame = self._arriving.take(now)
+        if frame is None:
+            return False
         self._handle(frame)
+        return True
 
     def _receive_rest(self) -> None:
         """Take what the client sent before its close frame, although no answer can be written any more."""
         from websockets.exceptions import ConnectionClosed
 
+        for frame in self._arriving.take_all():
+            self._handle(frame)
         with contextlib.suppress(ConnectionClosed, OSError, TimeoutError):
-            while self._resumed.is_set() and not self._gone.is_set():
+            while self._resumed.is_set():
                 self._handle(self._socket.recv(_LONGEST_WAIT_SECONDS))
 
     def _handle(self, frame: str | bytes) -> None:
@@ -191,7 +207,12 @@ class Connection:
         for action in self._faults.due("command", kind, self._commands_seen[kind]):
             self.perform(action)
         self._sit_out_delay()
-        command = self._engine.receive(frame, self._clock.monotonic())
+        try:
+            command = self._engine.receive(frame, self._clock.monotonic())
+        except Exception:
+            log.exception("! #%d: a command was not understood; it is answered with an error", self.number)
+            self._engine.fail()
+            return
         if command is None:
             return
         if kind == "input_audio_buffer.append" and isinstance(command.get("audio"), str):
@@ -200,9 +221,12 @@ class Connection:
         self._on_change()
 
     def _send_next(self, now: float) -> bool:
-        out = self._engine.pull(now)
+        made = self._engine.pull(now)
+        if made is not None:
+            self._leaving.put(made, now)
+        out = self._leaving.take(now)
         if out is None:
-            return False
+            return made is not None
         if isinstance(out, Close):
             self.perform(out)
             return False
@@ -348,7 +372,7 @@ def _decoded_length(encoded: str) -> int:
 
 def abridged(event: Mapping[str, Any]) -> dict[str, Any]:
     """The event with every piece of audio replaced by its size."""
-    if event.get("type") not in _WITH_AUDIO:
+    if str(event.get("type")) not in _WITH_AUDIO:
         return dict(event)
     result = _without_audio(event)
     if canonical(str(event["type"])) == "response.output_audio.delta" and isinstance(event.get("delta"), str):

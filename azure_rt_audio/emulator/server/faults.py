@@ -91,7 +91,9 @@ class Refuse:
     Answer the handshake with an HTTP status.
 
     Attributes:
+        status: HTTP status, such as 401 or 429.
         body: JSON; by default the service's body for that status.
+        headers: Further headers of the answer.
         retry_after_ms: Sent as ``retry-after-ms`` and, in seconds, as ``retry-after``.
         has_body: ``False`` sends none, and no ``content-type``.
     """
@@ -117,7 +119,7 @@ class Refuse:
 
 @dataclass(frozen=True)
 class Redirect:
-    """Answer the handshake with a redirect to *location*."""
+    """Answer the handshake with a redirect to *location*, with the HTTP *status*."""
 
     location: str
     status: int = 307
@@ -217,6 +219,7 @@ class Rule:
     Actions at a moment; make one with the functions of this module.
 
     Attributes:
+        actions: What is done, in this order.
         moment: ``handshake``, ``before``, ``after``, ``command`` or ``seconds``.
         name: Event or command type; ``"*"`` for any.
         count: Which occurrence on a connection; ``None`` for each.
@@ -289,27 +292,27 @@ def check_action(action: Any, allowed: tuple[type, ...], where: str) -> None:
 
 
 def at_handshake(*actions: Action, times: int | None = 1) -> Rule:
-    """Answer the next *times* handshakes with a refusal, a redirect, a delay or a dropped connection."""
+    """Answer the next *times* handshakes with *actions*: a refusal, a redirect, a delay, a drop."""
     return Rule("handshake", actions, count=None, times=times)
 
 
 def before(event: str, *actions: Action, count: int | None = 1, times: int | None = 1) -> Rule:
-    """Act before the *count*-th such event of a connection is sent."""
+    """Do *actions* before the *count*-th such event of a connection is sent; *times* in all."""
     return Rule("before", actions, event, count, times=times)
 
 
 def after(event: str, *actions: Action, count: int | None = 1, times: int | None = 1) -> Rule:
-    """Act when the *count*-th such event of a connection has been sent."""
+    """Do *actions* when the *count*-th such event of a connection has been sent; *times* in all."""
     return Rule("after", actions, event, count, times=times)
 
 
 def on_command(command: str, *actions: Action, count: int | None = 1, times: int | None = 1) -> Rule:
-    """Act when the *count*-th such command of a connection has arrived, before it is carried out."""
+    """Do *actions* at the *count*-th such command of a connection, before it is run; *times* in all."""
     return Rule("command", actions, command, count, times=times)
 
 
 def after_seconds(seconds: float, *actions: Action, times: int | None = 1) -> Rule:
-    """Act when a connection is *seconds* old."""
+    """Do *actions* when a connection is *seconds* old; *times* in all."""
     return Rule("seconds", actions, count=None, seconds=seconds, times=times)
 
 
@@ -343,7 +346,7 @@ class Faults:
             self._rules.clear()
 
     def due(self, moment: str, name: str = "*", count: int = 1) -> list[Action]:
-        """Return the actions due now, and count their rules as performed."""
+        """Return the actions due at a *moment*, and count their rules as performed."""
         found: list[Action] = []
         with self._lock:
             for position, (rule, spent) in enumerate(self._rules):

@@ -14,13 +14,14 @@ from __future__ import annotations
 import hmac
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from ..dialects.base import Dialect
 from ..dialects.rules import RefusalError
+from ..model.deployments import Deployments
 
-__all__ = ["Accepted", "Authenticator", "Refused", "redacted_target"]
+__all__ = ["Accepted", "Authenticator", "Refused", "Secret", "redacted_target"]
 
 _SECRET_PARAMETERS: Final = frozenset({"api-key", "authorization"})
 
@@ -33,6 +34,7 @@ _UNAUTHORIZED: Final = {
         ),
     }
 }
+_BAD_REQUEST: Final = {"error": {"code": "400", "message": "The request target is no valid URL."}}
 _NOT_FOUND: Final = {"error": {"code": "404", "message": "Resource not found"}}
 _NO_DEPLOYMENT: Final = {
     "error": {
@@ -55,6 +57,7 @@ class Accepted:
         kind: ``"realtime"`` or ``"transcription"``.
         deployment: As the client named it; ``""`` for a transcription session.
         model: What ``session.model`` will show.
+        settings: Of a client secret's session.
         fatal: Sent as an ``error`` event; then the connection is closed with 4000.
     """
 
@@ -63,6 +66,17 @@ class Accepted:
     deployment: str
     model: str
     fatal: RefusalError | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Secret:
+    """A minted ``ek_`` secret: until when it connects (Unix seconds), and to what session."""
+
+    expires_at: int
+    kind: str
+    deployment: str
+    settings: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -82,30 +96,42 @@ class Authenticator:
     Attributes:
         api_key: Accepted as ``api-key`` header or parameter and as a bearer token.
         tokens: Further bearer tokens, such as an Entra ID token or an ``ek_`` secret.
-        deployments: Their names.
+        deployments: Which there are.
         dialects: Those that are served.
+        secrets: Minted ones, by their value.
     """
+
+    NO_DEPLOYMENT: ClassVar[Mapping[str, Any]] = _NO_DEPLOYMENT
 
     api_key: str
     tokens: frozenset[str]
-    deployments: tuple[str, ...]
+    deployments: Deployments
     dialects: tuple[Dialect, ...]
+    secrets: dict[str, Secret] = field(default_factory=dict)
 
-    def check(self, target: str, headers: Iterable[tuple[str, str]]) -> Accepted | Refused:
-        """Accept or refuse a request by its target (path and query) and its headers."""
-        parts = urlsplit(target)
+    def check(self, target: str, headers: Iterable[tuple[str, str]], now: float) -> Accepted | Refused:
+        """Accept or refuse by target (path and query) and headers; *now* in Unix seconds."""
+        try:
+            parts = urlsplit(target)
+        except ValueError:
+            return Refused(400, _BAD_REQUEST)
         query = dict(parse_qsl(parts.query, keep_blank_values=True))
         named = {name.lower(): value for name, value in headers}
         path = parts.path.rstrip("/")
         dialect = next((one for one in self.dialects if one.path == path), None)
         if dialect is None:
             return Refused(404, _NOT_FOUND)
-        if dialect.denies(query) or not self._is_known(query, named):
+        secret = self._secret(query, named, now)
+        if dialect.denies(query) or (secret is None and not self._is_known(query, named)):
             return Refused(401, _UNAUTHORIZED)
         if not dialect.serves(query):
             return Refused(404, _NOT_FOUND)
         name, fatal = dialect.deployment_of(query), dialect.fatal(named)
         wants_transcription = query.get("intent") == "transcription"
+        if secret is not None and secret.kind == "transcription":
+            name, wants_transcription = None, True
+        elif secret is not None and not wants_transcription:
+            name = name or secret.deployment
         if bool(name) == wants_transcription:
             parameter = dialect.deployment_parameter
             return Refused(
@@ -120,15 +146,38 @@ class Authenticator:
                 },
             )
         if not name:
-            return Accepted(dialect, "transcription", "", "", fatal)
-        if name not in self.deployments:
+            return Accepted(dialect, "transcription", "", "", fatal, secret.settings if secret else {})
+        if not self.deployments.converses(name):
             return Refused(404, _NO_DEPLOYMENT)
-        return Accepted(dialect, "realtime", name, dialect.model_of(name), fatal)
+        settings = secret.settings if secret else {}
+        return Accepted(dialect, "realtime", name, dialect.model_of(name), fatal, settings)
 
-    def _is_known(self, query: Mapping[str, str], headers: Mapping[str, str]) -> bool:
+    def check_rest(self, method: str, target: str, headers: Iterable[tuple[str, str]]) -> Refused | None:
+        """Refuse a request that is no handshake; ``None`` if it is one for a client secret, with a key."""
+        path = target.partition("?")[0].rstrip("/")
+        if not any(path == f"{one.path}/client_secrets" and one.mints_secrets for one in self.dialects):
+            return Refused(404, _NOT_FOUND)
+        if method != "POST":
+            return Refused(
+                405, {"error": {"code": "405", "message": "Method not allowed"}}, {"Allow": "POST"}
+            )
+        return None if self._is_known({}, dict(headers)) else Refused(401, _UNAUTHORIZED)
+
+    def _secret(self, query: Mapping[str, str], headers: Mapping[str, str], now: float) -> Secret | None:
+        keys, bearers = self._credentials(query, headers)
+        found = next((self.secrets[one] for one in (*bearers, *keys) if one in self.secrets), None)
+        return found if found is not None and now < found.expires_at else None
+
+    @staticmethod
+    def _credentials(
+        query: Mapping[str, str], headers: Mapping[str, str]
+    ) -> tuple[tuple[str | None, ...], tuple[str | None, ...]]:
         lowered = {name.lower(): value for name, value in query.items()}
         keys = (headers.get("api-key"), lowered.get("api-key"))
-        bearers = (_bearer(headers.get("authorization")), _bearer(lowered.get("authorization")))
+        return keys, (_bearer(headers.get("authorization")), _bearer(lowered.get("authorization")))
+
+    def _is_known(self, query: Mapping[str, str], headers: Mapping[str, str]) -> bool:
+        keys, bearers = self._credentials(query, headers)
         if any(_same(given, self.api_key) for given in (*keys, *bearers)):
             return True
         # A minted ek_ secret may come in the api-key header too, as some clients send it.
@@ -141,12 +190,18 @@ def _bearer(value: str | None) -> str | None:
 
 
 def _same(given: str | None, expected: str) -> bool:
-    return given is not None and hmac.compare_digest(given.encode(), expected.encode())
+    # Bytes that are no text arrive as surrogates.
+    return given is not None and hmac.compare_digest(
+        given.encode(errors="surrogateescape"), expected.encode()
+    )
 
 
 def redacted_target(target: str) -> str:
     """The request target with every credential in its query replaced by ``***``."""
-    parts = urlsplit(target)
+    try:
+        parts = urlsplit(target)
+    except ValueError:
+        return target.partition("?")[0]
     pairs = [
         (name, "***" if name.lower() in _SECRET_PARAMETERS else value)
         for name, value in parse_qsl(parts.query, keep_blank_values=True)

@@ -24,9 +24,10 @@ _T = TypeVar("_T")
 @dataclass(frozen=True)
 class Attempt:
     """
-    One handshake.
+    One request: a handshake, or another one.
 
     Attributes:
+        method: Such as ``"GET"``, which all handshakes are.
         target: Path and query, credentials redacted.
         status: 101 if it was accepted; 0 if the connection was dropped without an answer.
         headers: Of the request, names in lower case, credentials redacted.
@@ -35,6 +36,7 @@ class Attempt:
     target: str
     status: int
     headers: Mapping[str, str]
+    method: str = "GET"
 
 
 class RequestLog:
@@ -61,7 +63,7 @@ class RequestLog:
 
     @property
     def attempts(self) -> tuple[Attempt, ...]:
-        """Every handshake, oldest first."""
+        """Every handshake and every other request, oldest first."""
         with self._changed:
             return tuple(self._attempts)
 

@@ -4,8 +4,8 @@ The emulator as a server: one port, both dialects, any number of clients.
 Threads and locks: ``azure-rt-emulator`` accepts; ``websockets`` starts one thread per connection, which
 becomes ``azure-rt-emulator-N`` and runs the connection's session, and one more that reads its socket; TLS
 adds a relay, see :mod:`.tls`. Responder, recogniser and synthesiser run on the connection's thread, or return
-futures, see :mod:`~..model.background`. The only lock is the leaf condition ``_changed`` of
-:mod:`.request_log`; it is never held across I/O or user code.
+futures, see :mod:`~..model.background`. What threads share is guarded by the leaf condition
+``_changed`` of :mod:`.request_log`; it is never held across I/O or user code.
 """
 
 from __future__ import annotations
@@ -26,7 +26,9 @@ import orjson
 
 from ..._extras import importing
 from ..dialects.choose import DIALECTS, dialect_named
-from ..model.replies import RecogniserFunction, ResponderFunction, SynthesiserFunction
+from ..dialects.profile import profile_named
+from ..model.deployments import Deployments
+from ..model.replies import McpServers, RecogniserFunction, ResponderFunction, SynthesiserFunction
 from ..session.behaviour import Behaviour
 from ..session.engine import Close, SessionEngine
 from ..speech.rule_responder import default_responder
@@ -34,11 +36,12 @@ from ..speech.scripted_recogniser import recogniser_from
 from ..speech.tones import synthesise
 from ..speech.vad import Detector, EnergyDetector
 from . import faults as fault
-from .arguments import check_callable, check_names, check_number
+from .arguments import check_callable, check_latency, check_mcp_tools, check_names, check_number
 from .clock import Clock, SystemClock
 from .connection import Connection
 from .handshake import Accepted, Authenticator, Refused, redacted_target
 from .request_log import Attempt, RequestLog
+from .rest import is_rest, mint, read_request, write_answer
 from .tls import TlsListener
 
 if TYPE_CHECKING:
@@ -55,6 +58,7 @@ log: logging.Logger = logging.getLogger(__name__)
 _SECRET_HEADERS: Final = frozenset({"api-key", "authorization", "sec-websocket-protocol", "cookie"})
 _MAX_MESSAGE_BYTES: Final = 32 * 1024 * 1024
 _CLOSE_SECONDS: Final = 2.0
+_REQUEST_SECONDS: Final = 5.0
 
 
 def _accept(server: Server) -> None:
@@ -73,26 +77,37 @@ class Emulator(RequestLog):
     ::
 
         with Emulator() as service:
-            client = AzureRealTimeAudio(service.options())
+            with AzureRealTimeAudio(service.options()) as client:
+                print(client.ask("Hello!").text)
 
     Args:
         api_key: The accepted key; also accepted as a bearer token.
         tokens: Further accepted bearer tokens.
-        deployments: Names of deployments; the first is the one :meth:`options` names.
+        deployments: Names of all deployments, those that transcribe included; the first is the one
+            :meth:`options` names. Not given, there is any whose name has "realtime" in it, and for
+            transcription ``gpt-4o-transcribe`` and ``gpt-realtime-whisper``.
+        host: Address to listen on; ``"0.0.0.0"`` is reached from other machines.
         port: 0 takes a free one, see :attr:`port`.
         responder: Gives the answers: ``(conversation, session)`` to a text, a :class:`Reply`, function calls,
             or a future of one; :class:`ChatModel` is one.
         recogniser: Transcribes user audio: a function of ``(pcm, session)``, a mapping from milliseconds to
             words, or a list of texts; :class:`Recogniser` is one.
         synthesiser: Speaks: ``(text, session)`` to pieces of PCM16, 24 000 Hz; :class:`Synthesiser` is one.
+        mcp_tools: Functions by the label of an MCP server and the name of a tool, such as
+            ``{"port": {"look_up": look_up}}``: the responder calls them like functions of the client, and the
+            emulator runs them. The import of the tools of any other server fails.
         detector: Makes the detector of speech for each connection: :class:`EnergyDetector`, the default, or
             :class:`SileroDetector`.
         faults: Injected faults; :attr:`faults` may be changed later too.
         ssl_context: A server-side context makes it ``wss``.
+        profile: The service whose manners it has in the GA dialect: ``"azure"`` and ``"openai"`` as in
+            recordings of them, ``"documented"`` as in the reference. The preview is always as documented.
         dialects: Those it serves, ``"ga"`` and ``"preview"``; the path of another is not found.
         pace: Seconds of audio sent per second. The service is faster than real time but not
             instantaneous, hence 20; 0 sends as fast as it can be made, 1 is real time.
         first_delay: Seconds before a response's first output.
+        latency_ms: Delay of the network, each way, and its jitter: ``(60, 30)`` is 30 to 90 ms, in order. By
+            the *clock*. Without it most races between client and service cannot happen.
         region: Sent in the ``x-ms-region`` header.
         keep_audio: Whether :meth:`received` and :meth:`sent` keep audio; it is abridged otherwise.
         log_limit: Commands and events kept for each connection; older ones are dropped.
@@ -113,18 +128,21 @@ class Emulator(RequestLog):
         *,
         api_key: str = "emulator-key",
         tokens: Iterable[str] = (),
-        deployments: Iterable[str] = ("gpt-realtime", "gpt-realtime-mini", "gpt-4o-realtime-preview"),
+        deployments: Iterable[str] | None = None,
         host: str = "127.0.0.1",
         port: int = 0,
         responder: ResponderFunction | None = None,
         recogniser: RecogniserFunction | Mapping[int, str] | Iterable[str] | None = None,
         synthesiser: SynthesiserFunction | None = None,
+        mcp_tools: McpServers | None = None,
         detector: Callable[[], Detector] = EnergyDetector,
         faults: fault.Faults | None = None,
         ssl_context: ssl.SSLContext | None = None,
+        profile: str = "azure",
         dialects: Iterable[str] = tuple(DIALECTS),
         pace: float = 20.0,
         first_delay: float = 0.0,
+        latency_ms: tuple[float, float] = (0, 0),
         region: str = "Sweden Central",
         keep_audio: bool = False,
         log_limit: int = 10_000,
@@ -142,23 +160,29 @@ class Emulator(RequestLog):
             ("on_log", on_log, ("line",)),
         ):
             check_callable(name, function, arguments)
+        if mcp_tools is not None:
+            check_mcp_tools(mcp_tools)
         check_number("pace", pace)
         check_number("first_delay", first_delay)
         check_number("log_limit", log_limit, above=True)
         self.faults: fault.Faults = faults if faults is not None else fault.Faults()
-        served = tuple(map(dialect_named, check_names("dialects", dialects)))
-        names = check_names("deployments", deployments)
-        self._authenticator = Authenticator(api_key, frozenset(tokens), names, served)
+        self._profile = profile_named(profile).name
+        served = tuple(dialect_named(name, profile) for name in check_names("dialects", dialects))
+        names = check_names("deployments", deployments) if deployments is not None else ()
+        self._deployments = Deployments(names)
+        self._authenticator = Authenticator(api_key, frozenset(tokens), self._deployments, served)
         self._clock: Clock = clock if clock is not None else SystemClock()
         self._responder = responder if responder is not None else default_responder
         self._recogniser = recogniser_from(recogniser)
         self._synthesiser = synthesiser if synthesiser is not None else synthesise
+        self._mcp_tools = mcp_tools if mcp_tools is not None else {}
         self._detector = detector
         self._host = host
         self._asked_port = port
         self._ssl_context = ssl_context
         self._pace = pace
         self._first_delay = first_delay
+        self._latency = check_latency(latency_ms)
         self._region = region
         self._keep_audio = keep_audio
         self._log_limit = log_limit
@@ -318,14 +342,14 @@ class Emulator(RequestLog):
         return {
             "host_name": self.host_name,
             "api_version": spoken.api_version,
-            "deployment": self._authenticator.deployments[0],
+            "deployment": self._deployments.first,
             "api_key": self._authenticator.api_key,
             **options,
         }
 
     def url(self, dialect: str = "ga") -> str:
         """The address for a client that takes a whole one; the key is not in it."""
-        return dialect_named(dialect).url(self.host_name, self._authenticator.deployments[0])
+        return dialect_named(dialect).url(self.host_name, self._deployments.first)
 
     # Faults now ---------------------------------------------------------------------------------
 
@@ -355,7 +379,7 @@ class Emulator(RequestLog):
         self.inject(Close(code, reason))
 
     def drop(self, *, is_reset: bool = False) -> None:
-        """Drop every connection without a close frame; the emulator goes on."""
+        """Drop every connection without a close frame, by a TCP reset if *is_reset*; the emulator goes on."""
         self.inject(fault.Drop(is_reset))
 
     def resume(self) -> None:
@@ -374,11 +398,31 @@ class Emulator(RequestLog):
     def _make_socket(self, *args: Any, **options: Any) -> ServerConnection:
         from websockets.sync.server import ServerConnection
 
+        client: socket.socket = args[0]
+        with self._changed:
+            self._threads.add(threading.current_thread())
+            self._clients.add(client)
+        client.settimeout(_REQUEST_SECONDS)
+        if is_rest(client):
+            self._serve_rest(client)
+            raise ConnectionAbortedError("it was no handshake")  # websockets closes the socket
+        client.settimeout(None)
         made = ServerConnection(*args, **options)
         with self._changed:
             self._sockets.add(made)
-            self._threads.add(threading.current_thread())
         return made
+
+    def _serve_rest(self, client: socket.socket) -> None:
+        asked = read_request(client)
+        if asked is None:
+            write_answer(client, Refused(400, {"error": {"code": "400", "message": "Bad request"}}), {})
+            self._record("", [], 400, "")
+            return
+        answer = self._authenticator.check_rest(asked.method, asked.target, asked.headers)
+        if answer is None:
+            answer = mint(self._authenticator, self._profile, asked.body, self._clock.time())
+        self._record(asked.target, asked.headers, answer.status, asked.method)
+        write_answer(client, answer, self._service_headers(dict(asked.headers)))
 
     def _check_handshake(self, client: ServerConnection, request: Request) -> Response | None:
         headers = [(name.lower(), value) for name, value in request.headers.raw_items()]
@@ -387,16 +431,19 @@ class Emulator(RequestLog):
             if isinstance(action, fault.Delay):
                 self._sit_out(action.seconds)
             elif isinstance(action, fault.Drop):
-                self._record(request, headers, 0)
+                self._record(request.path, headers, 0)
                 client.socket.shutdown(socket.SHUT_RDWR)
                 return client.respond(503, "")
             elif isinstance(action, (fault.Refuse, fault.Redirect)):
                 refusal = action.as_refused()
-        outcome = refusal if refusal is not None else self._authenticator.check(request.path, headers)
+        outcome = (
+            refusal
+            if refusal is not None
+            else self._authenticator.check(request.path, headers, self._clock.time())
+        )
         if isinstance(outcome, Refused):
-            self._record(request, headers, outcome.status)
+            self._record(request.path, headers, outcome.status)
             return self._answer(client, outcome, dict(headers))
-        self._record(request, headers, 101)
         with self._changed:
             self._accepted[client] = outcome
         return None
@@ -407,10 +454,12 @@ class Emulator(RequestLog):
             if self._stopped.wait(self._clock.limit(left)):
                 return
 
-    def _record(self, request: Request, headers: Iterable[tuple[str, str]], status: int) -> None:
-        target = redacted_target(request.path)
-        self._note_attempt(Attempt(target, status, _redacted(headers)))
-        self._on_log(f"= handshake {target} -> {status}")
+    def _record(
+        self, target: str, headers: Iterable[tuple[str, str]], status: int, method: str = "GET"
+    ) -> None:
+        target = redacted_target(target)
+        self._note_attempt(Attempt(target, status, _redacted(headers), method))
+        self._on_log(f"= {'handshake' if method == 'GET' else method} {target} -> {status}")
 
     def _answer(self, client: ServerConnection, refused: Refused, headers: Mapping[str, str]) -> Response:
         text = orjson.dumps(refused.body).decode() if refused.body else ""
@@ -425,16 +474,23 @@ class Emulator(RequestLog):
     def _with_service_headers(
         self, client: ServerConnection, request: Request, response: Response
     ) -> Response | None:
-        if response.status_code == 101:
-            given = {name.lower(): value for name, value in request.headers.raw_items()}
-            for name, value in self._service_headers(given).items():
-                response.headers[name] = value
+        with self._changed:
+            is_ours = client not in self._accepted  # a refusal, recorded and complete
+            if response.status_code != 101:
+                self._accepted.pop(client, None)
+        if is_ours:
+            return None
+        # What was accepted may still be no handshake, such as a GET without an upgrade.
+        headers = [(name.lower(), value) for name, value in request.headers.raw_items()]
+        self._record(request.path, headers, response.status_code)
+        for name, value in self._service_headers(dict(headers)).items():
+            response.headers[name] = value
         return None
 
     def _service_headers(self, headers: Mapping[str, str]) -> dict[str, str]:
         named = {"apim-request-id": str(uuid.uuid4()), "x-ms-region": self._region}
         asked = headers.get("x-ms-client-request-id")
-        return {**named, "x-ms-client-request-id": asked} if asked else named
+        return {**named, "x-ms-client-request-id": asked} if asked and asked.isascii() else named
 
     # Clients ----------------------------------------------------------------------------------
 
@@ -450,19 +506,23 @@ class Emulator(RequestLog):
             recogniser=self._recogniser,
             synthesiser=self._synthesiser,
             detector=self._detector,
+            mcp_tools=self._mcp_tools,
             pace=self._pace,
             first_delay=self._first_delay,
             session_seconds=self.faults.session_seconds,
+            deployments=self._deployments,
             seed=self._seed,
         )
         engine = SessionEngine(
             behaviour,
             dialect=accepted.dialect.name,
+            profile=self._profile,
             kind=accepted.kind,
             deployment=accepted.deployment,
             model=accepted.model,
             now=self._clock.monotonic(),
             wall_time=self._clock.time(),
+            settings=accepted.settings,
         )
         if accepted.fatal is not None:
             engine.refuse(accepted.fatal)
@@ -476,6 +536,7 @@ class Emulator(RequestLog):
             headers=_redacted((name.lower(), value) for name, value in client.request.headers.raw_items()),
             keep_audio=self._keep_audio,
             log_limit=self._log_limit,
+            latency=self._latency,
             clock=self._clock,
             on_change=self._notify,
             on_log=self._on_log,
@@ -487,10 +548,18 @@ class Emulator(RequestLog):
 
 
 class _QuietLogger(logging.LoggerAdapter):  # type: ignore[type-arg]  # not generic before Python 3.11
-    """A client that leaves in mid-handshake is no error of the emulator."""
+    """
+    Lets through what websockets has to say, at DEBUG: a client that leaves in mid-handshake is no error.
+
+    What websockets itself says at DEBUG is left out: headers, which hold the key, and texts.
+    """
+
+    def isEnabledFor(self, level: int) -> bool:  # noqa: N802  # logging's name
+        return level > logging.DEBUG and super().isEnabledFor(logging.DEBUG)
 
     def log(self, level: int, msg: object, *args: Any, **options: Any) -> None:
-        super().log(logging.DEBUG, msg, *args, **options)
+        if level > logging.DEBUG:
+            self.logger.log(logging.DEBUG, msg, *args, **options)
 
 
 def _join(thread: threading.Thread, deadline: float) -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from ..model.replies import RecogniserFunction, ResponderFunction, SynthesiserFunction
+from ..model.deployments import ANY_DEPLOYMENT, Deployments
+from ..model.replies import McpServers, RecogniserFunction, ResponderFunction, SynthesiserFunction
 from ..speech.rule_responder import default_responder
 from ..speech.scripted_recogniser import default_recogniser
 from ..speech.tones import synthesise
@@ -27,6 +28,8 @@ class Behaviour:
         pace: Seconds of audio sent per second; 0 sends as fast as it can be made.
         first_delay: Seconds before the first output of a response.
         session_seconds: Maximum duration of a session.
+        mcp_tools: Functions by the label of an MCP server and the name of a tool.
+        deployments: Which models there are.
         seed: Of the ids, to make them repeat; ``None`` makes them random.
     """
 
@@ -37,4 +40,6 @@ class Behaviour:
     pace: float = 0.0
     first_delay: float = 0.0
     session_seconds: float = 3600.0
+    mcp_tools: McpServers = field(default_factory=dict)
+    deployments: Deployments = ANY_DEPLOYMENT
     seed: int | None = None

@@ -16,6 +16,7 @@ from ..dialects.rules import RefusalError
 from ..model.conversation import Conversation, Item, Part
 from ..model.session import Session
 from .input_audio import InputAudio, TurnTarget
+from .mcp import list_tools
 from .response import ResponseRun
 
 __all__ = ["Commands"]
@@ -110,6 +111,8 @@ class Commands:
         target.send(
             target.make.event(acknowledgement, session=target.make.dialect.session_on_wire(target.session))
         )
+        for label in sorted({*_mcp_labels(target.session)} - {*_mcp_labels(session)}):
+            target.send(*list_tools(label, target.behaviour.mcp_tools, target.conversation, target.make))
 
     def _refuse_other_voice(self, changes: Mapping[str, Any], owner: str) -> None:
         target = self._target
@@ -164,10 +167,12 @@ class Commands:
         given = command["item"]
         after = command.get("previous_item_id")
         if given.get("id") and conversation.get(given["id"]) is not None:
+            names = target.make.dialect.profile.names_duplicates
             raise RefusalError(
                 "item_create_duplicate_item_id",
                 f"Error adding item: an item with id '{given['id']}' already exists.",
-                "item.id",
+                "item.id" if names else None,
+                names_command=names,
             )
         if after is not None and after != "root" and conversation.get(after) is None:
             raise RefusalError(
@@ -181,6 +186,7 @@ class Commands:
     def _announce(self, item: Item, after: str | None = None) -> None:
         target = self._target
         target.conversation.add(item, after)
+        target.input_audio.hear(item)
         target.send(
             *target.make.item_added(item, target.conversation),
             *target.make.item_done(item, target.conversation),
@@ -224,6 +230,8 @@ class Commands:
         session = self._target.session
         try:
             audio = b64decode(given.get("audio", ""), validate=True)
+            if session.input_format == "pcm16" and len(audio) % 2:
+                raise ValueError
         except (binascii.Error, ValueError):
             raise RefusalError(
                 "invalid_value",
@@ -330,6 +338,7 @@ class Commands:
                     )
             else:
                 item = self._read_item(entry, path, context)
+                target.input_audio.hear(item)
             context.add(item)
         return context
 
@@ -340,3 +349,7 @@ class Commands:
         if run is None:
             raise RefusalError("response_cancel_not_active", "Cancellation failed: no active response found")
         target.cancel(run, "client_cancelled")
+
+
+def _mcp_labels(session: Session) -> list[str]:
+    return [str(tool["server_label"]) for tool in session.tools if tool.get("type") == "mcp"]

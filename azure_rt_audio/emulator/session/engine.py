@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import random
 from collections import deque
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Any, Final
 
 import orjson
@@ -26,11 +27,12 @@ from .behaviour import Behaviour
 from .commands import Commands
 from .events import EventMaker, RateLimits, input_tokens
 from .input_audio import InputAudio
-from .response import ResponseRun, Step
+from .response import UNTIL_AN_EVENT, ResponseRun, Step
 
 __all__ = ["Close", "SessionEngine"]
 
 _LONGEST_QUOTE: Final = 80
+_DEEPEST_COMMAND: Final = 100  # levels of nesting
 
 
 @dataclass(frozen=True)
@@ -47,11 +49,13 @@ class SessionEngine:
 
     Args:
         dialect: ``"ga"`` or ``"preview"``.
+        profile: ``"azure"``, ``"openai"`` or ``"documented"``.
         kind: ``"realtime"`` or ``"transcription"``.
         deployment: As named in the URL.
         model: The model behind it, which is what ``session.model`` shows.
         now: The present, in the seconds that all later calls use.
         wall_time: The present in Unix seconds, for ``expires_at``.
+        settings: Of the session, in place of the defaults.
 
     **Threads**: none; one thread at a time may use it.
     """
@@ -61,17 +65,19 @@ class SessionEngine:
         behaviour: Behaviour,
         *,
         dialect: str = "ga",
+        profile: str = "azure",
         kind: str = "realtime",
         deployment: str = "gpt-realtime",
         model: str = "gpt-realtime-2025-08-28",
         now: float = 0.0,
         wall_time: float = 0.0,
+        settings: Mapping[str, Any] = MappingProxyType({}),
     ) -> None:
-        self.dialect: Dialect = dialect_named(dialect)
+        self.dialect: Dialect = dialect_named(dialect, profile)
         self.deployment = deployment
         self.behaviour = behaviour
         self.make: EventMaker = EventMaker(self.dialect, random.Random(behaviour.seed))
-        self.session: Session = self._new_session(kind, model, wall_time)
+        self.session: Session = replace(self._new_session(kind, model, wall_time), **settings)
         self.conversation: Conversation = Conversation(self.make.new_id("conv"))
         self.is_closed: bool = False
         self._commands = Commands(self)
@@ -108,10 +114,13 @@ class SessionEngine:
         Take one WebSocket message.
 
         Returns:
-            The decoded command; ``None`` if it is no JSON object. A refusal becomes an ``error`` event.
+            The decoded command; ``None`` if it is no JSON object, or the session is over. A refusal becomes
+            an ``error`` event.
         """
         self._now = now
         command: Any = None
+        if self.is_closed:
+            return None
         try:
             if isinstance(frame, bytes):
                 raise RefusalError(
@@ -126,11 +135,21 @@ class SessionEngine:
             if not isinstance(command, dict):
                 command = None
                 raise RefusalError("invalid_event", "Events must be JSON objects with a 'type'.")
+            if _is_deeper(command, _DEEPEST_COMMAND):
+                command = None
+                raise RefusalError(
+                    "invalid_json", f"The event is nested deeper than {_DEEPEST_COMMAND} levels."
+                )
             self.handle(command)
         except RefusalError as refusal:
             given = command.get("event_id") if isinstance(command, dict) else None
             self.send(self.make.error(refusal, given if isinstance(given, str) else None))
         return command if isinstance(command, dict) else None
+
+    def fail(self) -> None:
+        """Send the error of a command that the service could not carry out."""
+        message = "The server had an error while processing your request. Sorry about that!"
+        self.send(self.make.error(RefusalError(None, message, type="server_error"), None))
 
     def handle(self, command: dict[str, Any]) -> None:
         """
@@ -170,7 +189,8 @@ class SessionEngine:
             return self._now
         if self.is_closed:
             return None
-        waits = [self._expires, *(run.due for run in self._runs), *(due for due, _ in self._background)]
+        tasks = (self._due(due) for due, _ in self._background)
+        waits = [self._expires, *(run.due for run in self._runs), *tasks]
         idle = self._input_audio.idle_due
         return min(waits if idle is None else [*waits, idle])
 
@@ -178,22 +198,27 @@ class SessionEngine:
         """Take the earliest step due of all responses and background tasks; a pause is a step too."""
         task = min(self._background, key=lambda entry: entry[0], default=None)
         run = min(self._runs, key=lambda entry: entry.due, default=None)
-        if task is not None and task[0] <= now and (run is None or task[0] <= run.due):
+        if task is not None and (due := self._due(task[0])) <= now and (run is None or due <= run.due):
             self._background.remove(task)
-            due, steps = task
-            step = next(steps, None)
+            step = next(task[1], None)
             if step is not None:
                 pause = step if isinstance(step, float) else 0.0
-                self._background.append((due + pause, steps))
+                self._background.append((due + pause, task[1]))
             return step if step is not None else 0.0
         if run is None or run.due > now:
             return None
         step = next(self._steps[id(run)], None)
         if isinstance(step, (int, float)):
             run.due += step
+        elif step is not None:
+            self._background = [(min(due, run.due), steps) for due, steps in self._background]
         if run.is_over and step is None:
             self._forget(run)
         return step if step is not None else 0.0
+
+    def _due(self, due: float) -> float:
+        """When a task goes on: one that lets the responses go first does so at once if there are none."""
+        return due if due != UNTIL_AN_EVENT or self._runs else self._now
 
     def send(self, *events: dict[str, Any] | Close) -> None:
         """Queue events ahead of the next delta of any response."""
@@ -267,8 +292,10 @@ class SessionEngine:
             started = run.due - run.audio_ms / 1000 / self.behaviour.pace if self.behaviour.pace else run.due
             self._input_audio.arm(max(self._now, started + run.audio_ms / 1000))
 
-    def _account(self, tokens: int) -> dict[str, Any]:
-        return self.make.event("rate_limits.updated", rate_limits=self._limits.spend(tokens, self._now))
+    def _account(self, tokens: int) -> list[dict[str, Any]]:
+        limits = self._limits.spend(tokens, self._now)
+        is_reported = self.dialect.profile.reports_rate_limits
+        return [self.make.event("rate_limits.updated", rate_limits=limits)] if is_reported else []
 
     # Session and background ---------------------------------------------------------------------
 
@@ -316,3 +343,11 @@ class SessionEngine:
         self._background.clear()
         for steps in under_way:
             steps.close()
+
+
+def _is_deeper(value: Any, levels: int) -> bool:
+    """Whether a decoded value is nested deeper than that."""
+    if not isinstance(value, (dict, list)):
+        return False
+    held = value.values() if isinstance(value, dict) else value
+    return levels == 0 or any(_is_deeper(inner, levels - 1) for inner in held)

@@ -18,6 +18,16 @@ from ..model.session import Session
 __all__ = ["EventMaker", "RateLimits", "input_tokens", "output_tokens", "text_tokens"]
 
 _ALPHABET: Final = string.ascii_letters + string.digits
+_WITH_OBFUSCATION: Final = frozenset(
+    {
+        "conversation.item.input_audio_transcription.delta",
+        "response.function_call_arguments.delta",
+        "response.mcp_call_arguments.delta",
+        "response.output_audio_transcript.delta",
+        "response.output_text.delta",
+    }
+)
+_OBFUSCATED_LENGTH: Final = 16
 _AUDIO_IN_MS_PER_TOKEN: Final = 100
 _AUDIO_OUT_MS_PER_TOKEN: Final = 50
 
@@ -40,6 +50,9 @@ class EventMaker:
 
     def event(self, name: str, /, **fields: Any) -> dict[str, Any]:
         """An event by its canonical name, as the dialect writes it."""
+        if name in _WITH_OBFUSCATION and self.dialect.profile.obfuscates:
+            missing = _OBFUSCATED_LENGTH - len(fields["delta"]) % _OBFUSCATED_LENGTH
+            fields["obfuscation"] = "".join(self._source.choices(_ALPHABET, k=missing))
         return {"type": self.dialect.wire_name(name), "event_id": self.new_id("event"), **fields}
 
     def error(self, refusal: RefusalError, event_id: str | None) -> dict[str, Any]:
@@ -51,7 +64,7 @@ class EventMaker:
                 "code": refusal.code,
                 "message": refusal.message,
                 "param": refusal.param,
-                "event_id": event_id,
+                "event_id": event_id if refusal.names_command else None,
             },
         )
 
@@ -67,9 +80,17 @@ class EventMaker:
         """An item is final; not every dialect has an event for it."""
         return self._about_item("conversation.item.done", item, conversation)
 
-    def _about_item(self, name: str, item: Item, conversation: Conversation) -> Iterator[dict[str, Any]]:
+    def output_done(self, item: Item, conversation: Conversation) -> Iterator[dict[str, Any]]:
+        """An item of a response is final."""
+        named = conversation if self.dialect.profile.names_previous_of_outputs else None
+        return self._about_item("conversation.item.done", item, named)
+
+    def _about_item(
+        self, name: str, item: Item, conversation: Conversation | None
+    ) -> Iterator[dict[str, Any]]:
         if self.dialect.wire_name(name):
-            yield self.event(name, previous_item_id=conversation.before(item), item=self.item(item))
+            previous = conversation.before(item) if conversation is not None else None
+            yield self.event(name, previous_item_id=previous, item=self.item(item))
 
 
 def text_tokens(text: str) -> int:

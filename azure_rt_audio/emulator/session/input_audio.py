@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import logging
 import math
-import re
 from collections.abc import Generator, Iterator
 from concurrent.futures import Future
 from typing import Any, Final, Protocol
@@ -16,17 +15,21 @@ from ..model.background import when_done
 from ..model.conversation import Conversation, Item, Part
 from ..model.pcm import from_wire, to_wire
 from ..model.session import Session
+from ..model.tokens import pieces
 from ..speech.vad import InputBuffer, SpeechStarted, SpeechStopped
 from .behaviour import Behaviour
 from .events import EventMaker, text_tokens
-from .response import ResponseRun, Step
+from .response import UNTIL_AN_EVENT, ResponseRun, Step
 
 __all__ = ["InputAudio", "TurnTarget"]
 
 log: logging.Logger = logging.getLogger(__name__)
 
 _SHORTEST_COMMIT_MS: Final = 100
-_WORDS: Final = re.compile(r"\S+\s*")
+_IDLE: Final = (
+    "The user has not spoken for some time. Answer them if the recording has words of theirs; otherwise ask "
+    "whether they are still there, or come back to what they said last."
+)
 
 
 class TurnTarget(Protocol):
@@ -161,7 +164,7 @@ class InputAudio:
             except RefusalError as refusal:
                 target.send(target.make.error(refusal, None))
 
-    def _commit(self, pcm: bytes) -> None:
+    def _commit(self, pcm: bytes, *, is_silent: bool = False) -> None:
         target = self._target
         conversation, make, session = target.conversation, target.make, target.session
         item_id = self._turn_item_id or make.new_id("item")
@@ -177,52 +180,73 @@ class InputAudio:
             *make.item_added(item, conversation),
             *make.item_done(item, conversation),
         )
-        try:
-            recognised = target.behaviour.recogniser(pcm, session)
-        except Exception:
-            log.exception("! the recogniser failed; the transcription is reported as failed")
-            recognised = None
-        if recognised is None or isinstance(recognised, str):
-            part.recognised = recognised
-        else:
-            part.is_being_recognised = True
-        target.run_in_background(self._transcription(item, part, recognised, len(pcm), session))
+        recognised = "" if is_silent else self._recognise(pcm, session)
+        _note(part, recognised)
+        heard_bytes = 0 if is_silent else len(pcm)
+        target.run_in_background(self._transcription(item, part, recognised, heard_bytes, session))
 
     # Transcription --------------------------------------------------------------------------
+
+    def hear(self, item: Item) -> None:
+        """Recognise the audio of an item of the client's; as on the service, without events."""
+        session = self._target.session
+        for part in item.parts:
+            if part.kind == "input_audio" and part.audio and not part.recognised:
+                recognised = self._recognise(from_wire(bytes(part.audio), part.audio_format), session)
+                _note(part, recognised)
+                self._target.run_in_background(self._settled(part, recognised))
+
+    def _recognise(self, pcm: bytes, session: Session) -> str | Future[str] | None:
+        try:
+            return self._target.behaviour.recogniser(pcm, session)
+        except Exception:
+            log.exception("! the recogniser failed; the transcription is reported as failed")
+            return None
+
+    @staticmethod
+    def _settled(part: Part, recognised: str | Future[str] | None) -> Generator[Step, None, None]:
+        """Wait for the words, which a response may wait for too."""
+        if not isinstance(recognised, Future):
+            return
+        try:
+            part.recognised = yield from when_done(recognised)
+        except Exception:
+            log.exception("! the recogniser failed; the transcription is reported as failed")
+        finally:
+            part.is_being_recognised = False
 
     def _transcription(
         self, item: Item, part: Part, recognised: str | Future[str] | None, pcm_bytes: int, session: Session
     ) -> Generator[Step, None, None]:
-        """Wait for the words, which a response may wait for too, and report them if asked to."""
-        if isinstance(recognised, Future):
-            try:
-                part.recognised = yield from when_done(recognised)
-            except Exception:
-                log.exception("! the recogniser failed; the transcription is reported as failed")
-            finally:
-                part.is_being_recognised = False
+        """Wait for the words, and report them if asked to."""
+        yield from self._settled(part, recognised)
         if session.transcription is None:
             return
-        if part.recognised is None:
-            yield from self._failed(item, "The audio could not be transcribed.")
+        yield from self._aside()
+        profile, deployments = self._target.make.dialect.profile, self._target.behaviour.deployments
+        if profile.finds_transcription and not deployments.transcribes(_model(session)):
+            yield from self._failed(item, "DeploymentNotFound")
+        elif part.recognised is None:
+            yield from self._failed(item, None)
         else:
             yield from self._transcribed(item, part, pcm_bytes, session)
 
     def _transcribed(self, item: Item, part: Part, pcm_bytes: int, session: Session) -> Iterator[Step]:
         make = self._target.make
-        model = str((session.transcription or {}).get("model", ""))
+        model = _model(session)
         words = part.recognised or ""
-        is_whisper = model.startswith("whisper")
         name = "conversation.item.input_audio_transcription"
-        for piece in [words] if is_whisper else _WORDS.findall(words):
+        tokens = pieces(words, make.dialect.profile.writes_tokens)
+        for piece in [words] if model.startswith("whisper") else tokens:
             event = make.event(f"{name}.delta", item_id=item.id, content_index=0, delta=piece)
             if session.wants_logprobs:
                 event["logprobs"] = [_logprob(piece)]
             yield event
+            yield from self._aside()
         part.transcript = words
         seconds = pcm_bytes / 48_000
         usage: dict[str, Any]
-        if is_whisper:
+        if "whisper" in model:
             usage = {"type": "duration", "seconds": math.ceil(seconds)}
         else:
             audio, text = math.ceil(seconds * 10), text_tokens(words)
@@ -237,15 +261,21 @@ class InputAudio:
             f"{name}.completed", item_id=item.id, content_index=0, transcript=words, usage=usage
         )
         if session.wants_logprobs:
-            done["logprobs"] = [_logprob(piece) for piece in _WORDS.findall(words)]
+            done["logprobs"] = [_logprob(piece) for piece in tokens]
         yield done
 
-    def _failed(self, item: Item, message: str) -> Iterator[Step]:
+    def _aside(self) -> Iterator[Step]:
+        """Let the answer go first, where transcripts come among its events."""
+        if self._target.make.dialect.profile.transcribes_beside_answers:
+            yield UNTIL_AN_EVENT
+
+    def _failed(self, item: Item, code: str | None) -> Iterator[Step]:
+        message = f"Input transcription failed for item '{item.id}'."
         yield self._target.make.event(
             "conversation.item.input_audio_transcription.failed",
             item_id=item.id,
             content_index=0,
-            error={"type": "server_error", "message": message},
+            error={"type": "server_error", "code": code, "message": message, "param": None},
         )
 
     # Idle time-out ------------------------------------------------------------------------------
@@ -275,17 +305,33 @@ class InputAudio:
             return
         target = self._target
         self.disarm()
-        self._turn_item_id = target.make.new_id("item")
+        make, conversation = target.make, target.conversation
+        self._turn_item_id = make.new_id("item")
         target.send(
-            target.make.event(
+            make.event(
                 "input_audio_buffer.timeout_triggered",
                 audio_start_ms=self._quiet_from_ms,
                 audio_end_ms=self._buffer.total_ms,
                 item_id=self._turn_item_id,
             )
         )
-        self._commit(self._buffer.take())
+        if make.dialect.profile.explains_idleness:
+            told = Part("input_text", text=_IDLE)
+            note = Item(make.new_id("item"), "message", role="system", parts=[told])
+            conversation.add(note)
+            target.send(*make.item_added(note, conversation), *make.item_done(note, conversation))
+        self._commit(self._buffer.take(), is_silent=True)
         self._respond_if_asked()
+
+
+def _note(part: Part, recognised: str | Future[str] | None) -> None:
+    part.is_being_recognised = isinstance(recognised, Future)
+    if not isinstance(recognised, Future):
+        part.recognised = recognised
+
+
+def _model(session: Session) -> str:
+    return str((session.transcription or {}).get("model", ""))
 
 
 def _logprob(token: str) -> dict[str, Any]:

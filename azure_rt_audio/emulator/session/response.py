@@ -9,9 +9,9 @@ between any two events, and its last events agree with those that were sent.
 from __future__ import annotations
 
 import logging
-import re
+import math
 from base64 import b64encode
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
@@ -21,21 +21,23 @@ from ..model.conversation import Conversation, Item, Part
 from ..model.pcm import to_wire
 from ..model.replies import Failure, FunctionCall, Reply
 from ..model.session import Session
+from ..model.tokens import arguments_as_written, pieces
+from . import mcp
 from .behaviour import Behaviour
 from .events import EventMaker, input_tokens, output_tokens
 
-__all__ = ["ResponseRun", "Step"]
+__all__ = ["UNTIL_AN_EVENT", "ResponseRun", "Step"]
 
 log: logging.Logger = logging.getLogger(__name__)
 
 Step: TypeAlias = "float | dict[str, Any]"
+UNTIL_AN_EVENT: Final = math.inf
+"""A pause that ends with the next event of a response, or at once if there is none in progress."""
 
 _POLL_SECONDS: Final = 0.01  # how often the recogniser's result is looked for
 _CHUNK_BYTES: Final = 4_800  # 100 ms of PCM16
 _TRANSCRIPT_LEAD_MS: Final = 300  # the service's text runs a little ahead of its audio
 _MS_PER_CHARACTER: Final = 65
-_ARGUMENT_PIECE: Final = 16
-_WORDS: Final = re.compile(r"\s*\S+\s*")
 
 
 @dataclass
@@ -46,6 +48,7 @@ class _Open:
     output_index: int
     part: Part | None = None
     text: str = ""
+    is_announced: bool = False
 
 
 @dataclass
@@ -57,7 +60,7 @@ class ResponseRun:
         session: The session as it was when the response began, overrides included.
         context: The conversation that the responder sees.
         home: The conversation that receives the output; ``None`` out of band.
-        on_done: Called with the tokens spent; returns the ``rate_limits.updated`` event.
+        on_done: Called with the tokens spent; returns the events that follow.
         cached: Text and audio tokens of the previous response's input, which cost less.
         due: When the next step may be taken, in the engine's seconds.
         audio_ms: Milliseconds of audio sent so far.
@@ -69,7 +72,7 @@ class ResponseRun:
     context: Conversation
     home: Conversation | None
     behaviour: Behaviour
-    on_done: Callable[[int], dict[str, Any]]
+    on_done: Callable[[int], Iterable[dict[str, Any]]]
     metadata: Mapping[str, str] | None = None
     cached: tuple[int, int] = (0, 0)
     due: float = 0.0
@@ -85,20 +88,13 @@ class ResponseRun:
     def steps(self) -> Generator[Step, None, None]:
         """The whole response; see the module docstring."""
         yield from self._begin()
-        if self.behaviour.first_delay:
-            yield self.behaviour.first_delay
-        while self.context.is_being_recognised:
-            yield _POLL_SECONDS
-        reply = yield from self._ask()
-        if reply.text:
-            yield from self._message(reply.text)
-        ended = reply.incomplete or ("max_output_tokens" if self._is_exhausted else None)
-        failure = reply.failure or self._failure
-        yield from self._close_item("incomplete" if ended or failure else "completed")
-        if failure is None and not ended:
-            for call in reply.calls:
-                yield from self._function_call(call)
-                yield from self._close_item("completed")
+        try:
+            ended = yield from self._produce()
+        except Exception:  # such as a text that is none, from a responder
+            log.exception("! a response could not be produced; it is reported as failed")
+            self._failure, ended = Failure(), None
+            yield from self._close_item("incomplete")
+        failure = self._failure
         if failure is not None:
             error = {"type": failure.type, "code": failure.code, "message": failure.message}
             yield from self._finish("failed", {"type": "failed", "error": error})
@@ -106,6 +102,33 @@ class ResponseRun:
             yield from self._finish("incomplete", {"type": "incomplete", "reason": ended})
         else:
             yield from self._finish("completed", None)
+
+    def _produce(self) -> Generator[Step, None, str | None]:
+        """The output; the value is why it ended early, if it did."""
+        if self.behaviour.first_delay:
+            yield self.behaviour.first_delay
+        while self.context.is_being_recognised:
+            yield _POLL_SECONDS
+        for request in mcp.approved(self.context):
+            label, wanted = request.extra["server_label"], _wanted(request)
+            yield from self._mcp_call(label, wanted, approval_request_id=request.id)
+        reply = yield from self._ask()
+        if reply.text:
+            yield from self._message(reply.text)
+        ended = reply.incomplete or ("max_output_tokens" if self._is_exhausted else None)
+        self._failure = self._failure or reply.failure
+        yield from self._close_item("incomplete" if ended or self._failure else "completed")
+        if self._failure is None and not ended:
+            for call in reply.calls:
+                server = mcp.server_of(call.name, self.session, self.behaviour.mcp_tools)
+                if server is None:
+                    yield from self._function_call(call)
+                    yield from self._close_item("completed")
+                elif mcp.needs_approval(call.name, server, self.session):
+                    yield from self._ask_for_approval(server, call)
+                else:
+                    yield from self._mcp_call(server, call)
+        return ended
 
     def cancel(self, reason: str) -> Iterator[dict[str, Any]]:
         """The last events of a response that is cancelled now."""
@@ -134,18 +157,18 @@ class ResponseRun:
         opened = yield from self._open_item(item)
         kind = "audio" if self.session.speaks else "text"
         opened.part = Part(kind, audio=bytearray(), audio_format=self.session.output_format)
-        yield self._at("response.content_part.added", part=self._part_event(opened.part, ""))
         item.parts.append(opened.part)
+        yield self._part_event("response.content_part.added", opened.part, "")
         if kind == "audio":
             yield from self._speech(opened, opened.part, text)
         else:
-            for word in _WORDS.findall(text):
+            for word in self._pieces(text):
                 yield self._word(opened, opened.part, word)
                 if self._is_exhausted:
                     return
 
     def _speech(self, opened: _Open, part: Part, text: str) -> Iterator[Step]:
-        words = iter(_WORDS.findall(text))
+        words = iter(self._pieces(text))
         promised_ms = 0.0
         for pcm in _rechunk(self._audio(text)):
             if isinstance(pcm, float):
@@ -155,8 +178,7 @@ class ResponseRun:
                 promised_ms += _MS_PER_CHARACTER * len(word)
                 yield self._word(opened, part, word)
             data = to_wire(pcm, self.session.output_format)
-            assert isinstance(part.audio, bytearray)
-            part.audio += data
+            part.say(data)
             duration_ms = len(pcm) / 48
             self.audio_ms += duration_ms
             yield self._at("response.output_audio.delta", delta=b64encode(data).decode())
@@ -178,11 +200,9 @@ class ResponseRun:
     def _word(self, opened: _Open, part: Part, words: str) -> dict[str, Any]:
         opened.text += words
         self._written += words
-        if part.kind == "audio":
-            part.transcript = opened.text
-            return self._at("response.output_audio_transcript.delta", delta=words)
-        part.text = opened.text
-        return self._at("response.output_text.delta", delta=words)
+        part.say(text=opened.text)
+        kind = "output_audio_transcript" if part.kind == "audio" else "output_text"
+        return self._at(f"response.{kind}.delta", delta=words)
 
     def _function_call(self, call: FunctionCall) -> Iterator[Step]:
         item = Item(
@@ -194,11 +214,36 @@ class ResponseRun:
         )
         yield from self._open_item(item)
         arguments = call.arguments_json
-        for start in range(0, len(arguments), _ARGUMENT_PIECE):
-            piece = arguments[start : start + _ARGUMENT_PIECE]
+        if self.make.dialect.profile.writes_tokens and not isinstance(call.arguments, str):
+            arguments = arguments_as_written(call.arguments)
+        for piece in self._pieces(arguments, 16):
             item.arguments += piece
             self._written += piece
             yield self._at("response.function_call_arguments.delta", call_id=call.call_id, delta=piece)
+
+    def _ask_for_approval(self, server: str, call: FunctionCall) -> Iterator[Step]:
+        told = {"server_label": server, "name": call.name, "arguments": call.arguments_json}
+        yield from self._open_item(Item(self.make.new_id("mcpr"), "mcp_approval_request", extra=told))
+        yield from self._close_item("completed")
+
+    def _mcp_call(self, server: str, call: FunctionCall, **approval: str) -> Iterator[Step]:
+        told: dict[str, Any] = {"server_label": server, "name": call.name, "arguments": "", **approval}
+        item = Item(self.make.new_id("mcp"), "mcp_call", extra=told)
+        yield from self._open_item(item)
+        for piece in self._pieces(call.arguments_json, 16):
+            told["arguments"] += piece
+            self._written += piece
+            yield self._at("response.mcp_call_arguments.delta", delta=piece)
+        yield self._at("response.mcp_call_arguments.done", arguments=told["arguments"])
+        where = {"item_id": item.id, "output_index": len(self._output) - 1}
+        yield self.make.event("response.mcp_call.in_progress", **where)
+        told |= yield from mcp.call(server, call, self.behaviour.mcp_tools)
+        outcome = "completed" if told["error"] is None else "failed"
+        yield self.make.event(f"response.mcp_call.{outcome}", **where)
+        yield from self._close_item("completed")
+
+    def _pieces(self, text: str, characters: int | None = None) -> list[str]:
+        return pieces(text, self.make.dialect.profile.writes_tokens, characters)
 
     # Items ----------------------------------------------------------------------------------
 
@@ -212,10 +257,14 @@ class ResponseRun:
             output_index=opened.output_index,
             item=self.make.item(item),
         )
-        if self.home is not None:
-            self.home.add(item)
-            yield from self.make.item_added(item, self.home)
+        yield from self._announce(opened)
         return opened
+
+    def _announce(self, opened: _Open) -> Iterator[dict[str, Any]]:
+        if self.home is not None and not opened.is_announced:
+            opened.is_announced = True
+            self.home.add(opened.item)
+            yield from self.make.item_added(opened.item, self.home)
 
     def _close_item(self, status: str) -> Iterator[dict[str, Any]]:
         """The ``.done`` events of the open item, if there is one."""
@@ -223,6 +272,7 @@ class ResponseRun:
         if opened is None:
             return
         item, part = opened.item, opened.part
+        yield from self._announce(opened)  # not done yet if a cancel came right after the item was opened
         if item.type == "function_call":
             if status == "completed":
                 yield self._at(
@@ -237,10 +287,10 @@ class ResponseRun:
                 yield self._at("response.output_audio_transcript.done", transcript=opened.text)
             else:
                 yield self._at("response.output_text.done", text=opened.text)
-            yield self._at("response.content_part.done", part=self._part_event(part, opened.text))
+            yield self._part_event("response.content_part.done", part, opened.text)
         item.status = status
-        if self.home is not None and self.home.get(item.id) is not None:
-            yield from self.make.item_done(item, self.home)
+        if self.home is not None and self.home.get(item.id) is item:  # not if the client deleted it
+            yield from self.make.output_done(item, self.home)
         yield self.make.event(
             "response.output_item.done",
             response_id=self.id,
@@ -249,12 +299,11 @@ class ResponseRun:
         )
         self._open = None
 
-    @staticmethod
-    def _part_event(part: Part, said: str) -> dict[str, Any]:
+    def _part_event(self, event: str, part: Part, said: str) -> dict[str, Any]:
         # In both dialects a part's type is "text" or "audio" here, unlike in items.
-        return (
-            {"type": "audio", "transcript": said} if part.kind == "audio" else {"type": "text", "text": said}
-        )
+        field = "transcript" if part.kind == "audio" else "text"
+        names = self.make.dialect.profile.part_fields
+        return self._at(event, **{name: {"type": part.kind, field: said} for name in names})
 
     def _at(self, event: str, /, **fields: Any) -> dict[str, Any]:
         """An event about the open item."""
@@ -280,12 +329,14 @@ class ResponseRun:
         usage = self._usage()
         self.is_over = True
         yield self.make.event("response.done", response=self._on_wire(status, details, usage))
-        yield self.on_done(usage["total_tokens"])
+        yield from self.on_done(usage["total_tokens"])
 
     def _usage(self) -> dict[str, Any]:
         text_in, audio_in = self._read
         text_out, audio_out = output_tokens(self._written, self.audio_ms)
-        cached_text, cached_audio = min(self.cached[0], text_in), min(self.cached[1], audio_in)
+        block = self.make.dialect.profile.cached_block
+        known = (min(self.cached[0], text_in), min(self.cached[1], audio_in))
+        cached_text, cached_audio = (tokens - tokens % block for tokens in known)
         read: dict[str, Any] = {
             "text_tokens": text_in,
             "audio_tokens": audio_in,
@@ -315,6 +366,10 @@ class ResponseRun:
             "metadata": None if self.metadata is None else dict(self.metadata),
             **self.make.dialect.response_fields(self.session),
         }
+
+
+def _wanted(request: Item) -> FunctionCall:
+    return FunctionCall(request.extra["name"], request.extra["arguments"])
 
 
 def _rechunk(pieces: Iterator[bytes | float]) -> Iterator[bytes | float]:

@@ -43,7 +43,7 @@ from azure_rt_audio import ConnectionClosedError
 from azure_rt_audio._transport import Connection, Payload, Target
 from azure_rt_audio._transport.frames import TEXT
 from azure_rt_audio._transport.handshake import open_transport
-from azure_rt_audio._transport.websocket import Transport, WebSocketTransport
+from azure_rt_audio._transport.websocket import Transport
 from azure_rt_audio.options import WebSocketOptions
 
 AGENT: Final = "azure-rt-audio"
@@ -132,7 +132,6 @@ class Client:
     def _open(self, *how: Any) -> Transport:
         """Make the usual transport, and look over its shoulder at opcodes, nobody else's concern."""
         transport = open_transport(*how)
-        assert isinstance(transport, WebSocketTransport)
         take = transport._next
 
         def take_and_note() -> tuple[int, Payload] | None:

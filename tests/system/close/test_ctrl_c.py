@@ -23,7 +23,6 @@ import pytest
 from listeners import HANG
 
 from azure_rt_audio import AzureRealTimeAudio
-from azure_rt_audio._concurrency.deadline import Deadline
 from azure_rt_audio._session.acknowledgement import Acknowledgement
 from azure_rt_audio._session.audio_input import AudioInput
 from azure_rt_audio._session.response_queue import ResponseQueue
@@ -156,8 +155,8 @@ def test_sending_releases_its_locks(monkeypatch: pytest.MonkeyPatch) -> None:
         def send(self, payload: bytes) -> None:
             pass
 
-        def flush(self) -> None:
-            pass
+        def flush(self) -> bool:
+            return True
 
     monkeypatch.setattr(
         _send_queue, "_IN_A_ROW", 0.0
@@ -167,7 +166,7 @@ def test_sending_releases_its_locks(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def call() -> None:
         send_queue._queue.clear()  # of a caller that found the lock taken
-        send_queue.put(b"x", Deadline(10.0), on_io_thread=False)
+        send_queue.put(b"x", 10.0, on_io_thread=False)
 
     assert count_stuck(call, send_queue.write_lock, send_queue._condition.lock) == 0
 

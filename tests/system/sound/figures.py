@@ -1,7 +1,7 @@
 """
 Conversations in a room with sound, in figures: how exactly interruptions are told, and who hears the echo.
 
-The tests measure with these functions; by itself it prints the tables of the README::
+The tests measure with these functions; by itself it prints the tables of docs/how-to/echo.md::
 
     python tests/system/sound/figures.py
 """

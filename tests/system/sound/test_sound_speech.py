@@ -50,7 +50,7 @@ def recogniser() -> Iterator[Recogniser]:
 def session(**changes: Any) -> SessionConfig:
     """A session in which the service decides when the user has finished."""
     return SessionConfig(
-        input_audio_transcription=InputAudioTranscription(model="whisper-1"),
+        input_audio_transcription=InputAudioTranscription(model="gpt-4o-transcribe"),
         turn_detection=TurnDetection(type="server_vad", threshold=0.5, silence_duration_ms=500),
         **changes,
     )

@@ -12,10 +12,10 @@ import time
 from pathlib import Path
 from typing import Any
 
+import pages
 import pytest
 from cli_runner import SECONDS, environment
 from listeners import MARKER
-from test_readme import WINDOWED, run_program, title
 
 from azure_rt_audio.emulator import Emulator
 
@@ -339,7 +339,12 @@ def hear_a_flood() -> dict[str, dict[str, Any]]:
     return {name: json.loads(out) for name, (_, out, _) in ended.items()}
 
 
-@pytest.mark.parametrize("program", WINDOWED, ids=title)
-def test_a_program_of_the_readme_with_a_window(program: str, tmp_path: Path) -> None:
-    """It runs as it stands."""
-    run_program(program, tmp_path)
+PAGES = {
+    name: page for name, page in pages.documentation().items() if any(block.needs_a_window for block in page)
+}
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_of_the_documentation_with_a_window(name: str, tmp_path: Path) -> None:
+    """Its programs run as they stand, and print what it says."""
+    pages.run(PAGES[name], name, tmp_path, QT_API="pyside6", QT_QPA_PLATFORM="xcb")

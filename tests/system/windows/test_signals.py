@@ -148,8 +148,9 @@ def test_without_qt_it_names_the_extra() -> None:
 
     assert (done.returncode, done.stderr) == (0, "")
     said = done.stdout.splitlines()
-    assert said[0] == 'QtDispatcher needs the "qt" extra: pip install "azure-rt-audio[qt]"'
-    assert said[1] == 'RealtimeSignals needs the "qt" extra: pip install "azure-rt-audio[qt]"'
+    remedy = 'pip install "azure-rt-audio[qt]". See docs/reference/extras.md.'
+    assert said[0] == f'QtDispatcher needs the "qt" extra: {remedy}'
+    assert said[1] == f'RealtimeSignals needs the "qt" extra: {remedy}'
     assert "python3-tk" in said[2]
 
 

@@ -1,0 +1,123 @@
+"""
+Requests that are no WebSocket handshakes: ``POST …/realtime/client_secrets``, and refusals of all others.
+
+``websockets`` ends a connection that does not begin with ``GET``; the others are read here.
+"""
+
+from __future__ import annotations
+
+import secrets
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from http import HTTPStatus
+from typing import Final
+
+import orjson
+
+from ..dialects.choose import dialect_named
+from ..dialects.rules import Number, Record, RefusalError, Text
+from ..model.session import Session
+from .handshake import Authenticator, Refused, Secret
+
+__all__ = ["RestRequest", "is_rest", "mint", "read_request", "write_answer"]
+
+_MOST_HEAD_BYTES: Final = 64 * 1024
+_MOST_BODY_BYTES: Final = 1024 * 1024
+_SECONDS: Final = 600
+_ENVELOPE: Final = Record({"anchor": Text(), "seconds": Number(10, 7200, is_whole=True)})
+
+
+@dataclass(frozen=True)
+class RestRequest:
+    """A request that was read whole."""
+
+    method: str
+    target: str
+    headers: list[tuple[str, str]]
+    body: bytes
+
+
+def is_rest(client: socket.socket) -> bool:
+    """Whether a request begins that is no GET; blocks until its first byte. Nothing is taken."""
+    first = client.recv(1, socket.MSG_PEEK)
+    return first.isupper() and first != b"G"
+
+
+def read_request(client: socket.socket) -> RestRequest | None:
+    """Read a request; ``None`` if it is none. Blocks, with the socket's time-out."""
+    data = b""
+    while b"\r\n\r\n" not in data:
+        piece = client.recv(4096)
+        data += piece
+        if not piece or len(data) > _MOST_HEAD_BYTES:
+            return None
+    head, _, body = data.partition(b"\r\n\r\n")
+    line, *rest = head.decode("latin-1").split("\r\n")
+    words = line.split(" ")
+    headers = [
+        (name.strip().lower(), value.strip()) for name, _, value in (one.partition(":") for one in rest)
+    ]
+    length = dict(headers).get("content-length", "0")
+    if len(words) != 3 or not length.isdecimal() or int(length) > _MOST_BODY_BYTES:
+        return None
+    while len(body) < int(length) and (piece := client.recv(65536)):
+        body += piece
+    return RestRequest(words[0], words[1], headers, body)
+
+
+def write_answer(client: socket.socket, answer: Refused, headers: Mapping[str, str]) -> None:
+    """Write an answer, and say that nothing follows."""
+    text = orjson.dumps(answer.body)
+    fields = {
+        **headers,
+        **answer.headers,
+        "Content-Type": "application/json",
+        "Content-Length": str(len(text)),
+        "Connection": "close",
+    }
+    status = f"HTTP/1.1 {answer.status} {HTTPStatus(answer.status).phrase}"
+    lines = [status, *(f"{name}: {value}" for name, value in fields.items())]
+    client.sendall("\r\n".join(lines).encode("latin-1") + b"\r\n\r\n" + text)
+    client.shutdown(socket.SHUT_WR)
+
+
+def mint(authenticator: Authenticator, profile: str, body: bytes, now: float) -> Refused:
+    """
+    Make a client secret of the body of a request, as GA does; *now* in Unix seconds.
+
+    Its session is the one that a client has that connects with it.
+    """
+    dialect = dialect_named("ga", profile)
+    try:
+        asked = orjson.loads(body or b"{}")
+        Record({"expires_after": _ENVELOPE}, is_open=True)(asked, "")
+        given = asked.get("session", {"type": "realtime"})
+        dialect.check_command({"type": "session.update", "session": given})
+    except ValueError:
+        return _bad_request(RefusalError("invalid_json", "The body is no JSON."))
+    except RefusalError as refusal:
+        return _bad_request(refusal)
+    deployment = given.get("model") or authenticator.deployments.first
+    if not authenticator.deployments.converses(deployment):
+        return Refused(404, authenticator.NO_DEPLOYMENT)
+    kind = given["type"]
+    changes = dialect.session_changes(given)
+    session = Session(
+        kind=kind,
+        id=f"sess_{secrets.token_hex(8)}",
+        model=dialect.model_of(deployment),
+        expires_at=0,
+        modalities=dialect.modalities(kind),
+        turn_detection=dialect.vad_defaults(),
+    )
+    expires = int(now) + asked.get("expires_after", {}).get("seconds", _SECONDS)
+    value = f"ek_{secrets.token_hex(16)}"
+    authenticator.secrets[value] = Secret(expires, kind, deployment, changes)
+    wire = dialect.session_on_wire(replace(session, **changes))
+    return Refused(200, {"value": value, "expires_at": expires, "session": wire})
+
+
+def _bad_request(refusal: RefusalError) -> Refused:
+    error = {"type": refusal.type, "code": refusal.code, "message": refusal.message, "param": refusal.param}
+    return Refused(400, {"error": error})

@@ -1,0 +1,87 @@
+"""Tools of MCP servers, which the emulator simulates from functions."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from emulator_session import Bench, kinds, only
+
+from azure_rt_audio.emulator import FunctionCall
+
+
+def tide(at: int) -> str:
+    """Tells the tide."""
+    return f"high at {at}"
+
+
+def server(label: str = "port", **rules: Any) -> dict[str, Any]:
+    return {"type": "mcp", "server_label": label, "server_url": "https://port.test/mcp", **rules}
+
+
+def bench(call: FunctionCall, **rules: Any) -> Bench:
+    """A session whose model calls a tool once."""
+    answers: list[Any] = [call, "Done."]
+    made = Bench(responder=lambda *given: answers.pop(0), mcp_tools={"port": {"tide": tide}})
+    made.tell("session.update", session=made.session(tools=[server(**rules)], modalities=["text"]))
+    return made
+
+
+def test_tools_are_listed_or_the_import_fails() -> None:
+    """What the emulator was given is listed; another server cannot be reached."""
+    made = Bench(mcp_tools={"port": {"tide": tide}})
+    events = made.tell("session.update", session=made.session(tools=[server(), server("star")]))
+
+    assert kinds(events) == [
+        "session.updated",
+        "conversation.item.added",
+        "mcp_list_tools.in_progress",
+        "mcp_list_tools.completed",
+        "conversation.item.done",
+        "conversation.item.added",
+        "mcp_list_tools.in_progress",
+        "mcp_list_tools.failed",
+    ]
+    assert events[4]["item"]["tools"] == [
+        {"name": "tide", "description": "Tells the tide.", "input_schema": {"type": "object"}}
+    ]
+
+
+def test_a_tool_is_called_by_the_service() -> None:
+    """Its arguments and its output are in the item."""
+    events = bench(FunctionCall("tide", {"at": 5}), require_approval="never").tell("response.create")
+    item = only(events, "response.output_item.done")["item"]
+
+    assert kinds(events)[3:9] == [
+        "response.mcp_call_arguments.delta",
+        "response.mcp_call_arguments.done",
+        "response.mcp_call.in_progress",
+        "response.mcp_call.completed",
+        "conversation.item.done",
+        "response.output_item.done",
+    ]
+    assert (json.loads(item["arguments"]), item["output"], item["error"]) == ({"at": 5}, "high at 5", None)
+
+
+def test_a_tool_that_fails_says_why() -> None:
+    """The item has the error, and the response ends well."""
+    made = bench(FunctionCall("tide", {"on": 5}), require_approval={"never": {"tool_names": ["tide"]}})
+    events = made.tell("response.create")
+
+    assert "response.mcp_call.failed" in kinds(events)
+    assert only(events, "response.output_item.done")["item"]["error"]["type"] == "tool_execution_error"
+    assert only(events, "response.done")["response"]["status"] == "completed"
+
+
+def test_a_tool_waits_for_approval() -> None:
+    """By default the client is asked; the next response carries out what it approved, once."""
+    made = bench(FunctionCall("tide", {"at": 5}))
+    asked = only(made.tell("response.create"), "response.output_item.done")["item"]
+    answer = {"type": "mcp_approval_response", "approval_request_id": asked["id"], "approve": True}
+    made.tell("conversation.item.create", item=answer)
+    events = made.tell("response.create")
+    items = [event["item"] for event in events if event["type"] == "response.output_item.done"]
+
+    assert (asked["type"], asked["name"]) == ("mcp_approval_request", "tide")
+    assert [item["type"] for item in items] == ["mcp_call", "message"]
+    assert (items[0]["output"], items[0]["approval_request_id"]) == ("high at 5", asked["id"])
