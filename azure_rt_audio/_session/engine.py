@@ -107,10 +107,10 @@ class Engine:
         self.listeners = Listeners()
         self.conversation = Conversation()
         self.taps = Taps()
+        self.quirks = Quirks()
         self.waiters = Waiters()
         self.streams = EventStreams()
         self._clock = clock
-        self._quirks = Quirks()
         self._tell_no_sound = _NoSound(self)
         self._turn = TurnState()
         self._lock = threading.Lock()  # leaf; guards the status
@@ -251,7 +251,7 @@ class Engine:
     def apply(self, data: Payload) -> None:
         """Take a message into account, and tell those who want to know."""
         try:
-            event = decode_event(data, self._quirks)
+            event = decode_event(data, self.quirks)
         except DecodeError as exc:
             log.debug("< malformed frame (%d bytes)", len(data))
             self._report(exc)

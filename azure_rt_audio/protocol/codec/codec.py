@@ -7,7 +7,6 @@ by :func:`prepare` when the first client is made, so that importing is cheap.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final, TypeVar, get_args
@@ -22,7 +21,7 @@ from ..events import EVENT_CLASSES, Event, UnknownEvent
 from ..items import ConversationItem
 from ..translation import TranslationSessionConfig
 from .fast_path import specialising
-from .problems import FieldError
+from .problems import FieldError, masked
 from .quirks import Quirks, loads_without_halves, replaced
 from .structure import Hook, make_converter
 from .tolerant import Problem, TolerantReader
@@ -144,12 +143,9 @@ def _note(event: Event, problems: list[Problem], quirks: Quirks | None) -> None:
             quirks.note(event.wire_type, problems)
 
 
-_SECRET: Final = re.compile(r'("(?:value|authorization|headers)"\s*:\s*)("[^"]*"?|\{[^}]*\}?)')
-
-
 def _excerpt(data: bytes | bytearray | memoryview | str) -> str:
     start = data[:200] if isinstance(data, str) else bytes(data[:200]).decode("utf-8", "replace")
-    return _SECRET.sub(r'\1"***"', start)
+    return masked(start)
 
 
 def build(cls: type[S], source: S | Mapping[str, Any] | None, path: str) -> S:

@@ -93,12 +93,12 @@ def _without_half(found: re.Match[bytes]) -> bytes:
 
 def replaced(value: Any, path: str = "$") -> Iterator[Problem]:
     """Yield where half a character was replaced."""
-    if isinstance(value, str):
-        if _REPLACEMENT in value:
+    places = [(path, value)]  # not by recursion: JSON may be nested deeper than Python's stack
+    while places:
+        path, value = places.pop()
+        if isinstance(value, str) and _REPLACEMENT in value:
             yield Problem(path, "half a character without the other half")
-    elif isinstance(value, dict):
-        for name, inner in value.items():
-            yield from replaced(inner, f"{path}.{name}")
-    elif isinstance(value, list):
-        for index, inner in enumerate(value):
-            yield from replaced(inner, f"{path}[{index}]")
+        elif isinstance(value, dict):
+            places += [(f"{path}.{name}", inner) for name, inner in value.items()]
+        elif isinstance(value, list):
+            places += [(f"{path}[{index}]", inner) for index, inner in enumerate(value)]

@@ -25,7 +25,7 @@ from ..events.session import ErrorDetails
 from ..items import McpError, UnknownItem
 from ..responses import ResponseError
 from ..session import Session
-from .problems import FieldError, mistyped
+from .problems import FieldError, masked, mistyped
 from .structure import FLATTEN, NESTED, is_list, is_mapping, is_shape, is_union, types_of
 from .unions import class_for
 
@@ -108,7 +108,7 @@ class TolerantReader:
         if said is None or said == "" or isinstance(said, dict | list):
             rest = {name: value for name, value in message.items() if name not in ("type", "event_id")}
             shown = said or error or rest
-            fields["message"] = orjson.dumps(shown).decode()[:_LONGEST_MESSAGE] if shown else ""
+            fields["message"] = masked(orjson.dumps(shown).decode())[:_LONGEST_MESSAGE] if shown else ""
             self._problem("$.error.message", mistyped("a string", said), False)
         return fields
 
@@ -168,7 +168,8 @@ class TolerantReader:
         types = types_of(cls)
         shape: ProtocolObject = object.__new__(cls)
         values = shape.__dict__
-        values["extra"] = extra = {}
+        extra: dict[str, Any] = {}
+        values["extra"] = extra
         for a in attrs.fields(cls):
             name = a.name
             if name in ("extra", "raw"):
