@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from catalogues import mistyped
 from fake_devices import StageSpeaker
+from listeners import HANG, Connect, Probe
 from odd_events import odd_versions, turn
 from reading import structure
 
@@ -24,10 +25,11 @@ from azure_rt_audio._notebook.gauges import Levels
 from azure_rt_audio._session.engine import Engine
 from azure_rt_audio._session.pending_response import PendingResponse
 from azure_rt_audio.dispatch import InlineDispatcher
+from azure_rt_audio.emulator import Emulator
 from azure_rt_audio.protocol.codec import decode_event
 from azure_rt_audio.protocol.dialects import canonical_name
 from azure_rt_audio.protocol.event_filter import event_filter
-from azure_rt_audio.protocol.events import EVENT_CLASSES, Event, ResponseOutputAudioDelta
+from azure_rt_audio.protocol.events import EVENT_CLASSES, Event, ResponseOutputAudioDelta, UnknownEvent
 from azure_rt_audio.protocol.latency import Latency
 from azure_rt_audio.tools import Tools
 from azure_rt_audio.voice.downlink import Downlink
@@ -195,3 +197,26 @@ def test_nothing_fails_for_any_odd_event(
 ) -> None:
     """The whole matrix."""
     assert consume(kind, dialect, 1.0, seed, caplog) > 1000
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("kind", ["text", "tool", "vad"])
+def test_an_odd_turn_through_sockets(
+    kind: str, dialect: str, connect: Connect, emulator: Emulator, seed: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    """All of it is heard, nothing fails, and where no answer is left open the next question is answered."""
+    plain, cases = list(turn(kind, dialect)), list(matrix(kind, dialect))
+    for index, path, mutation, odd in random.Random(seed).sample(cases, 8):
+        where = f"{odd['type']} {path} {mutation}"
+        client, heard = connect(), Probe()
+        client.wait_until_ready(HANG)
+        client.on(UnknownEvent, heard)
+
+        for event in (*plain[:index], odd, *plain[index + 1 :], {"type": "test.marker"}):
+            emulator.send_raw(json.dumps(event))
+
+        assert heard.next().type == "test.marker", where
+        if not client._engine.response_queue.is_busy:
+            assert client.ask("Hello?", timeout=HANG).text, where
+        assert client.close(), where
+        assert [record.getMessage() for record in caplog.records if record.levelname == "ERROR"] == [], where
