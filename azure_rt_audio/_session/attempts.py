@@ -26,6 +26,7 @@ from .._concurrency.deadline import Deadline
 from .._transport import Connection, IOThread, Outcome, Payload, Target, WebSocketImpl
 from ..errors import ConnectionClosedError
 from ..options import AzureRealTimeOptions, WebSocketOptions
+from ..protocol.codec import Quirks
 from ..protocol.commands import SessionUpdate
 from .attempt import Attempt
 from .readiness import Readiness
@@ -43,6 +44,7 @@ class _Session(Protocol):
     """What events are applied to. Its methods are called on the I/O thread."""
 
     taps: Taps
+    quirks: Quirks
 
     def apply(self, data: Payload) -> None:
         """Take a message into account."""
@@ -87,6 +89,7 @@ class Attempts:
     ) -> None:
         self._session = weakref.ref(session)
         self._taps = session.taps
+        self._quirks = session.quirks
         self._options = options
         self._websocket_options = websocket_options
         self._websocket_impl = websocket_impl
@@ -138,7 +141,9 @@ class Attempts:
             configuration.event_id,
             self._clock,
         )
-        attempt = Attempt(number, connection, ready, self._taps, self.lock, configuration, encoded)
+        attempt = Attempt(
+            number, connection, ready, self._taps, self._quirks, self.lock, configuration, encoded
+        )
         with self.lock:
             self.alive = (*self.alive, attempt)
         return attempt

@@ -213,6 +213,11 @@ def bytes_per_ms(audio_format: str) -> int:
         raise ValueError(f"audio_format is {audio_format!r}: pass one of {known}") from error
 
 
+def readable_format(audio_format: str | None) -> str:
+    """Return the format that a service names; ``"pcm16"`` if it names none that this library knows."""
+    return audio_format if audio_format in _BYTES_PER_MS else "pcm16"
+
+
 def duration_ms(byte_count: int, audio_format: str = "pcm16") -> int:
     """
     Return the duration of *byte_count* bytes in whole milliseconds.

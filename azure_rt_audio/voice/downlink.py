@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Final
 
 from ..audio.converter import Converter
-from ..audio.pcm import bytes_per_ms
+from ..audio.pcm import bytes_per_ms, readable_format
 from ..devices.interfaces import SpeakerLike
 from ..protocol.events import ResponseCreated, ResponseDone, ResponseOutputAudioDelta, ResponseOutputAudioDone
 from ..protocol.latency import Latency
@@ -57,7 +57,7 @@ class Downlink:
     def on_delta(self, event: ResponseOutputAudioDelta) -> None:
         """Play a delta."""
         session = self._engine.session
-        audio_format = (session.output_audio_format if session is not None else None) or "pcm16"
+        audio_format = readable_format(session.output_audio_format if session is not None else None)
         duration_ms = len(event.audio) / bytes_per_ms(audio_format)
         is_first = event.response_id != self._audio.latest
         if not self._audio.receive(event.response_id, event.item_id, duration_ms):
