@@ -16,7 +16,7 @@ from ._session.engine import Engine
 from ._session.pending_response import DEFAULT_TIMEOUT, PendingResponse
 from ._transport import WebSocketImpl, WebSocketState
 from ._typescript import TypeScriptNames
-from .audio.pcm import AudioLike
+from .audio.pcm import FILE_REMEDY, AudioLike, names_sound_file
 from .dispatch import Dispatcher, QueueDispatcher, default_dispatcher
 from .dispatch.base import Hosting
 from .errors import RealtimeError
@@ -505,7 +505,8 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
             print(client.ask("How tall is it?", timeout=20).text)
 
         Args:
-            prompt: Text; or a whole recording, as :meth:`append_audio` takes it, except base64.
+            prompt: Text; or a whole recording, as :meth:`append_audio` takes it, except base64. A file's is
+                ``read_audio(path)``.
             sample_rate_hz: The rate of a recording that is not in the session's input format.
             channels: How many are interleaved in its bytes.
             response: What to change for this response.
@@ -515,6 +516,8 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
             The response, whatever its status; ``.text`` is what was said.
 
         Raises:
+            ValueError: If *prompt* is the path of a sound file, or the content of one.
+            TypeError: If it is neither text nor sound.
             ServiceError: If the service refused.
             ResponseLostError: If the service fell silent about it.
             ConnectionClosedError: If the connection ended first.
@@ -523,6 +526,8 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
         self._engine.sender.check_may_wait()
         deadline = Deadline(timeout, self._engine.sender.clock)
         if isinstance(prompt, str):
+            if names_sound_file(prompt) and os.path.isfile(prompt):
+                raise ValueError(f"{prompt!r} is a sound file, and its name would be sent: {FILE_REMEDY}")
             part = ContentPart(type="input_text", text=prompt)
         else:
             part = ContentPart(

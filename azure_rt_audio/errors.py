@@ -53,6 +53,9 @@ RATE_LIMIT_ERROR: Final = "rate_limit_error"
 INVALID_REQUEST_ERROR: Final = "invalid_request_error"
 SERVER_ERROR: Final = "server_error"
 
+PROXY_AUTHENTICATION_REQUIRED: Final = "proxy_authentication_required"
+"""A ``code`` of this library: the only one that is not the service's."""
+
 _AUTHENTICATION_CODES: Final = frozenset(
     {
         "invalid_api_key",
@@ -117,7 +120,8 @@ class RealtimeError(Exception):
     Attributes:
         type: The category; see the module docstring.
         message: What happened, to which field, and the remedy. Contains no secrets.
-        code: The service's code, such as ``"cannot_update_voice"``, if there is one.
+        code: The service's code, such as ``"cannot_update_voice"``, if there is one;
+            ``"proxy_authentication_required"`` if a proxy did not accept the user.
         param: Path of the offending field, such as ``"session.voice"``, if known.
         event_id: Id of the refused command, if the service reports it.
         status: HTTP status of a refused handshake.

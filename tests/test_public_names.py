@@ -24,8 +24,8 @@ PUBLIC = {
         DispatchOverflowError Dispatcher FunctionCallItem FunctionCallOutputItem FunctionTool Init
         InlineDispatcher InputAudioTranscription MessageItem MissingExtraError ModelStatusEnum
         NoiseReduction NotebookDispatcher PendingResponse QtDispatcher QueueDispatcher RealtimeError
-        Response ResponseActiveError ResponseConfig ResponseLostError ResponseSupersededError ServiceError Session SessionConfig StatusChanged
-        Subscription TkDispatcher ToolChoice TurnDetection UNSET WebSocketOptions WebSocketState
+        Response ResponseActiveError ResponseConfig ResponseLostError ResponseSupersededError ServiceError
+        Session SessionConfig StatusChanged Subscription TkDispatcher ToolChoice TurnDetection UNSET WebSocketOptions WebSocketState
         WorkerDispatcher __version__
     """,
     "azure_rt_audio.audio": """

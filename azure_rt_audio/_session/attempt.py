@@ -17,7 +17,7 @@ import orjson
 
 from .._transport import Connection, Payload
 from ..errors import ConnectionClosedError, DecodeError
-from ..protocol.codec import decode_event
+from ..protocol.codec import Quirks, decode_event
 from ..protocol.commands import SessionUpdate
 from ..protocol.events import Error, Event, SessionCreated, SessionUpdated
 from ..protocol.service_errors import service_error
@@ -61,6 +61,7 @@ class Attempt:
         connection: Connection,
         ready: Readiness,
         taps: Taps,
+        quirks: Quirks,
         lock: threading.Lock,
         configuration: SessionUpdate,
         encoded: bytes,
@@ -74,6 +75,7 @@ class Attempt:
         self.ready_at: float | None = None  # when session.created alone is to do; the I/O thread's
         self.is_over = False  # guarded by _lock; written once
         self._taps = taps
+        self._quirks = quirks
         self._encoded = encoded
         self._lock = lock
         self._updates: tuple[PendingUpdate, ...] = ()  # guarded by _lock for replacement
@@ -150,7 +152,7 @@ class Attempt:
             )
         elif not is_held:
             try:
-                self._prepare(decode_event(payload))
+                self._prepare(decode_event(payload, self._quirks))
             except DecodeError:
                 log.debug("< malformed frame (%d bytes)", len(payload))
 

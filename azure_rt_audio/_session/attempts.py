@@ -26,6 +26,7 @@ from .._concurrency.deadline import Deadline
 from .._transport import Connection, IOThread, Outcome, Payload, Target, WebSocketImpl
 from ..errors import ConnectionClosedError
 from ..options import AzureRealTimeOptions, WebSocketOptions
+from ..protocol.codec import Quirks
 from ..protocol.commands import SessionUpdate
 from .attempt import Attempt
 from .readiness import Readiness
@@ -50,6 +51,7 @@ class _Session(Protocol):
     """What events are applied to. Its methods are called on the I/O thread."""
 
     taps: Taps
+    quirks: Quirks
 
     def configure(self, attempt: Attempt) -> None:
         """Configure the session of the attempt whose events are applied."""
@@ -103,6 +105,7 @@ class Attempts:
     ) -> None:
         self._session = weakref.ref(session)
         self._taps = session.taps
+        self._quirks = session.quirks
         self._options = options
         self._websocket_options = websocket_options
         self._websocket_impl = websocket_impl
@@ -156,7 +159,9 @@ class Attempts:
             configuration.event_id,
             self._clock,
         )
-        attempt = Attempt(number, connection, ready, self._taps, self.lock, configuration, encoded)
+        attempt = Attempt(
+            number, connection, ready, self._taps, self._quirks, self.lock, configuration, encoded
+        )
         with self.lock:
             self.alive = (*self.alive, attempt)
         return attempt
@@ -210,13 +215,13 @@ class Attempts:
             self._hand_over(previous)
 
     def close(self, timeout: float) -> bool:
-        """Close all connections; return whether they and their threads have ended."""
+        """Close all connections at the same time; return whether they and their threads have ended."""
         self.note_closing()
         deadline = Deadline(timeout)
-        current = self.current
-        others = [attempt for attempt in self.alive if attempt is not current]
-        have_ended = [current.connection.close(timeout)]
-        have_ended += [other.connection.close(deadline.remaining()) for other in others]
+        connections = {attempt.connection for attempt in (self.current, *self.alive)}
+        for connection in connections:
+            connection.begin_close(timeout)
+        have_ended = [connection.close(deadline.remaining()) for connection in connections]
         return all(have_ended) and self._io_thread.join((deadline.remaining() or 0.0) + _GRACE)
 
     def note_closing(self) -> None:

@@ -134,6 +134,12 @@ class AudioInput:
 
     def recording(self, audio: AudioLike, sample_rate_hz: int | None, channels: int | None) -> bytes:
         """Return the base64 of a whole recording in the session's format."""
+        start = bytes(audio[:12]) if isinstance(audio, bytes | bytearray | memoryview) else b""
+        if start[:4] == b"RIFF" and start[8:] == b"WAVE":
+            raise ValueError(
+                "the recording is a whole WAV file, header included: "
+                "pass azure_rt_audio.audio.read_wav(io.BytesIO(content))"
+            )
         if sample_rate_hz is None:
             if channels is not None:
                 raise ValueError(_NO_RATE)
@@ -152,7 +158,7 @@ class AudioInput:
             if len(decode_base64(audio)) % 2 and is_pcm16:
                 raise ValueError("audio has an odd number of bytes; PCM16 has two bytes per frame")
             return audio.encode()
-        if is_pcm16:
+        if is_pcm16 or isinstance(audio, os.PathLike):  # a path is refused, with a remedy
             return pybase64.b64encode(to_pcm16(audio))
         if not isinstance(audio, bytes | bytearray | memoryview):
             raise TypeError(

@@ -10,6 +10,7 @@ from typing import Any
 
 import attrs
 
+from ..audio.pcm import readable_format
 from ..protocol.base import UNSET
 from ..protocol.commands import SessionUpdate
 from ..protocol.events import SessionCreated, SessionUpdated
@@ -81,7 +82,7 @@ class Configuration:
         if asked is not None:
             return asked
         in_force = self.session.input_audio_format if self.session is not None else None
-        return in_force or "pcm16"
+        return readable_format(in_force)
 
     def output_audio_format(self) -> str | None:
         """Return the format in force."""

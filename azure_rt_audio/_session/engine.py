@@ -16,6 +16,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+import weakref
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -25,7 +26,7 @@ from .._transport import Connection, Outcome, Payload, WebSocketImpl
 from ..dispatch import Dispatcher
 from ..errors import DecodeError, DispatchOverflowError, RealtimeError, ServiceError
 from ..options import AzureRealTimeOptions, WebSocketOptions
-from ..protocol.codec import decode_event, prepare
+from ..protocol.codec import Quirks, decode_event, prepare
 from ..protocol.conversation import Conversation
 from ..protocol.event_filter import EVERYTHING, EventFilter
 from ..protocol.events import (
@@ -116,9 +117,11 @@ class Engine:
         self.listeners = Listeners()
         self.conversation = Conversation()
         self.taps = Taps()
+        self.quirks = Quirks()
         self.waiters = Waiters()
         self.streams = EventStreams()
         self._clock = clock
+        self._tell_no_sound = _NoSound(self)
         self.status = ModelStatus(self._tell_status)
         self._has_close_been_called = threading.Event()
         self._has_expired = False  # the I/O thread's: the service has said that the session is over
@@ -253,7 +256,7 @@ class Engine:
     def apply(self, data: Payload) -> None:
         """Take a message into account, and tell those who want to know."""
         try:
-            event = decode_event(data)
+            event = decode_event(data, self.quirks)
         except DecodeError as exc:
             log.debug("< malformed frame (%d bytes)", len(data))
             self._report(exc)
@@ -261,15 +264,17 @@ class Engine:
         if log.isEnabledFor(logging.DEBUG):
             log.debug("< %s (%d bytes)", event.wire_type, len(data))
         cls = event.__class__
+        turn = self.status.turn
         try:
-            turn = self.status.turn
-            if cls in _WITH_CONSEQUENCES or (
-                # The first sound of the response in progress changes the status, later ones do not.
-                isinstance(event, ResponseOutputAudioDelta)
-                and turn.speaking != turn.current == event.response_id
-            ):
+            if cls in _WITH_CONSEQUENCES:
                 self._take(event)
                 return
+            if isinstance(event, ResponseOutputAudioDelta):
+                event.__dict__["_report"] = self._tell_no_sound
+                # The first sound of the response in progress changes the status, later ones do not.
+                if turn.speaking != turn.current == event.response_id:
+                    self._take(event)
+                    return
             self.conversation._apply(event)
             self._watchdog.latest = event
             if self.response_queue.begun:
@@ -343,6 +348,19 @@ class Engine:
         if not isinstance(error, ServiceError):  # a refusal by the service is published as an event already
             self.listeners.publish(EVERYTHING, error)
         return is_heard
+
+    def tell_no_sound(self, event: ResponseOutputAudioDelta) -> None:
+        """Report a delta of sound that is not base64. Called by whichever thread asks for the sound."""
+        error = DecodeError(
+            f"{event.wire_type} at $.delta: not base64; the rest of the sound is not affected",
+            path="$.delta",
+            event_type=event.wire_type,
+            payload=event.delta[:200],
+        )
+        try:
+            self._report(error)
+        except DispatchOverflowError as exc:
+            self.connection.abort(exc)
 
     def _initialized(self, event: SessionUpdated) -> None:
         ready = self.ready
@@ -437,3 +455,15 @@ class Engine:
             self._has_close_been_called.wait(_TIME_TO_LISTEN)
         if not self.listeners.was_late("error"):
             log.warning("! %s", outcome)
+
+
+class _NoSound:
+    """Tells an engine, which it does not keep alive, of sound that cannot be decoded."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = weakref.ref(engine)
+
+    def __call__(self, event: ResponseOutputAudioDelta) -> None:
+        engine = self._engine()
+        if engine is not None:
+            engine.tell_no_sound(event)

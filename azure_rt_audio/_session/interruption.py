@@ -55,17 +55,20 @@ class Interruption:
         return self._response_queue.canceller.is_unplayed(response_id)
 
     def cancel(self, response_id: str | None = None) -> None:
-        """Cancel a response; ``None`` for the one in the conversation."""
+        """Cancel a response; ``None``, or no id as some services give it, for the one in the conversation."""
         with contextlib.suppress(ConnectionClosedError):
-            self._response_queue.canceller.send(response_id, is_quiet=True)
+            self._response_queue.canceller.send(response_id or None, is_quiet=True)
 
     def truncate_unheard(self, item_id: str, heard_ms: int) -> None:
         """
         Truncate a spoken message to the part that was heard; delete it if nothing was.
 
         Args:
+            item_id: Without one, as some services send it, there is nothing that could be truncated.
             heard_ms: Milliseconds from the start of the message's sound; no more than was received.
         """
+        if not item_id:
+            return
         event_id = self._new_event_id()
         if heard_ms > 0:
             self._ask(

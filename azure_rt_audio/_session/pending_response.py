@@ -12,6 +12,7 @@ from .._concurrency.condition import Condition
 from .._concurrency.deadline import Deadline
 from .._pages import WAITING
 from ..audio.converter import Converter
+from ..audio.pcm import readable_format
 from ..audio.resample import check_rate
 from ..errors import RealtimeError, ResponseLostError
 from ..protocol.events import (
@@ -193,7 +194,7 @@ class PendingResponse:
             said = next(
                 (event.response for event in self._pieces if isinstance(event, ResponseCreated)), None
             )
-        return (said and said.output_audio_format) or self._asked_format
+        return readable_format((said and said.output_audio_format) or self._asked_format)
 
     def __iter__(self) -> Iterator[Event]:
         """Iterate over all its events, ``response.created`` to ``response.done``."""

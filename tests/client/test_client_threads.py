@@ -74,11 +74,7 @@ def test_an_event_with_one_of_our_names(client: AzureRealTimeAudio, emulator: Em
         ("no json", "$"),
         ("[1]", "$"),
         ('{"no": "type"}', "$.type"),
-        ('{"type": "response.audio.delta", "delta": 5}', "$"),
-        (
-            '{"type": "response.done", "response": {"output": [{"type": "message", "content": 7}]}}',
-            "$.response",
-        ),
+        ('{"type": 7}', "$.type"),
         (b"\xff\xfe", "$"),
     ],
 )

@@ -68,7 +68,7 @@ class SessionEngine:
         profile: str = "azure",
         kind: str = "realtime",
         deployment: str = "gpt-realtime",
-        model: str = "gpt-realtime-2025-08-28",
+        model: str = "gpt-realtime",
         now: float = 0.0,
         wall_time: float = 0.0,
         settings: Mapping[str, Any] = MappingProxyType({}),
