@@ -25,8 +25,8 @@ PUBLIC = {
         InlineDispatcher InputAudioTranscription MessageItem MissingExtraError ModelStatusEnum
         NoiseReduction NotebookDispatcher PendingResponse QtDispatcher QueueDispatcher RealtimeError
         Response ResponseActiveError ResponseConfig ResponseLostError ResponseSupersededError ServiceError
-        Session SessionConfig StatusChanged Subscription TkDispatcher ToolChoice TurnDetection UNSET WebSocketOptions WebSocketState
-        WorkerDispatcher __version__
+        Session SessionConfig StatusChanged Subscription TkDispatcher ToolChoice TurnDetection UNSET
+        WebSocketOptions WebSocketState WorkerDispatcher __version__
     """,
     "azure_rt_audio.audio": """
         AudioLike AudioReader Converter Resampler SAMPLE_RATE_HZ WavWriter alaw_decode alaw_encode

@@ -6,8 +6,6 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from attrs import evolve
-
 from .._concurrency.condition import Condition
 from .._concurrency.deadline import Deadline
 from .._pages import WAITING
@@ -25,7 +23,7 @@ from ..protocol.events import (
 )
 from ..protocol.responses import Response
 from ..protocol.service_errors import response_error
-from .partial_response import streamed_items, streamed_response
+from .partial_response import streamed_response
 
 __all__ = ["DEFAULT_TIMEOUT", "PendingResponse"]
 
@@ -235,8 +233,6 @@ class PendingResponse:
                 self._id = event.response.id
             if isinstance(event, ResponseDone):
                 response = event.response
-                if not response.output:  # what streamed counts
-                    response = evolve(response, output=streamed_items(self._pieces))
                 response._keep_sound([e for e in self._pieces if isinstance(e, ResponseOutputAudioDelta)])
                 self._response = response
             self._condition.notify_all()
