@@ -118,17 +118,17 @@ def test_what_streamed_is_the_answer(
 
     for event in (
         created(),
-        {**WORDS, "delta": "Hel"},
-        {**WORDS, "delta": "lo", "item_id": None, "content_index": None},
+        {**WORDS, "delta": "Good "},
+        {**WORDS, "delta": "day", "item_id": None, "content_index": None},
         {"type": "response.output_item.done", "response_id": "r", "output_index": 1, "item": call},
         done(**end),
     ):
         silent.say(event)
     response = pending.result(HANG)
 
-    assert response.text == heard.next().response.text == "Hello"
+    assert response.text == heard.next().response.text == "Good day"
     assert [(one.name, one.call_id, one.arguments) for one in response.function_calls] == [("add", "c", "{}")]
-    assert [entry.words for entry in client.conversation.entries] == ["Hello", "add({})"]
+    assert [entry.words for entry in client.conversation.entries] == ["Good day", "add({})"]
 
 
 def test_half_a_character(asking: tuple[AzureRealTimeAudio, PendingResponse], silent: Emulator) -> None:
