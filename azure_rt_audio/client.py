@@ -367,8 +367,13 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
         return self._acknowledged(
             command,
             lambda event: isinstance(event, ConversationItemAdded) and event.item.id == made.id,
-            codes=("invalid_tool_call_id",),
+            codes=(
+                "invalid_tool_call_id",
+                "item_create_duplicate_item_id",
+                "item_create_invalid_previous_item_id",
+            ),
             params=("item", "previous_item_id"),
+            ids=(made.id, getattr(made, "call_id", None), previous_item_id),
         )
 
     def delete_item(self, item_id: str) -> Future[ConversationItemDeleted]:
@@ -419,6 +424,7 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
         *,
         codes: tuple[str, ...] = (),
         params: tuple[str, ...] = (),
+        ids: tuple[str | None, ...] = (),
     ) -> Future[Any]:
         return self._engine.sender.acknowledged(
             command,
@@ -427,6 +433,7 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
             wait=self._engine.sender.wait_to_send,
             codes=frozenset(codes),
             params=params,
+            ids=frozenset(name for name in ids if name),
         )
 
     # ------------------------------------------------------------ responses

@@ -225,10 +225,13 @@ class DispatchOverflowError(ConnectionClosedError):
 
 class DecodeError(RealtimeError):
     """
-    A frame could not be decoded; the connection stays open.
+    A frame is not JSON, not an object or has no type, or a delta of sound is not base64.
+
+    The connection stays open. A field that is missing or of another type is no error: see
+    :attr:`azure_rt_audio.events.Event.problems`.
 
     Attributes:
-        path: Path in the payload, such as ``"$.response.output[0].id"``.
+        path: Path in the payload, such as ``"$.type"``.
         event_type: The frame's ``type``, if it has one.
         payload: The frame as received, truncated.
     """

@@ -218,10 +218,12 @@ class Attempts:
         """Close all connections at the same time; return whether they and their threads have ended."""
         self.note_closing()
         deadline = Deadline(timeout)
-        connections = {attempt.connection for attempt in (self.current, *self.alive)}
-        for connection in connections:
-            connection.begin_close(timeout)
-        have_ended = [connection.close(deadline.remaining()) for connection in connections]
+        current = self.current.connection
+        others = [attempt.connection for attempt in self.alive if attempt.connection is not current]
+        for other in others:
+            other.begin_close(timeout)
+        have_ended = [current.close(timeout)]
+        have_ended += [other.close(deadline.remaining()) for other in others]
         return all(have_ended) and self._io_thread.join((deadline.remaining() or 0.0) + _GRACE)
 
     def note_closing(self) -> None:

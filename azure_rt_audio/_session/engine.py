@@ -39,6 +39,7 @@ from ..protocol.events import (
     ResponseDone,
     ResponseOutputAudioDelta,
     SessionCreated,
+    SessionOutputAudioDelta,
     SessionUpdated,
     UnknownEvent,
 )
@@ -84,6 +85,8 @@ _WITH_CONSEQUENCES: Final = frozenset(
     )
 )
 """Events that change the client's state. All others, the deltas above all, take the short way."""
+
+_SOUNDS: Final = (ResponseOutputAudioDelta, SessionOutputAudioDelta)
 
 _LOCAL_NAMES: Final = frozenset({Init.TYPE, StatusChanged.TYPE, Closed.TYPE, EVERYTHING})
 
@@ -269,10 +272,13 @@ class Engine:
             if cls in _WITH_CONSEQUENCES:
                 self._take(event)
                 return
-            if isinstance(event, ResponseOutputAudioDelta):
+            if isinstance(event, _SOUNDS):
                 event.__dict__["_report"] = self._tell_no_sound
-                # The first sound of the response in progress changes the status, later ones do not.
-                if turn.speaking != turn.current == event.response_id:
+                if (
+                    # The first sound of the response in progress changes the status, later ones do not.
+                    isinstance(event, ResponseOutputAudioDelta)
+                    and turn.speaking != turn.current == event.response_id
+                ):
                     self._take(event)
                     return
             self.conversation._apply(event)
@@ -349,7 +355,7 @@ class Engine:
             self.listeners.publish(EVERYTHING, error)
         return is_heard
 
-    def tell_no_sound(self, event: ResponseOutputAudioDelta) -> None:
+    def tell_no_sound(self, event: ResponseOutputAudioDelta | SessionOutputAudioDelta) -> None:
         """Report a delta of sound that is not base64. Called by whichever thread asks for the sound."""
         error = DecodeError(
             f"{event.wire_type} at $.delta: not base64; the rest of the sound is not affected",
@@ -463,7 +469,7 @@ class _NoSound:
     def __init__(self, engine: Engine) -> None:
         self._engine = weakref.ref(engine)
 
-    def __call__(self, event: ResponseOutputAudioDelta) -> None:
+    def __call__(self, event: ResponseOutputAudioDelta | SessionOutputAudioDelta) -> None:
         engine = self._engine()
         if engine is not None:
             engine.tell_no_sound(event)

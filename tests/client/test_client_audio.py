@@ -162,7 +162,7 @@ def test_the_format_changes_with_an_update(connect: Connect) -> None:
     client.update_session({"input_audio_format": "pcm16"}).result(HANG)
     with pytest.raises(ValueError, match="2 bytes per frame"):
         client.append_audio(b"\xff")
-    refused = client.update_session({"input_audio_format": "g711_ulaw", "model": "nobody"})
+    refused = client.update_session({"input_audio_format": "g711_ulaw", "extra": {"colour": 1}})
     assert isinstance(refused.exception(HANG), ServiceError)
     with pytest.raises(ValueError, match="2 bytes per frame"):
         client.append_audio(b"\xff")

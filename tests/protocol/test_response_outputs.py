@@ -82,7 +82,7 @@ def words(conversation: Conversation) -> list[str]:
 @pytest.mark.parametrize("kind", ["output_text", "output_audio_transcript"])
 def test_deltas_alone_make_an_answer(output: Any, kind: str) -> None:
     """No item is announced, and the end says nothing: the text is there, and in the conversation."""
-    response, conversation = followed(created(), text("Hel", kind=kind), text("lo.", kind=kind), done(output))
+    response, conversation = followed(created(), text("Hell", kind=kind), text("o.", kind=kind), done(output))
 
     assert response.text == "Hello."
     assert [(entry.role, entry.text) for entry in conversation.entries] == [("assistant", "Hello.")]
@@ -172,7 +172,7 @@ def test_what_the_end_leaves_open_is_filled_in() -> None:
 def test_a_whole_output_is_left_alone() -> None:
     """The end's word counts where it says something."""
     response, conversation = followed(
-        created(), item("added", message()), text("Helo"), done([message(text="Hello.")])
+        created(), item("added", message()), text("Hell"), done([message(text="Hello.")])
     )
 
     assert response.text == "Hello."
@@ -189,8 +189,8 @@ def test_deltas_that_do_not_name_their_item(place: dict[str, Any]) -> None:
         created(),
         item("added", message(), 1),
         item("added", call("{}")),
-        text("Hel", **place),
-        text("lo", **place),
+        text("Hell", **place),
+        text("o", **place),
         done(None),
     )
 

@@ -1,8 +1,9 @@
 """
 A field of an event that is missing, null, of another type or empty: nothing that consumes events fails.
 
-The matrix: every event of a text, a tool and a spoken turn, every field at any depth, six mutations. Whole in
-memory, with the real parts of a session behind its connection; a sample through sockets.
+The matrix: every event of a text, a tool and a spoken turn, every field at any depth, six mutations; in
+memory, with the real parts of a session behind its connection. ``--effort`` 1 draws a seeded share of its
+cases, 20 all of them; a few go through sockets.
 """
 
 from __future__ import annotations
@@ -79,16 +80,9 @@ def refused(message: dict[str, Any], cls: type[Event]) -> str | None:
 
 
 @pytest.mark.parametrize(("kind", "dialect"), TURNS)
-def test_an_odd_event_is_read_as_what_it_is(kind: str, dialect: str, seed: int) -> None:
+def test_an_odd_event_is_read_as_what_it_is(kind: str, dialect: str, effort: float, seed: int) -> None:
     """It keeps its class and its frame, every attribute is of its type, and what did not fit is listed."""
-    assert read(kind, dialect, 0.1, seed) > 50
-
-
-@pytest.mark.thorough
-@pytest.mark.parametrize(("kind", "dialect"), TURNS)
-def test_any_odd_event_is_read_as_what_it_is(kind: str, dialect: str, seed: int) -> None:
-    """The whole matrix."""
-    assert read(kind, dialect, 1.0, seed) > 1000
+    assert read(kind, dialect, min(1.0, 0.1 * effort), seed) > 0
 
 
 # ---------------------------------------------------------------- whatever consumes events
@@ -184,19 +178,10 @@ def consume(kind: str, dialect: str, share: float, seed: int, caplog: pytest.Log
 
 @pytest.mark.parametrize(("kind", "dialect"), TURNS)
 def test_nothing_fails_for_an_odd_event(
-    kind: str, dialect: str, seed: int, caplog: pytest.LogCaptureFixture
+    kind: str, dialect: str, effort: float, seed: int, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A sample: neither the session nor what listens to it fails, and each event is heard."""
-    assert consume(kind, dialect, 0.02, seed, caplog) > 5
-
-
-@pytest.mark.thorough
-@pytest.mark.parametrize(("kind", "dialect"), TURNS)
-def test_nothing_fails_for_any_odd_event(
-    kind: str, dialect: str, seed: int, caplog: pytest.LogCaptureFixture
-) -> None:
-    """The whole matrix."""
-    assert consume(kind, dialect, 1.0, seed, caplog) > 1000
+    """Neither the session nor what listens to it fails, and each event is heard."""
+    assert consume(kind, dialect, min(1.0, 0.05 * effort), seed, caplog) > 0
 
 
 @pytest.mark.thorough

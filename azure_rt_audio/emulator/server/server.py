@@ -444,7 +444,6 @@ class Emulator(RequestLog):
             dialect=accepted.dialect.name,
             profile=self._profile,
             kind=accepted.kind,
-            deployment=accepted.deployment,
             model=accepted.model,
             now=self._clock.monotonic(),
             wall_time=self._clock.time(),

@@ -51,8 +51,7 @@ class SessionEngine:
         dialect: ``"ga"`` or ``"preview"``.
         profile: ``"azure"``, ``"openai"`` or ``"documented"``.
         kind: ``"realtime"`` or ``"transcription"``.
-        deployment: As named in the URL.
-        model: The model behind it, which is what ``session.model`` shows.
+        model: The model behind the deployment, which is what ``session.model`` shows.
         now: The present, in the seconds that all later calls use.
         wall_time: The present in Unix seconds, for ``expires_at``.
         settings: Of the session, in place of the defaults.
@@ -67,14 +66,12 @@ class SessionEngine:
         dialect: str = "ga",
         profile: str = "azure",
         kind: str = "realtime",
-        deployment: str = "gpt-realtime",
         model: str = "gpt-realtime",
         now: float = 0.0,
         wall_time: float = 0.0,
         settings: Mapping[str, Any] = MappingProxyType({}),
     ) -> None:
         self.dialect: Dialect = dialect_named(dialect, profile)
-        self.deployment = deployment
         self.behaviour = behaviour
         self.make: EventMaker = EventMaker(self.dialect, random.Random(behaviour.seed))
         self.session: Session = replace(self._new_session(kind, model, wall_time), **settings)

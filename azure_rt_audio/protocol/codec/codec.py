@@ -92,15 +92,28 @@ def decode_event(data: bytes | bytearray | memoryview | str, quirks: Quirks | No
         message = orjson.loads(data)
     except orjson.JSONDecodeError as exc:
         return _decode_halves(data, quirks, exc)
+    if message.__class__ is dict and message.get("type").__class__ is str:
+        hook = _event_hooks.get(message["type"])
+        if hook is not None:
+            try:
+                event: Event = hook(message, None)
+            except FieldError:
+                pass
+            else:
+                return event
+    return _decode_other(message, data, quirks)
+
+
+def _decode_other(message: Any, data: bytes | bytearray | memoryview | str, quirks: Quirks | None) -> Event:
+    """Decode what is not an event as described, or the first one of all."""
     if message.__class__ is not dict:
         raise DecodeError("a frame is not a JSON object", payload=_excerpt(data))
     name = message.get("type")
     if name.__class__ is not str:
         raise DecodeError("a frame has no type", path="$.type", payload=_excerpt(data))
-    hook = _event_hooks.get(name)
-    if hook is None and not _event_hooks:
+    if not _event_hooks:
         prepare()
-        hook = _event_hooks.get(name)
+    hook = _event_hooks.get(name)
     if hook is None:
         event_id = message.get("event_id")
         if event_id is None or isinstance(event_id, str):
@@ -131,7 +144,7 @@ def _decode_halves(
         raise DecodeError(f"a frame is not JSON: {reason}", payload=_excerpt(data)) from None
     if quirks is not None and isinstance(message, dict):
         quirks.join(message, frame)
-    event = decode_event(orjson.dumps(message), quirks)
+    event = _decode_other(message, data, quirks)
     _note(event, list(replaced(message)), quirks)
     return event
 

@@ -29,6 +29,7 @@ _REPLACEMENT: Final = "\ufffd"
 
 _MAX_HALVES: Final = 16
 _MAX_TOLD: Final = 1000
+_LONGEST: Final = 200  # characters of a name or path that are compared and shown
 _PART: Final = ("type", "response_id", "item_id", "output_index", "content_index")
 
 
@@ -46,13 +47,13 @@ class Quirks:
     def note(self, name: str, problems: Iterable[Problem]) -> None:
         """Log what was wrong in an event, once for each kind of event and path."""
         for problem in problems:
-            kind = (name, re.sub(r"\[\d+\]", "[]", problem.path))
+            kind = (name[:_LONGEST], re.sub(r"\[\d+\]", "[]", problem.path)[:_LONGEST])
             if kind not in self._told and len(self._told) < _MAX_TOLD:
                 self._told.add(kind)
                 log.warning(
                     "! %s at %s: %s; read as far as it fits, and not mentioned again",
-                    name,
-                    problem.path,
+                    _shown(name),
+                    _shown(problem.path),
                     problem.why,
                 )
 
@@ -85,6 +86,11 @@ def loads_without_halves(data: bytes) -> Any:
     if _SURROGATE.search(data) is None:
         raise orjson.JSONDecodeError("no half characters", "", 0)
     return orjson.loads(_ESCAPE.sub(_without_half, data))
+
+
+def _shown(text: str) -> str:
+    """Return the beginning of a text of the service's, without what would control a terminal."""
+    return "".join(character if character.isprintable() else "?" for character in text[:_LONGEST])
 
 
 def _without_half(found: re.Match[bytes]) -> bytes:

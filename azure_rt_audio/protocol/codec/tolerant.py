@@ -108,7 +108,7 @@ class TolerantReader:
         if said is None or said == "" or isinstance(said, dict | list):
             rest = {name: value for name, value in message.items() if name not in ("type", "event_id")}
             shown = said or error or rest
-            fields["message"] = masked(orjson.dumps(shown).decode())[:_LONGEST_MESSAGE] if shown else ""
+            fields["message"] = _shown(shown) if shown else ""
             self._problem("$.error.message", mistyped("a string", said), False)
         return fields
 
@@ -211,6 +211,13 @@ class TolerantReader:
             first = next((one for one in (UnknownItem, Session, str) if one in kinds), kinds[0])
             return self._neutral(first)
         return kind() if kind in (str, int, float, bool) else None
+
+
+def _shown(value: Any) -> str:
+    try:
+        return masked(orjson.dumps(value).decode())[:_LONGEST_MESSAGE]
+    except orjson.JSONEncodeError:  # nested deeper than orjson writes
+        return ""
 
 
 def _without_null(annotation: Any) -> tuple[Any, bool]:

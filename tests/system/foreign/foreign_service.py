@@ -6,17 +6,18 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
-from listeners import HANG
-
 from azure_rt_audio.emulator import Emulator, FunctionCall, speak
 
 Serve = Callable[..., Emulator]
 
 KEY = "a key for a test"
 WEATHER = "What is the weather in Oslo?"
-LONG = "This answer is long enough that there is time to break it off in the middle. " * 3
+LONG = "This answer is long enough that there is time to break it off in the middle. " * 10
 CHUNK = 4_800
 """A tenth of a second in bytes: PCM16, 24 000 Hz, mono."""
+
+SECONDS = 20.0
+"""Until a wait counts as a hang; some clients import much on first use."""
 
 _T = TypeVar("_T")
 
@@ -67,9 +68,9 @@ def refusals(service: Emulator) -> list[dict[str, Any]]:
 
 async def within(what: Awaitable[_T]) -> _T:
     """Wait, with the bound of a hang."""
-    return await asyncio.wait_for(what, HANG)
+    return await asyncio.wait_for(what, SECONDS)
 
 
 async def received(service: Emulator, command: str) -> dict[str, Any]:
     """Wait for a command of the client."""
-    return await asyncio.to_thread(service.wait_for_command, command, HANG)
+    return await asyncio.to_thread(service.wait_for_command, command, SECONDS)

@@ -57,13 +57,17 @@ class Talk:
         self.generations: asyncio.Queue[llm.GenerationCreatedEvent] = asyncio.Queue()
         self.speech: asyncio.Queue[llm.InputSpeechStartedEvent] = asyncio.Queue()
         self.transcripts: asyncio.Queue[llm.InputTranscriptionCompleted] = asyncio.Queue()
-        self.done: asyncio.Queue[Any] = asyncio.Queue()
+        self.is_configured = asyncio.Event()
         self.errors: list[Any] = []
         session.on("generation_created", self.generations.put_nowait)
         session.on("input_speech_started", self.speech.put_nowait)
         session.on("input_audio_transcription_completed", self.transcripts.put_nowait)
-        session.on("metrics_collected", self.done.put_nowait)
+        session.on("openai_server_event_received", self._take)
         session.on("error", self.errors.append)
+
+    def _take(self, event: dict[str, Any]) -> None:
+        if event["type"] == "session.updated":
+            self.is_configured.set()
 
     async def ask(self, text: str) -> llm.GenerationCreatedEvent:
         """Put a message into the conversation and return the answer when that begins."""
@@ -96,6 +100,7 @@ async def talk_with(service: Emulator, **settings: Any) -> AsyncIterator[Talk]:
     )
     talk = Talk(model.session())
     try:
+        await within(talk.is_configured.wait())  # livekit gives what follows five seconds
         await talk.session.update_instructions("Be brief.")
         yield talk
     finally:

@@ -51,7 +51,6 @@ async def session_with(
         "url": service.url(),
         "headers": {"api-key": KEY},
         "initial_model_settings": {
-            "model_name": "gpt-realtime",
             "input_audio_transcription": {"model": "gpt-4o-transcribe"},
             "turn_detection": detection,
             **settings,
