@@ -19,11 +19,21 @@ class Desk:
 
     def __init__(self) -> None:
         self.session = None
-        self.interruption = self
+        self.interruption = self.turns = self
         self.active: str | None = None
         self.taken_back: list[tuple[str, int]] = []
         self.followed: list[tuple[str, bool]] = []
         self.taps = Taps()
+        self.unplayed: set[str] = set()
+
+    def press(self) -> None:
+        raise AssertionError
+
+    def answer_user(self, owner: object) -> None:
+        raise AssertionError
+
+    def is_unplayed(self, response_id: str) -> bool:
+        return response_id in self.unplayed
 
     def stop_response(self) -> str | None:
         return self.active
