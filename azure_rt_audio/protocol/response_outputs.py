@@ -177,7 +177,9 @@ class ResponseOutputs:
         if stream is None:
             return False
         known = stream.item or stream.output
-        return known is None or isinstance(known, FunctionCallItem) == is_call
+        if known is None:
+            return not (stream.texts if is_call else stream.arguments)
+        return isinstance(known, FunctionCallItem) == is_call
 
     def _matched(
         self, keys: dict[int, str], given: list[ConversationItem], response_id: str
