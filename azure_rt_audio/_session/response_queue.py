@@ -218,11 +218,6 @@ class ResponseQueue:
             self._send_next(following)
             raise
 
-    def refuse_question(self, request: ResponseRequest, error: ServiceError) -> None:
-        """The item that a request asks about was refused, and so is the request."""
-        self.canceller.cancel_request(request)
-        request.finish(error)
-
     # ------------------------------------------------------------ the user's turn
 
     def begin_turn(self, *, is_detected: bool = True) -> None:
