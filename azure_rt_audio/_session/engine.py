@@ -126,6 +126,7 @@ class Engine:
         self._clock = clock
         self._tell_no_sound = _NoSound(self)
         self.status = ModelStatus(self._tell_status)
+        self._turn = self.status.turn
         self._has_close_been_called = threading.Event()
         self._has_expired = False  # the I/O thread's: the service has said that the session is over
         self.attempts = Attempts(self, options, websocket_options, websocket_impl, clock)
@@ -267,7 +268,7 @@ class Engine:
         if log.isEnabledFor(logging.DEBUG):
             log.debug("< %s (%d bytes)", event.wire_type, len(data))
         cls = event.__class__
-        turn = self.status.turn
+        turn = self._turn
         try:
             if cls in _WITH_CONSEQUENCES:
                 self._take(event)

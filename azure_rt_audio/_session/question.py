@@ -65,8 +65,11 @@ class Questions:
             return isinstance(event, ConversationItemAdded) and event.item.id == item.id
 
         def ask_first(request: ResponseRequest) -> None:
-            question = _Question(lambda error: self._response_queue.refuse_question(request, error))
-            request.question = question
+            def refuse(error: ServiceError) -> None:
+                self._response_queue.canceller.cancel_request(request)
+                request.finish(error)
+
+            question = request.question = _Question(refuse)
             waiter = Waiter(
                 is_it,
                 question,

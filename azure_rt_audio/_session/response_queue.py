@@ -11,8 +11,8 @@ a request is       it goes on with                          else
 =================  =======================================  ==============================================
 waiting            its turn: no response in progress, none  the states that it waits for all have an end
                    asked for, not the user's turn
-sent               ``created``, ``done``, a refusal         ``start_timeout``: given up; a later
-                                                            ``created`` is cancelled by its id
+sent               ``created``, ``done``, a refusal         ``start_timeout``, if cancelled 5 s: given up;
+                                                            a later ``created`` is cancelled by its id
 begun              ``done``                                 ``silence_timeout`` without an event of it:
                                                             cancelled by its id and given up. After
                                                             ``response_cancel_not_active`` or another
@@ -217,11 +217,6 @@ class ResponseQueue:
                 following = table.take_next(now)
             self._send_next(following)
             raise
-
-    def refuse_question(self, request: ResponseRequest, error: ServiceError) -> None:
-        """The item that a request asks about was refused, and so is the request."""
-        self.canceller.cancel_request(request)
-        request.finish(error)
 
     # ------------------------------------------------------------ the user's turn
 

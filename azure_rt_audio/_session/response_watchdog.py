@@ -1,9 +1,10 @@
 """
 Bounded silence: what the service falls silent about is given up.
 
-A request that is not begun ends after ``start_timeout``, a response without an event after
-``silence_timeout``, one that the service has said to be over after a second. The clock of silence stands
-still while a step of the service's own (MCP) runs: such a step may take any time, and its end is reported.
+A request that is not begun ends after ``start_timeout``, after 5 s if it was cancelled; a response without an
+event after ``silence_timeout``; one that the service has said to be over after a second. The clock of silence
+stands still while a step of the service's own (MCP) runs: such a step may take any time, and its end is
+reported.
 
 **Threads and locks.** None of its own: the response queue's lock guards it.
 """
@@ -32,6 +33,8 @@ LOOK: Final = 1.0
 """Seconds between looks at the clock while something is in progress."""
 _DOUBTED: Final = 1.0
 """Seconds that remain for the end of a response that the service has said to be over."""
+_CANCELLED: Final = 5.0
+"""Seconds in which a request begins that was cancelled before it began."""
 _SOONEST: Final = 0.01
 
 _BEGIN_STEP: Final = (McpListToolsInProgress, ResponseMcpCallInProgress)
@@ -121,9 +124,12 @@ class ResponseWatchdog:
 
     def _check_unbegun(self, now: float, silence: Silence) -> None:
         for request in self._table.unbegun:
-            if now - request.since >= self._start_timeout:
+            limit = self._start_timeout
+            if request.is_cancelled:  # it keeps others waiting, and nobody waits for it
+                limit = min(_CANCELLED, limit)
+            if now - request.since >= limit:
                 self._table.give_up_unbegun(request)
-                reason = f"the service did not begin it within {self._start_timeout:g} s"
+                reason = f"the service did not begin it within {limit:g} s"
                 silence.requests.append((request, reason))
 
     def _check_begun(self, now: float, silence: Silence) -> None:

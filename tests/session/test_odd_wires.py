@@ -9,8 +9,11 @@ with the true reason, and a question after it all is answered.
 from __future__ import annotations
 
 import functools
+import itertools
+import math
 import random
 from collections.abc import Callable, Iterable
+from typing import TypeVar
 
 import pytest
 from simulated_session import Message, SimulatedSession
@@ -30,6 +33,7 @@ UNKNOWN: Message = {"type": "response.thought.delta", "event_id": "e", "response
 IN_GOOD_TIME = 95.0
 """Seconds: the longest that a part may take is a silent response before it, and one of its own."""
 
+T = TypeVar("T")
 Fault = Callable[[Message], Iterable[tuple[float, Message]]]
 
 
@@ -108,19 +112,16 @@ def length() -> int:
     return dones[3] + 1
 
 
-@pytest.mark.parametrize("kind", FAULTS)
-def test_some_events(kind: str) -> None:
-    """A seeded sample."""
-    for at in random.Random(kind).sample(range(length()), 4):
-        converse(faulty(kind, at))
+def share(cases: Iterable[T], effort: float, seed: int) -> list[T]:
+    """Draw some of the cases: a twentieth by ``--effort 1``, all by 20."""
+    every = list(cases)
+    return random.Random(seed).sample(every, min(len(every), math.ceil(len(every) * effort / 20)))
 
 
-@pytest.mark.thorough
-@pytest.mark.parametrize("block", range(8))
 @pytest.mark.parametrize("kind", FAULTS)
-def test_every_event(kind: str, block: int) -> None:
-    """Each event of the session."""
-    for at in range(block, length(), 8):
+def test_an_event_that_does_not_come_as_it_should(kind: str, effort: float, seed: int) -> None:
+    """Each event of the session, or a seeded share of them."""
+    for at in share(range(length()), effort, seed):
         converse(faulty(kind, at))
 
 
@@ -131,10 +132,7 @@ def test_unknown_events_between() -> None:
     assert [handle.status for handle in session.handles] == ["completed"] * 5
 
 
-@pytest.mark.thorough
-@pytest.mark.parametrize("block", range(8))
-def test_an_error_of_any_shape_anywhere(block: int) -> None:
+def test_an_error_of_any_shape_anywhere(effort: float, seed: int) -> None:
     """What it cannot be told to refuse goes on, or fails with it."""
-    for at in range(block, length(), 8):
-        for error in ERRORS:
-            converse(beside(error, at), reasons=(ServiceError, ResponseLostError))
+    for error, at in share(itertools.product(ERRORS, range(length())), effort, seed):
+        converse(beside(error, at), reasons=(ServiceError, ResponseLostError))

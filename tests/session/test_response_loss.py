@@ -132,6 +132,17 @@ def test_a_request_that_the_service_drops(bench: Bench) -> None:
     assert (len(bench.creates), bench.cancels, following.done) == (2, [], False)
 
 
+def test_a_request_that_is_cancelled_and_dropped(bench: Bench) -> None:
+    """Nobody waits for it, so it keeps others waiting for five seconds only."""
+    bench.ask().cancel()
+    bench.ask()
+    bench.wait(4)
+    before = len(bench.creates)
+    bench.wait(2)
+
+    assert (before, len(bench.creates), bench.cancels) == (1, 2, [])
+
+
 def test_a_response_that_begins_after_it_was_given_up(bench: Bench) -> None:
     """It is cancelled by its id, is not played, and the next one waits for its end."""
     first = bench.ask()

@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import itertools
 import random
+import weakref
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -107,7 +108,8 @@ class SimulatedSession:
         inline = self.engine.dispatcher
         self.engine.listeners.add(event_filter("error"), self.errors.append, inline, once=False)
         attempts = self.engine.attempts
-        attempts._io_thread.set_alarm = self._set_alarm  # type: ignore[method-assign]
+        alarm = weakref.WeakMethod(self._set_alarm)  # a finalizer holds the thread's object
+        attempts._io_thread.set_alarm = lambda when: (call := alarm()) and call(when)  # type: ignore[method-assign]
         attempts.call_in = self.engine.response_queue._call_in = self._set_alarm
         attempts.current.connection.send = self._send  # type: ignore[method-assign]
         attempts._opened(1)

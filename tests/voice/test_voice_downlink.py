@@ -98,6 +98,22 @@ def test_a_response_that_the_reader_knows_already(line: Line) -> None:
     assert line.desk.taken_back == [("a", 0)]
 
 
+@pytest.mark.parametrize("is_late", [False, True])
+def test_a_response_that_was_given_up(line: Line, is_late: bool) -> None:
+    """What comes of it from then on is not played; the next one is."""
+    if not is_late:
+        line.desk.unplayed.add("r")
+    line.created("r")
+    line.sound("r", "a")
+    line.desk.unplayed.add("r")
+    line.sound("r", "a")
+    line.done("r")
+    line.created("s")
+    line.sound("s", "b")
+
+    assert line.speaker.items == (["a", "b"] if is_late else ["b"])
+
+
 def test_a_response_that_had_not_begun(line: Line) -> None:
     """Some of it comes before the service has heard of the wish: it is not played; the next one is."""
     line.desk.active = ""
