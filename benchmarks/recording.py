@@ -2,8 +2,8 @@
 What a recording costs: CPU per event with and without one, in turns, and bytes per minute.
 
 ``python benchmarks/recording.py`` measures a conversation in real time: 50 blocks of 20 ms are sent in a
-second, and each is answered by as much sound. ``--flood`` measures sound that comes as fast as it can be read,
-which no service sends: there is nothing else to do, so the share of a recording is at its highest.
+second, and each is answered by as much sound. ``--flood`` measures sound that comes as fast as it can be
+read, which no service sends: there is nothing else to do, so the share of a recording is at its highest.
 
 The service is a process of its own, and its CPU does not count.
 """

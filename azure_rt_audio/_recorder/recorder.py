@@ -154,11 +154,11 @@ class Recorder:
         return self._writer.error
 
     def note(self, text: str) -> None:
-        """Write a remark into the recording, such as what the user complained about. Does not wait."""
+        """Write *text* into the recording, such as what the user complained about. Does not wait."""
         self._writer.put("note", {"text": text})
 
     def flush(self, timeout: float = 2.0) -> bool:
-        """Wait until what happened by now is in the file; return whether it is."""
+        """Wait *timeout* seconds at most until what happened by now is in the file; return whether it is."""
         return self._writer.wait_written(timeout)
 
     def close(self, timeout: float = 2.0) -> bool:

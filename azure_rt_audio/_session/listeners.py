@@ -75,7 +75,7 @@ class Subscription:
             listeners.discard(self)
         self.is_active = False
 
-    def failed(self, exc: BaseException) -> None:
+    def _note_failure(self, exc: BaseException) -> None:
         """Note that the listener raised."""
         listeners = self._listeners()
         if listeners is not None and listeners.on_failed is not None:

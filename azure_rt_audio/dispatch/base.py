@@ -64,7 +64,7 @@ class Hosting(Protocol):
 class Failing(Protocol):
     """What user code is called for, if it wants to know of an exception."""
 
-    def failed(self, exc: BaseException) -> None:
+    def _note_failure(self, exc: BaseException) -> None:
         """The code raised *exc*. Must be quick, and raise nothing."""
 
 
@@ -97,7 +97,7 @@ def call_guarded(function: Callable[[Any], object], argument: Any, what: object)
 def report_failure(exc: BaseException, what: object) -> None:
     """Log an exception of user code; on the main thread, raise one that ends a program again."""
     if isinstance(what, Failing):
-        what.failed(exc)
+        what._note_failure(exc)
     if isinstance(exc, Exception):
         log.error("! %r failed", what, exc_info=exc)
         return

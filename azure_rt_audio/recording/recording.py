@@ -121,5 +121,5 @@ class Recording:
         return max(0.0, self.entries[-1].t - self.header.t) if self.entries else 0.0
 
     def without(self, *kinds: type[Entry]) -> Recording:
-        """Return it without the entries of some classes."""
+        """Return it without the entries of the classes *kinds*."""
         return attrs.evolve(self, entries=tuple(e for e in self.entries if not isinstance(e, kinds)))

@@ -30,6 +30,17 @@ class Replay(Emulator):
     at which things are said need not be the same. At the end of a ``with`` statement every difference is an
     ``AssertionError``, which names the first one.
 
+    Args:
+        recording: A file of a :class:`~azure_rt_audio.Recorder`, or what was read of one.
+        speed: Seconds of the recording per second; ``None`` answers as soon as the client has said what
+            comes before.
+        is_strict: Whether to raise at the end of the ``with`` statement if the client differed.
+        options: Of the emulator; those that make answers have no effect.
+
+    Raises:
+        RecordingError: It is no recording.
+        OSError: The file cannot be read.
+
     **Threads.** Every method may be called from any thread.
     """
 
