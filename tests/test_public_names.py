@@ -45,7 +45,7 @@ PUBLIC = {
         Attempt BadFrame Behaviour ChatModel Clock Close Connection Conversation Delay Detector
         Difference Drop
         Emulator EnergyDetector Failure Faults FunctionCall IgnorePings Item ManualClock Part
-        Recogniser Redirect Refuse Replay Reply Rule Say SendRaw Session SessionEngine Silence
+        Recogniser Redirect Refuse Reply Rule Say SendRaw Session SessionEngine Silence
         SileroDetector StopReading Swallow Synthesiser after after_seconds at_handshake before
         default_recogniser default_responder on_command speak synthesise
     """,
