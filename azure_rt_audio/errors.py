@@ -10,6 +10,7 @@ The exceptions of this library.
     ├── DecodeError             a malformed frame (path, payload)
     ├── ServiceError            the service refused a command (code, param, event_id)
     ├── DeviceError             a microphone or a speaker cannot be used
+    ├── RecordingError          a recording cannot be read or written
     ├── ResponseActiveError     a response is in progress, and the caller chose not to wait
     ├── ResponseLostError       the service fell silent about a response (response)
     ├── ResponseSupersededError the user's own turn was answered while a request waited
@@ -40,6 +41,7 @@ __all__ = [
     "DispatchOverflowError",
     "MissingExtraError",
     "RealtimeError",
+    "RecordingError",
     "ResponseActiveError",
     "ResponseLostError",
     "ResponseSupersededError",
@@ -285,6 +287,12 @@ class DeviceError(RealtimeError):
 
     The loss of an open device is no error but an event, because it is replaced.
     """
+
+    default_type = INVALID_REQUEST_ERROR
+
+
+class RecordingError(RealtimeError):
+    """A recording cannot be read: it is none, or of another version; or it cannot be written any more."""
 
     default_type = INVALID_REQUEST_ERROR
 

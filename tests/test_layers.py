@@ -29,10 +29,13 @@ ROOMS = {
     "session": {"_session"},
     "tools": {"tools"},
     "notebook": {"_notebook"},
+    "recording": {"recording"},
+    "recorder": {"_recorder"},
     "client": {"client", "_event_methods", "_typescript"},
     "voice": {"voice"},
     "qt": {"qt"},
     "emulator": {"emulator"},
+    "testing": {"testing"},
     "command line": {"__main__", "_cli"},
 }
 """A room and the modules in it."""
@@ -62,6 +65,17 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "tools": {"protocol"},
     "notebook": {"errors", "audio", "protocol", "pictures", "dispatch"},
+    "recording": {"errors", "audio"},
+    "recorder": {
+        "errors",
+        "version",
+        "concurrency",
+        "protocol",
+        "options",
+        "transport",
+        "session",
+        "recording",  # its version, when something is recorded
+    },
     "client": {
         "notebook",
         "errors",
@@ -72,11 +86,13 @@ MAY_IMPORT: dict[str, set[str]] = {
         "transport",
         "dispatch",
         "session",
+        "recorder",
         "voice",  # inside talk()
     },
     "voice": {"errors", "concurrency", "protocol", "audio", "devices", "dispatch"},
     "qt": {"protocol", "dispatch", "client"},
-    "emulator": {"errors", "audio"},
+    "emulator": {"errors", "audio", "recording"},
+    "testing": {"emulator"},
     "command line": {
         "errors",
         "protocol",

@@ -23,10 +23,10 @@ PUBLIC = {
         ConnectionClosedError ContentPart Conversation ConversationEntry DecodeError
         DispatchOverflowError Dispatcher FunctionCallItem FunctionCallOutputItem FunctionTool Init
         InlineDispatcher InputAudioTranscription MessageItem MissingExtraError ModelStatusEnum
-        NoiseReduction NotebookDispatcher PendingResponse QtDispatcher QueueDispatcher RealtimeError
-        Response ResponseActiveError ResponseConfig ResponseLostError ResponseSupersededError ServiceError
-        Session SessionConfig StatusChanged Subscription TkDispatcher ToolChoice TurnDetection UNSET
-        WebSocketOptions WebSocketState WorkerDispatcher __version__
+        NoiseReduction NotebookDispatcher PendingResponse QtDispatcher QueueDispatcher RealtimeError Recorder
+        RecordingError Response ResponseActiveError ResponseConfig ResponseLostError ResponseSupersededError
+        ServiceError Session SessionConfig StatusChanged Subscription TkDispatcher ToolChoice TurnDetection
+        UNSET WebSocketOptions WebSocketState WorkerDispatcher __version__
     """,
     "azure_rt_audio.audio": """
         AudioLike AudioReader Converter Resampler SAMPLE_RATE_HZ WavWriter alaw_decode alaw_encode
@@ -42,16 +42,17 @@ PUBLIC = {
         WorkerDispatcher
     """,
     "azure_rt_audio.emulator": """
-        Attempt BadFrame Behaviour ChatModel Clock Close Connection Conversation Delay Detector Drop
+        Attempt BadFrame Behaviour ChatModel Clock Close Connection Conversation Delay Detector
+        Difference Drop
         Emulator EnergyDetector Failure Faults FunctionCall IgnorePings Item ManualClock Part
-        Recogniser Redirect Refuse Reply Rule Say SendRaw Session SessionEngine Silence
+        Recogniser Redirect Refuse Replay Reply Rule Say SendRaw Session SessionEngine Silence
         SileroDetector StopReading Swallow Synthesiser after after_seconds at_handshake before
         default_recogniser default_responder on_command speak synthesise
     """,
     "azure_rt_audio.errors": """
         BrokenExtraError ConnectError ConnectionClosedError DecodeError DeviceError
-        DispatchOverflowError MissingExtraError RealtimeError ResponseActiveError ResponseLostError
-        ResponseSupersededError ServiceError
+        DispatchOverflowError MissingExtraError RealtimeError RecordingError ResponseActiveError
+        ResponseLostError ResponseSupersededError ServiceError
         classify
     """,
     "azure_rt_audio.events": """
@@ -78,6 +79,13 @@ PUBLIC = {
     "azure_rt_audio.qt": """
         RealtimeSignals
     """,
+    "azure_rt_audio.recording": """
+        ConnectionEnded End Entry Header Heard LevelsMeasured ListenerFailed Lost Note Opened Problem
+        Received Recording Sent UnknownEntry
+    """,
+    "azure_rt_audio.testing": """
+        rt_emulator rt_replay
+    """,
     "azure_rt_audio.tools": """
         Tools
     """,
@@ -95,9 +103,11 @@ INTERNAL_FILES = {
     "audio": "channels converter files g711 level pcm resample riff wav",
     "devices": "events interfaces microphone playback portaudio ring simulated speaker supervisor",
     "dispatch": "base mailbox notebook qt queued tk worker",
-    "emulator": "dialects model server session speech",
+    "emulator": "dialects model replay server session speech",
+    "recording": "format recording",
     "voice": (
-        "canceller downlink echo echo_reference events interfaces played self_interruption session uplink"
+        "account canceller downlink echo echo_reference events interfaces played self_interruption "
+        "session uplink"
     ),
 }
 """The files and folders of a public package. They are internal: names are imported from the package."""

@@ -30,6 +30,7 @@ from ..protocol.codec import Quirks
 from ..protocol.commands import SessionUpdate
 from .attempt import Attempt
 from .readiness import Readiness
+from .secrets import Secrets
 from .taps import Taps
 
 __all__ = ["Attempts"]
@@ -88,6 +89,7 @@ class Attempts:
         clock: Seconds that never run backwards, for the time-outs of callers.
 
     Attributes:
+        secrets: What the client proves itself with.
         current: The one to which commands go. Written under the lock, read bare.
         alive: All that have not ended, the current one included. Written under the lock, read bare.
         is_closing: This side wants the end. Written once.
@@ -117,6 +119,7 @@ class Attempts:
         self._applied = _Applied()
         self.is_closing = False
         self.on_ended: Callable[[Attempt, Outcome], bool] | None = None
+        self.secrets = Secrets(options, websocket_options)
         self._io_thread = IOThread()
         self._io_thread.on_alarm = _weakly(self._check)
         self.call_in = self._io_thread.set_alarm
@@ -142,9 +145,15 @@ class Attempts:
             encoded: Its bytes.
         """
         number = next(self._numbers)
-        options, websocket_options = self._options, self._websocket_options
+        options, websocket_options, secrets = self._options, self._websocket_options, self.secrets
+
+        def target() -> Target:
+            headers = {**websocket_options.headers, **options.authorization()}
+            secrets.add(headers)
+            return Target(options.url, headers)
+
         connection = Connection(
-            lambda: Target(options.url, {**websocket_options.headers, **options.authorization()}),
+            target,
             websocket_options,
             websocket_impl=self._websocket_impl,
             on_open=_weakly(self._opened, number),

@@ -117,9 +117,9 @@ class Engine:
         prepare()
         self.websocket_options = websocket_options
         self.dispatcher = dispatcher
-        self.listeners = Listeners()
-        self.conversation = Conversation()
         self.taps = Taps()
+        self.listeners = Listeners(self.taps.failed)
+        self.conversation = Conversation()
         self.quirks = Quirks()
         self.waiters = Waiters()
         self.streams = EventStreams()

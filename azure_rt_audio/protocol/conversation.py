@@ -82,7 +82,7 @@ class Conversation:
         self._streams: dict[str, ItemStream] = {}
         self._order: tuple[str, ...] = ()
         self._outputs = ResponseOutputs(self._streams)
-        self._names_places = False
+        self._names_places = False  # of items that are neither of a response nor spoken by the user
         self._changes: dict[type[Event], Callable[[Any], object]] = {
             ResponseOutputTextDelta: self._append,
             ResponseOutputAudioTranscriptDelta: self._append_spoken,
@@ -198,12 +198,12 @@ class Conversation:
             place = self._place_after(event, stream)
             if stream is None:
                 stream = self._streams[item_id] = ItemStream(item_id)
+                if event.previous_item_id:
+                    self._names_places = True
             _describe(stream, event.item)
             self._order = (*self._order[:place], item_id, *self._order[place:])
         else:
             _describe(stream, event.item)
-        if event.previous_item_id:
-            self._names_places = True
 
     def _place_after(
         self, event: ConversationItemAdded | ConversationItemDone, stream: ItemStream | None

@@ -70,11 +70,18 @@ class ResponseOutputs:
     def describe(self, event: ResponseOutputItemAdded | ResponseOutputItemDone) -> ItemStream:
         """Take the description of an item, and return its stream."""
         keys = self._output(event.response_id).keys
-        item_id = event.item.id
-        key = item_id if item_id in self._streams else keys.get(event.output_index, item_id)
+        is_whole = isinstance(event, ResponseOutputItemDone)
+        key, at_index = event.item.id, keys.get(event.output_index)
+        if key not in self._streams and at_index is not None:
+            known = self._streams.get(at_index)
+            described = None if known is None else known.output or known.item
+            is_same = not key or described is None
+            if not is_same and is_whole:  # its id may be odd; or another item has the same index
+                is_same = known is not None and not known.is_whole and type(described) is type(event.item)
+            key = at_index if is_same else key
         stream = self._stream(keys, key, event.response_id, event.output_index)
         stream.output = event.item
-        stream.is_whole = isinstance(event, ResponseOutputItemDone)
+        stream.is_whole = is_whole
         return stream
 
     def find(self, event: _Piece) -> ItemStream:
@@ -170,7 +177,9 @@ class ResponseOutputs:
         if stream is None:
             return False
         known = stream.item or stream.output
-        return known is None or isinstance(known, FunctionCallItem) == is_call
+        if known is None:
+            return not (stream.texts if is_call else stream.arguments)
+        return isinstance(known, FunctionCallItem) == is_call
 
     def _matched(
         self, keys: dict[int, str], given: list[ConversationItem], response_id: str

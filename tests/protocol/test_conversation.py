@@ -103,7 +103,14 @@ def test_null_is_the_first_only_where_it_means_that(nothing: str | None) -> None
         added("d", "conversation.item.done", previous_item_id=nothing),
     )
 
-    assert ids(always) == ["a", "b", "c"]
+    own = mirror(
+        added("a", previous_item_id=nothing),
+        *output_item("b"),
+        added("b", previous_item_id="a", role="assistant"),
+        added("c", previous_item_id=nothing),
+    )
+
+    assert ids(always) == ids(own) == ["a", "b", "c"]
     assert ids(answered) == ["a", "u", "b", "c", "d"]
 
 

@@ -199,6 +199,31 @@ def test_deltas_that_do_not_name_their_item(place: dict[str, Any]) -> None:
     assert words(conversation) == ["add({})", "Hello"]
 
 
+def test_items_that_share_an_index() -> None:
+    """Some services number each item 0: they are told apart by their ids."""
+    response, conversation = followed(
+        created(),
+        item("added", message()),
+        text("On it."),
+        item("done", message()),
+        item("added", call()),
+        item("done", call("{}")),
+        done(None),
+    )
+
+    assert [one.id for one in response.output or ()] == ["m", "f"]
+    assert words(conversation) == ["On it.", "add({})"]
+
+
+def test_an_item_whose_id_is_odd_at_its_end() -> None:
+    """It is no further item."""
+    response, _ = followed(
+        created(), item("added", message()), item("done", message("7", "Hello")), done([message()])
+    )
+
+    assert [(one.id, response.text) for one in response.output or ()] == [("m", "Hello")]
+
+
 def test_an_answer_without_any_id() -> None:
     """Nothing can refer to it, but it was said."""
     response, conversation = followed(

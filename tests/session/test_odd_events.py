@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
+import orjson
 import pytest
 from catalogues import mistyped
 from fake_devices import StageSpeaker
@@ -21,7 +22,7 @@ from odd_events import odd_versions, turn
 from reading import structure
 
 from azure_rt_audio import AzureRealTimeOptions, DecodeError, WebSocketOptions
-from azure_rt_audio._cli.talk.conversation_log import EVENTS, ConversationLog
+from azure_rt_audio._cli.talk.conversation_log import ConversationLog
 from azure_rt_audio._notebook.gauges import Levels
 from azure_rt_audio._session.engine import Engine
 from azure_rt_audio._session.pending_response import PendingResponse
@@ -30,12 +31,19 @@ from azure_rt_audio.emulator import Emulator
 from azure_rt_audio.protocol.codec import decode_event
 from azure_rt_audio.protocol.dialects import canonical_name
 from azure_rt_audio.protocol.event_filter import event_filter
-from azure_rt_audio.protocol.events import EVENT_CLASSES, Event, ResponseOutputAudioDelta, UnknownEvent
+from azure_rt_audio.protocol.events import (
+    EVENT_CLASSES,
+    Event,
+    ResponseDone,
+    ResponseOutputAudioDelta,
+    UnknownEvent,
+)
 from azure_rt_audio.protocol.latency import Latency
 from azure_rt_audio.tools import Tools
 from azure_rt_audio.voice.downlink import Downlink
 
 TURNS = [(kind, dialect) for dialect in ("ga", "preview") for kind in ("text", "tool", "vad")]
+TOOLS = Tools()
 VERSIONS = {"ga": "v1", "preview": "2025-04-01-preview"}
 
 
@@ -101,31 +109,32 @@ class Desk:
         self.latency = Latency()
         self.levels = Levels()
         self.speaker = StageSpeaker()
-        downlink = Downlink(self.engine, self.speaker, self.log.update)
+        self.downlink = downlink = Downlink(self.engine, self.speaker, self.log.update)
+        self.consumers: dict[str, Callable[[Any], object]] = {
+            "response.created": downlink.on_created,
+            "response.output_audio.delta": downlink.on_delta,
+            "response.output_audio.done": downlink.on_audio_done,
+            "response.done": downlink.on_done,
+        }
         inline, listen = InlineDispatcher(), self.engine.listeners.add
         listen(event_filter("*"), self.see, inline, False)
         listen(event_filter("error"), self.errors.append, inline, False)
-        for cls in EVENTS:
-            listen(event_filter(cls), self.log.update, inline, False)
-        for name, listener in (
-            ("response.created", downlink.on_created),
-            ("response.output_audio.delta", downlink.on_delta),
-            ("response.output_audio.done", downlink.on_audio_done),
-            ("response.done", downlink.on_done),
-            ("response.done", lambda event: [Tools().call(call) for call in event.response.function_calls]),
-        ):
-            listen(event_filter(name), listener, inline, False)
-        self.downlink = downlink
         self.stream = self.engine.stream((event_filter("*"),), self, 0.0)
 
     def see(self, event: Any) -> None:
+        self.log.update(event)
         if not isinstance(event, Event):
             return
         self.heard.append(event)
         self.latency.see(event, 1.0)
+        if event.type in self.consumers:
+            self.consumers[event.type](event)
         if isinstance(event, ResponseOutputAudioDelta):
             session = self.engine.session
             self.levels.add(event, session and session.output_audio_format, 1.0)
+        elif isinstance(event, ResponseDone):
+            for call in event.response.function_calls:
+                TOOLS.call(call)
 
     def ask(self) -> PendingResponse:
         return self.engine.response_queue.request(None, may_wait=True, owner=None)
@@ -140,11 +149,11 @@ class Desk:
         assert self.engine.status is not None
 
 
-def played(desk: Desk, events: list[dict[str, Any]]) -> list[PendingResponse]:
+def played(desk: Desk, frames: list[bytes]) -> list[PendingResponse]:
     pending = [desk.ask()]
-    for event in events:
-        desk.engine.apply(json.dumps(event).encode())
-        if event["type"] == "response.done":
+    for frame in frames:
+        desk.engine.apply(frame)
+        if isinstance(desk.heard[-1], ResponseDone):
             pending.append(desk.ask())
     desk.look(*pending)
     return pending
@@ -159,7 +168,7 @@ def options(dialect: str) -> AzureRealTimeOptions:
 def consume(kind: str, dialect: str, share: float, seed: int, caplog: pytest.LogCaptureFixture) -> int:
     """Play turns with one odd event each; return how many."""
     chance = random.Random(seed)
-    plain = list(turn(kind, dialect))
+    plain = [orjson.dumps(event) for event in turn(kind, dialect)]
     chosen = options(dialect)
     count = 0
     for index, path, mutation, odd in matrix(kind, dialect):
@@ -167,7 +176,7 @@ def consume(kind: str, dialect: str, share: float, seed: int, caplog: pytest.Log
             continue
         count += 1
         desk = Desk(chosen)
-        played(desk, [*plain[:index], odd, *plain[index + 1 :]])
+        played(desk, [*plain[:index], orjson.dumps(odd), *plain[index + 1 :]])
         where = f"{odd['type']} {path} {mutation}"
 
         assert [record.getMessage() for record in caplog.records if record.levelname == "ERROR"] == [], where

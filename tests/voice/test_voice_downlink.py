@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from fake_devices import StageSpeaker
 
+from azure_rt_audio._session.taps import Taps
 from azure_rt_audio.protocol.codec import decode_event
 from azure_rt_audio.voice.downlink import Downlink
 
@@ -23,6 +24,7 @@ class Desk:
         self.taken_back: list[tuple[str, int]] = []
         self.followed: list[tuple[str, bool]] = []
         self.unplayed: set[str] = set()
+        self.taps = Taps()
 
     def press(self) -> None:
         raise AssertionError
