@@ -18,7 +18,7 @@ from listeners import HANG, MARKER, Connect, Probe, ready
 from azure_rt_audio import RecordingError
 from azure_rt_audio._recorder import writer
 from azure_rt_audio.emulator import Emulator
-from azure_rt_audio.recording import Lost, Note, Received, Recording
+from azure_rt_audio.recording import ConnectionEnded, End, Lost, Note, Received, Recording
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="there are no such files there")
 
@@ -202,3 +202,23 @@ def test_a_client_that_is_killed(tmp_path: Path) -> None:
     recording = Recording.load(tmp_path / "a.rta")
     assert recording.problems == ()
     assert [entry.type for entry in recording.entries if isinstance(entry, Received)][-1] == "response.done"
+
+
+def test_a_program_that_ends(tmp_path: Path) -> None:
+    """A client that nobody closed is closed at exit, and its recording has that, too."""
+    program = """
+        import sys
+        from azure_rt_audio import AzureRealTimeAudio
+        from azure_rt_audio.emulator import Emulator
+        emulator = Emulator(pace=0).start()
+        client = AzureRealTimeAudio(emulator.options(), record=sys.argv[1])
+        client.wait_until_ready()
+    """
+    script = [sys.executable, "-c", textwrap.dedent(program), str(tmp_path / "a.rta")]
+    done = subprocess.run(script, env=environment(), check=True, stderr=subprocess.PIPE, text=True)
+
+    assert done.stderr == ""
+    assert [type(entry) for entry in Recording.load(tmp_path / "a.rta").entries][-2:] == [
+        ConnectionEnded,
+        End,
+    ]

@@ -23,8 +23,8 @@ class Desk:
         self.active: str | None = None
         self.taken_back: list[tuple[str, int]] = []
         self.followed: list[tuple[str, bool]] = []
-        self.unplayed: set[str] = set()
         self.taps = Taps()
+        self.unplayed: set[str] = set()
 
     def press(self) -> None:
         raise AssertionError
