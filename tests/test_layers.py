@@ -63,7 +63,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "tools": {"protocol"},
     "notebook": {"errors", "audio", "protocol", "pictures", "dispatch"},
-    "recording": {"errors", "audio"},
+    "recording": {"errors", "audio", "protocol"},
     "client": {
         "notebook",
         "errors",
@@ -87,6 +87,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "voice",
         "dispatch",
         "emulator",
+        "recording",
         "front door",
     },
 }

@@ -17,7 +17,7 @@ from ...protocol.events import (
 )
 from ...protocol.session import InputAudioTranscription
 from ..service import Service, add_service_arguments, open_service
-from .progress import Progress, open_progress
+from ..progress import Progress, open_progress
 from .segments import Segment, segments
 
 __all__ = ["add_arguments", "run"]
