@@ -7,6 +7,7 @@ A synchronous, threaded client for the Azure OpenAI Realtime API.
 begins with docs/index.md.
 """
 
+from ._recorder import Recorder
 from ._session.listeners import Subscription
 from ._session.pending_response import PendingResponse
 from ._transport import WebSocketState
@@ -29,6 +30,7 @@ from .errors import (
     DispatchOverflowError,
     MissingExtraError,
     RealtimeError,
+    RecordingError,
     ResponseActiveError,
     ServiceError,
 )
@@ -71,6 +73,8 @@ __all__ = [
     "QtDispatcher",
     "QueueDispatcher",
     "RealtimeError",
+    "Recorder",
+    "RecordingError",
     "Response",
     "ResponseActiveError",
     "ResponseConfig",

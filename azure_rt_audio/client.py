@@ -12,6 +12,7 @@ import attrs
 
 from ._concurrency.deadline import Deadline
 from ._event_methods import EventMethods
+from ._recorder import Record, Recorder, make_recorder
 from ._session.engine import Engine
 from ._session.pending_response import DEFAULT_TIMEOUT, PendingResponse
 from ._transport import WebSocketImpl, WebSocketState
@@ -54,6 +55,9 @@ if TYPE_CHECKING:
 
 __all__ = ["AzureRealTimeAudio"]
 
+_RECORDER_SECONDS: Final = 0.5
+"""How long the end of a recording may take, at least, after everything else has ended."""
+
 FROM_OPTIONS: Final = -1.0
 """Stands for the time-out of the options where ``None`` means no limit."""
 
@@ -74,9 +78,12 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
         websocket_impl: A ``websocket.WebSocket`` class, or a function that returns such an object.
         dispatcher: Where listeners run; ``None`` for a worker thread of this client's own, which in a
             notebook is a :class:`~azure_rt_audio.dispatch.NotebookDispatcher`.
+        record: A file to record everything into, such as ``"session.rta"``; or the arguments of a
+            :class:`Recorder` as a mapping, such as ``{"path": "session.rta", "redact": "texts"}``.
 
     Raises:
         ValueError: If the configuration cannot be right; names the field.
+        OSError: If the file of *record* cannot be made, or exists already.
         ConnectError: If the process is out of file descriptors.
 
     **Threads.** Any method may be called from any thread, listeners included, several at once; what one
@@ -106,6 +113,7 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
         websocket_impl: WebSocketImpl | None = None,
         *,
         dispatcher: Dispatcher | None = None,
+        record: Record | None = None,
     ) -> None:
         self._options = make_options(AzureRealTimeOptions, options)
         ws_options = make_options(WebSocketOptions, websocket_options)
@@ -121,7 +129,10 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
         where = dispatcher if self._worker is None else self._worker
         assert where is not None
         self._engine = Engine(self._options, ws_options, websocket_impl, where)
+        self._recorder: Recorder | None = None
         try:
+            if record is not None:
+                self._recorder = make_recorder(self, record)
             if isinstance(where, Hosting):
                 where.host(self)
             self._engine.start()
@@ -129,6 +140,8 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
             self._engine.attempts.note_closing()
             if self._worker is not None:
                 self._worker.close()
+            if self._recorder is not None:
+                self._recorder.close()
             raise
 
     def __dir__(self) -> list[str]:
@@ -175,6 +188,11 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
     def options(self) -> AzureRealTimeOptions:
         """What this client was made with."""
         return self._options
+
+    @property
+    def recorder(self) -> Recorder | None:
+        """What *record* made; ``None`` without it."""
+        return self._recorder
 
     # ------------------------------------------------------------ listening
 
@@ -562,17 +580,24 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
         echo: EchoPolicy = "gate",
         push_to_talk: bool = False,
         on_event: Callable[[Any], object] | None = None,
+        record: Record | None = None,
     ) -> VoiceSession:
         """
         Return a spoken conversation with microphone and speaker, to begin in a ``with`` statement.
 
         See :class:`azure_rt_audio.voice.VoiceSession`, whose arguments these are. Needs the ``audio`` extra.
+
+        Args:
+            record: As that of the client, to record from now to the end of the spoken conversation.
         """
         from .voice import VoiceSession
 
-        return VoiceSession(
+        voice = VoiceSession(
             self, microphone, speaker, echo=echo, push_to_talk=push_to_talk, on_event=on_event
         )
+        if record is not None:
+            voice._recorder = make_recorder(self, record)
+        return voice
 
     # ------------------------------------------------------------ a loop of the program's own
 
@@ -635,19 +660,26 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
                 one second more, whatever the service or the network does.
 
         Returns:
-            Whether both threads have ended; from a listener they cannot yet have.
+            Whether both threads have ended, and the recording, if there is one, was written; from a
+            listener they cannot yet have.
         """
         if timeout is None or timeout == FROM_OPTIONS:
             timeout = self._engine.websocket_options.close_timeout
         timeout = min(timeout, 604800.0)  # as the options; the system's clock cannot count to infinity
         deadline = Deadline(timeout)
         has_ended = self._engine.close(timeout)
-        if self._worker is None:
+        if self._worker is not None:
+            self._worker.close()
+            if self._engine.sender.owns_this_thread():
+                has_ended = False  # nobody waits for itself
+            else:
+                has_ended = self._worker.join(deadline.remaining()) and has_ended
+        if self._recorder is None:
             return has_ended
-        self._worker.close()
-        if self._engine.sender.owns_this_thread():
+        if not has_ended:  # what is still to come is recorded
+            self._recorder._close_with_connection()
             return False
-        return self._worker.join(deadline.remaining()) and has_ended
+        return self._recorder.close(max(_RECORDER_SECONDS, deadline.remaining() or 0.0))
 
     def __enter__(self) -> AzureRealTimeAudio:
         """Wait until ready; if it never is, close and raise why."""

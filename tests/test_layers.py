@@ -30,6 +30,7 @@ ROOMS = {
     "tools": {"tools"},
     "notebook": {"_notebook"},
     "recording": {"recording"},
+    "recorder": {"_recorder"},
     "client": {"client", "_event_methods", "_typescript"},
     "voice": {"voice"},
     "qt": {"qt"},
@@ -64,6 +65,16 @@ MAY_IMPORT: dict[str, set[str]] = {
     "tools": {"protocol"},
     "notebook": {"errors", "audio", "protocol", "pictures", "dispatch"},
     "recording": {"errors", "audio", "protocol"},
+    "recorder": {
+        "errors",
+        "version",
+        "concurrency",
+        "protocol",
+        "options",
+        "transport",
+        "session",
+        "recording",  # its version, when something is recorded
+    },
     "client": {
         "notebook",
         "errors",
@@ -74,6 +85,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "transport",
         "dispatch",
         "session",
+        "recorder",
         "voice",  # inside talk()
     },
     "voice": {"errors", "concurrency", "protocol", "audio", "devices", "dispatch"},

@@ -11,7 +11,7 @@ from typing import Any, Final
 from .. import AzureRealTimeAudio, RealtimeError, ServiceError, SessionConfig
 from ..protocol.events import ResponseDone, ResponseOutputTextDelta
 from .printer import Printer
-from .service import add_service_arguments, open_service
+from .service import add_service_arguments, new_client, open_service
 
 __all__ = ["add_arguments", "run"]
 
@@ -41,7 +41,7 @@ def run(arguments: argparse.Namespace) -> int:
         screen.line("service", service.name)
         if service.remark is not None:
             screen.note(service.remark)
-        with AzureRealTimeAudio(service.options) as client:
+        with new_client(service) as client:
             if sys.stdin.isatty():
                 screen.note(_HELP)
                 _enable_line_editing()

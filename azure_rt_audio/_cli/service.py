@@ -6,21 +6,24 @@ import argparse
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+import attrs
 from attrs import frozen
 
-from .. import AzureRealTimeOptions, SessionConfig
+from .. import AzureRealTimeAudio, AzureRealTimeOptions, SessionConfig
 from ..protocol.dialects import DIALECTS
 from ..protocol.session_defaults import with_transcription
 from . import UsageError
 from .speech import open_speech
 
 if TYPE_CHECKING:
+    from ..dispatch import Dispatcher
     from ..emulator.model.replies import ResponderFunction
     from ..protocol.endpoint import Endpoint
 
-__all__ = ["VARIABLES", "Service", "add_service_arguments", "open_service"]
+__all__ = ["VARIABLES", "Service", "add_service_arguments", "new_client", "open_service"]
 
 TRANSCRIPTION_VARIABLE: Final = "AZURE_OPENAI_TRANSCRIPTION_DEPLOYMENT"
 VARIABLES: Final = ("AZURE_OPENAI_ENDPOINT", "AZURE_OPENAI_API_KEY", "AZURE_OPENAI_DEPLOYMENT")
@@ -47,6 +50,7 @@ class Service:
         listen: Recognises its voice in PCM16, 24 000 Hz; ``None`` if there is no recogniser or no voice.
         tempo: Speed of microphone and speaker relative to real time; 1.0 with a real service.
         is_embedded: Whether it is an emulator inside this process.
+        record: A file to record into, or ``None``.
     """
 
     options: AzureRealTimeOptions
@@ -59,6 +63,28 @@ class Service:
     remedies: tuple[str, ...] = ()
     speaks_clearly: bool = False
     listen: Callable[[bytes], str] | None = None
+    record: str | None = None
+
+
+def new_client(
+    service: Service, dispatcher: Dispatcher | None = None, *, number: int = 1
+) -> AzureRealTimeAudio:
+    """
+    Return a client of the service, which connects, and records if it was asked to.
+
+    Args:
+        number: Counts the clients of a command; each records into a file of its own.
+
+    Raises:
+        UsageError: The recording cannot be made.
+    """
+    record = None if service.record is None else Path(service.record)
+    if record is not None and number > 1:
+        record = record.with_name(f"{record.stem}-{number}{record.suffix}")
+    try:
+        return AzureRealTimeAudio(service.options, dispatcher=dispatcher, record=record)
+    except OSError as exc:
+        raise UsageError(f"--record {record}: {exc.strerror or exc}") from exc
 
 
 def add_service_arguments(parser: argparse.ArgumentParser) -> None:
@@ -86,6 +112,11 @@ def add_service_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help="transcribe the user with this deployment (default on Azure: what "
         f"{TRANSCRIPTION_VARIABLE} names, or no transcription)",
+    )
+    parser.add_argument(
+        "--record",
+        metavar="FILE",
+        help="record everything that is said and heard into a new file, such as session.rta",
     )
 
 
@@ -120,7 +151,7 @@ def open_service(
         if will_hear:
             session = with_transcription(session, "gpt-4o-transcribe")
         with _embedded(arguments.dialect, session, recordings, reply, will_hear, missing) as service:
-            yield service
+            yield attrs.evolve(service, record=arguments.record)
         return
     if missing:
         raise UsageError(
@@ -143,6 +174,7 @@ def open_service(
         label=f"{_resource(options.endpoint)} · {options.deployment}",
         tempo=1.0,
         is_embedded=False,
+        record=arguments.record,
     )
 
 

@@ -16,7 +16,7 @@ from ..audio import WavWriter, duration_ms, write_audio
 from ..protocol.events import ResponseDone, ResponseOutputAudioDelta, ResponseOutputAudioTranscriptDelta
 from . import UsageError, writable
 from .printer import Printer
-from .service import Service, add_service_arguments, open_service
+from .service import Service, add_service_arguments, new_client, open_service
 
 if TYPE_CHECKING:
     from ..emulator import Conversation, Session
@@ -80,7 +80,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _speak(service: Service, screen: Printer, portions: list[str], out: Path) -> int:
-    with AzureRealTimeAudio(service.options) as client, _saving(out) as save:
+    with new_client(service) as client, _saving(out) as save:
         began, first_at, size = monotonic(), None, 0
         said: list[str] = []
         for portion in portions:

@@ -11,6 +11,7 @@ What happens when the interpreter exits, and in which order.
 5. ``WORKERS``: listeners' threads run what waits, and take nothing more. A daemon thread that is stopped
    in the middle of printing can bring the interpreter down.
 6. ``TRANSPORTS``: connections are closed, all at the same time.
+7. ``RECORDINGS``: recordings are written to their end, the end of the connections included.
 
 Workers end before transports, so listeners of ``closed`` are not called at exit, except those of an inline
 dispatcher: closing would wait for user code, and user code would run while the program is taken down.
@@ -53,9 +54,10 @@ class Stage(enum.Enum):
     SESSIONS = "sessions"
     WORKERS = "workers"
     TRANSPORTS = "transports"
+    RECORDINGS = "recordings"
 
 
-SECONDS: Final = {Stage.DEVICES: 2.0, Stage.WORKERS: 1.0, Stage.TRANSPORTS: 1.0}
+SECONDS: Final = {Stage.DEVICES: 2.0, Stage.WORKERS: 1.0, Stage.TRANSPORTS: 1.0, Stage.RECORDINGS: 1.0}
 """How long the members of a stage, all together, may delay the exit after they were told to end."""
 
 _BEFORE_OTHER_LIBRARIES: Final = (Stage.VOICE, Stage.DEVICES, Stage.WINDOWS)

@@ -10,6 +10,7 @@ import collections
 import contextlib
 import logging
 import threading
+import time
 from typing import Any, Final
 
 import attrs
@@ -83,9 +84,12 @@ class Attempt:
 
     def send(self, payload: bytes, timeout: float | None) -> None:
         """Send an encoded command; all of them leave here. Raises as :meth:`Connection.send`."""
-        self.connection.send(payload, timeout)
         if self._taps.active:
-            self._taps.sent(self.number, payload)
+            when = time.monotonic()
+            self.connection.send(payload, timeout)
+            self._taps.sent(self.number, payload, when)
+        else:
+            self.connection.send(payload, timeout)
         if log.isEnabledFor(logging.DEBUG):
             log.debug("> %s", orjson.loads(payload).get("type"))
 

@@ -29,6 +29,7 @@ from ..options import AzureRealTimeOptions, WebSocketOptions
 from ..protocol.commands import SessionUpdate
 from .attempt import Attempt
 from .readiness import Readiness
+from .secrets import Secrets
 from .taps import Taps
 
 __all__ = ["Attempts"]
@@ -70,6 +71,7 @@ class Attempts:
         clock: Seconds that never run backwards, for the time-outs of callers.
 
     Attributes:
+        secrets: What the client proves itself with.
         current: The one to which commands go. Written under the lock, read bare.
         alive: All that have not ended, the current one included. Written under the lock, read bare.
         is_closing: This side wants the end. Written once.
@@ -98,6 +100,7 @@ class Attempts:
         self._applied = _Applied()
         self.is_closing = False
         self.on_ended: Callable[[Attempt, Outcome], bool] | None = None
+        self.secrets = Secrets(options, websocket_options)
         self._io_thread = IOThread()
         finalizer = weakref.finalize(self, self._io_thread.release)
         finalizer.atexit = False  # at exit the connections are closed first
@@ -121,9 +124,15 @@ class Attempts:
             encoded: Its bytes.
         """
         number = next(self._numbers)
-        options, websocket_options = self._options, self._websocket_options
+        options, websocket_options, secrets = self._options, self._websocket_options, self.secrets
+
+        def target() -> Target:
+            headers = {**websocket_options.headers, **options.authorization()}
+            secrets.add(headers)
+            return Target(options.url, headers)
+
         connection = Connection(
-            lambda: Target(options.url, {**websocket_options.headers, **options.authorization()}),
+            target,
             websocket_options,
             websocket_impl=self._websocket_impl,
             on_open=_weakly(self._opened, number),

@@ -103,9 +103,9 @@ class Engine:
         prepare()
         self.websocket_options = websocket_options
         self.dispatcher = dispatcher
-        self.listeners = Listeners()
-        self.conversation = Conversation()
         self.taps = Taps()
+        self.listeners = Listeners(self.taps.failed)
+        self.conversation = Conversation()
         self.waiters = Waiters()
         self.streams = EventStreams()
         self._clock = clock

@@ -75,6 +75,13 @@ class Subscription:
             listeners.discard(self)
         self.is_active = False
 
+    def failed(self, exc: BaseException) -> None:
+        """Note that the listener raised."""
+        listeners = self._listeners()
+        if listeners is not None and listeners.on_failed is not None:
+            key = self.subject.key
+            listeners.on_failed(_name_of(self.listener), getattr(key, "TYPE", None) or str(key), exc)
+
     def _deliver(self, payload: Any) -> bool:
         """Submit a call of the listener to its dispatcher; return whether it wants *payload*."""
         if not self.is_active or not self.subject.wants(payload):
@@ -101,9 +108,15 @@ class Subscription:
 
 
 class Listeners:
-    """All listeners of one client. A subscription does not keep it alive."""
+    """
+    All listeners of one client. A subscription does not keep it alive.
 
-    def __init__(self) -> None:
+    Args:
+        on_failed: Called with the name of a listener that raised, what it listens to, and the exception.
+    """
+
+    def __init__(self, on_failed: Callable[[str, str, BaseException], object] | None = None) -> None:
+        self.on_failed = on_failed
         self._lock = threading.Lock()  # leaf; guards replacing what follows
         self._by_key: dict[Any, tuple[Subscription, ...]] = {}
         self._to_everything: tuple[Subscription, ...] = ()

@@ -1,5 +1,6 @@
 """
-Observers of a session's connections: every message that comes or leaves, every opening and end.
+Observers of a session: every message that comes or leaves, every opening and end of a connection, what the
+user hears, and listeners that fail.
 
 **Threads and locks.** A tuple that is replaced, never changed, and empty as a rule: then a message costs one
 truth test. ``Taps._lock`` guards the replacement; it is not held while a tap runs.
@@ -10,7 +11,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 
 from .._concurrency.program_end import ends_the_program
 from .._transport import Payload
@@ -21,12 +22,13 @@ __all__ = ["Tap", "Taps"]
 log: logging.Logger = logging.getLogger(__name__)
 
 
-class Tap(Protocol):
+class Tap:
     """
-    What an observer implements. *connection* counts a client's connections, from 1.
+    An observer: a subclass has the methods that it needs. *connection* counts a client's connections, from 1.
 
-    **Threads.** ``on_sent`` runs on the thread that sends, several at once; the others on the I/O thread. A
-    tap must be quick, and must not use the client. One that raises is logged and removed.
+    **Threads.** ``on_sent`` runs on the thread that sends, several at once; ``on_heard``, ``on_levels`` and
+    ``on_failed`` where it happens; the others on the I/O thread. A tap must be quick, and must not use the
+    client. One that raises is logged and removed.
     """
 
     def on_opened(self, connection: int) -> None:
@@ -35,11 +37,28 @@ class Tap(Protocol):
     def on_received(self, connection: int, payload: Payload) -> None:
         """A message has come, not yet decoded. It is valid during the call only; copy what you keep."""
 
-    def on_sent(self, connection: int, payload: bytes) -> None:
-        """A message was accepted for sending."""
+    def on_sent(self, connection: int, payload: bytes, when: float) -> None:
+        """
+        A message was accepted for sending.
+
+        *when* is before that, on the monotonic clock, and so before anything that the service answers.
+        """
 
     def on_closed(self, connection: int, outcome: RealtimeError) -> None:
         """The connection has ended; nothing follows."""
+
+    def on_heard(self, item_id: str, ms: float, end: str | None) -> None:
+        """
+        A voice session's speaker has played so many milliseconds of an item.
+
+        *end* is ``"played"`` at the end of the item, ``"interrupted"`` where it was cut, else ``None``.
+        """
+
+    def on_levels(self, microphone_db: float, speaker_db: float) -> None:
+        """Levels of a voice session, in dBFS, ten times a second."""
+
+    def on_failed(self, listener: str, event: str, exc: BaseException) -> None:
+        """A listener raised; both are named."""
 
 
 class Taps:
@@ -69,15 +88,30 @@ class Taps:
         for tap in self.active:
             self._call(tap, tap.on_received, connection, payload)
 
-    def sent(self, connection: int, payload: bytes) -> None:
-        """Report a message that was accepted for sending."""
+    def sent(self, connection: int, payload: bytes, when: float) -> None:
+        """Report a message that was accepted for sending, after *when*."""
         for tap in self.active:
-            self._call(tap, tap.on_sent, connection, payload)
+            self._call(tap, tap.on_sent, connection, payload, when)
 
     def closed(self, connection: int, outcome: RealtimeError) -> None:
         """Report the end of a connection."""
         for tap in self.active:
             self._call(tap, tap.on_closed, connection, outcome)
+
+    def heard(self, item_id: str, ms: float, end: str | None) -> None:
+        """Report how much of an item a speaker has played."""
+        for tap in self.active:
+            self._call(tap, tap.on_heard, item_id, ms, end)
+
+    def levels(self, microphone_db: float, speaker_db: float) -> None:
+        """Report the levels of a voice session."""
+        for tap in self.active:
+            self._call(tap, tap.on_levels, microphone_db, speaker_db)
+
+    def failed(self, listener: str, event: str, exc: BaseException) -> None:
+        """Report what a listener raised."""
+        for tap in self.active:
+            self._call(tap, tap.on_failed, listener, event, exc)
 
     def _call(self, tap: Tap, method: Callable[..., object], *arguments: Any) -> None:
         try:

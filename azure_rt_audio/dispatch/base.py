@@ -14,6 +14,7 @@ from ..errors import DecodeError, ServiceError
 __all__ = [
     "Call",
     "Dispatcher",
+    "Failing",
     "Hosting",
     "InlineDispatcher",
     "Placing",
@@ -59,6 +60,14 @@ class Hosting(Protocol):
         """Know *client*, which has this dispatcher and is about to connect; not to be kept alive."""
 
 
+@runtime_checkable
+class Failing(Protocol):
+    """What user code is called for, if it wants to know of an exception."""
+
+    def failed(self, exc: BaseException) -> None:
+        """The code raised *exc*. Must be quick, and raise nothing."""
+
+
 class InlineDispatcher:
     """
     Runs listeners at once, on the thread that found the event, which is the reader.
@@ -87,6 +96,8 @@ def call_guarded(function: Callable[[Any], object], argument: Any, what: object)
 
 def report_failure(exc: BaseException, what: object) -> None:
     """Log an exception of user code; on the main thread, raise one that ends a program again."""
+    if isinstance(what, Failing):
+        what.failed(exc)
     if isinstance(exc, Exception):
         log.error("! %r failed", what, exc_info=exc)
         return

@@ -11,6 +11,7 @@ from ..devices.interfaces import SpeakerLike
 from ..protocol.events import ResponseCreated, ResponseDone, ResponseOutputAudioDelta, ResponseOutputAudioDone
 from ..protocol.latency import Latency
 from ..protocol.turn import is_out_of_band
+from .account import Account
 from .events import FirstSound, Interrupted, VoiceEvent
 from .interfaces import Engine
 from .played import PlayedAudio
@@ -18,6 +19,7 @@ from .played import PlayedAudio
 __all__ = ["Downlink"]
 
 _RATE_HZ: Final = 24_000
+_BYTES_PER_MS: Final = 48
 
 
 class Downlink:
@@ -35,6 +37,7 @@ class Downlink:
         self._speaker = speaker
         self._emit = emit
         self._audio = PlayedAudio()
+        self._account = Account(engine.taps.heard)
         self._converters: dict[str, Converter] = {}
         self._latency = Latency()  # of the next answer
         self._must_discard_next = False  # cancelled before response.created
@@ -76,6 +79,7 @@ class Downlink:
         if converter is not None:
             self._play(event.item_id, converter.finish())
         if self._audio.complete(event.item_id):
+            self._account.complete(event.item_id)
             self._speaker.finish(event.item_id)
 
     def on_done(self, event: ResponseDone) -> None:
@@ -85,6 +89,7 @@ class Downlink:
 
     def _play(self, item_id: str, pcm: bytes) -> None:
         if pcm:
+            self._account.receive(item_id, len(pcm) / _BYTES_PER_MS)
             self._speaker.play(pcm, item_id=item_id)
 
     # ------------------------------------------------------------ turns
@@ -101,6 +106,7 @@ class Downlink:
             must_cancel: Whether the response is to be cancelled; false if the service does that itself.
         """
         stopped = {played.item_id: played.ms for played in self._speaker.stop()}
+        self._account.interrupt(stopped)
         self._awaited = None
         self._converters.clear()
         self._must_discard_next = False
@@ -115,6 +121,10 @@ class Downlink:
         if cuts:
             self._emit(Interrupted(cuts=cuts, by_user=by_user))
 
+    def end(self, stopped_ms: dict[str, float]) -> None:
+        """The session ends; *stopped_ms* is what was played of each item that was not played to its end."""
+        self._account.interrupt(stopped_ms)
+
     # ------------------------------------------------------------ playback
 
     def update(self, now: float) -> None:
@@ -123,6 +133,7 @@ class Downlink:
         if latest is None:
             return
         self._notice_first_sound(now)
+        self._account.update(now, self._speaker.played_ms)
         if self._speaker.is_playing:
             self._engine.follow_speaker(latest, is_playing=True)
         elif self._audio.is_over(latest):

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 from ..dispatch import Dispatcher
 from ..protocol.session import Session
 
-__all__ = ["Client", "Engine", "Interruption"]
+__all__ = ["Client", "Engine", "Interruption", "Recorder", "Taps"]
 
 
 class Interruption(Protocol):
@@ -21,8 +21,33 @@ class Interruption(Protocol):
         """Truncate an item at the position that was played; delete it at 0."""
 
 
+class Taps(Protocol):
+    """Observers of a client's session."""
+
+    @property
+    def active(self) -> tuple[object, ...]:
+        """Those that there are."""
+
+    def heard(self, item_id: str, ms: float, end: str | None) -> None:
+        """Report how much of an item the speaker has played."""
+
+    def levels(self, microphone_db: float, speaker_db: float) -> None:
+        """Report the levels."""
+
+
+class Recorder(Protocol):
+    """Records the client."""
+
+    def close(self, timeout: float, /) -> bool:
+        """End the recording."""
+
+
 class Engine(Protocol):
     """The session behind a client."""
+
+    @property
+    def taps(self) -> Taps:
+        """Observers."""
 
     @property
     def session(self) -> Session | None:

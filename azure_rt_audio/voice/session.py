@@ -41,7 +41,7 @@ from .downlink import Downlink
 from .echo import EchoPolicy, Headphones, echo_control
 from .echo_reference import SAMPLE_RATE_HZ, Reference
 from .events import Levels, SelfInterruption
-from .interfaces import Client
+from .interfaces import Client, Recorder
 from .self_interruption import SelfInterruptionDetector
 from .uplink import Uplink
 
@@ -58,6 +58,7 @@ _REFERENCE_LEAD_S: Final = 0.04
 
 _CLOSE_TIMEOUT_S: Final = 2.0
 _STOP_TIMEOUT_S: Final = 1.0
+_RECORDER_TIMEOUT_S: Final = 0.5
 
 _ADVICE: Final[dict[EchoPolicy, str]] = {
     "headphones": 'use headphones, or echo="cancel" or "gate"',
@@ -139,6 +140,7 @@ class VoiceSession:
         self._uplink = Uplink(client)
         self._downlink = Downlink(client._engine, self.speaker, self._emit)
         self._worker = WorkerDispatcher()
+        self._recorder: Recorder | None = None  # ours to close
         self._subscriptions: tuple[Any, ...] = ()
         # A press, with an event that is set once playback has stopped; None for a release.
         self._button: queue.SimpleQueue[threading.Event | None] = queue.SimpleQueue()
@@ -256,7 +258,10 @@ class VoiceSession:
         if thread is not None and thread.ident is not None:
             join_thread(thread, deadline.remaining())
         self._shut_down()
-        return self._worker.join(deadline.remaining()) and (thread is None or not thread.is_alive())
+        has_ended = self._worker.join(deadline.remaining()) and (thread is None or not thread.is_alive())
+        if self._recorder is not None:
+            self._recorder.close(max(_RECORDER_TIMEOUT_S, deadline.remaining() or 0.0))
+        return has_ended
 
     def __enter__(self) -> VoiceSession:
         """Start."""
@@ -404,11 +409,16 @@ class VoiceSession:
             self._emit(event)
 
     def _emit_levels(self, now: float) -> None:
-        if self._on_event is None or self._are_levels_pending or now - self._levels_at < _LEVELS_INTERVAL_S:
+        taps = self._engine.taps
+        is_wanted = self._on_event is not None and not self._are_levels_pending
+        if not (is_wanted or taps.active) or now - self._levels_at < _LEVELS_INTERVAL_S:
             return
         self._levels_at = now
-        self._are_levels_pending = True  # a slow listener gets no second ones before it has seen these
-        self._emit(Levels(microphone_db=self._microphone_db, speaker_db=self.speaker.level_db))
+        levels = Levels(microphone_db=self._microphone_db, speaker_db=self.speaker.level_db)
+        taps.levels(levels.microphone_db, levels.speaker_db)
+        if is_wanted:
+            self._are_levels_pending = True  # a slow listener gets no second ones before it has seen these
+            self._emit(levels)
 
     # ------------------------------------------------------------ the end
 
@@ -417,6 +427,9 @@ class VoiceSession:
         for subscription in self._subscriptions:
             subscription.cancel()
         self.microphone.close()
+        if not self._has_ended.is_set():
+            stopped = {played.item_id: played.ms for played in self.speaker.stop()}
+            self._worker.submit(self._downlink.end, stopped)
         self.speaker.close()
         self._worker.close()
         shutdown.forget(shutdown.Stage.VOICE, self)

@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 from listeners import HANG, MARKER, Connect, Probe, ready
 
+from azure_rt_audio._session.taps import Tap
 from azure_rt_audio.emulator import Emulator
 
 
-class Counter:
+class Counter(Tap):
     """Counts bytes, and keeps the order of what happened."""
 
     def __init__(self) -> None:
@@ -24,7 +25,7 @@ class Counter:
     def on_received(self, connection: int, payload: Any) -> None:
         self.received += len(payload)
 
-    def on_sent(self, connection: int, payload: bytes) -> None:
+    def on_sent(self, connection: int, payload: bytes, when: float) -> None:
         self.sent += len(payload)
 
     def on_closed(self, connection: int, outcome: BaseException) -> None:

@@ -22,7 +22,7 @@ from ...protocol.tools import FunctionTool
 from ...protocol.turn import ModelStatusEnum
 from .. import UsageError, recordings, writable
 from ..printer import Printer
-from ..service import Service, add_service_arguments, open_service
+from ..service import Service, add_service_arguments, new_client, open_service
 from .transcript import MissedError, Transcript, Turn
 
 __all__ = ["add_arguments", "run"]
@@ -107,7 +107,7 @@ def run(arguments: argparse.Namespace) -> int:
 def _converse(service: Service, screen: Printer, question: bytes, name: str, out: Path) -> int:
     began = monotonic()
     screen.heading("1. Connect")
-    with AzureRealTimeAudio(service.options) as client:
+    with new_client(service) as client:
         session = client.session
         assert session is not None
         screen.note(

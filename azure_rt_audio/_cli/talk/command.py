@@ -10,13 +10,13 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from typing import Final
 
-from ... import AzureRealTimeAudio, SessionConfig, TurnDetection
+from ... import SessionConfig, TurnDetection
 from ..._extras import importing
 from ...devices import Microphone, Speaker
 from ...dispatch import QueueDispatcher
 from .. import UsageError
 from ..devices import device_of
-from ..service import Service, add_service_arguments, open_service
+from ..service import Service, add_service_arguments, new_client, open_service
 from .conversation_log import EVENTS, ConversationLog
 
 __all__ = ["add_arguments", "run"]
@@ -84,7 +84,7 @@ def _talk(service: Service, arguments: argparse.Namespace) -> int:
     conversation = ConversationLog()
     # Listeners run on the main thread, between two frames.
     queue = QueueDispatcher()
-    with closing(AzureRealTimeAudio(service.options, dispatcher=queue)) as client:
+    with closing(new_client(service, queue)) as client:
         for event in EVENTS:
             client.on(event, conversation.update)
         client.on("error", conversation.update)

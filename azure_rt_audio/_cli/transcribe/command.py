@@ -16,8 +16,13 @@ from ...protocol.events import (
     ConversationItemInputAudioTranscriptionFailed,
 )
 from ...protocol.session import InputAudioTranscription
+<<<<<<< HEAD
 from ..service import Service, add_service_arguments, open_service
 from ..progress import Progress, open_progress
+=======
+from ..service import Service, add_service_arguments, new_client, open_service
+from .progress import Progress, open_progress
+>>>>>>> s3-rec
 from .segments import Segment, segments
 
 __all__ = ["add_arguments", "run"]
@@ -144,13 +149,15 @@ class _Transcriber:
     def __init__(self, service: Service) -> None:
         self._service = service
         self._client: AzureRealTimeAudio | None = None
+        self._clients = 0
 
     def connect(self) -> None:
         """Connect unless connected; raises :class:`RealtimeError` and ``TimeoutError``."""
         if self._client is not None and self._client.state is WebSocketState.OPEN:
             return
         self.close()
-        self._client = AzureRealTimeAudio(self._service.options)
+        self._clients += 1
+        self._client = new_client(self._service, number=self._clients)
         self._client.wait_until_ready()
 
     def transcribe(self, segment: Segment) -> str:

@@ -1,0 +1,55 @@
+"""One file of a recording: made once, only appended to."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+__all__ = ["PartFile", "numbered"]
+
+
+class PartFile:
+    """
+    A file that is open for writing.
+
+    It is made for its owner only, because it holds a conversation. What was written is in the hands of the
+    system: it survives the end of the process in whatever way.
+
+    Args:
+        path: A file that does not exist, or a pipe or device that does.
+
+    Raises:
+        FileExistsError: There is a file already.
+        OSError: It cannot be made.
+    """
+
+    def __init__(self, path: Path) -> None:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0)
+        try:
+            self._fd = os.open(path, flags | os.O_EXCL, 0o600)
+        except FileExistsError:
+            if stat.S_ISREG(path.stat().st_mode) or path.is_dir():
+                raise FileExistsError(
+                    17, "the file exists already, and a recording replaces none; give another name", str(path)
+                ) from None
+            self._fd = os.open(path, os.O_RDWR)  # so that a pipe opens without its reader
+        self.path = path
+        self.bytes = 0
+
+    def write(self, data: bytes) -> None:
+        """Append. Blocks; raises :class:`OSError`, and then a part of *data* may have been written."""
+        view = memoryview(data)
+        while view:
+            written = os.write(self._fd, view)
+            self.bytes += written
+            view = view[written:]
+
+    def close(self) -> None:
+        """Close it. May raise :class:`OSError`."""
+        os.close(self._fd)
+
+
+def numbered(path: Path, part: int) -> Path:
+    """Return the path of a part: ``session.rta``, ``session-2.rta``, ``session-3.rta``, …"""
+    return path if part == 1 else path.with_name(f"{path.stem}-{part}{path.suffix}")

@@ -1,0 +1,94 @@
+"""What a recorder hangs into a session: it hears of everything, and leaves it with the writer."""
+
+from __future__ import annotations
+
+import os
+import time
+import traceback
+from typing import Final
+
+from .._session.taps import Tap
+from .._transport import Payload
+from ..errors import ConnectionClosedError, RealtimeError
+from .writer import RecordingWriter
+
+__all__ = ["RecorderTap"]
+
+_LEVELS_INTERVAL_S: Final = 0.5
+_MAX_FRAMES: Final = 20
+
+
+class RecorderTap(Tap):
+    """
+    Records one session.
+
+    **Threads.** That of its methods, see :class:`~azure_rt_audio._session.taps.Tap`; it has no lock.
+    """
+
+    def __init__(self, writer: RecordingWriter) -> None:
+        self._writer = writer
+        self._is_closed = False  # written by the I/O thread
+        self._is_last = False  # written by whoever closes the client
+        self._levels_at = 0.0  # one thread at a time: that which captures
+
+    def on_opened(self, connection: int) -> None:
+        """Record that a connection is open."""
+        self._is_closed = False
+        self._writer.put("opened", {"connection": connection})
+
+    def on_received(self, connection: int, payload: Payload) -> None:
+        """Record an event."""
+        self._writer.put("received", bytes(payload), connection)
+
+    def on_sent(self, connection: int, payload: bytes, when: float) -> None:
+        """Record a command."""
+        self._writer.put("sent", payload, connection, when)
+
+    def on_closed(self, connection: int, outcome: RealtimeError) -> None:
+        """Record the end of a connection."""
+        fields = {"connection": connection, "error": type(outcome).__name__, "message": outcome.message}
+        if isinstance(outcome, ConnectionClosedError):
+            fields |= {
+                "code": outcome.close_code,
+                "reason": outcome.reason,
+                "is_clean": outcome.is_clean,
+            }
+        self._writer.put("closed", fields)
+        self._is_closed = True
+        if self._is_last:
+            self._writer.finish()
+
+    def finish_with_connection(self) -> None:
+        """End the recording when the connection has ended, or now if it has. From any thread."""
+        self._is_last = True  # first this, then the look: on_closed does it in the opposite order
+        if self._is_closed:
+            self._writer.finish()
+
+    def on_heard(self, item_id: str, ms: float, end: str | None) -> None:
+        """Record the speaker's account."""
+        self._writer.put("heard", {"item": item_id, "ms": round(ms, 1), "end": end})
+
+    def on_levels(self, microphone_db: float, speaker_db: float) -> None:
+        """Record levels, not all of them."""
+        now = time.monotonic()
+        if now - self._levels_at >= _LEVELS_INTERVAL_S:
+            self._levels_at = now
+            self._writer.put(
+                "levels",
+                {"microphone_db": round(float(microphone_db), 1), "speaker_db": round(float(speaker_db), 1)},
+            )
+
+    def on_failed(self, listener: str, event: str, exc: BaseException) -> None:
+        """Record what a listener raised."""
+        frames = traceback.extract_tb(exc.__traceback__)[-_MAX_FRAMES:]
+        where = [f"{os.path.basename(frame.filename)}:{frame.lineno} in {frame.name}" for frame in frames]
+        self._writer.put(
+            "failed",
+            {
+                "listener": listener,
+                "event": event,
+                "error": type(exc).__name__,
+                "message": str(exc),
+                "where": where,
+            },
+        )

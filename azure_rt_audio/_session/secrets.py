@@ -1,0 +1,50 @@
+"""The values that a client proves itself with, which must not appear in anything it writes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+import orjson
+
+from ..options import AzureRealTimeOptions, WebSocketOptions
+from ..options.proxy_url import parse_proxy
+
+__all__ = ["Secrets"]
+
+_SHORTEST: Final = 6
+"""Characters of a value that is looked for: shorter ones are in every text."""
+
+
+class Secrets:
+    """
+    Keys, tokens, values of headers, the password of a proxy.
+
+    Attributes:
+        values: As they would stand in JSON. Replaced, never changed; read by any thread.
+
+    **Threads.** Dial threads add; what two add at the same moment may be lost until the next handshake.
+    """
+
+    __slots__ = ("values",)
+
+    def __init__(self, options: AzureRealTimeOptions, websocket_options: WebSocketOptions) -> None:
+        self.values: tuple[bytes, ...] = ()
+        self.add(websocket_options.headers)
+        if options.api_key is not None:
+            self.add({"api-key": options.api_key})
+        if websocket_options.http_proxy is not None:
+            proxy = parse_proxy(websocket_options.http_proxy)
+            self.add({"proxy": proxy.auth[1] if proxy.auth is not None else ""})
+
+    def __repr__(self) -> str:
+        return f"<Secrets: {len(self.values)}>"
+
+    def add(self, headers: Mapping[str, str]) -> None:
+        """Add the values of headers."""
+        found = {*self.values}
+        for value in headers.values():
+            for part in (value, value.removeprefix("Bearer ")):
+                if len(part) >= _SHORTEST:
+                    found.add(orjson.dumps(part)[1:-1])
+        self.values = tuple(sorted(found, key=len, reverse=True))  # a whole before its parts
