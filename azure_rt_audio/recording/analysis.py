@@ -11,10 +11,20 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from ..protocol.dialects.names import canonical_name
-from .format import ConnectionEnded, Entry, Heard, LevelsMeasured, ListenerFailed, Lost, Opened, Received, Sent
+from .format import (
+    ConnectionEnded,
+    Entry,
+    Heard,
+    LevelsMeasured,
+    ListenerFailed,
+    Lost,
+    Opened,
+    Received,
+    Sent,
+)
 from .recording import Recording
 from .timeline import Connection, Failure, Interruption, Latency, Speech, Timeline, ToolCall, Turn
-from .tracks import Chunk, InputPlacement, OutputItem, place_items
+from .tracks import Chunk, InputPlacement, OutputItem, place_items, size_of
 
 __all__ = ["analyse"]
 
@@ -236,9 +246,9 @@ class _Analysis:
                 if text_in(item, "type") == "mcp_call":
                     call.output, call.end = text_in(item, "output"), self._now
         elif kind == "response.function_call_arguments.done":
-            call = self._calls.get(text_in(event, "call_id"))
-            if call is not None:
-                call.arguments = text_in(event, "arguments")
+            known = self._calls.get(text_in(event, "call_id"))
+            if known is not None:
+                known.arguments = text_in(event, "arguments")
         elif kind == "response.done":
             self._on_done(event.get("response"))
 
@@ -265,7 +275,7 @@ class _Analysis:
 
     def _chunk(self, entry: Sent | Received, field: str, direction: str) -> Chunk | None:
         audio = text_in(entry.event, field)
-        size = entry.sound_bytes or len(audio) * 3 // 4 - audio[-2:].count("=")
+        size = entry.sound_bytes or size_of(audio)
         if not size:
             return None
         return Chunk(size, self._formats[direction], audio or None)
@@ -292,9 +302,7 @@ class _Analysis:
             self._asked_at = None
         turn = self._turns.setdefault(
             item_id,
-            Turn(
-                role="assistant", item_id=item_id, start=self._now, end=self._now, response_id=response_id
-            ),
+            Turn(role="assistant", item_id=item_id, start=self._now, end=self._now, response_id=response_id),
         )
         turn.response_id = turn.response_id or response_id
         turn.end = max(turn.end, self._now)

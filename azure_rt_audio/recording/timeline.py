@@ -6,6 +6,8 @@ Pure; shared by the terminal, subtitles, JSON and the page. All times are second
 
 from __future__ import annotations
 
+from statistics import median
+
 from attrs import define, field, frozen
 
 from .tracks import Track
@@ -148,5 +150,4 @@ class Timeline:
     @property
     def median_latency(self) -> float | None:
         """The median of the latencies, in seconds."""
-        waits = sorted(latency.seconds for latency in self.latencies)
-        return waits[len(waits) // 2] if waits else None
+        return median(latency.seconds for latency in self.latencies) if self.latencies else None

@@ -7,6 +7,7 @@ Pure. Sound stays encoded until it is asked for, one second at a time.
 from __future__ import annotations
 
 import bisect
+import itertools
 from collections.abc import Iterator, Sequence
 from typing import Final
 
@@ -16,13 +17,18 @@ from ..audio._audioop import audioop, swapped
 from ..audio.g711 import DECODERS
 from ..audio.pcm import SAMPLE_RATE_HZ, bytes_per_ms, decode_base64
 
-__all__ = ["Chunk", "Clip", "InputPlacement", "OutputItem", "Track", "place_items"]
+__all__ = ["Chunk", "Clip", "InputPlacement", "OutputItem", "Track", "place_items", "size_of"]
 
 _JITTER_SECONDS: Final = 0.2
 """Messages that come so much later than the sound before them ended go on with it."""
 
 _FRAME_BYTES: Final = 2
 _G711_RATE_HZ: Final = 8_000
+
+
+def size_of(text: str) -> int:
+    """Return how many bytes base64 *text* stands for."""
+    return len(text) * 3 // 4 - text[-2:].count("=")
 
 
 @frozen
@@ -255,7 +261,7 @@ def _shifts(item: OutputItem) -> list[tuple[float, float]] | None:
     if not accounts:
         return None
     shifts = [(0.0, accounts[0][0] - accounts[0][1])]
-    for (_, before), (at, played) in zip(accounts, accounts[1:], strict=False):
+    for (_, before), (at, played) in itertools.pairwise(accounts):
         if at - played - shifts[-1][1] > _JITTER_SECONDS / 4:  # an underflow in between
             shifts.append((before, at - played))
     return shifts

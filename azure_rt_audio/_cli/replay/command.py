@@ -42,7 +42,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--no-sound", action="store_true", help="play no sound, and put none into a page")
     parser.add_argument(
-        "--output", metavar="DEVICE", help="the speaker: a number or part of a name, see azure-rt-audio devices"
+        "--output",
+        metavar="DEVICE",
+        help="the speaker: a number or part of a name, see azure-rt-audio devices",
     )
     parser.add_argument(
         "--to-html",
@@ -55,9 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--to-srt", metavar="FILE", help="write subtitles of what was said and heard; - for standard output"
     )
-    parser.add_argument(
-        "--to-json", metavar="FILE", help="write the timeline as JSON; - for standard output"
-    )
+    parser.add_argument("--to-json", metavar="FILE", help="write the timeline as JSON; - for standard output")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -79,7 +79,9 @@ def run(arguments: argparse.Namespace) -> int:
         raise UsageError("only one of --to-srt and --to-json can go to standard output")
     with open_progress(1 + len(exports)) as progress:
         recording, timeline = _read(arguments.file, progress)
-        done = [_export(name, path, recording, timeline, arguments, progress) for name, path in exports.items()]
+        done = [
+            _export(name, path, recording, timeline, arguments, progress) for name, path in exports.items()
+        ]
     if not exports:
         _play(timeline, arguments)
     _tell_problems(recording)
@@ -169,11 +171,12 @@ def _play(timeline: Timeline, arguments: argparse.Namespace) -> None:
         screen.note(why)
     play(timeline, screen, arguments.speed, speaker)
     median = timeline.median_latency
-    screen.note(
-        f"{timeline.seconds:.1f} s, {len(timeline.turns)} turns, {len(timeline.interruptions)} interruptions, "
-        f"{len(timeline.tool_calls)} tool calls"
-        + (f"; median latency {median * 1000:.0f} ms" if median is not None else "")
+    counts = (
+        f"turns: {len(timeline.turns)}, interruptions: {len(timeline.interruptions)}, "
+        f"tool calls: {len(timeline.tool_calls)}, errors: {len(timeline.failures)}"
     )
+    waits = f"; median latency: {median * 1000:.0f} ms" if median is not None else ""
+    screen.note(f"{timeline.seconds:.1f} s; {counts}{waits}")
 
 
 def _tell_problems(recording: Recording) -> None:

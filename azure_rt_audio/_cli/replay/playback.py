@@ -70,7 +70,7 @@ def play(timeline: Timeline, screen: Printer, speed: float, speaker: SpeakerLike
             if line.is_first or growing != line.key:
                 screen.end_line()
                 screen.grow(line.label, f"{_clock(line.at)}  {'' if line.is_first else '… '}")
-            screen.grow(line.label, line.text if line.key else f"{line.text}")
+            screen.grow(line.label, line.text)
             growing = line.key
             if not line.key:
                 screen.end_line()

@@ -51,7 +51,7 @@ def script(timeline: Timeline) -> list[Line]:
             text = f"connection {connection.number} is closed" + (f": {why}" if why else "")
             lines.append(_line(connection.end, "status", text))
     lines += [_line(failure.at, "error", failure.message) for failure in timeline.failures]
-    return sorted(lines, key=lambda line: line.at)
+    return sorted(lines, key=lambda line: (line.at, bool(line.key)))  # what is told of an answer comes first
 
 
 def _line(at: float, label: str, text: str) -> Line:

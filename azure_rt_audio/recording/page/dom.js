@@ -23,6 +23,15 @@ function lasting(seconds) {
   return seconds < 1 ? `${Math.round(seconds * 1000)} ms` : `${seconds.toFixed(seconds < 10 ? 2 : 1)} s`;
 }
 
+/** JSON on one line; other text as it is. */
+function compact(text) {
+  try {
+    return JSON.stringify(JSON.parse(text));
+  } catch {
+    return text;
+  }
+}
+
 function clamp(value, low, high) {
   return Math.min(Math.max(value, low), high);
 }

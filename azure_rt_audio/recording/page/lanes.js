@@ -72,11 +72,12 @@ class Lanes {
       const isModel = one.role === "assistant";
       const text = isModel ? one.text.slice(0, one.heard) + (one.is_interrupted ? "…" : "") : one.text;
       this.box(one.start, one.end, isModel ? places.heardText : places.saidText, isModel ? "model" : "you",
-        isModel ? "model-soft" : "you-soft", text || "(no words)", one.text, one.is_spoken ? 0 : 70);
+        isModel ? "model-soft" : "you-soft", text || "(no words)", one.text || "(no words)", one.is_spoken ? 2 : Math.min(70, width / 10));
     }
     for (const one of data.tools) {
-      const lasted = one.end === null ? "" : ` → ${one.output}`;
-      this.box(one.start, one.end ?? one.start, places.tools, "tool", "tool-soft", `${one.name} ${one.arguments}`, `${one.name} ${one.arguments}${lasted}`, 70);
+      const call = `${one.name}(${compact(one.arguments)})`;
+      const hint = one.end === null ? call : `${call} → ${compact(one.output)}`;
+      this.box(one.start, one.end ?? one.start, places.tools, "tool", "tool-soft", call, hint, Math.min(70, width / 10));
     }
     for (const one of data.latencies) {
       const end = one.heard_at ?? one.first_at;

@@ -61,23 +61,25 @@ def write_page(
     Raises:
         OSError: The file cannot be written.
     """
-    step = advance or (lambda seconds: None)
+    tell = advance or (lambda seconds: None)
     seconds, ms = timeline.seconds, piece_ms(timeline.seconds)
-    waves = {}
-    for turn, (side, track) in enumerate((("said", timeline.said), ("heard", timeline.heard))):
-        offset = turn * seconds
-        is_there = track.has_sound
-        found = peaks(track, seconds, ms, lambda done, offset=offset: step(offset + done)) if is_there else b""
-        waves[side] = base64.b64encode(found)
+    waves = {
+        "said": _wave(timeline.said, seconds, ms, tell),
+        "heard": _wave(timeline.heard, seconds, ms, lambda done: tell(seconds + done)),
+    }
     sound, why = b"", None
     if has_sound:
         try:
-            sound = _sound(timeline, lambda done: step(2 * seconds + done))
+            sound = _sound(timeline, lambda done: tell(2 * seconds + done))
         except (MissingExtraError, ValueError) as exc:
             why = str(exc)
     data = _data(recording, timeline, title, ms, why)
     Path(path).write_bytes(_page(title, data, {**waves, "sound": base64.b64encode(sound)}))
     return why
+
+
+def _wave(track: Track, seconds: float, ms: int, advance: Advance) -> bytes:
+    return base64.b64encode(peaks(track, seconds, ms, advance)) if track.has_sound else b""
 
 
 def _sound(timeline: Timeline, advance: Advance) -> bytes:
@@ -149,9 +151,8 @@ def _about(recording: Recording) -> list[tuple[str, str]]:
     """Facts for the page's head: name and value."""
     header = recording.header
     configuration, session = header.configuration, header.configuration.get("session")
-    started = header.started + header.t
     known = {
-        "recorded": datetime.fromtimestamp(started, timezone.utc).strftime("%Y-%m-%d %H:%M:%S UTC"),
+        "recorded": _date(header.started + header.t),
         "endpoint": configuration.get("endpoint"),
         "deployment": configuration.get("deployment"),
         "dialect": configuration.get("dialect"),
@@ -159,6 +160,13 @@ def _about(recording: Recording) -> list[tuple[str, str]]:
         "library": header.library,
     }
     return [(name, value) for name, value in known.items() if isinstance(value, str) and value]
+
+
+def _date(seconds: float) -> str:
+    try:
+        return datetime.fromtimestamp(seconds, timezone.utc).strftime("%Y-%m-%d %H:%M:%S UTC")
+    except (ValueError, OverflowError, OSError):
+        return ""  # no date of this calendar
 
 
 def _spans(track: Track) -> list[tuple[float, float]]:

@@ -22,9 +22,7 @@ def piece_ms(seconds: float) -> int:
     return 5 if seconds <= _FINE_SECONDS else 10 if seconds <= _COARSE_SECONDS else 20
 
 
-def peaks(
-    track: Track, seconds: float, ms: int, advance: Callable[[float], object] | None = None
-) -> bytes:
+def peaks(track: Track, seconds: float, ms: int, advance: Callable[[float], object] | None = None) -> bytes:
     """
     Return the waveform of a track.
 

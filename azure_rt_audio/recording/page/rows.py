@@ -26,6 +26,7 @@ from ..format import (
     UnknownEntry,
 )
 from ..recording import Recording
+from ..tracks import size_of
 
 __all__ = ["rows"]
 
@@ -66,9 +67,9 @@ def rows(recording: Recording) -> list[list[Any]]:
                 group = groups[key] = _Group(_message_row(at, entry), at)
                 found.append(group.row)
             group.count += 1
-            group.size += entry.sound_bytes or len(text_in(entry.event, field)) * 3 // 4
+            group.size += entry.sound_bytes or size_of(text_in(entry.event, field))
             times = f"{group.count} × " if group.count > 1 else ""
-            group.row[4] = f"{times}sound, {group.size:,} bytes".replace(",", " ")
+            group.row[4] = f"{times}sound, {group.size} bytes"
         elif not isinstance(entry, LevelsMeasured):
             row = _local_row(at, entry)
             if row is not None:
@@ -143,4 +144,4 @@ def _shown(value: Any, name: str = "", depth: int = 0) -> Any:
 
 
 def _sound(text: Any) -> str:
-    return f"({len(text) * 3 // 4 if isinstance(text, str) else 0} bytes of sound)"
+    return f"({size_of(text) if isinstance(text, str) else 0} bytes of sound)"

@@ -53,8 +53,8 @@ class Talk {
 
   body({ kind, one }) {
     if (kind === "tool") {
-      const output = one.output === null ? "no output was sent" : one.output;
-      return element("div", "body", element("code", "", ...marked(`${one.name}(${one.arguments})`, this.words)),
+      const output = one.output === null ? "no output was sent" : compact(one.output);
+      return element("div", "body", element("code", "", ...marked(`${one.name}(${compact(one.arguments)})`, this.words)),
         element("br"), "→ ", element("code", "", ...marked(output, this.words)));
     }
     if (kind === "failure") return element("div", "body", ...marked(one.message, this.words));
