@@ -242,10 +242,9 @@ def _placed(item: OutputItem, free_from: float) -> Iterator[Clip]:
         limit = chunk.seconds
         if item.cut_at is not None:
             limit = min(limit, item.cut_at - position)
-        if item.deleted_at is not None:
-            if start >= item.deleted_at or start + limit > item.deleted_at:
-                limit = item.deleted_at - start
-                item.cut_at = position + max(0.0, limit)
+        if item.deleted_at is not None and start + limit > item.deleted_at:
+            limit = item.deleted_at - start
+            item.cut_at = position + max(0.0, limit)
         if limit <= 0:
             if not position:
                 item.cut_at = 0.0

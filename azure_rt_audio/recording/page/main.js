@@ -44,7 +44,7 @@ if (data.problems.length) {
 
 let lanes = null;
 const view = new View(data.seconds);
-const player = new Player(data.seconds, $("sound").textContent.length > 0, (at, isPlaying) => {
+const player = new Player(data.seconds, data.hasSound, (at, isPlaying) => {
   $("clock").textContent = clock(at);
   if (lanes.cursor !== at) {
     lanes.cursor = at;

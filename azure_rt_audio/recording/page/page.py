@@ -73,7 +73,7 @@ def write_page(
             sound = _sound(timeline, lambda done: tell(2 * seconds + done))
         except (MissingExtraError, ValueError) as exc:
             why = str(exc)
-    data = _data(recording, timeline, title, ms, why)
+    data = {**_data(recording, timeline, title, ms), "hasSound": bool(sound), "noSound": why}
     Path(path).write_bytes(_page(title, data, {**waves, "sound": base64.b64encode(sound)}))
     return why
 
@@ -111,9 +111,7 @@ def _file(name: str) -> str:
     return (resources.files(__package__) / name).read_text(encoding="utf-8")
 
 
-def _data(
-    recording: Recording, timeline: Timeline, title: str, ms: int, no_sound: str | None
-) -> dict[str, Any]:
+def _data(recording: Recording, timeline: Timeline, title: str, ms: int) -> dict[str, Any]:
     listed = rows(recording)
     types: dict[str, int] = {}
     for row in listed:
@@ -138,7 +136,6 @@ def _data(
         "types": list(types),
         "rows": listed,
         "problems": [[problem.line, problem.message] for problem in recording.problems],
-        "noSound": no_sound,
     }
 
 

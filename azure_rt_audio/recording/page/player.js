@@ -38,6 +38,10 @@ class Player {
   }
 
   play() {
+    if (document.readyState === "loading") {  // the sound is the last of the page
+      document.addEventListener("DOMContentLoaded", () => this.play(), { once: true });
+      return;
+    }
     if (this.at >= this.seconds - 0.05) this.at = 0;
     this.wants = true;
     this.load();
