@@ -67,12 +67,12 @@ def _turn(turn: Turn) -> Iterator[Line]:
     if not text and turn.is_interrupted:
         return  # nobody heard anything of it
     words = _WORDS.findall(text) or ["(no transcript)"]
+    if turn.is_interrupted:
+        words[-1] += " …"
     seconds, total, before = turn.end - turn.start, sum(map(len, words)), 0
     for word in words:
         yield Line(turn.start + seconds * before / total, label, word, turn.item_id, not before)
         before += len(word)
-    if turn.is_interrupted:
-        yield Line(turn.end, label, " …", turn.item_id, False)
 
 
 def _call(call: ToolCall) -> Iterator[Line]:

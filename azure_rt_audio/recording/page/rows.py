@@ -63,7 +63,7 @@ def rows(recording: Recording) -> list[list[Any]]:
                 continue
             key = (entry.type, entry.connection, text_in(entry.event, "item_id"))
             group = groups.get(key)
-            if group is None or at - group.started > _GROUP_SECONDS:
+            if group is None or at - group.started >= _GROUP_SECONDS:
                 group = groups[key] = _Group(_message_row(at, entry), at)
                 found.append(group.row)
             group.count += 1
