@@ -91,16 +91,18 @@ def long_talk(seconds: float = 3_600.0) -> Made:
     """
     Return a talk in which a turn of each side takes twelve seconds; every fifth answer is interrupted.
 
-    In µ-law, with a message each 200 ms from the microphone and words one by one: an hour has 50 000 lines.
+    In µ-law, with a message each 200 ms from the microphone and words one by one: an hour has 37 000 lines.
     """
     made = Made(audio_format="g711_ulaw")
     made.add(0.0, "opened", connection=1)
-    voice, silence = ulaw_encode(tone(0.2, 300, 8_000)), b"\xff" * 1_600
+    sounds = (b"\xff" * 1_600, ulaw_encode(tone(0.2, 300, 8_000)))
+    silence, voice = (base64.b64encode(sound).decode() for sound in sounds)
     for number, start in enumerate(_steps(seconds, 12.0)):
         question, answer, response = f"item_q{number}", f"item_a{number}", f"resp_{number}"
         cut = 3.0 if number % 5 == 4 else None
         for tick in range(60):
-            made.said(start + 0.2 * (tick + 1), voice if 3 <= tick < 15 else silence)
+            sound = voice if 3 <= tick < 15 else silence
+            made.sent(start + 0.2 * (tick + 1), "input_audio_buffer.append", audio=sound)
         made.received(start + 0.7, "input_audio_buffer.speech_started", item_id=question)
         made.received(start + 3.6, "input_audio_buffer.speech_stopped", item_id=question)
         made.received(start + 3.6, "input_audio_buffer.committed", item_id=question)
@@ -115,7 +117,8 @@ def long_talk(seconds: float = 3_600.0) -> Made:
         for place, word in enumerate(words.split(" ")):
             made.words(start + 4.2 + 0.05 * place, f"{word} ", answer, response)
         for tick in range(30):
-            made.delta(start + 4.2 + 0.04 * tick, voice, answer, response)
+            at, name = start + 4.2 + 0.04 * tick, "response.output_audio.delta"
+            made.received(at, name, item_id=answer, response_id=response, delta=voice)
         for tick in range(1, int((cut or 6.0) * 2)):
             made.add(start + 4.4 + 0.5 * tick, "heard", item=answer, ms=500.0 * tick, end=None)
         end = "interrupted" if cut else "played"

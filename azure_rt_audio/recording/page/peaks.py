@@ -37,7 +37,7 @@ def peaks(track: Track, seconds: float, ms: int, advance: Callable[[float], obje
     silence = bytes([128, 128])
     found = bytearray()
     for second, block in enumerate(track.blocks(seconds), 1):
-        if not any(block):
+        if block.count(0) == len(block):
             found += silence * -(-len(block) // step)
         else:
             native = block if sys.byteorder == "little" else audioop.byteswap(block, _FRAME_BYTES)

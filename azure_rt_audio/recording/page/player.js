@@ -32,7 +32,10 @@ class Player {
       $("play").title = "This browser cannot play Opus in Ogg: the cursor runs without sound";
       if (this.wants) this.play();
     });
-    this.audio.addEventListener("ended", () => this.pause());
+    this.audio.addEventListener("ended", () => {
+      this.pause();
+      this.seek(this.seconds);
+    });
     this.audio.addEventListener("loadedmetadata", () => { this.audio.currentTime = this.at; });
     this.audio.currentTime = this.at;
   }
