@@ -138,9 +138,10 @@ def connect(emulator: Emulator, dialect: str) -> Iterator[Connect]:
     made: list[AzureRealTimeAudio] = []
 
     def connect(*, service: Emulator | None = None, **options: Any) -> AzureRealTimeAudio:
-        own = {name: options.pop(name) for name in ("websocket_options", "dispatcher") if name in options}
+        names = ("websocket_options", "dispatcher", "record")
+        own = {name: options.pop(name) for name in names if name in options}
         chosen = {**(service or emulator).options(dialect), **options}
-        client = AzureRealTimeAudio(chosen, own.get("websocket_options"), dispatcher=own.get("dispatcher"))
+        client = AzureRealTimeAudio(chosen, own.pop("websocket_options", None), **own)
         made.append(client)
         return client
 

@@ -90,7 +90,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "voice": {"errors", "concurrency", "protocol", "audio", "devices", "dispatch"},
     "qt": {"protocol", "dispatch", "client"},
-    "emulator": {"errors", "audio"},
+    "emulator": {"errors", "audio", "recording"},
     "command line": {
         "errors",
         "protocol",

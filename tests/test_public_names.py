@@ -23,7 +23,8 @@ PUBLIC = {
         ConnectionClosedError ContentPart Conversation ConversationEntry DecodeError
         DispatchOverflowError Dispatcher FunctionCallItem FunctionCallOutputItem FunctionTool Init
         InlineDispatcher InputAudioTranscription MessageItem MissingExtraError ModelStatusEnum
-        NoiseReduction NotebookDispatcher PendingResponse QtDispatcher QueueDispatcher RealtimeError
+        NoiseReduction NotebookDispatcher PendingResponse QtDispatcher QueueDispatcher RealtimeError Recorder
+        RecordingError
         Response ResponseActiveError ResponseConfig ServiceError Session SessionConfig StatusChanged
         Subscription TkDispatcher ToolChoice TurnDetection UNSET WebSocketOptions WebSocketState
         WorkerDispatcher __version__
@@ -42,15 +43,16 @@ PUBLIC = {
         WorkerDispatcher
     """,
     "azure_rt_audio.emulator": """
-        Attempt BadFrame Behaviour ChatModel Clock Close Connection Conversation Delay Detector Drop
+        Attempt BadFrame Behaviour ChatModel Clock Close Connection Conversation Delay Detector
+        Difference Drop
         Emulator EnergyDetector Failure Faults FunctionCall IgnorePings Item ManualClock Part
-        Recogniser Redirect Refuse Reply Rule Say SendRaw Session SessionEngine Silence
+        Recogniser Redirect Refuse Replay Reply Rule Say SendRaw Session SessionEngine Silence
         SileroDetector StopReading Swallow Synthesiser after after_seconds at_handshake before
         default_recogniser default_responder on_command speak synthesise
     """,
     "azure_rt_audio.errors": """
         BrokenExtraError ConnectError ConnectionClosedError DecodeError DeviceError
-        DispatchOverflowError MissingExtraError RealtimeError ResponseActiveError ServiceError
+        DispatchOverflowError MissingExtraError RealtimeError RecordingError ResponseActiveError ServiceError
         classify
     """,
     "azure_rt_audio.events": """
@@ -77,6 +79,10 @@ PUBLIC = {
     "azure_rt_audio.qt": """
         RealtimeSignals
     """,
+    "azure_rt_audio.recording": """
+        ConnectionEnded End Entry Header Heard LevelsMeasured ListenerFailed Lost Note Opened Problem
+        Received Recording Sent UnknownEntry
+    """,
     "azure_rt_audio.tools": """
         Tools
     """,
@@ -94,9 +100,11 @@ INTERNAL_FILES = {
     "audio": "channels converter files g711 level pcm resample riff wav",
     "devices": "events interfaces microphone playback portaudio ring simulated speaker supervisor",
     "dispatch": "base mailbox notebook qt queued tk worker",
-    "emulator": "dialects model server session speech",
+    "emulator": "dialects model replay server session speech",
+    "recording": "format recording",
     "voice": (
-        "canceller downlink echo echo_reference events interfaces played self_interruption session uplink"
+        "account canceller downlink echo echo_reference events interfaces played self_interruption "
+        "session uplink"
     ),
 }
 """The files and folders of a public package. They are internal: names are imported from the package."""

@@ -113,7 +113,13 @@ class Recorder:
             max_seconds=max_seconds,
             max_files=max_files,
         )
-        tap = RecorderTap(self._writer)
+        attempts = weakref.ref(engine.attempts)
+
+        def is_closing() -> bool:
+            alive = attempts()
+            return alive is None or alive.is_closing
+
+        tap = RecorderTap(self._writer, is_closing)
         self._taps = weakref.ref(engine.taps)
         self._tap = weakref.ref(tap)  # the session's: it is gone with the client, and the recording then ends
         self._finalizer = weakref.finalize(tap, self._writer.finish)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import time
 import traceback
-from typing import Final
+from collections.abc import Callable
+from typing import Any, Final
 
 from .._session.taps import Tap
 from .._transport import Payload
@@ -22,11 +23,15 @@ class RecorderTap(Tap):
     """
     Records one session.
 
+    Args:
+        is_closing: Whether the program has closed the client.
+
     **Threads.** That of its methods, see :class:`~azure_rt_audio._session.taps.Tap`; it has no lock.
     """
 
-    def __init__(self, writer: RecordingWriter) -> None:
+    def __init__(self, writer: RecordingWriter, is_closing: Callable[[], bool]) -> None:
         self._writer = writer
+        self._is_closing = is_closing
         self._is_closed = False  # written by the I/O thread
         self._is_last = False  # written by whoever closes the client
         self._levels_at = 0.0  # one thread at a time: that which captures
@@ -46,7 +51,12 @@ class RecorderTap(Tap):
 
     def on_closed(self, connection: int, outcome: RealtimeError) -> None:
         """Record the end of a connection."""
-        fields = {"connection": connection, "error": type(outcome).__name__, "message": outcome.message}
+        fields: dict[str, Any] = {
+            "connection": connection,
+            "error": type(outcome).__name__,
+            "message": outcome.message,
+        }
+        fields["is_asked_for"] = self._is_closing()
         if isinstance(outcome, ConnectionClosedError):
             fields |= {
                 "code": outcome.close_code,

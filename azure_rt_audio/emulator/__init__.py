@@ -26,6 +26,8 @@ from __future__ import annotations
 from .model.conversation import Conversation, Item, Part
 from .model.replies import Failure, FunctionCall, Reply
 from .model.session import Session
+from .replay.comparison import Difference
+from .replay.replay import Replay
 from .server.clock import Clock, ManualClock
 from .server.connection import Connection
 from .server.faults import (
@@ -72,6 +74,7 @@ __all__ = [
     "Conversation",
     "Delay",
     "Detector",
+    "Difference",
     "Drop",
     "Emulator",
     "EnergyDetector",
@@ -85,6 +88,7 @@ __all__ = [
     "Recogniser",
     "Redirect",
     "Refuse",
+    "Replay",
     "Reply",
     "Rule",
     "Say",

@@ -154,6 +154,7 @@ class ConnectionEnded(Entry):
         code: WebSocket close code; ``None`` if it was never open.
         reason: Of the close frame.
         is_clean: Whether the closing handshake was completed.
+        is_asked_for: Whether the program closed the client.
         error: Class of the exception, such as ``"ConnectionClosedError"``.
         message: Its text.
     """
@@ -164,6 +165,7 @@ class ConnectionEnded(Entry):
     code: int | None = None
     reason: str = ""
     is_clean: bool = False
+    is_asked_for: bool = False
     error: str = ""
     message: str = ""
 
@@ -418,6 +420,7 @@ _READERS: Final[dict[str, Callable[[_Fields, _Common], Entry]]] = {
         code=None if get.fields.get("code") is None else get.count("code"),
         reason=get.text("reason"),
         is_clean=get.flag("is_clean"),
+        is_asked_for=get.flag("is_asked_for"),
         error=get.text("error"),
         message=get.text("message"),
         **common,

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from fake_devices import StageSpeaker
 
+from azure_rt_audio._session.taps import Taps
 from azure_rt_audio.protocol.codec import decode_event
 from azure_rt_audio.voice.downlink import Downlink
 
@@ -22,6 +23,7 @@ class Desk:
         self.active: str | None = None
         self.taken_back: list[tuple[str, int]] = []
         self.followed: list[tuple[str, bool]] = []
+        self.taps = Taps()
 
     def stop_response(self) -> str | None:
         return self.active

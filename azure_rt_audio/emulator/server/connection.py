@@ -17,12 +17,12 @@ import struct
 import threading
 from collections import Counter, deque
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import orjson
 
 from ..dialects.names import canonical
-from ..session.engine import Close, SessionEngine
+from ..session.engine import Close
 from . import faults as fault
 from .latency import Line
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from .clock import Clock
     from .handshake import Accepted
 
-__all__ = ["Connection", "abridged"]
+__all__ = ["Connection", "Engine", "abridged"]
 
 log: logging.Logger = logging.getLogger(__name__)
 
@@ -54,6 +54,25 @@ _WITH_AUDIO: Final = frozenset(
 )
 
 
+class Engine(Protocol):
+    """What answers a connection: a session, or a recording of one."""
+
+    def receive(self, frame: str | bytes, now: float) -> dict[str, Any] | None:
+        """Take a message; return the command that it is."""
+
+    def pull(self, now: float) -> dict[str, Any] | Close | fault.Drop | fault.SendRaw | None:
+        """Return what is to be sent next, if anything is."""
+
+    def next_due(self) -> float | None:
+        """When to call :meth:`pull` again."""
+
+    def fail(self) -> None:
+        """A command could not be carried out."""
+
+    def abandon(self) -> None:
+        """The connection has ended."""
+
+
 class Connection:
     """
     An accepted client's connection.
@@ -73,7 +92,7 @@ class Connection:
     def __init__(
         self,
         socket_: ServerConnection,
-        engine: SessionEngine,
+        engine: Engine,
         faults: fault.Faults,
         *,
         number: int,
@@ -116,7 +135,7 @@ class Connection:
         self._timed_performed: set[int] = set()
         chance = random.Random(number)
         self._arriving: Line[str | bytes] = Line(*latency, chance)
-        self._leaving: Line[dict[str, Any] | Close] = Line(*latency, chance)
+        self._leaving: Line[dict[str, Any] | Close | fault.Drop | fault.SendRaw] = Line(*latency, chance)
         self._filter_pongs()
 
     def __repr__(self) -> str:
@@ -227,9 +246,9 @@ class Connection:
         out = self._leaving.take(now)
         if out is None:
             return made is not None
-        if isinstance(out, Close):
+        if not isinstance(out, dict):
             self.perform(out)
-            return False
+            return isinstance(out, fault.SendRaw)
         kind = canonical(out["type"])
         self._events_seen[kind] += 1
         count = self._events_seen[kind]

@@ -13,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import inspect
 import logging
+import os
 import socket
 import threading
 import time
@@ -38,7 +39,7 @@ from ..speech.vad import Detector, EnergyDetector
 from . import faults as fault
 from .arguments import check_callable, check_latency, check_mcp_tools, check_names, check_number
 from .clock import Clock, SystemClock
-from .connection import Connection
+from .connection import Connection, Engine
 from .handshake import Accepted, Authenticator, Refused, redacted_target
 from .request_log import Attempt, RequestLog
 from .rest import is_rest, mint, read_request, write_answer
@@ -50,6 +51,9 @@ if TYPE_CHECKING:
     from websockets.http11 import Request, Response
     from websockets.sync.server import Server, ServerConnection
     from websockets.typing import Subprotocol
+
+    from ...recording import Recording
+    from ..replay.replay import Replay
 
 __all__ = ["Emulator"]
 
@@ -245,6 +249,39 @@ class Emulator(RequestLog):
         self._acceptor.start()
         self._on_log(f"= listening on {self.host_name}")
         return self
+
+    @staticmethod
+    def replay(
+        recording: Recording | str | os.PathLike[str],
+        *,
+        speed: float | None = None,
+        is_strict: bool = True,
+        **options: Any,
+    ) -> Replay:
+        """
+        Return an emulator that answers as it was recorded, to a client that says the same.
+
+        ::
+
+            with Emulator.replay("session.rta") as service:
+                run_my_assistant(service.options())
+
+        Where the client differs is in :attr:`Replay.differences`, and raised at the end of the ``with``.
+
+        Args:
+            recording: A file of a :class:`~azure_rt_audio.Recorder`, or what was read of one.
+            speed: Seconds of the recording per second; ``None`` answers as soon as the client has said what
+                comes before.
+            is_strict: Whether to raise at the end of the ``with`` statement if the client differed.
+            options: Of the emulator; those that make answers have no effect.
+
+        Raises:
+            RecordingError: It is no recording.
+            OSError: The file cannot be read.
+        """
+        from ..replay.replay import Replay
+
+        return Replay(recording, speed=speed, is_strict=is_strict, **options)
 
     def stop(self, timeout: float = 5.0) -> None:
         """
@@ -501,30 +538,8 @@ class Emulator(RequestLog):
             accepted = self._accepted.pop(client)
             self._numbers += 1
             number = self._numbers
-        behaviour = Behaviour(
-            responder=self._responder,
-            recogniser=self._recogniser,
-            synthesiser=self._synthesiser,
-            detector=self._detector,
-            mcp_tools=self._mcp_tools,
-            pace=self._pace,
-            first_delay=self._first_delay,
-            session_seconds=self.faults.session_seconds,
-            deployments=self._deployments,
-            seed=self._seed,
-        )
-        engine = SessionEngine(
-            behaviour,
-            dialect=accepted.dialect.name,
-            profile=self._profile,
-            kind=accepted.kind,
-            deployment=accepted.deployment,
-            model=accepted.model,
-            now=self._clock.monotonic(),
-            wall_time=self._clock.time(),
-            settings=accepted.settings,
-        )
-        if accepted.fatal is not None:
+        engine = self._new_engine(accepted, number)
+        if accepted.fatal is not None and isinstance(engine, SessionEngine):
             engine.refuse(accepted.fatal)
         connection = Connection(
             client,
@@ -545,6 +560,32 @@ class Emulator(RequestLog):
         if self._stopped.is_set():
             connection.abort()
         connection.run()
+
+    def _new_engine(self, accepted: Accepted, number: int) -> Engine:
+        """Return what answers a connection."""
+        behaviour = Behaviour(
+            responder=self._responder,
+            recogniser=self._recogniser,
+            synthesiser=self._synthesiser,
+            detector=self._detector,
+            mcp_tools=self._mcp_tools,
+            pace=self._pace,
+            first_delay=self._first_delay,
+            session_seconds=self.faults.session_seconds,
+            deployments=self._deployments,
+            seed=self._seed,
+        )
+        return SessionEngine(
+            behaviour,
+            dialect=accepted.dialect.name,
+            profile=self._profile,
+            kind=accepted.kind,
+            deployment=accepted.deployment,
+            model=accepted.model,
+            now=self._clock.monotonic(),
+            wall_time=self._clock.time(),
+            settings=accepted.settings,
+        )
 
 
 class _QuietLogger(logging.LoggerAdapter):  # type: ignore[type-arg]  # not generic before Python 3.11

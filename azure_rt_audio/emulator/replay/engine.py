@@ -1,0 +1,210 @@
+"""Plays the script of a connection, in place of a session. Without sockets, threads or a clock."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import orjson
+
+from ..server.faults import Drop, SendRaw
+from ..session.engine import Close
+from .comparison import ABSENT, Difference, Ids, compare
+from .script import APPEND, Answer, Ending, Expected, Heard, Step
+
+__all__ = ["ReplayEngine"]
+
+_LOST = 1006
+
+
+class ReplayEngine:
+    """
+    What answers one connection as it was recorded.
+
+    An event is sent when the client has sent every command that comes before it in the recording. Of commands
+    between two events the order does not matter. Sound counts by its length: what follows it is sent when as
+    much has come, or a later command.
+
+    Args:
+        number: Of the connection, from 1.
+        script: What was recorded of it.
+        speed: Seconds of the recording per second; ``None`` does not wait.
+        without_texts: Whether texts were left out of the recording.
+        tell: Called with each difference.
+
+    **Threads.** Not shared: the connection's thread.
+    """
+
+    def __init__(
+        self,
+        number: int,
+        script: tuple[Step, ...],
+        *,
+        speed: float | None,
+        without_texts: bool,
+        tell: Callable[[Difference], object],
+        now: float,
+    ) -> None:
+        self._number = number
+        self._script = script
+        self._speed = speed
+        self._without_texts = without_texts
+        self._tell = tell
+        self._ids = Ids()
+        self._position = 0  # of the next step that has not been done
+        self._done: set[int] = set()  # later steps that have: commands that came early
+        self._sound_bytes = 0
+        self._stepped_at = now  # when the last step was done, and when it was recorded
+        self._recorded_at = script[0].t if script else 0.0
+        self._is_over = False
+
+    @property
+    def missing(self) -> Difference | None:
+        """The first command that has not come."""
+        for index in range(self._position, len(self._script)):
+            step = self._script[index]
+            if isinstance(step, Expected) and index not in self._done:
+                return Difference(self._number, step.number, step.line, "$.type", step.type, ABSENT)
+        return None
+
+    # ------------------------------------------------------------ as a session has them
+
+    def receive(self, frame: str | bytes, now: float) -> dict[str, Any] | None:
+        """Take a message of the client; return the command that it is."""
+        try:
+            command = orjson.loads(frame)
+        except ValueError:
+            command = None
+        if not isinstance(command, dict):
+            self._tell(Difference(self._number, 0, 0, "$", "a command", "a message that is no JSON object"))
+            return None
+        if command.get("type") == APPEND:
+            audio = command.get("audio")
+            if isinstance(audio, str):
+                self._sound_bytes += len(audio) * 3 // 4 - audio[-2:].count("=")
+        else:
+            self._match(command)
+        self._advance(now)
+        return command
+
+    def pull(self, now: float) -> dict[str, Any] | Close | Drop | SendRaw | None:
+        """Return what is to be sent next, if its time has come."""
+        self._advance(now)
+        if self._is_over or self._position >= len(self._script):
+            return None
+        step = self._script[self._position]
+        if not isinstance(step, Answer | Ending) or now < self._due(step):
+            return None
+        self._step(step, now)
+        if isinstance(step, Ending):
+            self._is_over = True
+            return Drop() if step.code == _LOST else Close(_sendable(step.code), step.reason)
+        if step.raw is not None:
+            try:
+                return SendRaw(step.raw.decode())
+            except UnicodeDecodeError:
+                return SendRaw(step.raw)
+        self._ids.learn(step.event)
+        return self._ids.translated(step.event)
+
+    def next_due(self) -> float | None:
+        """When to call :meth:`pull` again; ``None`` if the client comes first."""
+        if self._is_over or self._position >= len(self._script):
+            return None
+        step = self._script[self._position]
+        return self._due(step) if isinstance(step, Answer | Ending) else None
+
+    def fail(self) -> None:
+        """A command was not understood, by a mistake of ours."""
+        self._tell(Difference(self._number, 0, 0, "$", "a command", "what the replay did not understand"))
+
+    def abandon(self) -> None:
+        """The connection has ended."""
+        self._is_over = True
+
+    # ------------------------------------------------------------ the script
+
+    def _due(self, step: Step) -> float:
+        if self._speed is None:
+            return self._stepped_at
+        return self._stepped_at + max(0.0, step.t - self._recorded_at) / self._speed
+
+    def _step(self, step: Step, now: float) -> None:
+        self._position += 1
+        self._stepped_at, self._recorded_at = now, step.t
+
+    def _advance(self, now: float) -> None:
+        """Go past the commands that have come, and the sound."""
+        while self._position < len(self._script):
+            step = self._script[self._position]
+            if isinstance(step, Expected):
+                if self._position not in self._done:
+                    return
+            elif not isinstance(step, Heard) or not (
+                self._sound_bytes >= step.total_bytes or any(done > self._position for done in self._done)
+            ):
+                return
+            self._done.discard(self._position)
+            self._step(step, now)
+
+    def _match(self, command: Mapping[str, Any]) -> None:
+        """Find the command of the recording that this one is, and compare them."""
+        open_steps = [
+            index
+            for index in range(self._position, len(self._script))
+            if isinstance(self._script[index], Expected) and index not in self._done
+        ]
+        kind = command.get("type")
+        if not open_steps:
+            self._tell(Difference(self._number, 0, 0, "$.type", ABSENT, kind))
+            return
+        together = [index for index in open_steps if not self._has_answer_between(open_steps[0], index)]
+        same = [index for index in together if self._expected(index).type == kind]
+        if same:
+            self._compare(same, command)
+            return
+        first = self._expected(open_steps[0])
+        self._tell(Difference(self._number, first.number, first.line, "$.type", first.type, kind))
+        # Go on where the client is, so that one command that is missing does not make all others differ.
+        later = [index for index in open_steps if self._expected(index).type == kind]
+        if later:
+            self._done.update(index for index in open_steps if index < later[0])
+            self._compare(later[:1], command)
+
+    def _compare(self, candidates: list[int], command: Mapping[str, Any]) -> None:
+        """Compare with the candidate that says the same, or with the first one."""
+        best = candidates[0]
+        found = None
+        for index in candidates:
+            expected = self._expected(index)
+            trial = self._ids.copy()
+            difference = (
+                compare(expected.command, command, trial, without_texts=self._without_texts)
+                if expected.command
+                else None
+            )
+            if difference is None:
+                self._ids = trial
+                self._done.add(index)
+                return
+            if index == best:
+                found = difference
+        expected = self._expected(best)
+        self._done.add(best)
+        assert found is not None
+        path, was, now = found
+        self._tell(Difference(self._number, expected.number, expected.line, path, was, now))
+        self._ids.force(expected.command, command)
+
+    def _expected(self, index: int) -> Expected:
+        step = self._script[index]
+        assert isinstance(step, Expected)
+        return step
+
+    def _has_answer_between(self, first: int, last: int) -> bool:
+        return any(isinstance(self._script[index], Answer) for index in range(first, last))
+
+
+def _sendable(code: int) -> int:
+    """Return a code that a close frame may have."""
+    return code if 1000 <= code < 5000 and code not in (1004, 1005, 1006, 1015) else 1011
