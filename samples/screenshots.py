@@ -203,7 +203,7 @@ def record_talk(path: Path) -> None:
         return {"city": city, "sky": "sunny", "temperature": "24 degrees"}
 
     heard = ["What is the weather like in Lisbon today?", "Stop, thank you, that is enough."]
-    answers = iter(
+    answers: Iterator[str | FunctionCall] = iter(
         [
             FunctionCall("get_weather", {"city": "Lisbon"}),
             "It is sunny in Lisbon, twenty four degrees, with a light wind from the sea, and it stays so.",
