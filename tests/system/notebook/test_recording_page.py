@@ -95,7 +95,7 @@ def test_an_hour_opens_in_two_seconds(hour: Path, chromium: Browser, pages: list
     measured = {one["name"]: one["value"] for one in metrics.send("Performance.getMetrics")["metrics"]}
 
     assert 0.05 < measured["ThreadTime"] < OPENING_SECONDS
-    assert page.locator("#facts").inner_text().startswith("1:00:00")
+    assert "1:00:00" in page.locator("#facts").inner_text()
     assert page.locator(".turn").count() == 600
     assert 10 < page.locator(".row").count() < 60
     assert hour.stat().st_size < 8_000_000
