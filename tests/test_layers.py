@@ -35,6 +35,7 @@ ROOMS = {
     "voice": {"voice"},
     "qt": {"qt"},
     "emulator": {"emulator"},
+    "testing": {"testing"},
     "command line": {"__main__", "_cli"},
 }
 """A room and the modules in it."""
@@ -91,6 +92,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "voice": {"errors", "concurrency", "protocol", "audio", "devices", "dispatch"},
     "qt": {"protocol", "dispatch", "client"},
     "emulator": {"errors", "audio", "recording"},
+    "testing": {"emulator"},
     "command line": {
         "errors",
         "protocol",

@@ -83,6 +83,9 @@ PUBLIC = {
         ConnectionEnded End Entry Header Heard LevelsMeasured ListenerFailed Lost Note Opened Problem
         Received Recording Sent UnknownEntry
     """,
+    "azure_rt_audio.testing": """
+        rt_emulator rt_replay
+    """,
     "azure_rt_audio.tools": """
         Tools
     """,

@@ -84,6 +84,22 @@ def test_a_sample_says_the_same_in_both_dialects(name: str, tmp_path: Path) -> N
     assert ga.stdout == preview.stdout
 
 
+def test_the_tests_of_the_kiosk_pass(tmp_path: Path) -> None:
+    """The sample of a program with tests of its own; one of them replays a recording."""
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-m", "pytest", "-q", "-p", "no:cacheprovider", "-c", os.devnull]
+        + ["--rootdir", str(SAMPLES / "weather_kiosk"), str(SAMPLES / "weather_kiosk")],
+        cwd=tmp_path,
+        env=environment(PYTHONDONTWRITEBYTECODE="1"),
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+        check=False,
+    )
+
+    assert "8 passed" in done.stdout, done.stdout + done.stderr
+
+
 def test_what_samples_save_can_be_played(tmp_path: Path) -> None:
     """The files hold the answer at the rate that was asked for, and the call at that of telephones."""
     run_sample("wav_in_wav_out", "ga", tmp_path, QUESTION, "said.wav", "--rate", "11025")

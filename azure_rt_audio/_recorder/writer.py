@@ -90,6 +90,7 @@ class RecordingWriter:
         self._is_finishing = False  # guarded by _changed
         self._is_over = False  # guarded by _changed
         self._is_writing = False  # guarded by _changed
+        self._is_hurried = False  # somebody waits for it; guarded by _changed
         self.error: RecordingError | None = None
         self.paths: tuple[Path, ...] = (path,)
         self._part = 1  # this and the rest: the thread's own, once it runs
@@ -168,7 +169,10 @@ class RecordingWriter:
         return False
 
     def wait_written(self, seconds: float) -> bool:
-        """Wait until all that was put by now is written; return whether it is."""
+        """Have what was put by now written, and wait for it; return whether it is."""
+        with self._changed.lock:
+            self._is_hurried = True
+            self._changed.notify_all()
         return self._changed.wait_until(
             lambda: self._is_over or (not self._queue and not self._is_writing), Deadline(seconds)
         )
@@ -188,9 +192,11 @@ class RecordingWriter:
         end = False
         try:
             while not end:
-                self._changed.wait_quietly(lambda: bool(self._queue) or self._is_finishing, Deadline(None))
                 self._changed.wait_quietly(
-                    lambda: self._is_finishing or self._waiting_bytes >= _MUCH_BYTES,
+                    lambda: bool(self._queue or self._lost[0]) or self._is_finishing, Deadline(None)
+                )
+                self._changed.wait_quietly(
+                    lambda: self._is_finishing or self._is_hurried or self._waiting_bytes >= _MUCH_BYTES,
                     Deadline(_GATHER_SECONDS),
                 )
                 batch, lost, end = self._take()
@@ -226,7 +232,7 @@ class RecordingWriter:
             self._queue.clear()
             self._waiting_bytes = 0
             lost, self._lost = self._lost, [0, 0]
-            self._is_writing = True
+            self._is_writing, self._is_hurried = True, False
             return batch, lost, self._is_finishing
 
     def _write(self, batch: list[Happening]) -> None:

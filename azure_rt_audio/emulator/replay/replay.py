@@ -13,7 +13,7 @@ from ..server.handshake import Accepted
 from ..server.server import Emulator
 from .comparison import ABSENT, Difference
 from .engine import ReplayEngine
-from .script import scripts
+from .script import Ending, scripts
 
 __all__ = ["Replay"]
 
@@ -95,6 +95,10 @@ class Replay(Emulator):
             missing.append(Difference(len(engines) + 1, 0, 0, "connection", "a connection", ABSENT))
         return missing
 
+    def __enter__(self) -> Replay:
+        self.start()
+        return self
+
     def __exit__(
         self,
         exc_type: type[BaseException] | None,
@@ -111,19 +115,21 @@ class Replay(Emulator):
 
     def _tell(self, difference: Difference) -> None:
         # Without values, which may be what somebody said.
-        log.warning("! the client differs from the recording at %s", difference.path)
+        log.info("! the client differs from the recording at %s", difference.path)
         with self._changed:
             if len(self._differences) < _MAX_DIFFERENCES:
                 self._differences = (*self._differences, difference)
         self._notify()
 
     def _new_engine(self, accepted: Accepted, number: int) -> ReplayEngine:
-        index = number - 1
-        if index >= len(self._scripts):
+        if number <= len(self._scripts):
+            script = self._scripts[number - 1]
+        else:
             self._tell(Difference(number, 0, 0, "connection", ABSENT, "a connection"))
+            script = (Ending(0.0, 1011, "this connection was not recorded"),)
         engine = ReplayEngine(
             number,
-            self._scripts[index] if index < len(self._scripts) else (),
+            script,
             speed=self._speed,
             without_texts=self.recording.header.redact is not None,
             tell=self._tell,

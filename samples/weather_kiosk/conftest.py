@@ -1,0 +1,3 @@
+"""Loads the fixtures ``rt_emulator`` and ``rt_replay``."""
+
+pytest_plugins = ["azure_rt_audio.testing"]
