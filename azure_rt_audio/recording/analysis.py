@@ -26,7 +26,7 @@ from .recording import Recording
 from .timeline import Connection, Failure, Interruption, Latency, Speech, Timeline, ToolCall, Turn
 from .tracks import Chunk, InputPlacement, OutputItem, place_items, size_of
 
-__all__ = ["analyse"]
+__all__ = ["analyse", "text_in"]
 
 _Json = Mapping[str, Any]
 

@@ -22,6 +22,12 @@ __all__ = ["Chunk", "Clip", "InputPlacement", "OutputItem", "Track", "place_item
 _JITTER_SECONDS: Final = 0.2
 """Messages that come so much later than the sound before them ended go on with it."""
 
+_UNDERFLOW_SECONDS: Final = 0.05
+"""Shorter pauses within an answer come from the clocks, not from the speaker."""
+
+_SILENCE: Final = {"pcm16": "A=", "g711_ulaw": "/8w=", "g711_alaw": "1dXVQ="}
+"""The base64 of silence has no other characters."""
+
 _FRAME_BYTES: Final = 2
 _G711_RATE_HZ: Final = 8_000
 
@@ -49,6 +55,11 @@ class Chunk:
     def seconds(self) -> float:
         """Its duration."""
         return self.size / bytes_per_ms(self.audio_format) / 1000
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether it is known to be digital silence."""
+        return self.data is not None and not self.data.strip(_SILENCE[self.audio_format])
 
     def pcm(self) -> bytes:
         """Return PCM16: int16, little-endian, mono, 24 000 Hz; empty if it is damaged or was not recorded."""
@@ -88,12 +99,7 @@ class Clip:
 
 @define
 class Track:
-    """
-    The sound of one side: clips in order of time, which do not overlap.
-
-    Attributes:
-        has_sound: Whether any of it was recorded.
-    """
+    """The sound of one side: clips in order of time, which do not overlap."""
 
     clips: list[Clip] = field(factory=list)
 
@@ -141,7 +147,12 @@ class Track:
 
 
 class InputPlacement:
-    """Places what was said: a message ends with the frame that was recorded when it was sent."""
+    """
+    Places what was said: a message ends with the frame that was recorded when it was sent.
+
+    Sound that is sent faster than it lasts, such as that of a file, is ahead of the clock. Silence is then left
+    out until the clock has caught up.
+    """
 
     def __init__(self) -> None:
         self.track = Track()
@@ -154,7 +165,8 @@ class InputPlacement:
         end = self.track.end
         if start - end < _JITTER_SECONDS and self.track.clips:
             start = end
-        self.track.clips.append(Clip(start, chunk, 0.0, chunk.seconds))
+        if end < at + _JITTER_SECONDS or not chunk.is_silent:
+            self.track.clips.append(Clip(start, chunk, 0.0, chunk.seconds))
         sent = self._sent.get(connection, 0.0)
         positions, moments = self._positions.setdefault(connection, ([], []))
         positions.append(sent)
@@ -175,7 +187,8 @@ class InputPlacement:
         if seconds > self._sent[connection] + 1:
             return None
         index = max(0, bisect.bisect_right(positions, seconds) - 1)
-        return moments[index] + seconds - positions[index]
+        moment = moments[index] + seconds - positions[index]
+        return min(moment, moments[index + 1]) if index + 1 < len(moments) else moment
 
 
 @define
@@ -235,9 +248,9 @@ def _placed(item: OutputItem, free_from: float) -> Iterator[Clip]:
         start = max(end, came_at if shifts is None else 0.0)
         if shifts is not None:
             wanted = position + shifts[max(0, bisect.bisect_right([at for at, _ in shifts], position) - 1)][1]
-            start = wanted if wanted - end >= _JITTER_SECONDS / 4 or not position else end
+            start = wanted if wanted - end >= _UNDERFLOW_SECONDS or not position else end
             start = max(start, free_from)
-        elif position and start - end < _JITTER_SECONDS / 4:
+        elif position and start - end < _UNDERFLOW_SECONDS:
             start = end
         limit = chunk.seconds
         if item.cut_at is not None:
@@ -261,6 +274,6 @@ def _shifts(item: OutputItem) -> list[tuple[float, float]] | None:
         return None
     shifts = [(0.0, accounts[0][0] - accounts[0][1])]
     for (_, before), (at, played) in itertools.pairwise(accounts):
-        if at - played - shifts[-1][1] > _JITTER_SECONDS / 4:  # an underflow in between
+        if at - played - shifts[-1][1] > _UNDERFLOW_SECONDS:  # an underflow in between
             shifts.append((before, at - played))
     return shifts

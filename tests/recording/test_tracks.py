@@ -45,6 +45,27 @@ def test_a_file_that_is_sent_at_once_takes_its_time() -> None:
     assert spans(analysed(made).said) == [(1.5, 4.0)]
 
 
+@pytest.mark.parametrize("audio_format", ["pcm16", "g711_ulaw"])
+def test_silence_that_is_sent_too_fast_is_left_out(audio_format: str) -> None:
+    """So speech that follows is where it was sent; what the service heard is found in the sound."""
+    speech, silence = tone(0.4), bytes(19_200)
+    if audio_format == "g711_ulaw":
+        speech, silence = ulaw_encode(tone(0.4, 400, 8_000)), b"\xff" * 3_200
+    made = Made(audio_format=audio_format)
+    for tick in range(40):  # four times as fast as it lasts
+        made.said(1.0 + 0.1 * tick, speech if tick in (0, 1, 30, 31) else silence)
+    event = {"item_id": "item_q", "audio_start_ms": 12_000, "audio_end_ms": 12_800}
+    made.received(4.5, "input_audio_buffer.speech_started", **event)
+    made.received(4.5, "input_audio_buffer.speech_stopped", **event)
+    timeline = analysed(made)
+    (heard,) = timeline.speech
+
+    assert timeline.seconds < 5.5  # instead of 17
+    assert heard.end is not None
+    assert heard.start == pytest.approx(4.0, abs=0.5)
+    assert heard.end - heard.start == pytest.approx(0.8)
+
+
 def test_without_account_an_answer_is_played_when_it_comes() -> None:
     """Sooner than it is played, as a rule; where it comes late, there is a pause."""
     made = Made().delta(1.0, tone(1)).delta(1.1, tone(1)).delta(3.5, tone(1))

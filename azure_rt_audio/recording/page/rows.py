@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from attrs import define
 
+from ...protocol.dialects.names import canonical_name
 from ..analysis import text_in
 from ..format import (
     ConnectionEnded,
@@ -33,7 +34,8 @@ __all__ = ["rows"]
 SENT, RECEIVED, LOCAL = 0, 1, 2
 
 _SOUND_FIELDS: Final = {"input_audio_buffer.append": "audio", "response.output_audio.delta": "delta"}
-_SOUND_FIELDS_OF_PREVIEW: Final = {"response.audio.delta": "delta"}
+"""Of messages with sound, the field that holds it."""
+
 _GROUP_SECONDS: Final = 1.0
 _MAX_CHARACTERS: Final = 200
 _MAX_TEXT: Final = 4_000
@@ -57,7 +59,7 @@ def rows(recording: Recording) -> list[list[Any]]:
     for entry in recording.entries:
         at = max(0.0, round(entry.t - recording.header.t, 3))
         if isinstance(entry, Sent | Received):
-            field = _SOUND_FIELDS.get(entry.type) or _SOUND_FIELDS_OF_PREVIEW.get(entry.type)
+            field = _SOUND_FIELDS.get(canonical_name(entry.type))
             if field is None:
                 found.append(_message_row(at, entry))
                 continue
@@ -129,10 +131,9 @@ def _shown(value: Any, name: str = "", depth: int = 0) -> Any:
     if isinstance(value, Mapping):
         if depth > 12:
             return "…"
-        is_sound = value.get("type") in _SOUND_FIELDS or value.get("type") in _SOUND_FIELDS_OF_PREVIEW
+        field = _SOUND_FIELDS.get(canonical_name(text_in(value, "type")))
         return {
-            key: _sound(part) if is_sound and key in ("audio", "delta") else _shown(part, key, depth + 1)
-            for key, part in value.items()
+            key: _sound(part) if key == field else _shown(part, key, depth + 1) for key, part in value.items()
         }
     if isinstance(value, list):
         return [_shown(part, name, depth + 1) for part in value[:200]]
