@@ -99,8 +99,9 @@ class _Analysis:
         elif isinstance(entry, ConnectionEnded):
             ended = self._connection(entry.connection)
             ended.end, ended.code, ended.reason = self._now, entry.code, entry.reason or entry.message
-            if not entry.is_clean and entry.error:
-                self._fail("connection", entry.message or entry.error)
+            ended.is_lost = not (entry.is_clean or entry.is_asked_for)
+            if ended.is_lost:
+                self._fail("connection", entry.message or entry.error or "the connection was lost")
         elif isinstance(entry, ListenerFailed):
             self._fail("listener", f"{entry.listener}: {entry.error}: {entry.message}")
         elif isinstance(entry, Lost):
@@ -347,8 +348,11 @@ class _Analysis:
         )
 
     def _latency(self, response_id: str, asked_at: float, first_at: float) -> Latency:
-        starts = [item.start for item in self._outputs.values() if item.response_id == response_id]
-        heard = [start for start in starts if start is not None]
+        heard = [
+            max(item.start, item.deltas[0][0])  # not sooner than it came, whatever the account
+            for item in self._outputs.values()
+            if item.response_id == response_id and item.start is not None
+        ]
         return Latency(
             response_id=response_id,
             asked_at=asked_at,

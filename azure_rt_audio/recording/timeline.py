@@ -112,13 +112,14 @@ class Latency:
 
 @define(kw_only=True)
 class Connection:
-    """A connection; *end* is ``None`` if the recording ended first."""
+    """A connection; *end* is ``None`` if the recording ended first, *is_lost* is true if nobody wanted the end."""
 
     number: int
     start: float
     end: float | None = None
     code: int | None = None
     reason: str = ""
+    is_lost: bool = False
 
 
 @frozen(kw_only=True)

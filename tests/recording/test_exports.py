@@ -167,3 +167,13 @@ def test_without_the_extra_the_page_has_no_sound(tmp_path: Path, monkeypatch: py
     assert why is not None
     assert "azure-rt-audio[audio]" in why
     assert not orjson.loads(block((tmp_path / "talk.html").read_text(encoding="utf-8"), "data"))["hasSound"]
+
+
+def test_a_damaged_time_is_no_endless_work(tmp_path: Path) -> None:
+    """Neither a page nor a WAV file is made of a recording that seems to last for years."""
+    timeline = analyse((recording := Made().said(1.0, tone(1)).add(1e12, "note", text="late").recording))
+
+    with pytest.raises(ValueError, match="48 hours"):
+        write_page(tmp_path / "talk.html", recording, timeline, title="talk")
+    with pytest.raises(ValueError, match="4 GB"):
+        write_stereo(tmp_path / "talk.wav", timeline)

@@ -59,8 +59,7 @@ class Lanes {
     this.drawRuler(places.ruler, height);
     for (const one of data.connections) {
       const name = `connection ${one.number}${one.end === null ? "" : `, closed: ${one.code ?? ""} ${one.reason}`}`;
-      const bad = one.end !== null && one.code !== 1000;
-      this.box(one.start, one.end ?? data.seconds, places.connections, bad ? "error" : "quiet", bad ? "error-soft" : "panel", name);
+      this.box(one.start, one.end ?? data.seconds, places.connections, one.is_lost ? "error" : "quiet", one.is_lost ? "error-soft" : "panel", name);
     }
     for (const one of data.speech) {
       const end = one.end ?? data.seconds;

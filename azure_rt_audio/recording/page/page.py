@@ -33,6 +33,7 @@ from .rows import rows
 __all__ = ["write_page"]
 
 _SCRIPTS: Final = ("dom", "view", "waves", "lanes", "events", "talk", "player", "search", "main")
+_MAX_SECONDS: Final = 172_800
 _MAX_SPANS: Final = 20_000
 _GAP_SECONDS: Final = 0.25
 
@@ -60,7 +61,13 @@ def write_page(
 
     Raises:
         OSError: The file cannot be written.
+        ValueError: The recording is longer than two days, or a damaged line says so.
     """
+    if timeline.seconds > _MAX_SECONDS:
+        hours = timeline.seconds / 3600
+        raise ValueError(
+            f"a page shows {_MAX_SECONDS // 3600} hours, the recording has {hours:.0f}: divide it"
+        )
     tell = advance or (lambda seconds: None)
     seconds, ms = timeline.seconds, piece_ms(timeline.seconds)
     waves = {
