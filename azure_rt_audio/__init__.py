@@ -32,6 +32,8 @@ from .errors import (
     RealtimeError,
     RecordingError,
     ResponseActiveError,
+    ResponseLostError,
+    ResponseSupersededError,
     ServiceError,
 )
 from .options import AzureRealTimeOptions, WebSocketOptions
@@ -78,6 +80,8 @@ __all__ = [
     "Response",
     "ResponseActiveError",
     "ResponseConfig",
+    "ResponseLostError",
+    "ResponseSupersededError",
     "ServiceError",
     "Session",
     "SessionConfig",

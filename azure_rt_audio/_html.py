@@ -95,12 +95,13 @@ def player(sound: bytes, audio_format: str | None = None) -> str:
         sound: Audio in *audio_format*.
         audio_format: The session's output format; ``None`` is ``"pcm16"``.
     """
-    if not sound:
-        return ""
     rate_hz = 24_000
     if audio_format in ("g711_ulaw", "g711_alaw"):
         sound = (ulaw_decode if audio_format == "g711_ulaw" else alaw_decode)(sound)
         rate_hz = 8_000
+    sound = sound[: len(sound) // 2 * 2]  # what was cut short may end in half a frame
+    if not sound:
+        return ""
     seconds = len(sound) / 2 / rate_hz
     if len(sound) > _MOST_AUDIO_BYTES:
         return f'<span style="{_QUIET}">{seconds / 60:.1f} minutes of audio, too long for a player</span>'

@@ -17,7 +17,7 @@ from ._session.engine import Engine
 from ._session.pending_response import DEFAULT_TIMEOUT, PendingResponse
 from ._transport import WebSocketImpl, WebSocketState
 from ._typescript import TypeScriptNames
-from .audio.pcm import AudioLike
+from .audio.pcm import FILE_REMEDY, AudioLike, names_sound_file
 from .dispatch import Dispatcher, QueueDispatcher, default_dispatcher
 from .dispatch.base import Hosting
 from .errors import RealtimeError
@@ -158,11 +158,11 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
     @property
     def status(self) -> ModelStatusEnum:
         """What the model is doing. Setting it tells the listeners of ``status_changed``."""
-        return self._engine.status
+        return self._engine.status.now
 
     @status.setter
     def status(self, status: ModelStatusEnum | str) -> None:
-        self._engine.set_status(ModelStatusEnum(status))
+        self._engine.status.set(ModelStatusEnum(status))
 
     @property
     def is_initialized(self) -> bool:
@@ -385,8 +385,13 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
         return self._acknowledged(
             command,
             lambda event: isinstance(event, ConversationItemAdded) and event.item.id == made.id,
-            codes=("invalid_tool_call_id",),
+            codes=(
+                "invalid_tool_call_id",
+                "item_create_duplicate_item_id",
+                "item_create_invalid_previous_item_id",
+            ),
             params=("item", "previous_item_id"),
+            ids=(made.id, getattr(made, "call_id", None), previous_item_id),
         )
 
     def delete_item(self, item_id: str) -> Future[ConversationItemDeleted]:
@@ -437,6 +442,7 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
         *,
         codes: tuple[str, ...] = (),
         params: tuple[str, ...] = (),
+        ids: tuple[str | None, ...] = (),
     ) -> Future[Any]:
         return self._engine.sender.acknowledged(
             command,
@@ -445,6 +451,7 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
             wait=self._engine.sender.wait_to_send,
             codes=frozenset(codes),
             params=params,
+            ids=frozenset(name for name in ids if name),
         )
 
     # ------------------------------------------------------------ responses
@@ -454,6 +461,7 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
         config: ResponseConfig | Mapping[str, Any] | None = None,
         *,
         if_active: Literal["wait", "raise"] = "wait",
+        superseded: Literal["wait", "drop"] = "wait",
     ) -> PendingResponse:
         """
         Ask the model to answer. Does not wait.
@@ -464,11 +472,14 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
             print(pending.result(timeout=20).text)
 
         The default conversation has one response at a time. If one is in progress, this one waits its
-        turn in a queue. With ``conversation="none"`` it runs beside it and leaves no trace.
+        turn in a queue; so it does while the user speaks, and until that turn is answered. With
+        ``conversation="none"`` it runs beside it and leaves no trace.
 
         Args:
             config: What to change for this response; an object or a mapping.
             if_active: ``"raise"`` to refuse instead of queueing.
+            superseded: ``"drop"`` if it is not wanted any more when the user's own turn was answered while
+                it waited; it fails with :class:`ResponseSupersededError` then. ``"wait"`` sends it after.
 
         Returns:
             A handle: take its ``result()``, iterate its ``text()`` or ``audio()``, ``cancel()`` it.
@@ -479,9 +490,15 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
         """
         if if_active not in ("wait", "raise"):
             raise ValueError(f'if_active must be "wait" or "raise", not {if_active!r}')
+        if superseded not in ("wait", "drop"):
+            raise ValueError(f'superseded must be "wait" or "drop", not {superseded!r}')
         made = None if config is None else build(ResponseConfig, config, "response")
         return self._engine.response_queue.request(
-            made, may_wait=if_active == "wait", owner=self, wait=self._engine.sender.wait_to_send
+            made,
+            may_wait=if_active == "wait",
+            owner=self,
+            wait=self._engine.sender.wait_to_send,
+            superseded=superseded,
         )
 
     def cancel_response(self, response_id: str | None = None) -> None:
@@ -492,7 +509,7 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
         service answers with a harmless error.
         """
         self._engine.sender.wait_to_send()
-        self._engine.response_queue.cancel(response_id)
+        self._engine.response_queue.canceller.cancel(response_id)
 
     def ask(
         self,
@@ -506,12 +523,15 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
         """
         Send text or a recording and wait for the whole answer. Blocks.
 
-        ::
+        Question and request are one unit: of several threads that ask, each gets the answer to its own
+        question. They are sent in their turn, when no response is in progress and the user does not speak.
+        With ``conversation="none"`` they are sent at once; then the question stays, the answer does not. ::
 
             print(client.ask("How tall is it?", timeout=20).text)
 
         Args:
-            prompt: Text; or a whole recording, as :meth:`append_audio` takes it, except base64.
+            prompt: Text; or a whole recording, as :meth:`append_audio` takes it, except base64. A file's is
+                ``read_audio(path)``.
             sample_rate_hz: The rate of a recording that is not in the session's input format.
             channels: How many are interleaved in its bytes.
             response: What to change for this response.
@@ -521,23 +541,27 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
             The response, whatever its status; ``.text`` is what was said.
 
         Raises:
+            ValueError: If *prompt* is the path of a sound file, or the content of one.
+            TypeError: If it is neither text nor sound.
             ServiceError: If the service refused.
+            ResponseLostError: If the service fell silent about it.
             ConnectionClosedError: If the connection ended first.
             TimeoutError: If it took longer. The response is cancelled, as it is if you press Ctrl-C.
         """
         self._engine.sender.check_may_wait()
         deadline = Deadline(timeout, self._engine.sender.clock)
         if isinstance(prompt, str):
+            if names_sound_file(prompt) and os.path.isfile(prompt):
+                raise ValueError(f"{prompt!r} is a sound file, and its name would be sent: {FILE_REMEDY}")
             part = ContentPart(type="input_text", text=prompt)
         else:
             part = ContentPart(
                 type="input_audio",
                 audio=self._engine.audio_input.recording(prompt, sample_rate_hz, channels).decode(),
             )
-        created = self.create_conversation_item(MessageItem(role="user", content=[part]))
-        pending = self.create_response(response)
+        made = None if response is None else build(ResponseConfig, response, "response")
+        pending = self._engine.questions.ask(MessageItem(role="user", content=[part]), made, self)
         try:
-            created.result(deadline.remaining())
             return pending.result(deadline.remaining())
         except BaseException as exc:
             # The caller has no handle to cancel it. If the connection is over, so is the response.
@@ -646,7 +670,7 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
 
     def set_model_speak_done(self) -> None:
         """Set the status to idle: the answer has been played."""
-        self._engine.set_status(ModelStatusEnum.IDLE)
+        self._engine.status.set(ModelStatusEnum.IDLE)
 
     def close(self, timeout: float = FROM_OPTIONS) -> bool:
         """

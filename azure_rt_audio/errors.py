@@ -12,6 +12,8 @@ The exceptions of this library.
     ├── DeviceError             a microphone or a speaker cannot be used
     ├── RecordingError          a recording cannot be read or written
     ├── ResponseActiveError     a response is in progress, and the caller chose not to wait
+    ├── ResponseLostError       the service fell silent about a response (response)
+    ├── ResponseSupersededError the user's own turn was answered while a request waited
     └── MissingExtraError       an optional dependency is not installed (extra)
         └── BrokenExtraError    it is installed, but cannot be imported (module)
 
@@ -41,6 +43,8 @@ __all__ = [
     "RealtimeError",
     "RecordingError",
     "ResponseActiveError",
+    "ResponseLostError",
+    "ResponseSupersededError",
     "ServiceError",
     "classify",
 ]
@@ -50,6 +54,9 @@ AUTHENTICATION_ERROR: Final = "authentication_error"
 RATE_LIMIT_ERROR: Final = "rate_limit_error"
 INVALID_REQUEST_ERROR: Final = "invalid_request_error"
 SERVER_ERROR: Final = "server_error"
+
+PROXY_AUTHENTICATION_REQUIRED: Final = "proxy_authentication_required"
+"""A ``code`` of this library: the only one that is not the service's."""
 
 _AUTHENTICATION_CODES: Final = frozenset(
     {
@@ -115,7 +122,8 @@ class RealtimeError(Exception):
     Attributes:
         type: The category; see the module docstring.
         message: What happened, to which field, and the remedy. Contains no secrets.
-        code: The service's code, such as ``"cannot_update_voice"``, if there is one.
+        code: The service's code, such as ``"cannot_update_voice"``, if there is one;
+            ``"proxy_authentication_required"`` if a proxy did not accept the user.
         param: Path of the offending field, such as ``"session.voice"``, if known.
         event_id: Id of the refused command, if the service reports it.
         status: HTTP status of a refused handshake.
@@ -219,10 +227,13 @@ class DispatchOverflowError(ConnectionClosedError):
 
 class DecodeError(RealtimeError):
     """
-    A frame could not be decoded; the connection stays open.
+    A frame is not JSON, not an object or has no type, or a delta of sound is not base64.
+
+    The connection stays open. A field that is missing or of another type is no error: see
+    :attr:`azure_rt_audio.events.Event.problems`.
 
     Attributes:
-        path: Path in the payload, such as ``"$.response.output[0].id"``.
+        path: Path in the payload, such as ``"$.type"``.
         event_type: The frame's ``type``, if it has one.
         payload: The frame as received, truncated.
     """
@@ -288,6 +299,26 @@ class RecordingError(RealtimeError):
 
 class ResponseActiveError(RealtimeError, RuntimeError):
     """A response is in progress in the default conversation, and the caller chose not to wait."""
+
+    default_type = INVALID_REQUEST_ERROR
+
+
+class ResponseLostError(RealtimeError):
+    """
+    The service fell silent about a response, or has forgotten it, and it was given up.
+
+    Attributes:
+        response: What came of it: its items as far as they were streamed, ``status`` ``"incomplete"``;
+            ``None`` if it never began.
+    """
+
+    def __init__(self, message: str, *, response: Any = None, **facts: Any) -> None:
+        super().__init__(message, **facts)
+        self.response: Any = response
+
+
+class ResponseSupersededError(RealtimeError):
+    """The user's own turn was answered while the request waited, and it was to be dropped then."""
 
     default_type = INVALID_REQUEST_ERROR
 

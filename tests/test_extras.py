@@ -32,7 +32,7 @@ _USES = {
     "textual": ("cli", "from azure_rt_audio._cli.talk import run; run(None)"),
     "IPython": ("jupyter", "from azure_rt_audio._notebook.view import show; show(None)"),
     "python_socks": ("socks", "from azure_rt_audio._net.socks import import_socks; import_socks()"),
-    "truststore": ("truststore", "from azure_rt_audio._net.tls import _truststore; _truststore()"),
+    "truststore": ("truststore", "from azure_rt_audio._net import tls; tls.import_truststore()"),
 }
 """For each package the extra that brings it, and a program that needs it."""
 
@@ -110,6 +110,30 @@ def test_whatever_an_import_raises_is_the_cause(raised: Exception) -> None:
     assert caught.value.__cause__ is raised
     assert (caught.value.extra, caught.value.module) == ("audio", "thing")
     assert str(raised) in caught.value.message
+
+
+def test_ctrl_c_does_not_break_an_import() -> None:
+    """It takes effect after the import of numpy, whose compiled part cannot be loaded twice."""
+    program = """
+import signal, sys
+from azure_rt_audio.audio import to_array
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
+class Press:
+    def find_spec(self, name, path=None, target=None):
+        if name == "numpy.lib":  # after its compiled part
+            signal.raise_signal(signal.SIGINT)
+
+sys.meta_path.insert(0, Press())
+try:
+    to_array(b"12")
+except KeyboardInterrupt:
+    print("interrupted", signal.getsignal(signal.SIGINT) is signal.default_int_handler)
+print(to_array(b"12", "int16"))
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+
+    assert (done.stderr, done.stdout) == ("", "interrupted True\n[12849]\n")
 
 
 def test_a_package_that_is_absent_is_missing() -> None:

@@ -23,11 +23,11 @@ PUBLIC = {
         ConnectionClosedError ContentPart Conversation ConversationEntry DecodeError
         DispatchOverflowError Dispatcher FunctionCallItem FunctionCallOutputItem FunctionTool Init
         InlineDispatcher InputAudioTranscription MessageItem MissingExtraError ModelStatusEnum
-        NoiseReduction NotebookDispatcher PendingResponse QtDispatcher QueueDispatcher RealtimeError Recorder
-        RecordingError
-        Response ResponseActiveError ResponseConfig ServiceError Session SessionConfig StatusChanged
-        Subscription TkDispatcher ToolChoice TurnDetection UNSET WebSocketOptions WebSocketState
-        WorkerDispatcher __version__
+        NoiseReduction NotebookDispatcher PendingResponse QtDispatcher QueueDispatcher RealtimeError
+        Recorder RecordingError Response ResponseActiveError ResponseConfig ResponseLostError
+        ResponseSupersededError ServiceError Session SessionConfig StatusChanged Subscription
+        TkDispatcher ToolChoice TurnDetection UNSET WebSocketOptions WebSocketState WorkerDispatcher
+        __version__
     """,
     "azure_rt_audio.audio": """
         AudioLike AudioReader Converter Resampler SAMPLE_RATE_HZ WavWriter alaw_decode alaw_encode
@@ -52,7 +52,8 @@ PUBLIC = {
     """,
     "azure_rt_audio.errors": """
         BrokenExtraError ConnectError ConnectionClosedError DecodeError DeviceError
-        DispatchOverflowError MissingExtraError RealtimeError RecordingError ResponseActiveError ServiceError
+        DispatchOverflowError MissingExtraError RealtimeError RecordingError ResponseActiveError
+        ResponseLostError ResponseSupersededError ServiceError
         classify
     """,
     "azure_rt_audio.events": """

@@ -86,9 +86,16 @@ def test_a_sample_says_the_same_in_both_dialects(name: str, tmp_path: Path) -> N
 
 def test_the_tests_of_the_kiosk_pass(tmp_path: Path) -> None:
     """The sample of a program with tests of its own; one of them replays a recording."""
+    kiosk = str(SAMPLES / "weather_kiosk")
     done = subprocess.run(
-        [sys.executable, "-W", "error", "-m", "pytest", "-q", "-p", "no:cacheprovider", "-c", os.devnull]
-        + ["--rootdir", str(SAMPLES / "weather_kiosk"), str(SAMPLES / "weather_kiosk")],
+        [
+            sys.executable,
+            *["-W", "error", "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir"],
+            kiosk,
+            "-c",
+            os.devnull,
+            kiosk,
+        ],
         cwd=tmp_path,
         env=environment(PYTHONDONTWRITEBYTECODE="1"),
         capture_output=True,

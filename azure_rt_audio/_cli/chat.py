@@ -117,7 +117,7 @@ class _Chat:
             return  # the next event is the error
         if response.status == "cancelled":
             self._screen.note("[interrupted]")
-        elif response.status != "completed":
+        elif response.status not in ("completed", None):
             self._screen.note(f"[{response.status}: {response.reason or 'no reason given'}]")
         self._is_done.set()
 

@@ -11,8 +11,8 @@ from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
-from .. import AzureRealTimeAudio, RealtimeError, ServiceError, SessionConfig
-from ..audio import WavWriter, duration_ms, write_audio
+from .. import AzureRealTimeAudio, DecodeError, RealtimeError, ServiceError, SessionConfig
+from ..audio import Converter, WavWriter, duration_ms, write_audio
 from ..protocol.events import ResponseDone, ResponseOutputAudioDelta, ResponseOutputAudioTranscriptDelta
 from . import UsageError, writable
 from .printer import Printer
@@ -113,6 +113,7 @@ def _read(client: AzureRealTimeAudio, portion: str) -> Iterator[bytes | str]:
         TimeoutError: No event for half a minute.
     """
     wanted = (ResponseOutputAudioDelta, ResponseOutputAudioTranscriptDelta, ResponseDone, "error")
+    whole_frames = Converter()
     with client.events(*wanted, timeout=_TIMEOUT_SECONDS) as events:
         client.create_conversation_item(
             {"type": "message", "role": "user", "content": [{"type": "input_text", "text": portion}]}
@@ -120,13 +121,15 @@ def _read(client: AzureRealTimeAudio, portion: str) -> Iterator[bytes | str]:
         client.create_response()
         for event in events:
             if isinstance(event, ResponseOutputAudioDelta):
-                yield event.audio
+                yield whole_frames.feed(event.audio)
             elif isinstance(event, ResponseOutputAudioTranscriptDelta):
                 yield event.delta
+            elif isinstance(event, DecodeError):
+                continue  # logged; the rest can be heard
             elif isinstance(event, RealtimeError):
                 raise event
             else:
-                if event.response.status != "completed":
+                if event.response.status not in ("completed", None):
                     reason = event.response.reason or "no reason given"
                     raise ServiceError(f"the reading is {event.response.status}: {reason}")
                 return

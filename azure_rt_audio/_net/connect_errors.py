@@ -20,8 +20,10 @@ from urllib.parse import parse_qsl, urlsplit
 
 from .._pages import CERTIFICATES, ENTRA_ID, ERRORS, PROXIES
 from ..errors import (
+    AUTHENTICATION_ERROR,
     CONNECTION_ERROR,
     INVALID_REQUEST_ERROR,
+    PROXY_AUTHENTICATION_REQUIRED,
     ConnectError,
     classify,
 )
@@ -83,9 +85,12 @@ def refused(
     subject = f"The proxy {proxy} refused the way to {where}" if proxy else f"{where} refused the connection"
     quote = f": {said.rstrip('.')}" if said else ""
     retry_after = _retry_after(headers)
+    kind = CONNECTION_ERROR if proxy or status < 400 else classify(code=code, status=status)
+    if proxy and status == 407:
+        kind, code = AUTHENTICATION_ERROR, PROXY_AUTHENTICATION_REQUIRED
     return ConnectError(
         " ".join(filter(None, (f"{subject} with HTTP {status} ({title}){quote}.", hint))),
-        type=CONNECTION_ERROR if proxy or status < 400 else classify(code=code, status=status),
+        type=kind,
         code=code,
         status=status,
         retry_after=retry_after,
@@ -106,15 +111,17 @@ def refused_by_socks(url: str, proxy: str, words: str | None, *, is_about_auth: 
         is_about_auth: Whether it wants to know who we are, or does not believe it.
     """
     where = place(url)
+    facts: dict[str, str] = {}
     if is_about_auth:
         fact, hint = f"The proxy {proxy} refused the way to {where} to this user", _AUTH_HINT
+        facts = {"type": AUTHENTICATION_ERROR, "code": PROXY_AUTHENTICATION_REQUIRED}
     elif words:
         fact, hint = f"The proxy {proxy} refused the way to {where}: {words}", _WAY_HINT
     else:
         fact = f"The proxy {proxy} did not answer as a SOCKS proxy does"
         hint = "Check the proxy's address and kind: http, socks5h, socks5, socks4a or socks4."
     hint = f"{hint} {PROXIES}"
-    return ConnectError(f"{fact}. {hint}", hint=hint)
+    return ConnectError(f"{fact}. {hint}", hint=hint, **facts)
 
 
 def failed(url: str, phase: str, exc: BaseException | None, *, proxy: str | None = None) -> ConnectError:

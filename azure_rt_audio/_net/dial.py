@@ -31,7 +31,7 @@ from .happy_eyeballs import by_turns, connect, resolve
 from .http_connect import connect_through
 from .proxy import proxy_from_environment
 from .socks import ask_socks, import_socks
-from .tls import choose_context, secure
+from .tls import choose_context, import_truststore, secure
 from .tls_stream import TlsStream
 from .waiting import BoundedWait, Cancelled, DeadlinePassed
 
@@ -52,15 +52,23 @@ class Target:
     headers: Mapping[str, str] = attrs.field(factory=dict, repr=False)
 
 
-def import_now() -> None:
+def import_now(options: WebSocketOptions) -> None:
     """
     Import what the first attempt to connect would, which takes about 10 ms once.
 
     To be called on the thread that makes the connection. A fork while the dial thread imports would leave the
-    module locked in the child for ever.
+    module locked in the child for ever. An extra that is missing or broken is reported by the attempt.
     """
     import encodings.idna  # noqa: F401
-    import urllib.request  # noqa: F401
+    import urllib.request
+
+    with contextlib.suppress(ConnectError):
+        if options.ssl_context == "truststore":
+            import_truststore()
+    with contextlib.suppress(ConnectError):
+        proxies = [options.http_proxy or "", *urllib.request.getproxies_environment().values()]
+        if any(proxy.strip().lower().startswith("socks") for proxy in proxies):
+            import_socks()
 
 
 def dial(url: str, options: WebSocketOptions, bounds: BoundedWait) -> socket.socket | TlsStream:

@@ -28,7 +28,7 @@ from .helper_thread import run_in_thread
 from .tls_stream import TlsStream
 from .waiting import BoundedWait, DeadlinePassed
 
-__all__ = ["choose_context", "secure"]
+__all__ = ["choose_context", "import_truststore", "secure"]
 
 S = TypeVar("S", ssl.SSLSocket, TlsStream)
 
@@ -52,13 +52,22 @@ def choose_context(trust: TlsTrust) -> ssl.SSLContext:
         return _shared[kind]
 
 
-def _truststore() -> ssl.SSLContext:
+def import_truststore() -> Any:
+    """
+    Return truststore.
+
+    Raises:
+        ConnectError: If it is not installed, or broken.
+    """
     try:
         with importing("truststore", "truststore", 'ssl_context="truststore"'):
-            library: Any = importlib.import_module("truststore")
+            return importlib.import_module("truststore")
     except MissingExtraError as exc:
         raise unusable(exc.message) from exc
-    context: ssl.SSLContext = library.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+
+
+def _truststore() -> ssl.SSLContext:
+    context: ssl.SSLContext = import_truststore().SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     return context
 
 

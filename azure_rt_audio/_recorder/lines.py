@@ -2,58 +2,56 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, TypeAlias
 
 import orjson
 
 from .redaction import Redaction
 
-__all__ = ["Happening", "line"]
+__all__ = ["Happening", "add_line"]
+
+Happening: TypeAlias = tuple[float, str, int, "bytes | dict[str, Any]"]
+"""
+What waits to be recorded: when on the monotonic clock, its kind in the format, the connection of a message (0
+for anything else), and the bytes of a message or the fields of anything else. One is made for each event, so
+it is a plain tuple.
+"""
 
 
-class Happening(NamedTuple):
+def add_line(
+    lines: list[bytes], happening: Happening, began: float, started: float, redaction: Redaction
+) -> int:
     """
-    What is to be recorded, as it waits for the thread that writes.
-
-    Attributes:
-        t: Monotonic clock of the system, in seconds.
-        at: Wall clock.
-        kind: As in the format.
-        connection: Of a message; 0 for anything else.
-        body: The bytes of a message, or the fields of anything else.
-    """
-
-    t: float
-    at: float
-    kind: str
-    connection: int
-    body: bytes | dict[str, Any]
-
-
-def line(happening: Happening, began: float, redaction: Redaction) -> bytes:
-    """
-    Return the line of an entry, with its end.
+    Add the line of an entry, with its end, in pieces that are to be written one after the other.
 
     Args:
         began: When ``t`` is 0, on the monotonic clock.
+        started: The same on the wall clock, as that is set now.
+
+    Returns:
+        Its bytes.
 
     Raises:
         Exception: Whatever a function of the user's raises.
     """
-    start = b'{"t":%.6f,"at":%.3f,"kind":"%s"' % (
-        happening.t - began,
-        happening.at,
-        happening.kind.encode(),
-    )
-    body = happening.body
-    if isinstance(body, dict):
-        if happening.kind == "failed":  # what an exception says may be what somebody said
-            body = {**body, "message": redaction.text(str(body["message"]))}
-        rest = orjson.dumps(body, default=str)[1:]
-        return redaction.without_secrets(start + (b"," if body else b"") + rest + b"\n")
-    message = redaction.message(body)
-    sound = b',"sound_bytes":%d' % message.sound_bytes if message.sound_bytes else b""
-    what = (
-        b'"event":%s' % message.event if message.event is not None else b'"raw":"%s"' % message.raw.encode()
-    )
-    return b'%s,"connection":%d%s,%s}\n' % (start, happening.connection, sound, what)
+    when, kind, connection, body = happening
+    t = when - began
+    if isinstance(body, bytes):
+        message = redaction.message(body)
+        event = message.event
+        sound = f',"sound_bytes":{message.sound_bytes}' if message.sound_bytes else ""
+        start = (
+            f'{{"t":{t:.6f},"at":{started + t:.3f},"kind":"{kind}","connection":{connection}{sound},'
+            f'"{"raw" if event is None else "event"}":'
+        ).encode()
+        if event is None:
+            event = f'"{message.raw}"'.encode()
+        lines += (start, event, b"}\n")
+        return len(start) + len(event) + 2
+    if kind == "failed":  # what an exception says may be what somebody said
+        body = {**body, "message": redaction.text(str(body["message"]))}
+    rest = orjson.dumps(body, default=str)[1:]
+    start = f'{{"t":{t:.6f},"at":{started + t:.3f},"kind":"{kind}"{"," if body else ""}'.encode()
+    line = redaction.without_secrets(start + rest + b"\n")
+    lines.append(line)
+    return len(line)

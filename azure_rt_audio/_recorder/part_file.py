@@ -5,8 +5,13 @@ from __future__ import annotations
 import os
 import stat
 from pathlib import Path
+from typing import Final
 
 __all__ = ["PartFile", "numbered"]
+
+_HAS_WRITEV: Final = hasattr(os, "writev")
+_MAX_PIECES: Final = 1023
+"""A call of the system takes so many at least, and a line is of three."""
 
 
 class PartFile:
@@ -37,13 +42,23 @@ class PartFile:
         self.path = path
         self.bytes = 0
 
-    def write(self, data: bytes) -> None:
-        """Append. Blocks; raises :class:`OSError`, and then a part of *data* may have been written."""
-        view = memoryview(data)
-        while view:
-            written = os.write(self._fd, view)
+    def write(self, pieces: list[bytes]) -> None:
+        """
+        Append pieces, one after the other.
+
+        Blocks; raises :class:`OSError`, and then a part of it may have been written.
+        """
+        for begin in range(0, len(pieces), _MAX_PIECES):
+            some = pieces[begin : begin + _MAX_PIECES]
+            size = sum(map(len, some))
+            written = os.writev(self._fd, some) if _HAS_WRITEV else 0
             self.bytes += written
-            view = view[written:]
+            if written < size:
+                view = memoryview(b"".join(some))[written:]
+                while view:
+                    written = os.write(self._fd, view)
+                    self.bytes += written
+                    view = view[written:]
 
     def close(self) -> None:
         """Close it. May raise :class:`OSError`."""

@@ -7,7 +7,6 @@ A message of sound is not parsed: its base64 is cut out, and only the rest is lo
 from __future__ import annotations
 
 import base64
-import re
 from collections.abc import Callable, Iterable
 from typing import Any, Final, Literal, NamedTuple
 
@@ -22,15 +21,11 @@ _SECRET_KEYS: Final = frozenset({"authorization", "headers", "client_secret", "a
 _TEXT_KEYS: Final = frozenset(
     {"text", "transcript", "instructions", "output", "prompt", "delta", "arguments"}
 )
+_SUSPICIOUS: Final = (*(f'{key}"'.encode() for key in sorted(_SECRET_KEYS)), b"\\/", b"\\u00")
+"""Names of secrets, and escapes that may hide one."""
 
-# A name of a secret, or an escape that may hide one.
-_SUSPICIOUS: Final = re.compile(
-    rb'"(?:authorization|headers|client_secret|api[_-]key)"|\\/|\\u00', re.IGNORECASE
-)
-_SOUND: Final = re.compile(rb'"(?:delta|audio)"\s*:\s*"')
-_SOUND_EVENTS: Final = (b"audio.delta", b"input_audio_buffer.append")
-_HEAD_BYTES: Final = 256
-_WORTH_CUTTING: Final = 1024
+_HEAD_BYTES: Final = 512
+_WORTH_CUTTING: Final = 512
 
 
 class Message(NamedTuple):
@@ -46,6 +41,68 @@ class Message(NamedTuple):
     event: bytes | None
     raw: str = ""
     sound_bytes: int = 0
+
+
+class _Frame(NamedTuple):
+    """
+    A message of sound without the sound and without its id.
+
+    Attributes:
+        head: What comes before the id; all before the sound if there is none.
+        id_end: Where the id ends.
+        middle: From there to the sound.
+        tail: What comes after the sound.
+        is_command: Whether this side sends it.
+    """
+
+    head: bytes
+    id_end: int
+    middle: bytes
+    tail: bytes
+    is_command: bool
+
+    @property
+    def rest(self) -> bytes:
+        """All of it."""
+        return self.head + self.middle + self.tail
+
+    def find(self, payload: bytes, secrets: Iterable[bytes]) -> tuple[int, int] | None:
+        """Return where the sound of a message in this frame begins and ends; ``None`` if it is in another."""
+        head, id_end, middle, tail, _ = self
+        begin, end = id_end + len(middle), len(payload) - len(tail)
+        if (
+            payload[id_end:begin] != middle
+            or not payload.startswith(head)
+            or payload.find(b'"', begin) != end
+            or payload[end:] != tail
+            or payload.find(b"\n", begin) >= 0
+        ):
+            return None
+        name = payload[len(head) : id_end]
+        if name:
+            if not name.replace(b"_", b"").isalnum():
+                return None
+            for secret in secrets:
+                if secret in name:
+                    return None
+        return begin, end
+
+
+def _frame_of(payload: bytes) -> _Frame | None:
+    """Return what a message that may be one of sound has around it."""
+    begin = payload.find(b'"delta":"', 0, _HEAD_BYTES)
+    is_command = begin < 0
+    if is_command:
+        begin = payload.find(b'"audio":"', 0, _HEAD_BYTES)
+    begin += 9
+    end = payload.find(b'"', begin)
+    if begin < 9 or end < begin + _WORTH_CUTTING:
+        return None
+    id_at = payload.find(b'"event_id":"', 0, begin) + 12
+    if id_at < 12:
+        return _Frame(payload[:begin], begin, b"", payload[end:], is_command)
+    id_end = payload.find(b'"', id_at)
+    return _Frame(payload[:id_at], id_end, payload[id_end:begin], payload[end:], is_command)
 
 
 class Redaction:
@@ -70,6 +127,8 @@ class Redaction:
         self._replace: Callable[[str], str] | None = _redacted if redact == "texts" else redact
         self._is_function = self._replace is not None and redact != "texts"
         self._secrets = secrets
+        self._frames: dict[bool, _Frame] = {}  # of the sound received, and sent
+        self._frames_for: Iterable[bytes] = ()
 
     def message(self, payload: bytes) -> Message:
         """
@@ -78,15 +137,43 @@ class Redaction:
         Raises:
             Exception: Whatever a function of the user's raises.
         """
-        if len(payload) > _WORTH_CUTTING and (cut := _cut(payload)) is not None:
-            begin, end = cut
-            rest = self._event(payload[:begin] + payload[end:])
-            if rest.event is not None and not self._has_sound:
-                return Message(rest.event, sound_bytes=_decoded_bytes(payload[begin:end]))
-            hole = _SOUND.search(rest.event) if rest.event is not None else None
-            if rest.event is not None and hole is not None:
-                return Message(rest.event[: hole.end()] + payload[begin:end] + rest.event[hole.end() :])
-        return self._event(payload)
+        sound = self._find_sound(payload)
+        if sound is None:
+            return self._event(payload)
+        if self._has_sound:
+            return Message(payload)
+        begin, end = sound
+        return Message(payload[:begin] + payload[end:], sound_bytes=_decoded_bytes(payload[begin:end]))
+
+    def _find_sound(self, payload: bytes) -> tuple[int, int] | None:
+        """
+        Return where the base64 of a message is; ``None`` if it is none, or something of it is left out.
+
+        Most of what is recorded is sound. Such messages come in rows that differ in their ids and the sound
+        itself, so that the rest is looked at only once.
+        """
+        secrets = self._secrets()
+        if secrets is not self._frames_for:
+            self._frames, self._frames_for = {}, secrets
+        for frame in self._frames.values():
+            if (found := frame.find(payload, secrets)) is not None:
+                return found
+        made = _frame_of(payload)
+        if made is None or not self._is_nothing_left_out(made.rest):
+            return None
+        found = made.find(payload, secrets)
+        if found is not None:
+            self._frames[made.is_command] = made
+        return found
+
+    def _is_nothing_left_out(self, rest: bytes) -> bool:
+        """Whether this is a message of sound, without its sound, that is recorded as it is."""
+        if b"\n" in rest or self._event(rest).event != rest:
+            return False
+        event = orjson.loads(rest)
+        return event.get("delta" if _is_sound(event) else "audio") == "" and (
+            _is_sound(event) or event.get("type") == "input_audio_buffer.append"
+        )
 
     def _event(self, payload: bytes) -> Message:
         try:
@@ -97,7 +184,7 @@ class Redaction:
             # What it says cannot be told from a text.
             raw = b"" if self._replace is not None else self.without_secrets(payload)
             return Message(None, base64.b64encode(raw).decode())
-        if self._replace is None and self._has_sound and not _SUSPICIOUS.search(payload):
+        if self._replace is None and self._has_sound and not _is_suspicious(payload):
             line = payload.replace(b"\n", b" ") if b"\n" in payload else payload
             return Message(self.without_secrets(line))
         left_out = [0]
@@ -163,19 +250,9 @@ def _is_sound(event: dict[str, Any]) -> bool:
     return str(event.get("type")).endswith("audio.delta")
 
 
-def _cut(payload: bytes) -> tuple[int, int] | None:
-    """Return where the base64 of a message of sound begins and ends, if it can be cut out of it."""
-    head = payload[:_HEAD_BYTES]
-    if not any(name in head for name in _SOUND_EVENTS):
-        return None
-    found = _SOUND.search(payload, 0, _WORTH_CUTTING)
-    if found is None:
-        return None
-    begin = found.end()
-    end = payload.find(b'"', begin)
-    if end < 0 or payload.find(b"\\", begin, end) >= 0 or payload.find(b"\n", begin, end) >= 0:
-        return None
-    return begin, end
+def _is_suspicious(payload: bytes) -> bool:
+    low = payload.lower()
+    return any(name in low for name in _SUSPICIOUS)
 
 
 def _decoded_bytes(encoded: bytes) -> int:

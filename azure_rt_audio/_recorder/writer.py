@@ -15,6 +15,7 @@ import collections
 import contextlib
 import itertools
 import logging
+import operator
 import threading
 import time
 from pathlib import Path
@@ -27,7 +28,7 @@ from .._concurrency.condition import Condition
 from .._concurrency.deadline import Deadline
 from .._concurrency.program_end import join_thread
 from ..errors import RecordingError
-from .lines import Happening, line
+from .lines import Happening, add_line
 from .part_file import PartFile, numbered
 from .redaction import Redaction
 
@@ -96,13 +97,12 @@ class RecordingWriter:
         self._part = 1  # this and the rest: the thread's own, once it runs
         self._part_began = 0.0
         self._part_entries = 0
-        self._has_failed_to_redact = False
         self._file = PartFile(path)
         self._thread = threading.Thread(
             target=self._run, name=f"azure-rt-recorder-{next(_numbers)}", daemon=True
         )
         try:
-            self._file.write(self._header_line())
+            self._file.write([self._header_line()])
             self._thread.start()
         except BaseException:
             self._file.close()
@@ -129,22 +129,22 @@ class RecordingWriter:
             body: The bytes of a message, or the fields of another entry.
             when: On the monotonic clock; ``None`` for now.
         """
-        happening = Happening(time.monotonic() if when is None else when, time.time(), kind, connection, body)
-        size = _ENTRY_BYTES + (len(body) if isinstance(body, bytes) else 0)
+        now = time.monotonic() if when is None else when
+        size = _ENTRY_BYTES + len(body)
         with self._changed.lock:
             if self._is_finishing or self._is_over:
                 return
-            is_lost = self._waiting_bytes + size > _MAX_WAITING_BYTES
-            if is_lost:
-                self._lost[0] += 1
-                self._lost[1] += size
-            else:
-                self._queue.append(happening)
-                was_much = self._waiting_bytes >= _MUCH_BYTES
-                self._waiting_bytes += size
-                if len(self._queue) == 1 or (self._waiting_bytes >= _MUCH_BYTES) is not was_much:
+            waiting = self._waiting_bytes
+            total = waiting + size
+            if total <= _MAX_WAITING_BYTES:
+                self._waiting_bytes = total
+                self._queue.append((now, kind, connection, body))
+                if not waiting or waiting < _MUCH_BYTES <= total:
                     self._changed.notify_all()
-        if is_lost and self.error is None:
+                return
+            self._lost[0] += 1
+            self._lost[1] += size
+        if self.error is None:
             self._complain(f"the disk is too slow for the recording {self._file.path}: entries are missing")
 
     def finish(self) -> None:
@@ -201,8 +201,7 @@ class RecordingWriter:
                 )
                 batch, lost, end = self._take()
                 if lost[0]:
-                    now = time.monotonic()
-                    batch.append(Happening(now, time.time(), "lost", 0, {"count": lost[0], "bytes": lost[1]}))
+                    batch.append((time.monotonic(), "lost", 0, {"count": lost[0], "bytes": lost[1]}))
                 self._write(batch)
                 with self._changed.lock:
                     self._is_writing = False
@@ -228,7 +227,7 @@ class RecordingWriter:
 
     def _take(self) -> tuple[list[Happening], list[int], bool]:
         with self._changed.lock:
-            batch = sorted(self._queue, key=lambda happening: happening.t)
+            batch = sorted(self._queue, key=operator.itemgetter(0))
             self._queue.clear()
             self._waiting_bytes = 0
             lost, self._lost = self._lost, [0, 0]
@@ -236,33 +235,33 @@ class RecordingWriter:
             return batch, lost, self._is_finishing
 
     def _write(self, batch: list[Happening]) -> None:
+        # The wall clock may have been set: what is written together has its time as it is now.
+        started = time.time() - (time.monotonic() - self._began)
+        is_divided = self._max_bytes is not None or self._max_seconds is not None
         lines: list[bytes] = []
         size = 0
         for happening in batch:
-            made = self._line(happening)
-            if self._is_full(size + len(made), happening.t):
-                self._file.write(b"".join(lines))
-                lines, size = [], 0
-                self._begin_part(happening.t)
-            lines.append(made)
-            size += len(made)
+            pieces = len(lines)
+            added = self._add(lines, happening, started)
+            if is_divided and self._is_full(size + added, happening[0]):
+                line = lines[pieces:]
+                del lines[pieces:]
+                self._file.write(lines)
+                lines, size = line, 0
+                self._begin_part(happening[0])
+            size += added
             self._part_entries += 1
-        if lines:
-            self._file.write(b"".join(lines))
+        self._file.write(lines)
 
-    def _line(self, happening: Happening) -> bytes:
+    def _add(self, lines: list[bytes], happening: Happening, started: float) -> int:
         try:
-            return line(happening, self._began, self._redaction)
+            return add_line(lines, happening, self._began, started, self._redaction)
         except Exception as exc:  # noqa: BLE001 - the user's code; what it raised is told
-            if not self._has_failed_to_redact:
-                self._has_failed_to_redact = True
-                self._complain(
-                    f"redact failed with {type(exc).__name__}; what it was to change is not recorded", exc
-                )
-            fields = {"text": f"not recorded: redact failed with {type(exc).__name__}"}
-            return line(
-                Happening(happening.t, happening.at, "note", 0, fields), self._began, _NOTHING_TO_REDACT
+            self._complain(
+                f"redact failed with {type(exc).__name__}; what it was to change is not recorded", exc
             )
+            fields = {"text": f"not recorded: redact failed with {type(exc).__name__}"}
+            return add_line(lines, (happening[0], "note", 0, fields), self._began, started, self._redaction)
 
     def _is_full(self, size: int, now: float) -> bool:
         if not self._part_entries:
@@ -284,7 +283,7 @@ class RecordingWriter:
         self._file.close()
         self._file, self._part, self._part_began = following, part, now - self._began
         self._part_entries = 0
-        self._file.write(self._header_line())
+        self._file.write([self._header_line()])
         self.paths = (*self.paths, following.path)
         if self._max_files is not None:
             while len(self.paths) > self._max_files:
@@ -302,8 +301,6 @@ class RecordingWriter:
         return self._redaction.without_secrets(orjson.dumps(fields, default=str) + b"\n")
 
     def _write_end(self, following: str | None) -> None:
-        happening = Happening(time.monotonic(), time.time(), "end", 0, {"next": following})
-        self._file.write(self._line(happening))
-
-
-_NOTHING_TO_REDACT: Final = Redaction("wire", None, tuple)
+        lines: list[bytes] = []
+        self._add(lines, (time.monotonic(), "end", 0, {"next": following}), self._started)
+        self._file.write(lines)

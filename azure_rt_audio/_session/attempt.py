@@ -18,7 +18,7 @@ import orjson
 
 from .._transport import Connection, Payload
 from ..errors import ConnectionClosedError, DecodeError
-from ..protocol.codec import decode_event
+from ..protocol.codec import Quirks, decode_event
 from ..protocol.commands import SessionUpdate
 from ..protocol.events import Error, Event, SessionCreated, SessionUpdated
 from ..protocol.service_errors import service_error
@@ -62,6 +62,7 @@ class Attempt:
         connection: Connection,
         ready: Readiness,
         taps: Taps,
+        quirks: Quirks,
         lock: threading.Lock,
         configuration: SessionUpdate,
         encoded: bytes,
@@ -71,8 +72,11 @@ class Attempt:
         self.ready = ready
         self.configuration_id = configuration.event_id
         self.session: Session | None = None
+        self.configure_at: float | None = None  # when the grace for session.created is over
+        self.ready_at: float | None = None  # when session.created alone is to do; the I/O thread's
         self.is_over = False  # guarded by _lock; written once
         self._taps = taps
+        self._quirks = quirks
         self._encoded = encoded
         self._lock = lock
         self._updates: tuple[PendingUpdate, ...] = ()  # guarded by _lock for replacement
@@ -95,6 +99,7 @@ class Attempt:
 
     def send_configuration(self) -> None:
         """Ask for the session that the user wants; on a connection that is being closed, do nothing."""
+        self.configure_at = None
         with contextlib.suppress(ConnectionClosedError):
             self.send(self._encoded, 0.0)
 
@@ -151,7 +156,7 @@ class Attempt:
             )
         elif not is_held:
             try:
-                self._prepare(decode_event(payload))
+                self._prepare(decode_event(payload, self._quirks))
             except DecodeError:
                 log.debug("< malformed frame (%d bytes)", len(payload))
 
@@ -161,7 +166,8 @@ class Attempt:
             if isinstance(event.session, Session):
                 self.session = merge_session(self.session, event.session)
             if isinstance(event, SessionCreated):
-                self.send_configuration()
+                if self.configure_at is not None:
+                    self.send_configuration()
             elif not self.is_over:
                 self.settle_oldest()
                 self.ready.initialize()

@@ -26,6 +26,7 @@ from .._concurrency.deadline import Deadline
 from .._transport import Connection, IOThread, Outcome, Payload, Target, WebSocketImpl
 from ..errors import ConnectionClosedError
 from ..options import AzureRealTimeOptions, WebSocketOptions
+from ..protocol.codec import Quirks
 from ..protocol.commands import SessionUpdate
 from .attempt import Attempt
 from .readiness import Readiness
@@ -40,10 +41,27 @@ _GRACE: Final = 0.1
 """Seconds that the I/O thread has to end after its last connection has; a busy machine keeps it waiting."""
 
 
+_CREATED_GRACE: Final = 0.25
+"""Seconds that an open connection waits for ``session.created`` before the configuration goes out."""
+
+_UPDATED_GRACE: Final = 3.0
+"""Seconds after which ``session.created`` alone makes ready, if the configuration is not answered."""
+
+
 class _Session(Protocol):
     """What events are applied to. Its methods are called on the I/O thread."""
 
     taps: Taps
+    quirks: Quirks
+
+    def configure(self, attempt: Attempt) -> None:
+        """Configure the session of the attempt whose events are applied."""
+
+    def settle_for_created(self) -> None:
+        """The service does not answer the configuration; what ``session.created`` said is to do."""
+
+    def check(self) -> float | None:
+        """Look at the clock; return the seconds until the next look, if there is to be one."""
 
     def apply(self, data: Payload) -> None:
         """Take a message into account."""
@@ -89,6 +107,7 @@ class Attempts:
     ) -> None:
         self._session = weakref.ref(session)
         self._taps = session.taps
+        self._quirks = session.quirks
         self._options = options
         self._websocket_options = websocket_options
         self._websocket_impl = websocket_impl
@@ -102,6 +121,8 @@ class Attempts:
         self.on_ended: Callable[[Attempt, Outcome], bool] | None = None
         self.secrets = Secrets(options, websocket_options)
         self._io_thread = IOThread()
+        self._io_thread.on_alarm = _weakly(self._check)
+        self.call_in = self._io_thread.set_alarm
         finalizer = weakref.finalize(self, self._io_thread.release)
         finalizer.atexit = False  # at exit the connections are closed first
 
@@ -147,7 +168,9 @@ class Attempts:
             configuration.event_id,
             self._clock,
         )
-        attempt = Attempt(number, connection, ready, self._taps, self.lock, configuration, encoded)
+        attempt = Attempt(
+            number, connection, ready, self._taps, self._quirks, self.lock, configuration, encoded
+        )
         with self.lock:
             self.alive = (*self.alive, attempt)
         return attempt
@@ -201,13 +224,15 @@ class Attempts:
             self._hand_over(previous)
 
     def close(self, timeout: float) -> bool:
-        """Close all connections; return whether they and their threads have ended."""
+        """Close all connections at the same time; return whether they and their threads have ended."""
         self.note_closing()
         deadline = Deadline(timeout)
-        current = self.current
-        others = [attempt for attempt in self.alive if attempt is not current]
-        have_ended = [current.connection.close(timeout)]
-        have_ended += [other.connection.close(deadline.remaining()) for other in others]
+        current = self.current.connection
+        others = [attempt.connection for attempt in self.alive if attempt.connection is not current]
+        for other in others:
+            other.begin_close(timeout)
+        have_ended = [current.close(timeout)]
+        have_ended += [other.close(deadline.remaining()) for other in others]
         return all(have_ended) and self._io_thread.join((deadline.remaining() or 0.0) + _GRACE)
 
     def note_closing(self) -> None:
@@ -234,9 +259,39 @@ class Attempts:
         return receive
 
     def _opened(self, number: int) -> None:
-        log.info("= open to %s (%s)", self._options.endpoint.authority, self._options.resolved_dialect.name)
+        log.debug("= the protocol is %s", self._options.resolved_dialect.name)
         if self._taps.active:
             self._taps.opened(number)
+        attempt = self._find(number)
+        if attempt is not None:
+            attempt.configure_at = self._clock() + _CREATED_GRACE
+            attempt.ready_at = self._clock() + _UPDATED_GRACE
+            self.call_in(_CREATED_GRACE)
+
+    def _check(self) -> float | None:
+        """Look at the clock, for all that has a time limit here and in the session."""
+        session = self._session()
+        if session is None:
+            return None
+        now, due = self._clock(), session.check()
+        for attempt in self.alive:
+            is_applied = attempt.number == self._applied.number
+            if attempt.configure_at is not None and now >= attempt.configure_at:
+                log.debug("= no session.created came; the session is configured without it")
+                if is_applied:
+                    session.configure(attempt)
+                else:
+                    attempt.send_configuration()
+            if attempt.ready_at is not None and now >= attempt.ready_at:
+                attempt.ready_at = None
+                if is_applied:
+                    session.settle_for_created()
+                elif attempt.session is not None:
+                    attempt.ready.initialize_unless_refused()
+            for moment in (attempt.configure_at, attempt.ready_at):
+                if moment is not None:
+                    due = min(moment - now, due if due is not None else moment - now)
+        return None if due is None else max(due, 0.01)
 
     def _ended(self, number: int, outcome: Outcome) -> None:
         attempt = self._find(number)

@@ -28,6 +28,7 @@ from ..audio.resample import check_rate
 from ..protocol.checks import MAX_APPEND_BYTES
 from ..protocol.codec import encode_append
 from .sender import CommandSender
+from .user_turn import UserTurn
 
 __all__ = ["AudioInput"]
 
@@ -52,11 +53,13 @@ class AudioInput:
 
     Args:
         audio_format: The session's input format.
+        turn: Told when sound is sent.
 
     **Threads.** Any thread; see the module.
     """
 
-    def __init__(self, sender: CommandSender, audio_format: Callable[[], str]) -> None:
+    def __init__(self, sender: CommandSender, audio_format: Callable[[], str], turn: UserTurn) -> None:
+        self._turn = turn
         self._sender = sender
         self._audio_format = audio_format
         self._changed = Condition()  # leaf; guards _turns
@@ -123,6 +126,7 @@ class AudioInput:
         self._send_text(pybase64.b64encode(audio))
 
     def _send_text(self, text: bytes) -> None:
+        self._turn.has_sound = True
         for start in range(0, len(text), _MAX_APPEND_CHARACTERS):
             self._sender.send_bytes(encode_append(text[start : start + _MAX_APPEND_CHARACTERS]))
 
@@ -130,6 +134,12 @@ class AudioInput:
 
     def recording(self, audio: AudioLike, sample_rate_hz: int | None, channels: int | None) -> bytes:
         """Return the base64 of a whole recording in the session's format."""
+        start = bytes(audio[:12]) if isinstance(audio, bytes | bytearray | memoryview) else b""
+        if start[:4] == b"RIFF" and start[8:] == b"WAVE":
+            raise ValueError(
+                "the recording is a whole WAV file, header included: "
+                "pass azure_rt_audio.audio.read_wav(io.BytesIO(content))"
+            )
         if sample_rate_hz is None:
             if channels is not None:
                 raise ValueError(_NO_RATE)
@@ -148,7 +158,7 @@ class AudioInput:
             if len(decode_base64(audio)) % 2 and is_pcm16:
                 raise ValueError("audio has an odd number of bytes; PCM16 has two bytes per frame")
             return audio.encode()
-        if is_pcm16:
+        if is_pcm16 or isinstance(audio, os.PathLike):  # a path is refused, with a remedy
             return pybase64.b64encode(to_pcm16(audio))
         if not isinstance(audio, bytes | bytearray | memoryview):
             raise TypeError(

@@ -10,6 +10,7 @@ from typing import Any
 
 import attrs
 
+from ..audio.pcm import readable_format
 from ..protocol.base import UNSET
 from ..protocol.commands import SessionUpdate
 from ..protocol.events import SessionCreated, SessionUpdated
@@ -81,7 +82,7 @@ class Configuration:
         if asked is not None:
             return asked
         in_force = self.session.input_audio_format if self.session is not None else None
-        return in_force or "pcm16"
+        return readable_format(in_force)
 
     def output_audio_format(self) -> str | None:
         """Return the format in force."""
@@ -94,6 +95,14 @@ class Configuration:
 
     # ------------------------------------------------------------ the I/O thread
 
+    def configure(self, attempt: Attempt) -> None:
+        """Configure the session of the attempt whose events are applied."""
+        # A placeholder, so that session.updated is not matched to a later command.
+        waiter = placeholder(SessionUpdate.TYPE, attempt.configuration_id)
+        waiter.connection = attempt.number
+        self._waiters.add(waiter)
+        attempt.send_configuration()
+
     def take(self, event: SessionCreated | SessionUpdated) -> None:
         """Take the service's description; configure a session that has just been made."""
         if isinstance(event.session, Session):
@@ -102,11 +111,8 @@ class Configuration:
         if attempt is None:
             return
         if isinstance(event, SessionCreated):
-            # A placeholder, so that session.updated is not matched to a later command.
-            waiter = placeholder(SessionUpdate.TYPE, attempt.configuration_id)
-            waiter.connection = attempt.number
-            self._waiters.add(waiter)
-            attempt.send_configuration()
+            if attempt.configure_at is not None:
+                self.configure(attempt)
             return
         update = attempt.settle_oldest()
         if update is not None and update.event_id != attempt.configuration_id:

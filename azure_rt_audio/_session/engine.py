@@ -8,7 +8,7 @@ on a listener, and the I/O thread never waits for user code.
 How it goes over from one connection to the next: see ``attempts.py``, which holds the engine weakly.
 
 **Threads and locks.** The I/O thread calls ``apply``, ``move`` and ``end``; all else may be called from any
-thread. ``Engine._lock`` guards the status. It is a leaf, never held over I/O, a wait or user code.
+thread. It has no lock of its own.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+import weakref
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -25,25 +26,27 @@ from .._transport import Connection, Outcome, Payload, WebSocketImpl
 from ..dispatch import Dispatcher
 from ..errors import DecodeError, DispatchOverflowError, RealtimeError, ServiceError
 from ..options import AzureRealTimeOptions, WebSocketOptions
-from ..protocol.codec import decode_event, prepare
+from ..protocol.codec import Quirks, decode_event, prepare
 from ..protocol.conversation import Conversation
 from ..protocol.event_filter import EVERYTHING, EventFilter
 from ..protocol.events import (
     Error,
     Event,
+    InputAudioBufferCleared,
     InputAudioBufferCommitted,
     InputAudioBufferSpeechStarted,
     ResponseCreated,
     ResponseDone,
     ResponseOutputAudioDelta,
     SessionCreated,
+    SessionOutputAudioDelta,
     SessionUpdated,
     UnknownEvent,
 )
 from ..protocol.events.local import Closed, Init, StatusChanged
 from ..protocol.service_errors import response_error, service_error
 from ..protocol.session import Session
-from ..protocol.turn import ModelStatusEnum, TurnState
+from ..protocol.turn import ModelStatusEnum
 from .attempt import Attempt
 from .attempts import Attempts
 from .audio_input import AudioInput
@@ -51,11 +54,16 @@ from .configuration import Configuration
 from .event_stream import EventStream, EventStreams
 from .interruption import Interruption
 from .listeners import Listeners
+from .model_status import ModelStatus
+from .question import Questions
 from .raw_commands import RawCommands
 from .readiness import Readiness
 from .response_queue import ResponseQueue
+from .response_watchdog import MCP_STEPS
 from .sender import CommandSender
 from .taps import Taps
+from .turn_taking import TurnTaking
+from .user_turn import TurnLimits
 from .waiters import Handled, Waiter, Waiters, as_listened
 
 __all__ = ["Engine"]
@@ -69,14 +77,20 @@ _WITH_CONSEQUENCES: Final = frozenset(
         SessionCreated,
         SessionUpdated,
         InputAudioBufferSpeechStarted,
+        InputAudioBufferCleared,
         InputAudioBufferCommitted,
         ResponseCreated,
         ResponseDone,
+        *MCP_STEPS,
     )
 )
 """Events that change the client's state. All others, the deltas above all, take the short way."""
 
+_SOUNDS: Final = (ResponseOutputAudioDelta, SessionOutputAudioDelta)
+
 _LOCAL_NAMES: Final = frozenset({Init.TYPE, StatusChanged.TYPE, Closed.TYPE, EVERYTHING})
+
+_EXPIRED: Final = "session_expired"
 
 _TIME_TO_LISTEN: Final = 0.25
 """Seconds between the constructor and ``on("error", ...)``, at most, for a program that listens at all."""
@@ -106,12 +120,15 @@ class Engine:
         self.taps = Taps()
         self.listeners = Listeners(self.taps.failed)
         self.conversation = Conversation()
+        self.quirks = Quirks()
         self.waiters = Waiters()
         self.streams = EventStreams()
         self._clock = clock
-        self._turn = TurnState()
-        self._lock = threading.Lock()  # leaf; guards the status
+        self._tell_no_sound = _NoSound(self)
+        self.status = ModelStatus(self._tell_status)
+        self._turn = self.status.turn
         self._has_close_been_called = threading.Event()
+        self._has_expired = False  # the I/O thread's: the service has said that the session is over
         self.attempts = Attempts(self, options, websocket_options, websocket_impl, clock)
         dialect = options.resolved_dialect
         self.sender = CommandSender(
@@ -127,10 +144,21 @@ class Engine:
             check_may_wait=self.sender.check_may_wait,
             audio_format=self.configuration.output_audio_format,
             clock=clock,
+            start_timeout=options.response_start_timeout,
+            silence_timeout=options.response_silence_timeout,
+            limits=TurnLimits(
+                options.turn_answer_timeout, options.turn_silence_timeout, options.turn_timeout
+            ),
+            call_in=self.attempts.call_in,
         )
+        self._watchdog = self.response_queue.watchdog
+        self.turns = TurnTaking(self.configuration, self.sender, self.waiters, self.response_queue)
+        self.questions = Questions(self.sender, self.waiters, self.response_queue)
         self.raw_commands = RawCommands(self.attempts, self.sender, self.waiters, self.response_queue)
         self.interruption = Interruption(self.sender, self.response_queue)
-        self.audio_input = AudioInput(self.sender, self.configuration.input_audio_format)
+        self.audio_input = AudioInput(
+            self.sender, self.configuration.input_audio_format, self.response_queue.turn
+        )
         shutdown.register(shutdown.Stage.SESSIONS, self.attempts, Attempts.note_closing)
 
     # ------------------------------------------------------------ connections
@@ -219,36 +247,20 @@ class Engine:
 
     # ------------------------------------------------------------ status
 
-    @property
-    def status(self) -> ModelStatusEnum:
-        """What the model is doing."""
-        return self._turn.status
-
-    def set_status(self, status: ModelStatusEnum) -> None:
-        """Set what the model is doing; a change is reported to listeners."""
-        with self._lock:
-            previous, self._turn.status = self._turn.status, status
-        self._tell_status(previous, status)
-
     def follow_speaker(self, response_id: str, *, is_playing: bool) -> None:
-        """Let the status follow the playback of a response; a change is reported to listeners."""
-        with self._lock:
-            previous = self._turn.status
-            status = self._turn.follow_speaker(response_id, is_playing=is_playing)
-        self._tell_status(previous, status)
+        """Let the status follow the playback of a response."""
+        self.status.follow_speaker(response_id, is_playing=is_playing)
 
-    def _tell_status(self, previous: ModelStatusEnum, status: ModelStatusEnum) -> None:
-        if status is not previous:
-            event = StatusChanged(status=status, previous=previous)
-            self._offer(event.type, event)
-            self._publish_local(event)
+    def _tell_status(self, event: StatusChanged) -> None:
+        self._offer(event.type, event)
+        self._publish_local(event)
 
     # ------------------------------------------------------------ on the I/O thread
 
     def apply(self, data: Payload) -> None:
         """Take a message into account, and tell those who want to know."""
         try:
-            event = decode_event(data)
+            event = decode_event(data, self.quirks)
         except DecodeError as exc:
             log.debug("< malformed frame (%d bytes)", len(data))
             self._report(exc)
@@ -256,16 +268,22 @@ class Engine:
         if log.isEnabledFor(logging.DEBUG):
             log.debug("< %s (%d bytes)", event.wire_type, len(data))
         cls = event.__class__
+        turn = self._turn
         try:
-            turn = self._turn
-            if cls in _WITH_CONSEQUENCES or (
-                # The first sound of the response in progress changes the status, later ones do not.
-                isinstance(event, ResponseOutputAudioDelta)
-                and turn.speaking != turn.current == event.response_id
-            ):
+            if cls in _WITH_CONSEQUENCES:
                 self._take(event)
                 return
+            if isinstance(event, _SOUNDS):
+                event.__dict__["_report"] = self._tell_no_sound
+                if (
+                    # The first sound of the response in progress changes the status, later ones do not.
+                    isinstance(event, ResponseOutputAudioDelta)
+                    and turn.speaking != turn.current == event.response_id
+                ):
+                    self._take(event)
+                    return
             self.conversation._apply(event)
+            self._watchdog.latest = event
             if self.response_queue.begun:
                 self.response_queue.feed(event)
             key = cls.TYPE
@@ -278,9 +296,7 @@ class Engine:
             self.connection.abort(exc)
 
     def _take(self, event: Event) -> None:
-        with self._lock:
-            previous = self._turn.status
-            status = self._turn.advance(event)
+        previous, status = self.status.advance(event)
         self.conversation._apply(event)
         if isinstance(event, Error):
             self._refused(event)
@@ -290,18 +306,16 @@ class Engine:
         key = event.type
         self._offer(key, event)
         self._publish(key, event)
-        self._tell_status(previous, status)
+        self.status.report(previous, status)
         self._after_publish(event, is_told=is_told)
 
     def _before_publish(self, event: Event, previous: ModelStatusEnum) -> None:
         """Do what an event asks of the client, before it is reported."""
         if isinstance(event, SessionCreated | SessionUpdated):
             self.configuration.take(event)
-        elif isinstance(event, InputAudioBufferSpeechStarted):
-            if previous is ModelStatusEnum.THINKING:
-                self._interrupt()
-        elif isinstance(event, InputAudioBufferCommitted) and self._does_service_answer():
-            self.response_queue.expect_turn()
+            self.turns.follow_detection()
+        else:
+            self.turns.on_event(event, previous)
 
     def _after_publish(self, event: Event, *, is_told: bool) -> None:
         """Report what follows from an event."""
@@ -342,29 +356,37 @@ class Engine:
             self.listeners.publish(EVERYTHING, error)
         return is_heard
 
+    def tell_no_sound(self, event: ResponseOutputAudioDelta | SessionOutputAudioDelta) -> None:
+        """Report a delta of sound that is not base64. Called by whichever thread asks for the sound."""
+        error = DecodeError(
+            f"{event.wire_type} at $.delta: not base64; the rest of the sound is not affected",
+            path="$.delta",
+            event_type=event.wire_type,
+            payload=event.delta[:200],
+        )
+        try:
+            self._report(error)
+        except DispatchOverflowError as exc:
+            self.connection.abort(exc)
+
     def _initialized(self, event: SessionUpdated) -> None:
         ready = self.ready
         if ready.is_initialized or self.session is None or not isinstance(event.session, Session):
             return
         ready.initialize()
-        init = Init(session=self.session)
+        self._tell_ready(self.session)
+
+    def _tell_ready(self, session: Session) -> None:
+        init = Init(session=session)
         self._offer(init.type, init)
         self._publish_local(init)
-
-    def _does_service_answer(self) -> bool:
-        """Whether a turn of the user is answered without being asked for: server VAD."""
-        detection = self.configuration.turn_detection
-        return detection is not None and detection.create_response is not False
-
-    def _interrupt(self) -> None:
-        """Cancel the response that the user interrupts, if the service does not do so by itself."""
-        detection = self.configuration.turn_detection
-        if detection is not None and detection.interrupt_response is False and self.response_queue.is_busy:
-            self.interruption.cancel()
 
     def _refused(self, event: Error) -> None:
         error = service_error(event)
         handled = self.waiters.fail(error) or self.response_queue.on_error(error)
+        if handled is Handled.RETRIED:
+            log.debug("= the service was answering already, and is asked again later: %s", error)
+            return
         if handled is Handled.SILENT or self.interruption.caused(error):
             log.debug("= what was to be ended had ended: %s", error)
             return
@@ -377,8 +399,27 @@ class Engine:
             attempt.ready.refuse(error)
         self._offer(Error, event)
         self.listeners.publish(Error, event, to_all=True)
-        if handled is not Handled.RETRIED:
-            self._report(error, is_told=handled is Handled.TOLD)
+        self._has_expired = error.code == _EXPIRED
+        self._report(error, is_told=handled is Handled.TOLD)
+
+    def configure(self, attempt: Attempt) -> None:
+        """Configure the session of an attempt whose connection is open."""
+        self.configuration.configure(attempt)
+
+    def settle_for_created(self) -> None:
+        """The configuration was not answered: ``session.created`` alone makes ready."""
+        session = self.session
+        if session is None or self.ready.is_initialized:
+            return
+        if self.ready.initialize_unless_refused():
+            log.warning("! the service did not acknowledge the configuration; the session goes on without it")
+            self._tell_ready(session)
+
+    def check(self) -> float | None:
+        """Look at the clock; return the seconds until the next look, if there is to be one."""
+        seconds = self.response_queue.check()
+        self.status.settle(has_turn_ended=self.turns.has_ended(), has_lost=self.response_queue.has_lost)
+        return seconds
 
     def move(self, previous: Attempt, attempt: Attempt) -> None:
         """Take into account that events of another attempt will be applied."""
@@ -388,30 +429,29 @@ class Engine:
             self.configuration.session = attempt.session
         self.waiters.move(previous.number, outcome)
         self.response_queue.move(outcome)
-        if self._turn.status is ModelStatusEnum.THINKING:
-            self.set_status(ModelStatusEnum.IDLE)
+        if self.status.now is ModelStatusEnum.THINKING:
+            self.status.set(ModelStatusEnum.IDLE)
 
     def end(self, outcome: Outcome) -> None:
         """End the session."""
         is_asked_for = self.attempts.is_closing
-        with self._lock:
-            previous, self._turn.status = self._turn.status, ModelStatusEnum.IDLE
-        log.info("= closed: %s", outcome)
+        status = self.status.end()
+        log.debug("= the session is over")  # its connection has said why
         self.response_queue.end(outcome)
         # Callers come first: listeners of an inline dispatcher may take their time.
-        is_news = previous is not ModelStatusEnum.IDLE
-        status = StatusChanged(status=ModelStatusEnum.IDLE, previous=previous)
-        if is_news:
+        if status is not None:
             self._offer(status.type, status)
-        if not is_asked_for:
+        # The service has said why it closes, and that was reported.
+        is_told = is_asked_for or (self._has_expired and outcome.code == _EXPIRED)
+        if not is_told:
             self._offer("error", outcome)
         closed = Closed(error=outcome)
         self._offer(closed.type, closed)
         self.waiters.end(outcome)
         self.streams.end(None if is_asked_for else outcome)
-        if is_news:
+        if status is not None:
             self._publish_local(status)
-        is_heard = is_asked_for or self._publish_error(outcome, sticky=True)
+        is_heard = is_told or self._publish_error(outcome, sticky=True)
         self._publish_local(closed)
         if not is_heard:
             self._log_unheard(outcome)
@@ -422,3 +462,15 @@ class Engine:
             self._has_close_been_called.wait(_TIME_TO_LISTEN)
         if not self.listeners.was_late("error"):
             log.warning("! %s", outcome)
+
+
+class _NoSound:
+    """Tells an engine, which it does not keep alive, of sound that cannot be decoded."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = weakref.ref(engine)
+
+    def __call__(self, event: ResponseOutputAudioDelta | SessionOutputAudioDelta) -> None:
+        engine = self._engine()
+        if engine is not None:
+            engine.tell_no_sound(event)

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..errors import ConnectionClosedError, ServiceError
-from ..protocol.commands import Command, ConversationItemDelete, ConversationItemTruncate, ResponseCancel
+from ..protocol.commands import Command, ConversationItemDelete, ConversationItemTruncate
 from ..protocol.events import ConversationItemDeleted, ConversationItemTruncated
 from .response_queue import ResponseQueue
 from .sender import CommandSender
@@ -34,13 +34,10 @@ class Interruption:
         self._response_queue = response_queue
         self._prefix = f"{sender.new_event_id()}_"
         self._numbers = itertools.count(1)
-        self._has_cancelled = False  # written once
 
     def caused(self, error: ServiceError) -> bool:
-        """Whether *error* refuses a command sent here."""
-        if error.event_id is not None:
-            return error.event_id.startswith(self._prefix)
-        return self._has_cancelled and error.code == "response_cancel_not_active"
+        """Whether *error* refuses a command sent here, whose waiter has gone."""
+        return error.event_id is not None and error.event_id.startswith(self._prefix)
 
     def stop_response(self) -> str | None:
         """
@@ -49,21 +46,29 @@ class Interruption:
         Returns:
             Its id; ``""`` if it has yet to begin; ``None`` if there is none.
         """
-        return self._response_queue.interrupt(self.cancel)
+        with contextlib.suppress(ConnectionClosedError):
+            return self._response_queue.canceller.interrupt()
+        return None
+
+    def is_unplayed(self, response_id: str) -> bool:
+        """Whether what still comes of a response is not to be played, since it was given up."""
+        return self._response_queue.canceller.is_unplayed(response_id)
 
     def cancel(self, response_id: str | None = None) -> None:
-        """Cancel a response; ``None`` for the one in the conversation."""
-        self._has_cancelled = True
+        """Cancel a response; ``None``, or no id as some services give it, for the one in the conversation."""
         with contextlib.suppress(ConnectionClosedError):
-            self._sender.send(ResponseCancel(event_id=self._new_event_id(), response_id=response_id))
+            self._response_queue.canceller.send(response_id or None, is_quiet=True)
 
     def truncate_unheard(self, item_id: str, heard_ms: int) -> None:
         """
         Truncate a spoken message to the part that was heard; delete it if nothing was.
 
         Args:
+            item_id: Without one, as some services send it, there is nothing that could be truncated.
             heard_ms: Milliseconds from the start of the message's sound; no more than was received.
         """
+        if not item_id:
+            return
         event_id = self._new_event_id()
         if heard_ms > 0:
             self._ask(

@@ -10,8 +10,9 @@ from .._concurrency.condition import Condition
 from .._concurrency.deadline import Deadline
 from .._pages import WAITING
 from ..audio.converter import Converter
+from ..audio.pcm import readable_format
 from ..audio.resample import check_rate
-from ..errors import RealtimeError
+from ..errors import RealtimeError, ResponseLostError
 from ..protocol.events import (
     Event,
     ResponseCreated,
@@ -22,6 +23,7 @@ from ..protocol.events import (
 )
 from ..protocol.responses import Response
 from ..protocol.service_errors import response_error
+from .partial_response import streamed_response
 
 __all__ = ["DEFAULT_TIMEOUT", "PendingResponse"]
 
@@ -125,6 +127,8 @@ class PendingResponse:
 
         Raises:
             ServiceError: If the request itself was refused.
+            ResponseLostError: If the service fell silent about it; has what came.
+            ResponseSupersededError: If it was to be dropped when the user's own turn was answered.
             ConnectionClosedError: If the connection ended first.
             TimeoutError: If it took longer; the response goes on.
         """
@@ -188,7 +192,7 @@ class PendingResponse:
             said = next(
                 (event.response for event in self._pieces if isinstance(event, ResponseCreated)), None
             )
-        return (said and said.output_audio_format) or self._asked_format
+        return readable_format((said and said.output_audio_format) or self._asked_format)
 
     def __iter__(self) -> Iterator[Event]:
         """Iterate over all its events, ``response.created`` to ``response.done``."""
@@ -228,10 +232,9 @@ class PendingResponse:
             if isinstance(event, ResponseCreated | ResponseDone):
                 self._id = event.response.id
             if isinstance(event, ResponseDone):
-                event.response._keep_sound(
-                    [e for e in self._pieces if isinstance(e, ResponseOutputAudioDelta)]
-                )
-                self._response = event.response
+                response = event.response
+                response._keep_sound([e for e in self._pieces if isinstance(e, ResponseOutputAudioDelta)])
+                self._response = response
             self._condition.notify_all()
 
     def _finish(self, outcome: Response | RealtimeError) -> None:
@@ -241,5 +244,7 @@ class PendingResponse:
                 if isinstance(outcome, Response):
                     self._response = outcome
                 else:
+                    if isinstance(outcome, ResponseLostError):
+                        outcome.response = streamed_response(self._pieces)
                     self._failure = outcome
             self._condition.notify_all()

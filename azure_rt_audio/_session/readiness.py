@@ -1,4 +1,11 @@
-"""Whether a session is ready, and waiting for it."""
+"""
+Whether a session is ready, and waiting for it.
+
+What leaves "not ready": ``session.updated``; a refusal of the configuration; the end of the connection; 3 s
+after it opened, ``session.created`` alone, for services that acknowledge no update. The configuration goes
+out at ``session.created``, or 0.25 s after the connection opened. If neither event comes, callers wait for
+``connect_timeout`` and are told. A refusal is left by another update.
+"""
 
 from __future__ import annotations
 
@@ -118,6 +125,15 @@ class Readiness:
         with self._condition.lock:
             self.is_initialized = True
             self._condition.notify_all()
+
+    def initialize_unless_refused(self) -> bool:
+        """The same if nothing has been decided; return whether that was so."""
+        with self._condition.lock:
+            is_open = not self._is_decided()
+            if is_open:
+                self.is_initialized = True
+                self._condition.notify_all()
+        return is_open
 
     def refuse(self, error: ServiceError) -> None:
         """Take a refusal into account if it refuses the configuration."""

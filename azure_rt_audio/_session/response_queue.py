@@ -1,84 +1,76 @@
 """
 One response at a time in the default conversation.
 
-Further requests wait in a queue, in the order of the calls. Out-of-band responses run beside it. A request id
-in the response's metadata tells which response answers which request; where it cannot come back (the first
-preview has no metadata, a raw event is sent as it is) the request is found by elimination.
+Further requests wait in a queue, in the order of the calls; while the user has the turn, all of them wait.
+Out-of-band responses run beside it.
+
+What leaves each state, and what does if that never comes (see also ``user_turn.py``):
+
+=================  =======================================  ==============================================
+a request is       it goes on with                          else
+=================  =======================================  ==============================================
+waiting            its turn: no response in progress, none  the states that it waits for all have an end
+                   asked for, not the user's turn
+sent               ``created``, ``done``, a refusal         ``start_timeout``, if cancelled 5 s: given up;
+                                                            a later ``created`` is cancelled by its id
+begun              ``done``                                 ``silence_timeout`` without an event of it:
+                                                            cancelled by its id and given up. After
+                                                            ``response_cancel_not_active`` or another
+                                                            response's ``created``: 1 s
+begun, in an MCP   the step's end                           the end of the session
+step
+held up by a       its ``created`` or ``done``              5 s, or a moment if it is known to be over
+response unknown
+=================  =======================================  ==============================================
+
+A request that is given up fails with :class:`ResponseLostError`, which has what came of it.
+
+Crossings on the wire: a request that the service refuses because it had begun a response of its own waits
+again. A response of ours that begins after the user has begun to speak is cancelled, and asked for again
+after the turn. If it kept the service from answering the user, that answer is asked for first.
 
 **Threads and locks.** Any thread asks and cancels; the I/O thread reports events. ``ResponseQueue._lock``
-guards the tables; what is sent is decided under it and sent after its release. Each
-:class:`PendingResponse` has a lock of its own, never taken together with the queue's.
+guards the table, the watchdog and the user's turn; what is sent is decided under it and sent after its
+release. Each :class:`PendingResponse` has a lock of its own, never taken together with the queue's.
 """
 
 from __future__ import annotations
 
-import collections
-import itertools
+import functools
 import logging
-import secrets
 import threading
 import time
 import weakref
-from collections.abc import Callable, Mapping
-from typing import Final
+from collections.abc import Callable
 
-from attrs import define, evolve
-
-from ..errors import RealtimeError, ResponseActiveError, ServiceError
-from ..protocol.commands import Command, ResponseCancel, ResponseCreate
-from ..protocol.events import Event, InputAudioBufferSpeechStarted, ResponseCreated, ResponseDone
-from ..protocol.responses import Response, ResponseConfig, ResponseStatusDetails
-from ..protocol.turn import is_out_of_band
+from ..errors import (
+    RealtimeError,
+    ResponseActiveError,
+    ResponseLostError,
+    ResponseSupersededError,
+    ServiceError,
+)
+from ..protocol.commands import Command
+from ..protocol.events import (
+    Event,
+    InputAudioBufferCleared,
+    InputAudioBufferSpeechStarted,
+    ResponseCreated,
+    ResponseDone,
+)
+from ..protocol.responses import ResponseConfig
+from .one_by_one import OneByOne, Step
 from .pending_response import PendingResponse
+from .response_canceller import ResponseCanceller
+from .response_request import RequestMaker, ResponseRequest, Superseded, cancelled_response
+from .response_table import ACTIVE, NOT_ACTIVE, ResponseTable
+from .response_watchdog import LOOK, MCP_STEPS, ResponseWatchdog
+from .user_turn import TurnLimits, UserTurn
 from .waiters import Handled
 
-__all__ = ["REQUEST_ID", "ResponseQueue"]
+__all__ = ["ResponseQueue"]
 
 log: logging.Logger = logging.getLogger(__name__)
-
-REQUEST_ID: Final = "azure_rt_request"
-"""Key in a response's metadata that holds the request id."""
-
-_ACTIVE: Final = "conversation_already_has_active_response"
-_OTHER_COMMANDS: Final = (
-    "response_cancel_not_active",
-    "input_audio_buffer_",
-    "item_",
-    "session",
-    "invalid_tool",
-)
-_MAX_TRIES: Final = 5
-"""Times that a request is sent again because the service had begun a response of its own."""
-_MAX_PAIRS: Final = 16
-"""Pairs of metadata that the service takes."""
-
-
-@define(eq=False)
-class _Request:
-    """One request and its progress. Guarded by the queue's lock."""
-
-    payload: bytes
-    event_id: str | None
-    request_id: str | None  # None if the service cannot send it back
-    is_out_of_band: bool = False
-    handle: weakref.ReferenceType[PendingResponse] | None = None
-    response_id: str | None = None
-    is_cancelled: bool = False
-    tries: int = 0
-
-    def finish(self, outcome: Response | RealtimeError) -> bool:
-        """Finish the handle; return whether somebody holds it."""
-        handle = self.handle() if self.handle is not None else None
-        if handle is not None:
-            handle._finish(outcome)
-        return handle is not None
-
-    def feed(self, event: Event) -> bool:
-        """Pass an event to the handle; return whether somebody holds it."""
-        handle = self.handle() if self.handle is not None else None
-        if handle is not None:
-            handle._feed(event)
-        return handle is not None
 
 
 class ResponseQueue:
@@ -91,7 +83,17 @@ class ResponseQueue:
         carries_metadata: Whether the dialect has metadata to carry a request id.
         check_may_wait: Raises if the calling thread must not wait for the service.
         audio_format: The format of answers, unless the request or the service says otherwise.
-        clock: Seconds that never run backwards, for the time-outs of handles.
+        clock: Seconds that never run backwards, for all time-outs.
+        start_timeout: Seconds for ``response.created`` after the request.
+        silence_timeout: Seconds for a next event of a response.
+        limits: Of the user's turns.
+        call_in: Has :meth:`check` called on the I/O thread in so many seconds, or before.
+
+    Attributes:
+        turn: The user's turn.
+        canceller: Cancels responses.
+        watchdog: Gives up what the service falls silent about.
+        begun: Requests whose response has begun, by response id. Written under the lock, read bare.
     """
 
     def __init__(
@@ -103,34 +105,31 @@ class ResponseQueue:
         check_may_wait: Callable[[], None] = lambda: None,
         audio_format: Callable[[], str | None] = lambda: None,
         clock: Callable[[], float] = time.monotonic,
+        start_timeout: float = 20.0,
+        silence_timeout: float = 60.0,
+        limits: TurnLimits | None = None,
+        call_in: Callable[[float], object] = lambda seconds: None,
     ) -> None:
-        self._encode = encode
         self._send = send
-        self._carries_metadata = carries_metadata
         self._check_may_wait = check_may_wait
         self._audio_format = audio_format
         self._clock = clock
-        self._numbers = itertools.count(1)
-        self._prefix = secrets.token_hex(4)
+        self._call_in = call_in
+        self._units = OneByOne()  # questions with their requests
+        self._make_request = RequestMaker(encode, carries_metadata=carries_metadata)
         self._lock = threading.Lock()  # leaf; guards everything below
-        self._waiting: collections.deque[_Request] = collections.deque()
-        self._sent: _Request | None = None  # in the default conversation, asked for but not yet begun
-        self._active_id: str | None = None
-        self._unbegun: dict[str, _Request] = {}  # sent but not yet begun, by request id
-        self.begun: dict[str, _Request] = {}
-        """Requests whose response has begun, by response id. Written under the lock, read bare."""
-        self._is_held_up = False  # by a response in progress whose response.created is still to come
-        self._expects_turn = False  # a server-VAD response is about to start
-        self._cancels_turn = False
-        self._late_cancel: Callable[[str | None], None] | None = None  # for a response that has not begun
-        self._do_ids_return = False
+        self.turn = UserTurn(limits or TurnLimits())
+        self._table = ResponseTable(self.turn, carries_metadata=carries_metadata)
+        self.watchdog = ResponseWatchdog(self._table, start_timeout, silence_timeout)
+        self.begun = self._table.begun
+        self.canceller = ResponseCanceller(self._table, self._lock, encode, send, can_name=carries_metadata)
         self._ended: RealtimeError | None = None
 
     @property
     def is_busy(self) -> bool:
         """Whether a response is in progress in the default conversation, or about to be."""
         with self._lock:
-            return self._is_busy_locked()
+            return self._table.is_busy
 
     # ------------------------------------------------------------ asking
 
@@ -141,6 +140,9 @@ class ResponseQueue:
         may_wait: bool,
         owner: object,
         wait: Callable[[], None] = lambda: None,
+        superseded: Superseded = "wait",
+        ask_first: Callable[[ResponseRequest], None] | None = None,
+        answers_turn: bool = False,
     ) -> PendingResponse:
         """
         Ask for a response; send the request now or when its turn comes. Does not block.
@@ -149,24 +151,28 @@ class ResponseQueue:
             may_wait: Whether it may wait for a response in progress.
             owner: Kept alive by the handle, so that the connection lives as long as the handle.
             wait: Waits until commands can be sent; called once the request has been checked.
+            superseded: What becomes of it if the user's own turn is answered while it waits.
+            ask_first: Sends what belongs right before it, on the thread that sends it.
+            answers_turn: Whether it asks for the answer to the user's turn, which comes before all others.
 
         Raises:
             ValueError: If the service would refuse it.
             ResponseActiveError: If one is in progress and *may_wait* is false.
         """
-        request_id = f"{self._prefix}-{next(self._numbers)}"
-        is_out_of_band = config is not None and config.conversation == "none"
-        command = self._command(config, request_id, is_out_of_band)
-        request = _Request(self._encode(command), command.event_id, request_id, is_out_of_band)
+        request = self._make_request(config)
         wait()
 
         def cancel(owner: object = owner) -> None:  # the default keeps the owner alive
-            self._cancel_request(request)
+            self.canceller.cancel_request(request)
 
         asked = config.output_audio_format if config is not None else None
         audio_format = asked if isinstance(asked, str) else self._audio_format() or "pcm16"
         handle = PendingResponse(cancel, self._check_may_wait, audio_format, clock=self._clock)
         request.handle = weakref.ref(handle)
+        request.superseded = superseded
+        request.answers_turn = answers_turn
+        if ask_first is not None:
+            request.ask_first = functools.partial(ask_first, request)
         self._submit(request, may_wait=may_wait)
         return handle
 
@@ -177,126 +183,71 @@ class ResponseQueue:
         It has neither a handle nor a request id: its response is the next one that no other request and no
         turn of the user explains.
         """
-        self._submit(_Request(payload, event_id, None), may_wait=True)
+        self._submit(ResponseRequest(payload, event_id, None), may_wait=True)
 
-    def _submit(self, request: _Request, *, may_wait: bool) -> None:
+    def _submit(self, request: ResponseRequest, *, may_wait: bool) -> None:
+        table, now = self._table, self._clock()
         try:
             # Ctrl-C may strike anywhere: an entry that was never sent would block all later requests.
             with self._lock:
                 if self._ended is not None:
                     raise self._ended.again()
-                if not request.is_out_of_band and self._is_busy_locked():
+                self.turn.check(now)
+                if request.answers_turn:
+                    self.turn.expect_answer(now)
+                if not table.may_send(request):
                     if not may_wait:
                         raise ResponseActiveError(
                             "a response is in progress in the default conversation; wait for it, cancel it, "
                             'ask with conversation="none", or let this one wait its turn'
                         )
-                    self._waiting.append(request)
-                    return
-                self._enter_locked(request)
-            self._send(request.payload)
+                    table.put(request)
+                    following = table.take_next(now)
+                else:
+                    table.enter(request, now)
+                    following = request
+            if following is request:
+                self._send_whole(request)
+            else:
+                self._send_next(following)
+            self._call_in(LOOK)
         except BaseException:
             with self._lock:
-                if request in self._waiting:
-                    self._waiting.remove(request)
-                self._forget_locked(request)
-                following = self._next_locked()
+                table.forget(request)
+                following = table.take_next(now)
             self._send_next(following)
             raise
 
-    def _command(
-        self, config: ResponseConfig | None, request_id: str, is_out_of_band: bool
-    ) -> ResponseCreate:
-        event_id = f"evt_{request_id}"
-        if not self._carries_metadata and not is_out_of_band:
-            return ResponseCreate(event_id=event_id, response=config)
-        config = config or ResponseConfig()
-        given: Mapping[str, str] = config.metadata if isinstance(config.metadata, Mapping) else {}
-        if len(given) >= _MAX_PAIRS:
-            raise ValueError(
-                f"response.metadata has {len(given)} pairs; at most {_MAX_PAIRS - 1} are allowed, because "
-                "one more holds the request id"
-            )
-        metadata = {**given, REQUEST_ID: request_id}
-        return ResponseCreate(event_id=event_id, response=evolve(config, metadata=metadata))
+    # ------------------------------------------------------------ the user's turn
 
-    def _enter_locked(self, request: _Request) -> None:
-        request.tries += 1
-        if request.request_id is not None:
-            self._unbegun[request.request_id] = request
-        if not request.is_out_of_band:
-            self._sent = request
-
-    # ------------------------------------------------------------ cancelling
-
-    def cancel(self, response_id: str | None = None) -> None:
-        """
-        Stop a response: the one in the conversation, or the one named.
-
-        If it has been asked for but not begun, it is cancelled as soon as it begins. If there is nothing to
-        cancel, the service answers with a harmless error.
-        """
+    def begin_turn(self, *, is_detected: bool = True) -> None:
+        """The user begins to speak, or presses the button; from any thread."""
         with self._lock:
-            if response_id is None and self._active_id is None and not self._is_held_up:
-                if self._sent is not None:
-                    self._sent.is_cancelled = True
-                    return
-                if self._expects_turn:
-                    self._cancels_turn = True
-                    return
-            target = response_id or self._active_id
-        self._send_cancel(target)
-
-    def interrupt(self, cancel: Callable[[str | None], None]) -> str | None:
-        """
-        Stop the response in the conversation, now or when it begins; without one, do nothing.
-
-        Args:
-            cancel: Sends the command, given the id of the response if the dialect can name it.
-
-        Returns:
-            The id of the response; ``""`` if it has yet to begin; ``None`` if there is none.
-        """
-        with self._lock:
-            self._late_cancel = cancel
-            target = self._active_id
-            if target is None:
-                if self._sent is not None:
-                    self._sent.is_cancelled = True
-                elif self._expects_turn:
-                    self._cancels_turn = True
-                else:
-                    return None
-                return ""
-        cancel(target if self._carries_metadata else None)
-        return target
-
-    def _cancel_request(self, request: _Request) -> None:
-        with self._lock:
-            if request in self._waiting:
-                self._waiting.remove(request)
-                was_waiting = True
-            elif request.response_id is None:
-                request.is_cancelled = True
-                return
-            elif request.response_id in self.begun:
-                was_waiting = False
-            else:
-                return  # over already
-        if was_waiting:
-            request.finish(_cancelled())
-        else:
-            self._send_cancel(request.response_id)
-
-    def _send_cancel(self, response_id: str | None) -> None:
-        self._send(self._encode(ResponseCancel(response_id=response_id if self._carries_metadata else None)))
-
-    # ------------------------------------------------------------ on the I/O thread
+            unanswered = self._table.begin_turn(self._clock(), is_detected=is_detected)
+        for request in unanswered:
+            request.finish(cancelled_response())
+        self._call_in(LOOK)
 
     def expect_turn(self) -> None:
-        """Expect a server-VAD response."""
+        """The user has finished, and the service is about to answer by itself."""
         with self._lock:
-            self._expects_turn = True
+            self.turn.expect_answer(self._clock())
+        self._call_in(LOOK)
+
+    def end_turn(self) -> None:
+        """The user's turn is over, and the service will not answer it by itself."""
+        with self._lock:
+            self.turn.end()
+            following = self._table.take_next(self._clock())
+        self._send_next(following)
+
+    def set_detection(self, *, is_on: bool, is_semantic: bool) -> None:
+        """Take into account how the service finds the user's turns now."""
+        self.turn.is_semantic = is_semantic
+        if not is_on and self.turn.is_on and self.turn.is_detected:
+            self.end_turn()
+
+    # ------------------------------------------------------------ events: the I/O thread
 
     def on_event(self, event: Event) -> bool:
         """
@@ -310,9 +261,12 @@ class ResponseQueue:
         if isinstance(event, ResponseDone):
             return self._on_done(event)
         if isinstance(event, InputAudioBufferSpeechStarted):
-            with self._lock:  # the turn before stays unanswered, and with it the wish to cancel its answer
-                self._expects_turn = self._cancels_turn = False
-            return False
+            self.begin_turn()
+        elif isinstance(event, InputAudioBufferCleared):
+            self.end_turn()
+        elif event.__class__ in MCP_STEPS:
+            with self._lock:
+                self.watchdog.on_step(event, self._clock())
         return self.feed(event)
 
     def feed(self, event: Event) -> bool:
@@ -321,63 +275,32 @@ class ResponseQueue:
         return request is not None and request.feed(event)
 
     def _on_created(self, event: ResponseCreated) -> bool:
-        response_id = event.response.id
-        if response_id is None:
-            return False
         with self._lock:
-            request = self._match_locked(event.response)
-            is_unwanted = False
-            if request is not None:
-                self._forget_locked(request)
-                request.response_id = response_id
-                self.begun[response_id] = request
-                is_unwanted = request.is_cancelled
-            is_beside = is_out_of_band(event.response) if request is None else request.is_out_of_band
-            if not is_beside:
-                self._active_id = response_id
-                if request is None:
-                    is_unwanted = self._cancels_turn
-                    self._expects_turn = self._cancels_turn = False
-        is_told = request is not None and request.feed(event)
-        if is_unwanted:
-            try:
-                if self._late_cancel is None:
-                    self._send_cancel(response_id)
-                else:
-                    self._late_cancel(response_id if self._carries_metadata else None)
-            except RealtimeError as exc:
-                log.debug("! the response cannot be cancelled any more: %s", exc)
+            beginning = self._table.begin(event.response, self._clock())
+        if beginning is None:
+            return False
+        for other in beginning.superseded:
+            other.finish(ResponseSupersededError("the user's own turn was answered in place of this request"))
+        self._call_in(LOOK)
+        response_id = event.response.id
+        assert response_id is not None
+        if beginning.is_unplayed:
+            self.canceller.leave_unplayed(response_id)
+        is_told = beginning.request is not None and beginning.request.feed(event)
+        if beginning.must_cancel or beginning.is_unplayed:
+            self.canceller.cancel_quietly(response_id)
         return is_told
 
-    def _match_locked(self, response: Response) -> _Request | None:
-        request_id = (response.metadata or {}).get(REQUEST_ID)
-        if request_id is not None:
-            self._do_ids_return = True
-            return self._unbegun.get(request_id)
-        if is_out_of_band(response):
-            return None
-        # Without an id it is ours if ours has none either, or if ids get lost and nothing else explains it.
-        sent = self._sent
-        has_id = self._carries_metadata and sent is not None and sent.request_id is not None
-        return None if has_id and (self._do_ids_return or self._expects_turn) else sent
-
     def _on_done(self, event: ResponseDone) -> bool:
-        response = event.response
         with self._lock:
-            request = self.begun.pop(response.id or self._active_id or "", None)
-            if request is None:  # it failed before it began
-                request = self._unbegun.get((response.metadata or {}).get(REQUEST_ID, ""))
-                if request is None and self._active_id is None and not is_out_of_band(response):
-                    request = self._sent if self._sent and self._sent.request_id is None else None
-                if request is not None:
-                    self._forget_locked(request)
-            if response.id is None or response.id == self._active_id:
-                self._active_id = None
-            self._is_held_up = False
-            following = self._next_locked()
+            request = self._table.end(event.response)
+            self.watchdog.end_steps()
+            following = self._table.take_next(self._clock())
         is_told = request is not None and request.feed(event)
         self._send_next(following)
         return is_told
+
+    # ------------------------------------------------------------ refusals: the I/O thread
 
     def on_error(self, error: ServiceError) -> Handled | None:
         """
@@ -386,52 +309,86 @@ class ResponseQueue:
         Returns:
             How it was handled, or ``None`` if it refuses none of the requests.
         """
+        if error.code == NOT_ACTIVE:
+            return self._on_not_active(error)
+        table, now = self._table, self._clock()
         with self._lock:
-            request = self._refused_locked(error)
+            request = table.find_refused(error)
+            is_users = request is None and error.code == ACTIVE and self.turn.expects_answer
+            if is_users and error.event_id is None:  # a response of ours kept the service from answering
+                request = self._make_request(None)
+                request.answers_turn = True
+                request.is_cancelled, table.cancels_answer = table.cancels_answer, False
             if request is None:
                 return None
-            self._forget_locked(request)
-            is_collision = error.code == _ACTIVE
-            is_retried = is_collision and not request.is_cancelled and request.tries < _MAX_TRIES
-            if is_retried:
-                # The service began a response of its own at the same moment; the request waits for its end,
-                # which comes even if its response.created has not come yet.
-                self._waiting.appendleft(request)
-                self._is_held_up = self._active_id is None
-            following = self._next_locked()
+            table.forget(request)
+            wait = table.retry(request, error, now)
+            if wait is None and request.answers_turn:
+                self.turn.end()
+            following = table.take_next(now)
         is_told = False
-        if not is_retried:
-            is_told = request.finish(_cancelled() if is_collision and request.is_cancelled else error)
+        if wait is not None:
+            self._call_in(min(wait, LOOK))
+        else:
+            is_over = error.code == ACTIVE and request.is_cancelled
+            is_told = request.finish(cancelled_response() if is_over else error)
         self._send_next(following)
-        return Handled.RETRIED if is_retried else Handled.TOLD if is_told else Handled.UNHEARD
+        if wait is not None or is_users:
+            return Handled.RETRIED
+        return Handled.TOLD if is_told else Handled.UNHEARD
 
-    def _refused_locked(self, error: ServiceError) -> _Request | None:
-        if error.event_id is not None:
-            unbegun = (self._sent, *self._unbegun.values())
-            return next((r for r in unbegun if r is not None and r.event_id == error.event_id), None)
-        if error.code == _ACTIVE:
-            return self._sent
-        # The error names no command. The field that it names, or the code of another command, can tell; any
-        # other error is taken for a refusal of the request, which beats waiting for a response forever.
-        if error.param:
-            if error.param != "response" and not error.param.startswith(("response.", "response[")):
-                return None
-        elif (error.code or "").startswith(_OTHER_COMMANDS):
-            return None
-        if self._sent is None and len(self._unbegun) == 1:
-            return next(iter(self._unbegun.values()))
-        return self._sent
+    def _on_not_active(self, error: ServiceError) -> Handled | None:
+        """The service knows of no response to cancel, so the one that was meant is over."""
+        with self._lock:
+            now = self._clock()
+            cancel = self.canceller.take_locked(error)
+            self._table.doubt(cancel.response_id if cancel is not None else None, now)
+            following = self._table.take_next(now)
+        self._call_in(LOOK)
+        self._send_next(following)
+        return Handled.SILENT if cancel is not None and cancel.is_quiet else None
+
+    # ------------------------------------------------------------ the clock: the I/O thread
+
+    def check(self) -> float | None:
+        """
+        Give up what has been silent for too long. Called by the I/O thread; does not block.
+
+        Returns:
+            Seconds until it is to be called again; ``None`` if nothing is in progress.
+        """
+        self._units.run_rest()
+        now = self._clock()
+        with self._lock:
+            silence = self.watchdog.check(now)
+            following = self._table.take_next(now)
+            seconds = self.watchdog.next_look(now)
+        if silence.turn is not None:
+            log.debug("= the user's turn counts as over: %s", silence.turn)
+        for response_id, limit in silence.unasked:
+            log.warning("! response %s was given up: no event of it came for %g s", response_id, limit)
+        for request, reason in silence.requests:
+            what = f"response {request.response_id}" if request.response_id else "a response asked for"
+            log.warning("! %s was given up: %s", what, reason)
+            request.finish(ResponseLostError(f"{what} was given up: {reason}; ask again"))
+        for response_id in silence.cancelled:
+            self.canceller.leave_unplayed(response_id)
+            self.canceller.cancel_quietly(response_id)
+        self._send_next(following)
+        return seconds
+
+    def has_lost(self, response_id: str) -> bool:
+        """Whether a response is over although its end was not heard of."""
+        with self._lock:
+            return response_id != self._table.active_id and response_id not in self.begun
+
+    # ------------------------------------------------------------ the connection: the I/O thread
 
     def end(self, outcome: RealtimeError) -> None:
         """End all requests with *outcome*: the session is over."""
         with self._lock:
             self._ended = outcome
-            requests = {*self._waiting, *self._unbegun.values(), *self.begun.values()}
-            self._waiting.clear()
-            self._unbegun.clear()
-            self.begun.clear()
-            self._sent = self._active_id = None
-            self._is_held_up = False
+            requests = self._table.clear()
         for request in requests:
             request.finish(outcome)
 
@@ -442,59 +399,52 @@ class ResponseQueue:
         What had begun there fails with *outcome*; what was sent without having begun is sent again first.
         """
         with self._lock:
-            begun = list(self.begun.values())
-            self.begun.clear()
-            unbegun = {id(r): r for r in (*self._unbegun.values(), self._sent) if r is not None}
-            self._unbegun.clear()
-            self._sent = self._active_id = None
-            self._is_held_up = self._expects_turn = self._cancels_turn = False
-            beside = [r for r in unbegun.values() if r.is_out_of_band]
+            now = self._clock()
+            begun, beside = self._table.move()
+            self.watchdog.end_steps()
             for request in beside:
-                self._enter_locked(request)
-            self._waiting.extendleft(r for r in unbegun.values() if not r.is_out_of_band)
-            following = self._next_locked()
+                self._table.enter(request, now)
+            following = self._table.take_next(now)
         for request in begun:
             request.finish(outcome)
         for request in beside:
             self._send_request(request)
         self._send_next(following)
 
-    def _is_busy_locked(self) -> bool:
-        is_free = self._active_id is None and self._sent is None and not self._is_held_up
-        return not is_free or bool(self._waiting)
+    # ------------------------------------------------------------ sending
 
-    def _forget_locked(self, request: _Request) -> None:
-        if request.request_id is not None:
-            self._unbegun.pop(request.request_id, None)
-        if self._sent is request:
-            self._sent = None
-
-    def _next_locked(self) -> _Request | None:
-        if self._waiting and self._active_id is None and self._sent is None and not self._is_held_up:
-            request = self._waiting.popleft()
-            self._enter_locked(request)
-            return request
-        return None
-
-    def _send_next(self, request: _Request | None) -> None:
+    def _send_next(self, request: ResponseRequest | None) -> None:
         """Send a request whose turn has come; if that fails, try the next one."""
         while request is not None and not self._send_request(request):
             with self._lock:
-                request = self._next_locked()
+                request = self._table.take_next(self._clock())
 
-    def _send_request(self, request: _Request) -> bool:
+    def _send_whole(self, request: ResponseRequest) -> None:
+        """Send a request, right after its question if it has one; both of them before those of others."""
+        if request.ask_first is None:
+            self._send(request.payload)
+            return
+
+        def send() -> None:
+            if request.ask_first is not None:
+                request.ask_first()
+                request.ask_first = None  # the item stays, however often the answer is asked for
+            self._send(request.payload)
+
+        self._units.run(Step(send, lambda exc: self._not_sent(request, exc)))
+
+    def _send_request(self, request: ResponseRequest) -> bool:
         """Send a request that has been entered; if that fails, finish its handle and return ``False``."""
         try:
-            self._send(request.payload)
+            self._send_whole(request)
+            self._call_in(LOOK)
         except (RealtimeError, TimeoutError) as exc:
-            with self._lock:
-                self._forget_locked(request)
-            request.finish(exc if isinstance(exc, RealtimeError) else RealtimeError(str(exc)))
+            self._not_sent(request, exc)
             return False
         return True
 
-
-def _cancelled() -> Response:
-    """Return the response of a request that was cancelled before it began."""
-    details = ResponseStatusDetails(type="cancelled", reason="client_cancelled")
-    return Response(status="cancelled", status_details=details, output=[])
+    def _not_sent(self, request: ResponseRequest, exc: Exception) -> None:
+        with self._lock:
+            self._table.forget(request)
+        request.finish(exc if isinstance(exc, RealtimeError) else RealtimeError(str(exc)))
+        self._call_in(LOOK)  # another thread may have tried for it; the next one is due all the same

@@ -167,6 +167,7 @@ class CommandSender:
         kind: str | None = None,
         codes: frozenset[str] = frozenset(),
         params: tuple[str, ...] = (),
+        ids: frozenset[str] = frozenset(),
         is_quiet: bool = False,
     ) -> Acknowledgement[Any]:
         """
@@ -179,6 +180,7 @@ class CommandSender:
             kind: Set where one event answers one command only, in order.
             codes: Codes of errors that refuse this kind of command without naming it.
             params: Fields that only this kind of command has.
+            ids: What the command names, by which such errors are told apart.
             is_quiet: Whether a refusal is reported to no one, listeners of errors included.
         """
         payload = self.encode(command)
@@ -191,6 +193,7 @@ class CommandSender:
             acknowledges=kind,
             codes=codes,
             params=params,
+            ids=ids,
             is_quiet=is_quiet,
         )
         try:

@@ -86,12 +86,18 @@ class Taps:
     def received(self, connection: int, payload: Payload) -> None:
         """Report a message that has come."""
         for tap in self.active:
-            self._call(tap, tap.on_received, connection, payload)
+            try:
+                tap.on_received(connection, payload)
+            except BaseException as exc:  # noqa: BLE001 - logged, or raised again
+                self._remove_failed(tap, exc)
 
     def sent(self, connection: int, payload: bytes, when: float) -> None:
         """Report a message that was accepted for sending, after *when*."""
         for tap in self.active:
-            self._call(tap, tap.on_sent, connection, payload, when)
+            try:
+                tap.on_sent(connection, payload, when)
+            except BaseException as exc:  # noqa: BLE001 - logged, or raised again
+                self._remove_failed(tap, exc)
 
     def closed(self, connection: int, outcome: RealtimeError) -> None:
         """Report the end of a connection."""
@@ -116,8 +122,11 @@ class Taps:
     def _call(self, tap: Tap, method: Callable[..., object], *arguments: Any) -> None:
         try:
             method(*arguments)
-        except BaseException as exc:
-            if ends_the_program(exc):
-                raise
-            self.remove(tap)
-            log.exception("! the tap %s failed and was removed", type(tap).__name__)
+        except BaseException as exc:  # noqa: BLE001 - logged, or raised again
+            self._remove_failed(tap, exc)
+
+    def _remove_failed(self, tap: Tap, exc: BaseException) -> None:
+        if ends_the_program(exc):
+            raise exc
+        self.remove(tap)
+        log.error("! the tap %s failed and was removed", type(tap).__name__, exc_info=exc)

@@ -3,6 +3,10 @@ Blocked callers that wait for one event: the next of a kind, or an acknowledgeme
 
 They are served before the listeners and never depend on them.
 
+What leaves "waiting": the event; a refusal that names the command, or its kind; another connection in place
+of the command's; the end of the session. If none comes, the caller's own time-out ends the wait, and the
+waiter stays in its place, so that later answers are not matched to the wrong command.
+
 **Threads and locks.** The I/O thread offers events, and so do threads that set the status; any thread waits.
 ``Waiters._lock`` guards the replacement of the tuple and the outcome; it is not held while a future is
 resolved or a user's predicate runs.
@@ -12,6 +16,7 @@ from __future__ import annotations
 
 import enum
 import logging
+import re
 import threading
 import weakref
 from collections.abc import Callable, Mapping
@@ -36,6 +41,8 @@ ANSWERED_IN_ORDER: Final[Mapping[str, tuple[type[Event], str, tuple[str, ...]]]]
     InputAudioBufferClear.TYPE: (InputAudioBufferCleared, "clear", ()),
 }
 """Commands that are answered in order: the event, the kind of waiter, and the fields that errors name."""
+
+_QUOTED: Final = re.compile(r"'([^' ]+)'")
 
 
 class Handled(enum.Enum):
@@ -70,6 +77,7 @@ class Waiter:
         acknowledges: Kind of acknowledgement. One event answers one command only: the oldest.
         codes: Codes by which an error that names no command can be told to mean this one.
         params: Fields by which such an error can be told, with all that is below them.
+        ids: What its command names. An error that is told by its code, and quotes other ids, is not meant.
         is_quiet: Whether a refusal is reported to no one.
     """
 
@@ -80,6 +88,7 @@ class Waiter:
         "codes",
         "connection",
         "event_id",
+        "ids",
         "is_quiet",
         "matches",
         "params",
@@ -94,6 +103,7 @@ class Waiter:
         acknowledges: str | None = None,
         codes: frozenset[str] = frozenset(),
         params: tuple[str, ...] = (),
+        ids: frozenset[str] = frozenset(),
         is_quiet: bool = False,
     ) -> None:
         self.matches = matches
@@ -103,6 +113,7 @@ class Waiter:
         self.acknowledges = acknowledges
         self.codes = codes
         self.params = params
+        self.ids = ids
         self.is_quiet = is_quiet
         self.connection = 0  # the number of the one that its command was sent on
         if isinstance(future, Acknowledgement):
@@ -136,9 +147,10 @@ class Waiter:
         if error.event_id is not None:
             return self.event_id == error.event_id
         param = error.param or ""
-        return error.code in self.codes or any(
-            param == name or param.startswith((f"{name}.", f"{name}[")) for name in self.params
-        )
+        if error.code in self.codes:
+            quoted = _QUOTED.findall(error.message) if self.ids else ()
+            return not quoted or not self.ids.isdisjoint(quoted)
+        return any(param == name or param.startswith((f"{name}.", f"{name}[")) for name in self.params)
 
 
 def placeholder(kind: str, event_id: str | None) -> Waiter:
@@ -175,6 +187,10 @@ class Waiters:
         """Remove a waiter."""
         with self._lock:
             self.waiting = tuple(w for w in self.waiting if w is not waiter)
+
+    def awaits(self, kind: str) -> bool:
+        """Whether a command of a kind that is answered in order has yet to be answered."""
+        return any(waiter.acknowledges == kind for waiter in self.waiting)
 
     def offer(self, key: Any, event: Any) -> None:
         """Offer an event to all waiters."""

@@ -12,11 +12,9 @@ import weakref
 from collections.abc import Callable
 
 from .._concurrency import shutdown
-from .._concurrency.deadline import Deadline
 from .._net.dial import Target
 from ..errors import ConnectionClosedError
 from ..options import WebSocketOptions
-from .closing import CloseRequest
 from .dialling import Opener, WebSocketImpl
 from .driver import ConnectionDriver, Outcome
 from .frames import Payload
@@ -138,6 +136,10 @@ class Connection:
             raise ValueError("reason must not be longer than 123 bytes in UTF-8")
         return self._driver.close(code, reason, timeout)
 
+    def begin_close(self, timeout: float) -> None:
+        """Begin to close, with *timeout* seconds for all of it. Does not wait; :meth:`close` does."""
+        self._driver.begin_close(timeout)
+
     def abort(self, outcome: ConnectionClosedError) -> None:
         """End at once, with this outcome; what is queued is lost. Does not wait."""
         self._driver.abort(outcome)
@@ -171,5 +173,4 @@ def _drop(reference: weakref.ref[ConnectionDriver]) -> None:
 
 
 def _close_at_exit(driver: ConnectionDriver) -> None:
-    seconds = shutdown.SECONDS[shutdown.Stage.TRANSPORTS]
-    driver.request_close(CloseRequest(1000, "", Deadline(seconds), seconds))
+    driver.begin_close(shutdown.SECONDS[shutdown.Stage.TRANSPORTS])

@@ -117,7 +117,7 @@ class ConnectionDriver:
         if self._dialling is not None or self.outcome is not None:
             raise RuntimeError("a connection can be started only once")
         try:
-            import_now()
+            import_now(self.options)
             self._dialling = self._dial()
             self._io.add(self)
             self._dialling.start()
@@ -167,7 +167,7 @@ class ConnectionDriver:
         if not self._io.is_ours():
             return True  # nothing of this process's is left to end
         seconds = self.options.close_timeout if timeout is None else timeout
-        self.request_close(CloseRequest(code, reason, Deadline(seconds, self._clock), seconds))
+        self.begin_close(seconds, code, reason)
         if self.owns_this_thread():
             return False
         # The I/O thread keeps the deadline itself; what is added is for it to get that far.
@@ -175,10 +175,11 @@ class ConnectionDriver:
             self._end_aside(held_up())
         return self.join(0)
 
-    def request_close(self, request: CloseRequest) -> None:
+    def begin_close(self, seconds: float, code: int = 1000, reason: str = "") -> None:
         """Begin to close; if that has begun, only a shorter deadline counts."""
         if not self._io.is_ours():
             return
+        request = CloseRequest(code, reason, Deadline(seconds, self._clock), seconds)
         dialling = self._dialling
         if dialling is None:
             self._end(closed_unopened())
@@ -332,8 +333,7 @@ class ConnectionDriver:
         if self.outcome is not None:  # close() could not wait for a callback any longer
             return closing.unanswered(closing.sent)
         if self._dropped and self._close is None:
-            seconds = self.options.close_timeout
-            self.request_close(CloseRequest(1000, "", Deadline(seconds, self._clock), seconds))
+            self.begin_close(self.options.close_timeout)
         request = self._close
         if not queue.is_empty or request is not None or transport.unsent:
             with queue.write_lock:

@@ -84,6 +84,8 @@ class IOThread:
         self._inbox: deque[Served] = deque()
         self._thread: threading.Thread | None = None
         self._has_begun = False  # the thread runs, and closes what it works with
+        self._alarm = _NEVER
+        self.on_alarm: Callable[[], float | None] | None = None  # written before the thread is started
         # Written before the thread is started.
         self._waker: Waker | None = None
         self._selector: selectors.BaseSelector | None = None
@@ -171,6 +173,16 @@ class IOThread:
         if waker is not None and os.getpid() == self._pid:
             waker.wake()
 
+    def set_alarm(self, seconds: float) -> None:
+        """Have ``on_alarm``, which returns the next number, called on the thread in so many seconds."""
+        due = self.clock() + seconds
+        with self._lock:
+            is_sooner = due < self._alarm
+            if is_sooner:
+                self._alarm = due
+        if is_sooner and self.ident != threading.get_ident():
+            self.wake()
+
     def is_ours(self) -> bool:
         """Whether this is the process that made it, not a fork of it."""
         return os.getpid() == self._pid
@@ -232,7 +244,7 @@ class IOThread:
     def _loop(self, selector: selectors.BaseSelector, waker: Waker) -> None:
         clock, select = self.clock, selector.select
         while not self._is_over():
-            due = self._due()
+            due = min(self._due(), self._alarm)
             if due <= 0.0:
                 self._dispatch(select(0.0), waker)
                 continue
@@ -264,12 +276,27 @@ class IOThread:
             with self._lock:
                 self._served += self._inbox
                 self._inbox.clear()
+        if self._alarm <= now:
+            self._ring()
+            for served in self._served:
+                served.is_called = True  # what was sent meanwhile has been queued only
         has_ended = False
         for served in self._served:
             if served.is_ready or served.is_called or served.due <= now:
                 has_ended |= not served.step(now)
         if has_ended:
             self._served = [served for served in self._served if not served.is_over]
+
+    def _ring(self) -> None:
+        with self._lock:
+            self._alarm = _NEVER
+        try:
+            seconds = self.on_alarm() if self.on_alarm is not None else None
+        except Exception:
+            log.exception("! %s: a timer failed", self.name)
+            seconds = 1.0
+        if seconds is not None and seconds != _NEVER:
+            self.set_alarm(seconds)
 
     def _is_over(self) -> bool:
         if not self.is_released or self._served:

@@ -10,14 +10,14 @@ from __future__ import annotations
 
 import array
 import math
+import os
 import re
 import sys
 from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, TypeAlias
 
 import pybase64
 
-from azure_rt_audio._extras import importing
-
+from .._extras import importing
 from .._pages import ARRAYS
 from .channels import MAX_CHANNELS, check_channels, mix
 from .resample import check_rate, resample
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from typing_extensions import Buffer
 
 __all__ = [
+    "FILE_REMEDY",
     "SAMPLE_RATE_HZ",
     "AudioLike",
     "bytes_per_ms",
@@ -35,6 +36,7 @@ __all__ = [
     "decode_base64",
     "duration_ms",
     "interleaved",
+    "names_sound_file",
     "to_array",
     "to_pcm16",
 ]
@@ -52,6 +54,11 @@ class _NumpyArray(Protocol):
 
 AudioLike: TypeAlias = "Buffer | _NumpyArray"
 """The audio that :func:`to_pcm16` takes, for annotations."""
+
+FILE_REMEDY: Final = (
+    "client.send_audio_file(path) sends a sound file; "
+    "azure_rt_audio.audio.read_audio(path) returns its sound, for client.ask() too"
+)
 
 _BYTES_PER_MS: Final = {"pcm16": 48, "g711_ulaw": 8, "g711_alaw": 8}
 _FLOAT_CODES: Final = ("f", "d")  # struct codes of float32 and float64
@@ -187,6 +194,11 @@ def decode_base64(text: str) -> bytes:
         raise ValueError(_base64_fault(text)) from error
 
 
+def names_sound_file(text: str) -> bool:
+    """Whether *text* ends as the name of a sound file does."""
+    return text.lower().endswith((".wav", ".flac", ".ogg", ".mp3"))
+
+
 def bytes_per_ms(audio_format: str) -> int:
     """
     Return the bytes per millisecond of ``"pcm16"``, ``"g711_ulaw"`` or ``"g711_alaw"``.
@@ -199,6 +211,11 @@ def bytes_per_ms(audio_format: str) -> int:
     except KeyError as error:
         known = ", ".join(map(repr, _BYTES_PER_MS))
         raise ValueError(f"audio_format is {audio_format!r}: pass one of {known}") from error
+
+
+def readable_format(audio_format: str | None) -> str:
+    """Return the format that a service names; ``"pcm16"`` if it names none that this library knows."""
+    return audio_format if audio_format in _BYTES_PER_MS else "pcm16"
 
 
 def duration_ms(byte_count: int, audio_format: str = "pcm16") -> int:
@@ -217,6 +234,8 @@ def duration_ms(byte_count: int, audio_format: str = "pcm16") -> int:
 def _view_of(audio: Any) -> memoryview:
     if isinstance(audio, str):
         raise TypeError("audio is a str: decode base64 text with decode_base64() first")
+    if isinstance(audio, os.PathLike):
+        raise TypeError(f"audio is a path, not sound: {FILE_REMEDY}")
     try:
         return memoryview(audio)
     except (TypeError, ValueError, BufferError) as error:
@@ -304,6 +323,8 @@ def _base64_fault(text: str) -> str:
     """Return what is wrong with base64 *text*, and the remedy."""
     if text[:5].lower() == "data:":
         return "the audio is a data URL, not base64: pass only what follows the comma"
+    if names_sound_file(text):
+        return f"the audio is a path, not base64: {FILE_REMEDY}"
     foreign = re.search(r"[^A-Za-z0-9+/]", text.rstrip("="))
     if foreign is None:
         return (

@@ -70,6 +70,14 @@ def _one_line(instance: object, attribute: attrs.Attribute[Any], value: object) 
         )
 
 
+def _seconds(instance: object, attribute: attrs.Attribute[Any], value: object) -> None:
+    name = attribute.name
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise TypeError(f"{name} must be a number of seconds, not {type(value).__name__}")
+    if not 0.01 <= value <= 604800:  # not a number is neither
+        raise ValueError(f"{name} must be from 0.01 to 604800 seconds, not {value!r}")
+
+
 def _a_name(instance: object, attribute: attrs.Attribute[Any], value: object) -> None:
     if not isinstance(value, str) or not value.strip():
         raise ValueError(f"{attribute.name} is empty; give the name of your deployment in Azure")
@@ -102,6 +110,15 @@ class AzureRealTimeOptions:
             0.4, silence 600 ms), no transcription of the user.
         session_defaults: ``False`` sends ``session_config`` as it is and leaves the rest to the service.
         credential_scope: Scope of the token that is requested from the credential.
+        response_start_timeout: Seconds that a response which was asked for may take to begin, before it is
+            given up with :class:`~azure_rt_audio.errors.ResponseLostError`. 20 by default.
+        response_silence_timeout: Seconds that a response may pass without an event, before it is cancelled
+            and given up; the clock stands still during an MCP step. 60 by default.
+        turn_answer_timeout: Seconds between the end of the user's turn and the beginning of the answer that
+            voice activity detection gives. Until then requests wait. 5 by default.
+        turn_silence_timeout: Seconds without sound sent that end a turn of the user whose end was not
+            reported; five times as many with semantic VAD. 2 by default.
+        turn_timeout: Seconds that a turn of the user may keep requests waiting in all. 30 by default.
 
     Raises:
         ValueError: If something is missing or cannot be right; names the field.
@@ -125,6 +142,11 @@ class AzureRealTimeOptions:
     session_config: SessionConfig = field(default=None, converter=_session_config, repr=False)
     session_defaults: bool = True
     credential_scope: str = DEFAULT_SCOPE
+    response_start_timeout: float = field(default=20.0, validator=_seconds)
+    response_silence_timeout: float = field(default=60.0, validator=_seconds)
+    turn_answer_timeout: float = field(default=5.0, validator=_seconds)
+    turn_silence_timeout: float = field(default=2.0, validator=_seconds)
+    turn_timeout: float = field(default=30.0, validator=_seconds)
     resolved_dialect: Dialect = field(
         init=False,
         repr=False,
@@ -198,6 +220,7 @@ class AzureRealTimeOptions:
         if missing:
             raise ValueError(f"set {', '.join(missing)} in the environment, or pass the value as an argument")
         config = _session_config(session_config)
+        version: dict[str, Any] = {} if api_version is None else {"api_version": api_version}
         transcribes = os.environ.get("AZURE_OPENAI_TRANSCRIPTION_DEPLOYMENT")
         return cls(
             host_name=host,
@@ -208,7 +231,7 @@ class AzureRealTimeOptions:
             session_config=with_transcription(config, transcribes) if transcribes else config,
             session_defaults=session_defaults,
             credential_scope=credential_scope,
-            **({} if api_version is None else {"api_version": api_version}),
+            **version,
         )
 
     @property

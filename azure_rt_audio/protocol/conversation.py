@@ -17,14 +17,21 @@ from .events import (
     ConversationItemTruncated,
     Event,
     InputAudioBufferCommitted,
+    ResponseCreated,
+    ResponseDone,
+    ResponseFunctionCallArgumentsDelta,
+    ResponseFunctionCallArgumentsDone,
     ResponseOutputAudioDelta,
     ResponseOutputAudioTranscriptDelta,
     ResponseOutputAudioTranscriptDone,
+    ResponseOutputItemAdded,
     ResponseOutputItemDone,
     ResponseOutputTextDelta,
     ResponseOutputTextDone,
 )
+from .item_stream import ItemStream
 from .items import ConversationItem, FunctionCallItem, FunctionCallOutputItem, MessageItem
+from .response_outputs import ResponseOutputs
 
 __all__ = ["Conversation", "ConversationEntry"]
 
@@ -61,61 +68,37 @@ class ConversationEntry:
         return self.text
 
 
-class _Line:
-    """An item while it streams. Only one thread writes: it appends to lists and replaces values."""
-
-    __slots__ = ("audio_base64_length", "item", "texts", "truncated_at_ms")
-
-    def __init__(self) -> None:
-        self.item: ConversationItem | None = None  # until the service announces it
-        self.texts: dict[int, list[str]] = {}  # deltas by content index
-        self.audio_base64_length = 0
-        self.truncated_at_ms: int | None = None
-
-    def append(self, part: int | None, text: str | None) -> None:
-        self.texts.setdefault(part or 0, []).append(text or "")
-
-    def replace(self, part: int | None, text: str) -> None:
-        self.texts[part or 0] = [text]
-
-    def entry(self) -> ConversationEntry | None:
-        if self.item is None:
-            return None
-        texts = sorted(self.texts.copy().items())  # copies, as the writer may run at the same time
-        text = "".join(piece for _, pieces in texts for piece in tuple(pieces))
-        return ConversationEntry(
-            item=self.item,
-            text=text,
-            audio_base64_length=self.audio_base64_length,
-            truncated_at_ms=self.truncated_at_ms,
-        )
-
-
 class Conversation:
     """
     The items of the default conversation, in order, derived from events alone.
 
-    Transcripts arrive late and out of order and are assigned by item id. Audio is not kept.
+    Transcripts arrive late and out of order and are assigned by item id. Audio is not kept. What a response
+    brought is here when it ends, also if the service does not announce its items.
 
     **Threads.** One thread applies events. Any thread may read and gets a snapshot of immutable entries.
     """
 
     def __init__(self) -> None:
-        self._lines: dict[str, _Line] = {}
+        self._streams: dict[str, ItemStream] = {}
         self._order: tuple[str, ...] = ()
-        self._changes: dict[type[Event], Callable[[Any], None]] = {
+        self._outputs = ResponseOutputs(self._streams)
+        self._names_places = False  # of items that are neither of a response nor spoken by the user
+        self._changes: dict[type[Event], Callable[[Any], object]] = {
             ResponseOutputTextDelta: self._append,
-            ResponseOutputAudioTranscriptDelta: self._append,
-            ResponseOutputTextDone: lambda event: self._replace(event, event.text),
-            ResponseOutputAudioTranscriptDone: lambda event: self._replace(event, event.transcript),
+            ResponseOutputAudioTranscriptDelta: self._append_spoken,
+            ResponseOutputTextDone: self._replace,
+            ResponseOutputAudioTranscriptDone: self._replace_spoken,
+            ResponseFunctionCallArgumentsDelta: self._outputs.append_arguments,
+            ResponseFunctionCallArgumentsDone: self._outputs.take_arguments,
             InputAudioBufferCommitted: self._await,
-            ConversationItemInputAudioTranscriptionDelta: self._append,
-            ConversationItemInputAudioTranscriptionCompleted: (
-                lambda event: self._replace(event, event.transcript)
-            ),
+            ConversationItemInputAudioTranscriptionDelta: self._append_heard,
+            ConversationItemInputAudioTranscriptionCompleted: self._replace_heard,
             ConversationItemAdded: self._place,
             ConversationItemDone: self._place,
-            ResponseOutputItemDone: self._update,
+            ResponseCreated: self._outputs.begin,
+            ResponseOutputItemAdded: self._outputs.describe,
+            ResponseOutputItemDone: self._update_output,
+            ResponseDone: self._finish,
             ConversationItemRetrieved: self._update,
             ConversationItemTruncated: self._truncate,
             ConversationItemDeleted: self._delete,
@@ -141,88 +124,138 @@ class Conversation:
 
     def get(self, item_id: str) -> ConversationEntry | None:
         """Return one entry, or ``None``."""
-        line = self._lines.get(item_id)
-        return None if line is None else line.entry()
+        stream = self._streams.get(item_id)
+        item = None if stream is None else stream.item
+        if stream is None or item is None:
+            return None
+        return ConversationEntry(
+            item=item,
+            text=stream.text,
+            audio_base64_length=stream.audio_base64_length,
+            truncated_at_ms=stream.truncated_at_ms,
+        )
+
+    # ------------------------------------------------------------ on the I/O thread
 
     def _apply(self, event: Event) -> None:
-        """Update from one event; events about other things are ignored. Called by the I/O thread."""
+        """
+        Update from one event; events about other things are ignored. Called by the I/O thread.
+
+        The output of a response that has ended is completed by what streamed, in the event itself.
+        """
         if event.__class__ is ResponseOutputAudioDelta:
-            line = self._lines.get(event.item_id)
-            if line is not None:
-                line.audio_base64_length += len(event.delta)
+            stream = self._streams.get(event.item_id)
+            if stream is None:
+                stream = self._outputs.find(event)
+            stream.audio_base64_length += len(event.delta)
             return
         change = self._changes.get(event.__class__)
         if change is not None:
             change(event)
 
-    def _append(
-        self,
-        event: ResponseOutputTextDelta
-        | ResponseOutputAudioTranscriptDelta
-        | ConversationItemInputAudioTranscriptionDelta,
-    ) -> None:
-        line = self._lines.get(event.item_id)
-        if line is not None:
-            line.append(event.content_index, event.delta)
+    def _append(self, event: ResponseOutputTextDelta) -> None:
+        stream = self._streams.get(event.item_id)
+        if stream is None or not stream.is_linked:
+            stream = self._outputs.find(event)
+        stream.append(event.content_index, event.delta)
 
-    def _replace(
-        self,
-        event: ResponseOutputTextDone
-        | ResponseOutputAudioTranscriptDone
-        | ConversationItemInputAudioTranscriptionCompleted,
-        text: str,
-    ) -> None:
-        line = self._lines.get(event.item_id)
-        if line is not None:
-            line.replace(event.content_index, text)
+    def _append_spoken(self, event: ResponseOutputAudioTranscriptDelta) -> None:
+        stream = self._streams.get(event.item_id)
+        if stream is None or not stream.is_linked:
+            stream = self._outputs.find(event)
+        stream.append_spoken(event.content_index, event.delta)
+
+    def _replace(self, event: ResponseOutputTextDone) -> None:
+        self._outputs.find(event).replace(event.content_index, event.text)
+
+    def _replace_spoken(self, event: ResponseOutputAudioTranscriptDone) -> None:
+        stream = self._outputs.find(event)
+        stream.spoken.add(event.content_index)
+        stream.replace(event.content_index, event.transcript)
+
+    def _append_heard(self, event: ConversationItemInputAudioTranscriptionDelta) -> None:
+        stream = self._streams.get(event.item_id)
+        if stream is not None:
+            stream.append(event.content_index, event.delta)
+
+    def _replace_heard(self, event: ConversationItemInputAudioTranscriptionCompleted) -> None:
+        stream = self._streams.get(event.item_id)
+        if stream is not None:
+            stream.replace(event.content_index, event.transcript)
 
     def _await(self, event: InputAudioBufferCommitted) -> None:
         """Prepare for a transcript that arrives before its item."""
-        self._lines.setdefault(event.item_id, _Line())
+        if event.item_id:
+            stream = self._streams.setdefault(event.item_id, ItemStream(event.item_id))
+            stream.previous = event.previous_item_id
 
     def _place(self, event: ConversationItemAdded | ConversationItemDone) -> None:
         item_id = event.item.id
-        if item_id is None:
+        if not item_id:
             return
-        line = self._lines.setdefault(item_id, _Line())
-        is_new = line.item is None
-        _describe(line, event.item)
-        if is_new:
-            place = self._place_after(event)
+        stream = self._streams.get(item_id)
+        if stream is None or stream.item is None:
+            place = self._place_after(event, stream)
+            if stream is None:
+                stream = self._streams[item_id] = ItemStream(item_id)
+                if event.previous_item_id:
+                    self._names_places = True
+            _describe(stream, event.item)
             self._order = (*self._order[:place], item_id, *self._order[place:])
+        else:
+            _describe(stream, event.item)
 
-    def _place_after(self, event: ConversationItemAdded | ConversationItemDone) -> int:
-        previous = event.previous_item_id
+    def _place_after(
+        self, event: ConversationItemAdded | ConversationItemDone, stream: ItemStream | None
+    ) -> int:
+        previous = event.previous_item_id or (None if stream is None else stream.previous)
         if previous in self._order:
             return self._order.index(previous) + 1
-        if previous == "root" or (previous is None and "previous_item_id" in event.extra):
-            return 0  # an explicit null: it is the first item
-        return len(self._order)
+        # Null is what services say of the first item. Some say it of any, or when an answer's item is done.
+        is_nothing_before = (
+            previous is None
+            and "previous_item_id" in event.extra
+            and self._names_places
+            and stream is None
+            and isinstance(event, ConversationItemAdded)
+        )
+        return 0 if previous == "root" or is_nothing_before else len(self._order)
 
-    def _update(self, event: ResponseOutputItemDone | ConversationItemRetrieved) -> None:
-        """Update known items only: those of an out-of-band response are not part of the conversation."""
-        line = self._lines.get(event.item.id or "")
-        if line is not None and line.item is not None:
-            _describe(line, event.item)
+    def _update(self, event: ConversationItemRetrieved) -> None:
+        """Update an item that has a place; it may have been deleted meanwhile."""
+        stream = self._streams.get(event.item.id or "")
+        if stream is not None and stream.item is not None:
+            _describe(stream, event.item)
+
+    def _update_output(self, event: ResponseOutputItemDone) -> None:
+        stream = self._outputs.describe(event)
+        if stream.item is not None:
+            _describe(stream, event.item)
+        else:  # it may be of a response that is not part of the conversation
+            stream.take_words(event.item)
+
+    def _finish(self, event: ResponseDone) -> None:
+        for key, item in self._outputs.finish(event.response):
+            stream = self._streams.setdefault(key, ItemStream(item.id))
+            is_new = stream.item is None
+            _describe(stream, item)
+            if is_new:
+                self._order = (*self._order, key)
 
     def _truncate(self, event: ConversationItemTruncated) -> None:
         # The service discards the transcript of the removed audio and does not say which part of it.
-        line = self._lines.get(event.item_id)
-        if line is not None:
-            line.truncated_at_ms = event.audio_end_ms
+        stream = self._streams.get(event.item_id)
+        if stream is not None:
+            stream.truncated_at_ms = event.audio_end_ms
 
     def _delete(self, event: ConversationItemDeleted) -> None:
         self._order = tuple(item_id for item_id in self._order if item_id != event.item_id)
-        self._lines.pop(event.item_id, None)
+        self._streams.pop(event.item_id, None)
 
 
-def _describe(line: _Line, item: ConversationItem) -> None:
-    line.item = _without_audio(item)
-    if isinstance(item, MessageItem):
-        for index, part in enumerate(item.content or ()):
-            text = part.text or part.transcript
-            if text:
-                line.replace(index, text)
+def _describe(stream: ItemStream, item: ConversationItem) -> None:
+    stream.item = _without_audio(item)
+    stream.take_words(item)
 
 
 def _without_audio(item: ConversationItem) -> ConversationItem:

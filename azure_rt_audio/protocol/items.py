@@ -1,4 +1,4 @@
-"""Items of a conversation and the parts of a message."""
+"""Conversation items, and the content parts of messages."""
 
 from __future__ import annotations
 
@@ -32,17 +32,17 @@ def _show_length(value: str | None) -> str:
 @frozen_shape(kw_only=True)
 class ContentPart(ProtocolObject):
     """
-    One part of a message.
+    A content part of a message.
 
     Attributes:
         type: ``"input_text"``, ``"input_audio"`` and ``"input_image"`` from the user;
-            ``"text"`` and ``"audio"`` from the assistant, whatever the dialect calls them.
-        text: Of a text part.
-        audio: Base64, in the session's format.
-        transcript: What was said in an audio part; ``None`` until it is known.
-        image_url: ``data:`` URI of a PNG or JPEG. GA.
-        detail: ``"auto"``, ``"low"`` or ``"high"``.
-        id: Of the item that an ``item_reference`` part points to.
+            ``"text"`` and ``"audio"`` from the assistant, in both dialects.
+        text: Text of a text part.
+        audio: Audio of an audio part, as base64 in the session's format.
+        transcript: Transcript of an audio part; ``None`` until the service sends it.
+        image_url: Image of an image part, as a ``data:`` URI of a PNG or JPEG. GA.
+        detail: Detail of an image: ``"auto"``, ``"low"`` or ``"high"``.
+        id: Id of the item that an ``item_reference`` part refers to.
     """
 
     type: str | None = None
@@ -57,11 +57,11 @@ class ContentPart(ProtocolObject):
 @frozen_shape(kw_only=True)
 class MessageItem(ProtocolObject):
     """
-    Something said or written.
+    A message: speech, text or images.
 
     Attributes:
-        role: ``"system"``, ``"user"`` or ``"assistant"``.
-        content: Its parts: text, audio or images.
+        role: Author of the message: ``"system"``, ``"user"`` or ``"assistant"``.
+        content: Content parts: text, audio or images.
         status: ``"in_progress"``, ``"completed"`` or ``"incomplete"``.
     """
 
@@ -74,19 +74,19 @@ class MessageItem(ProtocolObject):
 
     @property
     def text(self) -> str:
-        """Everything in it that can be read: texts and transcripts, joined."""
+        """Texts and transcripts of all parts, joined."""
         return "".join(part.text or part.transcript or "" for part in self.content or ())
 
 
 @frozen_shape(kw_only=True)
 class FunctionCallItem(ProtocolObject):
     """
-    The model asks to have a function called.
+    A function call by the model.
 
     Attributes:
-        name: Of the function, as the tool declared it.
-        arguments: JSON text, by the schema the tool declared; check it, the model wrote it.
-        call_id: To be given back with the output.
+        name: Name of the function, as declared by the tool.
+        arguments: Arguments as JSON text. Validate them: the model may not follow the schema.
+        call_id: Id of the call, for :class:`FunctionCallOutputItem`.
     """
 
     type: str = "function_call"
@@ -101,11 +101,11 @@ class FunctionCallItem(ProtocolObject):
 @frozen_shape(kw_only=True)
 class FunctionCallOutputItem(ProtocolObject):
     """
-    What a function answered.
+    The result of a function call.
 
     Attributes:
-        call_id: Of the call.
-        output: Free text, usually JSON.
+        call_id: Id of the call.
+        output: Result as text, usually JSON.
     """
 
     type: str = "function_call_output"
@@ -118,7 +118,7 @@ class FunctionCallOutputItem(ProtocolObject):
 
 @frozen_shape(kw_only=True)
 class ItemReference(ProtocolObject):
-    """An item of the conversation, by id, as input of an out-of-band response."""
+    """A reference to an item by id, in the input of an out-of-band response."""
 
     type: str = "item_reference"
     id: str
@@ -126,7 +126,7 @@ class ItemReference(ProtocolObject):
 
 @frozen_shape(kw_only=True)
 class McpListedTool(ProtocolObject):
-    """A tool that an MCP server offers."""
+    """A tool of an MCP server."""
 
     name: str
     input_schema: Any
@@ -136,7 +136,7 @@ class McpListedTool(ProtocolObject):
 
 @frozen_shape(kw_only=True)
 class McpListToolsItem(ProtocolObject):
-    """The tools that an MCP server offers (GA)."""
+    """The list of an MCP server's tools (GA)."""
 
     type: str = "mcp_list_tools"
     server_label: str
@@ -147,11 +147,11 @@ class McpListToolsItem(ProtocolObject):
 @frozen_shape(kw_only=True)
 class McpError(ProtocolObject):
     """
-    Why an MCP call failed.
+    The failure of an MCP call.
 
     Attributes:
         type: ``"protocol_error"``, ``"tool_execution_error"`` or ``"http_error"``.
-        code: Of the protocol or of HTTP.
+        code: Error code of the protocol, or HTTP status.
     """
 
     type: str
@@ -161,7 +161,7 @@ class McpError(ProtocolObject):
 
 @frozen_shape(kw_only=True)
 class McpCallItem(ProtocolObject):
-    """A call that the service made to an MCP server (GA)."""
+    """A tool call by the service to an MCP server, with its output or error (GA)."""
 
     type: str = "mcp_call"
     id: str
@@ -175,7 +175,7 @@ class McpCallItem(ProtocolObject):
 
 @frozen_shape(kw_only=True)
 class McpApprovalRequestItem(ProtocolObject):
-    """The model wants to call an MCP tool and asks whether it may (GA)."""
+    """A request to approve a call of an MCP tool (GA)."""
 
     type: str = "mcp_approval_request"
     id: str
@@ -186,7 +186,7 @@ class McpApprovalRequestItem(ProtocolObject):
 
 @frozen_shape(kw_only=True)
 class McpApprovalResponseItem(ProtocolObject):
-    """The user's answer to :class:`McpApprovalRequestItem` (GA)."""
+    """Approval or refusal of an :class:`McpApprovalRequestItem` (GA)."""
 
     type: str = "mcp_approval_response"
     id: str

@@ -229,6 +229,11 @@ class Response(ProtocolObject):
         """
         return b"".join(piece.audio for piece in self.__dict__.get("_sound", ()))
 
+    def _complete(self, output: list[ConversationItem]) -> None:
+        """Take what streamed into its output; called before anybody else has it."""
+        self.__dict__["output"] = output
+        self.extra.pop("output", None)
+
     def _keep_sound(self, deltas: Sequence[Sounding]) -> None:
         """Remember the audio deltas that belong to it; they are decoded when :attr:`audio` is asked for."""
         self.__dict__["_sound"] = deltas

@@ -34,14 +34,14 @@ def service_error(event: Error) -> ServiceError:
     """Return the exception for an ``error`` event."""
     error = event.error
     remedy = _REMEDIES.get(error.code or "")
-    message = f"the service refused: {error.message}"
+    message = f"the service refused: {error.message or error.code or 'it gave no reason'}"
     return ServiceError(
         f"{message} ({remedy})" if remedy else message,
         type=classify(code=error.code, type=error.type),
         code=error.code,
         param=error.param,
         event_id=error.event_id,
-        service_type=error.type,
+        service_type=error.type or None,
         is_benign=error.code in _BENIGN_CODES
         or (error.code == "invalid_value" and _ALREADY_SHORTER in error.message),
         event=event,

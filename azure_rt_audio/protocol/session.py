@@ -1,7 +1,7 @@
 """
-The session: what the user configures and what the service says is in force.
+Session configuration, and the session as the service reports it.
 
-The flat form is the vocabulary of the library. GA nests most of it below ``audio``;
+The library uses the flat form. GA nests most of it below ``audio``;
 :mod:`azure_rt_audio.protocol.dialects` translates both ways.
 """
 
@@ -47,26 +47,27 @@ __all__ = [
 ]
 
 MaxTokens = int | Literal["inf"]
-"""A number of tokens from 1 to 4 096, or ``"inf"`` for as many as the model can give."""
+"""A number of tokens from 1 to 4 096, or ``"inf"`` for the model's maximum."""
 
 Given = Mapping[str, Any]
-"""What may stand for an object in a constructor: its fields by name, in snake_case or camelCase."""
+"""A mapping in place of an object, for a constructor: fields by name, in snake_case or camelCase."""
 
 
 @frozen_shape(kw_only=True)
 class TurnDetection(ProtocolObject):
     """
-    How the service notices that the user has begun and ended a turn.
+    Turn detection: the start and end of the user's speech (VAD).
 
     Attributes:
-        type: ``"server_vad"`` (loudness) or ``"semantic_vad"`` (meaning).
-        threshold: 0.0 to 1.0; higher needs louder speech. ``server_vad``; the service's default is 0.5.
-        prefix_padding_ms: Audio kept from before speech was noticed; the service's default is 300 ms.
-        silence_duration_ms: Silence that ends the turn; the service's default: 200 ms; GA documents 500.
-        create_response: Whether the end of a turn starts a response; the service's default is ``True``.
-        interrupt_response: Whether speech cancels the response in progress; the service's default: ``True``.
-        eagerness: ``"low"``, ``"medium"``, ``"high"`` or ``"auto"``. ``semantic_vad``.
-        idle_timeout_ms: 5 000 to 30 000 ms of silence after which the model speaks by itself. GA.
+        type: ``"server_vad"`` (by level) or ``"semantic_vad"`` (by meaning).
+        threshold: 0.0 to 1.0; higher needs louder speech. ``server_vad`` only; the service's default is 0.5.
+        prefix_padding_ms: Audio kept from before the detected start; the service's default is 300 ms.
+        silence_duration_ms: Silence that ends the turn. The service's default is 200 ms; GA documents 500.
+        create_response: Start a response at the end of a turn; the service's default is ``True``.
+        interrupt_response: Cancel the response in progress when speech starts; the service's default is
+            ``True``.
+        eagerness: ``"low"``, ``"medium"``, ``"high"`` or ``"auto"``. ``semantic_vad`` only.
+        idle_timeout_ms: Silence before the model speaks unprompted, 5 000 to 30 000 ms. GA.
     """
 
     type: str = "server_vad"
@@ -82,15 +83,15 @@ class TurnDetection(ProtocolObject):
 @frozen_shape(kw_only=True)
 class InputAudioTranscription(ProtocolObject):
     """
-    How the user's speech is written down beside the conversation.
+    Transcription of the user's speech, by a model beside the conversation.
 
     Attributes:
-        model: On Azure the name of a deployment in the same resource.
-        language: ISO 639-1 code of the speech, such as ``"en"``.
-        prompt: Words or style to expect.
-        keywords: Words to listen for. GA.
-        languages: Languages to expect.
-        delay: How long to wait for context, ``"minimal"`` to ``"xhigh"``. GA.
+        model: The transcription model; on Azure a deployment of the same resource.
+        language: Language of the speech, an ISO 639-1 code such as ``"en"``.
+        prompt: Expected vocabulary or style.
+        keywords: Expected words. GA.
+        languages: Expected languages.
+        delay: Latency allowed for context, ``"minimal"`` to ``"xhigh"``. GA.
     """
 
     model: str | None = None
@@ -104,11 +105,11 @@ class InputAudioTranscription(ProtocolObject):
 @frozen_shape(kw_only=True)
 class NoiseReduction(ProtocolObject):
     """
-    Cleaning of the input before turn detection and model.
+    Noise reduction on the input, before turn detection and the model.
 
     Attributes:
         type: ``"near_field"`` (headset) or ``"far_field"`` (laptop, room).
-        strength: GA.
+        strength: Strength of the reduction. GA.
     """
 
     type: str | None = None
@@ -117,14 +118,14 @@ class NoiseReduction(ProtocolObject):
 
 @frozen_shape(kw_only=True)
 class CustomVoice(ProtocolObject):
-    """A voice of one's own, by id (GA). Services of the same family describe theirs in other fields."""
+    """A custom voice, by id (GA). Related services describe theirs by other fields, in ``extra``."""
 
     id: str | None = None
 
 
 @frozen_shape(kw_only=True)
 class TracingConfig(ProtocolObject):
-    """How the service labels the traces it keeps of the session."""
+    """Labels of the session's traces at the service."""
 
     group_id: str | None = None
     workflow_name: str | None = None
@@ -133,7 +134,7 @@ class TracingConfig(ProtocolObject):
 
 @frozen_shape(kw_only=True)
 class CacheBreakpoint(ProtocolObject):
-    """Where the prompt's cache may end (GA)."""
+    """A breakpoint of the prompt cache (GA)."""
 
     mode: str = "explicit"
     ttl: str | None = None
@@ -175,10 +176,10 @@ class PromptFile(ProtocolObject):
 @frozen_shape(kw_only=True)
 class Prompt(ProtocolObject):
     """
-    A prompt stored at the service (GA).
+    A stored prompt of the service (GA).
 
     Attributes:
-        variables: What to put in place of its variables; a ``dict`` is a kind newer than this library.
+        variables: Values of its variables, by name; a ``dict`` is a kind newer than this library.
     """
 
     id: str
@@ -188,14 +189,14 @@ class Prompt(ProtocolObject):
 
 @frozen_shape(kw_only=True)
 class Reasoning(ProtocolObject):
-    """How hard the model thinks: ``"minimal"``, ``"low"``, ``"medium"``, ``"high"`` (GA)."""
+    """Reasoning effort of the model: ``"minimal"``, ``"low"``, ``"medium"`` or ``"high"`` (GA)."""
 
     effort: str | None = None
 
 
 @frozen_shape(kw_only=True)
 class TokenLimits(ProtocolObject):
-    """Bounds in tokens for :class:`RetentionRatio`."""
+    """Token limits for :class:`RetentionRatio`."""
 
     post_instructions: int | None = None
 
@@ -203,11 +204,11 @@ class TokenLimits(ProtocolObject):
 @frozen_shape(kw_only=True)
 class RetentionRatio(ProtocolObject):
     """
-    Forget the oldest turns when the context is full (GA).
+    Truncation of a full context: the oldest turns are dropped (GA).
 
     Attributes:
-        type: Another one is a strategy newer than this library, with its fields in ``extra``.
-        retention_ratio: Share of the context to keep, 0.0 to 1.0.
+        type: Any other is a strategy newer than this library, with its fields in ``extra``.
+        retention_ratio: Fraction of the context to keep, 0.0 to 1.0.
     """
 
     type: str = "retention_ratio"
@@ -218,10 +219,11 @@ class RetentionRatio(ProtocolObject):
 @frozen_shape(kw_only=True)
 class ClientSecretExpiry(ProtocolObject):
     """
-    When an ephemeral key ends.
+    Expiry of an ephemeral key.
 
     Attributes:
-        seconds: After the anchor; 10 to 7 200.
+        anchor: Start of the period, such as ``"created_at"``.
+        seconds: Length of the period, 10 to 7 200.
     """
 
     anchor: str | None = None
@@ -230,7 +232,7 @@ class ClientSecretExpiry(ProtocolObject):
 
 @frozen_shape(kw_only=True)
 class ClientSecretConfig(ProtocolObject):
-    """What to ask of the ephemeral key that comes with a session (preview)."""
+    """Configuration of a session's ephemeral key (preview)."""
 
     expires_after: ClientSecretExpiry | None = None
     expires_at: ClientSecretExpiry | None = None
@@ -243,7 +245,7 @@ class ClientSecret(ProtocolObject):
 
     Attributes:
         value: The secret itself; never shown in a ``repr``.
-        expires_at: Unix time in seconds.
+        expires_at: Expiry, as Unix time in seconds.
     """
 
     value: str = field(repr=False)
@@ -267,19 +269,19 @@ def _noise_reduction(value: NoiseReduction | Given | Unset | None) -> NoiseReduc
 
 
 def as_voice(value: str | CustomVoice | Given | Unset) -> str | CustomVoice | Unset:
-    """Let a mapping stand for a voice of one's own."""
+    """Convert a mapping to a custom voice."""
     return cast("str | CustomVoice | Unset", read_mapping(CustomVoice, value, "voice"))
 
 
 def as_tools(value: Sequence[Tool | Given] | Unset) -> list[Tool] | Unset:
-    """Let mappings stand for tools."""
+    """Convert mappings to tools."""
     if not isinstance(value, list | tuple):
         return cast("Unset", value)
     return [cast(Tool, read_mapping(Tool, tool, f"tools[{i}]")) for i, tool in enumerate(value)]
 
 
 def as_tool_choice(value: str | ToolChoice | Given | Unset) -> str | ToolChoice | Unset:
-    """Let a mapping stand for the tool that must be used."""
+    """Convert a mapping to a tool choice."""
     return cast("str | ToolChoice | Unset", read_mapping(ToolChoice, value, "tool_choice"))
 
 
@@ -288,7 +290,7 @@ def _tracing(value: str | TracingConfig | Given | Unset | None) -> str | Tracing
 
 
 def as_reasoning(value: Reasoning | Given | Unset) -> Reasoning | Unset:
-    """Let a mapping stand for the effort."""
+    """Convert a mapping to a reasoning effort."""
     return cast("Reasoning | Unset", read_mapping(Reasoning, value, "reasoning"))
 
 
@@ -297,7 +299,7 @@ def _truncation(value: str | RetentionRatio | Given | Unset) -> str | RetentionR
 
 
 def as_prompt(value: Prompt | Given | Unset | None) -> Prompt | Unset | None:
-    """Let a mapping stand for a stored prompt."""
+    """Convert a mapping to a stored prompt."""
     return cast("Prompt | Unset | None", read_mapping(Prompt, value, "prompt"))
 
 
@@ -308,13 +310,13 @@ def _client_secret(value: ClientSecretConfig | Given | Unset) -> ClientSecretCon
 @frozen_shape(kw_only=True)
 class SessionConfig(ProtocolObject):
     """
-    What the user asks of a session. Only what is set is sent; ``None`` clears.
+    Configuration of a session. Only fields that are set are sent; ``None`` clears a field.
 
-    Where an object stands, a mapping with its fields does as well:
+    A field that takes an object also takes a mapping of its fields:
     ``turn_detection={"type": "semantic_vad"}``.
 
     Attributes:
-        model: Model or deployment; usually given by the URL and left unset.
+        model: Model or deployment; usually part of the URL, and unset here.
         modalities: ``["text", "audio"]`` or ``["text"]``.
         instructions: System prompt.
         voice: ``"alloy"``, ``"ash"``, ``"ballad"``, ``"coral"``, ``"echo"``, ``"sage"``,
@@ -322,22 +324,23 @@ class SessionConfig(ProtocolObject):
             first audio of the session.
         input_audio_format: ``"pcm16"`` (int16, little-endian, mono, 24 000 Hz), ``"g711_ulaw"``
             or ``"g711_alaw"`` (8 000 Hz, one byte per frame).
-        output_audio_format: The same, for answers.
-        input_audio_transcription: ``None`` turns transcription of the user off.
-        input_audio_noise_reduction: ``None`` turns it off.
-        turn_detection: ``None`` turns it off: the caller commits and asks for responses.
-        speed: Of speech, 0.25 to 1.5; 1.0 is normal.
-        tools: What the model may call; ``[]`` clears.
-        tool_choice: ``"auto"``, ``"none"``, ``"required"`` or one tool.
-        temperature: 0.6 to 1.2. Preview only; GA has no such setting.
-        max_response_output_tokens: 1 to 4 096, or ``"inf"``.
-        tracing: ``"auto"``, labels, or ``None`` for none.
+        output_audio_format: Format of the answers; the same values.
+        input_audio_transcription: Transcription of the user's speech; ``None`` turns it off.
+        input_audio_noise_reduction: Noise reduction on the input; ``None`` turns it off.
+        turn_detection: Turn detection; ``None`` turns it off, and the program commits audio and requests
+            responses itself.
+        speed: Speech rate, 0.25 to 1.5; 1.0 is normal.
+        tools: Tools the model may call; ``[]`` removes all.
+        tool_choice: ``"auto"``, ``"none"``, ``"required"`` or a :class:`ToolChoice`.
+        temperature: Sampling temperature, 0.6 to 1.2. Preview only.
+        max_response_output_tokens: Limit of a response in tokens, 1 to 4 096, or ``"inf"``.
+        tracing: ``"auto"`` or labels; ``None`` turns it off.
         include: Additional output, such as ``"item.input_audio_transcription.logprobs"``. GA.
-        parallel_tool_calls: Whether one response may hold several calls. GA.
-        reasoning: GA.
-        truncation: ``"auto"``, ``"disabled"`` or a ratio.
+        parallel_tool_calls: Allow several tool calls in one response. GA.
+        reasoning: Reasoning effort of the model. GA.
+        truncation: Truncation of a full context: ``"auto"``, ``"disabled"`` or a :class:`RetentionRatio`.
         prompt: A stored prompt.
-        client_secret: Preview only.
+        client_secret: The session's ephemeral key. Preview only.
     """
 
     model: str | Unset = UNSET
@@ -369,7 +372,7 @@ class SessionConfig(ProtocolObject):
 
 @frozen_shape(kw_only=True)
 class TranscriptionSessionConfig(ProtocolObject):
-    """What the user asks of a session that only transcribes; see :class:`SessionConfig`."""
+    """Configuration of a transcription session; fields as in :class:`SessionConfig`."""
 
     input_audio_format: str | Unset = UNSET
     input_audio_transcription: InputAudioTranscription | Unset | None = field(
@@ -387,11 +390,11 @@ class TranscriptionSessionConfig(ProtocolObject):
 @frozen_shape(kw_only=True)
 class Session(ProtocolObject):
     """
-    The session in force, as the service describes it. Fields as in :class:`SessionConfig`.
+    The session in force, as the service reports it. Fields as in :class:`SessionConfig`.
 
     Attributes:
-        id: Of the session.
-        expires_at: Unix time in seconds at which the service will end it.
+        id: Id of the session.
+        expires_at: End of the session, as Unix time in seconds.
         model: The model behind the deployment.
         type: ``"realtime"`` on GA.
     """
@@ -425,7 +428,7 @@ class Session(ProtocolObject):
 
 @frozen_shape(kw_only=True)
 class TranscriptionSession(ProtocolObject):
-    """The transcription session in force, as the service describes it."""
+    """The transcription session in force, as the service reports it."""
 
     id: str | None = None
     object: str | None = None
@@ -443,12 +446,12 @@ class TranscriptionSession(ProtocolObject):
 @frozen_shape(kw_only=True)
 class CreatedClientSecret(ProtocolObject):
     """
-    Answer of the REST call that makes an ephemeral key (GA).
+    Response of the REST call that creates an ephemeral key (GA).
 
     Attributes:
         value: The secret itself; never shown in a ``repr``.
-        expires_at: Unix time in seconds.
-        session: What the key is for.
+        expires_at: Expiry, as Unix time in seconds.
+        session: Session that the key is for.
     """
 
     value: str = field(repr=False)

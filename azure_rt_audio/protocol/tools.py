@@ -1,4 +1,4 @@
-"""Tools the model may call, as a session or a response declares them."""
+"""Declarations of the tools that the model may call, for a session or a response."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ __all__ = [
 @frozen_shape(kw_only=True)
 class FunctionTool(ProtocolObject):
     """
-    A function of the caller's own that the model may ask to have called.
+    A function of the program, for the model to call.
 
     Attributes:
-        type: Another one is a kind of tool newer than this library, with its fields in ``extra``.
-        name: What the model calls it.
-        description: When and how to use it; the model reads this.
-        parameters: JSON Schema of the arguments, an ``object`` at the top.
+        type: Any other is a kind of tool newer than this library, with its fields in ``extra``.
+        name: Name of the function.
+        description: Purpose and use, for the model to read.
+        parameters: JSON Schema of the arguments, with ``object`` at the top level.
     """
 
     type: str = "function"
@@ -39,7 +39,7 @@ class FunctionTool(ProtocolObject):
 
 @frozen_shape(kw_only=True)
 class McpToolFilter(ProtocolObject):
-    """Some tools of an MCP server, by name or by whether they only read."""
+    """A selection of an MCP server's tools, by name or by read-only access."""
 
     tool_names: list[str] | None = None
     read_only: bool | None = None
@@ -47,7 +47,7 @@ class McpToolFilter(ProtocolObject):
 
 @frozen_shape(kw_only=True)
 class McpApprovalFilter(ProtocolObject):
-    """Which tools of an MCP server need approval before each call, and which never do."""
+    """Tools of an MCP server that always, and that never, need approval."""
 
     always: McpToolFilter | None = None
     never: McpToolFilter | None = None
@@ -56,14 +56,14 @@ class McpApprovalFilter(ProtocolObject):
 @frozen_shape(kw_only=True)
 class McpTool(ProtocolObject):
     """
-    The tools of an MCP server, which the service itself calls (GA only).
+    The tools of an MCP server, called by the service itself (GA only).
 
     Attributes:
-        server_label: Name under which its calls appear.
+        server_label: Name of the server in its calls.
         authorization: Access token for the server; never shown in a ``repr``.
-        headers: Sent to the server; may hold secrets, never shown in a ``repr``.
-        allowed_tools: Names, or a filter; ``None`` allows all.
-        require_approval: ``"always"``, ``"never"`` or a filter.
+        headers: HTTP headers for the server; may hold secrets, never shown in a ``repr``.
+        allowed_tools: Names or a filter of the tools the model may call; ``None`` allows all.
+        require_approval: Approval before each call: ``"always"``, ``"never"`` or a filter.
     """
 
     type: str = "mcp"
@@ -86,12 +86,12 @@ Tool = FunctionTool | McpTool
 @frozen_shape(kw_only=True)
 class ToolChoice(ProtocolObject):
     """
-    One particular tool that the model must use.
+    A tool that the model must call.
 
     Attributes:
         type: ``"function"``, or ``"mcp"`` (GA only).
-        name: Of the function, or of the server's tool.
-        server_label: Of the MCP server.
+        name: Name of the function, or of the server's tool.
+        server_label: Label of the MCP server, for ``"mcp"``.
     """
 
     type: str = "function"

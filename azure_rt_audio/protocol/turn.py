@@ -60,11 +60,25 @@ class TurnState:
             if not is_out_of_band(event.response):
                 self.current = event.response.id
                 self.status = ModelStatusEnum.THINKING
-        elif isinstance(event, ResponseDone) and event.response.id == self.current:
+        elif isinstance(event, ResponseDone) and event.response.id in (None, self.current):
+            is_spoken = _has_audio(event.response) or self.speaking == self.current is not None
             self.current = None
             if self.status is not ModelStatusEnum.LISTENING:
-                self.status = _after(event.response)
+                self.status = _after(event.response, is_spoken=is_spoken)
         return self.status
+
+    def lose(self) -> None:
+        """The response in progress is over, though its end was not heard of."""
+        self.current = None
+        if self.status in (ModelStatusEnum.THINKING, ModelStatusEnum.SPEAKING):
+            self.status = ModelStatusEnum.IDLE
+
+    def stop_listening(self) -> None:
+        """The user's turn is over; the status is that of what is in progress."""
+        if self.status is ModelStatusEnum.LISTENING:
+            is_speaking = self.current is not None and self.speaking == self.current
+            in_progress = ModelStatusEnum.SPEAKING if is_speaking else ModelStatusEnum.THINKING
+            self.status = ModelStatusEnum.IDLE if self.current is None else in_progress
 
     def follow_speaker(self, response_id: str, *, is_playing: bool) -> ModelStatusEnum:
         """
@@ -87,9 +101,9 @@ def is_out_of_band(response: Response) -> bool:
     return response.conversation_id is None and "conversation_id" in response.extra
 
 
-def _after(response: Response) -> ModelStatusEnum:
+def _after(response: Response, *, is_spoken: bool) -> ModelStatusEnum:
     """A spoken answer is still being played when the service is done with it."""
-    if response.status in ("completed", "incomplete") and _has_audio(response):
+    if response.status in (None, "completed", "incomplete") and is_spoken:
         return ModelStatusEnum.SPEAKING
     return ModelStatusEnum.IDLE
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Final
 
 from ..audio.converter import Converter
-from ..audio.pcm import bytes_per_ms
+from ..audio.pcm import bytes_per_ms, readable_format
 from ..devices.interfaces import SpeakerLike
 from ..protocol.events import ResponseCreated, ResponseDone, ResponseOutputAudioDelta, ResponseOutputAudioDone
 from ..protocol.latency import Latency
@@ -53,15 +53,19 @@ class Downlink:
             return
         is_unheard = is_out_of_band(event.response)
         self._audio.begin(event.response.id, is_out_of_band=is_unheard)
-        if self._must_discard_next and not is_unheard:
+        if self._engine.interruption.is_unplayed(event.response.id):
+            self._audio.discard(event.response.id)
+        elif self._must_discard_next and not is_unheard:
             self._must_discard_next = False
             self._audio.discard(event.response.id)
 
     def on_delta(self, event: ResponseOutputAudioDelta) -> None:
         """Play a delta."""
         session = self._engine.session
-        audio_format = (session.output_audio_format if session is not None else None) or "pcm16"
+        audio_format = readable_format(session.output_audio_format if session is not None else None)
         duration_ms = len(event.audio) / bytes_per_ms(audio_format)
+        if self._engine.interruption.is_unplayed(event.response_id):  # it was given up since, and comes late
+            self._audio.discard(event.response_id)
         is_first = event.response_id != self._audio.latest
         if not self._audio.receive(event.response_id, event.item_id, duration_ms):
             return

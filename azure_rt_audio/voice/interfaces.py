@@ -8,7 +8,7 @@ from typing import Any, Protocol
 from ..dispatch import Dispatcher
 from ..protocol.session import Session
 
-__all__ = ["Client", "Engine", "Interruption", "Recorder", "Taps"]
+__all__ = ["Client", "Engine", "Interruption", "Recorder", "Taps", "TurnTaking"]
 
 
 class Interruption(Protocol):
@@ -19,6 +19,19 @@ class Interruption(Protocol):
 
     def truncate_unheard(self, item_id: str, heard_ms: int) -> None:
         """Truncate an item at the position that was played; delete it at 0."""
+
+    def is_unplayed(self, response_id: str) -> bool:
+        """Whether what still comes of a response is not to be played, since it was given up."""
+
+
+class TurnTaking(Protocol):
+    """Push to talk."""
+
+    def press(self) -> None:
+        """The user takes the turn."""
+
+    def answer_user(self, owner: object) -> object:
+        """Ask for the answer to that turn, which comes before all requests that wait."""
 
 
 class Taps(Protocol):
@@ -61,6 +74,10 @@ class Engine(Protocol):
     def interruption(self) -> Interruption:
         """Cancels and truncates responses."""
 
+    @property
+    def turns(self) -> TurnTaking:
+        """Push to talk."""
+
     def follow_speaker(self, response_id: str, *, is_playing: bool) -> None:
         """Set the status from what the speaker plays."""
 
@@ -81,7 +98,5 @@ class Client(Protocol):
     def commit_audio(self) -> object: ...
 
     def clear_audio_buffer(self) -> object: ...
-
-    def create_response(self) -> object: ...
 
     def update_session(self, config: dict[str, Any], /) -> object: ...

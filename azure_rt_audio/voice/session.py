@@ -209,6 +209,7 @@ class VoiceSession:
         """
         self._check_push_to_talk()
         has_stopped = threading.Event()
+        self._engine.turns.press()
         self._worker.submit(self._stop_playback, has_stopped)
         self._button.put(has_stopped)
 

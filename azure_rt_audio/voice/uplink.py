@@ -78,7 +78,7 @@ class Uplink:
         length, self._turn_bytes = self._turn_bytes, 0
         if length >= _MIN_TURN_BYTES:
             self._client.commit_audio()
-            self._client.create_response()
+            self._client._engine.turns.answer_user(self._client)
         elif length:
             self._client.clear_audio_buffer()
 

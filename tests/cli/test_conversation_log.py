@@ -53,6 +53,25 @@ def test_a_conversation_with_a_service(connect: Connect) -> None:
     assert (dialogue.has_begun, dialogue.status) == (True, "over")
 
 
+def test_a_service_that_names_no_items() -> None:
+    """Each turn of each side is a line of its own."""
+    dialogue = ConversationLog()
+    for question, answer in (("Hello?", "Good day."), ("And you?", "Fine.")):
+        dialogue.update(heard("input_audio_buffer.speech_started"))
+        words(dialogue, "", answer[:3])
+        dialogue.update(heard("conversation.item.input_audio_transcription.completed", transcript=question))
+        words(dialogue, "", answer[3:])
+        dialogue.update(heard("response.done", response={}))
+
+    assert shown(dialogue) == [
+        ("you", "Hello?", ""),
+        ("model", "Good day.", ""),
+        ("you", "And you?", ""),
+        ("model", "Fine.", ""),
+    ]
+    assert [line.is_open for line in dialogue.lines] == [False] * 4
+
+
 def test_what_is_said_is_written_down_late() -> None:
     """A question has its place from the first sound on, though its words come after the answer's."""
     dialogue = ConversationLog()

@@ -119,21 +119,21 @@ def test_the_first_method_waits(connect: Connect, emulator: Emulator) -> None:
 
 def test_a_refused_configuration_can_be_mended(connect: Connect, emulator: Emulator) -> None:
     """If the service refuses the configuration, that is raised; an update that it takes makes it ready."""
-    client, errors = connect(session_config={"model": "no-such-model"}), Probe()
+    client, errors = connect(session_config={"extra": {"colour": 1}}), Probe()
     emulator.wait_for_command("session.update")
 
     for wait in (client.wait_until_ready, lambda: client.append_audio(bytes(2)), client.create_response):
-        with pytest.raises(ServiceError, match="model"):
+        with pytest.raises(ServiceError, match="colour"):
             wait()
     client.on("error", errors)
-    still_wrong = client.update_session({"model": "nor-this"})
-    with pytest.raises(ServiceError, match="model"):
+    still_wrong = client.update_session({"extra": {"colour": 2}})
+    with pytest.raises(ServiceError, match="colour"):
         client.wait_until_ready(HANG)
     client.update_session({"voice": "alloy"})
     client.wait_until_ready(HANG)
 
     assert isinstance(still_wrong.exception(HANG), ServiceError)
-    assert errors.next().param == "session.model"
+    assert errors.next().param == "session.colour"
 
 
 def test_a_wrong_configuration_is_refused_at_once(emulator: Emulator, dialect: str) -> None:
@@ -458,7 +458,7 @@ def test_items_find_their_own_acknowledgement(client: AzureRealTimeAudio) -> Non
             ),
             "invalid_tool_call_id",
         ),
-        (lambda c: c.update_session({"model": "nobody"}), "invalid_value"),
+        (lambda c: c.update_session({"extra": {"colour": 1}}), "unknown_parameter"),
     ],
 )
 @pytest.mark.parametrize("is_named", [True, False], ids=["named", "unnamed"])

@@ -6,6 +6,7 @@ import array
 import base64
 import json
 import threading
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from azure_rt_audio import (
     PendingResponse,
     ServiceError,
 )
-from azure_rt_audio.audio import alaw_decode, resample, to_pcm16, ulaw_decode, ulaw_encode
+from azure_rt_audio.audio import alaw_decode, resample, to_pcm16, ulaw_decode, ulaw_encode, write_wav
 from azure_rt_audio.emulator import (
     Emulator,
     Swallow,
@@ -135,6 +136,23 @@ def test_telephone_audio(connect: Connect, keeping: Emulator, audio_format: str)
     assert b"".join(map(base64.b64decode, audio_received(keeping))) == b"\xff\x7f\x80"
 
 
+@pytest.mark.parametrize("audio_format", ["pcm16", "g711_ulaw"])
+def test_a_sound_file_is_no_sound(connect: Connect, tmp_path: Path, audio_format: str) -> None:
+    """The error for a path, or for the content of a file, says what to call."""
+    client = connect(session_config={"input_audio_format": audio_format})
+    path = tmp_path / "question.wav"
+    write_wav(path, TONE)
+
+    for call in (client.ask, client.append_audio):
+        for prompt in (path, str(path)):
+            with pytest.raises((TypeError, ValueError), match=r"client\.send_audio_file\(path\)") as caught:
+                call(prompt)  # type: ignore[operator]
+            assert "numpy" not in str(caught.value)
+    with pytest.raises(ValueError, match=r"read_wav\(io\.BytesIO\(content\)\)"):
+        client.ask(path.read_bytes())
+    assert client.ask("What is in question.wav?", timeout=HANG).is_completed
+
+
 def test_the_format_changes_with_an_update(connect: Connect) -> None:
     """What is appended after an update of the format is in the new one; a refused update changes nothing."""
     client = ready(connect, session_config=NO_VAD)
@@ -144,7 +162,7 @@ def test_the_format_changes_with_an_update(connect: Connect) -> None:
     client.update_session({"input_audio_format": "pcm16"}).result(HANG)
     with pytest.raises(ValueError, match="2 bytes per frame"):
         client.append_audio(b"\xff")
-    refused = client.update_session({"input_audio_format": "g711_ulaw", "model": "nobody"})
+    refused = client.update_session({"input_audio_format": "g711_ulaw", "extra": {"colour": 1}})
     assert isinstance(refused.exception(HANG), ServiceError)
     with pytest.raises(ValueError, match="2 bytes per frame"):
         client.append_audio(b"\xff")

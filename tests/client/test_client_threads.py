@@ -74,11 +74,7 @@ def test_an_event_with_one_of_our_names(client: AzureRealTimeAudio, emulator: Em
         ("no json", "$"),
         ("[1]", "$"),
         ('{"no": "type"}', "$.type"),
-        ('{"type": "response.audio.delta", "delta": 5}', "$"),
-        (
-            '{"type": "response.done", "response": {"output": [{"type": "message", "content": 7}]}}',
-            "$.response",
-        ),
+        ('{"type": 7}', "$.type"),
         (b"\xff\xfe", "$"),
     ],
 )
@@ -315,8 +311,8 @@ def test_a_collision_with_the_services_own_response(connect: Connect) -> None:
             "response.created",
             "response.done",
         ] * 2
-        assert len(service.received("response.create")) == 2
-        assert (refusals.next().error.code, errors.told) == ("conversation_already_has_active_response", [])
+        assert len(service.received("response.create")) == 1  # sent after the user's turn, so never refused
+        assert (refusals.told, errors.told) == ([], [])
         client.close()
 
 

@@ -379,6 +379,13 @@ def test_a_dropped_worker_ends() -> None:
     assert not thread.is_alive()
 
 
+def test_half_a_worker_is_collected_in_silence() -> None:
+    """Ctrl-C in its constructor leaves one without its parts."""
+    worker = WorkerDispatcher.__new__(WorkerDispatcher)
+    del worker  # what __del__ raises fails the test: see filterwarnings
+    gc.collect()
+
+
 def test_a_worker_may_be_collected_by_its_own_thread() -> None:
     """If the last one to hold a worker is its own listener, the thread ends all the same."""
     worker, probe = WorkerDispatcher(), Probe()

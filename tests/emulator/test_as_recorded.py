@@ -15,6 +15,7 @@ from catalogue_types import DATA
 from emulator_session import Bench
 
 from azure_rt_audio.emulator import FunctionCall, speak
+from azure_rt_audio.emulator.dialects.choose import dialect_named
 
 RECORDED = json.loads((DATA / "recorded_shapes.json").read_text("utf-8"))
 CONVERSATIONS = [(profile, name) for profile, told in RECORDED.items() for name in told["order"]]
@@ -123,6 +124,34 @@ def test_arguments_are_written_as_a_model_does() -> None:
     assert len(deltas) > 8
     assert json.loads("".join(deltas)) == {"city": "Bergen"}
     assert "".join(deltas) == '{  \n "city": "Bergen" \n} \n'
+
+
+@pytest.mark.parametrize(
+    ("name", "unnamed"),
+    [("voice", [True, True]), ("tool", [True, True, False, False]), ("history", [True] + 3 * [False])],
+)
+def test_the_end_of_an_output_does_not_name_the_first_item(name: str, unnamed: list[bool]) -> None:
+    """Where an output is second in the conversation, only its beginning says what is before it."""
+    events = replay("azure", name)
+    added, done = (
+        [e["previous_item_id"] for e in events if e["type"] == f"conversation.item.{moment}"]
+        for moment in ("added", "done")
+    )
+
+    assert [previous is None for previous in added] == [True] + [False] * (len(added) - 1)
+    assert [previous is None for previous in done] == unnamed
+    assert all(one in (None, other) for one, other in zip(done, added, strict=True))
+
+
+def test_a_session_names_the_model_of_its_deployment() -> None:
+    """A deployment that is named after no model is one of gpt-realtime."""
+    models = {name: dialect_named("ga").model_of(name) for name in ("gpt-realtime", "gpt-realtime-2", "mine")}
+
+    assert models == {
+        "gpt-realtime": "gpt-realtime",
+        "gpt-realtime-2": "gpt-realtime-2",
+        "mine": "gpt-realtime",
+    }
 
 
 def test_ids_of_the_client_are_kept_within_limits() -> None:

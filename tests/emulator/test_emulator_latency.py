@@ -75,6 +75,25 @@ def test_what_was_sent_before_the_end_is_received_although_the_emulator_stops() 
     service.wait_for_command("input_audio_buffer.clear", HANG_SECONDS, count=2)
 
 
+def test_what_was_sent_before_a_close_frame_is_received() -> None:
+    """The connection's thread learns of the close when it writes an answer, with a command still unread."""
+    is_busy, go_on = threading.Event(), threading.Event()
+
+    def hold(line: str) -> None:
+        if "> input_audio_buffer.cleared" in line:
+            is_busy.set()
+            go_on.wait(HANG_SECONDS)
+
+    with Emulator(on_log=hold) as service:
+        with connect(service.url(), additional_headers={"api-key": "emulator-key"}) as client:
+            client.send('{"type": "input_audio_buffer.clear"}')
+            assert is_busy.wait(HANG_SECONDS)
+            client.send('{"type": "input_audio_buffer.clear"}')
+        go_on.set()  # the client has left, with the close frame of both sides
+        assert service.connections[0].wait_closed(HANG_SECONDS)
+        assert len(service.received("input_audio_buffer.clear")) == 2
+
+
 @pytest.mark.parametrize("latency", [60, (1,), (-1, 0), ("60", 0), (0, float("nan"))])
 def test_a_latency_that_cannot_be(latency: object) -> None:
     """Is refused by name."""

@@ -178,7 +178,7 @@ def test_a_refusal_by_the_proxy_names_the_proxy() -> None:
     assert "The proxy proxy:3128 refused the way to res.openai.azure.com:443" in error.message
     assert 'http_proxy="<kind>://user:password@host:port"' in error.hint
     assert "HTTPS_PROXY" in error.hint
-    assert error.type == "connection_error"
+    assert (error.type, error.code) == ("authentication_error", "proxy_authentication_required")
 
 
 def test_a_proxy_that_wants_another_scheme_is_told_apart() -> None:
@@ -215,9 +215,11 @@ def test_a_refusal_by_a_socks_proxy(words: str | None, is_about_auth: bool, says
 
     assert f"The proxy proxy:1080 {says}" in error.message
     assert error.message.endswith(error.hint)
-    assert ("http_proxy" in error.hint, error.type) == (
-        words is not None or is_about_auth,
-        "connection_error",
+    assert ("http_proxy" in error.hint) is (words is not None or is_about_auth)
+    assert (error.type, error.code) == (
+        ("authentication_error", "proxy_authentication_required")
+        if is_about_auth
+        else ("connection_error", None)
     )
 
 

@@ -115,7 +115,8 @@ def test_a_proxy_from_the_environment(monkeypatch: pytest.MonkeyPatch, variable:
         monkeypatch.setenv(variable, spelling.format(proxy))
         error = refusal("wss://res.example/x")
 
-    assert (error.status, error.type) == (407, "connection_error")
+    assert (error.status, error.type) == (407, "authentication_error")
+    assert error.code == "proxy_authentication_required"
     assert f"The proxy {proxy} refused the way to res.example:443" in error.message
     assert 'http_proxy="<kind>://user:password@host:port"' in error.hint
     assert b"CONNECT res.example:443 HTTP/1.1" in log[0]
@@ -402,7 +403,7 @@ def test_a_socks_proxy_that_is_none(junk: bytes) -> None:
         error = refusal("wss://res.example/x", http_proxy=through("socks5h", place, f"me:{PASSWORD}@"))
 
     assert f"he proxy {place}" in error.message
-    assert error.type == "connection_error"
+    assert error.type == ("authentication_error" if junk == b"\5\7" else "connection_error")
     assert_silent(error)
 
 

@@ -33,6 +33,14 @@ def streamed(kind: str, id_: str, part: int | None = 0, **fields: Any) -> Event:
     return heard(type=kind, item_id=id_, **place, **fields)
 
 
+def output_item(id_: str) -> list[Event]:
+    item = {"id": id_, "type": "message", "role": "assistant", "status": "in_progress", "content": []}
+    return [
+        heard(type="response.created", response={"id": "r", "status": "in_progress", "output": []}),
+        heard(type="response.output_item.added", response_id="r", output_index=0, item=item),
+    ]
+
+
 def mirror(*events: Event) -> Conversation:
     conversation = Conversation()
     for event in events:
@@ -71,8 +79,39 @@ def test_items_stand_where_the_service_puts_them(name: str) -> None:
 @pytest.mark.parametrize("first", ["root", None])
 def test_an_item_that_nothing_precedes_is_the_first(first: str | None) -> None:
     """The service says so with null; a missing field says nothing."""
-    conversation = mirror(added("a", previous_item_id=None), added("b"), added("z", previous_item_id=first))
-    assert ids(conversation) == ["z", "a", "b"]
+    conversation = mirror(
+        added("a", previous_item_id=None),
+        added("b", previous_item_id="a"),
+        added("c"),
+        added("z", previous_item_id=first),
+    )
+    assert ids(conversation) == ["z", "a", "b", "c"]
+
+
+@pytest.mark.parametrize("nothing", [None, ""])
+def test_null_is_the_first_only_where_it_means_that(nothing: str | None) -> None:
+    """Some services say it of every item; all say it of an answer's items when they are done."""
+    always = mirror(*(added(name, previous_item_id=nothing) for name in "abc"))
+    answered = mirror(
+        added("a", previous_item_id=None),
+        added("b", previous_item_id="a"),
+        heard(type="input_audio_buffer.committed", item_id="u", previous_item_id="a"),
+        added("u", previous_item_id=nothing),
+        *output_item("c"),
+        added("c", previous_item_id=nothing, role="assistant"),
+        added("c", "conversation.item.done", previous_item_id=nothing, role="assistant"),
+        added("d", "conversation.item.done", previous_item_id=nothing),
+    )
+
+    own = mirror(
+        added("a", previous_item_id=nothing),
+        *output_item("b"),
+        added("b", previous_item_id="a", role="assistant"),
+        added("c", previous_item_id=nothing),
+    )
+
+    assert ids(always) == ids(own) == ["a", "b", "c"]
+    assert ids(answered) == ["a", "u", "b", "c", "d"]
 
 
 def test_an_item_is_announced_twice_on_ga() -> None:

@@ -265,6 +265,23 @@ def test_after_close_no_attempt_is_made(service: Emulator) -> None:
         client._engine.connect()
 
 
+@pytest.mark.parametrize("silent", [0, 1])
+def test_all_attempts_close_at_the_same_time(service: Emulator, silent: int) -> None:
+    """One whose peer does not answer uses up the time-out, and takes nothing of it from another."""
+    client = AzureRealTimeAudio(service.options())
+    client.wait_until_ready(HANG)
+    connections = [client._engine.connection, connect_another(client).connection]
+    with service.connections[silent]._socket.protocol_mutex:  # its peer answers no close frame
+        client.close(0.2)
+
+    assert all(connection.close(HANG) for connection in connections)
+    outcomes = [connection.outcome for connection in connections]
+    assert [isinstance(end, ConnectionClosedError) and end.is_clean for end in outcomes] == [
+        silent == 1,
+        silent == 0,
+    ]
+
+
 @pytest.mark.parametrize("state", ["connecting", "standby", "promoted", "drained", "lost"])
 def test_a_dropped_client_is_collected(service: Emulator, state: str) -> None:
     """A client without references is collected and its threads end, whatever its attempts are doing."""

@@ -20,7 +20,8 @@ from azure_rt_audio import (
     ServiceError,
 )
 from azure_rt_audio._session.pending_response import PendingResponse
-from azure_rt_audio._session.response_queue import REQUEST_ID, ResponseQueue
+from azure_rt_audio._session.response_queue import ResponseQueue
+from azure_rt_audio._session.response_request import REQUEST_ID
 from azure_rt_audio._session.waiters import Handled
 from azure_rt_audio.protocol.commands import Command, ResponseCancel, ResponseCreate
 from azure_rt_audio.protocol.events import (
@@ -281,7 +282,7 @@ def test_a_dialect_without_metadata_is_sent_none() -> None:
     desk.ask()
     desk.ask(ResponseConfig(instructions="x"))
     desk.begin("r")
-    desk.gate.cancel()
+    desk.gate.canceller.cancel()
     desk.end("r")
 
     assert [create.response for create in desk.creates] == [None, ResponseConfig(instructions="x")]
@@ -341,7 +342,7 @@ def test_cancel_before_it_begins(desk: Desk, by: str) -> None:
     """A wish to cancel what was sent is remembered, and takes effect when it begins."""
     pending = desk.ask()
 
-    pending.cancel() if by == "handle" else desk.gate.cancel()
+    pending.cancel() if by == "handle" else desk.gate.canceller.cancel()
     before = desk.cancels
     desk.begin("r", desk.mark())
 
@@ -354,7 +355,11 @@ def test_cancel_in_progress(desk: Desk, by: str) -> None:
     pending = desk.ask()
     desk.begin("r", desk.mark())
 
-    {"handle": pending.cancel, "gate": desk.gate.cancel, "id": lambda: desk.gate.cancel("r")}[by]()
+    {
+        "handle": pending.cancel,
+        "gate": desk.gate.canceller.cancel,
+        "id": lambda: desk.gate.canceller.cancel("r"),
+    }[by]()
 
     assert desk.cancels == ["r"]
 
@@ -372,7 +377,7 @@ def test_cancel_when_it_is_over(desk: Desk) -> None:
 
 def test_cancel_of_nothing_is_left_to_the_service(desk: Desk) -> None:
     """If nothing is known to be in progress, the service decides."""
-    desk.gate.cancel()
+    desk.gate.canceller.cancel()
 
     assert desk.cancels == [None]
 
@@ -381,7 +386,7 @@ def test_cancel_of_an_answer_that_is_expected(desk: Desk) -> None:
     """A cancel between the user's turn and the answer is remembered for that answer, and only for it."""
     desk.gate.expect_turn()
 
-    desk.gate.cancel()
+    desk.gate.canceller.cancel()
     before = desk.cancels
     desk.begin("vad")
     desk.end("vad")
@@ -394,7 +399,7 @@ def test_cancel_of_an_answer_that_is_expected(desk: Desk) -> None:
 def test_a_turn_that_is_never_answered(desk: Desk) -> None:
     """If the service does not answer a turn, a wish to cancel that answer does not hit the next one."""
     desk.gate.expect_turn()
-    desk.gate.cancel()
+    desk.gate.canceller.cancel()
 
     desk.say(speech_started())
     desk.gate.expect_turn()
@@ -522,7 +527,7 @@ def test_a_response_we_have_not_heard_of_can_be_cancelled(desk: Desk) -> None:
     desk.gate.expect_turn()
     desk.refuse(code=ACTIVE)
 
-    desk.gate.cancel()
+    desk.gate.canceller.cancel()
 
     assert (desk.cancels, desk.gate.is_busy) == ([None], True)
     with pytest.raises(ResponseActiveError):
@@ -778,43 +783,38 @@ def test_repr(desk: Desk) -> None:
 
 def test_interrupting_what_is_in_progress(desk: Desk) -> None:
     """It is cancelled by name, and the caller learns which it was."""
-    cancelled: list[str | None] = []
     desk.ask()
     desk.begin("r", desk.mark())
 
-    assert desk.gate.interrupt(cancelled.append) == "r"
-    assert cancelled == ["r"]
+    assert desk.gate.canceller.interrupt() == "r"
+    assert desk.cancels == ["r"]
 
 
 def test_interrupting_in_a_dialect_without_names() -> None:
     """There it is whichever is in the conversation."""
     desk = Desk(marks=False)
-    cancelled: list[str | None] = []
     desk.begin("r")
 
-    assert desk.gate.interrupt(cancelled.append) == "r"
-    assert cancelled == [None]
+    assert desk.gate.canceller.interrupt() == "r"
+    assert desk.cancels == [None]
 
 
 def test_interrupting_what_has_not_begun(desk: Desk) -> None:
     """What was asked for, or what the service is about to begin, is cancelled when it begins."""
-    cancelled: list[str | None] = []
     desk.ask()
 
-    assert desk.gate.interrupt(cancelled.append) == ""
-    assert cancelled == []
+    assert desk.gate.canceller.interrupt() == ""
+    assert desk.cancels == []
     desk.begin("r", desk.mark())
     desk.end("r")
     desk.gate.expect_turn()
-    assert desk.gate.interrupt(cancelled.append) == ""
+    assert desk.gate.canceller.interrupt() == ""
     desk.begin("vad")
 
-    assert cancelled == ["r", "vad"]
+    assert desk.cancels == ["r", "vad"]
 
 
 def test_interrupting_nothing(desk: Desk) -> None:
     """Nothing is said to a service that is doing nothing."""
-    cancelled: list[str | None] = []
-
-    assert desk.gate.interrupt(cancelled.append) is None
-    assert (cancelled, desk.cancels) == ([], [])
+    assert desk.gate.canceller.interrupt() is None
+    assert desk.cancels == []

@@ -223,6 +223,22 @@ def test_a_refusal_without_id(facts: dict[str, str], fate: str | None) -> None:
     assert future.done() is (fate == Handled.TOLD)
 
 
+@pytest.mark.parametrize(
+    ("message", "told"),
+    [("an item with id 'b' exists", "b"), ("an item exists", "a"), ("an item with id 'c' exists", None)],
+)
+def test_a_refusal_that_names_what_it_is_about_in_words(message: str, told: str | None) -> None:
+    """Of commands of a kind it fails the one with that id; without an id the oldest; of another's, none."""
+    waiters = Waiters()
+    futures: dict[str, Future[Any]] = {name: Future() for name in "ab"}
+    for name, future in futures.items():
+        codes, ids = frozenset({"duplicate"}), frozenset({name})
+        waiters.add(Waiter(key_is("a"), future, event_id=name, codes=codes, ids=ids))
+
+    assert waiters.fail(ServiceError(message, code="duplicate")) == (Handled.TOLD if told else None)
+    assert [name for name, future in futures.items() if future.done()] == ([told] if told else [])
+
+
 def test_a_refusal_nobody_waits_for() -> None:
     """If the future was thrown away or cancelled, the refusal has told nobody."""
     waiters = Waiters()

@@ -107,7 +107,6 @@ class Bench:
         kind: str = "realtime",
         *,
         profile: str = "azure",
-        deployment: str = "my-deployment",
         model: str = "gpt-4o-realtime-preview",
         **behaviour: Any,
     ) -> None:
@@ -121,7 +120,6 @@ class Bench:
             dialect=dialect,
             profile=profile,
             kind=kind,
-            deployment=deployment,
             model=model,
             now=self.now,
             wall_time=1_700_000_000.0,

@@ -19,11 +19,21 @@ class Desk:
 
     def __init__(self) -> None:
         self.session = None
-        self.interruption = self
+        self.interruption = self.turns = self
         self.active: str | None = None
         self.taken_back: list[tuple[str, int]] = []
         self.followed: list[tuple[str, bool]] = []
         self.taps = Taps()
+        self.unplayed: set[str] = set()
+
+    def press(self) -> None:
+        raise AssertionError
+
+    def answer_user(self, owner: object) -> None:
+        raise AssertionError
+
+    def is_unplayed(self, response_id: str) -> bool:
+        return response_id in self.unplayed
 
     def stop_response(self) -> str | None:
         return self.active
@@ -86,6 +96,22 @@ def test_a_response_that_the_reader_knows_already(line: Line) -> None:
 
     assert line.speaker.items == []
     assert line.desk.taken_back == [("a", 0)]
+
+
+@pytest.mark.parametrize("is_late", [False, True])
+def test_a_response_that_was_given_up(line: Line, is_late: bool) -> None:
+    """What comes of it from then on is not played; the next one is."""
+    if not is_late:
+        line.desk.unplayed.add("r")
+    line.created("r")
+    line.sound("r", "a")
+    line.desk.unplayed.add("r")
+    line.sound("r", "a")
+    line.done("r")
+    line.created("s")
+    line.sound("s", "b")
+
+    assert line.speaker.items == (["a", "b"] if is_late else ["b"])
 
 
 def test_a_response_that_had_not_begun(line: Line) -> None:

@@ -75,8 +75,9 @@ class Turn:
 
     @property
     def answer_audio(self) -> bytes:
-        """The sound of the answer."""
-        return bytes(self.audio.get(self.answer.id or "", b"")) if self.answer is not None else b""
+        """The sound of the answer, in whole frames."""
+        sound = self.audio.get(self.answer.id or "", b"") if self.answer is not None else b""
+        return bytes(sound[: len(sound) // 2 * 2])
 
     def since_asked_ms(self, moment: float | None) -> str:
         """Say how long after the question something happened."""
@@ -261,7 +262,7 @@ class Transcript:
             self.turn.stopped = response
             reason = response.reason or "no reason given"
             self._screen.line("model", f"[{_STOPPED.get(reason, f'stopped: {reason}')}]")
-        elif response.status != "completed":
+        elif response.status not in ("completed", None):
             self.turn.failure = f"the answer {response.status}: {response.reason or 'no reason given'}"
         elif response.function_calls:
             self._answer_calls(response.function_calls)

@@ -104,11 +104,12 @@ class ConversationLog:
         self.lines.append(Line("error" if is_error else "note", text))
 
     def line_of(self, item_id: str, role: Literal["you", "model"]) -> Line:
-        """Return the line of an item; appends one if needed."""
-        if item_id not in self.items_by_id:
-            self.items_by_id[item_id] = line = Line(role, is_open=True)
+        """Return the line of an item, without an id of the one in progress; appends one if needed."""
+        key = item_id or role
+        if key not in self.items_by_id:
+            self.items_by_id[key] = line = Line(role, is_open=True)
             self.lines.append(line)
-        return self.items_by_id[item_id]
+        return self.items_by_id[key]
 
     def drop(self, item_id: str) -> None:
         """Remove an item that was not played."""
@@ -185,6 +186,7 @@ def _(event: ConversationItemInputAudioTranscriptionDelta, log: ConversationLog)
 def _(event: ConversationItemInputAudioTranscriptionCompleted, log: ConversationLog) -> None:
     text = event.transcript.strip()
     log.line_of(event.item_id, "you").change(text, remark="" if text else "no words")
+    log.items_by_id.pop("you", None)
 
 
 @_update.register
@@ -210,6 +212,9 @@ def _(event: ResponseDone, log: ConversationLog) -> None:
         line = log.items_by_id.get(getattr(item, "id", None) or "")
         if line is not None and line.is_open:
             line.change(line.text, remark=line.remark)
+    unnamed = log.items_by_id.pop("model", None)
+    if unnamed is not None:
+        unnamed.change(unnamed.text, remark=unnamed.remark)
 
 
 @_update.register

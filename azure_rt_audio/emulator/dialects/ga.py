@@ -129,10 +129,14 @@ _FORMATS: Final[dict[str, dict[str, Any]]] = {
     "g711_alaw": {"type": "audio/pcma"},
 }
 _FORMAT_NAMES: Final = {shape["type"]: name for name, shape in _FORMATS.items()}
-_MODELS: Final = {
-    "gpt-realtime": "gpt-realtime-2025-08-28",
-    "gpt-realtime-mini": "gpt-realtime-mini-2025-12-15",
-}
+_MODELS: Final = (
+    "gpt-realtime",
+    "gpt-realtime-mini",
+    "gpt-realtime-1.5",
+    "gpt-realtime-2",
+    "gpt-realtime-2.1",
+    "gpt-realtime-2.1-mini",
+)
 
 
 class Ga(Dialect):
@@ -174,8 +178,8 @@ class Ga(Dialect):
         return query.get("model") or query.get("deployment")
 
     def model_of(self, deployment: str) -> str:
-        """The model behind a deployment."""
-        return _MODELS.get(deployment, _MODELS["gpt-realtime"])
+        """The model behind a deployment: the one that it is named after, or ``gpt-realtime``."""
+        return deployment if deployment in _MODELS else _MODELS[0]
 
     def fatal(self, headers: Mapping[str, str]) -> RefusalError | None:
         """A client that asks for the beta's shapes is told so and closed."""

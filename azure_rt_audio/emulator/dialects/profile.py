@@ -30,7 +30,8 @@ class Profile:
         transcribes_beside_answers: Whether transcripts come among the deltas of the answer, or before it.
         finds_transcription: Whether the model of a transcription is a deployment, and fails if there is none.
         completes_transcription: Whether ``language`` and ``prompt`` are reported where they are not set.
-        names_previous_of_outputs: Whether ``conversation.item.done`` of an output says what is before it.
+        names_first_item: Whether ``conversation.item.done`` of an output says what is before it where that is
+            the first item of the conversation; elsewhere it always does.
         cached_block: Tokens are cached in blocks of so many.
         describes_silent_audio: Whether a response in writing says what its audio would be.
         explains_idleness: Whether a message of the system precedes the item of a user who stays silent.
@@ -46,7 +47,7 @@ class Profile:
     transcribes_beside_answers: bool = False
     finds_transcription: bool = False
     completes_transcription: bool = False
-    names_previous_of_outputs: bool = True
+    names_first_item: bool = True
     cached_block: int = 1
     describes_silent_audio: bool = False
     explains_idleness: bool = False
@@ -61,7 +62,7 @@ _OPENAI: Final = Profile(
     writes_tokens=True,
     transcribes_beside_answers=True,
     completes_transcription=True,
-    names_previous_of_outputs=False,
+    names_first_item=False,
     cached_block=64,
     describes_silent_audio=True,
     explains_idleness=True,

@@ -17,13 +17,10 @@ import os
 import socket
 import threading
 import time
-import uuid
 import weakref
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final
-
-import orjson
 
 from ..._extras import importing
 from ..dialects.choose import DIALECTS, dialect_named
@@ -40,15 +37,15 @@ from . import faults as fault
 from .arguments import check_callable, check_latency, check_mcp_tools, check_names, check_number
 from .clock import Clock, SystemClock
 from .connection import Connection, Engine
-from .handshake import Accepted, Authenticator, Refused, redacted_target
+from .handshake import Accepted, Authenticator, redacted_target
+from .request_handler import RequestHandler, lower_names, redacted
 from .request_log import Attempt, RequestLog
-from .rest import is_rest, mint, read_request, write_answer
+from .rest import is_rest
 from .tls import TlsListener
 
 if TYPE_CHECKING:
     import ssl
 
-    from websockets.http11 import Request, Response
     from websockets.sync.server import Server, ServerConnection
     from websockets.typing import Subprotocol
 
@@ -59,7 +56,6 @@ __all__ = ["Emulator"]
 
 log: logging.Logger = logging.getLogger(__name__)
 
-_SECRET_HEADERS: Final = frozenset({"api-key", "authorization", "sec-websocket-protocol", "cookie"})
 _MAX_MESSAGE_BYTES: Final = 32 * 1024 * 1024
 _CLOSE_SECONDS: Final = 2.0
 _REQUEST_SECONDS: Final = 5.0
@@ -187,13 +183,11 @@ class Emulator(RequestLog):
         self._pace = pace
         self._first_delay = first_delay
         self._latency = check_latency(latency_ms)
-        self._region = region
         self._keep_audio = keep_audio
         self._log_limit = log_limit
         self._on_log = on_log if on_log is not None else _ignore
         self._seed = seed
         super().__init__(log_limit)
-        self._accepted: dict[ServerConnection, Accepted] = {}  # guarded by _changed
         self._numbers = 0  # guarded by _changed
         # Sockets and threads of handshakes in progress too, which must not outlive stop().
         self._sockets: weakref.WeakSet[ServerConnection] = weakref.WeakSet()  # guarded by _changed
@@ -204,6 +198,15 @@ class Emulator(RequestLog):
         self._shutdown_thread: threading.Thread = threading.Thread()
         self._closers: list[threading.Thread] = []
         self._stopped = threading.Event()
+        self._requests = RequestHandler(
+            self._authenticator,
+            self.faults,
+            self._profile,
+            region,
+            self._clock,
+            self._stopped,
+            self._note_request,
+        )
 
     # Start and stop ------------------------------------------------------------------------------------
 
@@ -230,8 +233,8 @@ class Emulator(RequestLog):
         self._server = serve(
             self._serve,
             **where,
-            process_request=self._check_handshake,
-            process_response=self._with_service_headers,
+            process_request=self._requests.check_handshake,
+            process_response=self._requests.add_headers,
             select_subprotocol=_choose_subprotocol,
             server_header=None,
             logger=_QuietLogger(log, {}),
@@ -424,13 +427,18 @@ class Emulator(RequestLog):
         for link in self.connections:
             link.resume()
 
+    def _note_request(self, attempt: Attempt) -> None:
+        self._note_attempt(attempt)
+        what = "handshake" if attempt.method == "GET" else attempt.method
+        self._on_log(f"= {what} {attempt.target} -> {attempt.status}")
+
     def _own(self, thread: threading.Thread, client: socket.socket) -> None:
         """Keep a relay that must not outlive :meth:`stop`."""
         with self._changed:
             self._threads.add(thread)
             self._clients.add(client)
 
-    # Handshakes -------------------------------------------------------------------------------
+    # Clients ----------------------------------------------------------------------------------
 
     def _make_socket(self, *args: Any, **options: Any) -> ServerConnection:
         from websockets.sync.server import ServerConnection
@@ -441,7 +449,7 @@ class Emulator(RequestLog):
             self._clients.add(client)
         client.settimeout(_REQUEST_SECONDS)
         if is_rest(client):
-            self._serve_rest(client)
+            self._requests.serve_rest(client)
             raise ConnectionAbortedError("it was no handshake")  # websockets closes the socket
         client.settimeout(None)
         made = ServerConnection(*args, **options)
@@ -449,93 +457,11 @@ class Emulator(RequestLog):
             self._sockets.add(made)
         return made
 
-    def _serve_rest(self, client: socket.socket) -> None:
-        asked = read_request(client)
-        if asked is None:
-            write_answer(client, Refused(400, {"error": {"code": "400", "message": "Bad request"}}), {})
-            self._record("", [], 400, "")
-            return
-        answer = self._authenticator.check_rest(asked.method, asked.target, asked.headers)
-        if answer is None:
-            answer = mint(self._authenticator, self._profile, asked.body, self._clock.time())
-        self._record(asked.target, asked.headers, answer.status, asked.method)
-        write_answer(client, answer, self._service_headers(dict(asked.headers)))
-
-    def _check_handshake(self, client: ServerConnection, request: Request) -> Response | None:
-        headers = [(name.lower(), value) for name, value in request.headers.raw_items()]
-        refusal: Refused | None = None
-        for action in self.faults.due("handshake"):
-            if isinstance(action, fault.Delay):
-                self._sit_out(action.seconds)
-            elif isinstance(action, fault.Drop):
-                self._record(request.path, headers, 0)
-                client.socket.shutdown(socket.SHUT_RDWR)
-                return client.respond(503, "")
-            elif isinstance(action, (fault.Refuse, fault.Redirect)):
-                refusal = action.as_refused()
-        outcome = (
-            refusal
-            if refusal is not None
-            else self._authenticator.check(request.path, headers, self._clock.time())
-        )
-        if isinstance(outcome, Refused):
-            self._record(request.path, headers, outcome.status)
-            return self._answer(client, outcome, dict(headers))
-        with self._changed:
-            self._accepted[client] = outcome
-        return None
-
-    def _sit_out(self, seconds: float) -> None:
-        end = self._clock.monotonic() + seconds
-        while (left := end - self._clock.monotonic()) > 0:
-            if self._stopped.wait(self._clock.limit(left)):
-                return
-
-    def _record(
-        self, target: str, headers: Iterable[tuple[str, str]], status: int, method: str = "GET"
-    ) -> None:
-        target = redacted_target(target)
-        self._note_attempt(Attempt(target, status, _redacted(headers), method))
-        self._on_log(f"= {'handshake' if method == 'GET' else method} {target} -> {status}")
-
-    def _answer(self, client: ServerConnection, refused: Refused, headers: Mapping[str, str]) -> Response:
-        text = orjson.dumps(refused.body).decode() if refused.body else ""
-        response = client.respond(refused.status, text)
-        del response.headers["Content-Type"]
-        if text:
-            response.headers["Content-Type"] = "application/json"
-        for name, value in {**self._service_headers(headers), **refused.headers}.items():
-            response.headers[name] = value
-        return response
-
-    def _with_service_headers(
-        self, client: ServerConnection, request: Request, response: Response
-    ) -> Response | None:
-        with self._changed:
-            is_ours = client not in self._accepted  # a refusal, recorded and complete
-            if response.status_code != 101:
-                self._accepted.pop(client, None)
-        if is_ours:
-            return None
-        # What was accepted may still be no handshake, such as a GET without an upgrade.
-        headers = [(name.lower(), value) for name, value in request.headers.raw_items()]
-        self._record(request.path, headers, response.status_code)
-        for name, value in self._service_headers(dict(headers)).items():
-            response.headers[name] = value
-        return None
-
-    def _service_headers(self, headers: Mapping[str, str]) -> dict[str, str]:
-        named = {"apim-request-id": str(uuid.uuid4()), "x-ms-region": self._region}
-        asked = headers.get("x-ms-client-request-id")
-        return {**named, "x-ms-client-request-id": asked} if asked and asked.isascii() else named
-
-    # Clients ----------------------------------------------------------------------------------
-
     def _serve(self, client: ServerConnection) -> None:
         """Serve an accepted client; called by websockets on the connection's thread."""
         assert client.request is not None
+        accepted = self._requests.take(client)
         with self._changed:
-            accepted = self._accepted.pop(client)
             self._numbers += 1
             number = self._numbers
         engine = self._new_engine(accepted, number)
@@ -548,7 +474,7 @@ class Emulator(RequestLog):
             number=number,
             accepted=accepted,
             target=redacted_target(client.request.path),
-            headers=_redacted((name.lower(), value) for name, value in client.request.headers.raw_items()),
+            headers=redacted(lower_names(client.request.headers)),
             keep_audio=self._keep_audio,
             log_limit=self._log_limit,
             latency=self._latency,
@@ -580,7 +506,6 @@ class Emulator(RequestLog):
             dialect=accepted.dialect.name,
             profile=self._profile,
             kind=accepted.kind,
-            deployment=accepted.deployment,
             model=accepted.model,
             now=self._clock.monotonic(),
             wall_time=self._clock.time(),
@@ -616,7 +541,3 @@ def _ignore(line: str) -> None:
 def _choose_subprotocol(client: ServerConnection, offered: Sequence[Subprotocol]) -> Subprotocol | None:
     # Browsers offer "realtime" and will not connect unless it is chosen.
     return next((name for name in offered if name == "realtime"), None)
-
-
-def _redacted(headers: Iterable[tuple[str, str]]) -> dict[str, str]:
-    return {name: "***" if name in _SECRET_HEADERS else value for name, value in headers}

@@ -28,10 +28,6 @@ class CommandTarget(TurnTarget, Protocol):
     """The session that commands act on."""
 
     @property
-    def deployment(self) -> str:
-        """As named in the URL."""
-
-    @property
     def input_audio(self) -> InputAudio:
         """The input buffer."""
 
@@ -78,13 +74,7 @@ class Commands:
         kind = asked.get("type", "realtime")
         if kind != target.session.kind:
             raise target.make.dialect.wrong_kind(kind, target.session.kind)
-        model = asked.get("model")
-        if model is not None and model not in (target.deployment, target.session.model):
-            raise RefusalError(
-                "invalid_value",
-                "The model of a session cannot be changed after it was created.",
-                "session.model",
-            )
+        # A model is taken and changes nothing: the URL has chosen it.
         self._update(target.make.dialect.session_changes(asked), "session.updated")
 
     def _transcription_session_update(self, command: dict[str, Any]) -> None:

@@ -51,8 +51,7 @@ class SessionEngine:
         dialect: ``"ga"`` or ``"preview"``.
         profile: ``"azure"``, ``"openai"`` or ``"documented"``.
         kind: ``"realtime"`` or ``"transcription"``.
-        deployment: As named in the URL.
-        model: The model behind it, which is what ``session.model`` shows.
+        model: The model behind the deployment, which is what ``session.model`` shows.
         now: The present, in the seconds that all later calls use.
         wall_time: The present in Unix seconds, for ``expires_at``.
         settings: Of the session, in place of the defaults.
@@ -67,14 +66,12 @@ class SessionEngine:
         dialect: str = "ga",
         profile: str = "azure",
         kind: str = "realtime",
-        deployment: str = "gpt-realtime",
-        model: str = "gpt-realtime-2025-08-28",
+        model: str = "gpt-realtime",
         now: float = 0.0,
         wall_time: float = 0.0,
         settings: Mapping[str, Any] = MappingProxyType({}),
     ) -> None:
         self.dialect: Dialect = dialect_named(dialect, profile)
-        self.deployment = deployment
         self.behaviour = behaviour
         self.make: EventMaker = EventMaker(self.dialect, random.Random(behaviour.seed))
         self.session: Session = replace(self._new_session(kind, model, wall_time), **settings)
@@ -261,11 +258,13 @@ class SessionEngine:
                 f"Conversation already has an active response in progress: {self.active.id}. "
                 "Wait until the response is finished before creating a new one.",
             )
+        if context is None:  # as it is now: what is added while the response is made is not for it
+            context = Conversation(self.conversation.id, self.conversation.items)
         run = ResponseRun(
             id=self.make.new_id("resp"),
             make=self.make,
             session=session,
-            context=context if context is not None else self.conversation,
+            context=context,
             home=None if is_out_of_band else self.conversation,
             behaviour=self.behaviour,
             on_done=self._account,

@@ -82,7 +82,8 @@ class EventMaker:
 
     def output_done(self, item: Item, conversation: Conversation) -> Iterator[dict[str, Any]]:
         """An item of a response is final."""
-        named = conversation if self.dialect.profile.names_previous_of_outputs else None
+        is_second = item in conversation.items[1:2]
+        named = conversation if not is_second or self.dialect.profile.names_first_item else None
         return self._about_item("conversation.item.done", item, named)
 
     def _about_item(

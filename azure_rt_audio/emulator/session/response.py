@@ -264,6 +264,7 @@ class ResponseRun:
         if self.home is not None and not opened.is_announced:
             opened.is_announced = True
             self.home.add(opened.item)
+            self.context.add(opened.item)
             yield from self.make.item_added(opened.item, self.home)
 
     def _close_item(self, status: str) -> Iterator[dict[str, Any]]:

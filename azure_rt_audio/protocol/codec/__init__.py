@@ -10,8 +10,10 @@ from .codec import (
     to_json,
     typed,
 )
+from .quirks import Quirks
 
 __all__ = [
+    "Quirks",
     "build",
     "build_item",
     "decode_event",

@@ -7,7 +7,6 @@ by :func:`prepare` when the first client is made, so that importing is cheap.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final, TypeVar, get_args
@@ -17,13 +16,15 @@ import orjson
 from ...errors import DecodeError
 from ..base import ProtocolObject, _readers
 from ..commands import Command
-from ..dialects import ALIASES, Dialect
+from ..dialects import ALIASES, Dialect, canonical_name
 from ..events import EVENT_CLASSES, Event, UnknownEvent
 from ..items import ConversationItem
 from ..translation import TranslationSessionConfig
 from .fast_path import specialising
-from .problems import FieldError
+from .problems import FieldError, masked
+from .quirks import Quirks, loads_without_halves, replaced
 from .structure import Hook, make_converter
+from .tolerant import Problem, TolerantReader
 
 if TYPE_CHECKING:
     from cattrs import Converter
@@ -72,58 +73,92 @@ def _event_hook(name: str, cls: type[Event]) -> Hook:
     return specialising(cls, _converter().get_structure_hook(cls), replace)
 
 
-def decode_event(data: bytes | bytearray | memoryview | str) -> Event:
+def decode_event(data: bytes | bytearray | memoryview | str, quirks: Quirks | None = None) -> Event:
     """
     Decode one frame from the service, in either dialect.
+
+    Fields that are missing or of the wrong type do not matter: see ``problems`` of the event.
+
+    Args:
+        quirks: What is known of the service that sends; logs problems, and joins half characters.
 
     Returns:
         An object of the event's own class, or an :class:`UnknownEvent`.
 
     Raises:
-        DecodeError: If it is not JSON, not an object, has no ``type``, or a field is missing
-            or of the wrong type; names the path in the payload.
+        DecodeError: If it is not JSON, not an object, or has no ``type``.
     """
     try:
         message = orjson.loads(data)
     except orjson.JSONDecodeError as exc:
-        raise DecodeError(f"a frame is not JSON: {exc}", payload=_excerpt(data)) from None
+        return _decode_halves(data, quirks, exc)
+    if message.__class__ is dict and message.get("type").__class__ is str:
+        hook = _event_hooks.get(message["type"])
+        if hook is not None:
+            try:
+                event: Event = hook(message, None)
+            except FieldError:
+                pass
+            else:
+                return event
+    return _decode_other(message, data, quirks)
+
+
+def _decode_other(message: Any, data: bytes | bytearray | memoryview | str, quirks: Quirks | None) -> Event:
+    """Decode what is not an event as described, or the first one of all."""
     if message.__class__ is not dict:
         raise DecodeError("a frame is not a JSON object", payload=_excerpt(data))
     name = message.get("type")
     if name.__class__ is not str:
         raise DecodeError("a frame has no type", path="$.type", payload=_excerpt(data))
-    hook = _event_hooks.get(name)
-    if hook is None and not _event_hooks:
+    if not _event_hooks:
         prepare()
-        hook = _event_hooks.get(name)
+    hook = _event_hooks.get(name)
     if hook is None:
         event_id = message.get("event_id")
-        return UnknownEvent(event_id=event_id if isinstance(event_id, str) else None, raw=message)
+        if event_id is None or isinstance(event_id, str):
+            return UnknownEvent(event_id=event_id, raw=message)
+        return _decode_tolerantly(UnknownEvent, message, quirks)
     try:
         event: Event = hook(message, None)
-    except FieldError as error:
-        raise _decode_error(error, message, data) from None
+    except FieldError:
+        return _decode_tolerantly(EVENT_CLASSES[canonical_name(name)], message, quirks)
     return event
 
 
-def _decode_error(
-    error: FieldError, message: dict[str, Any], data: bytes | bytearray | memoryview | str
-) -> DecodeError:
-    path = f"${error.path}"
-    return DecodeError(
-        f"{message['type']} at {path}: {error.why}",
-        path=path,
-        event_type=message["type"],
-        payload=_excerpt(data),
-    )
+def _decode_tolerantly(cls: type[Event], message: dict[str, Any], quirks: Quirks | None) -> Event:
+    reader = TolerantReader(_converter())
+    event = reader.read(cls, message)
+    _note(event, reader.problems, quirks)
+    return event
 
 
-_SECRET: Final = re.compile(r'("(?:value|authorization|headers)"\s*:\s*)("[^"]*"?|\{[^}]*\}?)')
+def _decode_halves(
+    data: bytes | bytearray | memoryview | str, quirks: Quirks | None, reason: orjson.JSONDecodeError
+) -> Event:
+    """Decode a frame that is not JSON, unless it is so for half a character only."""
+    frame = data.encode("utf-8", "replace") if isinstance(data, str) else bytes(data)
+    try:
+        message = loads_without_halves(frame)
+    except orjson.JSONDecodeError:
+        raise DecodeError(f"a frame is not JSON: {reason}", payload=_excerpt(data)) from None
+    if quirks is not None and isinstance(message, dict):
+        quirks.join(message, frame)
+    event = _decode_other(message, data, quirks)
+    _note(event, list(replaced(message)), quirks)
+    return event
+
+
+def _note(event: Event, problems: list[Problem], quirks: Quirks | None) -> None:
+    if problems:
+        event._add_problems(problem.path for problem in problems)
+        if quirks is not None:
+            quirks.note(event.wire_type, problems)
 
 
 def _excerpt(data: bytes | bytearray | memoryview | str) -> str:
     start = data[:200] if isinstance(data, str) else bytes(data[:200]).decode("utf-8", "replace")
-    return _SECRET.sub(r'\1"***"', start)
+    return masked(start)
 
 
 def build(cls: type[S], source: S | Mapping[str, Any] | None, path: str) -> S:

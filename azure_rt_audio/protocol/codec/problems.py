@@ -1,13 +1,18 @@
-"""The error for a wrong value, with its path."""
+"""The error for a wrong value, with its path; secrets do not show."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import re
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-__all__ = ["FieldError", "mistyped"]
+__all__ = ["FieldError", "masked", "mistyped"]
+
+_SECRET: Final = re.compile(
+    r'("(?:value|authorization|headers|api[-_]key)"\s*:\s*)("(?:[^"\\]|\\.)*"?|\{[^}]*\}?)', re.IGNORECASE
+)
 
 
 class FieldError(ValueError):
@@ -44,3 +49,8 @@ def mistyped(wanted: str, got: object) -> FieldError:
         return FieldError(f"expected {wanted}", "null")
     shown = f" {got!r:.40}" if isinstance(got, str | int | float) else ""
     return FieldError(f"expected {wanted}", f"{type(got).__name__}{shown}")
+
+
+def masked(text: str) -> str:
+    """Return JSON text, which may be cut short, without the values that may be secrets."""
+    return _SECRET.sub(r'\1"***"', text)

@@ -33,9 +33,20 @@ from .unions import Hook, union_hook
 if TYPE_CHECKING:
     from cattrs import Converter
 
-__all__ = ["Hook", "make_converter", "plain_kind", "types_of"]
+__all__ = [
+    "FLATTEN",
+    "NESTED",
+    "Hook",
+    "is_list",
+    "is_mapping",
+    "is_shape",
+    "is_union",
+    "make_converter",
+    "plain_kind",
+    "types_of",
+]
 
-_NESTED: Final[Mapping[type[ProtocolObject], Nesting]] = {
+NESTED: Final[Mapping[type[ProtocolObject], Nesting]] = {
     Session: SESSION,
     SessionConfig: SESSION,
     TranscriptionSession: SESSION,
@@ -43,8 +54,8 @@ _NESTED: Final[Mapping[type[ProtocolObject], Nesting]] = {
     Response: RESPONSE,
     ResponseConfig: RESPONSE,
 }
-_FLATTEN: Final[Mapping[type[ProtocolObject], Callable[[dict[str, Any]], dict[str, Any]]]] = {
-    **{cls: nesting.flatten for cls, nesting in _NESTED.items()},
+FLATTEN: Final[Mapping[type[ProtocolObject], Callable[[dict[str, Any]], dict[str, Any]]]] = {
+    **{cls: nesting.flatten for cls, nesting in NESTED.items()},
     ContentPart: flat_part,
     ToolChoice: flat_choice,
 }
@@ -93,19 +104,19 @@ def _read_any(value: Any, _: Any) -> Any:
     return value
 
 
-def _is_shape(cls: Any) -> bool:
+def is_shape(cls: Any) -> bool:
     return isinstance(cls, type) and issubclass(cls, ProtocolObject)
 
 
-def _is_union(cls: Any) -> bool:
+def is_union(cls: Any) -> bool:
     return get_origin(cls) in (Union, UnionType)
 
 
-def _is_list(cls: Any) -> bool:
+def is_list(cls: Any) -> bool:
     return get_origin(cls) is list
 
 
-def _is_mapping(cls: Any) -> bool:
+def is_mapping(cls: Any) -> bool:
     return get_origin(cls) is Mapping
 
 
@@ -123,14 +134,14 @@ def make_converter(*, from_user: bool = False) -> Converter:
     for kind, hook in ((str, _read_str), (int, _read_int), (float, _read_float), (bool, _read_bool)):
         converter.register_structure_hook(kind, hook)
     converter.register_structure_hook_func(lambda cls: cls is Any, _read_any)
-    converter.register_structure_hook_factory(_is_list, lambda cls: _list_hook(cls, converter))
-    converter.register_structure_hook_factory(_is_mapping, lambda cls: _mapping_hook(cls, converter))
-    converter.register_structure_hook_factory(_is_union, lambda cls: union_hook(cls, converter, from_user))
+    converter.register_structure_hook_factory(is_list, lambda cls: _list_hook(cls, converter))
+    converter.register_structure_hook_factory(is_mapping, lambda cls: _mapping_hook(cls, converter))
+    converter.register_structure_hook_factory(is_union, lambda cls: union_hook(cls, converter, from_user))
     converter.register_structure_hook_factory(
-        _is_shape, lambda cls: (_user_hook if from_user else _shape_hook)(cls, converter)
+        is_shape, lambda cls: (_user_hook if from_user else _shape_hook)(cls, converter)
     )
     converter.register_unstructure_hook_factory(
-        _is_shape, lambda cls: _shape_writer(cls, converter, with_extra=not from_user)
+        is_shape, lambda cls: _shape_writer(cls, converter, with_extra=not from_user)
     )
     if from_user:  # a mapping of a kind that nobody knows is a mistake, an object of one is meant
         write_tool = converter.get_unstructure_hook(FunctionTool)
@@ -157,7 +168,7 @@ def types_of(cls: type[ProtocolObject]) -> dict[str, Any]:
 
 def plain_kind(annotation: Any) -> type | None:
     """Return the class of a field's values if it is the only one besides null and needs no reading."""
-    kinds = set(get_args(annotation)) if _is_union(annotation) else {annotation}
+    kinds = set(get_args(annotation)) if is_union(annotation) else {annotation}
     wanted = kinds - {NoneType, Unset}
     return wanted.pop() if len(wanted) == 1 and wanted <= {str, int, float, bool} else None
 
@@ -173,7 +184,7 @@ def _shape_hook(cls: type[ProtocolObject], converter: Converter) -> Hook:
     for a in attrs.fields(cls):
         if a.name in ("extra", "raw"):
             continue
-        kinds = set(get_args(types[a.name])) if _is_union(types[a.name]) else {types[a.name]}
+        kinds = set(get_args(types[a.name])) if is_union(types[a.name]) else {types[a.name]}
         wanted = kinds - {NoneType, Unset}
         kind = reduce(or_, wanted)
         readers[a.name] = converter.get_structure_hook(kind)
@@ -190,7 +201,7 @@ def _shape_hook(cls: type[ProtocolObject], converter: Converter) -> Hook:
     # Where None is a message of its own, the attribute says so; elsewhere extra remembers the null.
     remembered = {name for name in nullable if defaults.get(name, attrs.NOTHING) is None}
     implied = {"type"} if hasattr(cls, "TYPE") else set()
-    flatten, nesting = _FLATTEN.get(cls), _NESTED.get(cls)
+    flatten, nesting = FLATTEN.get(cls), NESTED.get(cls)
     is_event = issubclass(cls, Event)
 
     def hook(source: Any, _: Any) -> Any:
@@ -235,7 +246,7 @@ def _user_hook(cls: type[ProtocolObject], converter: Converter) -> Hook:
     read = _shape_hook(cls, converter)
     known = [a.name for a in attrs.fields(cls) if a.name not in ("extra", "raw")]
     implied = {"type"} if hasattr(cls, "TYPE") else set()
-    flatten, nesting = _FLATTEN.get(cls), _NESTED.get(cls)
+    flatten, nesting = FLATTEN.get(cls), NESTED.get(cls)
     session_type = _SESSION_TYPES.get(cls)
     content = _CONTENTS.get(cls)
 

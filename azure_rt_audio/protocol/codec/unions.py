@@ -25,7 +25,7 @@ from .problems import mistyped
 if TYPE_CHECKING:
     from cattrs import Converter
 
-__all__ = ["Hook", "union_hook"]
+__all__ = ["Hook", "class_for", "union_hook"]
 
 Hook = Callable[[Any, Any], Any]
 
@@ -51,7 +51,9 @@ def union_hook(cls: Any, converter: Converter, from_user: bool) -> Hook:
     """Read a union of shapes and the like; null has been dealt with by the shape around it."""
     kinds = set(get_args(cls))
     if UnknownItem in kinds:
-        return _tagged(_ITEMS, converter, absent="message", unknown=None if from_user else UnknownItem)
+        if from_user:
+            return _tagged(_ITEMS, converter, absent="message")
+        return _tagged(_ITEMS, converter, absent=_kind_of_item, unknown=UnknownItem)
     if McpTool in kinds:
         return _tagged(_TOOLS, converter, absent="function", unknown=None if from_user else FunctionTool)
     if PromptText in kinds:
@@ -74,14 +76,14 @@ def union_hook(cls: Any, converter: Converter, from_user: bool) -> Hook:
 def _tagged(
     classes: Mapping[str, type[ProtocolObject]],
     converter: Converter,
-    absent: str | None = None,
+    absent: str | Callable[[Any], str] | None = None,
     unknown: Any = None,
 ) -> Hook:
     """
     Read an object whose class its ``type`` decides.
 
     Args:
-        absent: What a missing type stands for.
+        absent: What a missing type stands for, or a function that tells it from the object.
         unknown: For types that are not among *classes*; without it they are refused.
     """
     hooks = {name: converter.get_structure_hook(cls) for name, cls in classes.items()}
@@ -94,6 +96,8 @@ def _tagged(
                 return source
             raise mistyped("an object", source)
         name = source.get("type", absent)
+        if callable(absent) and not isinstance(name, str):
+            name = absent(source)
         if isinstance(name, str) and name in hooks:
             return hooks[name](source, None)
         if read_unknown is not None:
@@ -123,19 +127,40 @@ def _read_max_tokens(source: Any, _: Any) -> Any:
 
 
 def _session_hook(hooks: Mapping[type[ProtocolObject], Hook]) -> Hook:
-    def hook(source: Any, _: Any) -> Any:
-        cls: type[ProtocolObject] = Session
-        if isinstance(source, Mapping):
-            if source.get("type") == "translation" and TranslationSession in hooks:
-                cls = TranslationSession
-            elif (
-                source.get("type") == "transcription"
-                or source.get("object") == "realtime.transcription_session"
-            ):
-                cls = TranscriptionSession
-        return hooks[cls](source, None)
+    return lambda source, _: hooks.get(_class_of_session(source), hooks[Session])(source, None)
 
-    return hook
+
+def _class_of_session(source: Any) -> type[ProtocolObject]:
+    if isinstance(source, Mapping):
+        if source.get("type") == "translation":
+            return TranslationSession
+        if source.get("type") == "transcription" or source.get("object") == "realtime.transcription_session":
+            return TranscriptionSession
+    return Session
+
+
+def _kind_of_item(source: Mapping[str, Any]) -> str:
+    """Tell from its other fields what an item is that has no type."""
+    if "call_id" in source:
+        return "function_call_output" if "output" in source else "function_call"
+    return "message"
+
+
+def class_for(cls: Any, source: Any) -> type[ProtocolObject] | None:
+    """Return the class of a union that an object is to be read as, whatever is wrong inside of it."""
+    kinds = set(get_args(cls))
+    name = source.get("type") if isinstance(source, Mapping) else None
+    if UnknownItem in kinds:
+        if isinstance(source, Mapping) and not isinstance(name, str):
+            name = _kind_of_item(source)
+        return _ITEMS.get(name, UnknownItem) if isinstance(name, str) else UnknownItem
+    if McpTool in kinds:
+        return McpTool if name == "mcp" else FunctionTool
+    if PromptText in kinds:
+        return _PROMPT_VARIABLES.get(name) if isinstance(name, str) else None
+    if Session in kinds:
+        return _class_of_session(source)
+    return next((kind for kind in kinds if isinstance(kind, type) and issubclass(kind, ProtocolObject)), None)
 
 
 def _session_config_hook(converter: Converter) -> Hook:

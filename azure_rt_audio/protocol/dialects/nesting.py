@@ -63,7 +63,11 @@ class Nesting:
             rest = {side: dict(part) if isinstance(part, dict) else part for side, part in audio.items()}
             for name, (side, key) in self.audio.items():
                 part = rest.get(side)
-                if name in flat or not isinstance(part, dict) or key not in part:
+                if (
+                    not isinstance(part, dict)
+                    or key not in part
+                    or (name in flat and _says(name, flat[name]))
+                ):
                     continue
                 value = part[key]
                 if name in _FORMAT_FIELDS:
@@ -175,8 +179,8 @@ def flat_choice(source: Json) -> Json:
 
 
 def _is_off(detection: Any) -> bool:
-    """The first preview's spelling of null."""
-    return isinstance(detection, dict) and detection.get("type") == "none"
+    """Other spellings of null: the first preview's, and that of some services."""
+    return isinstance(detection, dict) and detection.get("type", "") in ("none", None)
 
 
 def flat_format(value: Any) -> str | None:
@@ -190,6 +194,11 @@ def flat_format(value: Any) -> str | None:
         if kind == usual["type"] and value.get("rate", _RATES[name]) == _RATES[name]:
             return name
     return None
+
+
+def _says(name: str, value: Any) -> bool:
+    """Whether a flat field counts where the nested one is given too; some services say "not specified"."""
+    return name not in _FORMAT_FIELDS or not isinstance(value, str) or value in _RATES
 
 
 def _is_usual_format(value: Any) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, ClassVar
 
 from attrs import field
@@ -44,6 +45,19 @@ class Event(ProtocolObject):
         """Name as received."""
         name: str = self.raw.get("type", self.TYPE)
         return name
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """
+        Paths in ``raw`` of what did not fit or was missing, such as ``"$.response.usage.total_tokens"``.
+
+        There the attribute has what fits (7 for ``"7"``), its default, or an empty text, an empty list or 0.
+        """
+        problems: tuple[str, ...] = self.__dict__.get("_problems", ())
+        return problems
+
+    def _add_problems(self, paths: Iterable[str]) -> None:
+        self.__dict__["_problems"] = tuple(dict.fromkeys((*self.problems, *paths)))
 
 
 @frozen_shape(kw_only=True)

@@ -107,7 +107,12 @@ class OutputAudioBufferStopped(Event):
 
 @frozen_shape(kw_only=True)
 class OutputAudioBufferCleared(Event):
-    """The service's own playback was cleared (WebRTC, SIP)."""
+    """
+    The service's own playback was cleared (WebRTC, SIP).
+
+    Attributes:
+        response_id: ``None`` where the service left it out, as Azure Voice Live does.
+    """
 
     TYPE: ClassVar[str] = "output_audio_buffer.cleared"
-    response_id: str
+    response_id: str | None = None

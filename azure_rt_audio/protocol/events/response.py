@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from functools import cached_property
 from typing import ClassVar
 
-import pybase64
 from attrs import field
 
 from ..base import frozen_shape
 from ..items import ContentPart, ConversationItem
 from ..responses import Response
 from .base import Event, show_length
+from .sound import SoundDelta
 
 __all__ = [
     "McpListToolsCompleted",
@@ -143,7 +142,7 @@ class ResponseOutputAudioTranscriptDone(PartEvent):
 
 
 @frozen_shape(kw_only=True)
-class ResponseOutputAudioDelta(PartEvent):
+class ResponseOutputAudioDelta(SoundDelta, PartEvent):
     """
     A piece of the audio of a spoken answer.
 
@@ -153,16 +152,6 @@ class ResponseOutputAudioDelta(PartEvent):
 
     TYPE: ClassVar[str] = "response.output_audio.delta"
     delta: str = field(repr=show_length)
-
-    @cached_property
-    def audio(self) -> bytes:
-        """
-        The audio, decoded on first use, in the session's output format.
-
-        ``"pcm16"`` is int16, little-endian, mono, 24 000 Hz: 48 bytes per millisecond. Raises
-        ``ValueError`` if ``delta`` is not base64.
-        """
-        return pybase64.b64decode(self.delta, validate=True)
 
 
 @frozen_shape(kw_only=True)

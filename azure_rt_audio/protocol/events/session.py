@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from functools import cached_property
 from typing import ClassVar
 
-import pybase64
 from attrs import field
 
 from ..base import ProtocolObject, frozen_shape
 from ..session import Session, TranscriptionSession
 from ..translation import TranslationSession
 from .base import Event, show_length
+from .sound import SoundDelta
 
 __all__ = [
     "Error",
@@ -138,7 +137,7 @@ class SessionOutputTranscriptDelta(Event):
 
 
 @frozen_shape(kw_only=True)
-class SessionOutputAudioDelta(Event):
+class SessionOutputAudioDelta(SoundDelta, Event):
     """
     A piece of the translation's audio.
 
@@ -153,11 +152,3 @@ class SessionOutputAudioDelta(Event):
     channels: int | None = None
     format: str | None = None
     sample_rate: int | None = None
-
-    @cached_property
-    def audio(self) -> bytes:
-        """
-        The audio, decoded on first use, PCM16: int16, little-endian, 24 000 Hz. Raises ``ValueError`` if
-        ``delta`` is not base64.
-        """
-        return pybase64.b64decode(self.delta, validate=True)

@@ -245,7 +245,7 @@ def test_squid_that_wants_a_password(
                 AzureRealTimeAudio(where, refused),
             ):
                 pass
-            assert (caught.value.status, caught.value.type) == (407, "connection_error")
+            assert (caught.value.status, caught.value.type) == (407, "authentication_error")
             assert f"The proxy 127.0.0.1:{port} refused the way to {SERVICE}" in caught.value.message
             assert "http_proxy=" in caught.value.hint
             assert "wrong" not in caught.value.message

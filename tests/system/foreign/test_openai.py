@@ -1,14 +1,14 @@
 """
-A foreign judge: the ``openai`` package's own synchronous client against the emulator.
+``openai``: its clients for both protocols, made to look as strictly as they can.
 
-The emulator must please a client that knows nothing of this library, as strictly as that client can
-be made to look: every message is parsed by the model class of its own ``type``, in pydantic's strict
-mode, not by the lenient constructor the package uses for itself.
+Every message is parsed by the model class of its own ``type``, in pydantic's strict mode, not by the lenient
+constructor that the package uses for itself.
 """
 
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import typing
 from collections.abc import Callable, Iterator
@@ -16,17 +16,13 @@ from typing import Any
 
 import openai
 import pytest
+from foreign_service import CHUNK, KEY, LONG, Serve, cuts, ended, interrupted, silence, speech
 
-from azure_rt_audio.emulator import Emulator, speak
+from azure_rt_audio.emulator import Emulator
 
-# The package calls connect() in a way that websockets 16 and later announce the end of.
-pytestmark = pytest.mark.filterwarnings(
-    "ignore:connect.. must be used as a context manager:DeprecationWarning"
-)
+pytestmark = pytest.mark.foreign
 
-KEY = "a key for a test"
 DIALECTS = ("ga", "preview")
-CANCELLABLE = "This answer is long enough that there is time to break it off in the middle. " * 3
 WEATHER = {
     "type": "function",
     "name": "get_weather",
@@ -54,7 +50,8 @@ def models(dialect: str) -> dict[str, Any]:
 class Talk:
     """A conversation held by the foreign client, everything it hears judged strictly."""
 
-    def __init__(self, connection: Any, dialect: str) -> None:
+    def __init__(self, service: Emulator, connection: Any, dialect: str) -> None:
+        self.service = service
         self.connection = connection
         self.dialect = dialect
         self.heard: list[Any] = []
@@ -94,6 +91,11 @@ class Talk:
             item={"type": "message", "role": "user", "content": [{"type": "input_text", "text": text}]}
         )
         self.connection.response.create()
+
+    def speak(self, chunks: list[bytes]) -> None:
+        """Send sound."""
+        for chunk in chunks:
+            self.connection.input_audio_buffer.append(audio=base64.b64encode(chunk).decode())
 
     def configure(self, **flat: Any) -> Any:
         """Update the session, given in preview's flat names; return it as acknowledged."""
@@ -135,14 +137,12 @@ Opener = Callable[..., Talk]
 
 
 @pytest.fixture
-def talk() -> Iterator[Opener]:
+def talk(serve: Serve) -> Iterator[Opener]:
     """Opens a talk in a dialect with an emulator of its own."""
-    import contextlib
-
     with contextlib.ExitStack() as stack:
 
         def opened(dialect: str, **settings: Any) -> Talk:
-            service = stack.enter_context(Emulator(api_key=KEY, **settings))
+            service = stack.enter_context(serve(**settings))
             base = f"127.0.0.1:{service.port}/openai"
             client: Any
             if dialect == "ga":
@@ -158,7 +158,7 @@ def talk() -> Iterator[Opener]:
                     )
                 )
                 manager = client.beta.realtime.connect(model="gpt-4o-realtime-preview")
-            held = Talk(stack.enter_context(manager), dialect)
+            held = Talk(service, stack.enter_context(manager), dialect)
             assert held.hear().type == "session.created"
             return held
 
@@ -212,9 +212,7 @@ def test_voice_turn(talk: Opener, dialect: str) -> None:
         turn_detection={"type": "server_vad", "silence_duration_ms": 300},
     )
     held.heard.clear()
-    pcm = bytes(48 * 400) + speak("What time is it?") + bytes(48 * 600)
-    for start in range(0, len(pcm), 4_800):
-        held.connection.input_audio_buffer.append(audio=base64.b64encode(pcm[start : start + 4_800]).decode())
+    held.speak(sound := [*speech(), *silence()])
     done = held.until("response.done")
     kinds = [event.type for event in held.heard]
     started = next(e for e in held.heard if e.type == "input_audio_buffer.speech_started")
@@ -227,7 +225,7 @@ def test_voice_turn(talk: Opener, dialect: str) -> None:
 
     assert kinds[:3] == [started.type, stopped.type, committed.type]
     assert started.item_id == stopped.item_id == committed.item_id == completed.item_id
-    assert 0 <= started.audio_start_ms <= 400 < stopped.audio_end_ms <= len(pcm) // 48
+    assert 0 <= started.audio_start_ms <= 400 < stopped.audio_end_ms <= len(sound) * CHUNK // 48
     assert completed.transcript == "what time is it"
     assert done.response.status == "completed"
     assert done.response.output[0].content[0].transcript == held.text("response.audio_transcript.delta")
@@ -257,9 +255,29 @@ def test_tool_turn(talk: Opener, dialect: str) -> None:
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)
+def test_interruption_by_voice(talk: Opener, dialect: str) -> None:
+    """An answer ends where the user speaks, is cut to what was played, and the next one comes."""
+    held = talk(dialect, responder=interrupted, recogniser=["wait"], pace=2)
+    held.configure(turn_detection={"type": "server_vad", "silence_duration_ms": 300})
+    held.say("go on")
+    item = held.until("response.audio.delta").item_id
+    held.speak(speech())
+    held.until("input_audio_buffer.speech_started")
+    held.connection.conversation.item.truncate(item_id=item, content_index=0, audio_end_ms=60)
+    held.until("conversation.item.truncated")
+    held.speak(silence())
+    while (answer := held.until("response.done").response).status == "cancelled":
+        assert answer.status_details.reason == "turn_detected"
+
+    assert answer.output[0].content[0].transcript == "Yes?"
+    assert ended(held.service) == [("cancelled", "turn_detected"), ("completed", None)]
+    assert cuts(held.service) == [(item, 60)]
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
 def test_cancel(talk: Opener, dialect: str) -> None:
     """An answer that is broken off ends its parts and says who did it."""
-    held = talk(dialect, responder=lambda conversation, session: CANCELLABLE, pace=1)
+    held = talk(dialect, responder=lambda conversation, session: LONG, pace=2)
     held.say("go on")
     held.until("response.audio.delta")
     held.connection.response.cancel()
@@ -268,7 +286,7 @@ def test_cancel(talk: Opener, dialect: str) -> None:
 
     assert (done.status, done.status_details.reason) == ("cancelled", "client_cancelled")
     assert done.output[0].status == "incomplete"
-    assert CANCELLABLE.startswith(done.output[0].content[0].transcript)
+    assert LONG.startswith(done.output[0].content[0].transcript)
     assert held.wire("response.audio.done") in ended
     held.connection.response.cancel()
     assert held.until("error").error.code == "response_cancel_not_active"

@@ -1,0 +1,96 @@
+"""
+What the model is doing, for user interfaces, and how it is reported.
+
+What leaves each state (see also ``protocol/turn.py``), and what does if that never comes:
+
+=============  ==========================================  ================================================
+status         it goes on with                             else
+=============  ==========================================  ================================================
+listening      the answer's ``response.created``           the end of the user's turn, which is bounded
+                                                           (``user_turn.py``): back to what is in progress
+thinking       the first sound; ``response.done``;         the response is given up
+               ``speech_started``                          (``response_watchdog.py``): idle
+speaking       ``response.done``, then the speaker's end   the same; without a speaker, the next turn
+any            the end of the session: idle
+=============  ==========================================  ================================================
+
+**Threads and locks.** The I/O thread follows the events; any thread sets the status. ``ModelStatus._lock`` is
+a leaf.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+from ..protocol.events import Event
+from ..protocol.events.local import StatusChanged
+from ..protocol.turn import ModelStatusEnum, TurnState
+
+__all__ = ["ModelStatus"]
+
+
+class ModelStatus:
+    """
+    The status of one session.
+
+    Args:
+        tell: Reports a change.
+
+    Attributes:
+        turn: What it is derived from; the I/O thread looks at it for every piece of sound.
+    """
+
+    def __init__(self, tell: Callable[[StatusChanged], None]) -> None:
+        self.turn = TurnState()
+        self._tell = tell
+        self._lock = threading.Lock()  # leaf; guards the status
+
+    @property
+    def now(self) -> ModelStatusEnum:
+        """What the model is doing."""
+        return self.turn.status
+
+    def set(self, status: ModelStatusEnum) -> None:
+        """Set it; a change is reported to listeners."""
+        with self._lock:
+            previous, self.turn.status = self.turn.status, status
+        self.report(previous, status)
+
+    def follow_speaker(self, response_id: str, *, is_playing: bool) -> None:
+        """Let it follow the playback of a response; a change is reported to listeners."""
+        with self._lock:
+            previous = self.turn.status
+            status = self.turn.follow_speaker(response_id, is_playing=is_playing)
+        self.report(previous, status)
+
+    def advance(self, event: Event) -> tuple[ModelStatusEnum, ModelStatusEnum]:
+        """Take an event into account; return the status before and after it, for :meth:`report`."""
+        with self._lock:
+            previous = self.turn.status
+            return previous, self.turn.advance(event)
+
+    def settle(self, *, has_turn_ended: bool, has_lost: Callable[[str], bool]) -> None:
+        """Leave a status whose end was not heard of: the user's turn is over, or the response was lost."""
+        lost = self.turn.current
+        is_lost = lost is not None and has_lost(lost)
+        with self._lock:
+            previous = self.turn.status
+            if is_lost and self.turn.current == lost:
+                self.turn.lose()
+            if has_turn_ended:
+                self.turn.stop_listening()
+            status = self.turn.status
+        self.report(previous, status)
+
+    def end(self) -> StatusChanged | None:
+        """The session is over; return the change, if it is one, which is not reported here."""
+        with self._lock:
+            previous, self.turn.status = self.turn.status, ModelStatusEnum.IDLE
+        is_news = previous is not ModelStatusEnum.IDLE
+        return StatusChanged(status=ModelStatusEnum.IDLE, previous=previous) if is_news else None
+
+    def report(self, previous: ModelStatusEnum, status: ModelStatusEnum) -> None:
+        """Report a change, if it is one."""
+        if status is not previous:
+            self._tell(StatusChanged(status=status, previous=previous))

@@ -1,0 +1,89 @@
+"""
+Asking: an item and the request for its answer, as one unit.
+
+Both are sent when their turn has come, one right after the other, so that of several threads that ask each
+gets the answer to its own question. With ``conversation="none"`` they are sent at once, and together too.
+
+What leaves "asked": the answer; a refusal of the item or of the request; and what ends a request (see
+``response_queue.py``). The item's acknowledgement is not waited for: the answer proves it as well.
+
+**Threads.** Any thread asks; the question is sent by that thread or the I/O thread.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Any
+
+import attrs
+
+from ..errors import ServiceError
+from ..protocol.commands import ConversationItemCreate
+from ..protocol.events import ConversationItemAdded
+from ..protocol.items import MessageItem
+from ..protocol.responses import ResponseConfig
+from .pending_response import PendingResponse
+from .response_queue import ResponseQueue
+from .response_request import ResponseRequest
+from .sender import CommandSender
+from .waiters import Waiter, Waiters
+
+__all__ = ["Questions"]
+
+
+class _Question(Future[Any]):
+    """The outcome of the item that a request asks about. A refusal fails the request."""
+
+    def __init__(self, refuse: Callable[[ServiceError], None]) -> None:
+        super().__init__()
+        self._refuse = refuse
+
+    def set_exception(self, exception: BaseException | None) -> None:
+        """Take a refusal. Called by the I/O thread."""
+        super().set_exception(exception)
+        if isinstance(exception, ServiceError):
+            self._refuse(exception)
+
+
+class Questions:
+    """Asks on behalf of the client."""
+
+    def __init__(self, sender: CommandSender, waiters: Waiters, response_queue: ResponseQueue) -> None:
+        self._sender = sender
+        self._waiters = waiters
+        self._response_queue = response_queue
+
+    def ask(self, item: MessageItem, config: ResponseConfig | None, owner: object) -> PendingResponse:
+        """Ask about an item. Does not block."""
+        sender = self._sender
+        item = attrs.evolve(item, id=sender.new_item_id())
+        command = ConversationItemCreate(event_id=sender.new_event_id(), item=item)
+        payload = sender.encode(command)
+
+        def is_it(_: object, event: object) -> bool:
+            return isinstance(event, ConversationItemAdded) and event.item.id == item.id
+
+        def ask_first(request: ResponseRequest) -> None:
+            def refuse(error: ServiceError) -> None:
+                self._response_queue.canceller.cancel_request(request)
+                request.finish(error)
+
+            question = request.question = _Question(refuse)
+            waiter = Waiter(
+                is_it,
+                question,
+                event_id=command.event_id,
+                codes=frozenset(("invalid_tool_call_id",)),
+                params=("item", "previous_item_id"),
+            )
+            try:
+                self._waiters.add(waiter)
+                waiter.connection = sender.send_bytes(payload)
+            except BaseException:
+                self._waiters.discard(waiter)
+                raise
+
+        return self._response_queue.request(
+            config, may_wait=True, owner=owner, wait=sender.wait_to_send, ask_first=ask_first
+        )

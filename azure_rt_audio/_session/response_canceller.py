@@ -1,0 +1,154 @@
+"""
+Cancelling responses, and which of them are not to be heard any more.
+
+What leaves "cancelled": the response's ``response.done``; a refusal, which says that it was over already; if
+neither comes, the silence of the response itself (see ``response_watchdog.py``).
+
+**Threads and locks.** Any thread. The response queue's lock guards the table and the replacement of the
+tuples, which are read bare; what is sent is sent after its release.
+"""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import secrets
+import threading
+from collections.abc import Callable
+from typing import Final
+
+from attrs import frozen
+
+from ..errors import RealtimeError, ServiceError
+from ..protocol.commands import Command, ResponseCancel
+from .response_request import ResponseRequest, cancelled_response
+from .response_table import ResponseTable
+
+__all__ = ["ResponseCanceller"]
+
+log: logging.Logger = logging.getLogger(__name__)
+
+_REMEMBERED: Final = 64
+
+
+@frozen
+class _Cancel:
+    """
+    One ``response.cancel``.
+
+    Attributes:
+        response_id: Of the response that it is to stop, even where the dialect cannot name it.
+        is_quiet: Whether a refusal is reported to no one.
+    """
+
+    event_id: str
+    response_id: str | None
+    is_quiet: bool
+
+
+class ResponseCanceller:
+    """
+    Cancels the responses of a table.
+
+    Args:
+        lock: The queue's.
+        encode: Checks and encodes a command.
+        send: Sends it.
+        can_name: Whether the dialect can name the response to cancel.
+    """
+
+    def __init__(
+        self,
+        table: ResponseTable,
+        lock: threading.Lock,
+        encode: Callable[[Command], bytes],
+        send: Callable[[bytes], object],
+        *,
+        can_name: bool,
+    ) -> None:
+        self._table = table
+        self._lock = lock
+        self._encode = encode
+        self._send = send
+        self._can_name = can_name
+        self._prefix = secrets.token_hex(4)
+        self._numbers = itertools.count(1)
+        self._cancels: tuple[_Cancel, ...] = ()
+        self._unplayed: tuple[str, ...] = ()
+
+    def cancel(self, response_id: str | None = None) -> None:
+        """
+        Stop a response: the one in the conversation, or the one named.
+
+        If it has been asked for but not begun, it is cancelled as soon as it begins. If there is nothing to
+        cancel, the service answers with a harmless error.
+        """
+        with self._lock:
+            is_noted = response_id is None and self._table.cancel_beginning()
+        if not is_noted:
+            self.send(response_id)
+
+    def interrupt(self) -> str | None:
+        """
+        Stop the response in the conversation, now or when it begins; without one, do nothing.
+
+        Returns:
+            The id of the response; ``""`` if it has yet to begin; ``None`` if there is none.
+        """
+        with self._lock:
+            target = self._table.active_id
+            if target is None:
+                return "" if self._table.cancel_beginning() else None
+        self.send(target, is_quiet=True)
+        return target
+
+    def cancel_request(self, request: ResponseRequest) -> None:
+        """Stop what a request asks for: at once, when it begins, or before it was ever sent."""
+        with self._lock:
+            was_waiting = request in self._table.waiting
+            if was_waiting:
+                self._table.forget(request)
+            elif request.response_id is None:
+                request.is_cancelled = True
+                return
+            elif request.response_id not in self._table.begun:
+                return  # over already
+        if was_waiting:
+            request.finish(cancelled_response())
+        else:
+            self.send(request.response_id, is_quiet=True)
+
+    def send(self, response_id: str | None, *, is_quiet: bool = False) -> None:
+        """
+        Send the command; without an id it is for the response in the conversation, if there is one.
+
+        Args:
+            is_quiet: Whether nobody is told if there is nothing to cancel.
+        """
+        event_id = f"evt_{self._prefix}-c{next(self._numbers)}"
+        with self._lock:
+            target = response_id or self._table.active_id
+            self._cancels = (*self._cancels[1 - _REMEMBERED :], _Cancel(event_id, target, is_quiet))
+        named = target if self._can_name else None
+        self._send(self._encode(ResponseCancel(event_id=event_id, response_id=named)))
+
+    def cancel_quietly(self, response_id: str | None) -> None:
+        """The same where nobody waits for it; on a connection that is over, do nothing."""
+        try:
+            self.send(response_id, is_quiet=True)
+        except (RealtimeError, TimeoutError) as exc:
+            log.debug("! the response cannot be cancelled any more: %s", exc)
+
+    def take_locked(self, error: ServiceError) -> _Cancel | None:
+        """Return the cancel that an error refuses, and forget it: the one it names, or the oldest."""
+        found = next((c for c in self._cancels if error.event_id in (None, c.event_id)), None)
+        self._cancels = tuple(c for c in self._cancels if c is not found)
+        return found
+
+    def leave_unplayed(self, response_id: str) -> None:
+        """What still comes of a response is not to be played. Called by the I/O thread alone."""
+        self._unplayed = (*self._unplayed[1 - _REMEMBERED :], response_id)
+
+    def is_unplayed(self, response_id: str) -> bool:
+        """Whether what still comes of a response is not to be played: it was given up, or is asked again."""
+        return response_id in self._unplayed

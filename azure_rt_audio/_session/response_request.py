@@ -1,0 +1,115 @@
+"""One request for a response, with the question that goes before it."""
+
+from __future__ import annotations
+
+import itertools
+import secrets
+import weakref
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
+from typing import Any, Final, Literal
+
+from attrs import define, evolve
+
+from ..errors import RealtimeError
+from ..protocol.commands import Command, ResponseCreate
+from ..protocol.events import Event
+from ..protocol.responses import Response, ResponseConfig, ResponseStatusDetails
+from .pending_response import PendingResponse
+
+__all__ = ["REQUEST_ID", "RequestMaker", "ResponseRequest", "Superseded", "cancelled_response"]
+
+REQUEST_ID: Final = "azure_rt_request"
+"""Key in a response's metadata that holds the request id."""
+
+_MAX_PAIRS: Final = 16
+"""Pairs of metadata that the service takes."""
+
+Superseded = Literal["wait", "drop"]
+
+
+@define(eq=False)
+class ResponseRequest:
+    """One request and its progress. Guarded by the queue's lock."""
+
+    payload: bytes
+    event_id: str | None
+    request_id: str | None  # None if the service cannot send it back
+    is_out_of_band: bool = False
+    superseded: Superseded = "wait"
+    answers_turn: bool = False  # it asks for the answer to the user's turn, which others wait for
+    handle: weakref.ReferenceType[PendingResponse] | None = None
+    response_id: str | None = None
+    is_cancelled: bool = False
+    tries: int = 0
+    ask_first: Callable[[], None] | None = None  # sends the question; None once it has been sent
+    question: Future[Any] | None = None  # kept alive until it is answered
+    since: float = 0.0  # when it was sent, or an event of it was last seen
+    latest: Event | None = None  # of its response; written by the I/O thread alone
+    seen: Event | None = None  # what latest was when time was last taken
+    is_doubted: bool = False  # the service has said that its response is over
+
+    def doubt(self, now: float) -> None:
+        """The service has said that its response is over; what is left of it comes soon, or never."""
+        self.is_doubted, self.since, self.seen = True, now, self.latest
+
+    def finish(self, outcome: Response | RealtimeError) -> bool:
+        """Finish the handle; return whether somebody holds it."""
+        handle = self.handle() if self.handle is not None else None
+        if handle is not None:
+            handle._finish(outcome)
+        return handle is not None
+
+    def feed(self, event: Event) -> bool:
+        """Pass an event to the handle; return whether somebody holds it."""
+        self.latest = event
+        handle = self.handle() if self.handle is not None else None
+        if handle is not None:
+            handle._feed(event)
+        return handle is not None
+
+
+class RequestMaker:
+    """
+    Makes requests, each with an id of its own.
+
+    Args:
+        encode: Checks and encodes a command, on the calling thread.
+        carries_metadata: Whether the dialect has metadata to carry a request id.
+    """
+
+    def __init__(self, encode: Callable[[Command], bytes], *, carries_metadata: bool) -> None:
+        self._encode = encode
+        self._carries_metadata = carries_metadata
+        self._prefix = secrets.token_hex(4)
+        self._numbers = itertools.count(1)
+
+    def __call__(self, config: ResponseConfig | None) -> ResponseRequest:
+        """
+        Make one.
+
+        Raises:
+            ValueError: If the service would refuse it.
+        """
+        request_id = f"{self._prefix}-{next(self._numbers)}"
+        is_out_of_band = config is not None and config.conversation == "none"
+        if self._carries_metadata or is_out_of_band:
+            config = _with_id(config or ResponseConfig(), request_id)
+        command = ResponseCreate(event_id=f"evt_{request_id}", response=config)
+        return ResponseRequest(self._encode(command), command.event_id, request_id, is_out_of_band)
+
+
+def _with_id(config: ResponseConfig, request_id: str) -> ResponseConfig:
+    given: Mapping[str, str] = config.metadata if isinstance(config.metadata, Mapping) else {}
+    if len(given) >= _MAX_PAIRS:
+        raise ValueError(
+            f"response.metadata has {len(given)} pairs; at most {_MAX_PAIRS - 1} are allowed, because "
+            "one more holds the request id"
+        )
+    return evolve(config, metadata={**given, REQUEST_ID: request_id})
+
+
+def cancelled_response() -> Response:
+    """Return the response of a request that was cancelled before it began."""
+    details = ResponseStatusDetails(type="cancelled", reason="client_cancelled")
+    return Response(status="cancelled", status_details=details, output=[])

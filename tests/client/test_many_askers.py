@@ -1,0 +1,64 @@
+"""``ask`` from several threads: each gets the answer to its own question."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+from listeners import HANG, Aside, Connect
+
+from azure_rt_audio import AzureRealTimeAudio
+from azure_rt_audio.emulator import Conversation, Emulator, Session
+
+BESIDE = {"conversation": "none"}
+
+
+def echo(conversation: Conversation, session: Session) -> str:
+    """Say back what was said last."""
+    return conversation.last_user_text
+
+
+Pairs = list[tuple[str, str]]
+
+
+def wrong_pairs(client: AzureRealTimeAudio, threads: int, questions: int, config: object) -> Pairs:
+    """Ask from all threads at once; return the questions with the answers that are another one's."""
+    begin = threading.Barrier(threads)
+
+    def ask(name: int) -> Pairs:
+        begin.wait(HANG)
+        asked = [f"question {name} {number}" for number in range(questions)]
+        return [(text, client.ask(text, response=config, timeout=HANG).text) for text in asked]
+
+    asides = [Aside(lambda name=name: ask(name)) for name in range(threads)]
+    return [(text, answer) for aside in asides for text, answer in aside.result() if text != answer]
+
+
+@pytest.mark.parametrize("config", [None, BESIDE], ids=["in", "beside"])
+def test_eight_askers(connect: Connect, config: object) -> None:
+    """In the conversation one after the other; beside it at once."""
+    with Emulator(pace=0, responder=echo) as service:
+        client = connect(service=service, session_config={"modalities": ["text"]})
+
+        assert wrong_pairs(client, 8, 5, config) == []
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("config", [None, BESIDE], ids=["in", "beside"])
+def test_askers_far_away(connect: Connect, config: object) -> None:
+    """The same with 60 ± 30 ms each way."""
+    with Emulator(pace=0, responder=echo, latency_ms=(60, 30), seed=1) as service:
+        client = connect(service=service, session_config={"modalities": ["text"]})
+
+        assert wrong_pairs(client, 6, 3, config) == []
+
+
+@pytest.mark.thorough
+def test_askers_of_both_kinds(connect: Connect) -> None:
+    """Questions in the conversation and beside it, at once."""
+    with Emulator(pace=0, responder=echo, latency_ms=(60, 30), seed=2) as service:
+        client = connect(service=service, session_config={"modalities": ["text"]})
+        beside = Aside(lambda: wrong_pairs(client, 4, 4, BESIDE))
+
+        assert wrong_pairs(client, 4, 4, None) == []
+        assert beside.result() == []

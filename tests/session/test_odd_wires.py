@@ -1,0 +1,138 @@
+"""
+One event of the service lost, doubled, swapped with its neighbour or delayed, and events that nobody knows.
+
+The matrix: a session with a question, a round with a tool and a spoken turn is run once for each event of it
+and each fault, on a simulated clock. Nothing may hang: each part ends in good time, with what came of it or
+with the true reason, and a question after it all is answered.
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import math
+import random
+from collections.abc import Callable, Iterable
+from typing import TypeVar
+
+import pytest
+from simulated_session import Message, SimulatedSession
+
+from azure_rt_audio import ResponseLostError, ServiceError
+from azure_rt_audio._session.pending_response import PendingResponse
+
+VAD = {"type": "server_vad", "silence_duration_ms": 500}
+FAULTS = ("lost", "doubled", "swapped", "delayed")
+ERRORS: list[Message] = [
+    {"type": "error", "error": {"type": "server_error", "code": None, "message": "odd", "event_id": None}},
+    {"type": "error", "error": {"type": "server_error", "message": "odd", "event_id": "evt_of_nobody"}},
+    {"type": "error", "error": "odd"},
+    {"type": "error", "message": "odd"},
+]
+UNKNOWN: Message = {"type": "response.thought.delta", "event_id": "e", "response_id": "resp_x", "delta": "hm"}
+IN_GOOD_TIME = 95.0
+"""Seconds: the longest that a part may take is a silent response before it, and one of its own."""
+
+T = TypeVar("T")
+Fault = Callable[[Message], Iterable[tuple[float, Message]]]
+
+
+def faulty(kind: str, at: int) -> Fault:
+    """Return what happens to the service's events: a fault at the one with that number."""
+    count = -1
+    held: list[Message] = []
+
+    def fault(event: Message) -> Iterable[tuple[float, Message]]:
+        nonlocal count
+        count += 1
+        if count == at and kind == "swapped":
+            held.append(event)
+            return ()
+        if held:
+            return ((0.0, event), (0.0, held.pop()))
+        if count != at:
+            return ((0.0, event),)
+        both = ((0.0, event), (0.0, event))
+        return {"lost": (), "doubled": both, "delayed": ((2.0, event),)}[kind]
+
+    return fault
+
+
+def beside(other: Message, at: int | None = None) -> Fault:
+    """Return the service's events with another one before each, or before the one with that number."""
+    count = -1
+
+    def fault(event: Message) -> Iterable[tuple[float, Message]]:
+        nonlocal count
+        count += 1
+        own = (0.0, event)
+        return ((0.0, other), own) if at in (None, count) else (own,)
+
+    return fault
+
+
+def ends(session: SimulatedSession, pending: PendingResponse, reasons: tuple[type, ...]) -> None:
+    """Wait for a response in good time; if it failed, it says why."""
+    assert session.run_until(lambda: pending.done, IN_GOOD_TIME), "it hangs"
+    assert pending.error is None or isinstance(pending.error, reasons), pending.error
+
+
+def converse(fault: Fault, *, reasons: tuple[type, ...] = (ResponseLostError,)) -> SimulatedSession:
+    """Run the session; see the module."""
+    session = SimulatedSession(7, vad=VAD, answer_chunks=2, tools=True, fault=fault)
+    assert session.run_until(lambda: session.engine.ready.is_initialized, 5), "it is not ready"
+    ends(session, session.ask("hello"), reasons)
+
+    call = session.ask("tool, please")
+    ends(session, call, reasons)
+    if call.error is None:
+        for wanted in call.result(0).function_calls:
+            ends(session, session.answer_call(wanted), reasons)
+
+    session.speak(0.5)
+    session.run(4)
+    following = session.ask("and now?")
+    ends(session, following, reasons)
+    last = session.ask("and at last?")
+    ends(session, last, ())
+
+    assert last.result(0).text == "answer to and at last?"
+    assert session.run_until(lambda: not session.engine.response_queue.is_busy, IN_GOOD_TIME)
+    return session
+
+
+@functools.cache
+def length() -> int:
+    """How many events the service sends in it, up to the spoken turn's last."""
+    session = converse(lambda event: ((0.0, event),))
+    assert session.errors == []
+    assert [handle.status for handle in session.handles] == ["completed"] * 5
+    sent = [event["type"] for _, side, event in session.log if side == "service >"]
+    dones = [index for index, kind in enumerate(sent) if kind == "response.done"]
+    return dones[3] + 1
+
+
+def share(cases: Iterable[T], effort: float, seed: int) -> list[T]:
+    """Draw some of the cases: a twentieth by ``--effort 1``, all by 20."""
+    every = list(cases)
+    return random.Random(seed).sample(every, min(len(every), math.ceil(len(every) * effort / 20)))
+
+
+@pytest.mark.parametrize("kind", FAULTS)
+def test_an_event_that_does_not_come_as_it_should(kind: str, effort: float, seed: int) -> None:
+    """Each event of the session, or a seeded share of them."""
+    for at in share(range(length()), effort, seed):
+        converse(faulty(kind, at))
+
+
+def test_unknown_events_between() -> None:
+    """They change nothing."""
+    session = converse(beside(UNKNOWN))
+
+    assert [handle.status for handle in session.handles] == ["completed"] * 5
+
+
+def test_an_error_of_any_shape_anywhere(effort: float, seed: int) -> None:
+    """What it cannot be told to refuse goes on, or fails with it."""
+    for error, at in share(itertools.product(ERRORS, range(length())), effort, seed):
+        converse(beside(error, at), reasons=(ServiceError, ResponseLostError))
