@@ -112,7 +112,7 @@ class Latency:
 
 @define(kw_only=True)
 class Connection:
-    """A connection; *end* is ``None`` if the recording ended first, *is_lost* is true if nobody wanted the end."""
+    """A connection; *end* is ``None`` if the recording ended first. *is_lost*: nobody wanted its end."""
 
     number: int
     start: float

@@ -150,8 +150,8 @@ class InputPlacement:
     """
     Places what was said: a message ends with the frame that was recorded when it was sent.
 
-    Sound that is sent faster than it lasts, such as that of a file, is ahead of the clock. Silence is then left
-    out until the clock has caught up.
+    Sound that is sent faster than it lasts, such as that of a file, is ahead of the clock. Silence is then
+    left out until the clock has caught up.
     """
 
     def __init__(self) -> None:

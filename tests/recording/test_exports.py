@@ -171,7 +171,8 @@ def test_without_the_extra_the_page_has_no_sound(tmp_path: Path, monkeypatch: py
 
 def test_a_damaged_time_is_no_endless_work(tmp_path: Path) -> None:
     """Neither a page nor a WAV file is made of a recording that seems to last for years."""
-    timeline = analyse((recording := Made().said(1.0, tone(1)).add(1e12, "note", text="late").recording))
+    recording = Made().said(1.0, tone(1)).add(1e12, "note", text="late").recording
+    timeline = analyse(recording)
 
     with pytest.raises(ValueError, match="48 hours"):
         write_page(tmp_path / "talk.html", recording, timeline, title="talk")

@@ -17,6 +17,7 @@ from azure_rt_audio.recording import Recording
 from azure_rt_audio.recording.analysis import analyse
 from azure_rt_audio.voice import FirstSound, Interrupted
 
+ANSWER = "It is sunny in Lisbon. " * 3
 INTERRUPTED_AFTER = bytes(24_000)  # half a second of silence, and then the user speaks
 
 
