@@ -17,13 +17,14 @@ from azure_rt_audio.recording import Recording
 from azure_rt_audio.recording.analysis import analyse
 from azure_rt_audio.voice import FirstSound, Interrupted
 
+HEARD = ["How is it?", "Stop."]
 ANSWER = "It is sunny in Lisbon. " * 3
 INTERRUPTED_AFTER = bytes(24_000)  # half a second of silence, and then the user speaks
 
 
 @pytest.mark.thorough
 def test_what_was_heard_is_what_the_speaker_played(tmp_path: Path) -> None:
-    """The very samples, when they were played, and nothing of what was cut; the latency is the voice's own."""
+    """The very samples, when they were played, nothing of what was cut; the latency is the voice's own."""
     first, cut = threading.Event(), threading.Event()
     seen: list[Any] = []
 
@@ -36,9 +37,7 @@ def test_what_was_heard_is_what_the_speaker_played(tmp_path: Path) -> None:
 
     microphone, speaker = SimulatedMicrophone(recordings.question()), SimulatedSpeaker()
     with (
-        Emulator(
-            recogniser=["How is it?", "Stop."], responder=lambda *_: "It is sunny in Lisbon. " * 3
-        ) as service,
+        Emulator(recogniser=HEARD, responder=lambda *_: ANSWER) as service,
         AzureRealTimeAudio(service.options(), record=tmp_path / "talk.rta") as client,
         client.talk(microphone, speaker, echo="headphones", on_event=on_event),
     ):
