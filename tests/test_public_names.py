@@ -105,7 +105,7 @@ INTERNAL_FILES = {
     "devices": "events interfaces microphone playback portaudio ring simulated speaker supervisor",
     "dispatch": "base mailbox notebook qt queued tk worker",
     "emulator": "dialects model replay server session speech",
-    "recording": "format recording",
+    "recording": "analysis document format page recording stereo subtitles timeline tracks",
     "voice": (
         "account canceller downlink echo echo_reference events interfaces played self_interruption "
         "session uplink"
