@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 
 from . import __version__, _pages
-from ._cli import UsageError, chat, demo, devices, emulator, speak, talk, transcribe
+from ._cli import UsageError, chat, demo, devices, emulator, replay, speak, talk, transcribe
 from .errors import MissingExtraError, RealtimeError
 
 __all__ = ["main"]
@@ -22,6 +22,7 @@ _COMMANDS = (
     ("speak", speak, "have a text read aloud, and save the sound"),
     ("transcribe", transcribe, "write down what is said in audio files"),
     ("devices", devices, "list microphones and speakers, and try them"),
+    ("replay", replay, "play a recorded conversation again, or make a page, sound or subtitles of it"),
     ("emulator", emulator, "run the service in miniature on this machine"),
 )
 _EPILOGUE = """\

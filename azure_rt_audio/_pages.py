@@ -36,6 +36,7 @@ COMMANDS: Final = {
     "speak": "See docs/reference/command-line.md.",
     "transcribe": "See docs/how-to/transcripts.md.",
     "devices": "See docs/how-to/microphone.md.",
+    "replay": "See docs/how-to/recordings.md.",
     "emulator": "See docs/how-to/testing.md and docs/explanation/emulator.md.",
 }
 """Of each command of the command line."""

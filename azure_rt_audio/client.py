@@ -162,7 +162,7 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
 
     @status.setter
     def status(self, status: ModelStatusEnum | str) -> None:
-        self._engine.status.set(ModelStatusEnum(status))
+        self._engine.set_status(ModelStatusEnum(status))
 
     @property
     def is_initialized(self) -> bool:
@@ -670,7 +670,7 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
 
     def set_model_speak_done(self) -> None:
         """Set the status to idle: the answer has been played."""
-        self._engine.status.set(ModelStatusEnum.IDLE)
+        self._engine.set_status(ModelStatusEnum.IDLE)
 
     def close(self, timeout: float = FROM_OPTIONS) -> bool:
         """

@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from .emulator import Emulator, Faults, Replay, Rule
+from .emulator import Emulator, Faults, Rule
 
 __all__ = ["rt_emulator", "rt_replay"]
 
@@ -55,7 +55,7 @@ def rt_emulator(request: pytest.FixtureRequest) -> Iterator[Emulator]:
 
 
 @pytest.fixture
-def rt_replay(request: pytest.FixtureRequest) -> Iterator[Replay]:
+def rt_replay(request: pytest.FixtureRequest) -> Iterator[Emulator]:
     """
     The service as it was recorded in the file that ``@pytest.mark.rt_replay("session.rta")`` names.
 
@@ -76,8 +76,8 @@ def rt_replay(request: pytest.FixtureRequest) -> Iterator[Replay]:
         options = {"faults": Faults(*rules), **options}
     if mark is not None:
         options = {**options, **mark.kwargs}
-    with Emulator.replay(Path(request.path).parent / path, **options) as replay:
-        yield replay
+    with Emulator.replay(Path(request.path).parent / path, **options) as emulator:
+        yield emulator
 
 
 def _marked(request: pytest.FixtureRequest) -> tuple[tuple[Rule, ...], dict[str, Any]]:

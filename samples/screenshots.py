@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import queue
 import re
 import shutil
 import sys
 import tempfile
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -159,6 +161,93 @@ def talk(file: Path) -> None:
             draw(asyncio.run(scene()), file)
 
 
+def recording(file: Path) -> None:
+    """The page of a recorded talk: a call of a function, an interrupted answer, and one more."""
+    from azure_rt_audio.__main__ import main as command_line
+
+    sync_api = importlib.import_module("playwright.sync_api")
+    with tempfile.TemporaryDirectory() as folder:
+        recorded, made = Path(folder) / "lisbon.rta", Path(folder) / "lisbon.html"
+        record_talk(recorded)
+        assert command_line(["replay", str(recorded), "--to-html", str(made)]) == 0
+        with sync_api.sync_playwright() as playwright:
+            browser = playwright.chromium.launch(
+                executable_path=shutil.which("chromium"), args=["--no-sandbox"]
+            )
+            opened = browser.new_page(viewport={"width": 1200, "height": 830})
+            opened.goto(made.as_uri())
+            opened.wait_for_selector("html[data-ready]")
+            opened.locator(".turn.assistant").first.click()
+            opened.locator("#fit").click()
+            opened.wait_for_timeout(300)
+            opened.screenshot(path=file)
+            browser.close()
+
+
+def record_talk(path: Path) -> None:
+    """Record a spoken conversation with the emulator."""
+    from _service import synthesiser
+
+    from azure_rt_audio import AzureRealTimeAudio
+    from azure_rt_audio._cli import recordings
+    from azure_rt_audio.devices import SimulatedMicrophone, SimulatedSpeaker
+    from azure_rt_audio.emulator import Emulator, FunctionCall
+    from azure_rt_audio.tools import Tools
+
+    tools = Tools()
+
+    @tools.add
+    def get_weather(city: str) -> dict[str, str]:
+        """Get the current weather in a city."""
+        threading.Event().wait(0.4)  # as long as another service takes
+        return {"city": city, "sky": "sunny", "temperature": "24 degrees"}
+
+    heard = ["What is the weather like in Lisbon today?", "Stop, thank you, that is enough."]
+    answers: Iterator[str | FunctionCall] = iter(
+        [
+            FunctionCall("get_weather", {"city": "Lisbon"}),
+            "It is sunny in Lisbon, twenty four degrees, with a light wind from the sea, and it stays so.",
+            "You are welcome. Just ask if you need anything else.",
+        ]
+    )
+    config = {
+        "voice": "coral",
+        "tools": tools.declarations,
+        "input_audio_transcription": {"model": "gpt-4o-transcribe"},
+    }
+    answered: queue.Queue[Any] = queue.Queue()
+    with (
+        Emulator(
+            recogniser=heard, responder=lambda *_: next(answers), synthesiser=synthesiser(), first_delay=0.3
+        ) as service,
+        AzureRealTimeAudio({**service.options(), "session_config": config}, record=path) as client,
+    ):
+
+        def call_tools(event: Any) -> None:
+            for call in event.response.function_calls:
+                client.create_conversation_item(tools.call(call))
+            if event.response.function_calls:
+                client.create_response()
+
+        client.on("response.done", call_tools)
+        client.on("status_changed", lambda event: answered.put(str(event.status)))
+        microphone = SimulatedMicrophone(bytes(24_000))
+
+        def until(status: str) -> None:
+            while answered.get(timeout=30) != status:
+                pass
+
+        with client.talk(microphone, SimulatedSpeaker(), echo="headphones"):
+            microphone.say(recordings.question())
+            until("speaking")
+            threading.Event().wait(3)
+            microphone.say(recordings.interruption())
+            until("listening")
+            until("speaking")
+            until("idle")
+            threading.Event().wait(0.5)
+
+
 def draw(svg: str, file: Path) -> None:
     """Render an SVG in Chromium, with a font of this machine."""
     sync_api = importlib.import_module("playwright.sync_api")
@@ -225,7 +314,7 @@ def play(scene: Scene, later: Callable[[float, Callable[[], None]], object]) -> 
 
 
 SCENES: dict[str, Callable[[Path], None]] = {
-    scene.__name__: scene for scene in (tk_push_to_talk, qt_assistant, notebook, talk, turn)
+    scene.__name__: scene for scene in (tk_push_to_talk, qt_assistant, notebook, talk, recording, turn)
 }
 
 

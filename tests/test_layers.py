@@ -65,7 +65,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "tools": {"protocol"},
     "notebook": {"errors", "audio", "protocol", "pictures", "dispatch"},
-    "recording": {"errors", "audio"},
+    "recording": {"errors", "audio", "protocol"},
     "recorder": {
         "errors",
         "version",
@@ -101,6 +101,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "voice",
         "dispatch",
         "emulator",
+        "recording",
         "front door",
     },
 }

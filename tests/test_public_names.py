@@ -46,7 +46,7 @@ PUBLIC = {
         Attempt BadFrame Behaviour ChatModel Clock Close Connection Conversation Delay Detector
         Difference Drop
         Emulator EnergyDetector Failure Faults FunctionCall IgnorePings Item ManualClock Part
-        Recogniser Redirect Refuse Replay Reply Rule Say SendRaw Session SessionEngine Silence
+        Recogniser Redirect Refuse Reply Rule Say SendRaw Session SessionEngine Silence
         SileroDetector StopReading Swallow Synthesiser after after_seconds at_handshake before
         default_recogniser default_responder on_command speak synthesise
     """,
@@ -105,7 +105,7 @@ INTERNAL_FILES = {
     "devices": "events interfaces microphone playback portaudio ring simulated speaker supervisor",
     "dispatch": "base mailbox notebook qt queued tk worker",
     "emulator": "dialects model replay server session speech",
-    "recording": "format recording",
+    "recording": "analysis document format page recording stereo subtitles timeline tracks",
     "voice": (
         "account canceller downlink echo echo_reference events interfaces played self_interruption "
         "session uplink"

@@ -125,7 +125,7 @@ class Engine:
         self.streams = EventStreams()
         self._clock = clock
         self._tell_no_sound = _NoSound(self)
-        self.status = ModelStatus(self._tell_status)
+        self.status = ModelStatus()
         self._turn = self.status.turn
         self._has_close_been_called = threading.Event()
         self._has_expired = False  # the I/O thread's: the service has said that the session is over
@@ -249,11 +249,16 @@ class Engine:
 
     def follow_speaker(self, response_id: str, *, is_playing: bool) -> None:
         """Let the status follow the playback of a response."""
-        self.status.follow_speaker(response_id, is_playing=is_playing)
+        self._tell_status(self.status.follow_speaker(response_id, is_playing=is_playing))
 
-    def _tell_status(self, event: StatusChanged) -> None:
-        self._offer(event.type, event)
-        self._publish_local(event)
+    def set_status(self, status: ModelStatusEnum) -> None:
+        """Set what the model is doing; a change is reported to listeners."""
+        self._tell_status(self.status.set(status))
+
+    def _tell_status(self, event: StatusChanged | None) -> None:
+        if event is not None:
+            self._offer(event.type, event)
+            self._publish_local(event)
 
     # ------------------------------------------------------------ on the I/O thread
 
@@ -296,7 +301,8 @@ class Engine:
             self.connection.abort(exc)
 
     def _take(self, event: Event) -> None:
-        previous, status = self.status.advance(event)
+        previous = self._turn.status
+        change = self.status.advance(event)
         self.conversation._apply(event)
         if isinstance(event, Error):
             self._refused(event)
@@ -306,7 +312,7 @@ class Engine:
         key = event.type
         self._offer(key, event)
         self._publish(key, event)
-        self.status.report(previous, status)
+        self._tell_status(change)
         self._after_publish(event, is_told=is_told)
 
     def _before_publish(self, event: Event, previous: ModelStatusEnum) -> None:
@@ -418,7 +424,8 @@ class Engine:
     def check(self) -> float | None:
         """Look at the clock; return the seconds until the next look, if there is to be one."""
         seconds = self.response_queue.check()
-        self.status.settle(has_turn_ended=self.turns.has_ended(), has_lost=self.response_queue.has_lost)
+        has_turn_ended, has_lost = self.turns.has_ended(), self.response_queue.has_lost
+        self._tell_status(self.status.settle(has_turn_ended=has_turn_ended, has_lost=has_lost))
         return seconds
 
     def move(self, previous: Attempt, attempt: Attempt) -> None:
@@ -430,12 +437,12 @@ class Engine:
         self.waiters.move(previous.number, outcome)
         self.response_queue.move(outcome)
         if self.status.now is ModelStatusEnum.THINKING:
-            self.status.set(ModelStatusEnum.IDLE)
+            self.set_status(ModelStatusEnum.IDLE)
 
     def end(self, outcome: Outcome) -> None:
         """End the session."""
         is_asked_for = self.attempts.is_closing
-        status = self.status.end()
+        status = self.status.set(ModelStatusEnum.IDLE)
         log.debug("= the session is over")  # its connection has said why
         self.response_queue.end(outcome)
         # Callers come first: listeners of an inline dispatcher may take their time.

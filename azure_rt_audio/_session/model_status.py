@@ -32,18 +32,14 @@ __all__ = ["ModelStatus"]
 
 class ModelStatus:
     """
-    The status of one session.
-
-    Args:
-        tell: Reports a change.
+    The status of one session. Methods that change it return the change, which is the caller's to report.
 
     Attributes:
         turn: What it is derived from; the I/O thread looks at it for every piece of sound.
     """
 
-    def __init__(self, tell: Callable[[StatusChanged], None]) -> None:
+    def __init__(self) -> None:
         self.turn = TurnState()
-        self._tell = tell
         self._lock = threading.Lock()  # leaf; guards the status
 
     @property
@@ -51,26 +47,27 @@ class ModelStatus:
         """What the model is doing."""
         return self.turn.status
 
-    def set(self, status: ModelStatusEnum) -> None:
-        """Set it; a change is reported to listeners."""
+    def set(self, status: ModelStatusEnum) -> StatusChanged | None:
+        """Set it."""
         with self._lock:
             previous, self.turn.status = self.turn.status, status
-        self.report(previous, status)
+        return _change(previous, status)
 
-    def follow_speaker(self, response_id: str, *, is_playing: bool) -> None:
-        """Let it follow the playback of a response; a change is reported to listeners."""
+    def follow_speaker(self, response_id: str, *, is_playing: bool) -> StatusChanged | None:
+        """Let it follow the playback of a response."""
         with self._lock:
             previous = self.turn.status
             status = self.turn.follow_speaker(response_id, is_playing=is_playing)
-        self.report(previous, status)
+        return _change(previous, status)
 
-    def advance(self, event: Event) -> tuple[ModelStatusEnum, ModelStatusEnum]:
-        """Take an event into account; return the status before and after it, for :meth:`report`."""
+    def advance(self, event: Event) -> StatusChanged | None:
+        """Take an event into account."""
         with self._lock:
             previous = self.turn.status
-            return previous, self.turn.advance(event)
+            status = self.turn.advance(event)
+        return _change(previous, status)
 
-    def settle(self, *, has_turn_ended: bool, has_lost: Callable[[str], bool]) -> None:
+    def settle(self, *, has_turn_ended: bool, has_lost: Callable[[str], bool]) -> StatusChanged | None:
         """Leave a status whose end was not heard of: the user's turn is over, or the response was lost."""
         lost = self.turn.current
         is_lost = lost is not None and has_lost(lost)
@@ -81,16 +78,8 @@ class ModelStatus:
             if has_turn_ended:
                 self.turn.stop_listening()
             status = self.turn.status
-        self.report(previous, status)
+        return _change(previous, status)
 
-    def end(self) -> StatusChanged | None:
-        """The session is over; return the change, if it is one, which is not reported here."""
-        with self._lock:
-            previous, self.turn.status = self.turn.status, ModelStatusEnum.IDLE
-        is_news = previous is not ModelStatusEnum.IDLE
-        return StatusChanged(status=ModelStatusEnum.IDLE, previous=previous) if is_news else None
 
-    def report(self, previous: ModelStatusEnum, status: ModelStatusEnum) -> None:
-        """Report a change, if it is one."""
-        if status is not previous:
-            self._tell(StatusChanged(status=status, previous=previous))
+def _change(previous: ModelStatusEnum, status: ModelStatusEnum) -> StatusChanged | None:
+    return None if status is previous else StatusChanged(status=status, previous=previous)

@@ -27,7 +27,6 @@ from .model.conversation import Conversation, Item, Part
 from .model.replies import Failure, FunctionCall, Reply
 from .model.session import Session
 from .replay.comparison import Difference
-from .replay.replay import Replay
 from .server.clock import Clock, ManualClock
 from .server.connection import Connection
 from .server.faults import (
@@ -88,7 +87,6 @@ __all__ = [
     "Recogniser",
     "Redirect",
     "Refuse",
-    "Replay",
     "Reply",
     "Rule",
     "Say",

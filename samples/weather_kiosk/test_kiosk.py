@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from kiosk import SORRY, Kiosk
 
-from azure_rt_audio.emulator import Close, Drop, Emulator, Failure, Refuse, Replay, Reply, after, at_handshake
+from azure_rt_audio.emulator import Close, Drop, Emulator, Failure, Refuse, Reply, after, at_handshake
 
 
 @pytest.fixture
@@ -56,7 +56,7 @@ def test_a_service_that_fails(kiosk: Kiosk) -> None:
 
 
 @pytest.mark.rt_replay("sunny.rta")
-def test_a_session_that_was_recorded(rt_replay: Replay) -> None:
+def test_a_session_that_was_recorded(rt_replay: Emulator) -> None:
     """A kiosk that says what it said on that day gets the answers of that day."""
     kiosk = Kiosk(rt_replay.options())
     answer = kiosk.answer("How is the weather in Lisbon?")

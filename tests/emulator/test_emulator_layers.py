@@ -19,7 +19,8 @@ MAY_IMPORT = {
     "dialects": {"model"},
     "speech": {"model"},
     "session": {"model", "dialects", "speech"},
-    "server": {"model", "dialects", "speech", "session"},
+    "replay": {"dialects", "session"},
+    "server": {"model", "dialects", "speech", "session", "replay"},
 }
 
 

@@ -731,12 +731,19 @@ def test_a_delay_and_a_ping() -> None:
 
 def test_a_delayed_handshake() -> None:
     """It is answered when the clock says so, and stopping does not wait for it."""
-    clock, faults = ManualClock(), Faults(at_handshake(Delay(10)))
+    waits = threading.Event()
+
+    class Watched(ManualClock):
+        def limit(self, seconds: float) -> float:
+            waits.set()
+            return super().limit(seconds)
+
+    clock, faults = Watched(), Faults(at_handshake(Delay(10)))
     with Emulator(api_key=KEY, clock=clock, faults=faults) as service:
         opened: list[Any] = []
         opening = threading.Thread(target=lambda: opened.append(open_socket(service).__enter__()))
         opening.start()
-        opening.join(0.05)
+        assert waits.wait(HANG_SECONDS)
         assert opened == []
         clock.advance(10)
         opening.join(HANG_SECONDS)

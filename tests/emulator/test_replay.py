@@ -11,7 +11,7 @@ from listeners import HANG, TONE, Probe
 from wires import recording_of
 
 from azure_rt_audio import AzureRealTimeAudio, ConnectionClosedError, InlineDispatcher
-from azure_rt_audio.emulator import Emulator, FunctionCall, Replay
+from azure_rt_audio.emulator import Emulator, FunctionCall
 from azure_rt_audio.recording import Recording
 
 SESSION = {"type": "realtime", "id": "sess_1", "object": "realtime.session", "model": "gpt-realtime"}
@@ -63,7 +63,7 @@ def converse(client: AzureRealTimeAudio, question: str = "How is the weather?", 
     return client.create_response().result(HANG).text
 
 
-def replay(recorded: Path, **options: Any) -> Replay:
+def replay(recorded: Path, **options: Any) -> Emulator:
     return Emulator.replay(recorded, **options)
 
 

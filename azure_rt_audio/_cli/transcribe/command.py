@@ -16,8 +16,8 @@ from ...protocol.events import (
     ConversationItemInputAudioTranscriptionFailed,
 )
 from ...protocol.session import InputAudioTranscription
+from ..progress import Progress, open_progress
 from ..service import Service, add_service_arguments, new_client, open_service
-from .progress import Progress, open_progress
 from .segments import Segment, segments
 
 __all__ = ["add_arguments", "run"]

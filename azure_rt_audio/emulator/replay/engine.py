@@ -7,14 +7,11 @@ from typing import Any
 
 import orjson
 
-from ..server.faults import Drop, SendRaw
 from ..session.engine import Close
 from .comparison import ABSENT, Difference, Ids, compare
 from .script import APPEND, Answer, Ending, Expected, Heard, Step
 
 __all__ = ["ReplayEngine"]
-
-_LOST = 1006
 
 
 class ReplayEngine:
@@ -87,7 +84,7 @@ class ReplayEngine:
         self._advance(now)
         return command
 
-    def pull(self, now: float) -> dict[str, Any] | Close | Drop | SendRaw | None:
+    def pull(self, now: float) -> dict[str, Any] | Close | str | bytes | None:
         """Return what is to be sent next, if its time has come."""
         self._advance(now)
         if self._is_over or self._position >= len(self._script):
@@ -98,12 +95,12 @@ class ReplayEngine:
         self._step(step, now)
         if isinstance(step, Ending):
             self._is_over = True
-            return Drop() if step.code == _LOST else Close(_sendable(step.code), step.reason)
+            return Close(step.code, step.reason)
         if step.raw is not None:
             try:
-                return SendRaw(step.raw.decode())
+                return step.raw.decode()
             except UnicodeDecodeError:
-                return SendRaw(step.raw)
+                return step.raw
         self._ids.learn(step.event)
         return self._ids.translated(step.event)
 
@@ -203,8 +200,3 @@ class ReplayEngine:
 
     def _has_answer_between(self, first: int, last: int) -> bool:
         return any(isinstance(self._script[index], Answer) for index in range(first, last))
-
-
-def _sendable(code: int) -> int:
-    """Return a code that a close frame may have."""
-    return code if 1000 <= code < 5000 and code not in (1004, 1005, 1006, 1015) else 1011

@@ -87,7 +87,6 @@ Step: TypeAlias = Expected | Heard | Answer | Ending
 def scripts(recording: Recording) -> list[tuple[Step, ...]]:
     """Return the script of each connection that was open, in order."""
     made: dict[int, _Script] = {}
-    dialect = recording.header.configuration.get("dialect")
     for entry in recording.entries:
         if isinstance(entry, Opened):
             made.setdefault(entry.connection, _Script()).is_late = entry.is_late
@@ -99,7 +98,7 @@ def scripts(recording: Recording) -> list[tuple[Step, ...]]:
             made[entry.connection].ended(entry)
     for script in made.values():
         if not script.has_beginning:
-            script.introduce(recording.header.t, str(dialect))
+            script.introduce(recording.header.t)
     return [tuple(script.steps) for _, script in sorted(made.items())]
 
 
@@ -110,11 +109,9 @@ class _Script:
         self._commands = 0
         self._sound_bytes = 0
 
-    def introduce(self, t: float, dialect: str) -> None:
+    def introduce(self, t: float) -> None:
         """Begin as every connection does: its beginning was not recorded."""
-        session: dict[str, Any] = {"id": "sess_replay", "object": "realtime.session", "model": "replay"}
-        if dialect == "ga":
-            session["type"] = "realtime"
+        session = {"id": "sess_replay", "object": "realtime.session", "type": "realtime", "model": "replay"}
 
         def event(kind: str) -> dict[str, Any]:
             return {"type": kind, "event_id": f"event_replay_{kind}", "session": session}

@@ -42,6 +42,8 @@ _FLAG_POLL_SECONDS: Final = 0.05
 # The longest wait: faults that another thread adds or removes are noticed after that.
 _LONGEST_WAIT_SECONDS: Final = 0.25
 _PONG: Final = b"\x8a"  # the first byte of an unmasked pong frame
+_LOST: Final = 1006
+_NOT_IN_FRAMES: Final = (1004, 1005, 1006, 1015)
 _WITH_AUDIO: Final = frozenset(
     {
         "input_audio_buffer.append",
@@ -60,8 +62,8 @@ class Engine(Protocol):
     def receive(self, frame: str | bytes, now: float) -> dict[str, Any] | None:
         """Take a message; return the command that it is."""
 
-    def pull(self, now: float) -> dict[str, Any] | Close | fault.Drop | fault.SendRaw | None:
-        """Return what is to be sent next, if anything is."""
+    def pull(self, now: float) -> dict[str, Any] | Close | str | bytes | None:
+        """Return what is to be sent next, if anything is: an event, a message as it is, the end."""
 
     def next_due(self) -> float | None:
         """When to call :meth:`pull` again."""
@@ -135,7 +137,7 @@ class Connection:
         self._timed_performed: set[int] = set()
         chance = random.Random(number)
         self._arriving: Line[str | bytes] = Line(*latency, chance)
-        self._leaving: Line[dict[str, Any] | Close | fault.Drop | fault.SendRaw] = Line(*latency, chance)
+        self._leaving: Line[dict[str, Any] | Close | str | bytes] = Line(*latency, chance)
         self._filter_pongs()
 
     def __repr__(self) -> str:
@@ -246,9 +248,12 @@ class Connection:
         out = self._leaving.take(now)
         if out is None:
             return made is not None
+        if isinstance(out, Close):
+            self.perform(_end_with(out))
+            return False
         if not isinstance(out, dict):
-            self.perform(out)
-            return isinstance(out, fault.SendRaw)
+            self.perform(fault.SendRaw(out))
+            return True
         kind = canonical(out["type"])
         self._events_seen[kind] += 1
         count = self._events_seen[kind]
@@ -372,6 +377,14 @@ class Connection:
         self._note(f"= closed {self.close_code}")
         self._on_change()
         self._engine.abandon()
+
+
+def _end_with(close: Close) -> fault.Action:
+    """Return how to end with a code that was recorded, also one that no close frame may have."""
+    if close.code == _LOST:
+        return fault.Drop()
+    is_sendable = 1000 <= close.code < 5000 and close.code not in _NOT_IN_FRAMES
+    return close if is_sendable else Close(1011, close.reason)
 
 
 def _kind_of(frame: str | bytes) -> str:

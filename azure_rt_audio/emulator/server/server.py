@@ -50,7 +50,8 @@ if TYPE_CHECKING:
     from websockets.typing import Subprotocol
 
     from ...recording import Recording
-    from ..replay.replay import Replay
+    from ..replay.comparison import Difference
+    from ..replay.replayed_service import ReplayedService
 
 __all__ = ["Emulator"]
 
@@ -188,6 +189,9 @@ class Emulator(RequestLog):
         self._on_log = on_log if on_log is not None else _ignore
         self._seed = seed
         super().__init__(log_limit)
+        self._replayed: ReplayedService | None = None
+        self._is_strict = False
+        self._dialect = served[0].name
         self._numbers = 0  # guarded by _changed
         # Sockets and threads of handshakes in progress too, which must not outlive stop().
         self._sockets: weakref.WeakSet[ServerConnection] = weakref.WeakSet()  # guarded by _changed
@@ -260,7 +264,7 @@ class Emulator(RequestLog):
         speed: float | None = None,
         is_strict: bool = True,
         **options: Any,
-    ) -> Replay:
+    ) -> Emulator:
         """
         Return an emulator that answers as it was recorded, to a client that says the same.
 
@@ -269,7 +273,9 @@ class Emulator(RequestLog):
             with Emulator.replay("session.rta") as service:
                 run_my_assistant(service.options())
 
-        Where the client differs is in :attr:`Replay.differences`, and raised at the end of the ``with``.
+        A client that says the same as the one that was recorded gets the same answers. Ids, sound and the
+        time at which things are said need not be the same. Where the client differs is in
+        :attr:`differences`; at the end of the ``with`` it is an ``AssertionError`` with the first one.
 
         Args:
             recording: A file of a :class:`~azure_rt_audio.Recorder`, or what was read of one.
@@ -282,9 +288,35 @@ class Emulator(RequestLog):
             RecordingError: It is no recording.
             OSError: The file cannot be read.
         """
-        from ..replay.replay import Replay
+        from ...recording import Recording
+        from ..replay.replayed_service import ReplayedService
 
-        return Replay(recording, speed=speed, is_strict=is_strict, **options)
+        if speed is not None:
+            check_number("speed", speed, above=True)
+        read = recording if isinstance(recording, Recording) else Recording.load(recording)
+        replayed = ReplayedService(read, speed=speed)
+        deployments = None if replayed.deployment is None else (replayed.deployment,)
+        emulator = Emulator(**{"dialects": (replayed.dialect,), "deployments": deployments, **options})
+        emulator._replayed, emulator._is_strict = replayed, is_strict
+        replayed.on_difference = emulator._notify
+        return emulator
+
+    @property
+    def differences(self) -> tuple[Difference, ...]:
+        """Where clients differ from what is replayed, by now; what has not come yet is no difference."""
+        return () if self._replayed is None else self._replayed.differences
+
+    def assert_same(self) -> None:
+        """
+        Check that clients said all that was recorded, and nothing else.
+
+        Raises:
+            AssertionError: One did not; names the first difference, and says how many there are.
+        """
+        found = [] if self._replayed is None else [*self.differences] or self._replayed.missing()
+        if found:
+            more = f" ({len(found) - 1} more)" if len(found) > 1 else ""
+            raise AssertionError(f"the client differs from the recording: {found[0]}{more}")
 
     def stop(self, timeout: float = 5.0) -> None:
         """
@@ -345,7 +377,13 @@ class Emulator(RequestLog):
         exc_value: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        """Stop, and raise how a client differs from what is replayed: it may be the cause of what failed."""
         self.stop()
+        if self._is_strict and (exc_value is None or (isinstance(exc_value, Exception) and self.differences)):
+            try:
+                self.assert_same()
+            except AssertionError as exc:
+                raise exc from exc_value
 
     def wait(self, timeout: float | None = None) -> bool:
         """Block until :meth:`stop` is called; ``False`` when *timeout* seconds passed before."""
@@ -370,15 +408,15 @@ class Emulator(RequestLog):
                 host = "localhost"  # which certificates for tests name, unlike its addresses
         return f"{scheme}://[{host}]:{self.port}" if ":" in host else f"{scheme}://{host}:{self.port}"
 
-    def options(self, dialect: str = "ga", **options: Any) -> dict[str, Any]:
+    def options(self, dialect: str | None = None, **options: Any) -> dict[str, Any]:
         """
         What a client needs to connect: ``host_name``, ``api_version``, ``deployment``, ``api_key``.
 
         Args:
-            dialect: ``"ga"`` or ``"preview"``.
+            dialect: ``"ga"`` or ``"preview"``; by default the first that is served.
             options: Further options of the client, such as ``session_config``; they win.
         """
-        spoken = dialect_named(dialect)
+        spoken = dialect_named(self._dialect if dialect is None else dialect)
         return {
             "host_name": self.host_name,
             "api_version": spoken.api_version,
@@ -387,9 +425,10 @@ class Emulator(RequestLog):
             **options,
         }
 
-    def url(self, dialect: str = "ga") -> str:
+    def url(self, dialect: str | None = None) -> str:
         """The address for a client that takes a whole one; the key is not in it."""
-        return dialect_named(dialect).url(self.host_name, self._deployments.first)
+        spoken = dialect_named(self._dialect if dialect is None else dialect)
+        return spoken.url(self.host_name, self._deployments.first)
 
     # Faults now ---------------------------------------------------------------------------------
 
@@ -489,6 +528,8 @@ class Emulator(RequestLog):
 
     def _new_engine(self, accepted: Accepted, number: int) -> Engine:
         """Return what answers a connection."""
+        if self._replayed is not None:
+            return self._replayed.new_engine(number, self._clock.monotonic())
         behaviour = Behaviour(
             responder=self._responder,
             recogniser=self._recogniser,

@@ -25,7 +25,9 @@ from listeners import HANG
 from azure_rt_audio import AzureRealTimeAudio
 from azure_rt_audio._session.acknowledgement import Acknowledgement
 from azure_rt_audio._session.audio_input import AudioInput
+from azure_rt_audio._session.one_by_one import OneByOne, Step
 from azure_rt_audio._session.response_queue import ResponseQueue
+from azure_rt_audio._session.user_turn import TurnLimits, UserTurn
 from azure_rt_audio._transport import send_queue as _send_queue
 from azure_rt_audio.emulator import Emulator
 
@@ -108,9 +110,22 @@ def test_a_request_that_was_not_sent_is_not_waited_for() -> None:
             stuck += gate.is_busy and not sent
             sent.clear()
             with gate._lock:
-                gate._waiting.clear()
-                gate._unbegun.clear()
-                gate._sent = None
+                gate._table.clear()
+
+    assert stuck == 0
+
+
+def test_a_question_that_was_not_sent_holds_no_other_up() -> None:
+    """Whoever is stopped while sending a question with its request leaves the way free for the next one."""
+    steps, done = OneByOne(), []
+    step = Step(lambda: done.append(1), lambda exc: None)
+    storm = Storm()
+    struck = stuck = 0
+    with storm.blowing():
+        while struck < INTERRUPTS:
+            struck += storm.strikes(lambda: steps.run(step))
+            done.clear()
+            stuck += not storm.strikes(lambda: steps.run(step)) and not done
 
     assert stuck == 0
 
@@ -174,7 +189,7 @@ def test_sending_releases_its_locks(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_stream_gives_its_turn_back() -> None:
     """Whoever moves a stream of sound on leaves it to the next caller, wherever it is stopped."""
     sender = SimpleNamespace(owns_this_thread=lambda: False, timeout=10.0)
-    audio_input = AudioInput(cast(Any, sender), lambda: "pcm16")
+    audio_input = AudioInput(cast(Any, sender), lambda: "pcm16", UserTurn(TurnLimits()))
     storm = Storm()
     struck = stuck = 0
     with storm.blowing():

@@ -1,4 +1,4 @@
-"""JupyterLab in a headless browser, with a server, a profile and directories that nobody else has."""
+"""A headless browser, and JupyterLab in it, with a server, a profile and directories that nobody else has."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Page
+    from playwright.sync_api import Browser, Page
 
 BOUND = 60.0
 """Seconds after which something hangs."""
@@ -84,25 +84,32 @@ def server(folder: Path) -> Iterator[str]:
 
 
 @contextmanager
+def browser() -> Iterator[Browser]:
+    """Run Chromium without a window."""
+    from playwright.sync_api import sync_playwright
+
+    path = shutil.which("chromium")
+    assert path is not None, "run tests/system/notebook/install.py"
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=path, args=list(_BROWSER_OPTIONS))
+        try:
+            yield chromium
+        finally:
+            chromium.close()
+
+
+@contextmanager
 def page(notebook: Path, *, width: int = 1100, height: int = 900, dark: bool = False) -> Iterator[Page]:
     """
     Yield the page of *notebook*, which is copied to a folder of its own next to it, with its kernel ready.
     """
-    from playwright.sync_api import sync_playwright
-
-    browser_path = shutil.which("chromium")
-    assert browser_path is not None, "run tests/system/notebook/install.py"
-    with server(notebook.parent) as address, sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=browser_path, args=list(_BROWSER_OPTIONS))
-        try:
-            opened = browser.new_page(
-                viewport={"width": width, "height": height}, color_scheme="dark" if dark else "light"
-            )
-            opened.set_default_timeout(BOUND * 1000)
-            root, _, query = address.partition("/lab?")
-            opened.goto(f"{root}/doc/tree/{notebook.name}?{query}&reset")
-            opened.wait_for_selector(".jp-Notebook .jp-Cell")
-            opened.wait_for_function(f"{_KERNEL}?.status === 'idle'")
-            yield opened
-        finally:
-            browser.close()
+    with server(notebook.parent) as address, browser() as chromium:
+        opened = chromium.new_page(
+            viewport={"width": width, "height": height}, color_scheme="dark" if dark else "light"
+        )
+        opened.set_default_timeout(BOUND * 1000)
+        root, _, query = address.partition("/lab?")
+        opened.goto(f"{root}/doc/tree/{notebook.name}?{query}&reset")
+        opened.wait_for_selector(".jp-Notebook .jp-Cell")
+        opened.wait_for_function(f"{_KERNEL}?.status === 'idle'")
+        yield opened

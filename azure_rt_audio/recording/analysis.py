@@ -1,0 +1,376 @@
+"""
+Makes the timeline of a recording.
+
+Pure. Events are taken as they were on the connection, in either dialect; a field that is missing or of
+another type is passed over, because a recording also shows what went wrong.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from ..protocol.dialects.names import canonical_name
+from .format import (
+    ConnectionEnded,
+    Entry,
+    Heard,
+    LevelsMeasured,
+    ListenerFailed,
+    Lost,
+    Opened,
+    Received,
+    Sent,
+)
+from .recording import Recording
+from .timeline import Connection, Failure, Interruption, Latency, Speech, Timeline, ToolCall, Turn
+from .tracks import Chunk, InputPlacement, OutputItem, place_items, size_of
+
+__all__ = ["analyse", "text_in"]
+
+_Json = Mapping[str, Any]
+
+_FORMATS: Final = {"audio/pcm": "pcm16", "audio/pcmu": "g711_ulaw", "audio/pcma": "g711_alaw"}
+_BARGE_IN_SECONDS: Final = 2.0
+"""An answer that is cut so soon after the user began to speak was interrupted by the user."""
+
+
+def analyse(recording: Recording, advance: Callable[[float], object] | None = None) -> Timeline:
+    """
+    Return the timeline of a recording.
+
+    Args:
+        advance: Called now and then with the seconds that were read, to show progress.
+    """
+    analysis = _Analysis(recording)
+    for count, entry in enumerate(recording.entries):
+        analysis.take(entry)
+        if advance is not None and count % 5_000 == 0:
+            advance(entry.t - recording.header.t)
+    return analysis.timeline()
+
+
+def text_in(fields: Any, *path: str) -> str:
+    """Return the text at a path of nested objects; empty if there is none."""
+    for name in path:
+        fields = fields.get(name) if isinstance(fields, Mapping) else None
+    return fields if isinstance(fields, str) else ""
+
+
+class _Analysis:
+    """What is known after the entries so far."""
+
+    def __init__(self, recording: Recording) -> None:
+        self._zero = recording.header.t
+        self._now = 0.0
+        self._last = 0.0
+        self._line = Timeline()
+        self._input = InputPlacement()
+        self._outputs: dict[str, OutputItem] = {}
+        self._turns: dict[str, Turn] = {}
+        self._calls: dict[str, ToolCall] = {}
+        self._speech: dict[str, Speech] = {}
+        self._connections: dict[int, Connection] = {}
+        self._cuts: dict[str, float] = {}  # when each item was cut
+        self._began_at: list[float] = []  # when the service told that the user speaks
+        self._asked_at: float | None = None
+        self._first_at: dict[str, tuple[float, float]] = {}  # of a response: asked, first word or sound
+        self._out_of_band: set[str] = set()
+        self._uncommitted: float | None = None  # when the sound began that no commit has ended
+        self._formats = {"input": "pcm16", "output": "pcm16"}
+        session = recording.header.configuration.get("session")
+        if isinstance(session, Mapping):
+            self._set_formats(session)
+
+    def take(self, entry: Entry) -> None:
+        """Take the next entry into account."""
+        self._now = max(0.0, entry.t - self._zero)
+        self._last = max(self._last, self._now)
+        if isinstance(entry, Received):
+            self._on_received(canonical_name(entry.type), entry)
+        elif isinstance(entry, Sent):
+            self._on_sent(entry)
+        elif isinstance(entry, Heard):
+            self._on_heard(entry)
+        elif isinstance(entry, LevelsMeasured):
+            self._line.levels.append((self._now, entry.microphone_db, entry.speaker_db))
+        elif isinstance(entry, Opened):
+            self._connection(entry.connection)
+        elif isinstance(entry, ConnectionEnded):
+            ended = self._connection(entry.connection)
+            ended.end, ended.code, ended.reason = self._now, entry.code, entry.reason or entry.message
+            ended.is_lost = not (entry.is_clean or entry.is_asked_for)
+            if ended.is_lost:
+                self._fail("connection", entry.message or entry.error or "the connection was lost")
+        elif isinstance(entry, ListenerFailed):
+            self._fail("listener", f"{entry.listener}: {entry.error}: {entry.message}")
+        elif isinstance(entry, Lost):
+            self._fail("lost", f"{entry.count} entries are missing here: the disk was too slow")
+
+    def timeline(self) -> Timeline:
+        """Return what is known at the end."""
+        line = self._line
+        line.said = self._input.track
+        line.heard = place_items(list(self._outputs.values()))
+        for item in self._outputs.values():
+            self._finish_spoken(item)
+        for turn in self._turns.values():
+            turn.heard = _share(turn)
+        for speech in self._speech.values():
+            turn_of_user = self._turns.get(speech.item_id)
+            if turn_of_user is not None and turn_of_user.role == "user":
+                turn_of_user.start = speech.start
+                turn_of_user.end = speech.end if speech.end is not None else turn_of_user.end
+                turn_of_user.is_spoken = True
+        line.latencies = [self._latency(name, *times) for name, times in self._first_at.items()]
+        line.turns = sorted(self._turns.values(), key=lambda turn: turn.start)
+        line.tool_calls = list(self._calls.values())
+        line.speech = list(self._speech.values())
+        line.connections = list(self._connections.values())
+        line.interruptions.sort(key=lambda cut: cut.at)
+        line.seconds = max(self._last, line.said.end, line.heard.end)
+        return line
+
+    # ------------------------------------------------------------ commands
+
+    def _on_sent(self, entry: Sent) -> None:
+        kind, event = entry.type, entry.event
+        if kind == "input_audio_buffer.append":
+            chunk = self._chunk(entry, "audio", "input")
+            if chunk is not None:
+                self._input.add(self._now, entry.connection, chunk)
+                if self._uncommitted is None:
+                    self._uncommitted = self._input.track.clips[-1].start
+        elif kind == "conversation.item.create":
+            item = event.get("item")
+            if isinstance(item, Mapping) and item.get("type") == "function_call_output":
+                call = self._calls.get(text_in(item, "call_id"))
+                if call is not None:
+                    call.output, call.end = text_in(item, "output"), self._now
+        elif kind == "conversation.item.truncate":
+            output = self._outputs.get(text_in(event, "item_id"))
+            played_ms = event.get("audio_end_ms")
+            if output is not None and isinstance(played_ms, int | float):
+                if not output.accounts:
+                    output.accounts.append((self._now, played_ms / 1000))
+                self._cut(output, played_ms / 1000)
+        elif kind == "conversation.item.delete":
+            output = self._outputs.get(text_in(event, "item_id"))
+            if output is not None and not output.accounts:
+                output.deleted_at = self._now
+        elif kind == "response.create":
+            self._ask()
+        elif kind == "input_audio_buffer.clear":
+            self._uncommitted = None
+
+    # ------------------------------------------------------------ events
+
+    def _on_received(self, kind: str, entry: Received) -> None:
+        event = entry.event
+        item_id, response_id = text_in(event, "item_id"), text_in(event, "response_id")
+        if kind == "response.output_audio.delta":
+            self._on_sound(entry, item_id, response_id)
+        elif kind in ("response.output_audio_transcript.delta", "response.output_text.delta"):
+            self._answer(item_id, response_id).text += text_in(event, "delta")
+        elif kind in ("response.output_audio_transcript.done", "response.output_text.done"):
+            turn = self._answer(item_id, response_id)
+            turn.text = turn.text or text_in(event, "transcript") or text_in(event, "text")
+            turn.end = max(turn.end, self._now)
+        elif kind in ("session.created", "session.updated"):
+            self._set_formats(event.get("session"))
+        elif kind.startswith("input_audio_buffer."):
+            self._on_input(kind, item_id, entry)
+        elif kind.startswith("conversation.item."):
+            self._on_item(kind, item_id, event)
+        elif kind.startswith("response."):
+            self._on_response(kind, event)
+        elif kind == "error":
+            error = event.get("error")
+            self._fail("service", text_in(error, "message") or text_in(error, "code") or "no reason given")
+
+    def _on_sound(self, entry: Received, item_id: str, response_id: str) -> None:
+        chunk = self._chunk(entry, "delta", "output")
+        if chunk is None or response_id in self._out_of_band:
+            return
+        output = self._outputs.setdefault(item_id, OutputItem(item_id, response_id))
+        output.deltas.append((self._now, chunk))
+        self._answer(item_id, response_id).is_spoken = True
+
+    def _on_input(self, kind: str, item_id: str, entry: Received) -> None:
+        said_at = self._input.moment
+        if kind == "input_audio_buffer.speech_started":
+            self._began_at.append(self._now)
+            start = said_at(entry.connection, entry.event.get("audio_start_ms"))
+            self._speech[item_id] = Speech(item_id=item_id, start=self._now if start is None else start)
+            self._user_turn(item_id)
+        elif kind == "input_audio_buffer.speech_stopped":
+            end = said_at(entry.connection, entry.event.get("audio_end_ms"))
+            speech = self._speech.get(item_id)
+            if speech is not None:
+                speech.end = max(speech.start, self._now if end is None else end)
+            self._ask(anew=True)
+        elif kind == "input_audio_buffer.committed":
+            turn = self._user_turn(item_id)
+            if item_id not in self._speech and self._uncommitted is not None:
+                turn.start, turn.end, turn.is_spoken = self._uncommitted, self._input.track.end, True
+            self._uncommitted = None
+            self._ask()
+
+    def _on_item(self, kind: str, item_id: str, event: _Json) -> None:
+        if kind == "conversation.item.added":
+            item = event.get("item")
+            if text_in(item, "type") == "message" and text_in(item, "role") != "assistant":
+                turn = self._user_turn(text_in(item, "id"), text_in(item, "role") or "user")
+                turn.text = turn.text or _content(item)
+                self._ask()
+        elif kind == "conversation.item.input_audio_transcription.delta":
+            self._user_turn(item_id).text += text_in(event, "delta")
+        elif kind == "conversation.item.input_audio_transcription.completed":
+            self._user_turn(item_id).text = text_in(event, "transcript").strip()
+        elif kind == "conversation.item.input_audio_transcription.failed":
+            reason = text_in(event.get("error"), "message") or "no reason given"
+            self._fail("service", f"the user was not transcribed: {reason}")
+
+    def _on_response(self, kind: str, event: _Json) -> None:
+        item = event.get("item")
+        if kind == "response.created":
+            response = event.get("response")
+            if isinstance(response, Mapping) and response.get("conversation_id", "") is None:
+                self._out_of_band.add(text_in(response, "id"))
+            self._ask()
+        elif kind == "response.output_item.added" and text_in(item, "type") in ("function_call", "mcp_call"):
+            self._call(item)
+        elif kind == "response.output_item.done":
+            if text_in(item, "type") in ("function_call", "mcp_call"):
+                call = self._call(item)
+                call.arguments = text_in(item, "arguments") or call.arguments
+                if text_in(item, "type") == "mcp_call":
+                    call.output, call.end = text_in(item, "output"), self._now
+        elif kind == "response.function_call_arguments.done":
+            known = self._calls.get(text_in(event, "call_id"))
+            if known is not None:
+                known.arguments = text_in(event, "arguments")
+        elif kind == "response.done":
+            self._on_done(event.get("response"))
+
+    def _on_done(self, response: Any) -> None:
+        response_id, status = text_in(response, "id"), text_in(response, "status")
+        for turn in self._turns.values():
+            if turn.response_id == response_id:
+                turn.status = status
+        if status == "failed":
+            details = response.get("status_details")
+            error = details.get("error") if isinstance(details, Mapping) else None
+            self._fail("service", text_in(error, "message") or "the response has failed")
+
+    def _on_heard(self, entry: Heard) -> None:
+        output = self._outputs.get(entry.item)
+        if output is None:
+            return
+        seconds = entry.ms / 1000
+        output.accounts.append((self._now, seconds))
+        if entry.end == "interrupted":
+            self._cut(output, seconds, is_certain=True)
+
+    # ------------------------------------------------------------ parts
+
+    def _chunk(self, entry: Sent | Received, field: str, direction: str) -> Chunk | None:
+        audio = text_in(entry.event, field)
+        size = entry.sound_bytes or size_of(audio)
+        if not size:
+            return None
+        return Chunk(size, self._formats[direction], audio or None)
+
+    def _set_formats(self, session: Any) -> None:
+        for direction in self._formats:
+            name = text_in(session, f"{direction}_audio_format") or _FORMATS.get(
+                text_in(session, "audio", direction, "format", "type"), ""
+            )
+            if name in _FORMATS.values():
+                self._formats[direction] = name
+
+    def _connection(self, number: int) -> Connection:
+        return self._connections.setdefault(number, Connection(number=number, start=self._now))
+
+    def _user_turn(self, item_id: str, role: str = "user") -> Turn:
+        return self._turns.setdefault(
+            item_id, Turn(role=role, item_id=item_id, start=self._now, end=self._now)
+        )
+
+    def _answer(self, item_id: str, response_id: str) -> Turn:
+        if self._asked_at is not None and response_id not in self._out_of_band:
+            self._first_at.setdefault(response_id, (self._asked_at, self._now))
+            self._asked_at = None
+        turn = self._turns.setdefault(
+            item_id,
+            Turn(role="assistant", item_id=item_id, start=self._now, end=self._now, response_id=response_id),
+        )
+        turn.response_id = turn.response_id or response_id
+        turn.end = max(turn.end, self._now)
+        return turn
+
+    def _call(self, item: Any) -> ToolCall:
+        call_id = text_in(item, "call_id") or text_in(item, "id")
+        return self._calls.setdefault(
+            call_id, ToolCall(call_id=call_id, name=text_in(item, "name"), start=self._now)
+        )
+
+    def _ask(self, *, anew: bool = False) -> None:
+        if anew or self._asked_at is None:
+            self._asked_at = self._now
+
+    def _cut(self, output: OutputItem, seconds: float, *, is_certain: bool = False) -> None:
+        if output.cut_at is None or is_certain:
+            output.cut_at = seconds
+        self._cuts.setdefault(output.item_id, self._now)
+
+    def _fail(self, kind: str, message: str) -> None:
+        self._line.failures.append(Failure(at=self._now, kind=kind, message=message))
+
+    def _finish_spoken(self, item: OutputItem) -> None:
+        turn = self._turns[item.item_id]
+        turn.received_seconds, turn.heard_seconds = item.received, item.heard
+        turn.start = item.start if item.start is not None else item.deltas[0][0]
+        turn.end = item.end if item.end is not None else turn.start
+        turn.is_interrupted = item.cut_at is not None
+        if item.cut_at is None:
+            return
+        at = self._cuts.get(item.item_id, item.deleted_at)
+        at = turn.end if at is None else at
+        self._line.interruptions.append(
+            Interruption(
+                at=at,
+                item_id=item.item_id,
+                heard_seconds=item.heard,
+                received_seconds=item.received,
+                by_user=any(-0.1 <= at - began <= _BARGE_IN_SECONDS for began in self._began_at),
+            )
+        )
+
+    def _latency(self, response_id: str, asked_at: float, first_at: float) -> Latency:
+        heard = [
+            max(item.start, item.deltas[0][0])  # not sooner than it came, whatever the account
+            for item in self._outputs.values()
+            if item.response_id == response_id and item.start is not None
+        ]
+        return Latency(
+            response_id=response_id,
+            asked_at=asked_at,
+            first_at=first_at,
+            heard_at=max(asked_at, min(heard)) if heard else None,
+        )
+
+
+def _content(item: Any) -> str:
+    parts = item.get("content") if isinstance(item, Mapping) else None
+    if not isinstance(parts, list):
+        return ""
+    return " ".join(filter(None, (text_in(part, "text") or text_in(part, "transcript") for part in parts)))
+
+
+def _share(turn: Turn) -> int:
+    """How many characters of its text were heard: a share as of the sound, up to a word's end."""
+    if not turn.is_interrupted or not turn.received_seconds or turn.heard_seconds is None:
+        return len(turn.text)
+    share = round(len(turn.text) * turn.heard_seconds / turn.received_seconds)
+    return share if share >= len(turn.text) else turn.text[:share].rfind(" ") + 1

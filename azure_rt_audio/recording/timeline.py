@@ -1,0 +1,154 @@
+"""
+What happened in a recording: who said what and when, what was heard of it, and how long everything took.
+
+Pure; shared by the terminal, subtitles, JSON and the page. All times are seconds since the recording began.
+"""
+
+from __future__ import annotations
+
+from statistics import median
+
+from attrs import define, field, frozen
+
+from .tracks import Track
+
+__all__ = ["Connection", "Failure", "Interruption", "Latency", "Speech", "Timeline", "ToolCall", "Turn"]
+
+
+@define(kw_only=True)
+class Turn:
+    """
+    What one side said or wrote.
+
+    Attributes:
+        role: ``"user"``, ``"assistant"`` or ``"system"``.
+        start: When it began: of speech its first sound, as it was said or heard.
+        end: When it ended, where it was cut if it was interrupted.
+        text: Transcript or text; of an interrupted answer also what nobody heard.
+        heard: How much of *text* was heard, in characters.
+        is_spoken: Whether it is speech.
+        heard_seconds: Of an answer's sound, what was played.
+        received_seconds: Of an answer's sound, what had come.
+        is_interrupted: Whether it was cut.
+        status: How its response ended, such as ``"completed"``.
+    """
+
+    role: str
+    item_id: str
+    start: float
+    end: float
+    text: str = ""
+    heard: int = 0
+    response_id: str | None = None
+    is_spoken: bool = False
+    heard_seconds: float | None = None
+    received_seconds: float | None = None
+    is_interrupted: bool = False
+    status: str | None = None
+
+    @property
+    def heard_text(self) -> str:
+        """What was heard of the text."""
+        return self.text[: self.heard]
+
+
+@define(kw_only=True)
+class ToolCall:
+    """A call of a function; *end* is when its output was sent, ``None`` if it was not."""
+
+    call_id: str
+    name: str
+    start: float
+    arguments: str = ""
+    output: str | None = None
+    end: float | None = None
+
+    @property
+    def seconds(self) -> float | None:
+        """How long it took."""
+        return None if self.end is None else self.end - self.start
+
+
+@define(kw_only=True)
+class Speech:
+    """What the service took for speech of the user; *end* is ``None`` if it did not end."""
+
+    item_id: str
+    start: float
+    end: float | None = None
+
+
+@frozen(kw_only=True)
+class Interruption:
+    """An answer was cut; *by_user* is ``None`` if nobody knows who did it."""
+
+    at: float
+    item_id: str
+    heard_seconds: float
+    received_seconds: float
+    by_user: bool | None
+
+
+@frozen(kw_only=True)
+class Latency:
+    """
+    From the end of a question to its answer; calls of functions in between are part of the wait.
+
+    Attributes:
+        first_at: When the first word or sound of the answer came.
+        heard_at: When its first sound was heard; ``None`` of a written answer.
+    """
+
+    response_id: str
+    asked_at: float
+    first_at: float
+    heard_at: float | None
+
+    @property
+    def seconds(self) -> float:
+        """Until the answer was heard, or came if it is written."""
+        return (self.first_at if self.heard_at is None else self.heard_at) - self.asked_at
+
+
+@define(kw_only=True)
+class Connection:
+    """A connection; *end* is ``None`` if the recording ended first. *is_lost*: nobody wanted its end."""
+
+    number: int
+    start: float
+    end: float | None = None
+    code: int | None = None
+    reason: str = ""
+    is_lost: bool = False
+
+
+@frozen(kw_only=True)
+class Failure:
+    """An error of the service, a failed listener, or sound of a device that was lost."""
+
+    at: float
+    kind: str
+    message: str
+
+
+@define(kw_only=True)
+class Timeline:
+    """A recording, understood. Each list is in order of time; *seconds* is the end of the last of it all."""
+
+    seconds: float = 0.0
+    turns: list[Turn] = field(factory=list)
+    tool_calls: list[ToolCall] = field(factory=list)
+    speech: list[Speech] = field(factory=list)
+    interruptions: list[Interruption] = field(factory=list)
+    latencies: list[Latency] = field(factory=list)
+    connections: list[Connection] = field(factory=list)
+    failures: list[Failure] = field(factory=list)
+    levels: list[tuple[float, float, float]] = field(factory=list)
+    """When, microphone and speaker in dBFS."""
+    said: Track = field(factory=Track)
+    heard: Track = field(factory=Track)
+
+    @property
+    def median_latency(self) -> float | None:
+        """The median of the latencies, in seconds."""
+        return median(latency.seconds for latency in self.latencies) if self.latencies else None

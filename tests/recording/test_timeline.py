@@ -1,0 +1,169 @@
+"""What happened, as the timeline tells it."""
+
+from __future__ import annotations
+
+import pytest
+from made_recordings import Made, tone
+
+from azure_rt_audio.recording.analysis import analyse
+from azure_rt_audio.recording.timeline import Timeline
+
+
+def talk(*, dialect: str = "ga") -> Made:
+    """A question, a call of a function, and an answer that the user cuts."""
+    made = Made().add(0.0, "opened", connection=1)
+    for tick in range(1, 21):
+        made.said(0.1 * tick, tone(0.1))
+    made.received(1.0, "input_audio_buffer.speech_started", item_id="item_q", audio_start_ms=500)
+    made.received(2.0, "input_audio_buffer.speech_stopped", item_id="item_q", audio_end_ms=1_500)
+    made.received(2.0, "input_audio_buffer.committed", item_id="item_q")
+    name = "conversation.item.input_audio_transcription.completed"
+    made.received(2.3, name, item_id="item_q", transcript="How is it in Lisbon?\n")
+    made.received(2.1, "response.created", response={"id": "resp_0", "conversation_id": "conv"})
+    call = {"type": "function_call", "id": "item_c", "call_id": "call_1", "name": "get_weather"}
+    made.received(2.2, "response.output_item.added", response_id="resp_0", item=call)
+    made.received(
+        2.4, "response.function_call_arguments.done", call_id="call_1", arguments='{"city":"Lisbon"}'
+    )
+    made.received(2.4, "response.done", response={"id": "resp_0", "status": "completed"})
+    output = {"type": "function_call_output", "call_id": "call_1", "output": '"sunny"'}
+    made.sent(2.9, "conversation.item.create", item=output)
+    made.sent(2.9, "response.create")
+    made.words(3.0, "It is sunny ").words(3.1, "and warm there.")
+    made.delta(3.2, tone(2)).delta(3.3, tone(2))
+    made.received(3.4, "response.done", response={"id": "resp_1", "status": "completed"})
+    made.add(3.75, "heard", item="item_a", ms=250, end=None)
+    made.received(5.4, "input_audio_buffer.speech_started", item_id="item_s")
+    made.add(5.5, "heard", item="item_a", ms=2_000, end="interrupted")
+    made.add(6.0, "levels", microphone_db=-20.0, speaker_db=-100.0)
+    made.add(7.0, "closed", connection=1, code=1006, error="ConnectionClosedError", message="it broke")
+    if dialect == "preview":
+        made.lines = [
+            line.replace(b"response.output_audio", b"response.audio").replace(
+                b"response.output_text", b"response.text"
+            )
+            for line in made.lines
+        ]
+    return made
+
+
+@pytest.fixture(params=["ga", "preview"])
+def timeline(request: pytest.FixtureRequest) -> Timeline:
+    """The talk above, in either dialect."""
+    return analyse(talk(dialect=request.param).recording)
+
+
+def test_turns_are_where_they_were_said_and_heard(timeline: Timeline) -> None:
+    """The user's by what the service took for speech; the answer's by the speaker."""
+    question, answer, second = timeline.turns
+
+    assert (question.role, question.text) == ("user", "How is it in Lisbon?")
+    assert (question.start, question.end) == (pytest.approx(0.5), pytest.approx(1.5))
+    assert (answer.role, answer.text) == ("assistant", "It is sunny and warm there.")
+    assert (answer.start, answer.end) == (pytest.approx(3.5), pytest.approx(5.5))
+    assert (second.role, second.text, second.is_spoken) == ("user", "", True)
+    assert timeline.seconds == 7.0
+
+
+def test_what_was_not_heard_is_told(timeline: Timeline) -> None:
+    """Half of the sound is about half of the words, whole ones."""
+    answer = timeline.turns[1]
+    (cut,) = timeline.interruptions
+
+    assert answer.is_interrupted
+    assert answer.heard_text == "It is sunny "
+    assert (answer.heard_seconds, answer.received_seconds) == (2.0, 4.0)
+    assert (cut.at, cut.heard_seconds, cut.received_seconds, cut.by_user) == (5.5, 2.0, 4.0, True)
+
+
+def test_the_latency_is_the_users_wait(timeline: Timeline) -> None:
+    """From the end of the question to what was heard, the function's time included."""
+    (wait,) = timeline.latencies
+
+    assert (wait.response_id, wait.asked_at, wait.first_at) == ("resp_1", 2.0, 3.0)
+    assert wait.heard_at == pytest.approx(3.5)
+    assert timeline.median_latency == pytest.approx(1.5)
+
+
+def test_calls_of_functions_have_arguments_output_and_duration(timeline: Timeline) -> None:
+    """From when the model began to call until the output was sent."""
+    (call,) = timeline.tool_calls
+
+    assert (call.name, call.arguments, call.output) == ("get_weather", '{"city":"Lisbon"}', '"sunny"')
+    assert call.seconds == pytest.approx(0.7)
+
+
+def test_connections_and_failures(timeline: Timeline) -> None:
+    """The end of a connection that nobody wanted is a failure."""
+    (connection,) = timeline.connections
+
+    assert (connection.start, connection.end, connection.code) == (0.0, 7.0, 1006)
+    assert [(failure.at, failure.kind, failure.message) for failure in timeline.failures] == [
+        (7.0, "connection", "it broke")
+    ]
+    assert timeline.levels == [(6.0, -20.0, -100.0)]
+
+
+def test_written_turns() -> None:
+    """Text without sound: the wait ends with the first word."""
+    made = Made()
+    item = {
+        "type": "message",
+        "role": "user",
+        "id": "item_q",
+        "content": [{"type": "input_text", "text": "Hi"}],
+    }
+    made.received(1.0, "conversation.item.added", item=item)
+    for at, piece in ((1.5, "Hel"), (1.6, "lo")):
+        made.received(at, "response.output_text.delta", item_id="item_a", response_id="resp_1", delta=piece)
+    timeline = analyse(made.recording)
+
+    assert [(turn.role, turn.text, turn.is_spoken) for turn in timeline.turns] == [
+        ("user", "Hi", False),
+        ("assistant", "Hello", False),
+    ]
+    assert [wait.seconds for wait in timeline.latencies] == [pytest.approx(0.5)]
+
+
+def test_an_answer_beside_the_conversation_is_not_heard() -> None:
+    """Nobody plays it, so it is no latency either."""
+    made = Made().received(1.0, "response.created", response={"id": "resp_1", "conversation_id": None})
+    timeline = analyse(made.delta(1.1, tone(1)).recording)
+
+    assert not timeline.heard.clips
+    assert not timeline.latencies
+
+
+def test_a_turn_without_voice_activity_is_what_was_committed() -> None:
+    """As with push-to-talk."""
+    made = Made().said(1.0, tone(0.5)).said(1.5, tone(0.5))
+    made.received(1.6, "input_audio_buffer.committed", item_id="item_q")
+    (turn,) = analyse(made.recording).turns
+
+    assert (turn.start, turn.end, turn.is_spoken) == (pytest.approx(0.5), pytest.approx(1.5), True)
+
+
+@pytest.mark.parametrize("value", [None, 7, "x", [], {}, [1], {"id": 3}, {"error": None}, True])
+@pytest.mark.parametrize(
+    "event_type",
+    [
+        "error",
+        "session.created",
+        "conversation.item.added",
+        "conversation.item.create",
+        "conversation.item.truncate",
+        "conversation.item.input_audio_transcription.failed",
+        "response.created",
+        "response.done",
+        "response.output_item.done",
+        "response.output_audio.delta",
+        "input_audio_buffer.speech_started",
+    ],
+)
+def test_strange_fields_are_passed_over(event_type: str, value: object) -> None:
+    """A recording shows what went wrong, so nothing is certain to be as it should."""
+    names = ("error", "session", "item", "response", "delta", "item_id", "audio_end_ms", "audio_start_ms")
+    fields = dict.fromkeys(names, value)
+    made = Made().received(1.0, event_type, **fields).sent(2.0, event_type, **fields)
+
+    assert analyse(made.recording).seconds >= 2.0
