@@ -33,7 +33,9 @@ napoleon_use_ivar = True
 
 nitpicky = True
 # Parts of annotations that autodoc does not evaluate, and attributes of several classes with one name.
-nitpick_ignore_regex = [("py:.*", r"Buffer|_pytest\..*|NDArray|ServerConnection|PCM16|dict\[str|Callable\[\[\]")]
+nitpick_ignore_regex = [
+    ("py:.*", r"Buffer|_pytest\..*|NDArray|ServerConnection|PCM16|dict\[str|Callable\[\[\]")
+]
 suppress_warnings = ["ref.python"]
 
 html_theme = "furo"

@@ -46,18 +46,18 @@ class ItemStream:
     )
 
     def __init__(self, item_id: str | None) -> None:
-        self.id = item_id
+        self.id: str | None = item_id
         self.item: ConversationItem | None = None
         self.output: ConversationItem | None = None
-        self.is_linked = False
-        self.is_whole = False
+        self.is_linked: bool = False
+        self.is_whole: bool = False
         self.previous: str | None = None
         self.texts: dict[int, list[str]] = {}
         self.spoken: set[int] = set()
         self.arguments: list[str] = []
         self.call_id: str | None = None
         self.name: str | None = None
-        self.audio_base64_length = 0
+        self.audio_base64_length: int = 0
         self.truncated_at_ms: int | None = None
 
     def append(self, part: int | None, text: str | None) -> None:

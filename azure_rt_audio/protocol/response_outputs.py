@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, TypeAlias
 
 from attrs import define, field
 
@@ -28,8 +28,8 @@ __all__ = ["ResponseOutputs"]
 _MAX_OPEN: Final = 64
 """Responses in progress, at most; more have lost their ends."""
 
-_Call = ResponseFunctionCallArgumentsDelta | ResponseFunctionCallArgumentsDone
-_Piece = (
+_Call: TypeAlias = ResponseFunctionCallArgumentsDelta | ResponseFunctionCallArgumentsDone
+_Piece: TypeAlias = (
     ResponseOutputTextDelta
     | ResponseOutputTextDone
     | ResponseOutputAudioTranscriptDelta

@@ -155,7 +155,7 @@ class InputPlacement:
     """
 
     def __init__(self) -> None:
-        self.track = Track()
+        self.track: Track = Track()
         self._positions: dict[int, tuple[list[float], list[float]]] = {}  # of each connection
         self._sent: dict[int, float] = {}
 

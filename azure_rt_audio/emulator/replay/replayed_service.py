@@ -40,9 +40,9 @@ class ReplayedService:
     def __init__(self, recording: Recording, *, speed: float | None) -> None:
         configuration = recording.header.configuration
         dialect = configuration.get("dialect")
-        self.dialect = str(dialect) if dialect in DIALECTS else next(iter(DIALECTS))
+        self.dialect: str = str(dialect) if dialect in DIALECTS else next(iter(DIALECTS))
         deployment = configuration.get("deployment")
-        self.deployment = deployment if isinstance(deployment, str) and deployment else None
+        self.deployment: str | None = deployment if isinstance(deployment, str) and deployment else None
         self._has_texts = recording.header.redact is None
         self._speed = speed
         self.on_difference: Callable[[], object] = list
