@@ -27,8 +27,11 @@ from .partial_response import streamed_response
 
 __all__ = ["DEFAULT_TIMEOUT", "PendingResponse"]
 
-DEFAULT_TIMEOUT: Final = 60.0
-"""Seconds that blocking methods wait for the service unless told otherwise."""
+DEFAULT_TIMEOUT: Final = 90.0
+"""
+Seconds that blocking methods wait for the service unless told otherwise; longer than a response may be silent,
+so that its loss is told before a time-out is.
+"""
 
 
 class PendingResponse:

@@ -625,6 +625,21 @@ def test_silence(service: Emulator) -> None:
         assert hear(client)["type"] == "input_audio_buffer.cleared"
 
 
+def test_silence_before_an_event(service: Emulator) -> None:
+    """The event is not sent before the service is resumed, and then in its place."""
+    service.faults.add(before("input_audio_buffer.cleared", Silence()))
+    with open_socket(service) as client:
+        hear(client)
+        tell(client, "input_audio_buffer.clear")
+        tell(client, "conversation.item.retrieve", item_id="item_none")
+        service.wait_for_command("conversation.item.retrieve")
+        assert client.ping().wait(HANG_SECONDS)
+        assert service.sent("input_audio_buffer.cleared") == []
+        service.resume()
+
+        assert [hear(client)["type"] for _ in range(2)] == ["input_audio_buffer.cleared", "error"]
+
+
 def test_a_service_that_does_not_read(service: Emulator) -> None:
     """Nothing is taken from the client while reading is stopped; it stalls, and goes on when resumed."""
     with open_socket(service) as client:

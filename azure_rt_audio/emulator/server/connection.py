@@ -135,6 +135,7 @@ class Connection:
         self._ignores_pings = False
         self._paused_until = 0.0
         self._timed_performed: set[int] = set()
+        self._held: dict[str, Any] | None = None  # the event before which it fell silent
         chance = random.Random(number)
         self._arriving: Line[str | bytes] = Line(*latency, chance)
         self._leaving: Line[dict[str, Any] | Close | str | bytes] = Line(*latency, chance)
@@ -242,6 +243,9 @@ class Connection:
         self._on_change()
 
     def _send_next(self, now: float) -> bool:
+        if self._held is not None:
+            self.say(self._held)
+            self._held = None
         made = self._engine.pull(now)
         if made is not None:
             self._leaving.put(made, now)
@@ -261,7 +265,9 @@ class Connection:
         for action in actions:
             self.perform(action)
         self._sit_out_delay()
-        if not any(isinstance(action, fault.Swallow) for action in actions):
+        if self._is_silent:
+            self._held = out
+        elif not any(isinstance(action, fault.Swallow) for action in actions):
             self.say(out)
         for action in self._faults.due("after", kind, count):
             self.perform(action)

@@ -152,7 +152,7 @@ class Emulator(RequestLog):
         clock: Clock | None = None,
     ) -> None:
         if faults is not None and not isinstance(faults, fault.Faults):
-            raise TypeError(f"faults is {faults!r}: give Faults(...)")
+            raise TypeError(f"faults is {faults!r}: give Faults(rule, ...), such as Faults(after(...))")
         for name, function, arguments in (
             ("responder", responder, ("conversation", "session")),
             ("recogniser", recogniser if callable(recogniser) else None, ("pcm", "session")),
@@ -364,7 +364,7 @@ class Emulator(RequestLog):
             thread.start()
 
     def __repr__(self) -> str:
-        if self._server is None:
+        if getattr(self, "_server", None) is None:  # a refused argument's traceback shows it half made
             return "<Emulator, not started>"
         return f"<Emulator at {self.host_name}, {'stopped' if self._stopped.is_set() else 'running'}>"
 
