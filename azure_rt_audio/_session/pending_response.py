@@ -29,8 +29,8 @@ __all__ = ["DEFAULT_TIMEOUT", "PendingResponse"]
 
 DEFAULT_TIMEOUT: Final = 90.0
 """
-Seconds that blocking methods wait for the service unless told otherwise; longer than a response may be silent,
-so that its loss is told before a time-out is.
+Seconds that blocking methods wait for the service unless told otherwise; longer than a response may be
+silent, so that its loss is told before a time-out is.
 """
 
 
