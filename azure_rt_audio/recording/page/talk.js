@@ -8,9 +8,9 @@ class Talk {
     this.now = null;
     this.waits = new Map(data.latencies.map((one) => [one.response_id, one]));
     this.entries = [
-      ...data.turns.map((one) => ({ at: one.start, end: one.end, kind: one.role, text: one.text, one })),
-      ...data.tools.map((one) => ({ at: one.start, end: one.end ?? one.start, kind: "tool", text: `${one.name} ${one.arguments} ${one.output ?? ""}`, one })),
-      ...data.failures.map((one) => ({ at: one.at, end: one.at, kind: "failure", text: one.message, one })),
+      ...data.turns.map((one) => ({ at: Math.min(one.start, one.came_at), lasts: one.end - one.start, kind: one.role, text: one.text, one })),
+      ...data.tools.map((one) => ({ at: one.start, lasts: (one.end ?? one.start) - one.start, kind: "tool", text: `${one.name} ${one.arguments} ${one.output ?? ""}`, one })),
+      ...data.failures.map((one) => ({ at: one.at, lasts: 0, kind: "failure", text: one.message, one })),
     ].sort((one, other) => one.at - other.at);
     this.place.addEventListener("click", (event) => {
       const turn = event.target.closest(".turn");
@@ -34,10 +34,10 @@ class Talk {
     this.place.replaceChildren(...made);
   }
 
-  head({ at, end, kind, one }, answered) {
+  head({ at, lasts, kind, one }, answered) {
     const names = { user: "You", assistant: "Assistant", system: "System", tool: "Tool", failure: "Error" };
     const head = element("div", "head", `${clock(at)} · ${names[kind] ?? kind}`);
-    if (end - at >= 0.1) head.append(` · ${lasting(end - at)}`);
+    if (lasts >= 0.1) head.append(` · ${lasting(lasts)}`);
     const wait = kind === "assistant" ? this.waits.get(one.response_id) : undefined;
     if (wait && !answered.has(wait)) {
       answered.add(wait);
