@@ -126,9 +126,9 @@ def test_written_turns() -> None:
 
 
 def questions_in_a_row() -> Made:
-    """Two typed questions; the second comes while the answer to the first would still be played."""
+    """Three typed questions, while the answer to the first would still be played."""
     made = Made()
-    for number, at in enumerate((1.0, 2.0)):
+    for number, at in enumerate((1.0, 2.0, 3.0)):
         item = {"type": "message", "role": "user", "id": f"item_q{number}"}
         content = [{"type": "input_text", "text": f"Question {number}?"}]
         made.received(at, "conversation.item.added", item={**item, "content": content})
@@ -142,20 +142,21 @@ def test_without_account_the_wait_ends_when_the_answer_came() -> None:
     """However long the answer before it is; turns are in the order in which they came."""
     timeline = analyse(questions_in_a_row().recording)
 
-    assert [wait.heard_at for wait in timeline.latencies] == [None, None]
-    assert [wait.seconds for wait in timeline.latencies] == [pytest.approx(0.28)] * 2
-    assert [turn.text for turn in timeline.turns] == ["Question 0?", "Answer 0.", "Question 1?", "Answer 1."]
-    assert [turn.came_at for turn in timeline.turns] == [1.0, 1.3, 2.0, 2.3]
+    assert [wait.heard_at for wait in timeline.latencies] == [None] * 3
+    assert [wait.seconds for wait in timeline.latencies] == [pytest.approx(0.28)] * 3
+    words = [f"{side} {number}" for number in range(3) for side in ("Question", "Answer")]
+    assert [turn.text[:-1] for turn in timeline.turns] == words
+    assert [turn.came_at for turn in timeline.turns] == [1.0, 1.3, 2.0, 2.3, 3.0, 3.3]
     assert not any(turn.has_account for turn in timeline.turns)
 
 
 def test_an_answer_with_account_waits_for_no_other() -> None:
-    """The first was never played; the second was heard when the speaker says so."""
+    """The others were never played; it was heard when the speaker says so."""
     made = questions_in_a_row().add(2.9, "heard", item="item_a1", ms=500, end=None)
-    first, second = analyse(made.recording).latencies
+    waits = analyse(made.recording).latencies
 
-    assert first.heard_at is None
-    assert second.seconds == pytest.approx(0.4)
+    assert (waits[0].heard_at, waits[2].heard_at) == (None, None)
+    assert waits[1].seconds == pytest.approx(0.4)
 
 
 def test_what_stands_for_texts_stands_once() -> None:
