@@ -60,8 +60,9 @@ class Recorder:
         path: A file that does not exist yet.
         sound: ``"none"`` records the size of the sound in place of the sound, which is 3.8 MB per minute and
             direction in PCM16.
-        redact: ``"texts"`` leaves out what is said, instructions, and arguments and results of tools. A
-            function is called with each such text, on the thread that writes, and returns what to record.
+        redact: ``"texts"`` leaves out what is said, instructions, and descriptions, arguments and results of
+            tools; their names stay. A function is called with each such text, on the thread that writes, and
+            returns what to record.
         max_bytes: Begin another file before one is larger: ``session-2.rta``, ``session-3.rta``, …
         max_seconds: Begin another file when one is older.
         max_files: Delete the oldest of more files.

@@ -19,7 +19,17 @@ REDACTED: Final = "[redacted]"
 
 _SECRET_KEYS: Final = frozenset({"authorization", "headers", "client_secret", "api_key", "api-key"})
 _TEXT_KEYS: Final = frozenset(
-    {"text", "transcript", "instructions", "output", "prompt", "delta", "arguments"}
+    {
+        "text",
+        "transcript",
+        "instructions",
+        "output",
+        "prompt",
+        "delta",
+        "arguments",
+        "description",
+        "server_description",
+    }
 )
 _SUSPICIOUS: Final = (*(f'{key}"'.encode() for key in sorted(_SECRET_KEYS)), b"\\/", b"\\u00")
 """Names of secrets, and escapes that may hide one."""

@@ -31,6 +31,9 @@ __all__ = ["analyse", "text_in"]
 _Json = Mapping[str, Any]
 
 _FORMATS: Final = {"audio/pcm": "pcm16", "audio/pcmu": "g711_ulaw", "audio/pcma": "g711_alaw"}
+_REDACTED: Final = "[redacted]"
+"""Stands for each text of a recording without texts."""
+
 _BARGE_IN_SECONDS: Final = 2.0
 """An answer that is cut so soon after the user began to speak was interrupted by the user."""
 
@@ -123,7 +126,7 @@ class _Analysis:
                 turn_of_user.end = speech.end if speech.end is not None else turn_of_user.end
                 turn_of_user.is_spoken = True
         line.latencies = [self._latency(name, *times) for name, times in self._first_at.items()]
-        line.turns = sorted(self._turns.values(), key=lambda turn: turn.start)
+        line.turns = sorted(self._turns.values(), key=lambda turn: min(turn.start, turn.came_at))
         line.tool_calls = list(self._calls.values())
         line.speech = list(self._speech.values())
         line.connections = list(self._connections.values())
@@ -171,11 +174,10 @@ class _Analysis:
         if kind == "response.output_audio.delta":
             self._on_sound(entry, item_id, response_id)
         elif kind in ("response.output_audio_transcript.delta", "response.output_text.delta"):
-            self._answer(item_id, response_id).text += text_in(event, "delta")
+            _add(self._answer(item_id, response_id), text_in(event, "delta"))
         elif kind in ("response.output_audio_transcript.done", "response.output_text.done"):
             turn = self._answer(item_id, response_id)
             turn.text = turn.text or text_in(event, "transcript") or text_in(event, "text")
-            turn.end = max(turn.end, self._now)
         elif kind in ("session.created", "session.updated"):
             self._set_formats(event.get("session"))
         elif kind.startswith("input_audio_buffer."):
@@ -208,6 +210,7 @@ class _Analysis:
             speech = self._speech.get(item_id)
             if speech is not None:
                 speech.end = max(speech.start, self._now if end is None else end)
+            self._user_turn(item_id).came_at = self._now
             self._ask(anew=True)
         elif kind == "input_audio_buffer.committed":
             turn = self._user_turn(item_id)
@@ -224,7 +227,7 @@ class _Analysis:
                 turn.text = turn.text or _content(item)
                 self._ask()
         elif kind == "conversation.item.input_audio_transcription.delta":
-            self._user_turn(item_id).text += text_in(event, "delta")
+            _add(self._user_turn(item_id), text_in(event, "delta"))
         elif kind == "conversation.item.input_audio_transcription.completed":
             self._user_turn(item_id).text = text_in(event, "transcript").strip()
         elif kind == "conversation.item.input_audio_transcription.failed":
@@ -294,7 +297,7 @@ class _Analysis:
 
     def _user_turn(self, item_id: str, role: str = "user") -> Turn:
         return self._turns.setdefault(
-            item_id, Turn(role=role, item_id=item_id, start=self._now, end=self._now)
+            item_id, Turn(role=role, item_id=item_id, start=self._now, end=self._now, came_at=self._now)
         )
 
     def _answer(self, item_id: str, response_id: str) -> Turn:
@@ -303,10 +306,17 @@ class _Analysis:
             self._asked_at = None
         turn = self._turns.setdefault(
             item_id,
-            Turn(role="assistant", item_id=item_id, start=self._now, end=self._now, response_id=response_id),
+            Turn(
+                role="assistant",
+                item_id=item_id,
+                start=self._now,
+                end=self._now,
+                came_at=self._now,
+                response_id=response_id,
+            ),
         )
         turn.response_id = turn.response_id or response_id
-        turn.end = max(turn.end, self._now)
+        turn.end = turn.came_at = self._now
         return turn
 
     def _call(self, item: Any) -> ToolCall:
@@ -332,7 +342,7 @@ class _Analysis:
         turn.received_seconds, turn.heard_seconds = item.received, item.heard
         turn.start = item.start if item.start is not None else item.deltas[0][0]
         turn.end = item.end if item.end is not None else turn.start
-        turn.is_interrupted = item.cut_at is not None
+        turn.is_interrupted, turn.has_account = item.cut_at is not None, item.played_at is not None
         if item.cut_at is None:
             return
         at = self._cuts.get(item.item_id, item.deleted_at)
@@ -349,9 +359,9 @@ class _Analysis:
 
     def _latency(self, response_id: str, asked_at: float, first_at: float) -> Latency:
         heard = [
-            max(item.start, item.deltas[0][0])  # not sooner than it came, whatever the account
+            item.played_at
             for item in self._outputs.values()
-            if item.response_id == response_id and item.start is not None
+            if item.response_id == response_id and item.played_at is not None
         ]
         return Latency(
             response_id=response_id,
@@ -368,9 +378,17 @@ def _content(item: Any) -> str:
     return " ".join(filter(None, (text_in(part, "text") or text_in(part, "transcript") for part in parts)))
 
 
+def _add(turn: Turn, text: str) -> None:
+    """Add to the text of a turn what came of it; what stands for each part of a text stands once for all."""
+    if text != _REDACTED or turn.text != _REDACTED:
+        turn.text += text
+
+
 def _share(turn: Turn) -> int:
     """How many characters of its text were heard: a share as of the sound, up to a word's end."""
     if not turn.is_interrupted or not turn.received_seconds or turn.heard_seconds is None:
         return len(turn.text)
+    if turn.text == _REDACTED:
+        return len(turn.text) if turn.heard_seconds else 0
     share = round(len(turn.text) * turn.heard_seconds / turn.received_seconds)
     return share if share >= len(turn.text) else turn.text[:share].rfind(" ") + 1

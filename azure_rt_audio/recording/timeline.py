@@ -24,9 +24,12 @@ class Turn:
         role: ``"user"``, ``"assistant"`` or ``"system"``.
         start: When it began: of speech its first sound, as it was said or heard.
         end: When it ended, where it was cut if it was interrupted.
+        came_at: When the last of an answer came, or the service told that the user's turn is complete.
         text: Transcript or text; of an interrupted answer also what nobody heard.
         heard: How much of *text* was heard, in characters.
         is_spoken: Whether it is speech.
+        has_account: Of an answer, whether the speaker said when it played it; otherwise *start* and *end* are
+            when it would have been played, one answer after the other.
         heard_seconds: Of an answer's sound, what was played.
         received_seconds: Of an answer's sound, what had come.
         is_interrupted: Whether it was cut.
@@ -37,10 +40,12 @@ class Turn:
     item_id: str
     start: float
     end: float
+    came_at: float
     text: str = ""
     heard: int = 0
     response_id: str | None = None
     is_spoken: bool = False
+    has_account: bool = False
     heard_seconds: float | None = None
     received_seconds: float | None = None
     is_interrupted: bool = False
@@ -96,7 +101,8 @@ class Latency:
 
     Attributes:
         first_at: When the first word or sound of the answer came.
-        heard_at: When its first sound was heard; ``None`` of a written answer.
+        heard_at: When its first sound was heard; ``None`` of a written answer, and where the speaker gave no
+            account.
     """
 
     response_id: str
@@ -106,7 +112,7 @@ class Latency:
 
     @property
     def seconds(self) -> float:
-        """Until the answer was heard, or came if it is written."""
+        """Until the answer was heard; until it came where that is not known."""
         return (self.first_at if self.heard_at is None else self.heard_at) - self.asked_at
 
 
@@ -133,7 +139,11 @@ class Failure:
 
 @define(kw_only=True)
 class Timeline:
-    """A recording, understood. Each list is in order of time; *seconds* is the end of the last of it all."""
+    """
+    A recording, understood. Each list is in order of time; *seconds* is the end of the last of it all.
+
+    Turns are in the order in which they came: answers without account may end later than the next question.
+    """
 
     seconds: float = 0.0
     turns: list[Turn] = field(factory=list)
@@ -147,6 +157,11 @@ class Timeline:
     """When, microphone and speaker in dBFS."""
     said: Track = field(factory=Track)
     heard: Track = field(factory=Track)
+
+    @property
+    def has_sound(self) -> bool:
+        """Whether there is sound of either side, not its sizes only."""
+        return self.said.has_sound or self.heard.has_sound
 
     @property
     def median_latency(self) -> float | None:

@@ -214,6 +214,12 @@ class OutputItem:
     end: float | None = None
 
     @property
+    def played_at(self) -> float | None:
+        """When it began to be played, by the speaker's account, not sooner than it came; ``None`` without."""
+        shifts = _shifts(self)
+        return None if shifts is None else max(shifts[0][1], self.deltas[0][0])
+
+    @property
     def received(self) -> float:
         """Seconds that were received."""
         return sum(chunk.seconds for _, chunk in self.deltas)

@@ -54,6 +54,38 @@ def test_a_replay_tells_what_happened_and_when(talk: Path, capsys: pytest.Captur
     ]
 
 
+def test_without_account_an_answer_is_printed_when_it_came(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In one piece, after its question also where that was sent faster than it lasts."""
+    made = Made().add(0.0, "opened", connection=1)
+    for _ in range(4):
+        made.said(1.0, tone(1))
+    made.received(1.1, "input_audio_buffer.committed", item_id="item_q")
+    made.words(1.4, "It is sunny ").delta(1.5, tone(5)).words(1.6, "and warm.")
+    made.add(2.0, "closed", connection=1, code=1000, is_clean=True)
+    assert main(["replay", str(made.save(tmp_path / "talk.rta")), "--speed", "0"]) == 0
+
+    assert capsys.readouterr().out.splitlines()[:-1] == [
+        "status   0:00.0  connection 1 is open",
+        "you      0:01.1  (not transcribed)",
+        "         0:01.4  the answer came after 300 ms",
+        "model    0:01.6  It is sunny and warm.",
+        "status   0:02.0  connection 1 is closed: 1000",
+    ]
+
+
+def test_a_wav_file_without_sound_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It is written all the same, with its length."""
+    made = Made(sound="none").add(1.0, "note", text="Nothing was said.")
+    wav = tmp_path / "talk.wav"
+    assert main(["replay", str(made.save(tmp_path / "talk.rta")), "--to-wav", str(wav)]) == 0
+
+    expected = "azure-rt-audio replay: the WAV file is silent: the recording has no sound\n"
+    assert capsys.readouterr().err == expected
+    assert wav.stat().st_size == 44 + 4 * 24_000
+
+
 def test_a_replay_takes_its_time(talk: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Ten times as fast is a tenth of it."""
     began = time.monotonic()

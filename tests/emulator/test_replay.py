@@ -261,9 +261,17 @@ def test_a_recording_that_began_late() -> None:
 def test_sound_and_texts_that_were_left_out(tmp_path: Path) -> None:
     """Silence of the same length is sent in place of the sound; texts are not compared."""
     record = {"path": tmp_path / "a.rta", "sound": "none", "redact": "texts"}
-    with Emulator(pace=0) as emulator, AzureRealTimeAudio(emulator.options(), record=record) as client:
+    tool = {"type": "function", "name": "look", "description": "Looks."}
+    other = {**tool, "description": "Looks about."}
+    with (
+        Emulator(pace=0) as emulator,
+        AzureRealTimeAudio(emulator.options(session_config={"tools": [tool]}), record=record) as client,
+    ):
         sound = client.ask("Hello!", timeout=HANG).audio
-    with Emulator.replay(tmp_path / "a.rta") as service, client_of(service) as client:
+    with (
+        Emulator.replay(tmp_path / "a.rta") as service,
+        client_of(service, session_config={"tools": [other]}) as client,
+    ):
         answer = client.ask("Good morning!", timeout=HANG)
     assert answer.audio == bytes(len(sound))
 

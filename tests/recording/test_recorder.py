@@ -244,12 +244,15 @@ def test_no_sound(connect: Connect, emulator: Emulator, tmp_path: Path) -> None:
 
 
 def test_no_texts(connect: Connect, emulator: Emulator, tmp_path: Path) -> None:
-    """Neither what is said, instructions, nor arguments and results of tools."""
+    """Neither what is said, instructions, nor what is told of tools: only names and types of these stay."""
+    kind = {"type": "string", "description": "Name of the elephant"}
+    parameters = {"type": "object", "properties": {"description": kind}, "required": ["description"]}
+    tool = {"type": "function", "name": "feed", "description": "Feeds an elephant", "parameters": parameters}
     client, told = (
         ready(
             connect,
             record={"path": tmp_path / "a.rta", "redact": "texts"},
-            session_config={"instructions": "Speak of elephants."},
+            session_config={"instructions": "Speak of elephants.", "tools": [tool]},
         ),
         Probe(),
     )
@@ -273,6 +276,17 @@ def test_no_texts(connect: Connect, emulator: Emulator, tmp_path: Path) -> None:
     assert marker.event["item"]["arguments"] == "{}"
     assert marker.event["parts"] == [{"transcript": "[redacted]", "logprobs": None}]
     assert recording.header.redact == "texts"
+    sessions = [
+        entry.event["session"]
+        for entry in recording.entries
+        if isinstance(entry, Sent | Received) and entry.type in ("session.update", "session.updated")
+    ]
+    for session in (recording.header.configuration["session"], *sessions):
+        (shown,) = session["tools"]
+        assert (shown["name"], shown["description"]) == ("feed", "[redacted]")
+        assert shown["parameters"]["properties"]["description"] == {**kind, "description": "[redacted]"}
+        assert shown["parameters"]["required"] == ["description"]
+    assert {entry.type for entry in of(recording, Sent)} >= {"session.update"}
     sound = [entry for entry in of(recording, Received) if entry.type == "response.output_audio.delta"]
     assert all(len(entry.event["delta"]) > 100 for entry in sound)
 

@@ -125,6 +125,51 @@ def test_written_turns() -> None:
     assert [wait.seconds for wait in timeline.latencies] == [pytest.approx(0.5)]
 
 
+def questions_in_a_row() -> Made:
+    """Three typed questions, while the answer to the first would still be played."""
+    made = Made()
+    for number, at in enumerate((1.0, 2.0, 3.0)):
+        item = {"type": "message", "role": "user", "id": f"item_q{number}"}
+        content = [{"type": "input_text", "text": f"Question {number}?"}]
+        made.received(at, "conversation.item.added", item={**item, "content": content})
+        answer, response = f"item_a{number}", f"resp_{number}"
+        made.words(at + 0.28, f"Answer {number}.", answer, response)
+        made.delta(at + 0.3, tone(3), answer, response)
+    return made
+
+
+def test_without_account_the_wait_ends_when_the_answer_came() -> None:
+    """However long the answer before it is; turns are in the order in which they came."""
+    timeline = analyse(questions_in_a_row().recording)
+
+    assert [wait.heard_at for wait in timeline.latencies] == [None] * 3
+    assert [wait.seconds for wait in timeline.latencies] == [pytest.approx(0.28)] * 3
+    words = [f"{side} {number}" for number in range(3) for side in ("Question", "Answer")]
+    assert [turn.text[:-1] for turn in timeline.turns] == words
+    assert [turn.came_at for turn in timeline.turns] == [1.0, 1.3, 2.0, 2.3, 3.0, 3.3]
+    assert not any(turn.has_account for turn in timeline.turns)
+
+
+def test_an_answer_with_account_waits_for_no_other() -> None:
+    """The others were never played; it was heard when the speaker says so."""
+    made = questions_in_a_row().add(2.9, "heard", item="item_a1", ms=500, end=None)
+    waits = analyse(made.recording).latencies
+
+    assert (waits[0].heard_at, waits[2].heard_at) == (None, None)
+    assert waits[1].seconds == pytest.approx(0.4)
+
+
+def test_what_stands_for_texts_stands_once() -> None:
+    """However many pieces came; also of an answer that was cut."""
+    made = Made(redact="texts")
+    for piece in range(5):
+        made.words(1.0 + 0.1 * piece, "[redacted]")
+    made.delta(1.0, tone(2)).add(2.0, "heard", item="item_a", ms=1_000, end="interrupted")
+    (turn,) = analyse(made.recording).turns
+
+    assert turn.text == turn.heard_text == "[redacted]"
+
+
 def test_an_answer_beside_the_conversation_is_not_heard() -> None:
     """Nobody plays it, so it is no latency either."""
     made = Made().received(1.0, "response.created", response={"id": "resp_1", "conversation_id": None})

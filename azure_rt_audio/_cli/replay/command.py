@@ -52,7 +52,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="write a page for a browser: sound, texts, events, tools and latencies on one axis of time",
     )
     parser.add_argument(
-        "--to-wav", metavar="FILE", help="write the sound: left what was said, right what was heard"
+        "--to-wav",
+        metavar="FILE",
+        help="write the sound: left the user, right the assistant as it was heard (a typed question is "
+        "silence)",
     )
     parser.add_argument(
         "--to-srt", metavar="FILE", help="write subtitles of what was said and heard; - for standard output"
@@ -127,7 +130,7 @@ def _export(
     if path != "-":
         print(f"saved as {path}", flush=True)
     if remark is not None:
-        print(f"azure-rt-audio replay: the page has no sound: {remark}", file=sys.stderr)
+        print(f"azure-rt-audio replay: {remark}", file=sys.stderr)
     return True
 
 
@@ -139,8 +142,9 @@ def _write(
     arguments: argparse.Namespace,
     advance: Callable[[float], object],
 ) -> str | None:
+    """Write one file, and return what is to be remarked."""
     if name == "to_html":
-        return write_page(
+        why = write_page(
             path,
             recording,
             timeline,
@@ -148,9 +152,10 @@ def _write(
             has_sound=not arguments.no_sound,
             advance=advance,
         )
+        return f"the page has no sound: {why}" if why is not None else None
     if name == "to_wav":
         write_stereo(path, timeline, advance)
-        return None
+        return None if timeline.has_sound else "the WAV file is silent: the recording has no sound"
     if name == "to_srt":
         content = subtitles(timeline)
     else:

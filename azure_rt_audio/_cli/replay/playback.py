@@ -33,7 +33,7 @@ def open_speaker(
     Returns:
         The speaker, or ``None`` and why there is no sound.
     """
-    if not (timeline.said.has_sound or timeline.heard.has_sound):
+    if not timeline.has_sound:
         return None, "the recording has no sound"
     if not _MIN_SPEED <= speed <= _MAX_SPEED:
         return None, f"without sound, which plays at speeds from {_MIN_SPEED:g} to {_MAX_SPEED:g}"

@@ -34,7 +34,11 @@ class Line:
 
 
 def script(timeline: Timeline) -> list[Line]:
-    """Return the pieces in order of time: answers word by word as they were heard, all else at once."""
+    """
+    Return the pieces in order of time: answers word by word as they were heard, all else at once.
+
+    Where the speaker gave no account of what was heard, an answer stands where all of it had come.
+    """
     lines = [line for turn in timeline.turns for line in _turn(turn)]
     lines += [line for call in timeline.tool_calls for line in _call(call)]
     for wait in timeline.latencies:
@@ -51,7 +55,8 @@ def script(timeline: Timeline) -> list[Line]:
             text = f"connection {connection.number} is closed" + (f": {why}" if why else "")
             lines.append(_line(connection.end, "status", text))
     lines += [_line(failure.at, "error", failure.message) for failure in timeline.failures]
-    return sorted(lines, key=lambda line: (line.at, bool(line.key)))  # what is told of an answer comes first
+    # What is told of an answer comes first.
+    return sorted(lines, key=lambda line: (line.at, line.label == _LABELS["assistant"]))
 
 
 def _line(at: float, label: str, text: str) -> Line:
@@ -62,13 +67,17 @@ def _turn(turn: Turn) -> Iterator[Line]:
     label = _LABELS.get(turn.role, turn.role)
     text = turn.heard_text.strip()
     if turn.role != "assistant" or not turn.is_spoken:
-        yield _line(turn.end, label, text or "(not transcribed)")
+        # Sound that is sent faster than it lasts ends later than the service has told.
+        yield _line(min(turn.end, turn.came_at), label, text or "(not transcribed)")
         return
     if not text and turn.is_interrupted:
         return  # nobody heard anything of it
     words = _WORDS.findall(text) or ["(no transcript)"]
     if turn.is_interrupted:
         words[-1] += " …"
+    if not turn.has_account:
+        yield _line(turn.came_at, label, "".join(words))
+        return
     seconds, total, before = turn.end - turn.start, sum(map(len, words)), 0
     for word in words:
         yield Line(turn.start + seconds * before / total, label, word, turn.item_id, not before)

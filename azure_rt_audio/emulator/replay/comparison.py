@@ -13,7 +13,18 @@ _REQUEST: Final = "azure_rt_request"
 """Key of metadata by which the client recognises its responses."""
 _NOT_COMPARED: Final = frozenset({"audio", "audio_end_ms"})
 """Sound, and what depends on how fast it was played."""
-_TEXTS: Final = frozenset({"text", "transcript", "instructions", "output", "prompt", "arguments"})
+_TEXTS: Final = frozenset(
+    {
+        "text",
+        "transcript",
+        "instructions",
+        "output",
+        "prompt",
+        "arguments",
+        "description",
+        "server_description",
+    }
+)
 _SECRET: Final = "[secret]"
 
 

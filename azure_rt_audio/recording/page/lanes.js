@@ -80,7 +80,7 @@ class Lanes {
     }
     for (const one of data.latencies) {
       const end = one.heard_at ?? one.first_at;
-      const what = one.heard_at === null ? "first word" : "first sound heard";
+      const what = one.heard_at === null ? "first word or sound" : "first sound heard";
       this.box(one.asked_at, end, places.waits, "wait", "wait-soft", lasting(one.seconds), `${lasting(one.seconds)} from the end of the question to the ${what}`);
     }
     for (const one of data.cuts) this.cut(one, places);

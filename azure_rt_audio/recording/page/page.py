@@ -90,7 +90,7 @@ def _wave(track: Track, seconds: float, ms: int, advance: Advance) -> bytes:
 
 
 def _sound(timeline: Timeline, advance: Advance) -> bytes:
-    if not (timeline.said.has_sound or timeline.heard.has_sound):
+    if not timeline.has_sound:
         raise ValueError("the recording has no sound")
     return opus(stereo_blocks(timeline), advance)
 

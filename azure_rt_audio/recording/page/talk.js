@@ -1,4 +1,4 @@
-// The conversation as text: turns, calls of functions and failures, in order of time.
+// The conversation as text: turns, calls of functions and failures, in the order in which they came.
 
 class Talk {
   constructor(data, onChoose) {
@@ -8,10 +8,12 @@ class Talk {
     this.now = null;
     this.waits = new Map(data.latencies.map((one) => [one.response_id, one]));
     this.entries = [
-      ...data.turns.map((one) => ({ at: one.start, end: one.end, kind: one.role, text: one.text, one })),
+      ...data.turns.map((one) => ({ at: one.start, end: one.end, cameAt: Math.min(one.start, one.came_at), kind: one.role, text: one.text, one })),
       ...data.tools.map((one) => ({ at: one.start, end: one.end ?? one.start, kind: "tool", text: `${one.name} ${one.arguments} ${one.output ?? ""}`, one })),
       ...data.failures.map((one) => ({ at: one.at, end: one.at, kind: "failure", text: one.message, one })),
-    ].sort((one, other) => one.at - other.at);
+    ].sort((one, other) => (one.cameAt ?? one.at) - (other.cameAt ?? other.at));
+    // An answer may be heard after the next question.
+    this.timed = [...this.entries].sort((one, other) => one.at - other.at);
     this.place.addEventListener("click", (event) => {
       const turn = event.target.closest(".turn");
       if (turn) onChoose(this.entries[Number(turn.dataset.index)]);
@@ -68,8 +70,8 @@ class Talk {
 
   /** Mark what is said at a moment, and scroll to it if asked to. */
   mark(at, mustScroll) {
-    const last = firstIndex(this.entries.length, (index) => this.entries[index].at > at + 0.0005) - 1;
-    const now = this.entries[last]?.shown ?? null;
+    const last = firstIndex(this.timed.length, (index) => this.timed[index].at > at + 0.0005) - 1;
+    const now = this.timed[last]?.shown ?? null;
     if (now === this.now) return;
     this.now?.classList.remove("now");
     now?.classList.add("now");
