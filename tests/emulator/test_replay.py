@@ -232,13 +232,14 @@ def test_ids_of_the_client() -> None:
 def test_ends_of_connections() -> None:
     """The service ends the connection as it was recorded, and a second connection has its own script."""
     end = {"dir": "close", "event": {"code": 1011}}
-    recording = recording_of([*BEGINNING, end])
+    recording = recording_of([*BEGINNING, command("input_audio_buffer.clear"), end])
     again = [attrs.evolve(entry, connection=2) for entry in recording_of(BEGINNING).entries]  # type: ignore[misc]
     both = Recording(recording.header, (*recording.entries, *again))
     with Emulator.replay(both) as service:
         for code in (1011, None):
             with client_of(service, **BARE) as client:
                 if code:
+                    client.send({"type": "input_audio_buffer.clear"})
                     closed = client.wait_for("closed", timeout=HANG)
                     assert closed.error.close_code == code
                     with pytest.raises(ConnectionClosedError):
