@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import signal
 import subprocess
@@ -60,15 +61,26 @@ class Sleeper:
         )
 
     def __enter__(self) -> Sleeper:
-        self.hear("ready")
+        try:
+            self.hear("ready")
+        except BaseException:
+            self._kill()
+            raise
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.process.send_signal(signal.SIGCONT)
-        if exc is not None:
-            self.process.kill()
+        if exc is None:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.process.communicate(timeout=2 * HANG)
+                return
+        self._kill()
+        assert exc is not None, "the program does not end"
+
+    def _kill(self) -> None:
+        self.process.kill()
         self.process.communicate(timeout=2 * HANG)
 
     def hear(self, wanted: str) -> str:
