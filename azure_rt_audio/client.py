@@ -575,11 +575,12 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
 
     def send(self, event: Mapping[str, Any] | Command) -> None:
         """
-        Send an event of your own making, as it is. Waits only until the session is ready.
+        Send an event of your own making. Waits only until the session is ready.
 
         For events without a method here. A mapping is sent untranslated, in the words of the service's
         documentation; a command object of :mod:`azure_rt_audio.protocol.commands` in the dialect's shape.
-        Only the type is checked. Answers and errors reach listeners, ``wait_for`` and ``events``.
+        Only the type is checked, and an ``event_id`` is added if there is none; *event* itself is left as it
+        is. Answers and errors reach listeners, ``wait_for`` and ``events``.
 
         A ``response.create`` in the conversation waits its turn like :meth:`create_response`, and later
         requests wait for it; with ``"conversation": "none"`` it is sent at once. Audio that follows a

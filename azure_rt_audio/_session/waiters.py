@@ -35,12 +35,17 @@ __all__ = ["ANSWERED_IN_ORDER", "Handled", "Waiter", "Waiters", "as_listened", "
 
 log: logging.Logger = logging.getLogger(__name__)
 
-ANSWERED_IN_ORDER: Final[Mapping[str, tuple[type[Event], str, tuple[str, ...]]]] = {
-    SessionUpdate.TYPE: (SessionUpdated, SessionUpdate.TYPE, ("session",)),
-    InputAudioBufferCommit.TYPE: (InputAudioBufferCommitted, "commit", ()),
-    InputAudioBufferClear.TYPE: (InputAudioBufferCleared, "clear", ()),
+ANSWERED_IN_ORDER: Final[Mapping[str, tuple[type[Event], str, tuple[str, ...], tuple[str, ...]]]] = {
+    SessionUpdate.TYPE: (SessionUpdated, SessionUpdate.TYPE, ("session",), ()),
+    InputAudioBufferCommit.TYPE: (
+        InputAudioBufferCommitted,
+        "commit",
+        (),
+        ("input_audio_buffer_commit_empty",),
+    ),
+    InputAudioBufferClear.TYPE: (InputAudioBufferCleared, "clear", (), ()),
 }
-"""Commands that are answered in order: the event, the kind of waiter, and the fields that errors name."""
+"""Commands that are answered in order: the event, the kind of waiter; fields and codes that errors name."""
 
 _QUOTED: Final = re.compile(r"'([^' ]+)'")
 
@@ -155,13 +160,14 @@ class Waiter:
 
 def placeholder(kind: str, event_id: str | None) -> Waiter:
     """Return a waiter that nobody holds the future of, for a command that is answered in order."""
-    answer, waits_as, params = ANSWERED_IN_ORDER[kind]
+    answer, waits_as, params, codes = ANSWERED_IN_ORDER[kind]
     future: Future[Any] = Future()
     return Waiter(
         lambda _, event: isinstance(event, answer),
         future,
         event_id=event_id,
         acknowledges=waits_as,
+        codes=frozenset(codes),
         params=params,
     )
 
