@@ -62,8 +62,7 @@ class RawCommands:
         try:
             if is_update:
                 attempt.expect(event_id, _input_format(message))
-            self._waiters.add(waiter)
-            waiter.connection = self._sender.send_bytes(payload)
+            self._sender.send_awaited(waiter, payload)
         except BaseException:
             self._waiters.discard(waiter)
             if is_update:
