@@ -15,6 +15,7 @@ from ._event_methods import EventMethods
 from ._recorder import Record, Recorder, make_recorder
 from ._session.engine import Engine
 from ._session.pending_response import DEFAULT_TIMEOUT, PendingResponse
+from ._session.waiters import is_item_added
 from ._transport import WebSocketImpl, WebSocketState
 from ._typescript import TypeScriptNames
 from .audio.pcm import FILE_REMEDY, AudioLike, names_sound_file
@@ -384,7 +385,7 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
         )
         return self._acknowledged(
             command,
-            lambda event: isinstance(event, ConversationItemAdded) and event.item.id == made.id,
+            lambda event: is_item_added(event, made.id),
             codes=(
                 "invalid_tool_call_id",
                 "item_create_duplicate_item_id",

@@ -30,11 +30,18 @@ from .._concurrency.program_end import ends_the_program
 from ..errors import RealtimeError, ServiceError
 from ..protocol.commands import InputAudioBufferClear, InputAudioBufferCommit, SessionUpdate
 from ..protocol.event_filter import EventFilter
-from ..protocol.events import Event, InputAudioBufferCleared, InputAudioBufferCommitted, SessionUpdated
+from ..protocol.events import (
+    ConversationItemAdded,
+    ConversationItemDone,
+    Event,
+    InputAudioBufferCleared,
+    InputAudioBufferCommitted,
+    SessionUpdated,
+)
 from ..protocol.events.local import Init
 from .acknowledgement import Acknowledgement
 
-__all__ = ["ANSWERED_IN_ORDER", "Handled", "Waiter", "Waiters", "as_listened", "placeholder"]
+__all__ = ["ANSWERED_IN_ORDER", "Handled", "Waiter", "Waiters", "as_listened", "is_item_added", "placeholder"]
 
 log: logging.Logger = logging.getLogger(__name__)
 
@@ -74,6 +81,11 @@ class Handled(enum.Enum):
 def as_listened(subject: EventFilter, payload: Any) -> Any:
     """Return what a listener of *subject* receives: by its name, ``init`` is the session itself."""
     return payload.session if isinstance(payload, Init) and subject.key == Init.TYPE else payload
+
+
+def is_item_added(event: object, item_id: str | None) -> bool:
+    """Whether an event tells that an item is in the conversation: that it is complete tells so, too."""
+    return isinstance(event, ConversationItemAdded | ConversationItemDone) and event.item.id == item_id
 
 
 class Waiter:
@@ -139,6 +151,14 @@ class Waiter:
 
     def resolve(self, value: Any) -> None:
         """Resolve the future."""
+        if self.event_id is not None and isinstance(value, ConversationItemDone):  # see is_item_added
+            value = ConversationItemAdded(
+                event_id=value.event_id,
+                raw=value.raw,
+                extra=value.extra,
+                item=value.item,
+                previous_item_id=value.previous_item_id,
+            )
         future, self._kept = self._future(), None
         try:
             if future is not None:
