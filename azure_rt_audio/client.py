@@ -378,14 +378,15 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
             ValueError: If a field cannot be right; names its path.
         """
         made = build_item(item, "item")
-        if made.id is None:
+        is_id_new = made.id is None
+        if is_id_new:
             made = attrs.evolve(made, id=self._engine.sender.new_item_id())
         command = ConversationItemCreate(
             event_id=self._engine.sender.new_event_id(), item=made, previous_item_id=previous_item_id
         )
         return self._acknowledged(
             command,
-            lambda event: is_item_added(event, made.id),
+            lambda event: is_item_added(event, made.id, is_id_new=is_id_new),
             codes=(
                 "invalid_tool_call_id",
                 "item_create_duplicate_item_id",

@@ -83,9 +83,14 @@ def as_listened(subject: EventFilter, payload: Any) -> Any:
     return payload.session if isinstance(payload, Init) and subject.key == Init.TYPE else payload
 
 
-def is_item_added(event: object, item_id: str | None) -> bool:
-    """Whether an event tells that an item is in the conversation: that it is complete tells so, too."""
-    return isinstance(event, ConversationItemAdded | ConversationItemDone) and event.item.id == item_id
+def is_item_added(event: object, item_id: str | None, *, is_id_new: bool = True) -> bool:
+    """
+    Whether an event tells that an item is in the conversation.
+
+    That it is complete tells so, too, unless the id may be that of an earlier item: it is refused then.
+    """
+    proofs = (ConversationItemAdded, ConversationItemDone) if is_id_new else (ConversationItemAdded,)
+    return isinstance(event, proofs) and event.item.id == item_id
 
 
 class Waiter:
