@@ -15,6 +15,7 @@ from ._event_methods import EventMethods
 from ._recorder import Record, Recorder, make_recorder
 from ._session.engine import Engine
 from ._session.pending_response import DEFAULT_TIMEOUT, PendingResponse
+from ._session.waiters import is_item_added
 from ._transport import WebSocketImpl, WebSocketState
 from ._typescript import TypeScriptNames
 from .audio.pcm import FILE_REMEDY, AudioLike, names_sound_file
@@ -377,14 +378,15 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
             ValueError: If a field cannot be right; names its path.
         """
         made = build_item(item, "item")
-        if made.id is None:
+        is_id_new = made.id is None
+        if is_id_new:
             made = attrs.evolve(made, id=self._engine.sender.new_item_id())
         command = ConversationItemCreate(
             event_id=self._engine.sender.new_event_id(), item=made, previous_item_id=previous_item_id
         )
         return self._acknowledged(
             command,
-            lambda event: isinstance(event, ConversationItemAdded) and event.item.id == made.id,
+            lambda event: is_item_added(event, made.id, is_id_new=is_id_new),
             codes=(
                 "invalid_tool_call_id",
                 "item_create_duplicate_item_id",
@@ -575,11 +577,12 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
 
     def send(self, event: Mapping[str, Any] | Command) -> None:
         """
-        Send an event of your own making, as it is. Waits only until the session is ready.
+        Send an event of your own making. Waits only until the session is ready.
 
         For events without a method here. A mapping is sent untranslated, in the words of the service's
         documentation; a command object of :mod:`azure_rt_audio.protocol.commands` in the dialect's shape.
-        Only the type is checked. Answers and errors reach listeners, ``wait_for`` and ``events``.
+        Only the type is checked, and an ``event_id`` is added if there is none; *event* itself is left as it
+        is. Answers and errors reach listeners, ``wait_for`` and ``events``.
 
         A ``response.create`` in the conversation waits its turn like :meth:`create_response`, and later
         requests wait for it; with ``"conversation": "none"`` it is sent at once. Audio that follows a

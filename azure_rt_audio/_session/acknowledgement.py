@@ -72,6 +72,7 @@ class Acknowledgement(Future[T], Generic[T]):
 
         Raises:
             ServiceError: If the command was refused.
+            RealtimeError: If its answer counts as lost, see ``waiters.py``.
             ConnectionClosedError: If the connection ended first.
             TimeoutError: If it took longer than *timeout* seconds; ``None`` has no limit.
             concurrent.futures.CancelledError: If the future was cancelled.

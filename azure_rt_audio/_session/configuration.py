@@ -99,8 +99,8 @@ class Configuration:
         """Configure the session of the attempt whose events are applied."""
         # A placeholder, so that session.updated is not matched to a later command.
         waiter = placeholder(SessionUpdate.TYPE, attempt.configuration_id)
-        waiter.connection = attempt.number
         self._waiters.add(waiter)
+        self._waiters.note_sent(waiter, attempt.number)
         attempt.send_configuration()
 
     def take(self, event: SessionCreated | SessionUpdated) -> None:

@@ -121,7 +121,7 @@ class Engine:
         self.listeners = Listeners(self.taps.failed)
         self.conversation = Conversation()
         self.quirks = Quirks()
-        self.waiters = Waiters()
+        self.waiters = Waiters(clock)
         self.streams = EventStreams()
         self._clock = clock
         self._tell_no_sound = _NoSound(self)

@@ -20,14 +20,13 @@ import attrs
 
 from ..errors import ServiceError
 from ..protocol.commands import ConversationItemCreate
-from ..protocol.events import ConversationItemAdded
 from ..protocol.items import MessageItem
 from ..protocol.responses import ResponseConfig
 from .pending_response import PendingResponse
 from .response_queue import ResponseQueue
 from .response_request import ResponseRequest
 from .sender import CommandSender
-from .waiters import Waiter, Waiters
+from .waiters import Waiter, Waiters, is_item_added
 
 __all__ = ["Questions"]
 
@@ -62,7 +61,7 @@ class Questions:
         payload = sender.encode(command)
 
         def is_it(_: object, event: object) -> bool:
-            return isinstance(event, ConversationItemAdded) and event.item.id == item.id
+            return is_item_added(event, item.id)
 
         def ask_first(request: ResponseRequest) -> None:
             def refuse(error: ServiceError) -> None:

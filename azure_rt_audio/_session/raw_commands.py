@@ -1,4 +1,4 @@
-"""Events that the user wrote: sent as they are, and yet in their turn."""
+"""Events that the user wrote: sent as they are but for an id, and yet in their turn."""
 
 from __future__ import annotations
 
@@ -33,10 +33,13 @@ class RawCommands:
         self._response_queue = response_queue
 
     def send(self, event: Mapping[str, Any] | Command) -> None:
-        """Send an event as it is; see :meth:`azure_rt_audio.client.AzureRealTimeAudio.send`."""
+        """Send an event; see :meth:`azure_rt_audio.client.AzureRealTimeAudio.send`."""
         payload = self._sender.encode_raw(event)
         message = orjson.loads(payload)
-        kind, event_id = message["type"], message.get("event_id")
+        if message.get("event_id") is None:  # so that an error that names it is nobody else's
+            message["event_id"] = self._sender.new_event_id()
+            payload = orjson.dumps(message)
+        kind, event_id = message["type"], message["event_id"]
         event_id = event_id if isinstance(event_id, str) else None
         ready = self._attempts.current.ready
         if kind == SessionUpdate.TYPE:
@@ -59,8 +62,7 @@ class RawCommands:
         try:
             if is_update:
                 attempt.expect(event_id, _input_format(message))
-            self._waiters.add(waiter)
-            waiter.connection = self._sender.send_bytes(payload)
+            self._sender.send_awaited(waiter, payload)
         except BaseException:
             self._waiters.discard(waiter)
             if is_update:

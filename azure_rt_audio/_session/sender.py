@@ -134,6 +134,15 @@ class CommandSender:
             else:
                 return attempt.number
 
+    def send_awaited(self, waiter: Waiter, payload: bytes) -> None:
+        """Send a command with its waiter. Raises as :meth:`send`, and the caller discards the waiter."""
+        if waiter.acknowledges is not None:
+            for overdue in self._waiters.give_up_overdue(waiter.acknowledges):
+                if overdue.event_id is not None:
+                    self._attempts.current.settle(overdue.event_id)
+        self._waiters.add(waiter)
+        self._waiters.note_sent(waiter, self.send_bytes(payload))
+
     def wait_to_send(self) -> None:
         """Wait until the session is ready for commands; on the I/O thread, do not."""
         ready = self._attempts.current.ready
@@ -198,8 +207,7 @@ class CommandSender:
         )
         try:
             # Inside the try: a waiter of a command that was never sent would take the next acknowledgement.
-            self._waiters.add(waiter)
-            waiter.connection = self.send_bytes(payload)
+            self.send_awaited(waiter, payload)
         except BaseException:
             self._waiters.discard(waiter)
             raise

@@ -5,7 +5,9 @@ They are served before the listeners and never depend on them.
 
 What leaves "waiting": the event; a refusal that names the command, or its kind; another connection in place
 of the command's; the end of the session. If none comes, the caller's own time-out ends the wait, and the
-waiter stays in its place, so that later answers are not matched to the wrong command.
+waiter stays in its place, so that later answers are not matched to the wrong command. An acknowledgement may
+be lost, though: of commands that are answered in order, one is given up that is ``OVERDUE`` when the next is
+sent, or ``LOST`` when the next event of the kind comes, which is not its own.
 
 **Threads and locks.** The I/O thread offers events, and so do threads that set the status; any thread waits.
 ``Waiters._lock`` guards the replacement of the tuple and the outcome; it is not held while a future is
@@ -18,6 +20,7 @@ import enum
 import logging
 import re
 import threading
+import time
 import weakref
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, InvalidStateError
@@ -27,20 +30,37 @@ from .._concurrency.program_end import ends_the_program
 from ..errors import RealtimeError, ServiceError
 from ..protocol.commands import InputAudioBufferClear, InputAudioBufferCommit, SessionUpdate
 from ..protocol.event_filter import EventFilter
-from ..protocol.events import Event, InputAudioBufferCleared, InputAudioBufferCommitted, SessionUpdated
+from ..protocol.events import (
+    ConversationItemAdded,
+    ConversationItemDone,
+    Event,
+    InputAudioBufferCleared,
+    InputAudioBufferCommitted,
+    SessionUpdated,
+)
 from ..protocol.events.local import Init
 from .acknowledgement import Acknowledgement
 
-__all__ = ["ANSWERED_IN_ORDER", "Handled", "Waiter", "Waiters", "as_listened", "placeholder"]
+__all__ = ["ANSWERED_IN_ORDER", "Handled", "Waiter", "Waiters", "as_listened", "is_item_added", "placeholder"]
 
 log: logging.Logger = logging.getLogger(__name__)
 
-ANSWERED_IN_ORDER: Final[Mapping[str, tuple[type[Event], str, tuple[str, ...]]]] = {
-    SessionUpdate.TYPE: (SessionUpdated, SessionUpdate.TYPE, ("session",)),
-    InputAudioBufferCommit.TYPE: (InputAudioBufferCommitted, "commit", ()),
-    InputAudioBufferClear.TYPE: (InputAudioBufferCleared, "clear", ()),
+ANSWERED_IN_ORDER: Final[Mapping[str, tuple[type[Event], str, tuple[str, ...], tuple[str, ...]]]] = {
+    SessionUpdate.TYPE: (SessionUpdated, SessionUpdate.TYPE, ("session",), ()),
+    InputAudioBufferCommit.TYPE: (
+        InputAudioBufferCommitted,
+        "commit",
+        (),
+        ("input_audio_buffer_commit_empty",),
+    ),
+    InputAudioBufferClear.TYPE: (InputAudioBufferCleared, "clear", (), ()),
 }
-"""Commands that are answered in order: the event, the kind of waiter, and the fields that errors name."""
+"""Commands that are answered in order: the event, the kind of waiter; fields and codes that errors name."""
+
+OVERDUE: Final = 5.0
+"""Seconds after which a command without an answer no longer stands before a new one of its kind."""
+LOST: Final = 10.0
+"""Seconds after which it is not given an answer any more."""
 
 _QUOTED: Final = re.compile(r"'([^' ]+)'")
 
@@ -61,6 +81,16 @@ class Handled(enum.Enum):
 def as_listened(subject: EventFilter, payload: Any) -> Any:
     """Return what a listener of *subject* receives: by its name, ``init`` is the session itself."""
     return payload.session if isinstance(payload, Init) and subject.key == Init.TYPE else payload
+
+
+def is_item_added(event: object, item_id: str | None, *, is_id_new: bool = True) -> bool:
+    """
+    Whether an event tells that an item is in the conversation.
+
+    That it is complete tells so, too, unless the id may be that of an earlier item: it is refused then.
+    """
+    proofs = (ConversationItemAdded, ConversationItemDone) if is_id_new else (ConversationItemAdded,)
+    return isinstance(event, proofs) and event.item.id == item_id
 
 
 class Waiter:
@@ -92,6 +122,7 @@ class Waiter:
         "is_quiet",
         "matches",
         "params",
+        "sent_at",
     )
 
     def __init__(
@@ -116,6 +147,7 @@ class Waiter:
         self.ids = ids
         self.is_quiet = is_quiet
         self.connection = 0  # the number of the one that its command was sent on
+        self.sent_at = float("inf")  # by the clock of the waiters
         if isinstance(future, Acknowledgement):
             future.on_callback = self._keep
 
@@ -124,6 +156,14 @@ class Waiter:
 
     def resolve(self, value: Any) -> None:
         """Resolve the future."""
+        if self.event_id is not None and isinstance(value, ConversationItemDone):  # see is_item_added
+            value = ConversationItemAdded(
+                event_id=value.event_id,
+                raw=value.raw,
+                extra=value.extra,
+                item=value.item,
+                previous_item_id=value.previous_item_id,
+            )
         future, self._kept = self._future(), None
         try:
             if future is not None:
@@ -155,21 +195,28 @@ class Waiter:
 
 def placeholder(kind: str, event_id: str | None) -> Waiter:
     """Return a waiter that nobody holds the future of, for a command that is answered in order."""
-    answer, waits_as, params = ANSWERED_IN_ORDER[kind]
+    answer, waits_as, params, codes = ANSWERED_IN_ORDER[kind]
     future: Future[Any] = Future()
     return Waiter(
         lambda _, event: isinstance(event, answer),
         future,
         event_id=event_id,
         acknowledges=waits_as,
+        codes=frozenset(codes),
         params=params,
     )
 
 
 class Waiters:
-    """All blocked callers of one client."""
+    """
+    All blocked callers of one client.
 
-    def __init__(self) -> None:
+    Args:
+        clock: Seconds that never run backwards.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
         self._lock = threading.Lock()  # leaf
         self.waiting: tuple[Waiter, ...] = ()  # guarded by _lock for replacement, read bare
         self._ended: RealtimeError | None = None  # guarded by _lock; written once
@@ -188,9 +235,34 @@ class Waiters:
         with self._lock:
             self.waiting = tuple(w for w in self.waiting if w is not waiter)
 
+    def note_sent(self, waiter: Waiter, connection: int) -> None:
+        """The command of a waiter was sent on the connection with that number."""
+        waiter.connection, waiter.sent_at = connection, self._clock()
+
     def awaits(self, kind: str) -> bool:
         """Whether a command of a kind that is answered in order has yet to be answered."""
-        return any(waiter.acknowledges == kind for waiter in self.waiting)
+        since = self._clock() - LOST
+        return any(waiter.acknowledges == kind and waiter.sent_at > since for waiter in self.waiting)
+
+    def give_up_overdue(self, kind: str) -> tuple[Waiter, ...]:
+        """Give up those of a kind whose answer was lost, before another of the kind is sent; return them."""
+        since = self._clock() - OVERDUE
+        overdue = tuple(w for w in self.waiting if w.acknowledges == kind and w.sent_at <= since)
+        for waiter in overdue:
+            self._give_up(waiter)
+        return overdue
+
+    def _give_up(self, waiter: Waiter) -> None:
+        self.discard(waiter)
+        seconds = self._clock() - waiter.sent_at
+        log.warning("! a command (%s) was given up: no answer for %.3g s", waiter.acknowledges, seconds)
+        waiter.fail(
+            RealtimeError(
+                f"the service did not acknowledge the command within {seconds:.3g} s, and its answer counts "
+                "as lost; whether it took effect is not known: send it again if that does no harm",
+                event_id=waiter.event_id,
+            )
+        )
 
     def offer(self, key: Any, event: Any) -> None:
         """Offer an event to all waiters."""
@@ -211,6 +283,9 @@ class Waiters:
                 continue
             if is_it:
                 if waiter.acknowledges is not None:
+                    if self._clock() - waiter.sent_at >= LOST:
+                        self._give_up(waiter)
+                        continue
                     answered.add(waiter.acknowledges)
                 self.discard(waiter)
                 waiter.resolve(event)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from listeners import HANG, Connect
+from listeners import HANG, Connect, message, ready
 
 from azure_rt_audio import ResponseLostError
 from azure_rt_audio.emulator import Emulator, Faults, Say, Swallow, before
@@ -37,3 +37,15 @@ def test_one_event_is_lost(connect: Connect, lost: str) -> None:
 
         assert first in ("completed", "incomplete")
         assert client.ask("two", timeout=HANG).is_completed
+
+
+def test_an_item_is_only_said_to_be_complete(connect: Connect) -> None:
+    """That acknowledges it: its future is resolved with what it promises, and nothing is left waiting."""
+    with Emulator(pace=0, faults=Faults(before("conversation.item.added", Swallow(), times=100))) as service:
+        client = ready(connect, service=service, dialect="ga")
+        added = client.create_conversation_item(message("one")).result(HANG)
+
+        assert added.type == "conversation.item.added"
+        assert getattr(added.item, "text", None) == "one"
+        assert client.ask("two", timeout=HANG).is_completed
+        assert client._engine.waiters.waiting == ()

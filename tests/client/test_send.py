@@ -123,3 +123,26 @@ def test_a_raw_commit_keeps_the_order_of_answers(connect: Connect) -> None:
         items = [next(added).item.id, next(added).item.id]
 
     assert items.index(mine.item_id) == 1
+
+
+def test_an_event_gets_an_id(connect: Connect, emulator: Emulator) -> None:
+    """One without an id is sent with one of its own; the mapping is left as it is."""
+    client, event = ready(connect), {"type": "input_audio_buffer.clear"}
+    client.send(event)
+    client.send({**event, "event_id": None})
+    client.clear_audio_buffer().result(HANG)
+
+    ids = [sent["event_id"] for sent in emulator.received("input_audio_buffer.clear")]
+    assert (len(set(ids)), None in ids) == (3, False)
+    assert event == {"type": "input_audio_buffer.clear"}
+
+
+def test_a_raw_item_that_is_refused_blames_nobody_else(connect: Connect) -> None:
+    """The refusal of a raw item reaches listeners; a question that is under way is answered."""
+    client, errors = ready(connect, session_config=NO_VAD), Probe()
+    client.on("error", errors)
+    item = {"type": "function_call_output", "call_id": "nope", "output": "x"}
+    client.send({"type": "conversation.item.create", "item": item})
+
+    assert client.ask("hello", timeout=HANG).status == "completed"
+    assert errors.next().code == "invalid_tool_call_id"

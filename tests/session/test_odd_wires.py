@@ -13,13 +13,17 @@ import itertools
 import math
 import random
 from collections.abc import Callable, Iterable
-from typing import TypeVar
+from concurrent.futures import Future
+from typing import Any, TypeVar
 
 import pytest
-from simulated_session import Message, SimulatedSession
+from simulated_session import LOUD, QUIET, Message, SimulatedSession
 
-from azure_rt_audio import ResponseLostError, ServiceError
+from azure_rt_audio import RealtimeError, ResponseLostError, ServiceError
 from azure_rt_audio._session.pending_response import PendingResponse
+from azure_rt_audio.protocol.commands import InputAudioBufferCommit, SessionUpdate
+from azure_rt_audio.protocol.events import InputAudioBufferCommitted, SessionUpdated
+from azure_rt_audio.protocol.session import SessionConfig
 
 VAD = {"type": "server_vad", "silence_duration_ms": 500}
 FAULTS = ("lost", "doubled", "swapped", "delayed")
@@ -136,3 +140,80 @@ def test_an_error_of_any_shape_anywhere(effort: float, seed: int) -> None:
     """What it cannot be told to refuse goes on, or fails with it."""
     for error, at in share(itertools.product(ERRORS, range(length())), effort, seed):
         converse(beside(error, at), reasons=(ServiceError, ResponseLostError))
+
+
+def lost_once(kind: str, number: int) -> Fault:
+    """Return the service's events without one: that of a kind with that number."""
+    count = itertools.count()
+    return lambda event: () if event["type"] == kind and next(count) == number else ((0.0, event),)
+
+
+def commit(session: SimulatedSession) -> Future[Any]:
+    """Commit 300 ms."""
+    for _ in range(3):
+        session.append(QUIET)
+    sender = session.engine.sender
+    return sender.acknowledged(
+        InputAudioBufferCommit(event_id=sender.new_event_id()),
+        None,
+        lambda _, event: isinstance(event, InputAudioBufferCommitted),
+        wait=lambda: None,
+        kind="commit",
+    )
+
+
+@pytest.mark.parametrize("how", ["raw", "by a method"])
+def test_a_commit_whose_answer_is_lost(how: str) -> None:
+    """It fails when the next is sent long after, and the next ones get their own answers."""
+    session = SimulatedSession(fault=lost_once("input_audio_buffer.committed", 0))
+    assert session.run_until(lambda: session.engine.ready.is_initialized, 5)
+    if how == "raw":
+        session.append(LOUD)
+        session.commit()
+    lost = commit(session) if how == "by a method" else None
+    session.run(6)
+    later = []
+    for _ in range(3):
+        later.append(commit(session))
+        session.run(1)
+
+    sent = [event["item_id"] for _, event in session.messages("<", "input_audio_buffer.committed")]
+    assert [future.result(0).item_id for future in later] == sent
+    if lost is not None:
+        with pytest.raises(RealtimeError, match="did not acknowledge the command within 6 s"):
+            lost.result(0)
+
+
+def test_an_update_whose_answer_is_lost() -> None:
+    """The next ones get their own answers, and it is asked for no longer."""
+    session = SimulatedSession(fault=lost_once("session.updated", 1))
+    assert session.run_until(lambda: session.engine.ready.is_initialized, 5)
+
+    def update(**facts: Any) -> Future[SessionUpdated]:
+        command = SessionUpdate(event_id=session.engine.sender.new_event_id(), session=SessionConfig(**facts))
+        return session.engine.configuration.update(command, None)
+
+    lost = update(input_audio_format="g711_ulaw")
+    session.run(6)
+    later = update(instructions="Be brief.", input_audio_format="g711_alaw")
+    session.run(1)
+
+    assert isinstance(lost.exception(0), RealtimeError)
+    assert getattr(later.result(0).session, "instructions", None) == "Be brief."
+    assert session.engine.attempts.current.asked_input_format is None
+
+
+def test_a_commit_whose_answer_is_lost_before_the_user_speaks() -> None:
+    """The user's own turn is answered before what waits, and the late answer is not the commit's."""
+    session = SimulatedSession(vad=VAD, fault=lost_once("input_audio_buffer.committed", 0))
+    assert session.run_until(lambda: session.engine.ready.is_initialized, 5)
+    lost = commit(session)
+    session.run(12)
+    session.speak(0.8)
+    session.run(0.5)
+    session.request()
+    session.run(8)
+
+    owners = [event["response"]["metadata"] for _, event in session.messages("<", "response.created")]
+    assert [bool(metadata) for metadata in owners] == [False, True]
+    assert isinstance(lost.exception(0), RealtimeError)

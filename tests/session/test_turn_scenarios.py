@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from simulated_session import QUIET, SimulatedSession
+from simulated_session import QUIET, Message, SimulatedSession
 
 from azure_rt_audio import ResponseSupersededError
 from azure_rt_audio.protocol.event_filter import event_filter
@@ -155,3 +155,27 @@ def test_a_commit_by_hand_is_not_waited_for() -> None:
     simulated.request()
 
     assert len(simulated.messages(">", "response.create")) == 1
+
+
+@pytest.mark.parametrize("is_named", [True, False])
+def test_a_commit_by_hand_that_is_refused(is_named: bool) -> None:
+    """It is waited for no longer, whether or not the refusal names it: the user is answered first."""
+
+    def fault(event: Message) -> tuple[tuple[float, Message]]:
+        if event["type"] == "error" and not is_named:
+            event = {**event, "error": {**event["error"], "event_id": None}}
+        return ((0.0, event),)
+
+    simulated = session(0, SERVER, fault=fault)
+    simulated.commit()
+    simulated.run(1)
+    assert [error.code for error in simulated.errors] == ["input_audio_buffer_commit_empty"]
+    assert not simulated.engine.waiters.awaits("commit")
+
+    simulated.speak(0.8)
+    simulated.run(0.5)
+    simulated.request()
+    simulated.run(8)
+
+    owners = [event["response"]["metadata"] for _, event in simulated.messages("<", "response.created")]
+    assert [bool(metadata) for metadata in owners] == [False, True]
