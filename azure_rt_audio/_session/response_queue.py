@@ -27,7 +27,8 @@ A request that is given up fails with :class:`ResponseLostError`, which has what
 
 Crossings on the wire: a request that the service refuses because it had begun a response of its own waits
 again. A response of ours that begins after the user has begun to speak is cancelled, and asked for again
-after the turn. If it kept the service from answering the user, that answer is asked for first.
+after the turn, with its question; if it is completed all the same, it is the answer. If it kept the service
+from answering the user, that answer is asked for first.
 
 **Threads and locks.** Any thread asks and cancels; the I/O thread reports events. ``ResponseQueue._lock``
 guards the table, the watchdog and the user's turn; what is sent is decided under it and sent after its
@@ -36,7 +37,6 @@ release. Each :class:`PendingResponse` has a lock of its own, never taken togeth
 
 from __future__ import annotations
 
-import functools
 import logging
 import threading
 import time
@@ -172,7 +172,7 @@ class ResponseQueue:
         request.superseded = superseded
         request.answers_turn = answers_turn
         if ask_first is not None:
-            request.ask_first = functools.partial(ask_first, request)
+            request.ask_first = ask_first
         self._submit(request, may_wait=may_wait)
         return handle
 
@@ -426,9 +426,9 @@ class ResponseQueue:
             return
 
         def send() -> None:
-            if request.ask_first is not None:
-                request.ask_first()
-                request.ask_first = None  # the item stays, however often the answer is asked for
+            if request.ask_first is not None and not request.is_asked:
+                request.ask_first(request)
+                request.is_asked = True  # the item stays after a refusal
             self._send(request.payload)
 
         self._units.run(Step(send, lambda exc: self._not_sent(request, exc)))

@@ -297,6 +297,30 @@ def test_a_response_that_crosses_the_users_first_word(bench: Bench) -> None:
     assert (pending.result(0).id, len(bench.creates)) == ("r", 2)
 
 
+def test_a_response_that_is_completed_before_its_cancel_comes(bench: Bench) -> None:
+    """It is the answer, with all that came of it, and is not asked for again."""
+    pending = bench.ask()
+    request = bench.request_id()
+    bench.say(SPEECH, bench.created("crossing", request), delta("crossing", "four"))
+    bench.say(bench.done("crossing", request))
+    bench.queue.expect_turn()
+    bench.say(bench.created("vad"), bench.done("vad"))
+
+    assert (pending.result(0).id, list(pending.text(0)), len(bench.creates)) == ("crossing", ["four"], 1)
+
+
+def test_a_response_is_not_wanted_that_crosses_the_users_first_word(bench: Bench) -> None:
+    """If it is cancelled while it waits to be asked for again, it is not, however the first one ends."""
+    pending = bench.ask()
+    request = bench.request_id()
+    bench.say(SPEECH, bench.created("crossing", request))
+    pending.cancel()
+    bench.say(bench.done("crossing", request))
+    bench.queue.end_turn()
+
+    assert (pending.status, len(bench.creates), bench.queue.is_busy) == ("cancelled", 1, False)
+
+
 # ------------------------------------------------------------ events lost, doubled, swapped
 
 

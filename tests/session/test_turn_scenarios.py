@@ -145,6 +145,24 @@ def test_an_answer_that_a_request_of_ours_kept_away(seed: int) -> None:
     assert says(simulated) == ["answer to a long story", "answer to spoken 1"]
 
 
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_question_that_crosses_the_users_first_word(seed: int) -> None:
+    """The user is answered; then the question is put again, after what the user said, and is answered."""
+    simulated = session(seed, SERVER)
+    simulated.speak(0.8)
+    started = "input_audio_buffer.speech_started"
+    while not simulated.messages("service >", started):
+        simulated.run(0.001)
+    crossing = simulated.ask("What is 2 + 2?")
+    assert not simulated.messages("<", started)
+    simulated.run(15)
+
+    assert says(simulated) == ["answer to spoken 1", "answer to What is 2 + 2?"]
+    assert (crossing.status, simulated.errors) == ("completed", [])
+    texts = [item.text for item in simulated.service.conversation.items if item.role == "user"]
+    assert texts == ["spoken 1", "What is 2 + 2?"]
+
+
 def test_a_commit_by_hand_is_not_waited_for() -> None:
     """With detection on, a commit of the program's own is no end of speech that the service will answer."""
     simulated = session(0, SERVER)
