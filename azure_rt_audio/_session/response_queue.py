@@ -323,8 +323,10 @@ class ResponseQueue:
                 return None
             table.forget(request)
             wait = table.retry(request, error, now)
-            if wait is None and request.answers_turn:
-                self.turn.end()
+            if wait is None:
+                table.give_up_unbegun(request)  # an error without a name may have meant something else
+                if request.answers_turn:
+                    self.turn.end()
             following = table.take_next(now)
         is_told = False
         if wait is not None:

@@ -162,6 +162,21 @@ def test_a_response_that_begins_after_it_was_given_up(bench: Bench) -> None:
     assert second.id == "r"
 
 
+def test_a_response_that_begins_after_an_error_without_a_name(bench: Bench) -> None:
+    """The error may have meant something else: the response of a request that failed is not wanted."""
+    pending = bench.ask()
+    request = bench.request_id()
+    bench.queue.on_error(ServiceError("The server had an error", type="server_error"))
+    bench.say(bench.created("late", request))
+    bench.ask()
+
+    assert isinstance(pending.error, ServiceError)
+    assert [c.response_id for c in bench.cancels] == ["late"]
+    assert (bench.queue.canceller.is_unplayed("late"), len(bench.creates)) == (True, 1)
+    bench.say(bench.done("late", request, "cancelled"))
+    assert len(bench.creates) == 2
+
+
 def test_a_response_whose_end_is_lost(bench: Bench) -> None:
     """After 60 s of silence it is cancelled by its id, and fails with what came of it."""
     pending = bench.ask()
