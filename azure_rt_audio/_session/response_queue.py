@@ -293,6 +293,7 @@ class ResponseQueue:
 
     def _on_done(self, event: ResponseDone) -> bool:
         with self._lock:
+            self.canceller.end_locked(event.response.id or self._table.active_id, event.response)
             request = self._table.end(event.response)
             self.watchdog.end_steps()
             following = self._table.take_next(self._clock())

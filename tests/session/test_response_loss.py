@@ -222,6 +222,26 @@ def test_an_answer_to_the_user_whose_end_is_lost(bench: Bench) -> None:
     assert ([c.response_id for c in bench.cancels], pending.id) == (["vad"], "r")
 
 
+def test_a_refused_cancel_without_a_name_is_the_one_that_was_in_vain(bench: Bench) -> None:
+    """A cancel that took effect is not due a refusal any more; one of a response that was over is."""
+    for end in ("cancelled", "completed"):
+        bench.ask().cancel()
+        bench.say(bench.created(end, bench.request_id()), bench.done(end, bench.request_id(), end))
+    assert [c.response_id for c in bench.cancels] == ["cancelled", "completed"]
+    pending = bench.ask()
+    bench.begin("r")
+    pending.cancel()
+    refusal = ServiceError("no", code="response_cancel_not_active")
+    bench.queue.on_error(refusal)  # of "completed"
+    bench.wait(2)
+    before = pending.done
+    bench.queue.on_error(refusal)
+    bench.wait(2)
+
+    assert before is False
+    assert isinstance(pending.error, ResponseLostError)
+
+
 def test_a_refused_cancel_frees_the_queue(bench: Bench) -> None:
     """If the service knows of no response, there is none: the next one is sent, and nobody is warned."""
     pending = bench.ask()
