@@ -315,10 +315,12 @@ class ResponseQueue:
         table, now = self._table, self._clock()
         with self._lock:
             request = table.find_refused(error)
-            is_users = request is None and error.code == ACTIVE and self.turn.expects_answer
+            is_users = request is None and error.code == ACTIVE and self.turn.may_be_answered
             if is_users and error.event_id is None:  # a response of ours kept the service from answering
                 request = self._make_request(None)
                 request.answers_turn = True
+                if not self.turn.is_on:
+                    self.turn.end()  # its answer is asked for now
                 request.is_cancelled, table.cancels_answer = table.cancels_answer, False
             if request is None:
                 return None
