@@ -17,8 +17,8 @@ begun              ``done``                                 ``silence_timeout`` 
                                                             cancelled by its id and given up. After
                                                             ``response_cancel_not_active`` or another
                                                             response's ``created``: 1 s
-begun, in an MCP   the step's end                           the end of the session
-step
+begun, in an MCP   the step's end                           600 s: silence counts from then
+call
 held up by a       its ``created`` or ``done``              5 s, or a moment if it is known to be over
 response unknown
 =================  =======================================  ==============================================

@@ -25,6 +25,7 @@ from azure_rt_audio.protocol.commands import Command, ResponseCancel, ResponseCr
 from azure_rt_audio.protocol.events import (
     Event,
     InputAudioBufferSpeechStarted,
+    McpListToolsInProgress,
     ResponseCreated,
     ResponseDone,
     ResponseMcpCallCompleted,
@@ -201,7 +202,7 @@ def test_an_mcp_step_takes_its_time(bench: Bench) -> None:
     pending = bench.ask()
     bench.begin("r")
     bench.say(ResponseMcpCallInProgress(item_id="m", output_index=0))
-    bench.wait(5000)
+    bench.wait(590)
     during = pending.done
     bench.say(ResponseMcpCallCompleted(item_id="m", output_index=0))
     bench.wait(59)
@@ -209,6 +210,29 @@ def test_an_mcp_step_takes_its_time(bench: Bench) -> None:
     bench.wait(2)
 
     assert (during, after) == (False, False)
+    assert isinstance(pending.error, ResponseLostError)
+
+
+def test_an_mcp_step_without_an_end(bench: Bench) -> None:
+    """It stops the clock of silence for ten minutes, not for ever."""
+    pending = bench.ask()
+    bench.begin("r")
+    bench.say(ResponseMcpCallInProgress(item_id="m", output_index=0))
+    bench.wait(655)
+    before = pending.done
+    bench.wait(10)
+
+    assert before is False
+    assert isinstance(pending.error, ResponseLostError)
+
+
+def test_listing_mcp_tools_stops_no_clock(bench: Bench) -> None:
+    """It belongs to no response."""
+    pending = bench.ask()
+    bench.begin("r")
+    bench.say(McpListToolsInProgress(item_id="m"))
+    bench.wait(62)
+
     assert isinstance(pending.error, ResponseLostError)
 
 

@@ -166,7 +166,7 @@ def test_a_question_that_crosses_the_users_first_word(seed: int) -> None:
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_an_answer_that_comes_late_and_is_kept_away(seed: int) -> None:
-    """The service answers after the turn counts as over; if a response of ours is in the way, it is asked to."""
+    """The service answers after the turn counts as over; if one of ours is in the way, it is asked to."""
     simulated = session(seed, SERVER, answer_chunks=30, turn_answer_timeout=0.5)
     expect = simulated.engine.response_queue.expect_turn
     expect()  # VAD has committed, and takes its time
