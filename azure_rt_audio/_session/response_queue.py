@@ -17,8 +17,7 @@ begun              ``done``                                 ``silence_timeout`` 
                                                             cancelled by its id and given up. After
                                                             ``response_cancel_not_active`` or another
                                                             response's ``created``: 1 s
-begun, in an MCP   the step's end                           600 s: silence counts from then
-call
+begun, MCP call    the call's end                           600 s: silence counts from then
 held up by a       its ``created`` or ``done``              5 s, or a moment if it is known to be over
 response unknown
 =================  =======================================  ==============================================
@@ -319,8 +318,7 @@ class ResponseQueue:
             if is_users and error.event_id is None:  # a response of ours kept the service from answering
                 request = self._make_request(None)
                 request.answers_turn = True
-                if not self.turn.is_on:
-                    self.turn.end()  # its answer is asked for now
+                self.turn.claim_answer()
                 request.is_cancelled, table.cancels_answer = table.cancels_answer, False
             if request is None:
                 return None
@@ -431,9 +429,7 @@ class ResponseQueue:
             return
 
         def send() -> None:
-            if request.ask_first is not None and not request.is_asked:
-                request.ask_first(request)
-                request.is_asked = True  # the item stays after a refusal
+            request.put_question()
             self._send(request.payload)
 
         self._units.run(Step(send, lambda exc: self._not_sent(request, exc)))

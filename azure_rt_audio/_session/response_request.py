@@ -56,6 +56,12 @@ class ResponseRequest:
         """The service has said that its response is over; what is left of it comes soon, or never."""
         self.is_doubted, self.since, self.seen = True, now, self.latest
 
+    def put_question(self) -> None:
+        """Send the question, unless it is there already: the item stays after a refusal."""
+        if self.ask_first is not None and not self.is_asked:
+            self.ask_first(self)
+            self.is_asked = True
+
     def take_back(self, response_id: str, now: float) -> ResponseRequest:
         """Return what stands for it while the response goes on that is not wanted; it is to be sent again."""
         self.is_asked = False  # what the user says comes after the question

@@ -99,6 +99,10 @@ class UserTurn:
         self.end()
         return True
 
+    def claim_answer(self) -> None:
+        """The late answer is asked for now."""
+        self._is_late = False
+
     def end(self) -> None:
         """It is over."""
         self._began = None
