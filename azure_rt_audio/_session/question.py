@@ -4,6 +4,9 @@ Asking: an item and the request for its answer, as one unit.
 Both are sent when their turn has come, one right after the other, so that of several threads that ask each
 gets the answer to its own question. With ``conversation="none"`` they are sent at once, and together too.
 
+A response that the user has talked over before it began is asked for again, and so is its question: the item
+is deleted and created under another id, so that it is the newest.
+
 What leaves "asked": the answer; a refusal of the item or of the request; and what ends a request (see
 ``response_queue.py``). The item's acknowledgement is not waited for: the answer proves it as well.
 
@@ -19,7 +22,8 @@ from typing import Any
 import attrs
 
 from ..errors import ServiceError
-from ..protocol.commands import ConversationItemCreate
+from ..protocol.commands import ConversationItemCreate, ConversationItemDelete
+from ..protocol.events import ConversationItemDeleted
 from ..protocol.items import MessageItem
 from ..protocol.responses import ResponseConfig
 from .pending_response import PendingResponse
@@ -56,21 +60,24 @@ class Questions:
     def ask(self, item: MessageItem, config: ResponseConfig | None, owner: object) -> PendingResponse:
         """Ask about an item. Does not block."""
         sender = self._sender
-        item = attrs.evolve(item, id=sender.new_item_id())
-        command = ConversationItemCreate(event_id=sender.new_event_id(), item=item)
-        payload = sender.encode(command)
-
-        def is_it(_: object, event: object) -> bool:
-            return is_item_added(event, item.id)
+        command, payload = self._write(item)
+        is_sent = False
 
         def ask_first(request: ResponseRequest) -> None:
+            nonlocal command, payload, is_sent
+            if is_sent:  # something was said after it: the question is to be the newest again
+                self._delete(command.item.id)
+                command, payload = self._write(item)
+            is_sent = True
+            item_id = command.item.id
+
             def refuse(error: ServiceError) -> None:
                 self._response_queue.canceller.cancel_request(request)
                 request.finish(error)
 
             question = request.question = _Question(refuse)
             waiter = Waiter(
-                is_it,
+                lambda _, event: is_item_added(event, item_id),
                 question,
                 event_id=command.event_id,
                 codes=frozenset(("invalid_tool_call_id",)),
@@ -86,3 +93,28 @@ class Questions:
         return self._response_queue.request(
             config, may_wait=True, owner=owner, wait=sender.wait_to_send, ask_first=ask_first
         )
+
+    def _write(self, item: MessageItem) -> tuple[ConversationItemCreate, bytes]:
+        """Return the command that creates the item under a new id, and its encoding."""
+        sender = self._sender
+        item = attrs.evolve(item, id=sender.new_item_id())
+        command = ConversationItemCreate(event_id=sender.new_event_id(), item=item)
+        return command, sender.encode(command)
+
+    def _delete(self, item_id: str | None) -> None:
+        """Delete an item that was asked about in vain; a refusal is reported to no one."""
+        sender = self._sender
+        command = ConversationItemDelete(event_id=sender.new_event_id(), item_id=item_id or "")
+        waiter = Waiter(
+            lambda _, event: isinstance(event, ConversationItemDeleted) and event.item_id == item_id,
+            Future(),
+            event_id=command.event_id,
+            is_quiet=True,
+        )
+        payload = sender.encode(command)
+        self._waiters.add(waiter)
+        try:
+            waiter.connection = sender.send_bytes(payload)
+        except BaseException:
+            self._waiters.discard(waiter)
+            raise

@@ -21,6 +21,7 @@ from attrs import frozen
 
 from ..errors import RealtimeError, ServiceError
 from ..protocol.commands import Command, ResponseCancel
+from ..protocol.responses import Response
 from .response_request import ResponseRequest, cancelled_response
 from .response_table import ResponseTable
 
@@ -74,6 +75,7 @@ class ResponseCanceller:
         self._prefix = secrets.token_hex(4)
         self._numbers = itertools.count(1)
         self._cancels: tuple[_Cancel, ...] = ()
+        self._effective: tuple[_Cancel, ...] = ()  # their responses were cancelled
         self._unplayed: tuple[str, ...] = ()
 
     def cancel(self, response_id: str | None = None) -> None:
@@ -139,9 +141,23 @@ class ResponseCanceller:
         except (RealtimeError, TimeoutError) as exc:
             log.debug("! the response cannot be cancelled any more: %s", exc)
 
+    def end_locked(self, response_id: str | None, response: Response) -> None:
+        """
+        Take the end of a response: unless it ended of itself, no refusal of its cancels is due.
+
+        Only one that names such a cancel can still mean it.
+        """
+        reason = response.status_details.reason if response.status_details is not None else None
+        if response_id is None or response.status != "cancelled" or reason == "turn_detected":
+            return
+        ended = tuple(c for c in self._cancels if c.response_id == response_id)
+        self._cancels = tuple(c for c in self._cancels if c not in ended)
+        self._effective = (*self._effective, *ended)[-_REMEMBERED:]
+
     def take_locked(self, error: ServiceError) -> _Cancel | None:
         """Return the cancel that an error refuses, and forget it: the one it names, or the oldest."""
-        found = next((c for c in self._cancels if error.event_id in (None, c.event_id)), None)
+        sent = self._cancels if error.event_id is None else (*self._cancels, *self._effective)
+        found = next((c for c in sent if error.event_id in (None, c.event_id)), None)
         self._cancels = tuple(c for c in self._cancels if c is not found)
         return found
 

@@ -17,8 +17,7 @@ begun              ``done``                                 ``silence_timeout`` 
                                                             cancelled by its id and given up. After
                                                             ``response_cancel_not_active`` or another
                                                             response's ``created``: 1 s
-begun, in an MCP   the step's end                           the end of the session
-step
+begun, MCP call    the call's end                           600 s: silence counts from then
 held up by a       its ``created`` or ``done``              5 s, or a moment if it is known to be over
 response unknown
 =================  =======================================  ==============================================
@@ -27,7 +26,8 @@ A request that is given up fails with :class:`ResponseLostError`, which has what
 
 Crossings on the wire: a request that the service refuses because it had begun a response of its own waits
 again. A response of ours that begins after the user has begun to speak is cancelled, and asked for again
-after the turn. If it kept the service from answering the user, that answer is asked for first.
+after the turn, with its question; if it is completed all the same, it is the answer. If it kept the service
+from answering the user, that answer is asked for first.
 
 **Threads and locks.** Any thread asks and cancels; the I/O thread reports events. ``ResponseQueue._lock``
 guards the table, the watchdog and the user's turn; what is sent is decided under it and sent after its
@@ -36,7 +36,6 @@ release. Each :class:`PendingResponse` has a lock of its own, never taken togeth
 
 from __future__ import annotations
 
-import functools
 import logging
 import threading
 import time
@@ -172,7 +171,7 @@ class ResponseQueue:
         request.superseded = superseded
         request.answers_turn = answers_turn
         if ask_first is not None:
-            request.ask_first = functools.partial(ask_first, request)
+            request.ask_first = ask_first
         self._submit(request, may_wait=may_wait)
         return handle
 
@@ -293,6 +292,7 @@ class ResponseQueue:
 
     def _on_done(self, event: ResponseDone) -> bool:
         with self._lock:
+            self.canceller.end_locked(event.response.id or self._table.active_id, event.response)
             request = self._table.end(event.response)
             self.watchdog.end_steps()
             following = self._table.take_next(self._clock())
@@ -314,17 +314,20 @@ class ResponseQueue:
         table, now = self._table, self._clock()
         with self._lock:
             request = table.find_refused(error)
-            is_users = request is None and error.code == ACTIVE and self.turn.expects_answer
+            is_users = request is None and error.code == ACTIVE and self.turn.may_be_answered
             if is_users and error.event_id is None:  # a response of ours kept the service from answering
                 request = self._make_request(None)
                 request.answers_turn = True
+                self.turn.claim_answer()
                 request.is_cancelled, table.cancels_answer = table.cancels_answer, False
             if request is None:
                 return None
             table.forget(request)
             wait = table.retry(request, error, now)
-            if wait is None and request.answers_turn:
-                self.turn.end()
+            if wait is None:
+                table.give_up_unbegun(request)  # an error without a name may have meant something else
+                if request.answers_turn:
+                    self.turn.end()
             following = table.take_next(now)
         is_told = False
         if wait is not None:
@@ -426,9 +429,7 @@ class ResponseQueue:
             return
 
         def send() -> None:
-            if request.ask_first is not None:
-                request.ask_first()
-                request.ask_first = None  # the item stays, however often the answer is asked for
+            request.put_question()
             self._send(request.payload)
 
         self._units.run(Step(send, lambda exc: self._not_sent(request, exc)))

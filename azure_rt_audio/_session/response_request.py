@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from typing import Any, Final, Literal
 
-from attrs import define, evolve
+from attrs import Factory, define, evolve
 
 from ..errors import RealtimeError
 from ..protocol.commands import Command, ResponseCreate
@@ -42,7 +42,10 @@ class ResponseRequest:
     response_id: str | None = None
     is_cancelled: bool = False
     tries: int = 0
-    ask_first: Callable[[], None] | None = None  # sends the question; None once it has been sent
+    ask_first: Callable[[ResponseRequest], None] | None = None  # sends the question
+    is_asked: bool = False  # the question was sent, and is still the newest
+    stands_for: ResponseRequest | None = None  # waits to be sent again, unless this response is completed
+    held: list[Event] = Factory(list)  # what has come of a response that stands for a request
     question: Future[Any] | None = None  # kept alive until it is answered
     since: float = 0.0  # when it was sent, or an event of it was last seen
     latest: Event | None = None  # of its response; written by the I/O thread alone
@@ -52,6 +55,22 @@ class ResponseRequest:
     def doubt(self, now: float) -> None:
         """The service has said that its response is over; what is left of it comes soon, or never."""
         self.is_doubted, self.since, self.seen = True, now, self.latest
+
+    def put_question(self) -> None:
+        """Send the question, unless it is there already: the item stays after a refusal."""
+        if self.ask_first is not None and not self.is_asked:
+            self.ask_first(self)
+            self.is_asked = True
+
+    def take_back(self, response_id: str, now: float) -> ResponseRequest:
+        """Return what stands for it while the response goes on that is not wanted; it is to be sent again."""
+        self.is_asked = False  # what the user says comes after the question
+        return ResponseRequest(self.payload, None, None, response_id=response_id, since=now, stands_for=self)
+
+    def accept(self) -> None:
+        """Deliver the response after all to the request that this one stands for."""
+        if self.stands_for is not None:
+            self.handle, self.stands_for = self.stands_for.handle, None
 
     def finish(self, outcome: Response | RealtimeError) -> bool:
         """Finish the handle; return whether somebody holds it."""
@@ -63,8 +82,13 @@ class ResponseRequest:
     def feed(self, event: Event) -> bool:
         """Pass an event to the handle; return whether somebody holds it."""
         self.latest = event
+        if self.stands_for is not None:
+            self.held.append(event)
+            return False
         handle = self.handle() if self.handle is not None else None
         if handle is not None:
+            while self.held:
+                handle._feed(self.held.pop(0))
             handle._feed(event)
         return handle is not None
 

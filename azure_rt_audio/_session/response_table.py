@@ -186,9 +186,9 @@ class ResponseTable:
             if self.turn.is_speaking and not (is_beside or request.is_cancelled or request.answers_turn):
                 self.waiting.appendleft(request)
                 beginning.is_unplayed = True
-            else:
-                request.response_id, request.since = response_id, now
-                self.begun[response_id] = beginning.request = request
+                request = request.take_back(response_id, now)
+            request.response_id, request.since = response_id, now
+            self.begun[response_id] = beginning.request = request
         if not is_beside:
             before = self.begun.get(self.active_id or "")
             if before is not None:  # it must be over; its end may have been overtaken
@@ -220,6 +220,10 @@ class ResponseTable:
         """Take a ``response.done``; return the request that it answers."""
         request_id = (response.metadata or {}).get(REQUEST_ID)
         request = self.begun.pop(response.id or self.active_id or "", None)
+        asked = request.stands_for if request is not None else None
+        if request is not None and asked in self.waiting and response.status == "completed":
+            self.waiting = collections.deque(r for r in self.waiting if r is not asked)
+            request.accept()  # the cancel came too late
         is_known = response.id is not None and response.id in (self.active_id, *self._over)
         if request is None and not is_known:  # its response.created was lost, or never sent
             request = self._unbegun.get(request_id or "")

@@ -3,8 +3,8 @@ Bounded silence: what the service falls silent about is given up.
 
 A request that is not begun ends after ``start_timeout``, after 5 s if it was cancelled; a response without an
 event after ``silence_timeout``; one that the service has said to be over after a second. The clock of silence
-stands still while a step of the service's own (MCP) runs: such a step may take any time, and its end is
-reported.
+stands still while a step of the service's own (a call of an MCP tool) runs, for 600 s at most. Listing the
+tools of an MCP server belongs to no response, and stops no clock.
 
 **Threads and locks.** None of its own: the response queue's lock guards it.
 """
@@ -17,9 +17,6 @@ from attrs import Factory, define
 
 from ..protocol.events import (
     Event,
-    McpListToolsCompleted,
-    McpListToolsFailed,
-    McpListToolsInProgress,
     ResponseMcpCallCompleted,
     ResponseMcpCallFailed,
     ResponseMcpCallInProgress,
@@ -35,18 +32,11 @@ _DOUBTED: Final = 1.0
 """Seconds that remain for the end of a response that the service has said to be over."""
 _CANCELLED: Final = 5.0
 """Seconds in which a request begins that was cancelled before it began."""
+_LONGEST_STEP: Final = 600.0
+"""Seconds after which a step of the service's own counts as over: its end may have been lost."""
 _SOONEST: Final = 0.01
 
-_BEGIN_STEP: Final = (McpListToolsInProgress, ResponseMcpCallInProgress)
-MCP_STEPS: Final = frozenset(
-    (
-        *_BEGIN_STEP,
-        McpListToolsCompleted,
-        McpListToolsFailed,
-        ResponseMcpCallCompleted,
-        ResponseMcpCallFailed,
-    )
-)
+MCP_STEPS: Final = frozenset((ResponseMcpCallInProgress, ResponseMcpCallCompleted, ResponseMcpCallFailed))
 """Events of the service's own steps, which do not name their response."""
 
 
@@ -84,16 +74,16 @@ class ResponseWatchdog:
         self._table = table
         self._start_timeout = start_timeout
         self._silence_timeout = silence_timeout
-        self._steps: set[str | None] = set()  # items of steps that run
+        self._steps: dict[str | None, float] = {}  # when the steps that run began, by item
         self.latest: Event | None = None
 
     def on_step(self, event: Event, now: float) -> None:
         """Take the beginning or the end of a step of the service's own; silence counts from its end."""
         item_id = getattr(event, "item_id", None)
-        if isinstance(event, _BEGIN_STEP):
-            self._steps.add(item_id)
+        if isinstance(event, ResponseMcpCallInProgress):
+            self._steps[item_id] = now
         else:
-            self._steps.discard(item_id)
+            self._steps.pop(item_id, None)
         self._restart(now)
 
     def end_steps(self) -> None:
@@ -114,6 +104,7 @@ class ResponseWatchdog:
             table.active_since = now
         silence.turn = table.turn.check(now)
         if self._steps:
+            self._steps = {item: since for item, since in self._steps.items() if now - since < _LONGEST_STEP}
             self._restart(now)
         self._check_unbegun(now, silence)
         self._check_begun(now, silence)

@@ -14,6 +14,8 @@ answers, a release
 either                          30 s in all; another connection
 ==============================  =========================================================
 
+A turn that ended unanswered is still owed its answer, until the next turn or response of the service's own.
+
 **Threads and locks.** None of its own: the response queue's lock guards it.
 """
 
@@ -57,6 +59,7 @@ class UserTurn:
         self._began: float | None = None
         self._heard = 0.0
         self._committed = 0.0
+        self._is_late = False  # the last turn ended unanswered
         self._is_owed = False  # the answer to the turn before may still come
 
     @property
@@ -69,11 +72,16 @@ class UserTurn:
         """Whether it is the user's turn."""
         return self._began is not None
 
+    @property
+    def may_be_answered(self) -> bool:
+        """Whether the service may be about to answer: the turn, or the last one, which waited in vain."""
+        return self.expects_answer or self._is_late
+
     def begin(self, now: float, *, is_detected: bool = True) -> None:
         """The user begins to speak; the turn before may stay unanswered."""
         self._is_owed = self.expects_answer
         self._began = self._heard = now
-        self.expects_answer = False
+        self.expects_answer = self._is_late = False
         self.is_detected = is_detected
 
     def expect_answer(self, now: float) -> None:
@@ -91,10 +99,14 @@ class UserTurn:
         self.end()
         return True
 
+    def claim_answer(self) -> None:
+        """The late answer is asked for now."""
+        self._is_late = False
+
     def end(self) -> None:
         """It is over."""
         self._began = None
-        self.expects_answer = self._is_owed = False
+        self.expects_answer = self._is_owed = self._is_late = False
 
     def check(self, now: float) -> str | None:
         """End a turn whose end did not come in time; return which time was over."""
@@ -114,5 +126,7 @@ class UserTurn:
         if reason is None and now - self._began >= limits.in_all:
             reason = f"it lasted {limits.in_all:g} s"
         if reason is not None:
+            is_late = self.expects_answer
             self.end()
+            self._is_late = is_late
         return reason

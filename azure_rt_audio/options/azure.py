@@ -113,7 +113,7 @@ class AzureRealTimeOptions:
         response_start_timeout: Seconds that a response which was asked for may take to begin, before it is
             given up with :class:`~azure_rt_audio.errors.ResponseLostError`. 20 by default.
         response_silence_timeout: Seconds that a response may pass without an event, before it is cancelled
-            and given up; the clock stands still during an MCP step. 60 by default.
+            and given up; an MCP call stops the clock for up to 600. 60 by default.
         turn_answer_timeout: Seconds between the end of the user's turn and the beginning of the answer that
             voice activity detection gives. Until then requests wait. 5 by default.
         turn_silence_timeout: Seconds without sound sent that end a turn of the user whose end was not

@@ -170,7 +170,7 @@ class Conversation:
 
     def _replace_spoken(self, event: ResponseOutputAudioTranscriptDone) -> None:
         stream = self._outputs.find(event)
-        stream.spoken.add(event.content_index)
+        stream.spoken |= {event.content_index}
         stream.replace(event.content_index, event.transcript)
 
     def _append_heard(self, event: ConversationItemInputAudioTranscriptionDelta) -> None:
@@ -239,6 +239,7 @@ class Conversation:
             stream = self._streams.setdefault(key, ItemStream(item.id))
             is_new = stream.item is None
             _describe(stream, item)
+            stream.settle()
             if is_new:
                 self._order = (*self._order, key)
 

@@ -53,7 +53,7 @@ class ItemStream:
         self.is_whole: bool = False
         self.previous: str | None = None
         self.texts: dict[int, list[str]] = {}
-        self.spoken: set[int] = set()
+        self.spoken: frozenset[int] = frozenset()
         self.arguments: list[str] = []
         self.call_id: str | None = None
         self.name: str | None = None
@@ -68,7 +68,7 @@ class ItemStream:
         """Add a piece of a transcript."""
         pieces = self.texts.get(part or 0)
         if pieces is None:
-            self.spoken.add(part or 0)
+            self.spoken |= {part or 0}
             pieces = self.texts[part or 0] = []
         pieces.append(text or "")
 
@@ -82,8 +82,13 @@ class ItemStream:
         if isinstance(item, MessageItem):
             for index, part in enumerate(item.content or ()):
                 if part.type == "audio":
-                    self.spoken.add(index)
+                    self.spoken |= {index}
                 self.replace(index, part.text or part.transcript)
+
+    def settle(self) -> None:
+        """Let go of what only the end of its response needed; the item has it now."""
+        self.output = None
+        self.arguments = []
 
     @property
     def text(self) -> str:

@@ -25,6 +25,7 @@ from azure_rt_audio.protocol.commands import Command, ResponseCancel, ResponseCr
 from azure_rt_audio.protocol.events import (
     Event,
     InputAudioBufferSpeechStarted,
+    McpListToolsInProgress,
     ResponseCreated,
     ResponseDone,
     ResponseMcpCallCompleted,
@@ -162,6 +163,21 @@ def test_a_response_that_begins_after_it_was_given_up(bench: Bench) -> None:
     assert second.id == "r"
 
 
+def test_a_response_that_begins_after_an_error_without_a_name(bench: Bench) -> None:
+    """The error may have meant something else: the response of a request that failed is not wanted."""
+    pending = bench.ask()
+    request = bench.request_id()
+    bench.queue.on_error(ServiceError("The server had an error", type="server_error"))
+    bench.say(bench.created("late", request))
+    bench.ask()
+
+    assert isinstance(pending.error, ServiceError)
+    assert [c.response_id for c in bench.cancels] == ["late"]
+    assert (bench.queue.canceller.is_unplayed("late"), len(bench.creates)) == (True, 1)
+    bench.say(bench.done("late", request, "cancelled"))
+    assert len(bench.creates) == 2
+
+
 def test_a_response_whose_end_is_lost(bench: Bench) -> None:
     """After 60 s of silence it is cancelled by its id, and fails with what came of it."""
     pending = bench.ask()
@@ -186,7 +202,7 @@ def test_an_mcp_step_takes_its_time(bench: Bench) -> None:
     pending = bench.ask()
     bench.begin("r")
     bench.say(ResponseMcpCallInProgress(item_id="m", output_index=0))
-    bench.wait(5000)
+    bench.wait(590)
     during = pending.done
     bench.say(ResponseMcpCallCompleted(item_id="m", output_index=0))
     bench.wait(59)
@@ -194,6 +210,29 @@ def test_an_mcp_step_takes_its_time(bench: Bench) -> None:
     bench.wait(2)
 
     assert (during, after) == (False, False)
+    assert isinstance(pending.error, ResponseLostError)
+
+
+def test_an_mcp_step_without_an_end(bench: Bench) -> None:
+    """It stops the clock of silence for ten minutes, not for ever."""
+    pending = bench.ask()
+    bench.begin("r")
+    bench.say(ResponseMcpCallInProgress(item_id="m", output_index=0))
+    bench.wait(655)
+    before = pending.done
+    bench.wait(10)
+
+    assert before is False
+    assert isinstance(pending.error, ResponseLostError)
+
+
+def test_listing_mcp_tools_stops_no_clock(bench: Bench) -> None:
+    """It belongs to no response."""
+    pending = bench.ask()
+    bench.begin("r")
+    bench.say(McpListToolsInProgress(item_id="m"))
+    bench.wait(62)
+
     assert isinstance(pending.error, ResponseLostError)
 
 
@@ -205,6 +244,26 @@ def test_an_answer_to_the_user_whose_end_is_lost(bench: Bench) -> None:
     bench.begin("r")
 
     assert ([c.response_id for c in bench.cancels], pending.id) == (["vad"], "r")
+
+
+def test_a_refused_cancel_without_a_name_is_the_one_that_was_in_vain(bench: Bench) -> None:
+    """A cancel that took effect is not due a refusal any more; one of a response that was over is."""
+    for end in ("cancelled", "completed"):
+        bench.ask().cancel()
+        bench.say(bench.created(end, bench.request_id()), bench.done(end, bench.request_id(), end))
+    assert [c.response_id for c in bench.cancels] == ["cancelled", "completed"]
+    pending = bench.ask()
+    bench.begin("r")
+    pending.cancel()
+    refusal = ServiceError("no", code="response_cancel_not_active")
+    bench.queue.on_error(refusal)  # of "completed"
+    bench.wait(2)
+    before = pending.done
+    bench.queue.on_error(refusal)
+    bench.wait(2)
+
+    assert before is False
+    assert isinstance(pending.error, ResponseLostError)
 
 
 def test_a_refused_cancel_frees_the_queue(bench: Bench) -> None:
@@ -295,6 +354,30 @@ def test_a_response_that_crosses_the_users_first_word(bench: Bench) -> None:
 
     assert (cancelled, bench.queue.canceller.is_unplayed("crossing")) == (["crossing"], True)
     assert (pending.result(0).id, len(bench.creates)) == ("r", 2)
+
+
+def test_a_response_that_is_completed_before_its_cancel_comes(bench: Bench) -> None:
+    """It is the answer, with all that came of it, and is not asked for again."""
+    pending = bench.ask()
+    request = bench.request_id()
+    bench.say(SPEECH, bench.created("crossing", request), delta("crossing", "four"))
+    bench.say(bench.done("crossing", request))
+    bench.queue.expect_turn()
+    bench.say(bench.created("vad"), bench.done("vad"))
+
+    assert (pending.result(0).id, list(pending.text(0)), len(bench.creates)) == ("crossing", ["four"], 1)
+
+
+def test_a_response_is_not_wanted_that_crosses_the_users_first_word(bench: Bench) -> None:
+    """If it is cancelled while it waits to be asked for again, it is not, however the first one ends."""
+    pending = bench.ask()
+    request = bench.request_id()
+    bench.say(SPEECH, bench.created("crossing", request))
+    pending.cancel()
+    bench.say(bench.done("crossing", request))
+    bench.queue.end_turn()
+
+    assert (pending.status, len(bench.creates), bench.queue.is_busy) == ("cancelled", 1, False)
 
 
 # ------------------------------------------------------------ events lost, doubled, swapped

@@ -10,6 +10,7 @@ from simulated_session import QUIET, Message, SimulatedSession
 from azure_rt_audio import ResponseSupersededError
 from azure_rt_audio.protocol.event_filter import event_filter
 
+ACTIVE = "conversation_already_has_active_response"
 SERVER = {"type": "server_vad", "silence_duration_ms": 500}
 SEEDS = range(3)
 
@@ -143,6 +144,43 @@ def test_an_answer_that_a_request_of_ours_kept_away(seed: int) -> None:
 
     assert (first.status, simulated.errors) == ("completed", [])
     assert says(simulated) == ["answer to a long story", "answer to spoken 1"]
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_question_that_crosses_the_users_first_word(seed: int) -> None:
+    """The user is answered; then the question is put again, after what the user said, and is answered."""
+    simulated = session(seed, SERVER)
+    simulated.speak(0.8)
+    started = "input_audio_buffer.speech_started"
+    while not simulated.messages("service >", started):
+        simulated.run(0.001)
+    crossing = simulated.ask("What is 2 + 2?")
+    assert not simulated.messages("<", started)
+    simulated.run(15)
+
+    assert says(simulated) == ["answer to spoken 1", "answer to What is 2 + 2?"]
+    assert (crossing.status, simulated.errors) == ("completed", [])
+    texts = [item.text for item in simulated.service.conversation.items if item.role == "user"]
+    assert texts == ["spoken 1", "What is 2 + 2?"]
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_an_answer_that_comes_late_and_is_kept_away(seed: int) -> None:
+    """The service answers after the turn counts as over; if one of ours is in the way, it is asked to."""
+    simulated = session(seed, SERVER, answer_chunks=30, turn_answer_timeout=0.5)
+    expect = simulated.engine.response_queue.expect_turn
+    expect()  # VAD has committed, and takes its time
+    simulated.run(1.1)
+    first = simulated.ask("a long story")
+    simulated.run(1)
+    before = says(simulated)
+    for _ in range(2):  # the second one is no answer to a turn
+        message = {"type": "invalid_request_error", "code": ACTIVE, "message": "no", "event_id": None}
+        simulated._arrive({"type": "error", "event_id": "e", "error": message})
+    simulated.run(15)
+
+    assert (before, first.status, len(simulated.errors)) == ([], "completed", 1)
+    assert says(simulated) == ["answer to a long story"] * 2
 
 
 def test_a_commit_by_hand_is_not_waited_for() -> None:
