@@ -10,9 +10,9 @@ import pytest
 PAGES = {
     name: page
     for name, page in pages.documentation().items()
-    if not any(block.needs_a_window or block.needs_a_kernel for block in page)
+    if not any(b.needs_a_window or b.needs_a_kernel or b.needs_another_client for b in page)
 }
-"""Those with windows and with cells have tests in tests/system/windows and tests/system/notebook."""
+"""The others have tests in tests/system: windows, notebook, foreign."""
 
 
 @pytest.mark.parametrize("name", PAGES)

@@ -61,6 +61,11 @@ class Block:
         """Whether it is the cell of a notebook, for which tests/system/notebook has kernels."""
         return re.search(r"\.display\(|\bIPython\b|\bipywidgets\b", self.code) is not None
 
+    @property
+    def needs_another_client(self) -> bool:
+        """Whether it uses a client that others have written, which tests/system/foreign has."""
+        return re.search(r"^(from|import) openai\b", self.code, re.MULTILINE) is not None
+
 
 def blocks(text: str) -> list[Block]:
     """Return the blocks of a page that are run, in their order."""
