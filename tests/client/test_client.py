@@ -216,11 +216,13 @@ def test_ask_has_patience(clock: ManualClock, connect: Connect, slow: Emulator) 
 
 def test_ask_that_is_refused() -> None:
     """If the question is refused, that is raised, and the answer to nothing is cancelled."""
-    done = Probe()
+    done, complete = Probe(), Probe()
     # Azure's refusal of an id that is taken does not say which command it is of.
     with Emulator(profile="documented") as emulator, AzureRealTimeAudio(emulator.options()) as client:
         client.on("response.done", done)
+        client.on("conversation.item.done", complete)
         client.create_conversation_item({**message("a"), "id": "twice"}).result(HANG)
+        complete.next()  # a later one would be taken for that of the question, whose id is new otherwise
         client._engine.sender.new_item_id = lambda: "twice"  # type: ignore[method-assign]
 
         with pytest.raises(ServiceError, match="already exists"):
