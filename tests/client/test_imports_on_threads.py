@@ -54,8 +54,6 @@ def test_no_thread_of_the_client_imports(
         if way == "http":
             websocket_options["http_proxy"] = f"http://{stack.enter_context(http_proxy([]))}"
         elif way == "socks5h":
-            pytest.importorskip("python_socks")
-            pytest.importorskip("truststore")
             websocket_options["http_proxy"] = f"socks5h://{stack.enter_context(socks_proxy([]))}"
             if sys.platform not in ("linux", "freebsd"):
                 pytest.skip("this system's trust is not to be changed by a variable")
