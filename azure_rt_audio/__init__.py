@@ -36,7 +36,7 @@ from .errors import (
     ResponseSupersededError,
     ServiceError,
 )
-from .options import AzureRealTimeOptions, WebSocketOptions
+from .options import AzureRealTimeOptions, ReconnectPolicy, WebSocketOptions
 from .protocol.base import UNSET
 from .protocol.conversation import Conversation, ConversationEntry
 from .protocol.events.local import Closed, Init, StatusChanged
@@ -75,6 +75,7 @@ __all__ = [
     "QtDispatcher",
     "QueueDispatcher",
     "RealtimeError",
+    "ReconnectPolicy",
     "Recorder",
     "RecordingError",
     "Response",

@@ -24,7 +24,7 @@ PUBLIC = {
         DispatchOverflowError Dispatcher FunctionCallItem FunctionCallOutputItem FunctionTool Init
         InlineDispatcher InputAudioTranscription MessageItem MissingExtraError ModelStatusEnum
         NoiseReduction NotebookDispatcher PendingResponse QtDispatcher QueueDispatcher RealtimeError
-        Recorder RecordingError Response ResponseActiveError ResponseConfig ResponseLostError
+        ReconnectPolicy Recorder RecordingError Response ResponseActiveError ResponseConfig ResponseLostError
         ResponseSupersededError ServiceError Session SessionConfig StatusChanged Subscription
         TkDispatcher ToolChoice TurnDetection UNSET WebSocketOptions WebSocketState WorkerDispatcher
         __version__
