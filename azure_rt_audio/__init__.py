@@ -39,7 +39,7 @@ from .errors import (
 from .options import AzureRealTimeOptions, ReconnectPolicy, WebSocketOptions
 from .protocol.base import UNSET
 from .protocol.conversation import Conversation, ConversationEntry
-from .protocol.events.local import Closed, Init, StatusChanged
+from .protocol.events.local import Closed, Init, Reconnected, Reconnecting, StatusChanged
 from .protocol.items import ContentPart, FunctionCallItem, FunctionCallOutputItem, MessageItem
 from .protocol.responses import Response, ResponseConfig
 from .protocol.session import InputAudioTranscription, NoiseReduction, Session, SessionConfig, TurnDetection
@@ -76,6 +76,8 @@ __all__ = [
     "QueueDispatcher",
     "RealtimeError",
     "ReconnectPolicy",
+    "Reconnected",
+    "Reconnecting",
     "Recorder",
     "RecordingError",
     "Response",
