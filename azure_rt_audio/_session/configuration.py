@@ -100,7 +100,7 @@ class Configuration:
         # A placeholder, so that session.updated is not matched to a later command.
         waiter = placeholder(SessionUpdate.TYPE, attempt.configuration_id)
         self._waiters.add(waiter)
-        self._waiters.note_sent(waiter, attempt.number)
+        self._waiters.note_sent(waiter)
         attempt.send_configuration()
 
     def take(self, event: SessionCreated | SessionUpdated) -> None:

@@ -83,12 +83,7 @@ class Questions:
                 codes=frozenset(("invalid_tool_call_id",)),
                 params=("item", "previous_item_id"),
             )
-            try:
-                self._waiters.add(waiter)
-                waiter.connection = sender.send_bytes(payload)
-            except BaseException:
-                self._waiters.discard(waiter)
-                raise
+            sender.send_awaited(waiter, payload)
 
         return self._response_queue.request(
             config, may_wait=True, owner=owner, wait=sender.wait_to_send, ask_first=ask_first
@@ -111,10 +106,4 @@ class Questions:
             event_id=command.event_id,
             is_quiet=True,
         )
-        payload = sender.encode(command)
-        self._waiters.add(waiter)
-        try:
-            waiter.connection = sender.send_bytes(payload)
-        except BaseException:
-            self._waiters.discard(waiter)
-            raise
+        sender.send_awaited(waiter, sender.encode(command))

@@ -12,7 +12,7 @@ from ..protocol.dialects.nesting import SESSION
 from .attempts import Attempts
 from .response_queue import ResponseQueue
 from .sender import CommandSender
-from .waiters import ANSWERED_IN_ORDER, Waiters, placeholder
+from .waiters import ANSWERED_IN_ORDER, placeholder
 
 __all__ = ["RawCommands"]
 
@@ -64,7 +64,6 @@ class RawCommands:
                 attempt.expect(event_id, _input_format(message))
             self._sender.send_awaited(waiter, payload)
         except BaseException:
-            self._waiters.discard(waiter)
             if is_update:
                 attempt.settle(event_id)
             raise
