@@ -29,7 +29,8 @@ class ReconnectPolicy:
     Attributes:
         max_attempts: Attempts in a row before it gives up; ``None``, the default, has no limit but
             ``max_seconds``. The count begins anew after a completed response or 60 s of a working connection.
-        max_seconds: Time without a connection before it gives up. ``None`` has no limit. 600 by default.
+        max_seconds: Time since a loss after which it gives up. ``None`` has no limit. From 0.01; 600 by
+            default.
         initial_delay: Upper limit of the first delay; each further one is twice as long. A delay is
             drawn at random between 0 and its limit (full jitter), so that many clients do not come back at
             once. From 0.01; 0.5 by default.
@@ -68,7 +69,7 @@ class ReconnectPolicy:
     """
 
     max_attempts: int | None = field(default=None, validator=count(1, "attempts", or_none=True))
-    max_seconds: float | None = field(default=600.0, validator=seconds(0.0, or_none=True))
+    max_seconds: float | None = field(default=600.0, validator=seconds(0.01, or_none=True))
     initial_delay: float = field(default=0.5, validator=seconds(0.01))
     max_delay: float = field(default=30.0, validator=seconds(0.01))
     retry_first: bool = field(default=False, validator=flag)

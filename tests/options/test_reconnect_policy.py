@@ -46,7 +46,7 @@ def test_any_spelling() -> None:
 @pytest.mark.parametrize(
     "given",
     [
-        {"max_attempts": 1, "max_seconds": 0},
+        {"max_attempts": 1, "max_seconds": 0.01},
         {"max_seconds": None, "swap_before_s": None, "max_age_s": 0.5},
         {"initial_delay": 0.01, "max_delay": 0.01},
         {"keep_audio_s": 0, "keep_turns_s": 0},
