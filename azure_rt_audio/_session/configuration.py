@@ -59,8 +59,9 @@ class Configuration:
         attempt = self._attempts.current
 
         def wait() -> None:
-            attempt.ready.wait_to_send_configuration()
-            attempt.ready.try_again_with(command.event_id)
+            if not self._attempts.has_been_ready:
+                attempt.ready.wait_to_send_configuration()
+                attempt.ready.try_again_with(command.event_id)
             attempt.expect_update(command)
 
         try:

@@ -188,7 +188,7 @@ class Engine:
             self.configuration, self.sender, self.waiters, self.response_queue, self.journal, self.attempts
         )
         self.questions = Questions(self.sender, self.waiters, self.response_queue)
-        self.raw_commands = RawCommands(self.attempts, self.sender, self.waiters, self.response_queue)
+        self.raw_commands = RawCommands(self.attempts, self.sender, self.response_queue)
         self.interruption = Interruption(self.sender, self.response_queue)
         self.audio_input = AudioInput(
             self.sender, self.configuration.input_audio_format, self.response_queue.turn

@@ -25,11 +25,10 @@ class RawCommands:
     """
 
     def __init__(
-        self, attempts: Attempts, sender: CommandSender, waiters: Waiters, response_queue: ResponseQueue
+        self, attempts: Attempts, sender: CommandSender, response_queue: ResponseQueue
     ) -> None:
         self._attempts = attempts
         self._sender = sender
-        self._waiters = waiters
         self._response_queue = response_queue
 
     def send(self, event: Mapping[str, Any] | Command) -> None:
@@ -41,12 +40,12 @@ class RawCommands:
             payload = orjson.dumps(message)
         kind, event_id = message["type"], message["event_id"]
         event_id = event_id if isinstance(event_id, str) else None
-        ready = self._attempts.current.ready
-        if kind == SessionUpdate.TYPE:
+        if kind != SessionUpdate.TYPE:
+            self._sender.wait_to_send()
+        elif not self._attempts.has_been_ready:
+            ready = self._attempts.current.ready
             ready.wait_to_send_configuration()
             ready.try_again_with(event_id)
-        else:
-            ready.wait_to_send()
         if kind == "response.create" and not _is_out_of_band(message):
             self._response_queue.request_raw(payload, event_id)
         elif kind in ANSWERED_IN_ORDER:

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import logging
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any, Final, Protocol
 
 import attrs
@@ -40,12 +40,12 @@ from ..protocol.events import (
     ResponseOutputTextDelta,
 )
 from ..protocol.events.local import Reconnected, Reconnecting
-from ..protocol.items import ConversationItem, FunctionCallItem, MessageItem
+from ..protocol.items import MessageItem
 from ..protocol.responses import Response, ResponseStatusDetails
 from ..protocol.restoration import Restoration, plan
 from .attempt import Attempt
 from .attempts import Attempts, weakly
-from .backoff import Backoff, judge
+from .backoff import STEADY_S, Backoff, GiveUp, Retry
 from .configuration import Configuration
 from .dial_spacing import next_slot
 from .item_ids import ItemIds
@@ -66,9 +66,6 @@ _DELTAS: Final = (
     ResponseOutputAudioDelta,
     ResponseFunctionCallArgumentsDelta,
 )
-_PROVEN: Final = 60.0
-"""Seconds after which a connection has proven to work, and failures are counted anew."""
-
 _LOST: Final = "connection_lost"
 
 
@@ -150,8 +147,7 @@ class Reconnector:
         self._ids = ids
         self._clock = clock
         self._host = host
-        self._has_fresh_token = has_fresh_token
-        self._backoff = Backoff(policy, random.Random())
+        self._backoff = Backoff(policy, random.random, has_fresh_token=has_fresh_token)
         self._outage: Outage | None = None  # written by the I/O thread, read bare
         self._due: float | None = None  # when the next attempt is made
         self._restorer: Restorer | None = None
@@ -171,35 +167,23 @@ class Reconnector:
         if not has_been_ready and not self.policy.retry_first:
             return False
         now = self._clock()
-        if self._outage is None and self._live_since is not None and now - self._live_since >= _PROVEN:
+        if self._outage is None and self._live_since is not None and now - self._live_since > STEADY_S:
             self.prove()
         if self._restorer is not None:
             self._deaths += 1
         self._restorer = self._plan = None
-        verdict = judge(
-            outcome,
-            failures=self._backoff.failures,
-            has_fresh_token=self._has_fresh_token,
-            has_worked=has_been_ready,
-            has_expired=self._session.has_expired,
+        decision = self._backoff.after(
+            outcome, now, has_worked=has_been_ready, has_expired=self._session.has_expired
         )
-        if not verdict.again:
-            self._note_given_up(verdict.reason)
-            return False
-        delay = self._backoff.next(now, retry_after=outcome.retry_after, failure=verdict.kind)
-        if delay is None:
-            self._note_given_up("it has been tried for long enough")
+        if isinstance(decision, GiveUp):
+            log.log(logging.WARNING if has_been_ready else logging.DEBUG, "! no further attempt: %s", decision.reason)
+            self._outage = None
             return False
         if self._outage is None:
             self._lose(attempt, outcome, now)
-        delay = next_slot(self._host, delay, is_limited=outcome.status == 429)
-        self._schedule(attempt, delay, outcome)
+        delay = next_slot(self._host, decision.delay_s, is_limited=outcome.status == 429)
+        self._schedule(attempt, delay, decision, outcome)
         return True
-
-    def _note_given_up(self, why: str) -> None:
-        if self._outage is not None:
-            log.warning("! the session is not continued: %s", why)
-        self._outage = None
 
     def prove(self) -> None:
         """The connection works: a response was completed on it, or it has lasted."""
@@ -217,7 +201,7 @@ class Reconnector:
         self._settle_responses(self._outage)
         self._session.rest()
 
-    def _schedule(self, previous: Attempt, delay: float, outcome: Outcome) -> None:
+    def _schedule(self, previous: Attempt, delay: float, decision: Retry, outcome: Outcome) -> None:
         """Make another attempt, to be started when its time has come."""
         attempt = self._configuration.new_attempt()
         attempt.take_updates(previous)
@@ -226,9 +210,8 @@ class Reconnector:
         self._attempts.replace(attempt)
         self._due = self._clock() + delay
         self._attempts.call_in(delay)
-        event = Reconnecting(attempt=self._backoff.failures, delay_s=delay, reason=str(outcome))
-        log.info("= the connection was lost; attempt %d in %.1f s: %s", event.attempt, delay, outcome)
-        self._session.tell(event)
+        log.info("= attempt %d to connect again in %.1f s: %s", decision.attempt, delay, decision.reason)
+        self._session.tell(Reconnecting(attempt=decision.attempt, delay_s=delay, reason=str(outcome)))
 
     # ------------------------------------------------------------ the clock
 
@@ -250,8 +233,9 @@ class Reconnector:
         try:
             self._attempts.start(attempt)
         except (RealtimeError, RuntimeError) as exc:  # out of descriptors, or of threads
-            known = isinstance(exc, ConnectError | ConnectionClosedError)
-            self._attempts.fail(attempt, exc if known else ConnectError(str(exc)))
+            if not isinstance(exc, ConnectError | ConnectionClosedError):
+                exc = ConnectError(str(exc))
+            self._attempts.fail(attempt, exc)
         return 1.0
 
     def _watch(self, attempt: Attempt) -> float | None:

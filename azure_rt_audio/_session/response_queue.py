@@ -419,7 +419,7 @@ class ResponseQueue:
     def hold(self) -> None:
         """Send no requests until :meth:`release`: there is no connection, or there will be another one."""
         with self._lock:
-            self._table.hold()
+            self._table.is_held = True
 
     def is_quiet(self) -> bool:
         """Whether no response is in progress or asked for, not even out of band, and no turn of the user's."""

@@ -316,10 +316,6 @@ class ResponseTable:
 
     # ------------------------------------------------------------ the connection
 
-    def hold(self) -> None:
-        """Send nothing: there is no connection, or there will be another one."""
-        self.is_held = True
-
     def release(self) -> list[ResponseRequest]:
         """There is a connection; return the requests that may be sent at once, out of band."""
         self.is_held = False
