@@ -24,6 +24,7 @@ from ..protocol.commands import SessionUpdate
 from ..protocol.events import Error, Event, SessionCreated, SessionUpdated
 from ..protocol.service_errors import service_error
 from ..protocol.session import Session
+from .item_ids import ItemIds
 from .readiness import Readiness
 from .taps import Taps
 
@@ -74,6 +75,9 @@ class Attempt:
         self.configuration_id = configuration.event_id
         self.session: Session | None = None
         self.outcome: Outcome | None = None  # written once, by the I/O thread
+        self.ids = ItemIds()
+        self.opened_at = 0.0  # on the clock of the attempts; written by the I/O thread
+        self.opened_wall = 0.0
         self.is_started = False  # it has begun to connect
         self.sound_base = 0  # index of the first byte of sound that was sent on it; written by the journal
         self.on_configured: Callable[[], object] | None = None

@@ -18,6 +18,7 @@ from __future__ import annotations
 import itertools
 import logging
 import threading
+import time
 import weakref
 from collections.abc import Callable
 from typing import Any, Final, Protocol
@@ -138,7 +139,7 @@ class Attempts:
     @property
     def applied(self) -> Attempt | None:
         """The one whose events are applied, unless it has ended."""
-        return self._find(self._applied.number)
+        return self._find(self._applied.number or self._draining)
 
     def _find(self, number: int) -> Attempt | None:
         return next((attempt for attempt in self.alive if attempt.number == number), None)
@@ -291,8 +292,9 @@ class Attempts:
             self._taps.opened(number)
         attempt = self._find(number)
         if attempt is not None:
-            attempt.configure_at = self._clock() + _CREATED_GRACE
-            attempt.ready_at = self._clock() + _UPDATED_GRACE
+            attempt.opened_at, attempt.opened_wall = self._clock(), time.time()
+            attempt.configure_at = attempt.opened_at + _CREATED_GRACE
+            attempt.ready_at = attempt.opened_at + _UPDATED_GRACE
             self.call_in(_CREATED_GRACE)
 
     def _check(self) -> float | None:
@@ -332,7 +334,7 @@ class Attempts:
         with self.lock:
             attempt.is_over = True
             is_current = attempt is self.current
-            is_applied = number in (self._applied.number, self._draining)
+            is_applied = number == (self._applied.number or self._draining)
             self._discard_locked(attempt)
             is_last = is_current and (is_applied or self.applied is None)
         if is_last:
@@ -362,14 +364,23 @@ class Attempts:
             session.move(previous, self.current)
             self._applied.number = self.current.number
 
-    def drain(self, attempt: Attempt) -> None:
-        """
-        Go over to an attempt while the one before lasts. The I/O thread's.
+    def intercept(self, attempt: Attempt) -> None:
+        """Give the events of the attempt that are applied to its ``on_event`` instead. The I/O thread's."""
+        with self.lock:
+            self._draining, self._applied.number = attempt.number, 0
 
-        Events of the one before go to its ``on_event`` until it has ended, those of *attempt* are held.
+    def resume(self, attempt: Attempt) -> None:
+        """Apply them again. The I/O thread's."""
+        with self.lock:
+            self._draining, self._applied.number = 0, attempt.number
+
+    def go_over_to(self, attempt: Attempt) -> None:
+        """
+        Make an attempt the current one while the one before, which is intercepted, lasts. The I/O thread's.
+
+        Events of *attempt* are held until then.
         """
         with self.lock:
-            self._draining, self._applied.number = self._applied.number, 0
             self.current = attempt
             attempt.hold_locked()
 

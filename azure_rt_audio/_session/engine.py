@@ -62,7 +62,6 @@ from .audio_input import AudioInput
 from .configuration import Configuration
 from .event_stream import EventStream, EventStreams
 from .interruption import Interruption
-from .item_ids import ItemIds
 from .journal import Journal
 from .listeners import Listeners
 from .model_status import ModelStatus
@@ -145,7 +144,6 @@ class Engine:
         self._turn = self.status.turn
         self._has_close_been_called = threading.Event()
         self.has_expired = False  # the I/O thread's: the service has said that the session is over
-        self.ids = ItemIds()
         self.attempts = Attempts(self, options, websocket_options, websocket_impl, clock)
         dialect = options.resolved_dialect
         self.journal = Journal(
@@ -164,11 +162,11 @@ class Engine:
             self.waiters,
             dispatcher,
             clock,
-            self.ids,
         )
         self.configuration = Configuration(self.attempts, self.sender, self.waiters, options.session_config)
         # Encoded here and now, so that a mistake in the configuration is raised where it was written.
         self.attempts.current = self.configuration.new_attempt()
+        self.ids = self.attempts.current.ids  # those of the attempt whose events are applied
         self.response_queue = ResponseQueue(
             self.sender.encode,
             self.sender.send_now,
@@ -205,7 +203,6 @@ class Engine:
                 self.journal,
                 self.response_queue,
                 self.conversation,
-                self.ids,
                 clock,
                 host=options.endpoint.authority,
                 has_fresh_token=options.credential is not None,
@@ -531,7 +528,7 @@ class Engine:
         """Take into account that events of another attempt will be applied."""
         outcome = previous.outcome
         assert outcome is not None
-        self.has_expired = False
+        self.has_expired, self.ids = False, attempt.ids
         if attempt.session is not None:
             self.configuration.session = attempt.session
         if self.reconnector is not None:

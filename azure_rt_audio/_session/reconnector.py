@@ -48,7 +48,6 @@ from .attempts import Attempts, weakly
 from .backoff import STEADY_S, Backoff, GiveUp, Retry
 from .configuration import Configuration
 from .dial_spacing import next_slot
-from .item_ids import ItemIds
 from .journal import Journal
 from .response_queue import ResponseQueue
 from .response_request import ResponseRequest
@@ -129,7 +128,6 @@ class Reconnector:
         journal: Journal,
         queue: ResponseQueue,
         conversation: Conversation,
-        ids: ItemIds,
         clock: Callable[[], float],
         *,
         host: str,
@@ -144,7 +142,6 @@ class Reconnector:
         self._journal = journal
         self._queue = queue
         self._conversation = conversation
-        self._ids = ids
         self._clock = clock
         self._host = host
         self._backoff = Backoff(policy, random.random, has_fresh_token=has_fresh_token)
@@ -378,7 +375,7 @@ class Reconnector:
         seconds = self._journal.lost_sound_s(outage.heard_at)
         if seconds > 0.05:
             lost["sound"] = f"{seconds:.1f} s of sound were more than is kept"
-        self._ids.begin(restorer.ids, texts, restorer.undone)
+        attempt.ids.begin(restorer.ids, texts, restorer.undone)
         self._attempts.go_over(outage.attempt)
         cuts: list[ConversationItemTruncated] = []
 

@@ -21,7 +21,6 @@ from ..protocol.commands import Command
 from ..protocol.dialects import Dialect
 from .acknowledgement import Acknowledgement
 from .attempts import Attempts
-from .item_ids import ItemIds
 from .journal import Journal
 from .waiters import Waiter, Waiters
 
@@ -50,7 +49,6 @@ class CommandSender:
         waiters: Waiters,
         dispatcher: Dispatcher,
         clock: Callable[[], float],
-        ids: ItemIds,
     ) -> None:
         self._attempts = attempts
         self._journal = journal
@@ -59,7 +57,6 @@ class CommandSender:
         self._waiters = waiters
         self._dispatcher = dispatcher
         self.clock = clock
-        self._ids = ids
         self._id_prefix = f"evt_{secrets.token_hex(4)}"
         self._id_numbers = itertools.count(1)
         self._lock = threading.Lock()  # leaf
@@ -101,7 +98,7 @@ class CommandSender:
             ValueError: If the service would refuse it.
         """
         check_command(command, self._dialect)
-        command = self._ids.to_service(command)
+        command = self._attempts.current.ids.to_service(command)
         return encode(command, self._dialect, self._note_left_out)
 
     def _note_left_out(self, path: str) -> None:

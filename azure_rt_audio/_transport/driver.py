@@ -106,6 +106,7 @@ class ConnectionDriver:
         self._interest = 0
         self._keepalive = Keepalive(options.ping_interval, options.ping_timeout)
         self.heard_at = 0.0  # when bytes last arrived
+        self.peer_date: float | None = None  # of the peer's clock at the handshake
         self._closing = CloseHandshake(self._clock)
         self._failure: ConnectionClosedError | None = None  # writing is over, and the rest is being read
         # Whole messages may be buffered, at first those that came with the handshake.
@@ -296,6 +297,7 @@ class ConnectionDriver:
             self._closing.send_last(result, 1000)
             return verdict
         self.heard_at = self._clock()
+        self.peer_date = result.date
         self.send_queue.attach(result)
         log.info("= %s open to %s after %.0f ms", self.name, result.where, 1000 * dialling.seconds)
         self._call(self._on_open)
