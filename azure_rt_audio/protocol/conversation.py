@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final
 
-from attrs import evolve, frozen
+from attrs import evolve, field, frozen
 
 from .events import (
     ConversationItemAdded,
@@ -28,6 +28,8 @@ from .events import (
     ResponseOutputItemDone,
     ResponseOutputTextDelta,
     ResponseOutputTextDone,
+    SessionCreated,
+    SessionUpdated,
 )
 from .item_stream import ItemStream
 from .items import ConversationItem, FunctionCallItem, FunctionCallOutputItem, MessageItem
@@ -35,6 +37,9 @@ from .response_outputs import ResponseOutputs
 from .responses import Response
 
 __all__ = ["Conversation", "ConversationEntry"]
+
+_MAX_SENT: Final = 16
+_BYTES_PER_MS: Final = {"pcm16": 48, "g711_ulaw": 8, "g711_alaw": 8}
 
 
 @frozen(kw_only=True)
@@ -47,12 +52,16 @@ class ConversationEntry:
         text: Text or transcript, growing while it streams.
         audio_base64_length: Characters of base64 audio received for it; 4 stand for 3 bytes.
         truncated_at_ms: End of the audio after a truncation, else ``None``.
+        texts: Text or transcript of each content part that has one, by its index.
+        audio_ms: Milliseconds of audio received for it.
     """
 
     item: ConversationItem
     text: str = ""
     audio_base64_length: int = 0
     truncated_at_ms: int | None = None
+    texts: Mapping[int, str] = field(factory=dict, eq=False, repr=False)
+    audio_ms: int = field(default=0, eq=False, repr=False)
 
     @property
     def role(self) -> str | None:
@@ -83,6 +92,8 @@ class Conversation:
         self._streams: dict[str, ItemStream] = {}
         self._order: tuple[str, ...] = ()
         self._outputs = ResponseOutputs(self._streams)
+        self._sent: dict[str, MessageItem] = {}  # with images, until the service describes them
+        self._audio_format = "pcm16"
         self._names_places = False  # of items that are neither of a response nor spoken by the user
         self._changes: dict[type[Event], Callable[[Any], object]] = {
             ResponseOutputTextDelta: self._append,
@@ -103,6 +114,8 @@ class Conversation:
             ConversationItemRetrieved: self._update,
             ConversationItemTruncated: self._truncate,
             ConversationItemDeleted: self._delete,
+            SessionCreated: self._configure,
+            SessionUpdated: self._configure,
         }
 
     def __len__(self) -> int:
@@ -129,11 +142,14 @@ class Conversation:
         item = None if stream is None else stream.item
         if stream is None or item is None:
             return None
+        texts = stream.parts
         return ConversationEntry(
             item=item,
-            text=stream.text,
+            text="".join(texts.values()),
             audio_base64_length=stream.audio_base64_length,
             truncated_at_ms=stream.truncated_at_ms,
+            texts=texts,
+            audio_ms=stream.audio_base64_length * 3 // 4 // _BYTES_PER_MS.get(self._audio_format, 48),
         )
 
     # ------------------------------------------------------------ on the I/O thread
@@ -213,10 +229,24 @@ class Conversation:
                 stream = self._streams[item_id] = ItemStream(item_id)
                 if event.previous_item_id:
                     self._names_places = True
-            _describe(stream, event.item)
+            _describe(stream, self._with_images(event.item))
             self._order = (*self._order[:place], item_id, *self._order[place:])
         else:
-            _describe(stream, event.item)
+            _describe(stream, self._with_images(event.item, stream.item))
+
+    def _with_images(self, item: ConversationItem, known: ConversationItem | None = None) -> ConversationItem:
+        """Return an item with the images that were sent, which a service may not repeat."""
+        known = self._sent.pop(item.id or "", None) if known is None else known
+        if not (isinstance(item, MessageItem) and isinstance(known, MessageItem)):
+            return item
+        sent = {i: part.image_url for i, part in enumerate(known.content or ()) if part.image_url}
+        if not sent or not item.content:
+            return item
+        content = [
+            evolve(part, image_url=part.image_url or sent.get(i)) if part.type == "input_image" else part
+            for i, part in enumerate(item.content)
+        ]
+        return evolve(item, content=content)
 
     def _place_after(
         self, event: ConversationItemAdded | ConversationItemDone, stream: ItemStream | None
@@ -238,7 +268,7 @@ class Conversation:
         """Update an item that has a place; it may have been deleted meanwhile."""
         stream = self._streams.get(event.item.id or "")
         if stream is not None and stream.item is not None:
-            _describe(stream, event.item)
+            _describe(stream, self._with_images(event.item, stream.item))
 
     def _update_output(self, event: ResponseOutputItemDone) -> None:
         stream = self._outputs.describe(event)
@@ -265,6 +295,27 @@ class Conversation:
     def _delete(self, event: ConversationItemDeleted) -> None:
         self._order = tuple(item_id for item_id in self._order if item_id != event.item_id)
         self._streams.pop(event.item_id, None)
+
+    def _configure(self, event: SessionCreated | SessionUpdated) -> None:
+        audio_format = getattr(event.session, "output_audio_format", None)
+        if isinstance(audio_format, str):
+            self._audio_format = audio_format
+
+    # ------------------------------------------------------------ by this side
+
+    def _note_sent(self, item: ConversationItem) -> None:
+        """Keep the images of an item that is being sent. Any thread; before it is sent."""
+        if isinstance(item, MessageItem) and item.id and any(p.image_url for p in item.content or ()):
+            self._sent[item.id] = item
+            if len(self._sent) > _MAX_SENT:  # the service has refused the older ones
+                self._sent.pop(next(iter(self._sent)), None)
+
+    def _restore(self, items: Iterable[ConversationItem]) -> None:
+        """Place items at the end, as a new session was given them. Called by the I/O thread."""
+        for item in items:
+            if item.id and item.id not in self._streams:
+                _describe(self._streams.setdefault(item.id, ItemStream(item.id)), item)
+                self._order = (*self._order, item.id)
 
 
 def _describe(stream: ItemStream, item: ConversationItem) -> None:
