@@ -30,6 +30,7 @@ from ..options import AzureRealTimeOptions, WebSocketOptions
 from ..protocol.codec import Quirks
 from ..protocol.commands import SessionUpdate
 from .attempt import Attempt
+from .item_ids import ItemIds
 from .readiness import Readiness
 from .secrets import Secrets
 from .taps import Taps
@@ -143,6 +144,11 @@ class Attempts:
 
     def _find(self, number: int) -> Attempt | None:
         return next((attempt for attempt in self.alive if attempt.number == number), None)
+
+    @property
+    def ids(self) -> ItemIds:
+        """How items are called on the connection to which commands go."""
+        return self.current.ids
 
     def may_go_on(self, attempt: Attempt) -> bool:
         """Whether the session may outlive the end of an attempt that somebody has just met."""

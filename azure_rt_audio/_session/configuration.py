@@ -52,7 +52,7 @@ class Configuration:
             ValueError: If the service would refuse the configuration.
         """
         command = SessionUpdate(event_id=self._sender.new_event_id(), session=self._asked)
-        return self._attempts.add(command, self._sender.encode(command))
+        return self._attempts.add(command, self._sender.encode_as_is(command))
 
     def update(self, command: SessionUpdate, owner: object) -> Acknowledgement[SessionUpdated]:
         """Send a change of the session; after a refused configuration, this may be the remedy."""

@@ -185,7 +185,7 @@ class Engine:
         self.turns = TurnTaking(
             self.configuration, self.sender, self.waiters, self.response_queue, self.journal, self.attempts
         )
-        self.questions = Questions(self.sender, self.waiters, self.response_queue)
+        self.questions = Questions(self.sender, self.response_queue, self.conversation._note_sent)
         self.raw_commands = RawCommands(self.attempts, self.sender, self.response_queue)
         self.interruption = Interruption(self.sender, self.response_queue)
         self.audio_input = AudioInput(

@@ -162,7 +162,9 @@ class EventStreams:
     def take(self, key: Any) -> bool:
         """Whether a stream takes events of a key."""
         streams = [stream for reference in self.streams if (stream := reference()) is not None]
-        return any(s.key in (key, EVERYTHING) for stream in streams if not stream.is_over for s in stream.subjects)
+        return any(
+            s.key in (key, EVERYTHING) for stream in streams if not stream.is_over for s in stream.subjects
+        )
 
     def end(self, outcome: RealtimeError | None) -> None:
         """End all streams, with an error unless *outcome* is ``None``."""

@@ -9,7 +9,7 @@ goes on with the ids that it knows.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, TypeVar
 
 import attrs
@@ -44,7 +44,10 @@ class ItemIds:
         self._program: Mapping[str, str] = {}
 
     def begin(
-        self, service: Mapping[str, str], restored: Mapping[str, ConversationItem], unannounced: set[str]
+        self,
+        service: Mapping[str, str],
+        restored: Mapping[str, ConversationItem],
+        unannounced: Collection[str],
     ) -> None:
         """
         Another connection, with the items that were restored on it.

@@ -24,9 +24,7 @@ class RawCommands:
     **Threads.** Any thread.
     """
 
-    def __init__(
-        self, attempts: Attempts, sender: CommandSender, response_queue: ResponseQueue
-    ) -> None:
+    def __init__(self, attempts: Attempts, sender: CommandSender, response_queue: ResponseQueue) -> None:
         self._attempts = attempts
         self._sender = sender
         self._response_queue = response_queue

@@ -23,11 +23,12 @@ from typing import Any, Final, Protocol
 
 import attrs
 import orjson
+import pybase64
 
 from .._transport import Outcome
 from ..errors import ConnectError, ConnectionClosedError, RealtimeError, ResponseLostError
 from ..options import ReconnectPolicy
-from ..protocol.base import ProtocolObject
+from ..protocol.budget import Budget
 from ..protocol.conversation import Conversation
 from ..protocol.events import (
     ConversationItemTruncated,
@@ -40,9 +41,9 @@ from ..protocol.events import (
     ResponseOutputTextDelta,
 )
 from ..protocol.events.local import Reconnected, Reconnecting
-from ..protocol.items import MessageItem
+from ..protocol.items import FunctionCallItem, FunctionCallOutputItem
 from ..protocol.responses import Response, ResponseStatusDetails
-from ..protocol.restoration import Restoration, plan
+from ..protocol.restoration import Restoration, plan_restoration
 from .attempt import Attempt
 from .attempts import Attempts, weakly
 from .backoff import STEADY_S, Backoff, GiveUp, Retry
@@ -148,7 +149,6 @@ class Reconnector:
         self._outage: Outage | None = None  # written by the I/O thread, read bare
         self._due: float | None = None  # when the next attempt is made
         self._restorer: Restorer | None = None
-        self._plan: Restoration | None = None
         self._deaths = 0  # of connections while the conversation was restored on them
         self._live_since: float | None = None
 
@@ -168,12 +168,16 @@ class Reconnector:
             self.prove()
         if self._restorer is not None:
             self._deaths += 1
-        self._restorer = self._plan = None
+        self._restorer = None
         decision = self._backoff.after(
             outcome, now, has_worked=has_been_ready, has_expired=self._session.has_expired
         )
         if isinstance(decision, GiveUp):
-            log.log(logging.WARNING if has_been_ready else logging.DEBUG, "! no further attempt: %s", decision.reason)
+            log.log(
+                logging.WARNING if has_been_ready else logging.DEBUG,
+                "! no further attempt: %s",
+                decision.reason,
+            )
             self._outage = None
             return False
         if self._outage is None:
@@ -270,7 +274,9 @@ class Reconnector:
                 again.append(request)
             else:
                 outage.responses[response_id] = "lost"
-                request.finish(ResponseLostError(f"the connection was lost during the response: {outage.reason}"))
+                request.finish(
+                    ResponseLostError(f"the connection was lost during the response: {outage.reason}")
+                )
                 self._end_response(response_id, "incomplete")
         if lost.unasked is not None:
             is_heard = any(map(self._session.has_listener, _DELTAS)) and self._has_output(lost.unasked)
@@ -287,7 +293,9 @@ class Reconnector:
             queue.put_back([*again, *lost.unbegun])
         else:
             for request in lost.unbegun:
-                request.finish(ResponseLostError(f"the connection was lost before the response: {outage.reason}"))
+                request.finish(
+                    ResponseLostError(f"the connection was lost before the response: {outage.reason}")
+                )
 
     def _may_ask_again(self, request: ResponseRequest) -> bool:
         if self.policy.reask != "unheard":
@@ -321,35 +329,42 @@ class Reconnector:
         if outage is None or attempt is not self._attempts.current:
             return
         self._settle_truncations()
-        self._plan = self._plan_items()
-        restorer = self._restorer = Restorer(
-            attempt,
-            self._sender.encode,
-            self._sender.new_event_id,
-            weakly(self._go_live, attempt),
-            self._clock,
-        )
-        attempt.on_event = weakly(restorer.on_event)
+        restorer = self._restorer = self.new_restorer(attempt, weakly(self._go_live, attempt))
         self._attempts.call_in(1.0)
         try:
-            restorer.create(self._plan.items)
+            restorer.follow(self.plan())
         except ConnectionClosedError as exc:  # its end is about to be told
             log.debug("= %s", exc)
 
-    def _plan_items(self) -> Restoration:
-        factor = 1.0 if self._deaths < 2 else 0.5 if self._deaths < 4 else 0.0
-        if factor < 1.0:
+    def new_restorer(self, attempt: Attempt, on_done: Callable[[], object]) -> Restorer:
+        """Return what gives the conversation to the session of an attempt."""
+        encode, new_event_id = self._sender.encode_as_is, self._sender.new_event_id
+        restorer = Restorer(attempt, encode, new_event_id, on_done, self._clock)
+        attempt.on_event = weakly(restorer.on_event)
+        return restorer
+
+    def plan(self) -> Restoration:
+        """Return what another session is to be given now."""
+        policy = self.policy
+        budget, restore = Budget(policy.max_items, policy.max_characters), policy.restore
+        if self._deaths >= 2:
+            is_half = self._deaths < 4
             log.warning(
-                "! %d connections were lost while the conversation was restored; %s of it is restored now",
+                "! %d connections ended while the conversation was restored on them; %s of it is restored now",
                 self._deaths,
-                "half" if factor else "nothing",
+                "half" if is_half else "nothing",
             )
-        return plan(
-            self._conversation.entries,
-            self._journal.turns(),
-            self.policy,
-            audio_format=self._configuration.input_audio_format(),
-            budget=factor,
+            budget, restore = budget.halved(), restore if is_half else "none"
+        entries = self._conversation.entries
+        answered = {e.item.call_id for e in entries if isinstance(e.item, FunctionCallOutputItem)}
+        calls = {e.item.call_id for e in entries if isinstance(e.item, FunctionCallItem) and e.item.call_id}
+        return plan_restoration(
+            entries,
+            self._sender.dialect,
+            restore=restore,
+            budget=budget,
+            sound={key: pybase64.b64encode(turn).decode() for key, turn in self._journal.turns().items()},
+            pending=calls - answered,
         )
 
     def _settle_truncations(self) -> None:
@@ -361,27 +376,20 @@ class Reconnector:
 
     def _go_live(self, attempt: Attempt) -> None:
         """All items are there: send what was held, and go on."""
-        outage, restorer, made = self._outage, self._restorer, self._plan
-        if outage is None or restorer is None or made is None or attempt is not self._attempts.current:
+        outage, restorer = self._outage, self._restorer
+        if outage is None or restorer is None or attempt is not self._attempts.current:
             return
         attempt.on_event = None
-        lost = {**outage.lost, **made.lost, **restorer.lost}
-        restored = tuple(item.id or "" for item in restorer.created if item.id not in lost)
-        texts = {
-            item.id: item
-            for item in restorer.created
-            if item.id and isinstance(item, MessageItem) and item.role == "assistant"
-        }
+        restored, shortened, lost = restorer.hand_over()
         seconds = self._journal.lost_sound_s(outage.heard_at)
         if seconds > 0.05:
             lost["sound"] = f"{seconds:.1f} s of sound were more than is kept"
-        attempt.ids.begin(restorer.ids, texts, restorer.undone)
         self._attempts.go_over(outage.attempt)
         cuts: list[ConversationItemTruncated] = []
 
         def is_kept(waiter: Waiter) -> bool:
             cut = _truncation(waiter)
-            if cut is not None and cut.item_id in texts:
+            if cut is not None and cut.item_id in attempt.ids.restored:
                 cuts.append(cut)
                 return False
             return True
@@ -392,7 +400,7 @@ class Reconnector:
         except ConnectionClosedError as exc:  # its end is about to be told, and is another loss
             log.debug("= %s", exc)
             return
-        self._outage = self._restorer = self._plan = None
+        self._outage = self._restorer = None
         self._live_since = self._clock()
         gap = self._live_since - outage.since
         attempt.ready.initialize()
@@ -405,7 +413,7 @@ class Reconnector:
                 gap_s=gap,
                 reason=str(outage.reason),
                 restored=restored,
-                shortened={**made.shortened, **restorer.shortened},
+                shortened=shortened,
                 lost=lost,
                 responses=outage.responses,
             )

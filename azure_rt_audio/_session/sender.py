@@ -52,7 +52,7 @@ class CommandSender:
     ) -> None:
         self._attempts = attempts
         self._journal = journal
-        self._dialect = dialect
+        self.dialect = dialect
         self.timeout = timeout
         self._waiters = waiters
         self._dispatcher = dispatcher
@@ -71,7 +71,7 @@ class CommandSender:
             ValueError: If it has no type.
         """
         if isinstance(event, Command):
-            return encode(event, self._dialect, self._note_left_out)
+            return encode(event, self.dialect, self._note_left_out)
         if not isinstance(event, Mapping):
             raise TypeError(f"an event is a mapping or a command object, not {type(event).__name__}")
         name = event.get("type")
@@ -97,9 +97,12 @@ class CommandSender:
         Raises:
             ValueError: If the service would refuse it.
         """
-        check_command(command, self._dialect)
-        command = self._attempts.current.ids.to_service(command)
-        return encode(command, self._dialect, self._note_left_out)
+        return self.encode_as_is(self._attempts.ids.to_service(command))
+
+    def encode_as_is(self, command: Command) -> bytes:
+        """The same with the ids of items as they stand in the command. Raises as :meth:`encode`."""
+        check_command(command, self.dialect)
+        return encode(command, self.dialect, self._note_left_out)
 
     def _note_left_out(self, path: str) -> None:
         with self._lock:
@@ -107,7 +110,7 @@ class CommandSender:
             self._left_out.add(path)
         if is_new:
             warnings.warn(
-                f"{path} does not exist in the {self._dialect.name} protocol and was not sent",
+                f"{path} does not exist in the {self.dialect.name} protocol and was not sent",
                 UserWarning,
                 stacklevel=stacklevel(),
             )
