@@ -47,6 +47,7 @@ from .protocol.events import (
     InputAudioBufferCommitted,
     SessionUpdated,
 )
+from .protocol.events.local import Reconnected
 from .protocol.items import ContentPart, ConversationItem, MessageItem
 from .protocol.responses import Response, ResponseConfig
 from .protocol.session import Session, SessionConfig
@@ -236,6 +237,22 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
         else:
             deadline = Deadline(timeout, self._engine.sender.clock)
             self._engine.attempts.follow(lambda ready: ready.wait(deadline.remaining()))
+
+    def reconnect(self) -> Future[Reconnected]:
+        """
+        Go over to another connection at the next quiet moment, while the present one works. Does not wait.
+
+        The conversation goes on, see ``docs/how-to/reconnecting.md``. Without a connection it changes nothing:
+        one is being made already.
+
+        Returns:
+            A future of the event that says what was restored.
+
+        Raises:
+            RuntimeError: The client was made with ``reconnect=None``.
+            ConnectionClosedError: If the session is over.
+        """
+        return self._engine.reconnect(self)
 
     # ------------------------------------------------------------ the session
 

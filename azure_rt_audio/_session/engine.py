@@ -18,6 +18,7 @@ import threading
 import time
 import weakref
 from collections.abc import Callable
+from concurrent.futures import Future
 from typing import Any, Final
 
 from .._concurrency import shutdown
@@ -30,6 +31,8 @@ from ..protocol.codec import Quirks, decode_event, prepare
 from ..protocol.conversation import Conversation
 from ..protocol.event_filter import EVERYTHING, EventFilter
 from ..protocol.events import (
+    ConversationItemInputAudioTranscriptionCompleted,
+    ConversationItemInputAudioTranscriptionFailed,
     Error,
     Event,
     InputAudioBufferCleared,
@@ -91,6 +94,8 @@ _WITH_CONSEQUENCES: Final = frozenset(
         InputAudioBufferSpeechStopped,
         InputAudioBufferCleared,
         InputAudioBufferCommitted,
+        ConversationItemInputAudioTranscriptionCompleted,
+        ConversationItemInputAudioTranscriptionFailed,
         ResponseCreated,
         ResponseDone,
         *MCP_STEPS,
@@ -203,6 +208,7 @@ class Engine:
                 self.journal,
                 self.response_queue,
                 self.conversation,
+                weakly(self._status_now),
                 clock,
                 host=options.endpoint.authority,
                 has_fresh_token=options.credential is not None,
@@ -253,6 +259,20 @@ class Engine:
     def session(self) -> Session | None:
         """The session in force, as the service last described it."""
         return self.configuration.session
+
+    def reconnect(self, owner: object) -> Future[Reconnected]:
+        """Go over to another connection; see :meth:`azure_rt_audio.client.AzureRealTimeAudio.reconnect`."""
+        if self.reconnector is None:
+            raise RuntimeError("this client was made with reconnect=None; give it a ReconnectPolicy")
+        self.sender.wait_to_send()
+        outcome = self.ready.outcome
+        if outcome is not None and not self.attempts.is_lasting:
+            raise outcome.again()
+        future = self.sender.new_future(owner)
+        self.waiters.add(Waiter(lambda key, event: key == Reconnected.TYPE, future))
+        if not self.reconnector.is_reconnecting():
+            self.reconnector.swap.ask("the program has asked for it")
+        return future
 
     # ------------------------------------------------------------ waiting
 
@@ -402,6 +422,9 @@ class Engine:
         self.turns.has_heard_user = False
         self._tell_status(self.status.rest())
 
+    def _status_now(self) -> ModelStatusEnum:
+        return self.status.now
+
     def _input_audio_format(self) -> str:
         return self.configuration.input_audio_format()
 
@@ -479,6 +502,7 @@ class Engine:
     def _tell_ready(self, session: Session) -> None:
         self.attempts.has_been_ready = True
         self.attempts.is_lasting = self.reconnector is not None
+        self.attempts.call_in(0.0)  # the age of the session is known
         init = Init(session=session)
         self._offer(init.type, init)
         self._publish_local(init)
@@ -533,6 +557,7 @@ class Engine:
             self.configuration.session = attempt.session
         if self.reconnector is not None:
             self.turns.follow_detection()
+            self.reconnector.swap.on_moved()
             return
         self.waiters.move(previous.number, outcome)
         self.response_queue.move(outcome)

@@ -44,12 +44,14 @@ from ..protocol.events.local import Reconnected, Reconnecting
 from ..protocol.items import FunctionCallItem, FunctionCallOutputItem
 from ..protocol.responses import Response, ResponseStatusDetails
 from ..protocol.restoration import Restoration, plan_restoration
+from ..protocol.turn import ModelStatusEnum
 from .attempt import Attempt
 from .attempts import Attempts, weakly
 from .backoff import STEADY_S, Backoff, GiveUp, Retry
 from .configuration import Configuration
 from .dial_spacing import next_slot
 from .journal import Journal
+from .planned_swap import PlannedSwap
 from .response_queue import ResponseQueue
 from .response_request import ResponseRequest
 from .restorer import Restorer
@@ -129,6 +131,7 @@ class Reconnector:
         journal: Journal,
         queue: ResponseQueue,
         conversation: Conversation,
+        status: Callable[[], ModelStatusEnum],
         clock: Callable[[], float],
         *,
         host: str,
@@ -149,6 +152,18 @@ class Reconnector:
         self._outage: Outage | None = None  # written by the I/O thread, read bare
         self._due: float | None = None  # when the next attempt is made
         self._restorer: Restorer | None = None
+        self.swap = PlannedSwap(
+            session,
+            policy,
+            attempts,
+            configuration,
+            journal,
+            queue,
+            weakly(self.new_restorer),
+            weakly(self.plan),
+            status,
+            clock,
+        )
         self._deaths = 0  # of connections while the conversation was restored on them
         self._live_since: float | None = None
 
@@ -159,7 +174,10 @@ class Reconnector:
     # ------------------------------------------------------------ a loss
 
     def on_ended(self, attempt: Attempt, outcome: Outcome) -> bool:
-        """Take the end of the current attempt; return whether the session goes on."""
+        """Take the end of an attempt; return whether the session goes on."""
+        if attempt is not self._attempts.current:
+            self.swap.on_ended(attempt, outcome)
+            return True
         has_been_ready = self._attempts.has_been_ready
         if not has_been_ready and not self.policy.retry_first:
             return False
@@ -169,6 +187,7 @@ class Reconnector:
         if self._restorer is not None:
             self._deaths += 1
         self._restorer = None
+        other = self.swap.give() if self._outage is None else None
         decision = self._backoff.after(
             outcome, now, has_worked=has_been_ready, has_expired=self._session.has_expired
         )
@@ -182,6 +201,8 @@ class Reconnector:
             return False
         if self._outage is None:
             self._lose(attempt, outcome, now)
+        if other is not None and self._promote(*other):
+            return True
         delay = next_slot(self._host, decision.delay_s, is_limited=outcome.status == 429)
         self._schedule(attempt, delay, decision, outcome)
         return True
@@ -202,6 +223,21 @@ class Reconnector:
         self._settle_responses(self._outage)
         self._session.rest()
 
+    def _promote(self, attempt: Attempt, restorer: Restorer) -> bool:
+        """Go on over the connection that was prepared for a planned swap."""
+        self._attempts.replace(attempt)
+        self._restorer = restorer
+        restorer.on_done = weakly(self._go_live, attempt)
+        self._settle_truncations()
+        try:
+            is_usable = restorer.follow(self.plan())
+        except ConnectionClosedError:
+            is_usable = True  # its end is about to be told, and is another loss
+        if not is_usable:
+            self._restorer = None
+            attempt.connection.begin_close(1.0)
+        return is_usable
+
     def _schedule(self, previous: Attempt, delay: float, decision: Retry, outcome: Outcome) -> None:
         """Make another attempt, to be started when its time has come."""
         attempt = self._configuration.new_attempt()
@@ -219,6 +255,8 @@ class Reconnector:
     def check(self) -> float | None:
         """Look at the clock; return the seconds until the next look."""
         attempt = self._attempts.current
+        if self._outage is None:
+            return self.swap.check()
         if self._due is None:
             return self._watch(attempt)
         if self._attempts.is_closing:

@@ -56,7 +56,7 @@ class Restorer:
         self._attempt = attempt
         self._encode = encode
         self._new_event_id = new_event_id
-        self._on_done = on_done
+        self.on_done = on_done
         self._clock = clock
         self._created: list[ConversationItem] = []
         self._waiting: collections.OrderedDict[str, ConversationItem] = collections.OrderedDict()
@@ -95,7 +95,7 @@ class Restorer:
             self._created.append(item)
             self._send(item)
         if self.is_done:
-            self._on_done()
+            self.on_done()
         return True
 
     def hand_over(self) -> tuple[tuple[str, ...], dict[str, str], dict[str, str]]:
@@ -158,7 +158,7 @@ class Restorer:
         del self._waiting[found]
         self._undone.add(item.id or "")
         if self.is_done:
-            self._on_done()
+            self.on_done()
 
     def _is_known(self, item_id: str) -> bool:
         return any(item.id == item_id for item in self._created)
@@ -185,4 +185,4 @@ class Restorer:
             self._shortened.pop(item_id, None)
             self._lost[item_id] = f"refused by the service: {error.message}"
         if self.is_done:
-            self._on_done()
+            self.on_done()
