@@ -16,7 +16,7 @@ from ._recorder import Record, Recorder, make_recorder
 from ._session.engine import Engine
 from ._session.pending_response import DEFAULT_TIMEOUT, PendingResponse
 from ._session.readiness import Readiness
-from ._session.waiters import is_item_added
+from ._session.waiters import Waiter, is_item_added
 from ._transport import WebSocketImpl, WebSocketState
 from ._typescript import TypeScriptNames
 from .audio.pcm import FILE_REMEDY, AudioLike, names_sound_file
@@ -444,6 +444,16 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
         Returns:
             A future of the acknowledging event.
         """
+        restored = self._engine.restored_items
+        if restored.has(item_id):
+            future = self._engine.sender.new_future(self)
+            is_it = Waiter(
+                lambda _, event: isinstance(event, ConversationItemTruncated) and event.item_id == item_id,
+                future,
+            )
+            self._engine.waiters.add(is_it)
+            restored.truncate(item_id, audio_end_ms)
+            return future
         return self._acknowledged(
             ConversationItemTruncate(
                 event_id=self._engine.sender.new_event_id(),

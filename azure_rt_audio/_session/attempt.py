@@ -76,6 +76,7 @@ class Attempt:
         self.session: Session | None = None
         self.outcome: Outcome | None = None  # written once, by the I/O thread
         self.ids = ItemIds()
+        self.asked: Any = None  # what its configuration was made of
         self.opened_at = 0.0  # on the clock of the attempts; written by the I/O thread
         self.opened_wall = 0.0
         self.is_started = False  # it has begun to connect

@@ -58,7 +58,13 @@ class Configuration:
             ValueError: If the service would refuse the configuration.
         """
         command = SessionUpdate(event_id=self._sender.new_event_id(), session=self._asked)
-        return self._attempts.add(command, self._sender.encode_as_is(command))
+        attempt = self._attempts.add(command, self._sender.encode_as_is(command))
+        attempt.asked = self._asked
+        return attempt
+
+    def is_asked_of(self, attempt: Attempt) -> bool:
+        """Whether the session of an attempt was asked to be what is asked for now."""
+        return attempt.asked is self._asked
 
     def update(self, command: SessionUpdate, owner: object) -> Acknowledgement[SessionUpdated]:
         """Send a change of the session; after a refused configuration, this may be the remedy."""

@@ -74,6 +74,7 @@ from .readiness import Readiness
 from .reconnector import Reconnector
 from .response_queue import ResponseQueue
 from .response_watchdog import MCP_STEPS
+from .restored_items import RestoredItems
 from .sender import CommandSender
 from .taps import Taps
 from .turn_taking import TurnTaking
@@ -192,7 +193,8 @@ class Engine:
         )
         self.questions = Questions(self.sender, self.response_queue, self.conversation._note_sent)
         self.raw_commands = RawCommands(self.attempts, self.sender, self.response_queue)
-        self.interruption = Interruption(self.sender, self.response_queue)
+        self.restored_items = RestoredItems(self.attempts, self.sender, self.journal, self.conversation)
+        self.interruption = Interruption(self.sender, self.response_queue, self.restored_items)
         self.audio_input = AudioInput(
             self.sender, self.configuration.input_audio_format, self.response_queue.turn
         )
@@ -208,6 +210,7 @@ class Engine:
                 self.journal,
                 self.response_queue,
                 self.conversation,
+                self.restored_items,
                 weakly(self._status_now),
                 clock,
                 host=options.endpoint.authority,

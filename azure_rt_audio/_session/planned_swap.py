@@ -103,6 +103,7 @@ class PlannedSwap:
     Args:
         new_restorer: Makes what gives the conversation to the session of an attempt.
         plan: Returns what another session is to be given now.
+        replay: Sends what was held on a new connection, from an index of the sound on.
         status: What the model is doing.
         prefix_ms: Milliseconds of sound before speech that belong to it.
     """
@@ -117,6 +118,7 @@ class PlannedSwap:
         queue: ResponseQueue,
         new_restorer: Callable[[Attempt, Callable[[], object]], Restorer],
         plan: Callable[[], Restoration],
+        replay: Callable[[Attempt, int], None],
         status: Callable[[], ModelStatusEnum],
         clock: Callable[[], float],
     ) -> None:
@@ -128,6 +130,7 @@ class PlannedSwap:
         self._queue = queue
         self._new_restorer = new_restorer
         self._plan = plan
+        self._replay = replay
         self._status = status
         self._clock = clock
         self._asked_for = ""  # why, if somebody has; written by any thread
@@ -159,7 +162,9 @@ class PlannedSwap:
             return None
         if self._state is _State.IDLE:
             return self._begin_if_due(now)
-        if self._state is _State.STANDBY and self._is_quiet(now):
+        if self._state is _State.STANDBY and not self._is_fresh():
+            self._refresh("the session was changed")
+        elif self._state is _State.STANDBY and self._is_quiet(now):
             self._hold(now)
         elif self._limit is not None and now >= self._limit:
             if self._state is _State.HOLDING:
@@ -305,13 +310,19 @@ class PlannedSwap:
     def _pass(self) -> None:
         """The old session has taken all: give the other one the rest."""
         self._is_passed = True
-        if not self._follow():
-            # Something that it has was changed or deleted meanwhile: another one is needed.
-            standby = self._standby
-            self._fail("the conversation has changed")
-            self._retry_at = 0.0
-            if standby is not None:
-                standby.connection.begin_close(1.0)
+        if not self._is_fresh() or not self._follow():
+            self._refresh("the conversation was changed")
+
+    def _is_fresh(self) -> bool:
+        return self._standby is not None and self._configuration.is_asked_of(self._standby)
+
+    def _refresh(self, why: str) -> None:
+        """Something that the other session has was changed meanwhile: make another one."""
+        standby = self._standby
+        self._fail(why)
+        self._retry_at = 0.0
+        if standby is not None:
+            standby.connection.begin_close(_DRAIN)
 
     def _abandon(self, why: str) -> None:
         """Not now: give what was held to the old session."""
@@ -348,8 +359,9 @@ class PlannedSwap:
         self._standby = self._restorer = None
         attempt.ready.initialize()
         log.info("= went over to another connection: %s", self._reason)
+        attempt.take_updates(old)
         try:
-            self._journal.replay(attempt, start)
+            self._replay(attempt, start)
         except ConnectionClosedError as exc:  # its end is about to be told, and is a loss
             log.debug("= %s", exc)
         self._queue.lose()  # nothing was in progress, but for the user's turn

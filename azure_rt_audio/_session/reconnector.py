@@ -54,6 +54,7 @@ from .journal import Journal
 from .planned_swap import PlannedSwap
 from .response_queue import ResponseQueue
 from .response_request import ResponseRequest
+from .restored_items import RestoredItems
 from .restorer import Restorer
 from .sender import CommandSender
 from .waiters import Waiter, Waiters
@@ -131,6 +132,7 @@ class Reconnector:
         journal: Journal,
         queue: ResponseQueue,
         conversation: Conversation,
+        restored_items: RestoredItems,
         status: Callable[[], ModelStatusEnum],
         clock: Callable[[], float],
         *,
@@ -146,6 +148,7 @@ class Reconnector:
         self._journal = journal
         self._queue = queue
         self._conversation = conversation
+        self._restored_items = restored_items
         self._clock = clock
         self._host = host
         self._backoff = Backoff(policy, random.random, has_fresh_token=has_fresh_token)
@@ -161,6 +164,7 @@ class Reconnector:
             queue,
             weakly(self.new_restorer),
             weakly(self.plan),
+            weakly(self.replay),
             status,
             clock,
         )
@@ -423,18 +427,9 @@ class Reconnector:
         if seconds > 0.05:
             lost["sound"] = f"{seconds:.1f} s of sound were more than is kept"
         self._attempts.go_over(outage.attempt)
-        cuts: list[ConversationItemTruncated] = []
-
-        def is_kept(waiter: Waiter) -> bool:
-            cut = _truncation(waiter)
-            if cut is not None and cut.item_id in attempt.ids.restored:
-                cuts.append(cut)
-                return False
-            return True
-
         start = self._journal.needed_from(is_planned=False, prefix_ms=0.0)
         try:
-            self._journal.replay(attempt, start, is_kept)
+            self.replay(attempt, start)
         except ConnectionClosedError as exc:  # its end is about to be told, and is another loss
             log.debug("= %s", exc)
             return
@@ -442,8 +437,6 @@ class Reconnector:
         self._live_since = self._clock()
         gap = self._live_since - outage.since
         attempt.ready.initialize()
-        for cut in cuts:
-            self._session.apply_event(cut)
         self._queue.release()
         log.info("= connected again after %.1f s; %d items restored, %d lost", gap, len(restored), len(lost))
         self._session.tell(
@@ -456,6 +449,27 @@ class Reconnector:
                 responses=outage.responses,
             )
         )
+
+
+    def replay(self, attempt: Attempt, start: int) -> None:
+        """
+        Send on a new connection what was held.
+
+        Raises:
+            ConnectionClosedError: If the connection is over.
+        """
+        cuts: list[ConversationItemTruncated] = []
+
+        def is_kept(waiter: Waiter) -> bool:
+            cut = _truncation(waiter)
+            if cut is None or cut.item_id not in attempt.ids.restored:
+                return True
+            cuts.append(cut)
+            return False
+
+        self._journal.replay(attempt, start, is_kept)
+        for cut in cuts:
+            self._restored_items.truncate(cut.item_id, cut.audio_end_ms)
 
 
 def _truncation(waiter: Waiter) -> ConversationItemTruncated | None:
