@@ -135,7 +135,7 @@ class Conversation:
         )
 
     def to_json(self, *, sound: bool = False) -> str:
-        """Return the same as text."""
+        """Return the same as text; for *sound* see :meth:`to_dict`."""
         return orjson.dumps(self.to_dict(sound=sound), option=orjson.OPT_INDENT_2).decode()
 
     # ------------------------------------------------------------ on the I/O thread
