@@ -15,6 +15,7 @@ from ._event_methods import EventMethods
 from ._recorder import Record, Recorder, make_recorder
 from ._session.engine import Engine
 from ._session.pending_response import DEFAULT_TIMEOUT, PendingResponse
+from ._session.readiness import Readiness
 from ._session.waiters import is_item_added
 from ._transport import WebSocketImpl, WebSocketState
 from ._typescript import TypeScriptNames
@@ -22,7 +23,7 @@ from .audio.pcm import FILE_REMEDY, AudioLike, names_sound_file
 from .dispatch import Dispatcher, QueueDispatcher, default_dispatcher
 from .dispatch.base import Hosting
 from .errors import RealtimeError
-from .options import AzureRealTimeOptions, WebSocketOptions, make_options
+from .options import AzureRealTimeOptions, ReconnectPolicy, WebSocketOptions, make_options
 from .protocol.base import UNSET
 from .protocol.codec import build, build_item
 from .protocol.commands import (
@@ -59,6 +60,8 @@ __all__ = ["AzureRealTimeAudio"]
 _RECORDER_SECONDS: Final = 0.5
 """How long the end of a recording may take, at least, after everything else has ended."""
 
+_DEFAULT_POLICY: Final = ReconnectPolicy()
+
 FROM_OPTIONS: Final = -1.0
 """Stands for the time-out of the options where ``None`` means no limit."""
 
@@ -81,6 +84,8 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
             notebook is a :class:`~azure_rt_audio.dispatch.NotebookDispatcher`.
         record: A file to record everything into, such as ``"session.rta"``; or the arguments of a
             :class:`Recorder` as a mapping, such as ``{"path": "session.rta", "redact": "texts"}``.
+        reconnect: What to do when the connection is lost or about to end: a :class:`ReconnectPolicy` or a
+            mapping. ``None`` ends the session with its connection.
 
     Raises:
         ValueError: If the configuration cannot be right; names the field.
@@ -115,6 +120,7 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
         *,
         dispatcher: Dispatcher | None = None,
         record: Record | None = None,
+        reconnect: ReconnectPolicy | Mapping[str, Any] | None = _DEFAULT_POLICY,
     ) -> None:
         self._options = make_options(AzureRealTimeOptions, options)
         ws_options = make_options(WebSocketOptions, websocket_options)
@@ -129,7 +135,8 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
         self._worker = default_dispatcher() if dispatcher is None else None  # ours to close
         where = dispatcher if self._worker is None else self._worker
         assert where is not None
-        self._engine = Engine(self._options, ws_options, websocket_impl, where)
+        policy = None if reconnect is None else make_options(ReconnectPolicy, reconnect)
+        self._engine = Engine(self._options, ws_options, websocket_impl, where, policy=policy)
         self._recorder: Recorder | None = None
         try:
             if record is not None:
@@ -168,11 +175,11 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
     @property
     def is_initialized(self) -> bool:
         """Whether the session has been configured: ``init`` has happened."""
-        return self._engine.ready.is_initialized
+        return self._engine.attempts.has_been_ready
 
     @property
     def state(self) -> WebSocketState:
-        """Where the connection is in its life."""
+        """Where the connection is in its life; ``CONNECTING`` again while it is made anew."""
         return self._engine.connection.state
 
     @property
@@ -225,9 +232,10 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
             TimeoutError: If it took longer.
         """
         if timeout == FROM_OPTIONS:
-            self._engine.ready.wait_as_configured()
+            self._engine.attempts.follow(Readiness.wait_as_configured)
         else:
-            self._engine.ready.wait(timeout)
+            deadline = Deadline(timeout, self._engine.sender.clock)
+            self._engine.attempts.follow(lambda ready: ready.wait(deadline.remaining()))
 
     # ------------------------------------------------------------ the session
 
@@ -384,6 +392,7 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
         command = ConversationItemCreate(
             event_id=self._engine.sender.new_event_id(), item=made, previous_item_id=previous_item_id
         )
+        self._engine.conversation._note_sent(made)
         self._engine.conversation._note_sent(made)
         return self._acknowledged(
             command,

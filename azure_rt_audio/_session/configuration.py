@@ -52,15 +52,16 @@ class Configuration:
             ValueError: If the service would refuse the configuration.
         """
         command = SessionUpdate(event_id=self._sender.new_event_id(), session=self._asked)
-        return self._attempts.add(command, self._sender.encode(command))
+        return self._attempts.add(command, self._sender.encode_as_is(command))
 
     def update(self, command: SessionUpdate, owner: object) -> Acknowledgement[SessionUpdated]:
         """Send a change of the session; after a refused configuration, this may be the remedy."""
         attempt = self._attempts.current
 
         def wait() -> None:
-            attempt.ready.wait_to_send_configuration()
-            attempt.ready.try_again_with(command.event_id)
+            if not self._attempts.has_been_ready:
+                attempt.ready.wait_to_send_configuration()
+                attempt.ready.try_again_with(command.event_id)
             attempt.expect_update(command)
 
         try:
@@ -100,7 +101,7 @@ class Configuration:
         # A placeholder, so that session.updated is not matched to a later command.
         waiter = placeholder(SessionUpdate.TYPE, attempt.configuration_id)
         self._waiters.add(waiter)
-        self._waiters.note_sent(waiter, attempt.number)
+        self._waiters.note_sent(waiter)
         attempt.send_configuration()
 
     def take(self, event: SessionCreated | SessionUpdated) -> None:

@@ -161,6 +161,10 @@ class ResponseCanceller:
         self._cancels = tuple(c for c in self._cancels if c is not found)
         return found
 
+    def is_cancelled(self, response_id: str) -> bool:
+        """Whether a cancel of a response was sent."""
+        return any(cancel.response_id == response_id for cancel in (*self._cancels, *self._effective))
+
     def leave_unplayed(self, response_id: str) -> None:
         """What still comes of a response is not to be played. Called by the I/O thread alone."""
         self._unplayed = (*self._unplayed[1 - _REMEMBERED :], response_id)

@@ -37,6 +37,7 @@ from .history import write_history
 from .item_stream import ItemStream
 from .items import ConversationItem, MessageItem
 from .response_outputs import ResponseOutputs
+from .responses import Response
 
 __all__ = ["Conversation", "ConversationEntry"]
 
@@ -155,6 +156,18 @@ class Conversation:
         change = self._changes.get(event.__class__)
         if change is not None:
             change(event)
+
+    def _is_whole(self, response_id: str) -> bool:
+        """Whether all that a response in progress has announced has come. Called by the I/O thread."""
+        return self._outputs.is_whole(response_id)
+
+    def _forget_response(self, response_id: str) -> None:
+        """Forget a response in progress, with its items. Called by the I/O thread."""
+        keys = self._outputs.keys(response_id)
+        self._outputs.finish(Response(id=response_id, status="cancelled", output=[]))
+        self._order = tuple(item_id for item_id in self._order if item_id not in keys)
+        for key in keys:
+            self._streams.pop(key, None)
 
     def _append(self, event: ResponseOutputTextDelta) -> None:
         stream = self._streams.get(event.item_id)
