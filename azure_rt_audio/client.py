@@ -410,7 +410,6 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
             event_id=self._engine.sender.new_event_id(), item=made, previous_item_id=previous_item_id
         )
         self._engine.conversation._note_sent(made)
-        self._engine.conversation._note_sent(made)
         return self._acknowledged(
             command,
             lambda event: is_item_added(event, made.id, is_id_new=is_id_new),

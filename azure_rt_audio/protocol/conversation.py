@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
-from attrs import evolve, field, frozen
+import orjson
+from attrs import evolve
 
+from .conversation_entry import ConversationEntry
 from .events import (
     ConversationItemAdded,
     ConversationItemDeleted,
@@ -31,8 +33,9 @@ from .events import (
     SessionCreated,
     SessionUpdated,
 )
+from .history import write_history
 from .item_stream import ItemStream
-from .items import ConversationItem, FunctionCallItem, FunctionCallOutputItem, MessageItem
+from .items import ConversationItem, MessageItem
 from .response_outputs import ResponseOutputs
 from .responses import Response
 
@@ -40,42 +43,6 @@ __all__ = ["Conversation", "ConversationEntry"]
 
 _MAX_SENT: Final = 16
 _BYTES_PER_MS: Final = {"pcm16": 48, "g711_ulaw": 8, "g711_alaw": 8}
-
-
-@frozen(kw_only=True)
-class ConversationEntry:
-    """
-    One item of the conversation; a snapshot.
-
-    Attributes:
-        item: As the service last described it; never holds audio.
-        text: Text or transcript, growing while it streams.
-        audio_base64_length: Characters of base64 audio received for it; 4 stand for 3 bytes.
-        truncated_at_ms: End of the audio after a truncation, else ``None``.
-        texts: Text or transcript of each content part that has one, by its index.
-        audio_ms: Milliseconds of audio received for it.
-    """
-
-    item: ConversationItem
-    text: str = ""
-    audio_base64_length: int = 0
-    truncated_at_ms: int | None = None
-    texts: Mapping[int, str] = field(factory=dict, eq=False, repr=False)
-    audio_ms: int = field(default=0, eq=False, repr=False)
-
-    @property
-    def role(self) -> str | None:
-        """Role of a message's author; ``None`` for calls and their outputs."""
-        return self.item.role if isinstance(self.item, MessageItem) else None
-
-    @property
-    def words(self) -> str:
-        """The text, the function call, or its output."""
-        if isinstance(self.item, FunctionCallItem):
-            return f"{self.item.name}({self.item.arguments or ''})"
-        if isinstance(self.item, FunctionCallOutputItem):
-            return f"→ {self.item.output}"
-        return self.text
 
 
 class Conversation:
@@ -93,7 +60,8 @@ class Conversation:
         self._order: tuple[str, ...] = ()
         self._outputs = ResponseOutputs(self._streams)
         self._sent: dict[str, MessageItem] = {}  # with images, until the service describes them
-        self._audio_format = "pcm16"
+        self._audio_format = self._input_format = "pcm16"
+        self._sound: Callable[[], Mapping[str, str]] = dict  # of the user's messages, where it is kept
         self._names_places = False  # of items that are neither of a response nor spoken by the user
         self._changes: dict[type[Event], Callable[[Any], object]] = {
             ResponseOutputTextDelta: self._append,
@@ -151,6 +119,25 @@ class Conversation:
             texts=texts,
             audio_ms=stream.audio_base64_length * 3 // 4 // _BYTES_PER_MS.get(self._audio_format, 48),
         )
+
+    def to_dict(self, *, sound: bool = False) -> dict[str, Any]:
+        """
+        Return the conversation as JSON values, to be kept and given to another client as ``history``.
+
+        It has a version, and holds texts, transcripts, images, calls and their outputs; nothing of the
+        configuration, and no credential. A later version of this library reads it.
+
+        Args:
+            sound: Whether what the user said is included as sound, as far as it is kept, 64 kB for a second
+                of PCM16.
+        """
+        return write_history(
+            self.entries, sound=self._sound() if sound else {}, input_audio_format=self._input_format
+        )
+
+    def to_json(self, *, sound: bool = False) -> str:
+        """Return the same as text; for *sound* see :meth:`to_dict`."""
+        return orjson.dumps(self.to_dict(sound=sound), option=orjson.OPT_INDENT_2).decode()
 
     # ------------------------------------------------------------ on the I/O thread
 
@@ -303,9 +290,8 @@ class Conversation:
         self._streams.pop(event.item_id, None)
 
     def _configure(self, event: SessionCreated | SessionUpdated) -> None:
-        audio_format = getattr(event.session, "output_audio_format", None)
-        if isinstance(audio_format, str):
-            self._audio_format = audio_format
+        self._audio_format = getattr(event.session, "output_audio_format", None) or self._audio_format
+        self._input_format = getattr(event.session, "input_audio_format", None) or self._input_format
 
     # ------------------------------------------------------------ by this side
 

@@ -25,7 +25,7 @@ from typing import Literal
 from attrs import field, frozen
 
 from .budget import BEYOND, Budget, Piece
-from .conversation import ConversationEntry
+from .conversation_entry import ConversationEntry
 from .dialects import Dialect
 from .items import (
     ContentPart,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import Final
 
 from .items import ContentPart, FunctionCallItem, FunctionCallOutputItem, MessageItem
@@ -20,6 +19,8 @@ def short_id(name: str, suffix: str = "") -> str:
     """Return an id of at most 32 characters, the same for the same name."""
     if len(name) + len(suffix) <= MAX_ID:
         return name + suffix
+    import hashlib  # 3 ms that only a long id should cost
+
     return hashlib.sha256(name.encode()).hexdigest()[: MAX_ID - len(suffix)] + suffix
 
 
