@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -48,6 +48,7 @@ from .protocol.events import (
     SessionUpdated,
 )
 from .protocol.events.local import Reconnected
+from .protocol.history import history_from
 from .protocol.items import ContentPart, ConversationItem, MessageItem
 from .protocol.responses import Response, ResponseConfig
 from .protocol.session import Session, SessionConfig
@@ -87,6 +88,8 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
             :class:`Recorder` as a mapping, such as ``{"path": "session.rta", "redact": "texts"}``.
         reconnect: What to do when the connection is lost or about to end: a :class:`ReconnectPolicy` or a
             mapping. ``None`` ends the session with its connection.
+        history: A conversation to begin with: what ``client.conversation.to_dict()`` or ``to_json()`` of
+            another client returned, or a list of ``(role, text)`` pairs.
 
     Raises:
         ValueError: If the configuration cannot be right; names the field.
@@ -122,6 +125,7 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
         dispatcher: Dispatcher | None = None,
         record: Record | None = None,
         reconnect: ReconnectPolicy | Mapping[str, Any] | None = _DEFAULT_POLICY,
+        history: Mapping[str, Any] | Sequence[Any] | str | None = None,
     ) -> None:
         self._options = make_options(AzureRealTimeOptions, options)
         ws_options = make_options(WebSocketOptions, websocket_options)
@@ -137,7 +141,10 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
         where = dispatcher if self._worker is None else self._worker
         assert where is not None
         policy = None if reconnect is None else make_options(ReconnectPolicy, reconnect)
-        self._engine = Engine(self._options, ws_options, websocket_impl, where, policy=policy)
+        kept = None if history is None else history_from(history)
+        self._engine = Engine(
+            self._options, ws_options, websocket_impl, where, policy=policy, history=kept
+        )
         self._recorder: Recorder | None = None
         try:
             if record is not None:

@@ -183,11 +183,12 @@ class Attempt:
                     self.send_configuration()
             elif not self.is_over:
                 self.settle_oldest()
-                self.configured()
         elif isinstance(event, Error):
             self.ready.refuse(service_error(event))
         if self.on_event is not None:
             self.on_event(event)
+        if isinstance(event, SessionUpdated) and not self.is_over:
+            self.configured()
 
     def configured(self) -> None:
         """The session is as asked for, or as good as that."""

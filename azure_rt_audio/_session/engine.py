@@ -56,6 +56,7 @@ from ..protocol.events.local import (
     Reconnecting,
     StatusChanged,
 )
+from ..protocol.history import History
 from ..protocol.service_errors import response_error, service_error
 from ..protocol.session import Session
 from ..protocol.turn import ModelStatusEnum
@@ -121,6 +122,7 @@ class Engine:
     Args:
         websocket_impl: Makes the ``websocket.WebSocket`` to use.
         policy: Of reconnecting; ``None`` ends the session with its connection.
+        history: What the session begins with.
         dispatcher: Where listeners run unless they ask otherwise.
         clock: Seconds that never run backwards, for all time-outs of callers.
     """
@@ -134,6 +136,7 @@ class Engine:
         clock: Callable[[], float] = time.monotonic,
         *,
         policy: ReconnectPolicy | None = None,
+        history: History | None = None,
     ) -> None:
         prepare()
         self.websocket_options = websocket_options
@@ -198,24 +201,27 @@ class Engine:
         self.audio_input = AudioInput(
             self.sender, self.configuration.input_audio_format, self.response_queue.turn
         )
-        self.reconnector: Reconnector | None = None
+        self._policy = policy
+        self.reconnector = Reconnector(
+            weakref.proxy(self),
+            policy or ReconnectPolicy(),
+            self.attempts,
+            self.configuration,
+            self.sender,
+            self.waiters,
+            self.journal,
+            self.response_queue,
+            self.conversation,
+            self.restored_items,
+            weakly(self._status_now),
+            clock,
+            host=options.endpoint.authority,
+            has_fresh_token=options.credential is not None,
+        )
+        self.conversation._sound = weakly(self.journal.sound_of_turns)
+        if history is not None:
+            self.reconnector.begin_with(history, self.attempts.current)
         if policy is not None:
-            self.reconnector = Reconnector(
-                weakref.proxy(self),
-                policy,
-                self.attempts,
-                self.configuration,
-                self.sender,
-                self.waiters,
-                self.journal,
-                self.response_queue,
-                self.conversation,
-                self.restored_items,
-                weakly(self._status_now),
-                clock,
-                host=options.endpoint.authority,
-                has_fresh_token=options.credential is not None,
-            )
             self.attempts.on_ended = weakly(self.reconnector.on_ended)
             self.attempts.on_check = weakly(self.reconnector.check)
             self.attempts.is_lasting = policy.retry_first
@@ -265,7 +271,7 @@ class Engine:
 
     def reconnect(self, owner: object) -> Future[Reconnected]:
         """Go over to another connection; see :meth:`azure_rt_audio.client.AzureRealTimeAudio.reconnect`."""
-        if self.reconnector is None:
+        if self._policy is None:
             raise RuntimeError("this client was made with reconnect=None; give it a ReconnectPolicy")
         self.sender.wait_to_send()
         outcome = self.ready.outcome
@@ -446,7 +452,7 @@ class Engine:
         if isinstance(event, SessionUpdated):
             self._initialized(event)
         elif isinstance(event, ResponseDone):
-            if self.reconnector is not None and event.response.status == "completed":
+            if event.response.status == "completed":
                 self.reconnector.prove()
             failure = response_error(event.response)
             if failure is not None:
@@ -504,7 +510,7 @@ class Engine:
 
     def _tell_ready(self, session: Session) -> None:
         self.attempts.has_been_ready = True
-        self.attempts.is_lasting = self.reconnector is not None
+        self.attempts.is_lasting = self._policy is not None
         self.attempts.call_in(0.0)  # the age of the session is known
         init = Init(session=session)
         self._offer(init.type, init)
@@ -558,7 +564,7 @@ class Engine:
         self.has_expired, self.ids = False, attempt.ids
         if attempt.session is not None:
             self.configuration.session = attempt.session
-        if self.reconnector is not None:
+        if self._policy is not None:
             self.turns.follow_detection()
             self.reconnector.swap.on_moved()
             return

@@ -295,6 +295,10 @@ class Journal:
         with self._lock:
             return dict(self._turns)
 
+    def sound_of_turns(self) -> dict[str, str]:
+        """Return the same as base64. Any thread."""
+        return {item_id: pybase64.b64encode(sound).decode() for item_id, sound in self.turns().items()}
+
     # ------------------------------------------------------------ another connection: the I/O thread
 
     def hold(self) -> None:

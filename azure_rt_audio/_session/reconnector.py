@@ -18,20 +18,20 @@ from __future__ import annotations
 
 import logging
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, Protocol
 
 import attrs
 import orjson
-import pybase64
 
 from .._transport import Outcome
 from ..errors import ConnectError, ConnectionClosedError, RealtimeError, ResponseLostError
 from ..options import ReconnectPolicy
 from ..protocol.budget import Budget
-from ..protocol.conversation import Conversation
+from ..protocol.conversation import Conversation, ConversationEntry
 from ..protocol.events import (
     ConversationItemTruncated,
+    Error,
     Event,
     ResponseCreated,
     ResponseDone,
@@ -41,6 +41,7 @@ from ..protocol.events import (
     ResponseOutputTextDelta,
 )
 from ..protocol.events.local import Reconnected, Reconnecting
+from ..protocol.history import History
 from ..protocol.items import FunctionCallItem, FunctionCallOutputItem
 from ..protocol.responses import Response, ResponseStatusDetails
 from ..protocol.restoration import Restoration, plan_restoration
@@ -170,6 +171,8 @@ class Reconnector:
         )
         self._deaths = 0  # of connections while the conversation was restored on them
         self._live_since: float | None = None
+        self._history: History | None = None  # what the first session has yet to be given
+        self._first_events: list[Event] = []  # of it, until then
 
     def is_reconnecting(self) -> bool:
         """Whether there is no connection, and will be one. Any thread."""
@@ -254,11 +257,55 @@ class Reconnector:
         log.info("= attempt %d to connect again in %.1f s: %s", decision.attempt, delay, decision.reason)
         self._session.tell(Reconnecting(attempt=decision.attempt, delay_s=delay, reason=str(outcome)))
 
+    # ------------------------------------------------------------ a history to begin with
+
+    def begin_with(self, history: History, attempt: Attempt) -> None:
+        """Give a conversation that was kept to the first session, before anybody is told of that. Any thread."""
+        self._history = history
+        self._attempts.intercept(attempt)
+        attempt.on_configured = weakly(self._restore_history, attempt)
+        attempt.on_event = weakly(self._on_first_event)
+
+    def _on_first_event(self, event: Event) -> None:
+        if self._restorer is not None and self._restorer.on_event(event):
+            return
+        if isinstance(event, Error):
+            self._session.apply_event(event)
+        else:
+            self._first_events.append(event)
+
+    def _restore_history(self, attempt: Attempt) -> None:
+        assert self._history is not None
+        restorer = self._restorer = self.new_restorer(attempt, weakly(self._restored_history, attempt))
+        attempt.on_event = weakly(self._on_first_event)
+        is_same = self._history.input_audio_format == self._configuration.input_audio_format()
+        self._attempts.call_in(1.0)
+        try:
+            restorer.follow(self._planned(self._history.entries, self._history.sound if is_same else {}))
+        except ConnectionClosedError as exc:  # its end is about to be told
+            log.debug("= %s", exc)
+
+    def _restored_history(self, attempt: Attempt) -> None:
+        restorer, self._restorer, self._history = self._restorer, None, None
+        if restorer is None:
+            return
+        attempt.on_event = None
+        restored, _, lost = restorer.hand_over()
+        self._conversation._restore(item for item in restorer.plan.items if item.id not in lost)
+        if lost:
+            log.warning("! %d of %d items of the history were not restored", len(lost), len(lost) + len(restored))
+        self._attempts.resume(attempt)
+        events, self._first_events = self._first_events, []
+        for event in events:
+            self._session.apply_event(event)
+
     # ------------------------------------------------------------ the clock
 
     def check(self) -> float | None:
         """Look at the clock; return the seconds until the next look."""
         attempt = self._attempts.current
+        if self._history is not None:
+            return self._watch(attempt)
         if self._outage is None:
             return self.swap.check()
         if self._due is None:
@@ -387,8 +434,6 @@ class Reconnector:
 
     def plan(self) -> Restoration:
         """Return what another session is to be given now."""
-        policy = self.policy
-        budget, restore = Budget(policy.max_items, policy.max_characters), policy.restore
         if self._deaths >= 2:
             is_half = self._deaths < 4
             log.warning(
@@ -396,8 +441,13 @@ class Reconnector:
                 self._deaths,
                 "half" if is_half else "nothing",
             )
-            budget, restore = budget.halved(), restore if is_half else "none"
-        entries = self._conversation.entries
+        return self._planned(self._conversation.entries, self._journal.sound_of_turns())
+
+    def _planned(self, entries: Sequence[ConversationEntry], sound: Mapping[str, str]) -> Restoration:
+        policy = self.policy
+        budget, restore = Budget(policy.max_items, policy.max_characters), policy.restore
+        if self._deaths >= 2:
+            budget, restore = budget.halved(), restore if self._deaths < 4 else "none"
         answered = {e.item.call_id for e in entries if isinstance(e.item, FunctionCallOutputItem)}
         calls = {e.item.call_id for e in entries if isinstance(e.item, FunctionCallItem) and e.item.call_id}
         return plan_restoration(
@@ -405,7 +455,7 @@ class Reconnector:
             self._sender.dialect,
             restore=restore,
             budget=budget,
-            sound={key: pybase64.b64encode(turn).decode() for key, turn in self._journal.turns().items()},
+            sound=sound,
             pending=calls - answered,
         )
 

@@ -131,44 +131,44 @@ class Restorer:
         self._waiting[event_id] = item
         self._attempt.send(payload, 0.0)
 
-    def on_event(self, event: Event) -> None:
-        """Take an event of the connection."""
+    def on_event(self, event: Event) -> bool:
+        """Take an event of the connection; return whether it is about what was created here."""
         if isinstance(event, ConversationItemAdded):
-            self._added(event.item)
-        elif isinstance(event, ConversationItemDone):
+            return self._added(event.item)
+        if isinstance(event, ConversationItemDone):
+            is_ours = self._added(event.item) or event.item.id in self._undone
             self._undone.discard(event.item.id or "")
-            if any(item.id == event.item.id for item in self._waiting.values()):
-                self._added(event.item)
-                self._undone.discard(event.item.id or "")
-        elif isinstance(event, Error):
-            self._refused(event)
+            return is_ours
+        return isinstance(event, Error) and self._refused(event)
 
-    def _added(self, item: ConversationItem) -> None:
+    def _added(self, item: ConversationItem) -> bool:
         """Match an item that the service has: by its id, or else by the order."""
-        self._heard_at = self._clock()
         found = next((key for key, asked in self._waiting.items() if asked.id == item.id), None)
         if found is None and self._waiting and item.id and not self._is_known(item.id):
             found = next(iter(self._waiting))
             asked = self._waiting[found]
             if type(asked) is not type(item):
-                return
+                return False
             self._ids[asked.id or ""] = item.id
         if found is None:
-            return
+            return False
+        self._heard_at = self._clock()
         del self._waiting[found]
         self._undone.add(item.id or "")
         if self.is_done:
             self.on_done()
+        return True
 
     def _is_known(self, item_id: str) -> bool:
-        return any(item.id == item_id for item in self._created)
+        known = (*self._undone, *self._ids.values())
+        return item_id in known or any(item.id == item_id for item in self._created)
 
-    def _refused(self, event: Error) -> None:
+    def _refused(self, event: Error) -> bool:
         error = service_error(event)
         item = self._waiting.pop(error.event_id, None) if error.event_id is not None else None
         if item is None:
             if error.event_id is not None or not self._waiting or not (error.param or "").startswith("item"):
-                return
+                return False
             _, item = self._waiting.popitem(
                 last=False
             )  # one that names no command: they are answered in order
@@ -186,3 +186,4 @@ class Restorer:
             self._lost[item_id] = f"refused by the service: {error.message}"
         if self.is_done:
             self.on_done()
+        return True
