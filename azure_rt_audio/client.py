@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
@@ -16,7 +17,7 @@ from ._recorder import Record, Recorder, make_recorder
 from ._session.engine import Engine
 from ._session.pending_response import DEFAULT_TIMEOUT, PendingResponse
 from ._session.readiness import Readiness
-from ._session.waiters import Waiter, is_item_added
+from ._session.waiters import is_item_added
 from ._transport import WebSocketImpl, WebSocketState
 from ._typescript import TypeScriptNames
 from .audio.pcm import FILE_REMEDY, AudioLike, names_sound_file
@@ -61,6 +62,8 @@ __all__ = ["AzureRealTimeAudio"]
 
 _RECORDER_SECONDS: Final = 0.5
 """How long the end of a recording may take, at least, after everything else has ended."""
+
+log: logging.Logger = logging.getLogger(__name__)
 
 _DEFAULT_POLICY: Final = ReconnectPolicy()
 
@@ -141,10 +144,11 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
         where = dispatcher if self._worker is None else self._worker
         assert where is not None
         policy = None if reconnect is None else make_options(ReconnectPolicy, reconnect)
+        if policy is not None and _is_ephemeral(self._options, ws_options):
+            log.warning("! an ephemeral key (ek_) opens one connection: the session ends with it")
+            policy = None
         kept = None if history is None else history_from(history)
-        self._engine = Engine(
-            self._options, ws_options, websocket_impl, where, policy=policy, history=kept
-        )
+        self._engine = Engine(self._options, ws_options, websocket_impl, where, policy=policy, history=kept)
         self._recorder: Recorder | None = None
         try:
             if record is not None:
@@ -282,7 +286,7 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
         )
         if getattr(command.session, "input_audio_format", UNSET) is not UNSET:
             self._engine.audio_input.finish()  # the rest of a stream is in the format that ends here
-        return self._engine.configuration.update(command, self)
+        return self._engine.update_session(command, self)
 
     # ------------------------------------------------------------ audio
 
@@ -452,13 +456,8 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
         """
         restored = self._engine.restored_items
         if restored.has(item_id):
-            future = self._engine.sender.new_future(self)
-            is_it = Waiter(
-                lambda _, event: isinstance(event, ConversationItemTruncated) and event.item_id == item_id,
-                future,
-            )
-            self._engine.waiters.add(is_it)
-            restored.truncate(item_id, audio_end_ms)
+            future: Future[Any] = self._engine.sender.new_future(self)
+            restored.truncate(item_id, audio_end_ms, future)
             return future
         return self._acknowledged(
             ConversationItemTruncate(
@@ -762,3 +761,9 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
 
     def __exit__(self, *exc: object) -> None:
         self.close()
+
+
+def _is_ephemeral(options: AzureRealTimeOptions, websocket_options: WebSocketOptions) -> bool:
+    """Whether the client proves itself with a key that the service takes once."""
+    keys = (options.api_key or "", *websocket_options.headers.values())
+    return options.credential is None and any(key.removeprefix("Bearer ").startswith("ek_") for key in keys)

@@ -1,7 +1,8 @@
 """
 What the session was asked to be, and what the service says it is.
 
-**Threads.** Any thread updates it; the I/O thread alone writes ``session`` and ``asked``.
+**Threads.** Any thread updates it; the I/O thread writes ``session`` and ``asked``, the latter also who changes a
+voice.
 """
 
 from __future__ import annotations
@@ -89,6 +90,15 @@ class Configuration:
             attempt.settle(command.event_id)
             raise
 
+    def ask(self, config: SessionConfig) -> None:
+        """Have connections that are made from now on begin with a change."""
+        self._asked = _merge(self._asked, config)
+
+    def is_another_voice(self, config: object) -> bool:
+        """Whether a change asks for another voice than that in force."""
+        voice = getattr(config, "voice", UNSET)
+        return voice is not UNSET and self.session is not None and voice != self.session.voice
+
     def input_audio_format(self) -> str:
         """Return the format of audio that is appended next: of a pending update, or as in force."""
         asked = self._attempts.current.asked_input_format
@@ -100,6 +110,11 @@ class Configuration:
     def output_audio_format(self) -> str | None:
         """Return the format in force."""
         return self.session.output_audio_format if self.session is not None else None
+
+    @property
+    def modalities(self) -> list[str] | None:
+        """Return those in force."""
+        return self.session.modalities if self.session is not None else None
 
     @property
     def turn_detection(self) -> TurnDetection | None:

@@ -28,6 +28,7 @@ from ..dispatch import Dispatcher
 from ..errors import DecodeError, DispatchOverflowError, RealtimeError, ServiceError
 from ..options import AzureRealTimeOptions, ReconnectPolicy, WebSocketOptions
 from ..protocol.codec import Quirks, decode_event, prepare
+from ..protocol.commands import SessionUpdate
 from ..protocol.conversation import Conversation
 from ..protocol.event_filter import EVERYTHING, EventFilter
 from ..protocol.events import (
@@ -58,7 +59,7 @@ from ..protocol.events.local import (
 )
 from ..protocol.history import History
 from ..protocol.service_errors import response_error, service_error
-from ..protocol.session import Session
+from ..protocol.session import Session, SessionConfig
 from ..protocol.turn import ModelStatusEnum
 from .attempt import Attempt
 from .attempts import Attempts, weakly
@@ -269,6 +270,28 @@ class Engine:
         """The session in force, as the service last described it."""
         return self.configuration.session
 
+    def update_session(self, command: SessionUpdate, owner: object) -> Future[SessionUpdated]:
+        """Change the session: the one that there is, or, for another voice, another one in its place."""
+        policy, config = self._policy, command.session
+        if (
+            policy is None
+            or policy.voice_change != "swap"
+            or not isinstance(config, SessionConfig)
+            or not self.configuration.is_another_voice(config)
+            or not any(entry.audio_base64_length for entry in self.conversation.entries)
+        ):
+            return self.configuration.update(command, owner)
+        self.sender.encode(command)  # a mistake is raised here
+        self.configuration.ask(config)
+        future = self.sender.new_future(owner)
+
+        def is_it(_: object, event: object) -> bool:
+            return isinstance(event, SessionUpdated) and not self.configuration.is_another_voice(config)
+
+        self.waiters.add(Waiter(is_it, future))
+        self.reconnector.swap.ask("the voice changes", tells_update=True)
+        return future
+
     def reconnect(self, owner: object) -> Future[Reconnected]:
         """Go over to another connection; see :meth:`azure_rt_audio.client.AzureRealTimeAudio.reconnect`."""
         if self._policy is None:
@@ -453,7 +476,7 @@ class Engine:
             self._initialized(event)
         elif isinstance(event, ResponseDone):
             if event.response.status == "completed":
-                self.reconnector.prove()
+                self.reconnector.on_done(event.response)
             failure = response_error(event.response)
             if failure is not None:
                 self._report(failure, is_told=is_told)

@@ -30,9 +30,7 @@ class Interruption:
     ``TimeoutError`` if it stays full. A connection that is over is no error.
     """
 
-    def __init__(
-        self, sender: CommandSender, response_queue: ResponseQueue, restored: RestoredItems
-    ) -> None:
+    def __init__(self, sender: CommandSender, response_queue: ResponseQueue, restored: RestoredItems) -> None:
         self._sender = sender
         self._restored = restored
         self._response_queue = response_queue

@@ -133,6 +133,7 @@ class PlannedSwap:
         self._replay = replay
         self._status = status
         self._clock = clock
+        self._tells_update = False
         self._asked_for = ""  # why, if somebody has; written by any thread
         self._state = _State.IDLE
         self._standby: Attempt | None = None
@@ -148,9 +149,15 @@ class PlannedSwap:
 
     # ------------------------------------------------------------ any thread
 
-    def ask(self, reason: str) -> None:
-        """Go over to another connection as soon as there is a quiet moment."""
+    def ask(self, reason: str, *, tells_update: bool = False) -> None:
+        """
+        Go over to another connection as soon as there is a quiet moment.
+
+        Args:
+            tells_update: Whether listeners are told of an update of the session then.
+        """
         self._asked_for = reason
+        self._tells_update |= tells_update
         self._attempts.call_in(0.0)
 
     # ------------------------------------------------------------ the clock
@@ -377,6 +384,10 @@ class PlannedSwap:
         if self._state is _State.DRAINING and done is not None:
             self._state = _State.IDLE
             self._queue.release()
+            session = self._configuration.session
+            if self._tells_update and session is not None:
+                self._tells_update = False
+                self._session.apply_event(SessionUpdated(session=session))
             self._session.tell(done)
 
     def give(self) -> tuple[Attempt, Restorer] | None:

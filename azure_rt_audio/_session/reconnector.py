@@ -42,7 +42,7 @@ from ..protocol.events import (
 )
 from ..protocol.events.local import Reconnected, Reconnecting
 from ..protocol.history import History
-from ..protocol.items import FunctionCallItem, FunctionCallOutputItem
+from ..protocol.items import ContentPart, FunctionCallItem, FunctionCallOutputItem, MessageItem
 from ..protocol.responses import Response, ResponseStatusDetails
 from ..protocol.restoration import Restoration, plan_restoration
 from ..protocol.turn import ModelStatusEnum
@@ -171,6 +171,7 @@ class Reconnector:
         )
         self._deaths = 0  # of connections while the conversation was restored on them
         self._live_since: float | None = None
+        self._expects_speech = False  # it was restored, and the model has not spoken since
         self._history: History | None = None  # what the first session has yet to be given
         self._first_events: list[Event] = []  # of it, until then
 
@@ -214,6 +215,23 @@ class Reconnector:
         self._schedule(attempt, delay, decision, outcome)
         return True
 
+    def on_done(self, response: Response) -> None:
+        """Take a response that was completed."""
+        self.prove()
+        if not self._expects_speech:
+            return
+        kinds = {p.type for i in response.output or () if isinstance(i, MessageItem) for p in i.content or ()}
+        modalities = response.modalities or self._configuration.modalities
+        if "audio" in kinds:
+            self._expects_speech = False
+        elif "text" in kinds and "audio" in (modalities or ()):
+            self._expects_speech = False
+            log.warning(
+                "! the model answers in text, although audio was asked for: it goes on in the form of the "
+                "answers that were restored. Say in the instructions that it is to speak, or reconnect with "
+                "fewer items (max_items)"
+            )
+
     def prove(self) -> None:
         """The connection works: a response was completed on it, or it has lasted."""
         self._backoff.reset()
@@ -227,8 +245,16 @@ class Reconnector:
         self._journal.hold()
         self._queue.hold()
         self._waiters.hold()
+        self._place_turns()
         self._settle_responses(self._outage)
         self._session.rest()
+
+    def _place_turns(self) -> None:
+        """Put what the user said last into the mirror, if its item was not announced in time."""
+        for item_id in self._journal.turns():
+            if self._conversation.get(item_id) is None:
+                content = [ContentPart(type="input_audio")]
+                self._conversation._restore([MessageItem(id=item_id, role="user", content=content)])
 
     def _promote(self, attempt: Attempt, restorer: Restorer) -> bool:
         """Go on over the connection that was prepared for a planned swap."""
@@ -237,7 +263,7 @@ class Reconnector:
         restorer.on_done = weakly(self._go_live, attempt)
         self._settle_truncations()
         try:
-            is_usable = restorer.follow(self.plan())
+            is_usable = restorer.follow(self.plan(), self.policy.note)
         except ConnectionClosedError:
             is_usable = True  # its end is about to be told, and is another loss
         if not is_usable:
@@ -293,7 +319,9 @@ class Reconnector:
         restored, _, lost = restorer.hand_over()
         self._conversation._restore(item for item in restorer.plan.items if item.id not in lost)
         if lost:
-            log.warning("! %d of %d items of the history were not restored", len(lost), len(lost) + len(restored))
+            log.warning(
+                "! %d of %d items of the history were not restored", len(lost), len(lost) + len(restored)
+            )
         self._attempts.resume(attempt)
         events, self._first_events = self._first_events, []
         for event in events:
@@ -421,7 +449,7 @@ class Reconnector:
         restorer = self._restorer = self.new_restorer(attempt, weakly(self._go_live, attempt))
         self._attempts.call_in(1.0)
         try:
-            restorer.follow(self.plan())
+            restorer.follow(self.plan(), self.policy.note)
         except ConnectionClosedError as exc:  # its end is about to be told
             log.debug("= %s", exc)
 
@@ -484,6 +512,7 @@ class Reconnector:
             log.debug("= %s", exc)
             return
         self._outage = self._restorer = None
+        self._expects_speech = bool(restored)
         self._live_since = self._clock()
         gap = self._live_since - outage.since
         attempt.ready.initialize()
@@ -499,7 +528,6 @@ class Reconnector:
                 responses=outage.responses,
             )
         )
-
 
     def replay(self, attempt: Attempt, start: int) -> None:
         """

@@ -9,7 +9,10 @@ with the id that it knows, and is told of a truncation.
 
 from __future__ import annotations
 
-from ..protocol.commands import ConversationItemCreate, ConversationItemDelete
+from concurrent.futures import Future
+from typing import Any
+
+from ..protocol.commands import ConversationItemCreate, ConversationItemDelete, ConversationItemTruncate
 from ..protocol.conversation import Conversation
 from ..protocol.events import ConversationItemTruncated
 from ..protocol.items import ContentPart, MessageItem
@@ -17,6 +20,7 @@ from ..protocol.restored_texts import heard_text
 from .attempts import Attempts
 from .journal import Journal
 from .sender import CommandSender
+from .waiters import Waiter
 
 __all__ = ["RestoredItems"]
 
@@ -36,9 +40,12 @@ class RestoredItems:
         """Whether an item has to be truncated by :meth:`truncate`."""
         return item_id in self._attempts.ids.restored and not self._journal.is_holding
 
-    def truncate(self, item_id: str, heard_ms: int) -> None:
+    def truncate(self, item_id: str, heard_ms: int, future: Future[Any] | None = None) -> None:
         """
         Cut an item to the part that was heard. Does not wait; a truncation is told when it has been done.
+
+        Args:
+            future: Resolved with that event.
 
         Raises:
             ConnectionClosedError: If the session is over.
@@ -52,12 +59,20 @@ class RestoredItems:
         event = ConversationItemTruncated(item_id=item_id, content_index=0, audio_end_ms=heard_ms)
         ids.replace(item_id, service_id, fresh_id, event)
         delete = ConversationItemDelete(event_id=sender.new_event_id(), item_id=service_id)
-        sender.send_bytes(sender.encode_as_is(delete))
+        waiter = Waiter(
+            lambda _, told: isinstance(told, ConversationItemTruncated) and told.item_id == item_id,
+            Future() if future is None else future,
+            event_id=delete.event_id,
+            is_quiet=future is None,
+        )
+        sender.send_awaited(waiter, sender.encode_as_is(delete))
+        # If its answer is lost with the connection, the next one is given what it leaves.
+        waiter.payload = sender.encode_as_is(
+            ConversationItemTruncate(item_id=item_id, content_index=0, audio_end_ms=heard_ms)
+        )
         if text:
             previous_id = self._conversation._previous(item_id)
-            item = MessageItem(
-                id=fresh_id, role="assistant", content=[ContentPart(type="text", text=text)]
-            )
+            item = MessageItem(id=fresh_id, role="assistant", content=[ContentPart(type="text", text=text)])
             create = ConversationItemCreate(
                 event_id=sender.new_event_id(),
                 item=item,

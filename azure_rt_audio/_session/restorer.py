@@ -16,7 +16,7 @@ from typing import Final
 
 from ..protocol.commands import Command, ConversationItemCreate
 from ..protocol.events import ConversationItemAdded, ConversationItemDone, Error, Event
-from ..protocol.items import ConversationItem, FunctionCallItem, MessageItem
+from ..protocol.items import ContentPart, ConversationItem, FunctionCallItem, MessageItem
 from ..protocol.restoration import Restoration
 from ..protocol.restored_texts import call_as_text
 from ..protocol.service_errors import service_error
@@ -76,9 +76,12 @@ class Restorer:
         """Whether the service has been silent for too long."""
         return bool(self._waiting) and self._clock() - self._heard_at >= RESTORE_TIMEOUT
 
-    def follow(self, plan: Restoration) -> bool:
+    def follow(self, plan: Restoration, note: str | None = None) -> bool:
         """
         Create what is not there yet; calls ``on_done``, at once if nothing is missing.
+
+        Args:
+            note: For the model, after it; the program does not hear of that item.
 
         Returns:
             ``False`` if what was created before is not the beginning of the plan: another connection is needed.
@@ -94,6 +97,8 @@ class Restorer:
         for item in plan.items[count:]:
             self._created.append(item)
             self._send(item)
+        if note is not None:
+            self._send(MessageItem(role="system", content=[ContentPart(type="input_text", text=note)]))
         if self.is_done:
             self.on_done()
         return True
