@@ -52,6 +52,7 @@ from .backoff import STEADY_S, Backoff, GiveUp, Retry
 from .configuration import Configuration
 from .dial_spacing import next_slot
 from .journal import Journal
+from .late_turns import LateTurns
 from .planned_swap import PlannedSwap
 from .response_queue import ResponseQueue
 from .response_request import ResponseRequest
@@ -70,6 +71,9 @@ _DELTAS: Final = (
     ResponseOutputAudioDelta,
     ResponseFunctionCallArgumentsDelta,
 )
+_LATE_MS: Final = 1000.0
+"""Sound that was not sent in time and may hold more than one turn of the user, in milliseconds."""
+
 _LOST: Final = "connection_lost"
 
 
@@ -169,6 +173,7 @@ class Reconnector:
             status,
             clock,
         )
+        self._late_turns = LateTurns(configuration, sender, waiters, queue, clock)
         self._deaths = 0  # of connections while the conversation was restored on them
         self._live_since: float | None = None
         self._expects_speech = False  # it was restored, and the model has not spoken since
@@ -242,6 +247,7 @@ class Reconnector:
         self._outage = Outage(now, outcome, attempt.connection.heard_at, attempt)
         if not self._attempts.has_been_ready:
             return
+        self._late_turns.cancel()
         self._journal.hold()
         self._queue.hold()
         self._waiters.hold()
@@ -335,7 +341,10 @@ class Reconnector:
         if self._history is not None:
             return self._watch(attempt)
         if self._outage is None:
-            return self.swap.check()
+            looks = [
+                seconds for seconds in (self.swap.check(), self._late_turns.check()) if seconds is not None
+            ]
+            return min(looks, default=None)
         if self._due is None:
             return self._watch(attempt)
         if self._attempts.is_closing:
@@ -506,8 +515,17 @@ class Reconnector:
             lost["sound"] = f"{seconds:.1f} s of sound were more than is kept"
         self._attempts.go_over(outage.attempt)
         start = self._journal.needed_from(is_planned=False, prefix_ms=0.0)
+        detection = self._configuration.turn_detection
+        is_late = (
+            detection is not None
+            and detection.create_response is not False
+            and self._journal.sound_ms(start) >= _LATE_MS
+        )
         try:
-            self.replay(attempt, start)
+            if is_late:
+                self._late_turns.send(attempt, lambda: self.replay(attempt, start))
+            else:
+                self.replay(attempt, start)
         except ConnectionClosedError as exc:  # its end is about to be told, and is another loss
             log.debug("= %s", exc)
             return
@@ -516,7 +534,8 @@ class Reconnector:
         self._live_since = self._clock()
         gap = self._live_since - outage.since
         attempt.ready.initialize()
-        self._queue.release()
+        if not is_late:
+            self._queue.release()
         log.info("= connected again after %.1f s; %d items restored, %d lost", gap, len(restored), len(lost))
         self._session.tell(
             Reconnected(
