@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import logging
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Final, Protocol
 
 import attrs
@@ -170,6 +170,7 @@ class Reconnector:
             weakly(self.new_restorer),
             weakly(self.plan),
             weakly(self.replay),
+            weakly(self.settle_responses),
             status,
             clock,
         )
@@ -377,10 +378,18 @@ class Reconnector:
 
     # ------------------------------------------------------------ what was in progress
 
+    def settle_responses(self) -> Mapping[str, str]:
+        """End, or ask again, what was in progress; return what became of each response."""
+        now, attempt = self._clock(), self._attempts.current
+        reason = ConnectionClosedError("The session ended during the response.")
+        outage = Outage(now, reason, now, attempt)
+        self._settle_responses(outage)
+        return outage.responses
+
     def _settle_responses(self, outage: Outage) -> None:
         """End, or ask again, what was in progress on the connection that was lost."""
         queue, conversation = self._queue, self._conversation
-        for response_id in (*queue.begun, *queue.unasked()):
+        for response_id in queue.running():
             if conversation._is_whole(response_id):  # only its end was not heard
                 outage.responses[response_id] = "completed"
                 self._end_response(response_id, "completed")
@@ -469,8 +478,8 @@ class Reconnector:
         attempt.on_event = weakly(restorer.on_event)
         return restorer
 
-    def plan(self) -> Restoration:
-        """Return what another session is to be given now."""
+    def plan(self, running: Collection[str] = ()) -> Restoration:
+        """Return what another session is to be given now, but for the items of these responses."""
         if self._deaths >= 2:
             is_half = self._deaths < 4
             log.warning(
@@ -478,7 +487,9 @@ class Reconnector:
                 self._deaths,
                 "half" if is_half else "nothing",
             )
-        return self._planned(self._conversation.entries, self._journal.sound_of_turns())
+        without = {key for response_id in running for key in self._conversation._outputs.keys(response_id)}
+        entries = [entry for entry in self._conversation.entries if entry.item.id not in without]
+        return self._planned(entries, self._journal.sound_of_turns())
 
     def _planned(self, entries: Sequence[ConversationEntry], sound: Mapping[str, str]) -> Restoration:
         policy = self.policy
