@@ -76,6 +76,7 @@ class Attempt:
         self.session: Session | None = None
         self.outcome: Outcome | None = None  # written once, by the I/O thread
         self.ids = ItemIds()
+        self.asked: Any = None  # what its configuration was made of
         self.opened_at = 0.0  # on the clock of the attempts; written by the I/O thread
         self.opened_wall = 0.0
         self.is_started = False  # it has begun to connect
@@ -182,11 +183,12 @@ class Attempt:
                     self.send_configuration()
             elif not self.is_over:
                 self.settle_oldest()
-                self.configured()
         elif isinstance(event, Error):
             self.ready.refuse(service_error(event))
         if self.on_event is not None:
             self.on_event(event)
+        if isinstance(event, SessionUpdated) and not self.is_over:
+            self.configured()
 
     def configured(self) -> None:
         """The session is as asked for, or as good as that."""

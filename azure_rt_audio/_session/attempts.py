@@ -349,7 +349,7 @@ class Attempts:
             attempt.ready.end(outcome)
             self._hand_over(attempt)
         else:
-            if self.on_ended is not None and not self.is_closing:
+            if self.on_ended is not None and not self.is_closing and not is_current:
                 self.on_ended(attempt, outcome)
             attempt.ready.end(outcome)
 
@@ -368,7 +368,7 @@ class Attempts:
         session = self._session()
         if session is not None:
             session.move(previous, self.current)
-            self._applied.number = self.current.number
+            self._draining, self._applied.number = 0, self.current.number
 
     def intercept(self, attempt: Attempt) -> None:
         """Give the events of the attempt that are applied to its ``on_event`` instead. The I/O thread's."""

@@ -18,6 +18,7 @@ import threading
 import time
 import weakref
 from collections.abc import Callable
+from concurrent.futures import Future
 from typing import Any, Final
 
 from .._concurrency import shutdown
@@ -27,9 +28,12 @@ from ..dispatch import Dispatcher
 from ..errors import DecodeError, DispatchOverflowError, RealtimeError, ServiceError
 from ..options import AzureRealTimeOptions, ReconnectPolicy, WebSocketOptions
 from ..protocol.codec import Quirks, decode_event, prepare
+from ..protocol.commands import SessionUpdate
 from ..protocol.conversation import Conversation
 from ..protocol.event_filter import EVERYTHING, EventFilter
 from ..protocol.events import (
+    ConversationItemInputAudioTranscriptionCompleted,
+    ConversationItemInputAudioTranscriptionFailed,
     Error,
     Event,
     InputAudioBufferCleared,
@@ -53,8 +57,9 @@ from ..protocol.events.local import (
     Reconnecting,
     StatusChanged,
 )
+from ..protocol.history import History
 from ..protocol.service_errors import response_error, service_error
-from ..protocol.session import Session
+from ..protocol.session import Session, SessionConfig
 from ..protocol.turn import ModelStatusEnum
 from .attempt import Attempt
 from .attempts import Attempts, weakly
@@ -71,6 +76,7 @@ from .readiness import Readiness
 from .reconnector import Reconnector
 from .response_queue import ResponseQueue
 from .response_watchdog import MCP_STEPS
+from .restored_items import RestoredItems
 from .sender import CommandSender
 from .taps import Taps
 from .turn_taking import TurnTaking
@@ -91,6 +97,8 @@ _WITH_CONSEQUENCES: Final = frozenset(
         InputAudioBufferSpeechStopped,
         InputAudioBufferCleared,
         InputAudioBufferCommitted,
+        ConversationItemInputAudioTranscriptionCompleted,
+        ConversationItemInputAudioTranscriptionFailed,
         ResponseCreated,
         ResponseDone,
         *MCP_STEPS,
@@ -115,6 +123,7 @@ class Engine:
     Args:
         websocket_impl: Makes the ``websocket.WebSocket`` to use.
         policy: Of reconnecting; ``None`` ends the session with its connection.
+        history: What the session begins with.
         dispatcher: Where listeners run unless they ask otherwise.
         clock: Seconds that never run backwards, for all time-outs of callers.
     """
@@ -128,6 +137,7 @@ class Engine:
         clock: Callable[[], float] = time.monotonic,
         *,
         policy: ReconnectPolicy | None = None,
+        history: History | None = None,
     ) -> None:
         prepare()
         self.websocket_options = websocket_options
@@ -187,26 +197,32 @@ class Engine:
         )
         self.questions = Questions(self.sender, self.response_queue, self.conversation._note_sent)
         self.raw_commands = RawCommands(self.attempts, self.sender, self.response_queue)
-        self.interruption = Interruption(self.sender, self.response_queue)
+        self.restored_items = RestoredItems(self.attempts, self.sender, self.journal, self.conversation)
+        self.interruption = Interruption(self.sender, self.response_queue, self.restored_items)
         self.audio_input = AudioInput(
             self.sender, self.configuration.input_audio_format, self.response_queue.turn
         )
-        self.reconnector: Reconnector | None = None
+        self._policy = policy
+        self.reconnector = Reconnector(
+            weakref.proxy(self),
+            policy or ReconnectPolicy(),
+            self.attempts,
+            self.configuration,
+            self.sender,
+            self.waiters,
+            self.journal,
+            self.response_queue,
+            self.conversation,
+            self.restored_items,
+            weakly(self._status_now),
+            clock,
+            host=options.endpoint.authority,
+            has_fresh_token=options.credential is not None,
+        )
+        self.conversation._sound = weakly(self.journal.sound_of_turns)
+        if history is not None:
+            self.reconnector.begin_with(history, self.attempts.current)
         if policy is not None:
-            self.reconnector = Reconnector(
-                weakref.proxy(self),
-                policy,
-                self.attempts,
-                self.configuration,
-                self.sender,
-                self.waiters,
-                self.journal,
-                self.response_queue,
-                self.conversation,
-                clock,
-                host=options.endpoint.authority,
-                has_fresh_token=options.credential is not None,
-            )
             self.attempts.on_ended = weakly(self.reconnector.on_ended)
             self.attempts.on_check = weakly(self.reconnector.check)
             self.attempts.is_lasting = policy.retry_first
@@ -253,6 +269,42 @@ class Engine:
     def session(self) -> Session | None:
         """The session in force, as the service last described it."""
         return self.configuration.session
+
+    def update_session(self, command: SessionUpdate, owner: object) -> Future[SessionUpdated]:
+        """Change the session: the one that there is, or, for another voice, another one in its place."""
+        policy, config = self._policy, command.session
+        if (
+            policy is None
+            or policy.voice_change != "swap"
+            or not isinstance(config, SessionConfig)
+            or not self.configuration.is_another_voice(config)
+            or not any(entry.audio_base64_length for entry in self.conversation.entries)
+        ):
+            return self.configuration.update(command, owner)
+        self.sender.encode(command)  # a mistake is raised here
+        self.configuration.ask(config)
+        future = self.sender.new_future(owner)
+
+        def is_it(_: object, event: object) -> bool:
+            return isinstance(event, SessionUpdated) and not self.configuration.is_another_voice(config)
+
+        self.waiters.add(Waiter(is_it, future))
+        self.reconnector.swap.ask("the voice changes", tells_update=True)
+        return future
+
+    def reconnect(self, owner: object) -> Future[Reconnected]:
+        """Go over to another connection; see :meth:`azure_rt_audio.client.AzureRealTimeAudio.reconnect`."""
+        if self._policy is None:
+            raise RuntimeError("this client was made with reconnect=None; give it a ReconnectPolicy")
+        self.sender.wait_to_send()
+        outcome = self.ready.outcome
+        if outcome is not None and not self.attempts.is_lasting:
+            raise outcome.again()
+        future = self.sender.new_future(owner)
+        self.waiters.add(Waiter(lambda key, event: key == Reconnected.TYPE, future))
+        if not self.reconnector.is_reconnecting():
+            self.reconnector.swap.ask("the program has asked for it")
+        return future
 
     # ------------------------------------------------------------ waiting
 
@@ -402,6 +454,9 @@ class Engine:
         self.turns.has_heard_user = False
         self._tell_status(self.status.rest())
 
+    def _status_now(self) -> ModelStatusEnum:
+        return self.status.now
+
     def _input_audio_format(self) -> str:
         return self.configuration.input_audio_format()
 
@@ -420,8 +475,8 @@ class Engine:
         if isinstance(event, SessionUpdated):
             self._initialized(event)
         elif isinstance(event, ResponseDone):
-            if self.reconnector is not None and event.response.status == "completed":
-                self.reconnector.prove()
+            if event.response.status == "completed":
+                self.reconnector.on_done(event.response)
             failure = response_error(event.response)
             if failure is not None:
                 self._report(failure, is_told=is_told)
@@ -478,7 +533,8 @@ class Engine:
 
     def _tell_ready(self, session: Session) -> None:
         self.attempts.has_been_ready = True
-        self.attempts.is_lasting = self.reconnector is not None
+        self.attempts.is_lasting = self._policy is not None
+        self.attempts.call_in(0.0)  # the age of the session is known
         init = Init(session=session)
         self._offer(init.type, init)
         self._publish_local(init)
@@ -531,8 +587,9 @@ class Engine:
         self.has_expired, self.ids = False, attempt.ids
         if attempt.session is not None:
             self.configuration.session = attempt.session
-        if self.reconnector is not None:
+        if self._policy is not None:
             self.turns.follow_detection()
+            self.reconnector.swap.on_moved()
             return
         self.waiters.move(previous.number, outcome)
         self.response_queue.move(outcome)

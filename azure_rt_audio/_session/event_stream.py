@@ -90,10 +90,10 @@ class EventStream(Generic[E_co]):
     def close(self) -> None:
         """Take no more events and forget those that wait. Idempotent."""
         with self._condition.lock:
-            self._is_over = True
+            self._condition.notify_all()  # before the change, which Ctrl-C cannot divide then
             self._outcome = None
             self._events.clear()
-            self._condition.notify_all()
+            self._is_over = True
 
     def __iter__(self) -> Iterator[E_co]:
         return self

@@ -39,7 +39,7 @@ class ItemIds:
         self.is_active = False
         self.restored: Mapping[str, ConversationItem] = {}
         self._unannounced: frozenset[str] = frozenset()
-        self._gone: frozenset[str] = frozenset()
+        self._gone: Mapping[str, Event] = {}
         self.service: Mapping[str, str] = {}
         self._program: Mapping[str, str] = {}
 
@@ -60,21 +60,18 @@ class ItemIds:
         self._unannounced = frozenset(unannounced)
         self.is_active = bool(self.service or self._unannounced)
 
-    def put(self, item_id: str, service_id: str) -> None:
-        """An item has been created anew under another id."""
-        self.service = {**self.service, item_id: service_id}
-        self._program = {**self._program, service_id: item_id}
-        self.is_active = True
+    def replace(self, item_id: str, service_id: str, fresh_id: str, event: Event) -> None:
+        """
+        An item is deleted and created anew under another id, of which neither is told.
 
-    def hide(self, added: str, deleted: str) -> None:
-        """An item is deleted, and added under another id: neither is told."""
-        self._unannounced |= {added}
-        self._gone |= {deleted}
+        Args:
+            event: What is told when it has been deleted.
+        """
+        self.service = {**self.service, item_id: fresh_id}
+        self._program = {**self._program, fresh_id: item_id}
+        self._unannounced |= {fresh_id}
+        self._gone = {**self._gone, service_id: event}
         self.is_active = True
-
-    def forget(self, item_id: str) -> None:
-        """An item was deleted."""
-        self.restored = {key: item for key, item in self.restored.items() if key != item_id}
 
     def to_service(self, command: Command) -> Command:
         """Return a command with the service's ids."""
@@ -89,9 +86,10 @@ class ItemIds:
                     self._settle()
                 return None
         elif isinstance(event, ConversationItemDeleted) and event.item_id in self._gone:
-            self._gone -= {event.item_id}
+            told = self._gone[event.item_id]
+            self._gone = {key: other for key, other in self._gone.items() if key != event.item_id}
             self._settle()
-            return None
+            return told
         return _translated(event, self._program) if self._program else event
 
     def _settle(self) -> None:

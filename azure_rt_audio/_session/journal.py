@@ -38,6 +38,9 @@ __all__ = ["Journal"]
 _PIECE: Final = 4800
 """Bytes of sound that are sent again in one message."""
 
+_TRANSCRIPT_TIMEOUT: Final = 5.0
+"""Seconds that a planned swap waits for a transcript."""
+
 _OVERLAP_MS: Final = 500
 """Sound before a planned swap that the voice activity detection of the old session may not have judged yet."""
 
@@ -92,6 +95,8 @@ class Journal:
         self._turn_end: int | None = None
         self._is_manual = False  # without turn detection all that is not committed is needed
         self._turns: collections.OrderedDict[str, bytes] = collections.OrderedDict()
+        self._transcribed: str | None = None  # the latest turn, until its transcript has come
+        self._committed_at = 0.0
         self._held_from = 0  # index of the first byte of sound that is held
 
     # ------------------------------------------------------------ sending: any thread
@@ -261,6 +266,8 @@ class Journal:
             if item_id and self._policy is not None and self._policy.restore != "none":
                 self._turns[item_id] = b"".join(self._ring.read(start, end))
                 self._limit_turns_locked()
+            if item_id:
+                self._transcribed, self._committed_at = item_id, self._clock()
             self._settled = end
             self._ring.forget_before(end)
 
@@ -271,16 +278,26 @@ class Journal:
         while size > room and len(self._turns) > 1:
             size -= len(self._turns.popitem(last=False)[1])
 
-    def forget_turn(self, item_id: str) -> None:
-        """The sound of a turn is not needed any more: its transcript has come, or it was deleted."""
-        if item_id in self._turns:
-            with self._lock:
+    def note_transcript(self, item_id: str, *, is_known: bool) -> None:
+        """The transcript of a turn has come, whose sound is not needed any more; or it has failed."""
+        with self._lock:
+            if self._transcribed == item_id:
+                self._transcribed = None
+            if is_known and self._policy is not None and self._policy.restore != "audio":
                 self._turns.pop(item_id, None)
+
+    def awaits_transcript(self, now: float) -> bool:
+        """Whether the latest turn of the user may still be transcribed."""
+        return self._transcribed is not None and now - self._committed_at < _TRANSCRIPT_TIMEOUT
 
     def turns(self) -> dict[str, bytes]:
         """Return the sound of the user's turns that is kept, by the ids of their items."""
         with self._lock:
             return dict(self._turns)
+
+    def sound_of_turns(self) -> dict[str, str]:
+        """Return the same as base64. Any thread."""
+        return {item_id: pybase64.b64encode(sound).decode() for item_id, sound in self.turns().items()}
 
     # ------------------------------------------------------------ another connection: the I/O thread
 

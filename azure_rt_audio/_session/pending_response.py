@@ -259,11 +259,12 @@ class PendingResponse:
     def _finish(self, outcome: Response | RealtimeError) -> None:
         """Record how it ended, unless it has. Called by the I/O thread, or by a cancelling thread."""
         with self._condition.lock:
-            if not self.done:
-                if isinstance(outcome, Response):
-                    self._response = outcome
-                else:
-                    if isinstance(outcome, ResponseLostError):
-                        outcome.response = streamed_response(self._pieces)
-                    self._failure = outcome
-            self._condition.notify_all()
+            if self.done:
+                return
+            if isinstance(outcome, ResponseLostError):
+                outcome.response = streamed_response(self._pieces)
+            self._condition.notify_all()  # before the change, which Ctrl-C cannot divide then
+            if isinstance(outcome, Response):
+                self._response = outcome
+            else:
+                self._failure = outcome

@@ -18,20 +18,20 @@ from __future__ import annotations
 
 import logging
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, Protocol
 
 import attrs
 import orjson
-import pybase64
 
 from .._transport import Outcome
 from ..errors import ConnectError, ConnectionClosedError, RealtimeError, ResponseLostError
 from ..options import ReconnectPolicy
 from ..protocol.budget import Budget
-from ..protocol.conversation import Conversation
+from ..protocol.conversation import Conversation, ConversationEntry
 from ..protocol.events import (
     ConversationItemTruncated,
+    Error,
     Event,
     ResponseCreated,
     ResponseDone,
@@ -41,17 +41,21 @@ from ..protocol.events import (
     ResponseOutputTextDelta,
 )
 from ..protocol.events.local import Reconnected, Reconnecting
-from ..protocol.items import FunctionCallItem, FunctionCallOutputItem
+from ..protocol.history import History
+from ..protocol.items import ContentPart, FunctionCallItem, FunctionCallOutputItem, MessageItem
 from ..protocol.responses import Response, ResponseStatusDetails
 from ..protocol.restoration import Restoration, plan_restoration
+from ..protocol.turn import ModelStatusEnum
 from .attempt import Attempt
 from .attempts import Attempts, weakly
 from .backoff import STEADY_S, Backoff, GiveUp, Retry
 from .configuration import Configuration
 from .dial_spacing import next_slot
 from .journal import Journal
+from .planned_swap import PlannedSwap
 from .response_queue import ResponseQueue
 from .response_request import ResponseRequest
+from .restored_items import RestoredItems
 from .restorer import Restorer
 from .sender import CommandSender
 from .waiters import Waiter, Waiters
@@ -129,6 +133,8 @@ class Reconnector:
         journal: Journal,
         queue: ResponseQueue,
         conversation: Conversation,
+        restored_items: RestoredItems,
+        status: Callable[[], ModelStatusEnum],
         clock: Callable[[], float],
         *,
         host: str,
@@ -143,14 +149,31 @@ class Reconnector:
         self._journal = journal
         self._queue = queue
         self._conversation = conversation
+        self._restored_items = restored_items
         self._clock = clock
         self._host = host
         self._backoff = Backoff(policy, random.random, has_fresh_token=has_fresh_token)
         self._outage: Outage | None = None  # written by the I/O thread, read bare
         self._due: float | None = None  # when the next attempt is made
         self._restorer: Restorer | None = None
+        self.swap = PlannedSwap(
+            session,
+            policy,
+            attempts,
+            configuration,
+            journal,
+            queue,
+            weakly(self.new_restorer),
+            weakly(self.plan),
+            weakly(self.replay),
+            status,
+            clock,
+        )
         self._deaths = 0  # of connections while the conversation was restored on them
         self._live_since: float | None = None
+        self._expects_speech = False  # it was restored, and the model has not spoken since
+        self._history: History | None = None  # what the first session has yet to be given
+        self._first_events: list[Event] = []  # of it, until then
 
     def is_reconnecting(self) -> bool:
         """Whether there is no connection, and will be one. Any thread."""
@@ -159,7 +182,10 @@ class Reconnector:
     # ------------------------------------------------------------ a loss
 
     def on_ended(self, attempt: Attempt, outcome: Outcome) -> bool:
-        """Take the end of the current attempt; return whether the session goes on."""
+        """Take the end of an attempt; return whether the session goes on."""
+        if attempt is not self._attempts.current:
+            self.swap.on_ended(attempt, outcome)
+            return True
         has_been_ready = self._attempts.has_been_ready
         if not has_been_ready and not self.policy.retry_first:
             return False
@@ -169,6 +195,7 @@ class Reconnector:
         if self._restorer is not None:
             self._deaths += 1
         self._restorer = None
+        other = self.swap.give() if self._outage is None else None
         decision = self._backoff.after(
             outcome, now, has_worked=has_been_ready, has_expired=self._session.has_expired
         )
@@ -182,9 +209,28 @@ class Reconnector:
             return False
         if self._outage is None:
             self._lose(attempt, outcome, now)
+        if other is not None and self._promote(*other):
+            return True
         delay = next_slot(self._host, decision.delay_s, is_limited=outcome.status == 429)
         self._schedule(attempt, delay, decision, outcome)
         return True
+
+    def on_done(self, response: Response) -> None:
+        """Take a response that was completed."""
+        self.prove()
+        if not self._expects_speech:
+            return
+        kinds = {p.type for i in response.output or () if isinstance(i, MessageItem) for p in i.content or ()}
+        modalities = response.modalities or self._configuration.modalities
+        if "audio" in kinds:
+            self._expects_speech = False
+        elif "text" in kinds and "audio" in (modalities or ()):
+            self._expects_speech = False
+            log.warning(
+                "! the model answers in text, although audio was asked for: it goes on in the form of the "
+                "answers that were restored. Say in the instructions that it is to speak, or reconnect with "
+                "fewer items (max_items)"
+            )
 
     def prove(self) -> None:
         """The connection works: a response was completed on it, or it has lasted."""
@@ -199,8 +245,31 @@ class Reconnector:
         self._journal.hold()
         self._queue.hold()
         self._waiters.hold()
+        self._place_turns()
         self._settle_responses(self._outage)
         self._session.rest()
+
+    def _place_turns(self) -> None:
+        """Put what the user said last into the mirror, if its item was not announced in time."""
+        for item_id in self._journal.turns():
+            if self._conversation.get(item_id) is None:
+                content = [ContentPart(type="input_audio")]
+                self._conversation._restore([MessageItem(id=item_id, role="user", content=content)])
+
+    def _promote(self, attempt: Attempt, restorer: Restorer) -> bool:
+        """Go on over the connection that was prepared for a planned swap."""
+        self._attempts.replace(attempt)
+        self._restorer = restorer
+        restorer.on_done = weakly(self._go_live, attempt)
+        self._settle_truncations()
+        try:
+            is_usable = restorer.follow(self.plan(), self.policy.note)
+        except ConnectionClosedError:
+            is_usable = True  # its end is about to be told, and is another loss
+        if not is_usable:
+            self._restorer = None
+            attempt.connection.begin_close(1.0)
+        return is_usable
 
     def _schedule(self, previous: Attempt, delay: float, decision: Retry, outcome: Outcome) -> None:
         """Make another attempt, to be started when its time has come."""
@@ -214,11 +283,59 @@ class Reconnector:
         log.info("= attempt %d to connect again in %.1f s: %s", decision.attempt, delay, decision.reason)
         self._session.tell(Reconnecting(attempt=decision.attempt, delay_s=delay, reason=str(outcome)))
 
+    # ------------------------------------------------------------ a history to begin with
+
+    def begin_with(self, history: History, attempt: Attempt) -> None:
+        """Give a conversation that was kept to the first session, before anybody is told of that. Any thread."""
+        self._history = history
+        self._attempts.intercept(attempt)
+        attempt.on_configured = weakly(self._restore_history, attempt)
+        attempt.on_event = weakly(self._on_first_event)
+
+    def _on_first_event(self, event: Event) -> None:
+        if self._restorer is not None and self._restorer.on_event(event):
+            return
+        if isinstance(event, Error):
+            self._session.apply_event(event)
+        else:
+            self._first_events.append(event)
+
+    def _restore_history(self, attempt: Attempt) -> None:
+        assert self._history is not None
+        restorer = self._restorer = self.new_restorer(attempt, weakly(self._restored_history, attempt))
+        attempt.on_event = weakly(self._on_first_event)
+        is_same = self._history.input_audio_format == self._configuration.input_audio_format()
+        self._attempts.call_in(1.0)
+        try:
+            restorer.follow(self._planned(self._history.entries, self._history.sound if is_same else {}))
+        except ConnectionClosedError as exc:  # its end is about to be told
+            log.debug("= %s", exc)
+
+    def _restored_history(self, attempt: Attempt) -> None:
+        restorer, self._restorer, self._history = self._restorer, None, None
+        if restorer is None:
+            return
+        attempt.on_event = None
+        restored, _, lost = restorer.hand_over()
+        self._conversation._restore(item for item in restorer.plan.items if item.id not in lost)
+        if lost:
+            log.warning(
+                "! %d of %d items of the history were not restored", len(lost), len(lost) + len(restored)
+            )
+        self._attempts.resume(attempt)
+        events, self._first_events = self._first_events, []
+        for event in events:
+            self._session.apply_event(event)
+
     # ------------------------------------------------------------ the clock
 
     def check(self) -> float | None:
         """Look at the clock; return the seconds until the next look."""
         attempt = self._attempts.current
+        if self._history is not None:
+            return self._watch(attempt)
+        if self._outage is None:
+            return self.swap.check()
         if self._due is None:
             return self._watch(attempt)
         if self._attempts.is_closing:
@@ -332,7 +449,7 @@ class Reconnector:
         restorer = self._restorer = self.new_restorer(attempt, weakly(self._go_live, attempt))
         self._attempts.call_in(1.0)
         try:
-            restorer.follow(self.plan())
+            restorer.follow(self.plan(), self.policy.note)
         except ConnectionClosedError as exc:  # its end is about to be told
             log.debug("= %s", exc)
 
@@ -345,8 +462,6 @@ class Reconnector:
 
     def plan(self) -> Restoration:
         """Return what another session is to be given now."""
-        policy = self.policy
-        budget, restore = Budget(policy.max_items, policy.max_characters), policy.restore
         if self._deaths >= 2:
             is_half = self._deaths < 4
             log.warning(
@@ -354,8 +469,13 @@ class Reconnector:
                 self._deaths,
                 "half" if is_half else "nothing",
             )
-            budget, restore = budget.halved(), restore if is_half else "none"
-        entries = self._conversation.entries
+        return self._planned(self._conversation.entries, self._journal.sound_of_turns())
+
+    def _planned(self, entries: Sequence[ConversationEntry], sound: Mapping[str, str]) -> Restoration:
+        policy = self.policy
+        budget, restore = Budget(policy.max_items, policy.max_characters), policy.restore
+        if self._deaths >= 2:
+            budget, restore = budget.halved(), restore if self._deaths < 4 else "none"
         answered = {e.item.call_id for e in entries if isinstance(e.item, FunctionCallOutputItem)}
         calls = {e.item.call_id for e in entries if isinstance(e.item, FunctionCallItem) and e.item.call_id}
         return plan_restoration(
@@ -363,7 +483,7 @@ class Reconnector:
             self._sender.dialect,
             restore=restore,
             budget=budget,
-            sound={key: pybase64.b64encode(turn).decode() for key, turn in self._journal.turns().items()},
+            sound=sound,
             pending=calls - answered,
         )
 
@@ -385,27 +505,17 @@ class Reconnector:
         if seconds > 0.05:
             lost["sound"] = f"{seconds:.1f} s of sound were more than is kept"
         self._attempts.go_over(outage.attempt)
-        cuts: list[ConversationItemTruncated] = []
-
-        def is_kept(waiter: Waiter) -> bool:
-            cut = _truncation(waiter)
-            if cut is not None and cut.item_id in attempt.ids.restored:
-                cuts.append(cut)
-                return False
-            return True
-
         start = self._journal.needed_from(is_planned=False, prefix_ms=0.0)
         try:
-            self._journal.replay(attempt, start, is_kept)
+            self.replay(attempt, start)
         except ConnectionClosedError as exc:  # its end is about to be told, and is another loss
             log.debug("= %s", exc)
             return
         self._outage = self._restorer = None
+        self._expects_speech = bool(restored)
         self._live_since = self._clock()
         gap = self._live_since - outage.since
         attempt.ready.initialize()
-        for cut in cuts:
-            self._session.apply_event(cut)
         self._queue.release()
         log.info("= connected again after %.1f s; %d items restored, %d lost", gap, len(restored), len(lost))
         self._session.tell(
@@ -418,6 +528,26 @@ class Reconnector:
                 responses=outage.responses,
             )
         )
+
+    def replay(self, attempt: Attempt, start: int) -> None:
+        """
+        Send on a new connection what was held.
+
+        Raises:
+            ConnectionClosedError: If the connection is over.
+        """
+        cuts: list[ConversationItemTruncated] = []
+
+        def is_kept(waiter: Waiter) -> bool:
+            cut = _truncation(waiter)
+            if cut is None or cut.item_id not in attempt.ids.restored:
+                return True
+            cuts.append(cut)
+            return False
+
+        self._journal.replay(attempt, start, is_kept)
+        for cut in cuts:
+            self._restored_items.truncate(cut.item_id, cut.audio_end_ms)
 
 
 def _truncation(waiter: Waiter) -> ConversationItemTruncated | None:

@@ -432,6 +432,13 @@ class ResponseQueue:
         active = self._table.active_id
         return () if active is None or active in self.begun else (active,)
 
+    def is_silent(self) -> bool:
+        """The same, but for the user, who may be speaking."""
+        with self._lock:
+            table = self._table
+            is_answering = self.turn.is_on and self.turn.expects_answer
+            return table.is_free and not (table.unbegun or table.begun or is_answering)
+
     def lose(self) -> LostResponses:
         """The connection is over: return what was in progress, and forget it."""
         with self._lock:

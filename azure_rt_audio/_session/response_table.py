@@ -145,6 +145,8 @@ class ResponseTable:
 
     def take_next(self, now: float) -> ResponseRequest | None:
         """Return the request whose turn has come, entered as sent; ``None`` if there is none."""
+        while self.waiting and self.waiting[0].is_finished:  # see ResponseCanceller.cancel_request
+            self.waiting.popleft()
         if not self.waiting or self.is_held or not self.is_free:
             return None
         if self.turn.is_on and not self.waiting[0].answers_turn:

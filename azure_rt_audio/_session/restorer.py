@@ -16,7 +16,7 @@ from typing import Final
 
 from ..protocol.commands import Command, ConversationItemCreate
 from ..protocol.events import ConversationItemAdded, ConversationItemDone, Error, Event
-from ..protocol.items import ConversationItem, FunctionCallItem, MessageItem
+from ..protocol.items import ContentPart, ConversationItem, FunctionCallItem, MessageItem
 from ..protocol.restoration import Restoration
 from ..protocol.restored_texts import call_as_text
 from ..protocol.service_errors import service_error
@@ -56,7 +56,7 @@ class Restorer:
         self._attempt = attempt
         self._encode = encode
         self._new_event_id = new_event_id
-        self._on_done = on_done
+        self.on_done = on_done
         self._clock = clock
         self._created: list[ConversationItem] = []
         self._waiting: collections.OrderedDict[str, ConversationItem] = collections.OrderedDict()
@@ -76,9 +76,12 @@ class Restorer:
         """Whether the service has been silent for too long."""
         return bool(self._waiting) and self._clock() - self._heard_at >= RESTORE_TIMEOUT
 
-    def follow(self, plan: Restoration) -> bool:
+    def follow(self, plan: Restoration, note: str | None = None) -> bool:
         """
         Create what is not there yet; calls ``on_done``, at once if nothing is missing.
+
+        Args:
+            note: For the model, after it; the program does not hear of that item.
 
         Returns:
             ``False`` if what was created before is not the beginning of the plan: another connection is needed.
@@ -94,8 +97,10 @@ class Restorer:
         for item in plan.items[count:]:
             self._created.append(item)
             self._send(item)
+        if note is not None:
+            self._send(MessageItem(role="system", content=[ContentPart(type="input_text", text=note)]))
         if self.is_done:
-            self._on_done()
+            self.on_done()
         return True
 
     def hand_over(self) -> tuple[tuple[str, ...], dict[str, str], dict[str, str]]:
@@ -131,44 +136,44 @@ class Restorer:
         self._waiting[event_id] = item
         self._attempt.send(payload, 0.0)
 
-    def on_event(self, event: Event) -> None:
-        """Take an event of the connection."""
+    def on_event(self, event: Event) -> bool:
+        """Take an event of the connection; return whether it is about what was created here."""
         if isinstance(event, ConversationItemAdded):
-            self._added(event.item)
-        elif isinstance(event, ConversationItemDone):
+            return self._added(event.item)
+        if isinstance(event, ConversationItemDone):
+            is_ours = self._added(event.item) or event.item.id in self._undone
             self._undone.discard(event.item.id or "")
-            if any(item.id == event.item.id for item in self._waiting.values()):
-                self._added(event.item)
-                self._undone.discard(event.item.id or "")
-        elif isinstance(event, Error):
-            self._refused(event)
+            return is_ours
+        return isinstance(event, Error) and self._refused(event)
 
-    def _added(self, item: ConversationItem) -> None:
+    def _added(self, item: ConversationItem) -> bool:
         """Match an item that the service has: by its id, or else by the order."""
-        self._heard_at = self._clock()
         found = next((key for key, asked in self._waiting.items() if asked.id == item.id), None)
         if found is None and self._waiting and item.id and not self._is_known(item.id):
             found = next(iter(self._waiting))
             asked = self._waiting[found]
             if type(asked) is not type(item):
-                return
+                return False
             self._ids[asked.id or ""] = item.id
         if found is None:
-            return
+            return False
+        self._heard_at = self._clock()
         del self._waiting[found]
         self._undone.add(item.id or "")
         if self.is_done:
-            self._on_done()
+            self.on_done()
+        return True
 
     def _is_known(self, item_id: str) -> bool:
-        return any(item.id == item_id for item in self._created)
+        known = (*self._undone, *self._ids.values())
+        return item_id in known or any(item.id == item_id for item in self._created)
 
-    def _refused(self, event: Error) -> None:
+    def _refused(self, event: Error) -> bool:
         error = service_error(event)
         item = self._waiting.pop(error.event_id, None) if error.event_id is not None else None
         if item is None:
             if error.event_id is not None or not self._waiting or not (error.param or "").startswith("item"):
-                return
+                return False
             _, item = self._waiting.popitem(
                 last=False
             )  # one that names no command: they are answered in order
@@ -185,4 +190,5 @@ class Restorer:
             self._shortened.pop(item_id, None)
             self._lost[item_id] = f"refused by the service: {error.message}"
         if self.is_done:
-            self._on_done()
+            self.on_done()
+        return True

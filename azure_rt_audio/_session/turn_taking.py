@@ -7,6 +7,8 @@ Turn-taking: how the response queue follows the user's turns, by voice activity 
 from __future__ import annotations
 
 from ..protocol.events import (
+    ConversationItemInputAudioTranscriptionCompleted,
+    ConversationItemInputAudioTranscriptionFailed,
     Event,
     InputAudioBufferCleared,
     InputAudioBufferCommitted,
@@ -76,6 +78,10 @@ class TurnTaking:
         elif isinstance(event, InputAudioBufferSpeechStopped):
             if attempt is not None:
                 self._journal.end_turn(attempt.sound_base, event.audio_end_ms)
+        elif isinstance(event, ConversationItemInputAudioTranscriptionCompleted):
+            self._journal.note_transcript(event.item_id, is_known=True)
+        elif isinstance(event, ConversationItemInputAudioTranscriptionFailed):
+            self._journal.note_transcript(event.item_id, is_known=False)
         elif isinstance(event, InputAudioBufferCleared):
             clear = self._waiters.oldest("clear")
             self._journal.commit(None, None if clear is None else clear.sound_index)

@@ -200,7 +200,7 @@ class Waiter:
         return any(param == name or param.startswith((f"{name}.", f"{name}[")) for name in self.params)
 
 
-def placeholder(kind: str, event_id: str | None) -> Waiter:
+def placeholder(kind: str, event_id: str | None, *, is_quiet: bool = False) -> Waiter:
     """Return a waiter that nobody holds the future of, for a command that is answered in order."""
     answer, waits_as, params, codes = ANSWERED_IN_ORDER[kind]
     future: Future[Any] = Future()
@@ -211,6 +211,7 @@ def placeholder(kind: str, event_id: str | None) -> Waiter:
         acknowledges=waits_as,
         codes=frozenset(codes),
         params=params,
+        is_quiet=is_quiet,
     )
 
 

@@ -157,6 +157,12 @@ class Conversation:
         if change is not None:
             change(event)
 
+    def _previous(self, item_id: str) -> str | None:
+        """Return the id of the item before one; ``None`` if that is the first, or has no place."""
+        order = self._order
+        place = order.index(item_id) if item_id in order else 0
+        return order[place - 1] if place else None
+
     def _is_whole(self, response_id: str) -> bool:
         """Whether all that a response in progress has announced has come. Called by the I/O thread."""
         return self._outputs.is_whole(response_id)
