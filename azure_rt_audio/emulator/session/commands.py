@@ -184,8 +184,15 @@ class Commands:
 
     def _read_item(self, given: Mapping[str, Any], path: str, conversation: Conversation) -> Item:
         """Make an item of the wire's; its fields were checked, its references are checked here."""
-        kind = given["type"]
-        item = Item(given.get("id") or self._target.make.new_id("item"), kind)
+        kind, behaviour = given["type"], self._target.behaviour
+        if kind == "function_call" and behaviour.refuses_calls:
+            raise RefusalError(
+                "invalid_value",
+                f"Invalid value: '{kind}'. Supported values are: 'message' and 'function_call_output'.",
+                f"{path}.type",
+            )
+        named = None if behaviour.assigns_item_ids else given.get("id")
+        item = Item(named or self._target.make.new_id("item"), kind)
         if kind == "message":
             item.role = given["role"]
             item.parts = [

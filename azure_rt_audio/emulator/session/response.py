@@ -155,7 +155,8 @@ class ResponseRun:
     def _message(self, text: str) -> Iterator[Step]:
         item = Item(self.make.new_id("item"), "message", role="assistant", status="in_progress")
         opened = yield from self._open_item(item)
-        kind = "audio" if self.session.speaks else "text"
+        writes_on = self.behaviour.writes_on and self.context.has_written_answers_only
+        kind = "audio" if self.session.speaks and not writes_on else "text"
         opened.part = Part(kind, audio=bytearray(), audio_format=self.session.output_format)
         item.parts.append(opened.part)
         yield self._part_event("response.content_part.added", opened.part, "")
