@@ -132,7 +132,9 @@ class Authenticator:
         if dialect is None:
             return Refused(404, _NOT_FOUND)
         secret = self._secret(query, named, now)
-        if dialect.denies(query) or (secret is None and not self._is_known(query, named, now)):
+        if dialect.denies(query):
+            return Refused(401, _UNAUTHORIZED)
+        if secret is None and not self._is_known(query, named, now):
             return self._unauthorized(query, named)
         if not dialect.serves(query):
             return Refused(404, _NOT_FOUND)
