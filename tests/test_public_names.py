@@ -24,6 +24,7 @@ PUBLIC = {
         DispatchOverflowError Dispatcher FunctionCallItem FunctionCallOutputItem FunctionTool Init
         InlineDispatcher InputAudioTranscription MessageItem MissingExtraError ModelStatusEnum
         NoiseReduction NotebookDispatcher PendingResponse QtDispatcher QueueDispatcher RealtimeError
+        ReconnectPolicy Reconnected Reconnecting
         Recorder RecordingError Response ResponseActiveError ResponseConfig ResponseLostError
         ResponseSupersededError ServiceError Session SessionConfig StatusChanged Subscription
         TkDispatcher ToolChoice TurnDetection UNSET WebSocketOptions WebSocketState WorkerDispatcher
@@ -66,6 +67,7 @@ PUBLIC = {
         InputAudioBufferSpeechStopped InputAudioBufferTimeoutTriggered LogProbability
         McpListToolsCompleted McpListToolsFailed McpListToolsInProgress OutputAudioBufferCleared
         OutputAudioBufferStarted OutputAudioBufferStopped PartEvent RateLimit RateLimitsUpdated
+        Reconnected Reconnecting
         ResponseContentPartAdded ResponseContentPartDone ResponseCreated ResponseDone
         ResponseFunctionCallArgumentsDelta ResponseFunctionCallArgumentsDone
         ResponseMcpCallArgumentsDelta ResponseMcpCallArgumentsDone ResponseMcpCallCompleted

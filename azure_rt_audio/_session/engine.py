@@ -43,7 +43,7 @@ from ..protocol.events import (
     SessionUpdated,
     UnknownEvent,
 )
-from ..protocol.events.local import Closed, Init, StatusChanged
+from ..protocol.events.local import LOCAL_EVENTS, Closed, Init, LocalEvent, StatusChanged
 from ..protocol.service_errors import response_error, service_error
 from ..protocol.session import Session
 from ..protocol.turn import ModelStatusEnum
@@ -88,7 +88,7 @@ _WITH_CONSEQUENCES: Final = frozenset(
 
 _SOUNDS: Final = (ResponseOutputAudioDelta, SessionOutputAudioDelta)
 
-_LOCAL_NAMES: Final = frozenset({Init.TYPE, StatusChanged.TYPE, Closed.TYPE, EVERYTHING})
+_LOCAL_NAMES: Final = frozenset({*(cls.TYPE for cls in LOCAL_EVENTS), EVERYTHING})
 
 _EXPIRED: Final = "session_expired"
 
@@ -344,8 +344,8 @@ class Engine:
         else:
             self.listeners.publish(key, event, to_all=True)
 
-    def _publish_local(self, event: Init | StatusChanged | Closed) -> None:
-        is_sticky = not isinstance(event, StatusChanged)
+    def _publish_local(self, event: LocalEvent) -> None:
+        is_sticky = isinstance(event, Init | Closed)
         payload = event.session if isinstance(event, Init) else event
         self.listeners.publish(event.type, payload, sticky=is_sticky)
         self.listeners.publish(type(event), event, sticky=is_sticky, to_all=True)
