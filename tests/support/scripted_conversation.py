@@ -124,6 +124,7 @@ class Outcome:
     failures: list[str] = field(default_factory=list)
     told: list[str] = field(default_factory=list)
     gaps: list[float] = field(default_factory=list)
+    cuts: int = 0
     reconnects: int = 0
     seconds: float = 0.0
 
