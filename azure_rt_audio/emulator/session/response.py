@@ -271,7 +271,7 @@ class ResponseRun:
             yield from self.make.item_added(opened.item, self.home)
 
     def _close_item(self, status: str) -> Iterator[dict[str, Any]]:
-        """The ``.done`` events of the open item, if there is one; of a cancel amid them, those that are left."""
+        """The last events of the open item, if there is one; for a cancel amid them, those that are left."""
         if self._open is None:
             return
         if self._last is None:
