@@ -101,18 +101,24 @@ def test_a_service_that_restarts_on_its_port() -> None:
     assert kinds == ["session.created"] * 2
 
 
-def test_item_ids_of_the_service_s_own(dialect: str) -> None:
-    """Created items come in order, each with another id than asked for, by which the next refers to it."""
-    bench = Bench(dialect, assigns_item_ids=True)
-    first = bench.user("one")
-    asked = {"type": "message", "id": "item_mine", "role": "user", "content": []}
-    content = [{"type": "input_text", "text": "two"}]
-    second = bench.tell("conversation.item.create", item={**asked, "content": content})[0]["item"]
-    error = bench.error("conversation.item.delete", item_id="item_mine")
+def test_ids_of_another_session_are_not_taken(dialect: str) -> None:
+    """Items with such ids come in order under new ones, the client's own keep theirs."""
+    theirs = Bench(dialect, seed=8).user("one")["id"]
+    bench, made = Bench(dialect, renames_items=True), []
+    for name in (theirs, "item_mine"):
+        item = {
+            "type": "message",
+            "id": name,
+            "role": "user",
+            "content": [{"type": "input_text", "text": "?"}],
+        }
+        made.append(bench.tell("conversation.item.create", item=item)[0]["item"]["id"])
+    error = bench.error("conversation.item.delete", item_id=theirs)
 
-    assert second["id"] not in ("item_mine", first["id"])
+    assert made[0] != theirs
+    assert made[1] == "item_mine"
     assert error["code"] == "item_delete_invalid_item_id"
-    assert [item.id for item in bench.engine.conversation] == [first["id"], second["id"]]
+    assert [item.id for item in bench.engine.conversation] == made
 
 
 def test_calls_that_may_not_be_created(dialect: str) -> None:

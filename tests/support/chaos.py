@@ -164,7 +164,7 @@ def _random_case(chance: random.Random) -> Case:
         return Cut(chance.choice(KINDS), direction, chance.randrange(low, high), "byte")
 
     more = chance.choice((0, 0, 1, 2))
-    faults = {"assigns_item_ids": 0.2, "refuses_calls": 0.2}
+    faults = {"renames_items": 0.2, "refuses_calls": 0.2}
     return Case(
         (cut(True), *(cut(False) for _ in range(more))),
         chance.choice(("ga", "preview")),
@@ -186,6 +186,7 @@ class Table:
         self.told: Counter[str] = Counter()
         self.gaps: list[float] = []
         self.failures: list[str] = []
+        self.told_lines: list[str] = []
 
     def add(self, case: Case, outcome: Outcome) -> None:
         """Count a run."""
@@ -193,7 +194,8 @@ class Table:
         self.cuts += outcome.cuts
         self.uncut += not outcome.cuts
         self.reconnects += outcome.reconnects
-        self.told.update(kind.partition(" ")[0] for kind in outcome.told)
+        self.told.update(line.partition(" ")[0] for line in outcome.told)
+        self.told_lines += [f"{case}: {line}" for line in outcome.told]
         self.gaps += outcome.gaps
         self.failures += [f"{case}: {failure}" for failure in outcome.failures]
 

@@ -317,7 +317,8 @@ class Faults:
     Args:
         rules: As made by :func:`after` and the others.
         session_seconds: Maximum duration of new sessions; they end in ``session_expired`` and close 1001.
-        assigns_item_ids: New sessions give the client's items ids of their own, whatever it named.
+        renames_items: New sessions give an item that the client creates an id of their own, if its id is one
+            that another session has made.
         refuses_calls: New sessions refuse function calls that the client creates.
         writes_on: Where the only answers so far are texts that the client created, as in a conversation that
             was restored, new sessions write the next one too, and do not speak.
@@ -331,14 +332,14 @@ class Faults:
         self,
         *rules: Rule,
         session_seconds: float = 3600.0,
-        assigns_item_ids: bool = False,
+        renames_items: bool = False,
         refuses_calls: bool = False,
         writes_on: bool = False,
     ) -> None:
         _check_rules(rules)
         check_number("session_seconds", session_seconds, above=True)
         self.session_seconds = session_seconds
-        self.assigns_item_ids = assigns_item_ids
+        self.renames_items = renames_items
         self.refuses_calls = refuses_calls
         self.writes_on = writes_on
         self._lock = threading.Lock()  # leaf; guards _rules

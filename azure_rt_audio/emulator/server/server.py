@@ -539,7 +539,7 @@ class Emulator(RequestLog):
             pace=self._pace,
             first_delay=self._first_delay,
             session_seconds=self.faults.session_seconds,
-            assigns_item_ids=self.faults.assigns_item_ids,
+            renames_items=self.faults.renames_items,
             refuses_calls=self.faults.refuses_calls,
             writes_on=self.faults.writes_on,
             deployments=self._deployments,
