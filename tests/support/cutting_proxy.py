@@ -141,7 +141,8 @@ class _Socket:
     def write(self, data: bytes, *, is_torn: bool = False) -> None:
         """Send all that can be sent now; of a torn record the first half."""
         if self._tls is not None and data:
-            self._tls.write(data)
+            with contextlib.suppress(ssl.SSLError):  # the peer has ended its side
+                self._tls.write(data)
             data = self._leaving.read()
             data = data[: len(data) // 2] if is_torn else data
         self.unsent += data

@@ -302,8 +302,9 @@ class Program:
         fail = self._fail
         conversation = service.connections[-1]._engine.conversation
         actual = [describe(item) for item in conversation]
-        for problem in differences(actual, self._excused(service)):
-            fail(problem)
+        problems = differences(actual, self._excused(service))
+        if problems:
+            fail("; ".join(problems[:3]) + f". It has: {actual}")
         for (kind, about), times in self.seen.items():
             if times > 1:
                 fail(f"{kind} of {about!r} was heard {times} times")
