@@ -48,7 +48,7 @@ PUBLIC = {
         Difference Drop
         Emulator EnergyDetector Failure Faults FunctionCall IgnorePings Item ManualClock Part
         Recogniser Redirect Refuse Reply Rule Say SendRaw Session SessionEngine Silence
-        SileroDetector StopReading Swallow Synthesiser after after_seconds at_handshake before
+        SileroDetector StopReading Swallow Synthesiser SystemClock after after_seconds at_handshake before
         default_recogniser default_responder on_command speak synthesise
     """,
     "azure_rt_audio.errors": """

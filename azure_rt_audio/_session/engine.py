@@ -154,6 +154,7 @@ class Engine:
         self._turn = self.status.turn
         self._has_close_been_called = threading.Event()
         self.has_expired = False  # the I/O thread's: the service has said that the session is over
+        self._is_expiry_untold = False  # the I/O thread's: that was kept, as another session is to follow
         self.attempts = Attempts(self, options, websocket_options, websocket_impl, clock)
         dialect = options.resolved_dialect
         self.journal = Journal(
@@ -561,7 +562,9 @@ class Engine:
         self._offer(Error, event)
         self.listeners.publish(Error, event, to_all=True)
         self.has_expired = error.code == _EXPIRED
-        self._report(error, is_told=handled is Handled.TOLD)
+        self._is_expiry_untold = self.has_expired and self.attempts.is_lasting
+        if not self._is_expiry_untold:
+            self._report(error, is_told=handled is Handled.TOLD)
 
     def configure(self, attempt: Attempt) -> None:
         """Configure the session of an attempt whose connection is open."""
@@ -609,7 +612,8 @@ class Engine:
         if status is not None:
             self._offer(status.type, status)
         # The service has said why it closes, and that was reported.
-        is_told = is_asked_for or (self.has_expired and outcome.code == _EXPIRED)
+        was_told = self.has_expired and not self._is_expiry_untold
+        is_told = is_asked_for or (was_told and outcome.code == _EXPIRED)
         if not is_told:
             self._offer("error", outcome)
         closed = Closed(error=outcome)
