@@ -155,7 +155,7 @@ class _Chat:
     def _on_reconnecting(self, event: Reconnecting) -> None:
         if event.attempt == 1:
             self._screen.end_line()
-            self._screen.note("[the connection was lost; connecting again]")
+            self._screen.note(f"[{event.reason}; connecting again]")
 
     def _on_reconnected(self, event: Reconnected) -> None:
         lost = f"; lost: {len(event.lost)} items" if event.lost else ""
