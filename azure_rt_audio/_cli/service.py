@@ -67,13 +67,18 @@ class Service:
 
 
 def new_client(
-    service: Service, dispatcher: Dispatcher | None = None, *, number: int = 1
+    service: Service,
+    dispatcher: Dispatcher | None = None,
+    *,
+    number: int = 1,
+    history: str | None = None,
 ) -> AzureRealTimeAudio:
     """
     Return a client of the service, which connects, and records if it was asked to.
 
     Args:
         number: Counts the clients of a command; each records into a file of its own.
+        history: A conversation to go on with, as JSON.
 
     Raises:
         UsageError: The recording cannot be made.
@@ -82,7 +87,7 @@ def new_client(
     if record is not None and number > 1:
         record = record.with_name(f"{record.stem}-{number}{record.suffix}")
     try:
-        return AzureRealTimeAudio(service.options, dispatcher=dispatcher, record=record)
+        return AzureRealTimeAudio(service.options, dispatcher=dispatcher, record=record, history=history)
     except OSError as exc:
         raise UsageError(f"--record {record}: {exc.strerror or exc}") from exc
 

@@ -59,6 +59,7 @@ from .response_request import ResponseRequest
 from .restored_items import RestoredItems
 from .restorer import Restorer
 from .sender import CommandSender
+from .verdict import in_words
 from .waiters import Waiter, Waiters
 
 __all__ = ["Reconnector"]
@@ -288,7 +289,7 @@ class Reconnector:
         self._due = self._clock() + delay
         self._attempts.call_in(delay)
         log.info("= attempt %d to connect again in %.1f s: %s", decision.attempt, delay, decision.reason)
-        self._session.tell(Reconnecting(attempt=decision.attempt, delay_s=delay, reason=str(outcome)))
+        self._session.tell(Reconnecting(attempt=decision.attempt, delay_s=delay, reason=decision.reason))
 
     # ------------------------------------------------------------ a history to begin with
 
@@ -551,7 +552,7 @@ class Reconnector:
         self._session.tell(
             Reconnected(
                 gap_s=gap,
-                reason=str(outage.reason),
+                reason=in_words(outage.reason),
                 restored=restored,
                 shortened=shortened,
                 lost=lost,
