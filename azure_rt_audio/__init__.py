@@ -32,9 +32,11 @@ from .errors import (
     RealtimeError,
     RecordingError,
     ResponseActiveError,
+    ResponseIncompleteError,
     ResponseLostError,
     ResponseSupersededError,
     ServiceError,
+    TranscriptionFailedError,
 )
 from .options import AzureRealTimeOptions, WebSocketOptions
 from .protocol.base import UNSET
@@ -80,6 +82,7 @@ __all__ = [
     "Response",
     "ResponseActiveError",
     "ResponseConfig",
+    "ResponseIncompleteError",
     "ResponseLostError",
     "ResponseSupersededError",
     "ServiceError",
@@ -89,6 +92,7 @@ __all__ = [
     "Subscription",
     "TkDispatcher",
     "ToolChoice",
+    "TranscriptionFailedError",
     "TurnDetection",
     "WebSocketOptions",
     "WebSocketState",

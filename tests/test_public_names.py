@@ -24,9 +24,10 @@ PUBLIC = {
         DispatchOverflowError Dispatcher FunctionCallItem FunctionCallOutputItem FunctionTool Init
         InlineDispatcher InputAudioTranscription MessageItem MissingExtraError ModelStatusEnum
         NoiseReduction NotebookDispatcher PendingResponse QtDispatcher QueueDispatcher RealtimeError
-        Recorder RecordingError Response ResponseActiveError ResponseConfig ResponseLostError
-        ResponseSupersededError ServiceError Session SessionConfig StatusChanged Subscription
-        TkDispatcher ToolChoice TurnDetection UNSET WebSocketOptions WebSocketState WorkerDispatcher
+        Recorder RecordingError Response ResponseActiveError ResponseConfig ResponseIncompleteError
+        ResponseLostError ResponseSupersededError ServiceError Session SessionConfig StatusChanged
+        Subscription TkDispatcher ToolChoice TranscriptionFailedError TurnDetection UNSET
+        WebSocketOptions WebSocketState WorkerDispatcher
         __version__
     """,
     "azure_rt_audio.audio": """
@@ -53,8 +54,8 @@ PUBLIC = {
     "azure_rt_audio.errors": """
         BrokenExtraError ConnectError ConnectionClosedError DecodeError DeviceError
         DispatchOverflowError MissingExtraError RealtimeError RecordingError ResponseActiveError
-        ResponseLostError ResponseSupersededError ServiceError
-        classify
+        ResponseIncompleteError ResponseLostError ResponseSupersededError ServiceError
+        TranscriptionFailedError classify
     """,
     "azure_rt_audio.events": """
         Closed ConversationCreated ConversationInfo ConversationItemAdded ConversationItemDeleted

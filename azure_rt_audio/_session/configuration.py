@@ -6,6 +6,7 @@ What the session was asked to be, and what the service says it is.
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 import attrs
@@ -15,6 +16,7 @@ from ..protocol.base import UNSET
 from ..protocol.commands import SessionUpdate
 from ..protocol.events import SessionCreated, SessionUpdated
 from ..protocol.session import Session, SessionConfig, TurnDetection
+from ..protocol.session_differences import differences
 from .acknowledgement import Acknowledgement
 from .attempt import Attempt, merge_session
 from .attempts import Attempts
@@ -22,6 +24,8 @@ from .sender import CommandSender
 from .waiters import Waiters, placeholder
 
 __all__ = ["Configuration"]
+
+log: logging.Logger = logging.getLogger(__name__)
 
 
 class Configuration:
@@ -40,6 +44,7 @@ class Configuration:
         self._sender = sender
         self._waiters = waiters
         self._asked = asked
+        self._told: set[str] = set()  # fields that the service has changed
         self.session: Session | None = None
 
     # ------------------------------------------------------------ any thread
@@ -93,6 +98,24 @@ class Configuration:
         """How the service finds the user's turns; ``None`` if it does not."""
         return self.session.turn_detection if self.session is not None else None
 
+    @property
+    def is_transcription_off(self) -> bool:
+        """Whether the user is not transcribed: neither says so the service, nor is it asked for."""
+        session = self.session
+        configs = [self._asked, *(update.config for update in self._attempts.current.updates)]
+        return (
+            session is not None
+            and session.input_audio_transcription is None
+            and all(isinstance(config, SessionConfig) for config in configs)
+            and not any(config.input_audio_transcription for config in configs)
+        )
+
+    @property
+    def transcription_model(self) -> str | None:
+        """The model that transcribes the user, if known."""
+        in_force = self.session.input_audio_transcription if self.session is not None else None
+        return in_force.model if in_force is not None else None
+
     # ------------------------------------------------------------ the I/O thread
 
     def configure(self, attempt: Attempt) -> None:
@@ -115,8 +138,19 @@ class Configuration:
                 self.configure(attempt)
             return
         update = attempt.settle_oldest()
-        if update is not None and update.event_id != attempt.configuration_id:
-            self._asked = _merge(self._asked, update.config)
+        if update is not None:
+            if update.event_id != attempt.configuration_id:
+                self._asked = _merge(self._asked, update.config)
+            self._compare(update.config)
+
+    def _compare(self, asked: Any) -> None:
+        """Log, once for each field, what the service does otherwise than it was asked to."""
+        if not isinstance(asked, SessionConfig) or self.session is None:
+            return
+        for name, words in differences(asked, self.session).items():
+            if name not in self._told:
+                self._told.add(name)
+                log.warning("! the service did not take the configuration as it was sent: %s", words)
 
 
 def _merge(known: Any, update: Any) -> Any:
