@@ -38,10 +38,10 @@ from .errors import (
     ServiceError,
     TranscriptionFailedError,
 )
-from .options import AzureRealTimeOptions, WebSocketOptions
+from .options import AzureRealTimeOptions, ReconnectPolicy, WebSocketOptions
 from .protocol.base import UNSET
 from .protocol.conversation import Conversation, ConversationEntry
-from .protocol.events.local import Closed, Init, StatusChanged
+from .protocol.events.local import Closed, Init, Reconnected, Reconnecting, StatusChanged
 from .protocol.items import ContentPart, FunctionCallItem, FunctionCallOutputItem, MessageItem
 from .protocol.responses import Response, ResponseConfig
 from .protocol.session import InputAudioTranscription, NoiseReduction, Session, SessionConfig, TurnDetection
@@ -77,6 +77,9 @@ __all__ = [
     "QtDispatcher",
     "QueueDispatcher",
     "RealtimeError",
+    "ReconnectPolicy",
+    "Reconnected",
+    "Reconnecting",
     "Recorder",
     "RecordingError",
     "Response",

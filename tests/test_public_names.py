@@ -24,6 +24,7 @@ PUBLIC = {
         DispatchOverflowError Dispatcher FunctionCallItem FunctionCallOutputItem FunctionTool Init
         InlineDispatcher InputAudioTranscription MessageItem MissingExtraError ModelStatusEnum
         NoiseReduction NotebookDispatcher PendingResponse QtDispatcher QueueDispatcher RealtimeError
+        ReconnectPolicy Reconnected Reconnecting
         Recorder RecordingError Response ResponseActiveError ResponseConfig ResponseIncompleteError
         ResponseLostError ResponseSupersededError ServiceError Session SessionConfig StatusChanged
         Subscription TkDispatcher ToolChoice TranscriptionFailedError TurnDetection UNSET
@@ -67,6 +68,7 @@ PUBLIC = {
         InputAudioBufferSpeechStopped InputAudioBufferTimeoutTriggered LogProbability
         McpListToolsCompleted McpListToolsFailed McpListToolsInProgress OutputAudioBufferCleared
         OutputAudioBufferStarted OutputAudioBufferStopped PartEvent RateLimit RateLimitsUpdated
+        Reconnected Reconnecting
         ResponseContentPartAdded ResponseContentPartDone ResponseCreated ResponseDone
         ResponseFunctionCallArgumentsDelta ResponseFunctionCallArgumentsDone
         ResponseMcpCallArgumentsDelta ResponseMcpCallArgumentsDone ResponseMcpCallCompleted

@@ -21,7 +21,7 @@ from .._pages import WAITING
 from ..dispatch.base import weight
 from ..dispatch.queued import DEFAULT_BACKLOG_BYTES
 from ..errors import DispatchOverflowError, RealtimeError
-from ..protocol.event_filter import EventFilter
+from ..protocol.event_filter import EVERYTHING, EventFilter
 from .waiters import as_listened
 
 __all__ = ["EventStream", "EventStreams"]
@@ -92,10 +92,10 @@ class EventStream(Generic[E_co]):
     def close(self) -> None:
         """Take no more events and forget those that wait. Idempotent."""
         with self._condition.lock:
-            self._is_over = True
+            self._condition.notify_all()  # before the change, which Ctrl-C cannot divide then
             self._outcome = None
             self._events.clear()
-            self._condition.notify_all()
+            self._is_over = True
 
     def __iter__(self) -> Iterator[E_co]:
         return self
@@ -165,6 +165,13 @@ class EventStreams:
         if stale:
             with self._lock:
                 self.streams = tuple(ref for ref in self.streams if not any(ref is old for old in stale))
+
+    def take(self, key: Any) -> bool:
+        """Whether a stream takes events of a key."""
+        streams = [stream for reference in self.streams if (stream := reference()) is not None]
+        return any(
+            s.key in (key, EVERYTHING) for stream in streams if not stream.is_over for s in stream.subjects
+        )
 
     def end(self, outcome: RealtimeError | None) -> bool:
         """End all streams, with an error unless *outcome* is ``None``; return whether there was one."""

@@ -60,6 +60,7 @@ class PendingResponse:
         self._clock = clock
         self._condition = Condition()  # leaf; guards the rest
         self._pieces: list[Event] = []
+        self._was_read = False  # an iteration has had a piece of it
         self._id: str | None = None
         self._response: Response | None = None
         self._failure: RealtimeError | None = None
@@ -233,6 +234,7 @@ class PendingResponse:
                 self._outcome(check=check)
                 return
             position += len(pieces)
+            self._was_read = True
             yield from pieces
 
     def _pieces_from(self, position: int, deadline: Deadline) -> list[Event]:
@@ -266,14 +268,29 @@ class PendingResponse:
                 self._response = response
             self._condition.notify_all()
 
+    def _kinds(self) -> set[type[Event]]:
+        """Return the classes of the events that came."""
+        with self._condition.lock:
+            return {type(event) for event in self._pieces}
+
+    def _restart(self) -> bool:
+        """Forget what came, because it is asked for again; return ``False`` if somebody has read it."""
+        with self._condition.lock:
+            if self._was_read or self.done:
+                return False
+            self._pieces.clear()
+            self._id = None
+        return True
+
     def _finish(self, outcome: Response | RealtimeError) -> None:
         """Record how it ended, unless it has. Called by the I/O thread, or by a cancelling thread."""
         with self._condition.lock:
-            if not self.done:
-                if isinstance(outcome, Response):
-                    self._response = outcome
-                else:
-                    if isinstance(outcome, ResponseLostError):
-                        outcome.response = streamed_response(self._pieces)
-                    self._failure = outcome
-            self._condition.notify_all()
+            if self.done:
+                return
+            if isinstance(outcome, ResponseLostError):
+                outcome.response = streamed_response(self._pieces)
+            self._condition.notify_all()  # before the change, which Ctrl-C cannot divide then
+            if isinstance(outcome, Response):
+                self._response = outcome
+            else:
+                self._failure = outcome

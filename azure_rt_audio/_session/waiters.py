@@ -123,7 +123,10 @@ class Waiter:
         "is_quiet",
         "matches",
         "params",
+        "payload",
+        "position",
         "sent_at",
+        "sound_index",
     )
 
     def __init__(
@@ -149,6 +152,10 @@ class Waiter:
         self.is_quiet = is_quiet
         self.connection = 0  # the number of the one that its command was sent on
         self.sent_at = float("inf")  # by the clock of the waiters
+        # Of its command; written by the journal, under its lock.
+        self.payload = b""
+        self.position: int | None = None
+        self.sound_index = 0
         if isinstance(future, Acknowledgement):
             future.on_callback = self._keep
 
@@ -194,7 +201,7 @@ class Waiter:
         return any(param == name or param.startswith((f"{name}.", f"{name}[")) for name in self.params)
 
 
-def placeholder(kind: str, event_id: str | None) -> Waiter:
+def placeholder(kind: str, event_id: str | None, *, is_quiet: bool = False) -> Waiter:
     """Return a waiter that nobody holds the future of, for a command that is answered in order."""
     answer, waits_as, params, codes = ANSWERED_IN_ORDER[kind]
     future: Future[Any] = Future()
@@ -205,6 +212,7 @@ def placeholder(kind: str, event_id: str | None) -> Waiter:
         acknowledges=waits_as,
         codes=frozenset(codes),
         params=params,
+        is_quiet=is_quiet,
     )
 
 
@@ -237,14 +245,19 @@ class Waiters:
         with self._lock:
             self.waiting = tuple(w for w in self.waiting if w is not waiter)
 
-    def note_sent(self, waiter: Waiter, connection: int) -> None:
-        """The command of a waiter was sent on the connection with that number."""
-        waiter.connection, waiter.sent_at = connection, self._clock()
+    def note_sent(self, waiter: Waiter) -> None:
+        """The command of a waiter was sent."""
+        waiter.sent_at = self._clock()
 
-    def awaits(self, kind: str) -> bool:
-        """Whether a command of a kind that is answered in order has yet to be answered."""
+    def hold(self) -> None:
+        """Nothing is answered until the commands were sent on another connection."""
+        for waiter in self.waiting:
+            waiter.sent_at = float("inf")
+
+    def oldest(self, kind: str) -> Waiter | None:
+        """Return the command of a kind that is answered next; ``None`` if none waits for an answer."""
         since = self._clock() - LOST
-        return any(waiter.acknowledges == kind and waiter.sent_at > since for waiter in self.waiting)
+        return next((w for w in self.waiting if w.acknowledges == kind and w.sent_at > since), None)
 
     def give_up_overdue(self, kind: str) -> tuple[Waiter, ...]:
         """Give up those of a kind whose answer was lost, before another of the kind is sent; return them."""

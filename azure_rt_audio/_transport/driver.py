@@ -105,7 +105,8 @@ class ConnectionDriver:
         self._transport: Transport | None = None
         self._interest = 0
         self._keepalive = Keepalive(options.ping_interval, options.ping_timeout)
-        self._heard = 0.0  # when bytes last arrived
+        self.heard_at = 0.0  # when bytes last arrived
+        self.peer_date: float | None = None  # of the peer's clock at the handshake
         self._closing = CloseHandshake(self._clock)
         self._failure: ConnectionClosedError | None = None  # writing is over, and the rest is being read
         # Whole messages may be buffered, at first those that came with the handshake.
@@ -295,7 +296,8 @@ class ConnectionDriver:
         if verdict is not None:
             self._closing.send_last(result, 1000)
             return verdict
-        self._heard = self._clock()
+        self.heard_at = self._clock()
+        self.peer_date = result.date
         self.send_queue.attach(result)
         log.info("= %s open to %s after %.0f ms", self.name, result.where, 1000 * dialling.seconds)
         self._call(self._on_open)
@@ -343,7 +345,7 @@ class ConnectionDriver:
                     log.debug("> %s close %d", self.name, request.code)
                     closing.begin(transport, request)
                 transport.flush()
-        if now >= self._keepalive.due_at(self._heard):
+        if now >= self._keepalive.due_at(self.heard_at):
             self._ping(transport, now)
         if request is not None and request.deadline.expired:
             return closing.unanswered(request)
@@ -361,7 +363,7 @@ class ConnectionDriver:
         ):
             self.due = 0.0  # at once
         else:
-            self.due = self._keepalive.due_at(self._heard)
+            self.due = self._keepalive.due_at(self.heard_at)
             if self._close is not None:
                 self.due = min(self.due, self._clock() + (self._close.deadline.remaining() or 0.0))
         if interest != self._interest:
@@ -373,7 +375,7 @@ class ConnectionDriver:
         if not self._has_undelivered:
             with self.send_queue.write_lock:
                 if transport.fill():
-                    self._heard = now
+                    self.heard_at = now
         receive, on_message = transport.receive, self._on_message
         for _ in range(_MESSAGES_IN_A_ROW):
             message = receive()

@@ -11,28 +11,12 @@ import attrs
 from attrs import field, frozen
 
 from .proxy_url import parse_proxy
+from .validators import seconds
 
 __all__ = ["TlsTrust", "WebSocketOptions"]
 
 TlsTrust = ssl.SSLContext | Literal["truststore"] | None
 """A context, or ``"truststore"`` for the system's own check of certificates, or ``None`` for OpenSSL's."""
-
-
-def _seconds(low: float, *, or_none: bool = False) -> Any:
-    """Return a validator of a number of seconds, from *low* to a week."""
-    otherwise = " or None" if or_none else ""
-
-    def check(instance: object, attribute: attrs.Attribute[Any], value: object) -> None:
-        if value is None and or_none:
-            return
-        name = attribute.name
-        if isinstance(value, bool) or not isinstance(value, (int, float)):
-            raise TypeError(f"{name} must be a number of seconds{otherwise}, not {type(value).__name__}")
-        # Beyond a week there is no use in a limit, and far beyond it the system's clock has none.
-        if not low <= value <= 604800:  # not a number is neither
-            raise ValueError(f"{name} must be from {low:g} to 604800 seconds{otherwise}, not {value!r}")
-
-    return check
 
 
 def _bytes(instance: object, attribute: attrs.Attribute[Any], value: object) -> None:
@@ -153,11 +137,11 @@ class WebSocketOptions:
     a megabyte, and 20 ms to make.
     """
 
-    connect_timeout: float = field(default=10.0, validator=_seconds(0.001))
-    close_timeout: float = field(default=5.0, validator=_seconds(0.0))
-    ping_interval: float | None = field(default=20.0, validator=_seconds(0.01, or_none=True))
-    ping_timeout: float = field(default=20.0, validator=_seconds(0.01))
-    send_timeout: float = field(default=10.0, validator=_seconds(0.0))
+    connect_timeout: float = field(default=10.0, validator=seconds(0.001))
+    close_timeout: float = field(default=5.0, validator=seconds(0.0))
+    ping_interval: float | None = field(default=20.0, validator=seconds(0.01, or_none=True))
+    ping_timeout: float = field(default=20.0, validator=seconds(0.01))
+    send_timeout: float = field(default=10.0, validator=seconds(0.0))
     max_message_bytes: int = field(default=16 * 2**20, validator=_bytes)
     max_send_backlog_bytes: int = field(default=32 * 2**20, validator=_bytes)
     headers: Mapping[str, str] = field(factory=dict, repr=False, validator=_headers)

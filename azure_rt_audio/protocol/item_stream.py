@@ -93,8 +93,13 @@ class ItemStream:
     @property
     def text(self) -> str:
         """All that can be read of it so far."""
+        return "".join(self.parts.values())
+
+    @property
+    def parts(self) -> dict[int, str]:
+        """The same by content index, in order."""
         texts = sorted(self.texts.copy().items())  # copies, as the writer may run at the same time
-        return "".join(piece for _, pieces in texts for piece in tuple(pieces))
+        return {index: "".join(tuple(pieces)) for index, pieces in texts}
 
     @property
     def is_call(self) -> bool:

@@ -22,6 +22,7 @@ from .._concurrency import shutdown
 from .._concurrency.deadline import Deadline
 from .._concurrency.program_end import join_thread
 from ..audio.level import SILENCE_DB, level_db
+from ..audio.resample import import_now
 from ..devices import Microphone, Speaker
 from ..devices.events import DeviceLost, DeviceOpened
 from ..devices.interfaces import MicrophoneLike, SpeakerLike
@@ -177,6 +178,7 @@ class VoiceSession:
                 return
             self._capture_thread = thread
         try:
+            import_now()
             self._subscribe()
             self._connect_devices()
             self.speaker.start()

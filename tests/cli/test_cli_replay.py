@@ -77,9 +77,8 @@ def test_without_account_an_answer_is_printed_when_it_came(
 
 def test_what_was_not_recorded_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """On standard error: times that are estimated, and a service that is not Azure."""
-    made = Made(configuration={"endpoint": "127.0.0.1:8765", "dialect": "ga"}).add(
-        0.0, "opened", connection=1
-    )
+    made = Made(configuration={"endpoint": "127.0.0.1:8765", "dialect": "ga"})
+    made.add(0.0, "opened", connection=1)
     made.words(1.4, "It is sunny.").delta(1.5, tone(5)).add(2.0, "closed", connection=1, code=1000)
     assert main(["replay", str(made.save(tmp_path / "talk.rta")), "--speed", "0"]) == 0
 

@@ -286,7 +286,7 @@ def test_a_refusal_that_was_caught_is_not_warned_of(connect: Connect, warned: Wa
 def test_a_loss_that_was_raised_is_not_warned_of(connect: Connect, warned: Warnings, way: str) -> None:
     """It ended a call, which says why."""
     with Emulator(responder=lambda *_: Reply("And so on. " * 200)) as service:
-        client = ready(connect, service=service)
+        client = ready(connect, service=service, reconnect=None)
         calls: dict[str, Callable[[], object]] = {
             "ask": lambda: client.ask("Hello!", timeout=HANG),
             "wait_for": lambda: client.wait_for("test.never", timeout=HANG),
@@ -315,7 +315,7 @@ def waits_for(client: AzureRealTimeAudio) -> None:
 def test_a_loss_that_nobody_is_told_is_warned_of(connect: Connect, warned: Warnings) -> None:
     """Once."""
     with Emulator() as service:
-        client = ready(connect, service=service)
+        client = ready(connect, service=service, reconnect=None)
         ended = Probe()
         client.on("closed", ended)
         service.inject(Close(1011))

@@ -18,7 +18,7 @@ from azure_rt_audio.protocol.events import (
     ResponseOutputAudioDelta,
     UnknownEvent,
 )
-from azure_rt_audio.protocol.events.local import Closed, Init, StatusChanged
+from azure_rt_audio.protocol.events.local import Closed, Init, Reconnected, Reconnecting, StatusChanged
 from azure_rt_audio.protocol.session import Session
 from azure_rt_audio.protocol.turn import ModelStatusEnum
 
@@ -49,6 +49,8 @@ def test_a_class_is_its_name(cls: type[Event]) -> None:
         (UnknownEvent, EventFilter(UnknownEvent)),
         (Init, EventFilter(Init)),
         (StatusChanged, EventFilter(StatusChanged)),
+        (Reconnected, EventFilter(Reconnected)),
+        ("reconnecting", EventFilter("reconnecting")),
         (Closed, EventFilter(Closed)),
         (RealtimeError, EventFilter("error")),
         (ServiceError, EventFilter("error", ServiceError)),
@@ -96,8 +98,11 @@ def test_a_slip_is_named(event: str, meant: str) -> None:
 @pytest.mark.parametrize(
     ("event", "says"),
     [
-        ("", "names are such as 'response.done', or 'init', 'status_changed', 'closed', 'error', '\\*'"),
-        ("connected", "there is no event 'connected'; names are such as"),
+        (
+            "",
+            "or 'init', 'status_changed', 'reconnecting', 'reconnected', 'closed', 'error', '\\*'",
+        ),
+        ("opened", "there is no event 'opened'; names are such as"),
         ("response.*", r"'response\.\*': patterns are not understood; listen to '\*'"),
         ("**", "patterns are not understood"),
         ("input_audio_buffer.append", "is a command, .* the service does not acknowledge it"),
@@ -166,8 +171,16 @@ def test_local_events_have_names() -> None:
     made: list[Any] = [
         Init(session=Session()),
         StatusChanged(status=ModelStatusEnum.IDLE, previous=ModelStatusEnum.SPEAKING),
+        Reconnecting(attempt=1, delay_s=0.2, reason="lost"),
+        Reconnected(gap_s=0.5, reason="lost", lost={"item_1": "budget"}),
         Closed(error=error),
     ]
 
-    assert [event.type for event in made] == ["init", "status_changed", "closed"]
-    assert not made[2].is_clean
+    assert [event.type for event in made] == [
+        "init",
+        "status_changed",
+        "reconnecting",
+        "reconnected",
+        "closed",
+    ]
+    assert not made[-1].is_clean

@@ -31,6 +31,7 @@ from ..session.behaviour import Behaviour
 from ..session.engine import Close, SessionEngine
 from ..speech.rule_responder import default_responder
 from ..speech.scripted_recogniser import recogniser_from
+from ..speech.silero import SileroDetector
 from ..speech.tones import synthesise
 from ..speech.vad import Detector, EnergyDetector
 from . import faults as fault
@@ -219,13 +220,15 @@ class Emulator(RequestLog):
         Listen and return; clients are served on threads of their own.
 
         Raises:
-            MissingExtraError: The ``websockets`` package is not installed.
+            MissingExtraError: The ``websockets`` package is not installed, or what the detector needs.
             OSError: The port is taken.
         """
         with importing("websockets.sync.server", "emulator", "the emulator"):
             from websockets.sync.server import serve
         if self._acceptor is not None:
             raise RuntimeError("this emulator was started before; make another one")
+        if self._detector is SileroDetector:
+            SileroDetector.import_now()
         options: dict[str, Any] = {}
         if "ping_interval" in inspect.signature(serve).parameters:
             options["ping_interval"] = None  # the connection's loop sends its own
