@@ -39,7 +39,7 @@ from .errors import (
 from .options import AzureRealTimeOptions, WebSocketOptions
 from .protocol.base import UNSET
 from .protocol.conversation import Conversation, ConversationEntry
-from .protocol.events.local import Closed, Init, StatusChanged
+from .protocol.events.local import Closed, Init, SendLag, StatusChanged
 from .protocol.items import ContentPart, FunctionCallItem, FunctionCallOutputItem, MessageItem
 from .protocol.responses import Response, ResponseConfig
 from .protocol.session import InputAudioTranscription, NoiseReduction, Session, SessionConfig, TurnDetection
@@ -82,6 +82,7 @@ __all__ = [
     "ResponseConfig",
     "ResponseLostError",
     "ResponseSupersededError",
+    "SendLag",
     "ServiceError",
     "Session",
     "SessionConfig",

@@ -25,7 +25,7 @@ PUBLIC = {
         InlineDispatcher InputAudioTranscription MessageItem MissingExtraError ModelStatusEnum
         NoiseReduction NotebookDispatcher PendingResponse QtDispatcher QueueDispatcher RealtimeError
         Recorder RecordingError Response ResponseActiveError ResponseConfig ResponseLostError
-        ResponseSupersededError ServiceError Session SessionConfig StatusChanged Subscription
+        ResponseSupersededError SendLag ServiceError Session SessionConfig StatusChanged Subscription
         TkDispatcher ToolChoice TurnDetection UNSET WebSocketOptions WebSocketState WorkerDispatcher
         __version__
     """,
@@ -72,7 +72,7 @@ PUBLIC = {
         ResponseMcpCallFailed ResponseMcpCallInProgress ResponseOutputAudioDelta
         ResponseOutputAudioDone ResponseOutputAudioTranscriptDelta ResponseOutputAudioTranscriptDone
         ResponseOutputItemAdded ResponseOutputItemDone ResponseOutputTextDelta
-        ResponseOutputTextDone SessionClosed SessionCreated SessionInputTranscriptDelta
+        ResponseOutputTextDone SendLag SessionClosed SessionCreated SessionInputTranscriptDelta
         SessionOutputAudioDelta SessionOutputTranscriptDelta SessionUpdated StatusChanged
         TranscriptionError TranscriptionInputTokens TranscriptionLanguage
         TranscriptionSessionCreated TranscriptionSessionUpdated TranscriptionUsage UnknownEvent

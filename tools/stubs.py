@@ -35,7 +35,7 @@ from .dispatch import Dispatcher
 from .errors import RealtimeError
 from .protocol.events import (
 $events)
-from .protocol.events.local import Closed, StatusChanged
+from .protocol.events.local import Closed, SendLag, StatusChanged
 from .protocol.session import Session
 
 E = TypeVar("E")
@@ -73,7 +73,7 @@ _ARITY = 6
 def _payloads() -> list[tuple[list[str], str]]:
     """Return for each event the names that it has, and what a listener of them receives."""
     found = [(["init"], "Session"), (["error"], "RealtimeError")]
-    found += [(["status_changed"], "StatusChanged"), (["closed"], "Closed")]
+    found += [(["status_changed"], "StatusChanged"), (["send_lag"], "SendLag"), (["closed"], "Closed")]
     for name, cls in sorted(EVENT_CLASSES.items()):
         if cls not in (Error, UnknownEvent):
             names = [name, *([PREVIEW_NAMES[name]] if name in PREVIEW_NAMES else [])]
@@ -147,7 +147,8 @@ def _indented(text: str) -> str:
 
 
 def _methods() -> str:
-    names = {payload for _, payload in _payloads()} - {"Session", "RealtimeError", "StatusChanged", "Closed"}
+    local = {"Session", "RealtimeError", "StatusChanged", "SendLag", "Closed"}
+    names = {payload for _, payload in _payloads()} - local
     return string.Template(_METHODS).substitute(
         events="".join(f"    {name},\n" for name in sorted(names)),
         variables="".join(f'E{number} = TypeVar("E{number}")\n' for number in range(1, _ARITY + 1)),
@@ -162,6 +163,7 @@ def _signals() -> str:
     names = [
         "init",
         "status_changed",
+        "send_lag",
         "error",
         "closed",
         *(name for name in EVENT_CLASSES if name != "error"),

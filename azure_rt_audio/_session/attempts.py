@@ -23,7 +23,7 @@ from collections.abc import Callable
 from typing import Any, Final, Protocol
 
 from .._concurrency.deadline import Deadline
-from .._transport import Connection, IOThread, Outcome, Payload, Target, WebSocketImpl
+from .._transport import Connection, IOThread, LagReport, Outcome, Payload, Target, WebSocketImpl
 from ..errors import ConnectionClosedError
 from ..options import AzureRealTimeOptions, WebSocketOptions
 from ..protocol.codec import Quirks
@@ -68,6 +68,9 @@ class _Session(Protocol):
 
     def move(self, previous: Attempt, attempt: Attempt) -> None:
         """Events of another attempt will be applied; the one before has ended."""
+
+    def tell_lag(self, report: LagReport) -> None:
+        """Report how far sending is behind."""
 
     def end(self, outcome: Outcome) -> None:
         """No attempt is left."""
@@ -136,6 +139,10 @@ class Attempts:
     def _find(self, number: int) -> Attempt | None:
         return next((attempt for attempt in self.alive if attempt.number == number), None)
 
+    def written_at(self, sent: float) -> float | None:
+        """Return when the system had taken what was sent at a moment; ``None`` as long as it waits here."""
+        return self.current.connection.written_at(sent)
+
     def add(self, configuration: SessionUpdate, encoded: bytes) -> Attempt:
         """
         Make another attempt, which does not connect yet.
@@ -159,6 +166,7 @@ class Attempts:
             on_open=_weakly(self._opened, number),
             on_message=self._receiver(number),
             on_end=_weakly(self._ended, number),
+            on_lag=_weakly(self._lags, number),
             io_thread=self._io_thread,
         )
         ready = Readiness(
@@ -292,6 +300,11 @@ class Attempts:
                 if moment is not None:
                     due = min(moment - now, due if due is not None else moment - now)
         return None if due is None else max(due, 0.01)
+
+    def _lags(self, number: int, report: LagReport) -> None:
+        session = self._session()
+        if session is not None and number == self.current.number:
+            session.tell_lag(report)
 
     def _ended(self, number: int, outcome: Outcome) -> None:
         attempt = self._find(number)

@@ -35,6 +35,10 @@ __all__ = ["AudioInput"]
 _MAX_APPEND_CHARACTERS: Final = MAX_APPEND_BYTES // 12 * 16
 """Four characters hold three bytes; a cut between fours of them cuts between frames too."""
 
+_PCM16_BYTES: Final = 48_000
+_G711_BYTES: Final = 8_000
+"""Of a second."""
+
 _NO_RATE: Final = "channels was given without sample_rate_hz: pass the rate of the audio, too"
 
 _BLOCK_SECONDS: Final = 0.1
@@ -113,22 +117,25 @@ class AudioInput:
             self.finish()
             began, sent = time.monotonic(), 0.0
             for block in file.blocks(_BLOCK_SECONDS):
-                self._send(converter.feed(block))
+                self._send(converter.feed(block), is_live=is_realtime)
                 sent += len(block) / 2 / file.sample_rate_hz
                 if progress is not None:
                     progress(sent, file.seconds)
                 if is_realtime:
                     threading.Event().wait(max(0.0, began + sent - time.monotonic()))
-            self._send(converter.finish())
+            self._send(converter.finish(), is_live=is_realtime)
 
-    def _send(self, audio: bytes) -> None:
+    def _send(self, audio: bytes, *, is_live: bool = True) -> None:
         """Send what is in the session's format; nothing, if it is empty."""
-        self._send_text(pybase64.b64encode(audio))
+        self._send_text(pybase64.b64encode(audio), is_live=is_live)
 
-    def _send_text(self, text: bytes) -> None:
+    def _send_text(self, text: bytes, *, is_live: bool = True) -> None:
         self._turn.has_sound = True
+        # Four characters are three bytes.
+        per_character = 0.75 / (_PCM16_BYTES if self._audio_format() == "pcm16" else _G711_BYTES)
         for start in range(0, len(text), _MAX_APPEND_CHARACTERS):
-            self._sender.send_bytes(encode_append(text[start : start + _MAX_APPEND_CHARACTERS]))
+            part = text[start : start + _MAX_APPEND_CHARACTERS]
+            self._sender.send_bytes(encode_append(part), len(part) * per_character if is_live else 0.0)
 
     # ------------------------------------------------------------ encoding
 

@@ -22,7 +22,7 @@ from typing import Any, Final
 
 from .._concurrency import shutdown
 from .._pages import WAITING
-from .._transport import Connection, Outcome, Payload, WebSocketImpl
+from .._transport import Connection, LagReport, Outcome, Payload, WebSocketImpl
 from ..dispatch import Dispatcher
 from ..errors import DecodeError, DispatchOverflowError, RealtimeError, ServiceError
 from ..options import AzureRealTimeOptions, WebSocketOptions
@@ -43,7 +43,7 @@ from ..protocol.events import (
     SessionUpdated,
     UnknownEvent,
 )
-from ..protocol.events.local import Closed, Init, StatusChanged
+from ..protocol.events.local import Closed, Init, SendLag, StatusChanged
 from ..protocol.service_errors import response_error, service_error
 from ..protocol.session import Session
 from ..protocol.turn import ModelStatusEnum
@@ -60,6 +60,7 @@ from .raw_commands import RawCommands
 from .readiness import Readiness
 from .response_queue import ResponseQueue
 from .response_watchdog import MCP_STEPS
+from .send_lag_log import SendLagLog
 from .sender import CommandSender
 from .taps import Taps
 from .turn_taking import TurnTaking
@@ -88,7 +89,7 @@ _WITH_CONSEQUENCES: Final = frozenset(
 
 _SOUNDS: Final = (ResponseOutputAudioDelta, SessionOutputAudioDelta)
 
-_LOCAL_NAMES: Final = frozenset({Init.TYPE, StatusChanged.TYPE, Closed.TYPE, EVERYTHING})
+_LOCAL_NAMES: Final = frozenset({Init.TYPE, StatusChanged.TYPE, SendLag.TYPE, Closed.TYPE, EVERYTHING})
 
 _EXPIRED: Final = "session_expired"
 
@@ -152,6 +153,8 @@ class Engine:
             call_in=self.attempts.call_in,
         )
         self._watchdog = self.response_queue.watchdog
+        self._watchdog.written_at = self.waiters.written_at = self.attempts.written_at
+        self._send_lag = SendLagLog(websocket_options.lag)
         self.turns = TurnTaking(self.configuration, self.sender, self.waiters, self.response_queue)
         self.questions = Questions(self.sender, self.waiters, self.response_queue)
         self.raw_commands = RawCommands(self.attempts, self.sender, self.waiters, self.response_queue)
@@ -344,8 +347,8 @@ class Engine:
         else:
             self.listeners.publish(key, event, to_all=True)
 
-    def _publish_local(self, event: Init | StatusChanged | Closed) -> None:
-        is_sticky = not isinstance(event, StatusChanged)
+    def _publish_local(self, event: Init | StatusChanged | SendLag | Closed) -> None:
+        is_sticky = isinstance(event, Init | Closed)
         payload = event.session if isinstance(event, Init) else event
         self.listeners.publish(event.type, payload, sticky=is_sticky)
         self.listeners.publish(type(event), event, sticky=is_sticky, to_all=True)
@@ -372,6 +375,15 @@ class Engine:
         )
         try:
             self._report(error)
+        except DispatchOverflowError as exc:
+            self.connection.abort(exc)
+
+    def tell_lag(self, report: LagReport) -> None:
+        """Report how far sending is behind."""
+        event = self._send_lag.take(report)
+        try:
+            self._offer(event.type, event)
+            self._publish_local(event)
         except DispatchOverflowError as exc:
             self.connection.abort(exc)
 

@@ -122,12 +122,17 @@ class CommandSender:
         """
         self.send_bytes(self.encode(command))
 
-    def send_bytes(self, payload: bytes) -> int:
-        """Send an encoded command; return the number of the attempt. Raises as :meth:`send`."""
+    def send_bytes(self, payload: bytes, live_s: float = 0.0) -> int:
+        """
+        Send an encoded command; return the number of the attempt. Raises as :meth:`send`.
+
+        Args:
+            live_s: Seconds of live sound in it, which may be dropped if the line is too slow.
+        """
         while True:
             attempt = self._attempts.current
             try:
-                attempt.send(payload, self.timeout)
+                attempt.send(payload, self.timeout, live_s)
             except ConnectionClosedError:
                 if attempt is self._attempts.current:
                     raise

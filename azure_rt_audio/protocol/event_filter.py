@@ -13,12 +13,12 @@ from ..errors import RealtimeError, ServiceError
 from . import commands
 from .dialects import ALIASES, canonical_name
 from .events import EVENT_CLASSES, Error, Event, UnknownEvent
-from .events.local import Closed, Init, StatusChanged
+from .events.local import Closed, Init, SendLag, StatusChanged
 
 __all__ = ["EVERYTHING", "EventFilter", "event_filter"]
 
 EVERYTHING: Final = "*"
-_LOCAL: Final = (Init, StatusChanged, Closed)
+_LOCAL: Final = (Init, StatusChanged, SendLag, Closed)
 _NAMES: Final = frozenset({*EVENT_CLASSES, *ALIASES, *(cls.TYPE for cls in _LOCAL), EVERYTHING})
 _ANSWERS: Final[Mapping[str, str]] = {
     commands.SessionUpdate.TYPE: "session.updated",

@@ -63,6 +63,6 @@ def test_all_events_are_public() -> None:
     exec("from azure_rt_audio.events import *", names)
     given = {name for name in names if not name.startswith("__")}
 
-    assert given == set(public.__all__) == {*hearing.__all__, "Closed", "Init", "StatusChanged"}
+    assert given == set(public.__all__) == {*hearing.__all__, "Closed", "Init", "SendLag", "StatusChanged"}
     assert given >= {cls.__name__ for cls in EVENT_CLASSES.values()}
     assert all(isinstance(names[name], type) for name in given)

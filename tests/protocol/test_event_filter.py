@@ -18,7 +18,7 @@ from azure_rt_audio.protocol.events import (
     ResponseOutputAudioDelta,
     UnknownEvent,
 )
-from azure_rt_audio.protocol.events.local import Closed, Init, StatusChanged
+from azure_rt_audio.protocol.events.local import Closed, Init, SendLag, StatusChanged
 from azure_rt_audio.protocol.session import Session
 from azure_rt_audio.protocol.turn import ModelStatusEnum
 
@@ -96,7 +96,10 @@ def test_a_slip_is_named(event: str, meant: str) -> None:
 @pytest.mark.parametrize(
     ("event", "says"),
     [
-        ("", "names are such as 'response.done', or 'init', 'status_changed', 'closed', 'error', '\\*'"),
+        (
+            "",
+            "or 'init', 'status_changed', 'send_lag', 'closed', 'error', '\\*'",
+        ),
         ("connected", "there is no event 'connected'; names are such as"),
         ("response.*", r"'response\.\*': patterns are not understood; listen to '\*'"),
         ("**", "patterns are not understood"),
@@ -166,8 +169,9 @@ def test_local_events_have_names() -> None:
     made: list[Any] = [
         Init(session=Session()),
         StatusChanged(status=ModelStatusEnum.IDLE, previous=ModelStatusEnum.SPEAKING),
+        SendLag(lag_s=2.0, unsent_bytes=1, dropped_s=0.0, is_behind=True),
         Closed(error=error),
     ]
 
-    assert [event.type for event in made] == ["init", "status_changed", "closed"]
-    assert not made[2].is_clean
+    assert [event.type for event in made] == ["init", "status_changed", "send_lag", "closed"]
+    assert not made[-1].is_clean
