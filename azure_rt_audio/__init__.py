@@ -41,7 +41,7 @@ from .errors import (
 from .options import AzureRealTimeOptions, ReconnectPolicy, WebSocketOptions
 from .protocol.base import UNSET
 from .protocol.conversation import Conversation, ConversationEntry
-from .protocol.events.local import Closed, Init, Reconnected, Reconnecting, StatusChanged
+from .protocol.events.local import Closed, Init, Reconnected, Reconnecting, SendLag, StatusChanged
 from .protocol.items import ContentPart, FunctionCallItem, FunctionCallOutputItem, MessageItem
 from .protocol.responses import Response, ResponseConfig
 from .protocol.session import InputAudioTranscription, NoiseReduction, Session, SessionConfig, TurnDetection
@@ -88,6 +88,7 @@ __all__ = [
     "ResponseIncompleteError",
     "ResponseLostError",
     "ResponseSupersededError",
+    "SendLag",
     "ServiceError",
     "Session",
     "SessionConfig",

@@ -210,6 +210,16 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
         return self._options
 
     @property
+    def send_lag_s(self) -> float:
+        """
+        Seconds that the oldest sound or command has waited that the system has not taken; 0 if none waits.
+
+        For speech that is sent as it is spoken: how far the service's ear is behind. See
+        :class:`~azure_rt_audio.SendLag`, and ``lag`` of the WebSocket's options.
+        """
+        return self._engine.connection.send_lag_s
+
+    @property
     def recorder(self) -> Recorder | None:
         """What *record* made; ``None`` without it."""
         return self._recorder
@@ -253,8 +263,8 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
         """
         Go over to another connection at the next quiet moment, while the present one works. Does not wait.
 
-        The conversation goes on, see ``docs/how-to/reconnecting.md``. Without a connection it changes nothing:
-        one is being made already.
+        The conversation goes on, see ``docs/how-to/reconnecting.md``. Without a connection it changes
+        nothing: one is being made already.
 
         Returns:
             A future of the event that says what was restored.

@@ -26,7 +26,7 @@ PUBLIC = {
         NoiseReduction NotebookDispatcher PendingResponse QtDispatcher QueueDispatcher RealtimeError
         ReconnectPolicy Reconnected Reconnecting
         Recorder RecordingError Response ResponseActiveError ResponseConfig ResponseIncompleteError
-        ResponseLostError ResponseSupersededError ServiceError Session SessionConfig StatusChanged
+        ResponseLostError ResponseSupersededError SendLag ServiceError Session SessionConfig StatusChanged
         Subscription TkDispatcher ToolChoice TranscriptionFailedError TurnDetection UNSET
         WebSocketOptions WebSocketState WorkerDispatcher
         __version__
@@ -75,7 +75,7 @@ PUBLIC = {
         ResponseMcpCallFailed ResponseMcpCallInProgress ResponseOutputAudioDelta
         ResponseOutputAudioDone ResponseOutputAudioTranscriptDelta ResponseOutputAudioTranscriptDone
         ResponseOutputItemAdded ResponseOutputItemDone ResponseOutputTextDelta
-        ResponseOutputTextDone SessionClosed SessionCreated SessionInputTranscriptDelta
+        ResponseOutputTextDone SendLag SessionClosed SessionCreated SessionInputTranscriptDelta
         SessionOutputAudioDelta SessionOutputTranscriptDelta SessionUpdated StatusChanged
         TranscriptionError TranscriptionInputTokens TranscriptionLanguage
         TranscriptionSessionCreated TranscriptionSessionUpdated TranscriptionUsage UnknownEvent

@@ -1,8 +1,8 @@
 """
 What the session was asked to be, and what the service says it is.
 
-**Threads.** Any thread updates it; the I/O thread writes ``session`` and ``asked``, the latter also who changes a
-voice.
+**Threads.** Any thread updates it; the I/O thread writes ``session`` and ``asked``, the latter also who changes
+a voice.
 """
 
 from __future__ import annotations

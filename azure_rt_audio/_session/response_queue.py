@@ -422,7 +422,7 @@ class ResponseQueue:
             self._table.is_held = True
 
     def is_quiet(self) -> bool:
-        """Whether no response is in progress or asked for, not even out of band, and no turn of the user's."""
+        """Whether no response is in progress or asked for, not even out of band, nor the user speaks."""
         with self._lock:
             table = self._table
             return table.is_free and not (table.unbegun or table.begun or self.turn.is_on)
