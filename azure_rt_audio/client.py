@@ -13,6 +13,7 @@ import attrs
 from ._concurrency.deadline import Deadline
 from ._event_methods import EventMethods
 from ._recorder import Record, Recorder, make_recorder
+from ._secret import forgets_locals
 from ._session.engine import Engine
 from ._session.pending_response import DEFAULT_TIMEOUT, PendingResponse
 from ._session.waiters import is_item_added
@@ -107,6 +108,7 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
     stalled.
     """
 
+    @forgets_locals
     def __init__(
         self,
         options: AzureRealTimeOptions | Mapping[str, Any],

@@ -25,7 +25,7 @@ PUBLIC = {
         InlineDispatcher InputAudioTranscription MessageItem MissingExtraError ModelStatusEnum
         NoiseReduction NotebookDispatcher PendingResponse QtDispatcher QueueDispatcher RealtimeError
         Recorder RecordingError Response ResponseActiveError ResponseConfig ResponseLostError
-        ResponseSupersededError ServiceError Session SessionConfig StatusChanged Subscription
+        ResponseSupersededError Secret ServiceError Session SessionConfig StatusChanged Subscription
         TkDispatcher ToolChoice TurnDetection UNSET WebSocketOptions WebSocketState WorkerDispatcher
         __version__
     """,

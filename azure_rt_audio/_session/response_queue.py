@@ -42,6 +42,7 @@ import time
 import weakref
 from collections.abc import Callable
 
+from .._log import get_logger
 from ..errors import (
     RealtimeError,
     ResponseActiveError,
@@ -69,7 +70,7 @@ from .waiters import Handled
 
 __all__ = ["ResponseQueue"]
 
-log: logging.Logger = logging.getLogger(__name__)
+log: logging.Logger = get_logger(__name__)
 
 
 class ResponseQueue:
