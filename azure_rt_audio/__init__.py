@@ -8,6 +8,7 @@ begins with docs/index.md.
 """
 
 from ._recorder import Recorder
+from ._secret import Secret
 from ._session.listeners import Subscription
 from ._session.pending_response import PendingResponse
 from ._transport import WebSocketState
@@ -88,6 +89,7 @@ __all__ = [
     "ResponseIncompleteError",
     "ResponseLostError",
     "ResponseSupersededError",
+    "Secret",
     "SendLag",
     "ServiceError",
     "Session",

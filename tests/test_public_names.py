@@ -26,8 +26,8 @@ PUBLIC = {
         NoiseReduction NotebookDispatcher PendingResponse QtDispatcher QueueDispatcher RealtimeError
         ReconnectPolicy Reconnected Reconnecting
         Recorder RecordingError Response ResponseActiveError ResponseConfig ResponseIncompleteError
-        ResponseLostError ResponseSupersededError SendLag ServiceError Session SessionConfig StatusChanged
-        Subscription TkDispatcher ToolChoice TranscriptionFailedError TurnDetection UNSET
+        ResponseLostError ResponseSupersededError Secret SendLag ServiceError Session SessionConfig
+        StatusChanged Subscription TkDispatcher ToolChoice TranscriptionFailedError TurnDetection UNSET
         WebSocketOptions WebSocketState WorkerDispatcher
         __version__
     """,

@@ -4,7 +4,7 @@ Items that stand in the conversation under another id than the program knows, or
 A service may insist on ids of its own, and what was cut of a restored answer is created anew. The program
 goes on with the ids that it knows.
 
-**Threads and locks.** The I/O thread changes it; any thread translates. Its dicts are replaced, never changed.
+**Threads and locks.** The I/O thread changes it; any thread translates. Its dicts are replaced, not changed.
 """
 
 from __future__ import annotations
