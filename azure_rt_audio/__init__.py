@@ -45,6 +45,7 @@ from .protocol.responses import Response, ResponseConfig
 from .protocol.session import InputAudioTranscription, NoiseReduction, Session, SessionConfig, TurnDetection
 from .protocol.tools import FunctionTool, ToolChoice
 from .protocol.turn import ModelStatusEnum
+from .tools import Tool, ToolContext, ToolError, Tools
 
 __all__ = [
     "UNSET",
@@ -88,7 +89,11 @@ __all__ = [
     "StatusChanged",
     "Subscription",
     "TkDispatcher",
+    "Tool",
     "ToolChoice",
+    "ToolContext",
+    "ToolError",
+    "Tools",
     "TurnDetection",
     "WebSocketOptions",
     "WebSocketState",

@@ -26,8 +26,8 @@ PUBLIC = {
         NoiseReduction NotebookDispatcher PendingResponse QtDispatcher QueueDispatcher RealtimeError
         Recorder RecordingError Response ResponseActiveError ResponseConfig ResponseLostError
         ResponseSupersededError ServiceError Session SessionConfig StatusChanged Subscription
-        TkDispatcher ToolChoice TurnDetection UNSET WebSocketOptions WebSocketState WorkerDispatcher
-        __version__
+        TkDispatcher Tool ToolChoice ToolContext ToolError Tools TurnDetection UNSET
+        WebSocketOptions WebSocketState WorkerDispatcher __version__
     """,
     "azure_rt_audio.audio": """
         AudioLike AudioReader Converter Resampler SAMPLE_RATE_HZ WavWriter alaw_decode alaw_encode
@@ -88,7 +88,7 @@ PUBLIC = {
         rt_emulator rt_replay
     """,
     "azure_rt_audio.tools": """
-        Tools
+        Tool ToolContext ToolError Tools
     """,
     "azure_rt_audio.voice": """
         Cut EchoPolicy FirstSound Interrupted Levels MicrophoneLike Played SelfInterruption
@@ -106,6 +106,7 @@ INTERNAL_FILES = {
     "dispatch": "base mailbox notebook qt queued tk worker",
     "emulator": "dialects model replay server session speech",
     "recording": "analysis document format page recording stereo subtitles timeline tracks",
+    "tools": "collection context declaration docstring output schema shape tool",
     "voice": (
         "account canceller downlink echo echo_reference events interfaces played self_interruption "
         "session uplink"
