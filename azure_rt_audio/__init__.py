@@ -48,6 +48,7 @@ from .protocol.responses import Response, ResponseConfig
 from .protocol.session import InputAudioTranscription, NoiseReduction, Session, SessionConfig, TurnDetection
 from .protocol.tools import FunctionTool, ToolChoice
 from .protocol.turn import ModelStatusEnum
+from .tools import Tool, ToolContext, ToolError, Tools
 
 __all__ = [
     "UNSET",
@@ -97,7 +98,11 @@ __all__ = [
     "StatusChanged",
     "Subscription",
     "TkDispatcher",
+    "Tool",
     "ToolChoice",
+    "ToolContext",
+    "ToolError",
+    "Tools",
     "TranscriptionFailedError",
     "TurnDetection",
     "WebSocketOptions",
