@@ -35,6 +35,11 @@ STORIES = {
         "the answer begins\ninterrupted: truncated where playback stopped\n",
         "truncation confirmed by the service: True",
     ],
+    "long_running": [
+        "  attempt 2 to connect again\n  connected: 3 items restored, 0 lost\n1, 2, 3.",
+        "  attempt 1 to connect again\n  connected: 5 items restored, 0 lost\nHello! I am the emulator.",
+        "8 items in all",
+    ],
     "errors_and_retries": [
         "HTTP 429, retry in 0.2 s\nHTTP 429, retry in 0.2 s",
         "refused by the service: item_delete_invalid_item_id",

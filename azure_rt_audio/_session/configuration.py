@@ -8,6 +8,7 @@ voice.
 from __future__ import annotations
 
 import contextlib
+from concurrent.futures import Future
 from typing import Any, Final
 
 import attrs
@@ -47,6 +48,7 @@ class Configuration:
         self._waiters = waiters
         self._asked = asked
         self.session: Session | None = None
+        self.turns_ended = 0  # turns of the user that became items; the I/O thread's
         self._barrier: Waiter | None = None  # the I/O thread's
 
     # ------------------------------------------------------------ any thread
@@ -122,6 +124,12 @@ class Configuration:
         return self.session.turn_detection if self.session is not None else None
 
     @property
+    def asked_turn_detection(self) -> TurnDetection | None:
+        """How the program wants the user's turns to be found, if it has said so."""
+        asked = getattr(self._asked, "turn_detection", None)
+        return asked if isinstance(asked, TurnDetection) else None
+
+    @property
     def prefix_ms(self) -> float:
         """Milliseconds of sound before speech that the service takes as part of it."""
         detection = self.turn_detection
@@ -143,7 +151,7 @@ class Configuration:
             ConnectionClosedError: If the connection is over.
         """
         command = SessionUpdate(event_id=self._sender.new_event_id(), session=SessionConfig())
-        self._barrier = placeholder(SessionUpdate.TYPE, command.event_id, is_quiet=True)
+        self._barrier = placeholder(SessionUpdate.TYPE, command.event_id, Future())
         self._waiters.add(self._barrier)
         self._waiters.note_sent(self._barrier)
         attempt.expect_update(command)
@@ -161,6 +169,16 @@ class Configuration:
         if is_it:
             self.drop_barrier()
         return is_it
+
+    def take_internal(self, event: SessionUpdated) -> bool:
+        """Take the answer to an update that the client has made by itself; return whether it is one."""
+        waiter = self._waiters.oldest(SessionUpdate.TYPE)
+        if waiter is None or not waiter.is_internal:
+            return False
+        self.take(event)
+        self._waiters.discard(waiter)
+        waiter.resolve(event)
+        return True
 
     def drop_barrier(self) -> None:
         """Wait no longer for its answer."""

@@ -414,6 +414,9 @@ class Engine:
             if translated is None:
                 return
             event = translated
+        if isinstance(event, SessionUpdated) and self.configuration.take_internal(event):
+            self.turns.follow_detection()
+            return
         previous = self._turn.status
         change = self.status.advance(event)
         self.conversation._apply(event)

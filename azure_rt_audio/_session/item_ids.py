@@ -60,6 +60,11 @@ class ItemIds:
         self._unannounced = frozenset(unannounced)
         self.is_active = bool(self.service or self._unannounced)
 
+    def hide(self, item_id: str) -> None:
+        """An item is created that the program knows already."""
+        self._unannounced |= {item_id}
+        self.is_active = True
+
     def replace(self, item_id: str, service_id: str, fresh_id: str, event: Event) -> None:
         """
         An item is deleted and created anew under another id, of which neither is told.

@@ -321,6 +321,11 @@ class Journal:
                 return max(self._settled, self._ring.end - self._bytes(prefix_ms + _OVERLAP_MS))
             return self._settled
 
+    def sound_ms(self, start: int) -> float:
+        """Return the milliseconds of sound from an index on that are kept."""
+        with self._lock:
+            return max(0, self._ring.end - max(start, self._ring.start)) / bytes_per_ms(self._format)
+
     def lost_sound_s(self, last_heard: float) -> float:
         """Return the seconds of sound that were dropped although the old connection may not have heard them."""
         with self._lock:

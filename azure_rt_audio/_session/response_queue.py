@@ -432,6 +432,15 @@ class ResponseQueue:
         active = self._table.active_id
         return () if active is None or active in self.begun else (active,)
 
+    def running(self) -> tuple[str, ...]:
+        """Return the ids of the responses in progress."""
+        return (*self.begun, *self.unasked())
+
+    def is_only_running(self) -> bool:
+        """Whether nothing was asked for that has not begun, and the user does not speak."""
+        with self._lock:
+            return self._table.sent is None and not (self._table.unbegun or self.turn.is_on)
+
     def is_silent(self) -> bool:
         """The same, but for the user, who may be speaking."""
         with self._lock:

@@ -103,6 +103,20 @@ class Restorer:
             self.on_done()
         return True
 
+    def add(self, plan: Restoration) -> None:
+        """
+        Create what is not there yet, after :meth:`hand_over`; the answers are not waited for, and not told.
+
+        Raises:
+            ConnectionClosedError: If the connection is over.
+        """
+        known = {item.id for item in self._created}
+        for item in plan.items:
+            if item.id and item.id not in known:
+                self._attempt.ids.hide(item.id)
+                self._created.append(item)
+                self._send(item)
+
     def hand_over(self) -> tuple[tuple[str, ...], dict[str, str], dict[str, str]]:
         """
         Have the connection's ids translated from now on.

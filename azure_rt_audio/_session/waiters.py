@@ -119,6 +119,7 @@ class Waiter:
         "connection",
         "event_id",
         "ids",
+        "is_internal",
         "is_quiet",
         "matches",
         "params",
@@ -149,6 +150,7 @@ class Waiter:
         self.params = params
         self.ids = ids
         self.is_quiet = is_quiet
+        self.is_internal = False  # neither the command nor its answer is the program's
         self.connection = 0  # the number of the one that its command was sent on
         self.sent_at = float("inf")  # by the clock of the waiters
         # Of its command; written by the journal, under its lock.
@@ -200,19 +202,26 @@ class Waiter:
         return any(param == name or param.startswith((f"{name}.", f"{name}[")) for name in self.params)
 
 
-def placeholder(kind: str, event_id: str | None, *, is_quiet: bool = False) -> Waiter:
-    """Return a waiter that nobody holds the future of, for a command that is answered in order."""
+def placeholder(kind: str, event_id: str | None, own: Future[Any] | None = None) -> Waiter:
+    """
+    Return a waiter that nobody holds the future of, for a command that is answered in order.
+
+    Args:
+        own: A future of the client's own, for a command that the program knows nothing of.
+    """
     answer, waits_as, params, codes = ANSWERED_IN_ORDER[kind]
-    future: Future[Any] = Future()
-    return Waiter(
+    future: Future[Any] = Future() if own is None else own
+    waiter = Waiter(
         lambda _, event: isinstance(event, answer),
         future,
         event_id=event_id,
         acknowledges=waits_as,
         codes=frozenset(codes),
         params=params,
-        is_quiet=is_quiet,
+        is_quiet=own is not None,
     )
+    waiter.is_internal = own is not None
+    return waiter
 
 
 class Waiters:
