@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from .. import AzureRealTimeAudio, RealtimeError, ServiceError, SessionConfig
 from ..protocol.events import ResponseDone, ResponseOutputTextDelta
+from ..protocol.events.local import Reconnected, Reconnecting
 from .printer import Printer
 from .service import add_service_arguments, new_client, open_service
 
@@ -65,6 +66,8 @@ class _Chat:
         client.on(ResponseOutputTextDelta, lambda event: screen.grow("model", event.delta))
         client.on(ResponseDone, self._on_done)
         client.on("error", self._on_error)
+        client.on(Reconnecting, self._on_connection)
+        client.on(Reconnected, self._on_connection)
         client.on("closed", self._on_closed)
 
     def run(self) -> int:
@@ -126,6 +129,10 @@ class _Chat:
             return
         self._screen.line("error", error.message)
         self._is_done.set()
+
+    def _on_connection(self, event: Reconnecting | Reconnected) -> None:
+        if not (isinstance(event, Reconnected) and event.is_planned and not event.lost):
+            self._screen.line("status", str(event))
 
     def _on_closed(self, event: Any) -> None:
         self._is_lost.set()

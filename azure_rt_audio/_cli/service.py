@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 import attrs
 from attrs import frozen
 
-from .. import AzureRealTimeAudio, AzureRealTimeOptions, SessionConfig
+from .. import AzureRealTimeAudio, AzureRealTimeOptions, ReconnectPolicy, SessionConfig
 from ..protocol.dialects import DIALECTS
 from ..protocol.session_defaults import with_transcription
 from . import UsageError
@@ -67,13 +67,18 @@ class Service:
 
 
 def new_client(
-    service: Service, dispatcher: Dispatcher | None = None, *, number: int = 1
+    service: Service,
+    dispatcher: Dispatcher | None = None,
+    *,
+    number: int = 1,
+    does_reconnect: bool = True,
 ) -> AzureRealTimeAudio:
     """
     Return a client of the service, which connects, and records if it was asked to.
 
     Args:
         number: Counts the clients of a command; each records into a file of its own.
+        does_reconnect: Whether its session outlives a connection.
 
     Raises:
         UsageError: The recording cannot be made.
@@ -81,8 +86,9 @@ def new_client(
     record = None if service.record is None else Path(service.record)
     if record is not None and number > 1:
         record = record.with_name(f"{record.stem}-{number}{record.suffix}")
+    reconnect = ReconnectPolicy() if does_reconnect else None
     try:
-        return AzureRealTimeAudio(service.options, dispatcher=dispatcher, record=record)
+        return AzureRealTimeAudio(service.options, dispatcher=dispatcher, record=record, reconnect=reconnect)
     except OSError as exc:
         raise UsageError(f"--record {record}: {exc.strerror or exc}") from exc
 

@@ -17,7 +17,7 @@ from speech import write_stereo
 
 from azure_rt_audio import AzureRealTimeAudio, AzureRealTimeOptions, WebSocketOptions, __version__
 from azure_rt_audio._cli.emulator import _welcome
-from azure_rt_audio.emulator import Drop, Emulator, Faults, after
+from azure_rt_audio.emulator import Close, Drop, Emulator, Faults, after
 
 pytestmark = pytest.mark.thorough
 
@@ -129,13 +129,27 @@ def test_chat_answers_what_is_piped_in(dialect: str, tmp_path: Path) -> None:
 
 
 def test_chat_says_that_the_connection_was_lost(tmp_path: Path) -> None:
-    """A lost connection ends the chat with a line that says why, and exit code 1."""
-    with Emulator(faults=Faults(after("response.text.delta", Drop(), count=2))) as service:
+    """An end for good ends the chat with a line that says why, and exit code 1."""
+    end = Close(4000, "Not any more.")
+    with Emulator(faults=Faults(after("response.text.delta", end, count=2))) as service:
         done = run("chat", cwd=tmp_path, stdin="Please count to 30.\nHello?\n", **from_emulator(service))
 
     assert done.returncode == 1
     assert "error    " in done.stdout
     assert "Hello?" not in done.stdout
+
+
+def test_chat_goes_on_over_another_connection(tmp_path: Path) -> None:
+    """A connection that is lost is told, as is the answer that was cut off; the next question is answered."""
+    with Emulator(faults=Faults(after("response.text.delta", Drop(), count=2))) as service:
+        done = run("chat", cwd=tmp_path, stdin="Please count to 30.\nHello!\n", **from_emulator(service))
+
+    lines = done.stdout.splitlines()
+    assert (done.returncode, done.stderr) == (0, "")
+    assert any(line.startswith("         [incomplete: connection_lost]") for line in lines)
+    assert any(line.startswith("status   reconnecting in ") for line in lines)
+    assert any(line.startswith("status   connected again after ") for line in lines)
+    assert lines[-1] == "model    Hello! I am the emulator. How can I help you today?"
 
 
 @on_posix
