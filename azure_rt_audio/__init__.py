@@ -32,9 +32,11 @@ from .errors import (
     RealtimeError,
     RecordingError,
     ResponseActiveError,
+    ResponseIncompleteError,
     ResponseLostError,
     ResponseSupersededError,
     ServiceError,
+    TranscriptionFailedError,
 )
 from .options import AzureRealTimeOptions, ReconnectPolicy, WebSocketOptions
 from .protocol.base import UNSET
@@ -83,6 +85,7 @@ __all__ = [
     "Response",
     "ResponseActiveError",
     "ResponseConfig",
+    "ResponseIncompleteError",
     "ResponseLostError",
     "ResponseSupersededError",
     "ServiceError",
@@ -92,6 +95,7 @@ __all__ = [
     "Subscription",
     "TkDispatcher",
     "ToolChoice",
+    "TranscriptionFailedError",
     "TurnDetection",
     "WebSocketOptions",
     "WebSocketState",

@@ -15,6 +15,7 @@ __all__ = [
     "FORKING",
     "PROXIES",
     "THREADS",
+    "TRANSCRIPTS",
     "WAITING",
 ]
 
@@ -27,6 +28,7 @@ EXTRAS: Final = "See docs/reference/extras.md."
 FORKING: Final = "See docs/how-to/forking.md."
 PROXIES: Final = "See docs/how-to/proxies.md."
 THREADS: Final = "See docs/explanation/threads.md."
+TRANSCRIPTS: Final = "See docs/how-to/transcripts.md."
 WAITING: Final = "See docs/how-to/waiting.md."
 
 COMMANDS: Final = {

@@ -25,9 +25,10 @@ PUBLIC = {
         InlineDispatcher InputAudioTranscription MessageItem MissingExtraError ModelStatusEnum
         NoiseReduction NotebookDispatcher PendingResponse QtDispatcher QueueDispatcher RealtimeError
         ReconnectPolicy Reconnected Reconnecting
-        Recorder RecordingError Response ResponseActiveError ResponseConfig ResponseLostError
-        ResponseSupersededError ServiceError Session SessionConfig StatusChanged Subscription
-        TkDispatcher ToolChoice TurnDetection UNSET WebSocketOptions WebSocketState WorkerDispatcher
+        Recorder RecordingError Response ResponseActiveError ResponseConfig ResponseIncompleteError
+        ResponseLostError ResponseSupersededError ServiceError Session SessionConfig StatusChanged
+        Subscription TkDispatcher ToolChoice TranscriptionFailedError TurnDetection UNSET
+        WebSocketOptions WebSocketState WorkerDispatcher
         __version__
     """,
     "azure_rt_audio.audio": """
@@ -48,14 +49,14 @@ PUBLIC = {
         Difference Drop
         Emulator EnergyDetector Failure Faults FunctionCall IgnorePings Item ManualClock Part
         Recogniser Redirect Refuse Reply Rule Say SendRaw Session SessionEngine Silence
-        SileroDetector StopReading Swallow Synthesiser after after_seconds at_handshake before
+        SileroDetector StopReading Swallow Synthesiser SystemClock after after_seconds at_handshake before
         default_recogniser default_responder on_command speak synthesise
     """,
     "azure_rt_audio.errors": """
         BrokenExtraError ConnectError ConnectionClosedError DecodeError DeviceError
         DispatchOverflowError MissingExtraError RealtimeError RecordingError ResponseActiveError
-        ResponseLostError ResponseSupersededError ServiceError
-        classify
+        ResponseIncompleteError ResponseLostError ResponseSupersededError ServiceError
+        TranscriptionFailedError classify
     """,
     "azure_rt_audio.events": """
         Closed ConversationCreated ConversationInfo ConversationItemAdded ConversationItemDeleted

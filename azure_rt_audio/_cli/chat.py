@@ -8,7 +8,7 @@ import sys
 import threading
 from typing import Any, Final
 
-from .. import AzureRealTimeAudio, RealtimeError, ServiceError, SessionConfig
+from .. import AzureRealTimeAudio, RealtimeError, ResponseLostError, ServiceError, SessionConfig
 from ..protocol.events import ResponseDone, ResponseOutputTextDelta
 from ..protocol.events.local import Reconnected, Reconnecting
 from .history_file import HistoryFile
@@ -40,7 +40,7 @@ def run(arguments: argparse.Namespace) -> int:
     Run the conversation until the user quits. Blocks.
 
     Returns:
-        0, or 1 if the connection was lost.
+        0, or 1 if the connection was lost or an answer failed.
     """
     screen = Printer()
     file = None if arguments.history is None else HistoryFile(arguments.history)
@@ -48,8 +48,6 @@ def run(arguments: argparse.Namespace) -> int:
     session = SessionConfig(modalities=["text"], instructions=arguments.instructions)
     with open_service(arguments, session, {}) as service:
         screen.line("service", service.name)
-        if service.remark is not None:
-            screen.note(service.remark)
         if file is not None and file.count:
             screen.note(f"Going on with {file.count} items of {arguments.history}.")
         with new_client(service, history=history) as client:
@@ -74,6 +72,7 @@ class _Chat:
         self._screen = screen
         self._is_done = threading.Event()
         self._is_lost = threading.Event()
+        self._has_failed = False
         client.on(ResponseOutputTextDelta, lambda event: screen.grow("model", event.delta))
         client.on(ResponseDone, self._on_done)
         client.on("error", self._on_error)
@@ -86,14 +85,14 @@ class _Chat:
         while not self._is_lost.is_set():
             try:
                 line = self._read()
-                if line.strip():
+                if line.strip() and not self._is_lost.is_set():
                     self._ask(line)
             except (EOFError, KeyboardInterrupt):
                 self._screen.end_line()
                 if sys.stdin.isatty():
                     print()  # ends the line of the prompt
-                return 0
-        return 1
+                break
+        return 1 if self._has_failed or self._is_lost.is_set() else 0
 
     def _read(self) -> str:
         prompt = self._screen.prompt("you")
@@ -122,6 +121,8 @@ class _Chat:
                         raise
                     has_cancelled = True
                     pending.cancel()
+                if isinstance(pending.error, ResponseLostError):  # nothing else tells of it
+                    self._on_error(pending.error)
         finally:
             self._keep()
 
@@ -142,14 +143,18 @@ class _Chat:
             return  # the next event is the error
         if response.status == "cancelled":
             self._screen.note("[interrupted]")
-        elif response.status not in ("completed", None):
-            self._screen.note(f"[{response.status}: {response.reason or 'no reason given'}]")
+        elif response.error is not None:
+            self._screen.line("error", f"the answer is not complete: {response.error}")
+            self._has_failed = True
+        elif not response.text:
+            self._screen.note("[no words]")
         self._is_done.set()
 
     def _on_error(self, error: RealtimeError) -> None:
         if isinstance(error, ServiceError) and error.is_benign:
             return
         self._screen.line("error", error.message)
+        self._has_failed = True
         self._is_done.set()
 
     def _on_reconnecting(self, event: Reconnecting) -> None:

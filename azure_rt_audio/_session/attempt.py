@@ -140,6 +140,11 @@ class Attempt:
         return oldest
 
     @property
+    def updates(self) -> tuple[PendingUpdate, ...]:
+        """The updates that were not acknowledged yet."""
+        return self._updates
+
+    @property
     def asked_input_format(self) -> str | None:
         """The input format of the latest update that asks for one; ``None`` if none does."""
         if not self._updates:

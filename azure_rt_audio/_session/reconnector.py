@@ -207,8 +207,9 @@ class Reconnector:
             outcome, now, has_worked=has_been_ready, has_expired=self._session.has_expired
         )
         if isinstance(decision, GiveUp):
+            # The end of the session follows, which is raised, or told to listeners, or logged.
             log.log(
-                logging.WARNING if has_been_ready else logging.DEBUG,
+                logging.INFO if has_been_ready else logging.DEBUG,
                 "! no further attempt: %s",
                 decision.reason,
             )

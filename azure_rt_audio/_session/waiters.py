@@ -16,13 +16,14 @@ resolved or a user's predicate runs.
 
 from __future__ import annotations
 
+import contextlib
 import enum
 import logging
 import re
 import threading
 import time
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, InvalidStateError
 from typing import Any, Final
 
@@ -237,6 +238,7 @@ class Waiters:
         self._lock = threading.Lock()  # leaf
         self.waiting: tuple[Waiter, ...] = ()  # guarded by _lock for replacement, read bare
         self._ended: RealtimeError | None = None  # guarded by _lock; written once
+        self._told_of_end = 0  # guarded by _lock: callers that wait for the end, and are told why it came
 
     def add(self, waiter: Waiter) -> None:
         """Add a waiter; once the session has ended, it fails at once."""
@@ -333,11 +335,23 @@ class Waiters:
                 self.discard(waiter)
                 waiter.fail(outcome)
 
-    def end(self, outcome: RealtimeError) -> None:
-        """Fail all waiters: the session is over."""
+    @contextlib.contextmanager
+    def told_of_end(self) -> Iterator[None]:
+        """Within the block a caller waits for the session's end, and raises why it came."""
+        with self._lock:
+            self._told_of_end += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._told_of_end -= 1
+
+    def end(self, outcome: RealtimeError) -> bool:
+        """Fail all waiters: the session is over; return whether a caller is told so."""
         with self._lock:
             if self._ended is None:
                 self._ended = outcome
             waiting, self.waiting = self.waiting, ()
-        for waiter in waiting:
-            waiter.fail(outcome)
+            is_told = self._told_of_end > 0
+        are_held = [waiter.fail(outcome) for waiter in waiting]
+        return is_told or any(are_held)
