@@ -21,8 +21,9 @@ from concurrent.futures import Future
 from typing import Any, Final
 
 from .._concurrency import shutdown
+from .._log import get_logger
 from .._pages import WAITING
-from .._transport import Connection, Outcome, Payload, WebSocketImpl
+from .._transport import Connection, LagReport, Outcome, Payload, WebSocketImpl
 from ..dispatch import Dispatcher
 from ..errors import DecodeError, DispatchOverflowError, RealtimeError, ServiceError
 from ..options import AzureRealTimeOptions, ReconnectPolicy, WebSocketOptions
@@ -79,6 +80,7 @@ from .reconnector import Reconnector
 from .response_queue import ResponseQueue
 from .response_watchdog import MCP_STEPS
 from .restored_items import RestoredItems
+from .send_lag_log import SendLagLog
 from .sender import CommandSender
 from .taps import Taps
 from .transcription import Transcription
@@ -88,7 +90,7 @@ from .waiters import Handled, Waiter, Waiters, as_listened
 
 __all__ = ["Engine"]
 
-log: logging.Logger = logging.getLogger(__name__)
+log: logging.Logger = get_logger(__name__)
 
 _WITH_CONSEQUENCES: Final = frozenset(
     (
@@ -205,6 +207,8 @@ class Engine:
         self.raw_commands = RawCommands(self.attempts, self.sender, self.response_queue)
         self.restored_items = RestoredItems(self.attempts, self.sender, self.journal, self.conversation)
         self.interruption = Interruption(self.sender, self.response_queue, self.restored_items)
+        self._watchdog.written_at = self.waiters.written_at = self.attempts.written_at
+        self._send_lag = SendLagLog(websocket_options.lag)
         self.audio_input = AudioInput(
             self.sender, self.configuration.input_audio_format, self.response_queue.turn
         )
@@ -546,6 +550,17 @@ class Engine:
         )
         try:
             self._report(error)
+        except DispatchOverflowError as exc:
+            self.connection.abort(exc)
+
+    def tell_lag(self, report: LagReport) -> None:
+        """Report how far sending is behind."""
+        event = self._send_lag.take(report)
+        if event.dropped_s:
+            self.journal.note_dropped(event.dropped_s)
+        try:
+            self._offer(event.type, event)
+            self._publish_local(event)
         except DispatchOverflowError as exc:
             self.connection.abort(exc)
 

@@ -7,9 +7,9 @@ Goes on over another connection when one is lost.
                       ▲                    └──────── failed ────────────────┘
                       └── again, unless that is pointless or has gone on for too long: the session ends
 
-Meanwhile commands and sound are held (``journal.py``), requests wait (``response_queue.py``), and callers wait
-by their own time-outs. Each state has an end: a delay, ``connect_timeout``, the time limit of the restorer, and
-those of the policy.
+Meanwhile commands and sound are held (``journal.py``), requests wait (``response_queue.py``), and callers
+wait by their own time-outs. Each state has an end: a delay, ``connect_timeout``, the time limit of the
+restorer, and those of the policy.
 
 **Threads.** The I/O thread, but for :meth:`Reconnector.is_reconnecting`.
 """
@@ -24,6 +24,7 @@ from typing import Any, Final, Protocol
 import attrs
 import orjson
 
+from .._log import get_logger
 from .._transport import Outcome
 from ..errors import ConnectError, ConnectionClosedError, RealtimeError, ResponseLostError
 from ..options import ReconnectPolicy
@@ -64,7 +65,7 @@ from .waiters import Waiter, Waiters
 
 __all__ = ["Reconnector"]
 
-log: logging.Logger = logging.getLogger(__name__)
+log: logging.Logger = get_logger(__name__)
 
 _DELTAS: Final = (
     ResponseOutputTextDelta,
@@ -295,7 +296,7 @@ class Reconnector:
     # ------------------------------------------------------------ a history to begin with
 
     def begin_with(self, history: History, attempt: Attempt) -> None:
-        """Give a conversation that was kept to the first session, before anybody is told of that. Any thread."""
+        """Give a conversation that was kept to the first session, before that is told. Any thread."""
         self._history = history
         self._attempts.intercept(attempt)
         attempt.on_configured = weakly(self._restore_history, attempt)
@@ -485,7 +486,7 @@ class Reconnector:
         if self._deaths >= 2:
             is_half = self._deaths < 4
             log.warning(
-                "! %d connections ended while the conversation was restored on them; %s of it is restored now",
+                "! %d connections ended while the conversation was restored; %s of it is restored now",
                 self._deaths,
                 "half" if is_half else "nothing",
             )
