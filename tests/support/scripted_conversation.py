@@ -87,6 +87,8 @@ def respond(conversation: Conversation, session: Session) -> Answer:
     last = conversation.items[-1] if len(conversation) else None
     if last is not None and last.type == "function_call_output":
         return f"the tool says {last.output}"
+    if last is not None and " returned: " in last.text:  # the same, restored as a text
+        return f"the tool says {last.text.partition(' returned: ')[2]}"
     if "tool" in conversation.last_user_text:
         return FunctionCall("lookup", {}, call_id="call_5")
     return f"answer to {conversation.last_user_text}"
