@@ -32,14 +32,16 @@ from .errors import (
     RealtimeError,
     RecordingError,
     ResponseActiveError,
+    ResponseIncompleteError,
     ResponseLostError,
     ResponseSupersededError,
     ServiceError,
+    TranscriptionFailedError,
 )
 from .options import AzureRealTimeOptions, ReconnectPolicy, WebSocketOptions
 from .protocol.base import UNSET
 from .protocol.conversation import Conversation, ConversationEntry
-from .protocol.events.local import Closed, Init, Reconnected, Reconnecting, StatusChanged
+from .protocol.events.local import Closed, Init, Reconnected, Reconnecting, SendLag, StatusChanged
 from .protocol.items import ContentPart, FunctionCallItem, FunctionCallOutputItem, MessageItem
 from .protocol.responses import Response, ResponseConfig
 from .protocol.session import InputAudioTranscription, NoiseReduction, Session, SessionConfig, TurnDetection
@@ -83,8 +85,10 @@ __all__ = [
     "Response",
     "ResponseActiveError",
     "ResponseConfig",
+    "ResponseIncompleteError",
     "ResponseLostError",
     "ResponseSupersededError",
+    "SendLag",
     "ServiceError",
     "Session",
     "SessionConfig",
@@ -92,6 +96,7 @@ __all__ = [
     "Subscription",
     "TkDispatcher",
     "ToolChoice",
+    "TranscriptionFailedError",
     "TurnDetection",
     "WebSocketOptions",
     "WebSocketState",

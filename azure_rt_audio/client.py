@@ -210,6 +210,16 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
         return self._options
 
     @property
+    def send_lag_s(self) -> float:
+        """
+        Seconds that the oldest sound or command has waited that the system has not taken; 0 if none waits.
+
+        For speech that is sent as it is spoken: how far the service's ear is behind. See
+        :class:`~azure_rt_audio.SendLag`, and ``lag`` of the WebSocket's options.
+        """
+        return self._engine.connection.send_lag_s
+
+    @property
     def recorder(self) -> Recorder | None:
         """What *record* made; ``None`` without it."""
         return self._recorder
@@ -253,8 +263,8 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
         """
         Go over to another connection at the next quiet moment, while the present one works. Does not wait.
 
-        The conversation goes on, see ``docs/how-to/reconnecting.md``. Without a connection it changes nothing:
-        one is being made already.
+        The conversation goes on, see ``docs/how-to/reconnecting.md``. Without a connection it changes
+        nothing: one is being made already.
 
         Returns:
             A future of the event that says what was restored.
@@ -563,6 +573,7 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
         channels: int | None = None,
         response: ResponseConfig | Mapping[str, Any] | None = None,
         timeout: float | None = DEFAULT_TIMEOUT,
+        check: bool = True,
     ) -> Response:
         """
         Send text or a recording and wait for the whole answer. Blocks.
@@ -580,14 +591,16 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
             channels: How many are interleaved in its bytes.
             response: What to change for this response.
             timeout: Seconds; ``None`` waits as long as the connection lives.
+            check: ``False`` returns a response that failed as well.
 
         Returns:
-            The response, whatever its status; ``.text`` is what was said.
+            The response; ``.text`` is what was said. One that was cut short, by the content filter or the
+            limit of tokens, or cancelled has the reason as ``.error``.
 
         Raises:
             ValueError: If *prompt* is the path of a sound file, or the content of one.
             TypeError: If it is neither text nor sound.
-            ServiceError: If the service refused.
+            ServiceError: If the response failed, or the service refused the request.
             ResponseLostError: If the service fell silent about it.
             ConnectionClosedError: If the connection ended first.
             TimeoutError: If it took longer. The response is cancelled, as it is if you press Ctrl-C.
@@ -599,6 +612,7 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
                 raise ValueError(f"{prompt!r} is a sound file, and its name would be sent: {FILE_REMEDY}")
             part = ContentPart(type="input_text", text=prompt)
         else:
+            self._engine.transcription.on_recording()
             part = ContentPart(
                 type="input_audio",
                 audio=self._engine.audio_input.recording(prompt, sample_rate_hz, channels).decode(),
@@ -606,7 +620,7 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
         made = None if response is None else build(ResponseConfig, response, "response")
         pending = self._engine.questions.ask(MessageItem(role="user", content=[part]), made, self)
         try:
-            return pending.result(deadline.remaining())
+            return pending.result(deadline.remaining(), check=check)
         except BaseException as exc:
             # The caller has no handle to cancel it. If the connection is over, so is the response.
             with contextlib.suppress(RealtimeError, TimeoutError):

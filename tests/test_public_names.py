@@ -25,9 +25,10 @@ PUBLIC = {
         InlineDispatcher InputAudioTranscription MessageItem MissingExtraError ModelStatusEnum
         NoiseReduction NotebookDispatcher PendingResponse QtDispatcher QueueDispatcher RealtimeError
         ReconnectPolicy Reconnected Reconnecting
-        Recorder RecordingError Response ResponseActiveError ResponseConfig ResponseLostError
-        ResponseSupersededError ServiceError Session SessionConfig StatusChanged Subscription
-        TkDispatcher ToolChoice TurnDetection UNSET WebSocketOptions WebSocketState WorkerDispatcher
+        Recorder RecordingError Response ResponseActiveError ResponseConfig ResponseIncompleteError
+        ResponseLostError ResponseSupersededError SendLag ServiceError Session SessionConfig StatusChanged
+        Subscription TkDispatcher ToolChoice TranscriptionFailedError TurnDetection UNSET
+        WebSocketOptions WebSocketState WorkerDispatcher
         __version__
     """,
     "azure_rt_audio.audio": """
@@ -54,8 +55,8 @@ PUBLIC = {
     "azure_rt_audio.errors": """
         BrokenExtraError ConnectError ConnectionClosedError DecodeError DeviceError
         DispatchOverflowError MissingExtraError RealtimeError RecordingError ResponseActiveError
-        ResponseLostError ResponseSupersededError ServiceError
-        classify
+        ResponseIncompleteError ResponseLostError ResponseSupersededError ServiceError
+        TranscriptionFailedError classify
     """,
     "azure_rt_audio.events": """
         Closed ConversationCreated ConversationInfo ConversationItemAdded ConversationItemDeleted
@@ -74,7 +75,7 @@ PUBLIC = {
         ResponseMcpCallFailed ResponseMcpCallInProgress ResponseOutputAudioDelta
         ResponseOutputAudioDone ResponseOutputAudioTranscriptDelta ResponseOutputAudioTranscriptDone
         ResponseOutputItemAdded ResponseOutputItemDone ResponseOutputTextDelta
-        ResponseOutputTextDone SessionClosed SessionCreated SessionInputTranscriptDelta
+        ResponseOutputTextDone SendLag SessionClosed SessionCreated SessionInputTranscriptDelta
         SessionOutputAudioDelta SessionOutputTranscriptDelta SessionUpdated StatusChanged
         TranscriptionError TranscriptionInputTokens TranscriptionLanguage
         TranscriptionSessionCreated TranscriptionSessionUpdated TranscriptionUsage UnknownEvent

@@ -99,14 +99,14 @@ class Attempt:
 
     # ------------------------------------------------------------ sending: any thread
 
-    def send(self, payload: bytes, timeout: float | None) -> None:
-        """Send an encoded command; all of them leave here. Raises as :meth:`Connection.send`."""
+    def send(self, payload: bytes, timeout: float | None, live_s: float = 0.0) -> None:
+        """Send an encoded command; all of them leave here. See :meth:`Connection.send`, also for errors."""
         if self._taps.active:
             when = time.monotonic()
-            self.connection.send(payload, timeout)
+            self.connection.send(payload, timeout, live_s=live_s)
             self._taps.sent(self.number, payload, when)
         else:
-            self.connection.send(payload, timeout)
+            self.connection.send(payload, timeout, live_s=live_s)
         if log.isEnabledFor(logging.DEBUG):
             log.debug("> %s", orjson.loads(payload).get("type"))
 
@@ -138,6 +138,11 @@ class Attempt:
         with self._lock:
             oldest, self._updates = (self._updates[0], self._updates[1:]) if self._updates else (None, ())
         return oldest
+
+    @property
+    def updates(self) -> tuple[PendingUpdate, ...]:
+        """The updates that were not acknowledged yet."""
+        return self._updates
 
     @property
     def asked_input_format(self) -> str | None:

@@ -15,8 +15,8 @@ old session, what begins after that is cancelled and not told.
 
 What is quiet: no response, no speech, no command without an answer, no transcript to come, and nothing being
 played. After half of the time that is left the speaker may play; in the last 15 s the user may speak: the new
-session hears that from its beginning. In the last 5 s a response may run: it ends in the old session, and what
-it brought is created in the new one.
+session hears that from its beginning. In the last 5 s a response may run: it ends in the old session, and
+what it brought is created in the new one.
 
 **Threads.** The I/O thread, but for :meth:`PlannedSwap.ask`.
 """

@@ -91,7 +91,7 @@ class Restorer:
             note: For the model, after it; the program does not hear of that item.
 
         Returns:
-            ``False`` if what was created before is not the beginning of the plan: another connection is needed.
+            ``False`` if what was created is not the beginning of the plan: another connection is needed.
 
         Raises:
             ConnectionClosedError: If the connection is over.

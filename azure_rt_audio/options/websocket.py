@@ -26,6 +26,13 @@ def _bytes(instance: object, attribute: attrs.Attribute[Any], value: object) -> 
         raise ValueError(f"{attribute.name} must be at least 1024 bytes, not {value!r}")
 
 
+def _lag(instance: object, attribute: attrs.Attribute[Any], value: object) -> None:
+    if not isinstance(value, str):
+        raise TypeError(f'lag must be "keep" or "drop_oldest", not {type(value).__name__}')
+    if value not in ("keep", "drop_oldest"):
+        raise ValueError(f'lag must be "keep" or "drop_oldest", not {value!r}')
+
+
 _HANDSHAKE_HEADERS = ("host", "connection", "upgrade", "content-length", "transfer-encoding")
 
 
@@ -95,7 +102,8 @@ class WebSocketOptions:
             long a method that is called early waits for the session. From 0.001; 10 by default.
         close_timeout: Default time-out of ``close()``: how long it waits for the service's close frame.
             With 0 the connection just ends. 5 by default.
-        ping_interval: Seconds without incoming data before a ping is sent (keepalive). Pings also keep
+        ping_interval: Seconds without incoming data before a ping is sent (keepalive). While the line takes
+            what had to wait, that counts like incoming data. Pings also keep
             proxies from closing an idle connection, many of which do so after 60 s. ``None`` disables them.
             From 0.01; 20 by default.
         ping_timeout: Seconds without incoming data after a ping before the connection counts as lost; on
@@ -108,6 +116,11 @@ class WebSocketOptions:
         max_send_backlog_bytes: Limit of the send queue, in bytes of JSON, before methods wait.
             From 1024; 32 MiB by default, two of the largest pieces of audio that the service takes
             (15 MiB in one ``append_audio``).
+        lag: What becomes of live sound (``append_audio``, or a file sent in real time) that the line is too
+            slow for. ``"keep"``, the default, sends all of it, however late. ``"drop_oldest"`` drops the
+            oldest that is unsent, down to half of ``lag_limit``; never a command, nor a file.
+        lag_limit: Seconds that live sound may wait to be sent before that is told (``send_lag``, and a
+            warning in the log, once) and acted on. From 0.1; 2 by default.
         headers: Additional headers of the handshake, such as one for a gateway. Never shown. None by
             default.
         ssl_context: Trusted authorities and client certificate; see below. ``None``, the default, trusts
@@ -144,6 +157,8 @@ class WebSocketOptions:
     send_timeout: float = field(default=10.0, validator=seconds(0.0))
     max_message_bytes: int = field(default=16 * 2**20, validator=_bytes)
     max_send_backlog_bytes: int = field(default=32 * 2**20, validator=_bytes)
+    lag: Literal["keep", "drop_oldest"] = field(default="keep", validator=_lag)
+    lag_limit: float = field(default=2.0, validator=seconds(0.1))
     headers: Mapping[str, str] = field(factory=dict, repr=False, validator=_headers)
     ssl_context: TlsTrust = field(default=None, validator=_trust)
     http_proxy: str | None = field(default=None, repr=False, validator=_proxy_url)
