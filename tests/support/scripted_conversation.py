@@ -142,6 +142,7 @@ class Program:
 
     def __init__(self, client: AzureRealTimeAudio, *, has_delta_listener: bool = False) -> None:
         self.client = client
+        self._shows_deltas = has_delta_listener
         self.outcome = Outcome()
         self.lost_answers: set[str] = set()
         self.answers: list[str] = []
@@ -166,6 +167,8 @@ class Program:
             try:
                 turn(self, number)
             except ResponseLostError as exc:
+                if not self._shows_deltas and turn not in _HEARD:
+                    self._fail(f"turn {number}: {exc}, although nothing was heard of it")
                 self.outcome.told.append(f"turn {number}: {exc}"[:200])
                 self.lost_answers |= {words for words, owner in _ANSWERS.items() if owner == number}
             except Exception as exc:  # noqa: BLE001 - an outcome
@@ -190,14 +193,14 @@ class Program:
         deadline = time.monotonic() + BOUND
         with self._changed:
             while wanted not in self.answers:
-                losses = [event for event in self.reconnected[told:] if event.responses or event.lost]
+                losses = [event for event in self.reconnected[told:] if "lost" in event.responses.values()]
                 if losses:
                     deadline = min(deadline, time.monotonic() + _TOLD_BOUND)
                     told = len(self.reconnected)
                 if not self._changed.wait(deadline - time.monotonic()):
                     break
         if wanted not in self.answers:
-            if not any(event.responses or event.lost for event in self.reconnected):
+            if not any("lost" in event.responses.values() for event in self.reconnected):
                 raise AssertionError(f"there was no {wanted!r}")
             self.outcome.told.append(f"turn {number}: not answered")
             self.lost_answers.add(wanted)
@@ -252,6 +255,8 @@ class Program:
             try:
                 self._answered(handle.result(BOUND).text, f"queued {letter}")
             except ResponseLostError as exc:
+                if not self._shows_deltas:
+                    self._fail(f"queued {letter}: {exc}, although nothing was heard of it")
                 self.lost_answers.add(f"queued {letter}")
                 self.outcome.told.append(f"turn {number}: {exc}"[:200])
 
@@ -339,6 +344,9 @@ class Program:
                 # A whole answer has the words that any part of it begins with.
                 words |= {whole for _, whole in EXPECTED if said and whole.startswith(said)}
             self.outcome.told += [f"lost {item_id}: {why}" for item_id, why in event.lost.items()]
+            for item_id, why in event.lost.items():
+                if why not in _REASONS:
+                    self._fail(f"{item_id}, {by_id.get(item_id)!r}, was lost: {why}")
             self.outcome.told += [f"shortened {item_id}: {why}" for item_id, why in event.shortened.items()]
         return words
 
@@ -358,6 +366,11 @@ TURNS: tuple[Callable[[Program, int], None], ...] = (
     Program.queue,
 )
 
+_HEARD = (Program.stream, Program.interruption)  # the program has some of these answers before their end
+_REASONS = {
+    "nothing of it was heard",  # of an answer that is asked for again, or that was interrupted
+    "it has no transcript",
+}
 _INTERRUPTED = ("assistant", _LONG[4:])
 EXPECTED: list[tuple[str, str]] = [
     ("user", "question 1"),
