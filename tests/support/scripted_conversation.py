@@ -307,7 +307,9 @@ class Program:
     def check(self, service: Emulator) -> None:
         """Look at what the service has, after the client was closed."""
         fail = self._fail
-        conversation = service.connections[-1]._engine.conversation
+        # Not always the last one: that may have been prepared to take over.
+        last = next(link for link in service.connections if link._engine.session.id == self.client.session.id)
+        conversation = last._engine.conversation
         actual = [one for item in conversation for one in _as_calls(describe(item))]
         problems = differences(actual, self._excused(service))
         if problems:
@@ -322,7 +324,7 @@ class Program:
             for item in connection._engine.conversation:
                 if item.text.startswith("broken"):
                     fail(f"a turn of connection {connection.number} is {item.text}")
-        session = service.connections[-1]._engine.session
+        session = last._engine.session
         if session.instructions != "Be brief 8." or session.turn_detection is None:
             fail(f"the last session is not as asked for: {session.instructions[:40]!r}")
 
