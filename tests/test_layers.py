@@ -85,6 +85,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "recording",  # its version, when something is recorded
     },
     "client": {
+        "text",
         "secret",
         "notebook",
         "errors",
