@@ -8,6 +8,7 @@ begins with docs/index.md.
 """
 
 from ._recorder import Recorder
+from ._secret import Secret
 from ._session.listeners import Subscription
 from ._session.pending_response import PendingResponse
 from ._transport import WebSocketState
@@ -47,6 +48,7 @@ from .protocol.responses import Response, ResponseConfig
 from .protocol.session import InputAudioTranscription, NoiseReduction, Session, SessionConfig, TurnDetection
 from .protocol.tools import FunctionTool, ToolChoice
 from .protocol.turn import ModelStatusEnum
+from .tools import Tool, ToolContext, ToolError, Tools
 
 __all__ = [
     "UNSET",
@@ -88,6 +90,7 @@ __all__ = [
     "ResponseIncompleteError",
     "ResponseLostError",
     "ResponseSupersededError",
+    "Secret",
     "SendLag",
     "ServiceError",
     "Session",
@@ -95,7 +98,11 @@ __all__ = [
     "StatusChanged",
     "Subscription",
     "TkDispatcher",
+    "Tool",
     "ToolChoice",
+    "ToolContext",
+    "ToolError",
+    "Tools",
     "TranscriptionFailedError",
     "TurnDetection",
     "WebSocketOptions",

@@ -13,7 +13,9 @@ import attrs
 
 from ._concurrency.deadline import Deadline
 from ._event_methods import EventMethods
+from ._log import get_logger
 from ._recorder import Record, Recorder, make_recorder
+from ._secret import forgets_locals
 from ._session.engine import Engine
 from ._session.pending_response import DEFAULT_TIMEOUT, PendingResponse
 from ._session.readiness import Readiness
@@ -63,7 +65,7 @@ __all__ = ["AzureRealTimeAudio"]
 _RECORDER_SECONDS: Final = 0.5
 """How long the end of a recording may take, at least, after everything else has ended."""
 
-log: logging.Logger = logging.getLogger(__name__)
+log: logging.Logger = get_logger(__name__)
 
 _DEFAULT_POLICY: Final = ReconnectPolicy()
 
@@ -119,6 +121,7 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
     stalled.
     """
 
+    @forgets_locals
     def __init__(
         self,
         options: AzureRealTimeOptions | Mapping[str, Any],
@@ -779,5 +782,6 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
 
 def _is_ephemeral(options: AzureRealTimeOptions, websocket_options: WebSocketOptions) -> bool:
     """Whether the client proves itself with a key that the service takes once."""
-    keys = (options.api_key or "", *websocket_options.headers.values())
-    return options.credential is None and any(key.removeprefix("Bearer ").startswith("ek_") for key in keys)
+    keys = (options.api_key, *websocket_options.headers.values())
+    shown = [key.reveal() for key in keys if key is not None]
+    return options.credential is None and any(key.removeprefix("Bearer ").startswith("ek_") for key in shown)

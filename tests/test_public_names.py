@@ -26,8 +26,9 @@ PUBLIC = {
         NoiseReduction NotebookDispatcher PendingResponse QtDispatcher QueueDispatcher RealtimeError
         ReconnectPolicy Reconnected Reconnecting
         Recorder RecordingError Response ResponseActiveError ResponseConfig ResponseIncompleteError
-        ResponseLostError ResponseSupersededError SendLag ServiceError Session SessionConfig StatusChanged
-        Subscription TkDispatcher ToolChoice TranscriptionFailedError TurnDetection UNSET
+        ResponseLostError ResponseSupersededError Secret SendLag ServiceError Session SessionConfig
+        StatusChanged Subscription TkDispatcher Tool ToolChoice ToolContext ToolError Tools
+        TranscriptionFailedError TurnDetection UNSET
         WebSocketOptions WebSocketState WorkerDispatcher
         __version__
     """,
@@ -85,13 +86,13 @@ PUBLIC = {
     """,
     "azure_rt_audio.recording": """
         ConnectionEnded End Entry Header Heard LevelsMeasured ListenerFailed Lost Note Opened Problem
-        Received Recording Sent UnknownEntry
+        Received Reconnected Reconnecting Recording Sent UnknownEntry
     """,
     "azure_rt_audio.testing": """
         rt_emulator rt_replay
     """,
     "azure_rt_audio.tools": """
-        Tools
+        Tool ToolContext ToolError Tools
     """,
     "azure_rt_audio.voice": """
         Cut EchoPolicy FirstSound Interrupted Levels MicrophoneLike Played SelfInterruption
@@ -108,7 +109,8 @@ INTERNAL_FILES = {
     "devices": "events interfaces microphone playback portaudio ring simulated speaker supervisor",
     "dispatch": "base mailbox notebook qt queued tk worker",
     "emulator": "dialects model replay server session speech",
-    "recording": "analysis document format page recording stereo subtitles timeline tracks",
+    "recording": "analysis document format lines page reconnections recording stereo subtitles timeline tracks",
+    "tools": "collection context declaration docstring output schema shape tool",
     "voice": (
         "account canceller downlink echo echo_reference events interfaces played self_interruption "
         "session uplink"

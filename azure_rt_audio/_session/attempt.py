@@ -17,6 +17,7 @@ from typing import Any, Final
 import attrs
 import orjson
 
+from .._log import get_logger
 from .._transport import Connection, Outcome, Payload
 from ..errors import ConnectionClosedError, DecodeError
 from ..protocol.codec import Quirks, decode_event
@@ -30,7 +31,7 @@ from .taps import Taps
 
 __all__ = ["Attempt", "merge_session"]
 
-log: logging.Logger = logging.getLogger(__name__)
+log: logging.Logger = get_logger(__name__)
 
 _MAX_HELD_BYTES: Final = 64 * 2**20
 """Bytes of events that an attempt holds until the one before has ended."""

@@ -24,6 +24,7 @@ from collections.abc import Callable
 from typing import Any, Final, Protocol
 
 from .._concurrency.deadline import Deadline
+from .._log import get_logger
 from .._transport import Connection, IOThread, LagReport, Outcome, Payload, Target, WebSocketImpl
 from ..errors import ConnectionClosedError, RealtimeError
 from ..options import AzureRealTimeOptions, WebSocketOptions
@@ -37,7 +38,7 @@ from .taps import Taps
 
 __all__ = ["Attempts", "weakly"]
 
-log: logging.Logger = logging.getLogger(__name__)
+log: logging.Logger = get_logger(__name__)
 
 _GRACE: Final = 0.1
 """Seconds that the I/O thread has to end after its last connection has; a busy machine keeps it waiting."""
@@ -185,7 +186,8 @@ class Attempts:
         options, websocket_options, secrets = self._options, self._websocket_options, self.secrets
 
         def target() -> Target:
-            headers = {**websocket_options.headers, **options.authorization()}
+            headers = {name: value.reveal() for name, value in websocket_options.headers.items()}
+            headers.update(options.authorization())
             secrets.add(headers)
             return Target(options.url, headers)
 

@@ -1,8 +1,8 @@
 """
 What the session was asked to be, and what the service says it is.
 
-**Threads.** Any thread updates it; the I/O thread writes ``session`` and ``asked``, the latter also who changes
-a voice.
+**Threads.** Any thread updates it; the I/O thread writes ``session`` and ``asked``, and who changes
+a voice writes the latter.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Any, Final
 
 import attrs
 
+from .._log import get_logger
 from ..audio.pcm import readable_format
 from ..errors import ConnectionClosedError
 from ..protocol.base import UNSET
@@ -29,7 +30,7 @@ from .waiters import Waiter, Waiters, placeholder
 
 __all__ = ["Configuration"]
 
-log: logging.Logger = logging.getLogger(__name__)
+log: logging.Logger = get_logger(__name__)
 
 _PREFIX_MS: Final = 300.0
 """What the service takes unless told otherwise."""

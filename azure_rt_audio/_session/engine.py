@@ -21,6 +21,7 @@ from concurrent.futures import Future
 from typing import Any, Final
 
 from .._concurrency import shutdown
+from .._log import get_logger
 from .._pages import WAITING
 from .._transport import Connection, LagReport, Outcome, Payload, WebSocketImpl
 from ..dispatch import Dispatcher
@@ -89,7 +90,7 @@ from .waiters import Handled, Waiter, Waiters, as_listened
 
 __all__ = ["Engine"]
 
-log: logging.Logger = logging.getLogger(__name__)
+log: logging.Logger = get_logger(__name__)
 
 _WITH_CONSEQUENCES: Final = frozenset(
     (
@@ -459,6 +460,8 @@ class Engine:
 
     def tell(self, event: Reconnecting | Reconnected) -> None:
         """Tell listeners of an event of the client's own."""
+        if self.taps.active:
+            self.taps.told(self.attempts.current.number, event)
         self._offer(event.type, event)
         try:
             self._publish_local(event)

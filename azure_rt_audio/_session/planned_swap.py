@@ -32,6 +32,7 @@ from typing import Final, Protocol
 
 from attrs import evolve
 
+from .._log import get_logger
 from .._transport import Outcome
 from ..errors import ConnectionClosedError, RealtimeError
 from ..options import ReconnectPolicy
@@ -62,7 +63,7 @@ from .restorer import Restorer
 
 __all__ = ["PlannedSwap"]
 
-log: logging.Logger = logging.getLogger(__name__)
+log: logging.Logger = get_logger(__name__)
 
 _LOOK: Final = 0.1
 """Seconds between looks for a quiet moment."""

@@ -24,6 +24,7 @@ from typing import Any, Final, Protocol
 import attrs
 import orjson
 
+from .._log import get_logger
 from .._transport import Outcome
 from ..errors import ConnectError, ConnectionClosedError, RealtimeError, ResponseLostError
 from ..options import ReconnectPolicy
@@ -66,7 +67,7 @@ from .waiters import Waiter, Waiters
 
 __all__ = ["Reconnector"]
 
-log: logging.Logger = logging.getLogger(__name__)
+log: logging.Logger = get_logger(__name__)
 
 _DELTAS: Final = (
     ResponseOutputTextDelta,

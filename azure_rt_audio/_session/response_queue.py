@@ -44,6 +44,7 @@ from collections.abc import Callable, Sequence
 
 from attrs import frozen
 
+from .._log import get_logger
 from ..errors import (
     RealtimeError,
     ResponseActiveError,
@@ -71,7 +72,7 @@ from .waiters import Handled
 
 __all__ = ["LostResponses", "ResponseQueue"]
 
-log: logging.Logger = logging.getLogger(__name__)
+log: logging.Logger = get_logger(__name__)
 
 
 @frozen

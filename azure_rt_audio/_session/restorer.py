@@ -14,6 +14,7 @@ import logging
 from collections.abc import Callable
 from typing import Final
 
+from .._log import get_logger
 from ..protocol.commands import Command, ConversationItemCreate
 from ..protocol.events import ConversationItemAdded, ConversationItemDone, Error, Event
 from ..protocol.items import (
@@ -30,7 +31,7 @@ from .attempt import Attempt
 
 __all__ = ["RESTORE_TIMEOUT", "Restorer"]
 
-log: logging.Logger = logging.getLogger(__name__)
+log: logging.Logger = get_logger(__name__)
 
 RESTORE_TIMEOUT: Final = 10.0
 """Seconds without a word about any item, after which an attempt is given up."""

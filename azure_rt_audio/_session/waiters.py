@@ -28,6 +28,7 @@ from concurrent.futures import Future, InvalidStateError
 from typing import Any, Final
 
 from .._concurrency.program_end import ends_the_program
+from .._log import get_logger
 from ..errors import RealtimeError, ServiceError
 from ..protocol.commands import InputAudioBufferClear, InputAudioBufferCommit, SessionUpdate
 from ..protocol.event_filter import EventFilter
@@ -44,7 +45,7 @@ from .acknowledgement import Acknowledgement
 
 __all__ = ["ANSWERED_IN_ORDER", "Handled", "Waiter", "Waiters", "as_listened", "is_item_added", "placeholder"]
 
-log: logging.Logger = logging.getLogger(__name__)
+log: logging.Logger = get_logger(__name__)
 
 ANSWERED_IN_ORDER: Final[Mapping[str, tuple[type[Event], str, tuple[str, ...], tuple[str, ...]]]] = {
     SessionUpdate.TYPE: (SessionUpdated, SessionUpdate.TYPE, ("session",), ()),

@@ -27,6 +27,7 @@ import attrs
 from .._concurrency.condition import Condition
 from .._concurrency.deadline import Deadline
 from .._concurrency.program_end import ends_the_program
+from .._log import get_logger
 from .._net.connect_errors import out_of_descriptors
 from .._net.dial import Target, import_now
 from ..errors import ConnectError, ConnectionClosedError
@@ -46,7 +47,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ConnectionDriver", "Outcome"]
 
-log: logging.Logger = logging.getLogger(__name__)
+log: logging.Logger = get_logger(__name__)
 
 Outcome = ConnectionClosedError | ConnectError
 

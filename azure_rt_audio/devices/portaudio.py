@@ -16,7 +16,6 @@ import atexit
 import contextlib
 import ctypes
 import gc
-import logging
 import os
 import threading
 from collections.abc import Callable, Iterator
@@ -25,12 +24,13 @@ from typing import Any, Final
 from attrs import frozen
 
 from .._extras import importing
+from .._log import get_logger
 from ..errors import BrokenExtraError, DeviceError
 from .events import Kind
 
 __all__ = ["Device", "Stream", "find", "list_devices", "open_stream", "rescan"]
 
-logger: Final = logging.getLogger(__name__)
+logger: Final = get_logger(__name__)
 
 _LOCK_TIMEOUT_SECONDS: Final = 5.0
 _CLOSE_SECONDS: Final = 1.0

@@ -10,6 +10,7 @@ import orjson
 from attrs import frozen
 
 from ... import AzureRealTimeAudio, RealtimeError, SessionConfig, WebSocketState
+from ..._printable import one_line, printable_json
 from ...audio import AudioReader
 from ...protocol.events import (
     ConversationItemInputAudioTranscriptionCompleted,
@@ -129,16 +130,21 @@ def _print(outcome: _Outcome, arguments: argparse.Namespace) -> None:
         }
         if outcome.error is not None:
             shown["error"] = outcome.error
-        print(orjson.dumps(shown).decode(), flush=True)
+        print(printable_json(orjson.dumps(shown).decode()), flush=True)
     elif outcome.error is None or outcome.text:
-        print(outcome.text if len(arguments.files) == 1 else f"{outcome.path}: {outcome.text}", flush=True)
+        label = "" if len(arguments.files) == 1 else f"{outcome.path}: "
+        print(one_line(label + outcome.text), flush=True)
     if outcome.error is not None:
-        print(f"azure-rt-audio transcribe: {outcome.path}: {outcome.error}", file=sys.stderr, flush=True)
+        problem = f"azure-rt-audio transcribe: {outcome.path}: {outcome.error}"
+        print(one_line(problem), file=sys.stderr, flush=True)
 
 
 class _Transcriber:
     """
-    A session for transcription; reconnects if the connection is lost.
+    A session for transcription, with a client for each connection.
+
+    A transcript that was under way when its connection was lost never comes, so its file fails at once; the
+    next file is transcribed by another client.
 
     **Threads**: not shared.
     """
@@ -154,7 +160,7 @@ class _Transcriber:
             return
         self.close()
         self._clients += 1
-        self._client = new_client(self._service, number=self._clients)
+        self._client = new_client(self._service, number=self._clients, does_reconnect=False)
         self._client.wait_until_ready()
 
     def transcribe(self, segment: Segment) -> str:

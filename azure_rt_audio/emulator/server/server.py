@@ -23,6 +23,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final
 
 from ..._extras import importing
+from ..._log import get_logger
 from ..dialects.choose import DIALECTS, dialect_named
 from ..dialects.profile import profile_named
 from ..model.deployments import Deployments
@@ -56,7 +57,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Emulator"]
 
-log: logging.Logger = logging.getLogger(__name__)
+log: logging.Logger = get_logger(__name__)
 
 _MAX_MESSAGE_BYTES: Final = 32 * 1024 * 1024
 _CLOSE_SECONDS: Final = 2.0

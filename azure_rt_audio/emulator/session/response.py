@@ -17,6 +17,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
 
+from ..._log import get_logger
 from ..model.background import when_done
 from ..model.conversation import Conversation, Item, Part
 from ..model.pcm import to_wire
@@ -29,7 +30,7 @@ from .events import EventMaker, input_tokens, output_tokens
 
 __all__ = ["UNTIL_AN_EVENT", "ResponseRun", "Step"]
 
-log: logging.Logger = logging.getLogger(__name__)
+log: logging.Logger = get_logger(__name__)
 
 Step: TypeAlias = "float | dict[str, Any]"
 UNTIL_AN_EVENT: Final = math.inf

@@ -21,7 +21,9 @@ from typing import Any, Final
 import attrs
 import orjson
 
+from ..._printable import one_line, printable_tree
 from ...errors import MissingExtraError
+from ..reconnections import in_words
 from ..recording import Recording
 from ..stereo import stereo_blocks
 from ..timeline import Timeline
@@ -80,7 +82,8 @@ def write_page(
             sound = _sound(timeline, lambda done: tell(2 * seconds + done))
         except (MissingExtraError, ValueError) as exc:
             why = str(exc)
-    data = {**_data(recording, timeline, title, ms), "hasSound": bool(sound), "noSound": why}
+    title = one_line(title)
+    data = {**printable_tree(_data(recording, timeline, title, ms)), "hasSound": bool(sound), "noSound": why}
     Path(path).write_bytes(_page(title, data, {**waves, "sound": base64.b64encode(sound)}))
     return why
 
@@ -139,6 +142,7 @@ def _data(recording: Recording, timeline: Timeline, title: str, ms: int) -> dict
         "latencies": [{**_times(wait), "seconds": round(wait.seconds, 3)} for wait in timeline.latencies],
         "medianLatency": timeline.median_latency,
         "connections": [_times(connection) for connection in timeline.connections],
+        "reconnections": [{**_times(change), "text": in_words(change)} for change in timeline.reconnections],
         "failures": [_times(failure) for failure in timeline.failures],
         "types": list(types),
         "rows": listed,
