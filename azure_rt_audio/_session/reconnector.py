@@ -43,6 +43,7 @@ from ..protocol.events import (
 from ..protocol.events.local import Reconnected, Reconnecting
 from ..protocol.history import History
 from ..protocol.items import ContentPart, FunctionCallItem, FunctionCallOutputItem, MessageItem
+from ..protocol.response_errors import CONNECTION_LOST
 from ..protocol.responses import Response, ResponseStatusDetails
 from ..protocol.restoration import Restoration, plan_restoration
 from ..protocol.turn import ModelStatusEnum
@@ -70,7 +71,6 @@ _DELTAS: Final = (
     ResponseOutputAudioDelta,
     ResponseFunctionCallArgumentsDelta,
 )
-_LOST: Final = "connection_lost"
 
 
 class _Session(Protocol):
@@ -432,7 +432,7 @@ class Reconnector:
         """Report the end of a response that was not heard of."""
         details = None
         if status != "completed":
-            details = ResponseStatusDetails(type=status, reason=_LOST)
+            details = ResponseStatusDetails(type=status, reason=CONNECTION_LOST)
         response = Response(id=response_id, status=status, status_details=details, output=[])
         event = ResponseDone(response=response)
         self._session.apply_event(event)
