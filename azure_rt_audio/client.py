@@ -13,7 +13,9 @@ import attrs
 
 from ._concurrency.deadline import Deadline
 from ._event_methods import EventMethods
+from ._log import get_logger
 from ._recorder import Record, Recorder, make_recorder
+from ._secret import forgets_locals
 from ._session.engine import Engine
 from ._session.pending_response import DEFAULT_TIMEOUT, PendingResponse
 from ._session.readiness import Readiness
@@ -63,7 +65,7 @@ __all__ = ["AzureRealTimeAudio"]
 _RECORDER_SECONDS: Final = 0.5
 """How long the end of a recording may take, at least, after everything else has ended."""
 
-log: logging.Logger = logging.getLogger(__name__)
+log: logging.Logger = get_logger(__name__)
 
 _DEFAULT_POLICY: Final = ReconnectPolicy()
 
@@ -119,6 +121,7 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
     stalled.
     """
 
+    @forgets_locals
     def __init__(
         self,
         options: AzureRealTimeOptions | Mapping[str, Any],
@@ -210,6 +213,16 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
         return self._options
 
     @property
+    def send_lag_s(self) -> float:
+        """
+        Seconds that the oldest sound or command has waited that the system has not taken; 0 if none waits.
+
+        For speech that is sent as it is spoken: how far the service's ear is behind. See
+        :class:`~azure_rt_audio.SendLag`, and ``lag`` of the WebSocket's options.
+        """
+        return self._engine.connection.send_lag_s
+
+    @property
     def recorder(self) -> Recorder | None:
         """What *record* made; ``None`` without it."""
         return self._recorder
@@ -253,8 +266,8 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
         """
         Go over to another connection at the next quiet moment, while the present one works. Does not wait.
 
-        The conversation goes on, see ``docs/how-to/reconnecting.md``. Without a connection it changes nothing:
-        one is being made already.
+        The conversation goes on, see ``docs/how-to/reconnecting.md``. Without a connection it changes
+        nothing: one is being made already.
 
         Returns:
             A future of the event that says what was restored.
@@ -769,5 +782,6 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
 
 def _is_ephemeral(options: AzureRealTimeOptions, websocket_options: WebSocketOptions) -> bool:
     """Whether the client proves itself with a key that the service takes once."""
-    keys = (options.api_key or "", *websocket_options.headers.values())
-    return options.credential is None and any(key.removeprefix("Bearer ").startswith("ek_") for key in keys)
+    keys = (options.api_key, *websocket_options.headers.values())
+    shown = [key.reveal() for key in keys if key is not None]
+    return options.credential is None and any(key.removeprefix("Bearer ").startswith("ek_") for key in shown)

@@ -33,6 +33,7 @@ import textwrap
 from typing import Any, ClassVar, Final
 
 from ._pages import EXTRAS
+from ._printable import one_line
 
 __all__ = [
     "BrokenExtraError",
@@ -127,7 +128,9 @@ class RealtimeError(Exception):
 
     Attributes:
         type: The category; see the module docstring.
-        message: What happened, to which field, and the remedy. Contains no secrets.
+        message: What happened, to which field, and the remedy; also the ``str`` of the error. One line,
+            without secrets, printable: control characters of what it quotes are escaped. The other
+            attributes have what was received.
         code: The service's code, such as ``"cannot_update_voice"``, if there is one;
             ``"proxy_authentication_required"`` if a proxy did not accept the user.
         param: Path of the offending field, such as ``"session.voice"``, if known.
@@ -150,8 +153,9 @@ class RealtimeError(Exception):
         status: int | None = None,
         retry_after: float | None = None,
     ) -> None:
-        super().__init__(message)
-        self.message: str = message
+        shown = one_line(message)
+        super().__init__(shown)
+        self.message: str = shown
         self.type: str = type or self.default_type
         self.code: str | None = code
         self.param: str | None = param
@@ -198,7 +202,7 @@ class ConnectError(RealtimeError):
         super().__init__(message, **facts)
         self.body: str = body
         self.request_id: str | None = request_id
-        self.hint: str = hint
+        self.hint: str = one_line(hint)
 
 
 class ConnectionClosedError(RealtimeError):

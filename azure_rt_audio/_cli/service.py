@@ -14,6 +14,7 @@ import attrs
 from attrs import frozen
 
 from .. import AzureRealTimeAudio, AzureRealTimeOptions, SessionConfig
+from .._printable import one_line
 from ..protocol.dialects import DIALECTS
 from ..protocol.endpoint import parse_endpoint
 from ..protocol.session_defaults import with_transcription
@@ -75,13 +76,18 @@ class Service:
 
 
 def new_client(
-    service: Service, dispatcher: Dispatcher | None = None, *, number: int = 1
+    service: Service,
+    dispatcher: Dispatcher | None = None,
+    *,
+    number: int = 1,
+    history: str | None = None,
 ) -> AzureRealTimeAudio:
     """
     Return a client of the service, which connects, and records if it was asked to.
 
     Args:
         number: Counts the clients of a command; each records into a file of its own.
+        history: A conversation to go on with, as JSON.
 
     Raises:
         UsageError: The recording cannot be made.
@@ -90,7 +96,7 @@ def new_client(
     if record is not None and number > 1:
         record = record.with_name(f"{record.stem}-{number}{record.suffix}")
     try:
-        return AzureRealTimeAudio(service.options, dispatcher=dispatcher, record=record)
+        return AzureRealTimeAudio(service.options, dispatcher=dispatcher, record=record, history=history)
     except OSError as exc:
         raise UsageError(f"--record {record}: {exc.strerror or exc}") from exc
 
@@ -212,7 +218,7 @@ def _tell_invented(arguments: argparse.Namespace, service: Service) -> None:
 def tell_remedies(arguments: argparse.Namespace, service: Service) -> None:
     """Say on standard error how an emulator would understand words, or speak them."""
     for remedy in service.remedies:
-        print(f"azure-rt-audio {arguments.command}: {remedy}", file=sys.stderr, flush=True)
+        print(one_line(f"azure-rt-audio {arguments.command}: {remedy}"), file=sys.stderr, flush=True)
 
 
 def _resource(endpoint: Endpoint) -> str:

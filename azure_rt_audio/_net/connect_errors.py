@@ -222,6 +222,13 @@ def _without(text: str, secrets: Iterable[str]) -> str:
     return text
 
 
+def _host_of(location: str) -> str | None:
+    try:
+        return urlsplit(location).hostname
+    except ValueError:
+        return None
+
+
 def _hint(url: str, status: int, headers: Mapping[str, str], code: str | None, said: str) -> str:
     """Name the likely cause of a refusal and its remedy."""
     parts = urlsplit(url)
@@ -236,7 +243,7 @@ def _hint(url: str, status: int, headers: Mapping[str, str], code: str | None, s
         else "The v1 API takes no api-version: use api_version='v1'."
     )
     if 300 <= status < 400:
-        target = urlsplit(headers.get("location", "")).hostname
+        target = _host_of(headers.get("location", ""))
         return (
             f"It redirects to {target or 'another address'}; redirects are not followed, so that the "
             "credential stays with the first host. If the target is right, configure it as the host."

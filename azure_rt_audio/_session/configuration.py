@@ -1,18 +1,20 @@
 """
 What the session was asked to be, and what the service says it is.
 
-**Threads.** Any thread updates it; the I/O thread writes ``session`` and ``asked``, the latter also who changes a
-voice.
+**Threads.** Any thread updates it; the I/O thread writes ``session`` and ``asked``, and who changes
+a voice writes the latter.
 """
 
 from __future__ import annotations
 
 import contextlib
 import logging
+from concurrent.futures import Future
 from typing import Any, Final
 
 import attrs
 
+from .._log import get_logger
 from ..audio.pcm import readable_format
 from ..errors import ConnectionClosedError
 from ..protocol.base import UNSET
@@ -28,7 +30,7 @@ from .waiters import Waiter, Waiters, placeholder
 
 __all__ = ["Configuration"]
 
-log: logging.Logger = logging.getLogger(__name__)
+log: logging.Logger = get_logger(__name__)
 
 _PREFIX_MS: Final = 300.0
 """What the service takes unless told otherwise."""
@@ -52,6 +54,7 @@ class Configuration:
         self._asked = asked
         self._told: set[str] = set()  # fields that the service has changed
         self.session: Session | None = None
+        self.turns_ended = 0  # turns of the user that became items; the I/O thread's
         self._barrier: Waiter | None = None  # the I/O thread's
 
     # ------------------------------------------------------------ any thread
@@ -127,6 +130,12 @@ class Configuration:
         return self.session.turn_detection if self.session is not None else None
 
     @property
+    def asked_turn_detection(self) -> TurnDetection | None:
+        """How the program wants the user's turns to be found, if it has said so."""
+        asked = getattr(self._asked, "turn_detection", None)
+        return asked if isinstance(asked, TurnDetection) else None
+
+    @property
     def is_transcription_off(self) -> bool:
         """Whether the user is not transcribed: neither says so the service, nor is it asked for."""
         session = self.session
@@ -166,7 +175,7 @@ class Configuration:
             ConnectionClosedError: If the connection is over.
         """
         command = SessionUpdate(event_id=self._sender.new_event_id(), session=SessionConfig())
-        self._barrier = placeholder(SessionUpdate.TYPE, command.event_id, is_quiet=True)
+        self._barrier = placeholder(SessionUpdate.TYPE, command.event_id, Future())
         self._waiters.add(self._barrier)
         self._waiters.note_sent(self._barrier)
         attempt.expect_update(command)
@@ -184,6 +193,16 @@ class Configuration:
         if is_it:
             self.drop_barrier()
         return is_it
+
+    def take_internal(self, event: SessionUpdated) -> bool:
+        """Take the answer to an update that the client has made by itself; return whether it is one."""
+        waiter = self._waiters.oldest(SessionUpdate.TYPE)
+        if waiter is None or not waiter.is_internal:
+            return False
+        self.take(event)
+        self._waiters.discard(waiter)
+        waiter.resolve(event)
+        return True
 
     def drop_barrier(self) -> None:
         """Wait no longer for its answer."""

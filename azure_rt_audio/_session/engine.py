@@ -21,8 +21,9 @@ from concurrent.futures import Future
 from typing import Any, Final
 
 from .._concurrency import shutdown
+from .._log import get_logger
 from .._pages import WAITING
-from .._transport import Connection, Outcome, Payload, WebSocketImpl
+from .._transport import Connection, LagReport, Outcome, Payload, WebSocketImpl
 from ..dispatch import Dispatcher
 from ..errors import DecodeError, DispatchOverflowError, RealtimeError, ServiceError
 from ..options import AzureRealTimeOptions, ReconnectPolicy, WebSocketOptions
@@ -80,6 +81,7 @@ from .reconnector import Reconnector
 from .response_queue import ResponseQueue
 from .response_watchdog import MCP_STEPS
 from .restored_items import RestoredItems
+from .send_lag_log import SendLagLog
 from .sender import CommandSender
 from .taps import Taps
 from .transcription import Transcription
@@ -89,7 +91,7 @@ from .waiters import Handled, Waiter, Waiters, as_listened
 
 __all__ = ["Engine"]
 
-log: logging.Logger = logging.getLogger(__name__)
+log: logging.Logger = get_logger(__name__)
 
 _WITH_CONSEQUENCES: Final = frozenset(
     (
@@ -158,6 +160,7 @@ class Engine:
         self.status = ModelStatus()
         self._turn = self.status.turn
         self.has_expired = False  # the I/O thread's: the service has said that the session is over
+        self._is_expiry_untold = False  # the I/O thread's: that was kept, as another session is to follow
         self.attempts = Attempts(self, options, websocket_options, websocket_impl, clock)
         dialect = options.resolved_dialect
         self.journal = Journal(
@@ -205,6 +208,8 @@ class Engine:
         self.raw_commands = RawCommands(self.attempts, self.sender, self.response_queue)
         self.restored_items = RestoredItems(self.attempts, self.sender, self.journal, self.conversation)
         self.interruption = Interruption(self.sender, self.response_queue, self.restored_items)
+        self._watchdog.written_at = self.waiters.written_at = self.attempts.written_at
+        self._send_lag = SendLagLog(websocket_options.lag)
         self.audio_input = AudioInput(
             self.sender, self.configuration.input_audio_format, self.response_queue.turn
         )
@@ -427,6 +432,9 @@ class Engine:
             if translated is None:
                 return
             event = translated
+        if isinstance(event, SessionUpdated) and self.configuration.take_internal(event):
+            self.turns.follow_detection()
+            return
         previous = self._turn.status
         change = self.status.advance(event)
         self.conversation._apply(event)
@@ -546,6 +554,17 @@ class Engine:
         except DispatchOverflowError as exc:
             self.connection.abort(exc)
 
+    def tell_lag(self, report: LagReport) -> None:
+        """Report how far sending is behind."""
+        event = self._send_lag.take(report)
+        if event.dropped_s:
+            self.journal.note_dropped(event.dropped_s)
+        try:
+            self._offer(event.type, event)
+            self._publish_local(event)
+        except DispatchOverflowError as exc:
+            self.connection.abort(exc)
+
     def _initialized(self, event: SessionUpdated) -> None:
         ready = self.ready
         if ready.is_initialized or self.session is None or not isinstance(event.session, Session):
@@ -581,7 +600,9 @@ class Engine:
         self._offer(Error, event)
         self.listeners.publish(Error, event, to_all=True)
         self.has_expired = error.code == _EXPIRED
-        self._report(error, is_told=handled is Handled.TOLD)
+        self._is_expiry_untold = self.has_expired and self.attempts.is_lasting
+        if not self._is_expiry_untold:
+            self._report(error, is_told=handled is Handled.TOLD)
 
     def configure(self, attempt: Attempt) -> None:
         """Configure the session of an attempt whose connection is open."""
@@ -629,7 +650,8 @@ class Engine:
         if status is not None:
             self._offer(status.type, status)
         # The service has said why it closes, and that was reported.
-        is_told = is_asked_for or (self.has_expired and outcome.code == _EXPIRED)
+        was_told = self.has_expired and not self._is_expiry_untold
+        is_told = is_asked_for or (was_told and outcome.code == _EXPIRED)
         if not is_told:
             self._offer("error", outcome)
         closed = Closed(error=outcome)

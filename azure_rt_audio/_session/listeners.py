@@ -16,6 +16,7 @@ from collections.abc import Callable
 from typing import Any
 
 from .._concurrency.program_end import ends_the_program
+from .._log import get_logger
 from ..dispatch import Dispatcher
 from ..dispatch.base import Placing, call_guarded, report_failure
 from ..errors import DispatchOverflowError
@@ -23,7 +24,7 @@ from ..protocol.event_filter import EVERYTHING, EventFilter
 
 __all__ = ["Listeners", "Subscription"]
 
-log: logging.Logger = logging.getLogger(__name__)
+log: logging.Logger = get_logger(__name__)
 
 
 class Subscription:

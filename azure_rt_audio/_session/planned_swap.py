@@ -15,23 +15,30 @@ old session, what begins after that is cancelled and not told.
 
 What is quiet: no response, no speech, no command without an answer, no transcript to come, and nothing being
 played. After half of the time that is left the speaker may play; in the last 15 s the user may speak: the new
-session hears that from its beginning.
+session hears that from its beginning. In the last 5 s a response may run: it ends in the old session, and
+what it brought is created in the new one.
 
 **Threads.** The I/O thread, but for :meth:`PlannedSwap.ask`.
 """
 
 from __future__ import annotations
 
+import contextlib
 import enum
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from typing import Final, Protocol
 
+from attrs import evolve
+
+from .._log import get_logger
 from .._transport import Outcome
 from ..errors import ConnectionClosedError, RealtimeError
 from ..options import ReconnectPolicy
 from ..protocol.events import (
+    ConversationItemAdded,
+    ConversationItemDone,
     ConversationItemInputAudioTranscriptionCompleted,
     ConversationItemInputAudioTranscriptionDelta,
     ConversationItemInputAudioTranscriptionFailed,
@@ -40,9 +47,11 @@ from ..protocol.events import (
     InputAudioBufferSpeechStarted,
     RateLimitsUpdated,
     ResponseCreated,
+    ResponseDone,
     SessionUpdated,
 )
 from ..protocol.events.local import Reconnected
+from ..protocol.items import MessageItem
 from ..protocol.restoration import Restoration
 from ..protocol.turn import ModelStatusEnum
 from .attempt import Attempt
@@ -54,7 +63,7 @@ from .restorer import Restorer
 
 __all__ = ["PlannedSwap"]
 
-log: logging.Logger = logging.getLogger(__name__)
+log: logging.Logger = get_logger(__name__)
 
 _LOOK: Final = 0.1
 """Seconds between looks for a quiet moment."""
@@ -68,6 +77,8 @@ _LEAST_INTERVAL: Final = 60.0
 """Seconds between two swaps that nobody has asked for."""
 _SPEECH_MAY_BE_CUT: Final = 15.0
 """Seconds before the end in which the user's speech is no reason to wait."""
+_RESPONSE_MAY_GO_ON: Final = 5.0
+"""Seconds before the end in which a response is no reason to wait: it ends in the old session."""
 _DAY: Final = 86400.0
 
 _TRANSCRIPTS: Final = (
@@ -102,8 +113,9 @@ class PlannedSwap:
 
     Args:
         new_restorer: Makes what gives the conversation to the session of an attempt.
-        plan: Returns what another session is to be given now.
+        plan: Returns what another session is to be given now, but for the items of these responses.
         replay: Sends what was held on a new connection, from an index of the sound on.
+        settle: Ends, or asks again, what was in progress; returns what became of each response.
         status: What the model is doing.
         prefix_ms: Milliseconds of sound before speech that belong to it.
     """
@@ -117,8 +129,9 @@ class PlannedSwap:
         journal: Journal,
         queue: ResponseQueue,
         new_restorer: Callable[[Attempt, Callable[[], object]], Restorer],
-        plan: Callable[[], Restoration],
+        plan: Callable[[Collection[str]], Restoration],
         replay: Callable[[Attempt, int], None],
+        settle: Callable[[], Mapping[str, str]],
         status: Callable[[], ModelStatusEnum],
         clock: Callable[[], float],
     ) -> None:
@@ -131,6 +144,7 @@ class PlannedSwap:
         self._new_restorer = new_restorer
         self._plan = plan
         self._replay = replay
+        self._settle = settle
         self._status = status
         self._clock = clock
         self._tells_update = False
@@ -143,6 +157,7 @@ class PlannedSwap:
         self._retry_at = 0.0
         self._limit: float | None = None  # of HOLDING, or DRAINING
         self._is_passed = False  # the barrier
+        self._running: tuple[str, ...] = ()  # responses that go on in the old session
         self._reason = ""
         self._life: float | None = None  # seconds that the session lasts, as far as that is known
         self._done: Reconnected | None = None  # to be told when the old connection has ended
@@ -257,7 +272,7 @@ class PlannedSwap:
         """Give it what it does not have yet; return ``False`` if it cannot be given that."""
         assert self._restorer is not None
         try:
-            return self._restorer.follow(self._plan())
+            return self._restorer.follow(self._plan(self._queue.running()))
         except ConnectionClosedError as exc:  # its end is about to be told
             log.debug("= %s", exc)
             return True
@@ -272,6 +287,8 @@ class PlannedSwap:
 
     def _is_quiet(self, now: float) -> bool:
         left = self._left(now)
+        if left is not None and left < min(_RESPONSE_MAY_GO_ON, self._window() / 4) and self._queue.running():
+            return self._queue.is_only_running()
         late = bool(self._asked_for) or (left is not None and left < self._window() / 2)
         if self._journal.unacknowledged():
             return False
@@ -279,7 +296,7 @@ class PlannedSwap:
             return False
         if not late and self._status() is not ModelStatusEnum.IDLE:
             return False
-        if left is not None and left < _SPEECH_MAY_BE_CUT and not self._asked_for:
+        if left is not None and left < min(_SPEECH_MAY_BE_CUT, self._window() / 2) and not self._asked_for:
             return self._queue.is_silent()
         return self._queue.is_quiet()
 
@@ -290,6 +307,7 @@ class PlannedSwap:
         old = self._attempts.current
         self._old, self._state, self._limit = old, _State.HOLDING, now + _BARRIER
         self._is_passed = False
+        self._running = self._queue.running()
         self._journal.hold()
         self._queue.hold()
         self._attempts.intercept(old)
@@ -309,10 +327,36 @@ class PlannedSwap:
             self._session.apply_event(event)
             if isinstance(event, InputAudioBufferSpeechStarted | ResponseCreated | Error):
                 self._abandon(f"{event.type} came")
-        elif isinstance(event, _TRANSCRIPTS):
+        elif isinstance(event, _TRANSCRIPTS) or self._is_of_running(event):
             self._session.apply_event(event)
+            if isinstance(event, ResponseDone):
+                self._running = tuple(r for r in self._running if r != event.response.id)
+                if not self._running:
+                    self._end_running()
         elif isinstance(event, ResponseCreated) and old is not None:
             self._configuration.cancel_on(old, event.response.id)
+
+    def _is_of_running(self, event: Event) -> bool:
+        """Whether an event belongs to a response that goes on in the old session."""
+        if not self._running:
+            return False
+        if isinstance(event, ResponseDone):
+            return event.response.id in self._running
+        if isinstance(event, ConversationItemAdded | ConversationItemDone):
+            return not isinstance(event.item, MessageItem) or event.item.role == "assistant"
+        return getattr(event, "response_id", None) in self._running
+
+    def _end_running(self) -> None:
+        """The response that went on in the old session is over: give what it brought to the new one."""
+        old, restorer = self._old, self._restorer
+        if old is None or restorer is None:
+            return
+        try:
+            restorer.add(self._plan(()))
+        except ConnectionClosedError as exc:  # its end is about to be told, and is a loss
+            log.debug("= %s", exc)
+        self._restorer, self._limit = None, self._clock() + _DRAIN
+        old.connection.begin_close(_DRAIN)
 
     def _pass(self) -> None:
         """The old session has taken all: give the other one the rest."""
@@ -357,13 +401,14 @@ class PlannedSwap:
         assert restorer is not None
         assert old is not None
         now = self._clock()
-        self._state, self._limit = _State.DRAINING, now + _DRAIN
+        self._state = _State.DRAINING
+        self._limit = now + (2 * _RESPONSE_MAY_GO_ON if self._running else _DRAIN)
         self._swapped_at, self._asked_for = now, ""
         restored, shortened, lost = restorer.hand_over()
         start = self._journal.needed_from(is_planned=True, prefix_ms=self._configuration.prefix_ms)
         attempt.on_event = None
         self._attempts.go_over_to(attempt)
-        self._standby = self._restorer = None
+        self._standby = None
         attempt.ready.initialize()
         log.info("= went over to another connection: %s", self._reason)
         attempt.take_updates(old)
@@ -371,8 +416,10 @@ class PlannedSwap:
             self._replay(attempt, start)
         except ConnectionClosedError as exc:  # its end is about to be told, and is a loss
             log.debug("= %s", exc)
-        self._queue.lose()  # nothing was in progress, but for the user's turn
-        old.connection.begin_close(_DRAIN)
+        if not self._running:
+            self._queue.lose()  # nothing was in progress, but for the user's turn
+            self._restorer = None
+            old.connection.begin_close(_DRAIN)
         self._done = Reconnected(
             gap_s=0.0, reason=self._reason, is_planned=True, restored=restored, shortened=shortened, lost=lost
         )
@@ -380,7 +427,13 @@ class PlannedSwap:
     def on_moved(self) -> None:
         """The old connection has ended, and events of the new one are applied."""
         done, self._done = self._done, None
-        self._old = self._limit = None
+        if self._running and done is not None:  # the old session has ended in mid-response
+            done = evolve(done, responses=self._settle())
+            if self._restorer is not None:
+                with contextlib.suppress(ConnectionClosedError):
+                    self._restorer.add(self._plan(()))
+        self._old = self._limit = self._restorer = None
+        self._running = ()
         if self._state is _State.DRAINING and done is not None:
             self._state = _State.IDLE
             self._queue.release()

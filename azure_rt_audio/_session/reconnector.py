@@ -7,9 +7,9 @@ Goes on over another connection when one is lost.
                       ▲                    └──────── failed ────────────────┘
                       └── again, unless that is pointless or has gone on for too long: the session ends
 
-Meanwhile commands and sound are held (``journal.py``), requests wait (``response_queue.py``), and callers wait
-by their own time-outs. Each state has an end: a delay, ``connect_timeout``, the time limit of the restorer, and
-those of the policy.
+Meanwhile commands and sound are held (``journal.py``), requests wait (``response_queue.py``), and callers
+wait by their own time-outs. Each state has an end: a delay, ``connect_timeout``, the time limit of the
+restorer, and those of the policy.
 
 **Threads.** The I/O thread, but for :meth:`Reconnector.is_reconnecting`.
 """
@@ -18,12 +18,13 @@ from __future__ import annotations
 
 import logging
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Final, Protocol
 
 import attrs
 import orjson
 
+from .._log import get_logger
 from .._transport import Outcome
 from ..errors import ConnectError, ConnectionClosedError, RealtimeError, ResponseLostError
 from ..options import ReconnectPolicy
@@ -53,17 +54,19 @@ from .backoff import STEADY_S, Backoff, GiveUp, Retry
 from .configuration import Configuration
 from .dial_spacing import next_slot
 from .journal import Journal
+from .late_turns import LateTurns
 from .planned_swap import PlannedSwap
 from .response_queue import ResponseQueue
 from .response_request import ResponseRequest
 from .restored_items import RestoredItems
 from .restorer import Restorer
 from .sender import CommandSender
+from .verdict import in_words
 from .waiters import Waiter, Waiters
 
 __all__ = ["Reconnector"]
 
-log: logging.Logger = logging.getLogger(__name__)
+log: logging.Logger = get_logger(__name__)
 
 _DELTAS: Final = (
     ResponseOutputTextDelta,
@@ -71,6 +74,8 @@ _DELTAS: Final = (
     ResponseOutputAudioDelta,
     ResponseFunctionCallArgumentsDelta,
 )
+_LATE_MS: Final = 1000.0
+"""Sound that was not sent in time and may hold more than one turn of the user, in milliseconds."""
 
 
 class _Session(Protocol):
@@ -166,9 +171,11 @@ class Reconnector:
             weakly(self.new_restorer),
             weakly(self.plan),
             weakly(self.replay),
+            weakly(self.settle_responses),
             status,
             clock,
         )
+        self._late_turns = LateTurns(configuration, sender, waiters, queue, clock)
         self._deaths = 0  # of connections while the conversation was restored on them
         self._live_since: float | None = None
         self._expects_speech = False  # it was restored, and the model has not spoken since
@@ -243,6 +250,7 @@ class Reconnector:
         self._outage = Outage(now, outcome, attempt.connection.heard_at, attempt)
         if not self._attempts.has_been_ready:
             return
+        self._late_turns.cancel()
         self._journal.hold()
         self._queue.hold()
         self._waiters.hold()
@@ -282,12 +290,12 @@ class Reconnector:
         self._due = self._clock() + delay
         self._attempts.call_in(delay)
         log.info("= attempt %d to connect again in %.1f s: %s", decision.attempt, delay, decision.reason)
-        self._session.tell(Reconnecting(attempt=decision.attempt, delay_s=delay, reason=str(outcome)))
+        self._session.tell(Reconnecting(attempt=decision.attempt, delay_s=delay, reason=decision.reason))
 
     # ------------------------------------------------------------ a history to begin with
 
     def begin_with(self, history: History, attempt: Attempt) -> None:
-        """Give a conversation that was kept to the first session, before anybody is told of that. Any thread."""
+        """Give a conversation that was kept to the first session, before that is told. Any thread."""
         self._history = history
         self._attempts.intercept(attempt)
         attempt.on_configured = weakly(self._restore_history, attempt)
@@ -336,7 +344,10 @@ class Reconnector:
         if self._history is not None:
             return self._watch(attempt)
         if self._outage is None:
-            return self.swap.check()
+            looks = [
+                seconds for seconds in (self.swap.check(), self._late_turns.check()) if seconds is not None
+            ]
+            return min(looks, default=None)
         if self._due is None:
             return self._watch(attempt)
         if self._attempts.is_closing:
@@ -369,10 +380,18 @@ class Reconnector:
 
     # ------------------------------------------------------------ what was in progress
 
+    def settle_responses(self) -> Mapping[str, str]:
+        """End, or ask again, what was in progress; return what became of each response."""
+        now, attempt = self._clock(), self._attempts.current
+        reason = ConnectionClosedError("The session ended during the response.")
+        outage = Outage(now, reason, now, attempt)
+        self._settle_responses(outage)
+        return outage.responses
+
     def _settle_responses(self, outage: Outage) -> None:
         """End, or ask again, what was in progress on the connection that was lost."""
         queue, conversation = self._queue, self._conversation
-        for response_id in (*queue.begun, *queue.unasked()):
+        for response_id in queue.running():
             if conversation._is_whole(response_id):  # only its end was not heard
                 outage.responses[response_id] = "completed"
                 self._end_response(response_id, "completed")
@@ -461,16 +480,18 @@ class Reconnector:
         attempt.on_event = weakly(restorer.on_event)
         return restorer
 
-    def plan(self) -> Restoration:
-        """Return what another session is to be given now."""
+    def plan(self, running: Collection[str] = ()) -> Restoration:
+        """Return what another session is to be given now, but for the items of these responses."""
         if self._deaths >= 2:
             is_half = self._deaths < 4
             log.warning(
-                "! %d connections ended while the conversation was restored on them; %s of it is restored now",
+                "! %d connections ended while the conversation was restored; %s of it is restored now",
                 self._deaths,
                 "half" if is_half else "nothing",
             )
-        return self._planned(self._conversation.entries, self._journal.sound_of_turns())
+        without = {key for response_id in running for key in self._conversation._outputs.keys(response_id)}
+        entries = [entry for entry in self._conversation.entries if entry.item.id not in without]
+        return self._planned(entries, self._journal.sound_of_turns())
 
     def _planned(self, entries: Sequence[ConversationEntry], sound: Mapping[str, str]) -> Restoration:
         policy = self.policy
@@ -507,8 +528,17 @@ class Reconnector:
             lost["sound"] = f"{seconds:.1f} s of sound were more than is kept"
         self._attempts.go_over(outage.attempt)
         start = self._journal.needed_from(is_planned=False, prefix_ms=0.0)
+        detection = self._configuration.turn_detection
+        is_late = (
+            detection is not None
+            and detection.create_response is not False
+            and self._journal.sound_ms(start) >= _LATE_MS
+        )
         try:
-            self.replay(attempt, start)
+            if is_late:
+                self._late_turns.send(attempt, lambda: self.replay(attempt, start))
+            else:
+                self.replay(attempt, start)
         except ConnectionClosedError as exc:  # its end is about to be told, and is another loss
             log.debug("= %s", exc)
             return
@@ -517,12 +547,13 @@ class Reconnector:
         self._live_since = self._clock()
         gap = self._live_since - outage.since
         attempt.ready.initialize()
-        self._queue.release()
+        if not is_late:
+            self._queue.release()
         log.info("= connected again after %.1f s; %d items restored, %d lost", gap, len(restored), len(lost))
         self._session.tell(
             Reconnected(
                 gap_s=gap,
-                reason=str(outage.reason),
+                reason=in_words(outage.reason),
                 restored=restored,
                 shortened=shortened,
                 lost=lost,

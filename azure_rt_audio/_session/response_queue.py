@@ -44,6 +44,7 @@ from collections.abc import Callable, Sequence
 
 from attrs import frozen
 
+from .._log import get_logger
 from ..errors import (
     RealtimeError,
     ResponseActiveError,
@@ -71,7 +72,7 @@ from .waiters import Handled
 
 __all__ = ["LostResponses", "ResponseQueue"]
 
-log: logging.Logger = logging.getLogger(__name__)
+log: logging.Logger = get_logger(__name__)
 
 
 @frozen
@@ -422,7 +423,7 @@ class ResponseQueue:
             self._table.is_held = True
 
     def is_quiet(self) -> bool:
-        """Whether no response is in progress or asked for, not even out of band, and no turn of the user's."""
+        """Whether no response is in progress or asked for, not even out of band, nor the user speaks."""
         with self._lock:
             table = self._table
             return table.is_free and not (table.unbegun or table.begun or self.turn.is_on)
@@ -431,6 +432,15 @@ class ResponseQueue:
         """Return the id of the response in progress that nobody asked for, if there is one."""
         active = self._table.active_id
         return () if active is None or active in self.begun else (active,)
+
+    def running(self) -> tuple[str, ...]:
+        """Return the ids of the responses in progress."""
+        return (*self.begun, *self.unasked())
+
+    def is_only_running(self) -> bool:
+        """Whether nothing was asked for that has not begun, and the user does not speak."""
+        with self._lock:
+            return self._table.sent is None and not (self._table.unbegun or self.turn.is_on)
 
     def is_silent(self) -> bool:
         """The same, but for the user, who may be speaking."""

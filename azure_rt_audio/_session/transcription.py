@@ -12,6 +12,7 @@ from __future__ import annotations
 import logging
 from typing import Final
 
+from .._log import get_logger
 from .._pages import TRANSCRIPTS
 from ..errors import TranscriptionFailedError
 from ..protocol.event_filter import EventFilter
@@ -30,7 +31,7 @@ from .listeners import Listeners
 
 __all__ = ["Transcription"]
 
-log: logging.Logger = logging.getLogger(__name__)
+log: logging.Logger = get_logger(__name__)
 
 _FAILED: Final = ConversationItemInputAudioTranscriptionFailed.TYPE
 _TRANSCRIPTS: Final = frozenset(

@@ -86,6 +86,7 @@ class TurnTaking:
             clear = self._waiters.oldest("clear")
             self._journal.commit(None, None if clear is None else clear.sound_index)
         elif isinstance(event, InputAudioBufferCommitted):
+            self._configuration.turns_ended += 1
             commit = self._waiters.oldest("commit")
             self._journal.commit(event.item_id, None if commit is None else commit.sound_index)
             # One that this side has asked for is no end of speech that was detected.

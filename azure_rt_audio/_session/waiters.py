@@ -28,6 +28,7 @@ from concurrent.futures import Future, InvalidStateError
 from typing import Any, Final
 
 from .._concurrency.program_end import ends_the_program
+from .._log import get_logger
 from ..errors import RealtimeError, ServiceError
 from ..protocol.commands import InputAudioBufferClear, InputAudioBufferCommit, SessionUpdate
 from ..protocol.event_filter import EventFilter
@@ -44,7 +45,7 @@ from .acknowledgement import Acknowledgement
 
 __all__ = ["ANSWERED_IN_ORDER", "Handled", "Waiter", "Waiters", "as_listened", "is_item_added", "placeholder"]
 
-log: logging.Logger = logging.getLogger(__name__)
+log: logging.Logger = get_logger(__name__)
 
 ANSWERED_IN_ORDER: Final[Mapping[str, tuple[type[Event], str, tuple[str, ...], tuple[str, ...]]]] = {
     SessionUpdate.TYPE: (SessionUpdated, SessionUpdate.TYPE, ("session",), ()),
@@ -120,6 +121,7 @@ class Waiter:
         "connection",
         "event_id",
         "ids",
+        "is_internal",
         "is_quiet",
         "matches",
         "params",
@@ -150,6 +152,7 @@ class Waiter:
         self.params = params
         self.ids = ids
         self.is_quiet = is_quiet
+        self.is_internal = False  # neither the command nor its answer is the program's
         self.connection = 0  # the number of the one that its command was sent on
         self.sent_at = float("inf")  # by the clock of the waiters
         # Of its command; written by the journal, under its lock.
@@ -201,19 +204,26 @@ class Waiter:
         return any(param == name or param.startswith((f"{name}.", f"{name}[")) for name in self.params)
 
 
-def placeholder(kind: str, event_id: str | None, *, is_quiet: bool = False) -> Waiter:
-    """Return a waiter that nobody holds the future of, for a command that is answered in order."""
+def placeholder(kind: str, event_id: str | None, own: Future[Any] | None = None) -> Waiter:
+    """
+    Return a waiter that nobody holds the future of, for a command that is answered in order.
+
+    Args:
+        own: A future of the client's own, for a command that the program knows nothing of.
+    """
     answer, waits_as, params, codes = ANSWERED_IN_ORDER[kind]
-    future: Future[Any] = Future()
-    return Waiter(
+    future: Future[Any] = Future() if own is None else own
+    waiter = Waiter(
         lambda _, event: isinstance(event, answer),
         future,
         event_id=event_id,
         acknowledges=waits_as,
         codes=frozenset(codes),
         params=params,
-        is_quiet=is_quiet,
+        is_quiet=own is not None,
     )
+    waiter.is_internal = own is not None
+    return waiter
 
 
 class Waiters:
@@ -226,6 +236,7 @@ class Waiters:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
+        self.written_at: Callable[[float], float | None] = lambda sent: sent
         self._lock = threading.Lock()  # leaf
         self.waiting: tuple[Waiter, ...] = ()  # guarded by _lock for replacement, read bare
         self._ended: RealtimeError | None = None  # guarded by _lock; written once
@@ -257,19 +268,24 @@ class Waiters:
     def oldest(self, kind: str) -> Waiter | None:
         """Return the command of a kind that is answered next; ``None`` if none waits for an answer."""
         since = self._clock() - LOST
-        return next((w for w in self.waiting if w.acknowledges == kind and w.sent_at > since), None)
+        return next((w for w in self.waiting if w.acknowledges == kind and self._left_at(w) > since), None)
 
     def give_up_overdue(self, kind: str) -> tuple[Waiter, ...]:
         """Give up those of a kind whose answer was lost, before another of the kind is sent; return them."""
         since = self._clock() - OVERDUE
-        overdue = tuple(w for w in self.waiting if w.acknowledges == kind and w.sent_at <= since)
+        overdue = tuple(w for w in self.waiting if w.acknowledges == kind and self._left_at(w) <= since)
         for waiter in overdue:
             self._give_up(waiter)
         return overdue
 
+    def _left_at(self, waiter: Waiter) -> float:
+        """Return when its command left; infinity if it is unsent: on a slow line sound may be before it."""
+        left = self.written_at(waiter.sent_at)
+        return float("inf") if left is None else left
+
     def _give_up(self, waiter: Waiter) -> None:
         self.discard(waiter)
-        seconds = self._clock() - waiter.sent_at
+        seconds = self._clock() - self._left_at(waiter)
         log.warning("! a command (%s) was given up: no answer for %.3g s", waiter.acknowledges, seconds)
         waiter.fail(
             RealtimeError(
@@ -298,7 +314,7 @@ class Waiters:
                 continue
             if is_it:
                 if waiter.acknowledges is not None:
-                    if self._clock() - waiter.sent_at >= LOST:
+                    if self._clock() - self._left_at(waiter) >= LOST:
                         self._give_up(waiter)
                         continue
                     answered.add(waiter.acknowledges)

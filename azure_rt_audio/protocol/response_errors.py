@@ -16,7 +16,7 @@ USED_UP: Final = frozenset({"insufficient_quota", "credit_balance_exhausted", "b
 """Codes of a quota that does not come back by waiting."""
 
 CONNECTION_LOST: Final = "connection_lost"
-"""A reason of this side: the conversation goes on over another connection, without the rest of the response."""
+"""A reason of this side: the conversation goes on over another connection, without the rest."""
 
 _NO_ERROR: Final = (None, "completed", "in_progress", "queued")
 

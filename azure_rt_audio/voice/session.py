@@ -21,6 +21,7 @@ from typing import Any, Final
 from .._concurrency import shutdown
 from .._concurrency.deadline import Deadline
 from .._concurrency.program_end import join_thread
+from .._log import get_logger
 from ..audio.level import SILENCE_DB, level_db
 from ..audio.resample import import_now
 from ..devices import Microphone, Speaker
@@ -48,7 +49,7 @@ from .uplink import Uplink
 
 __all__ = ["VoiceSession"]
 
-log: logging.Logger = logging.getLogger(__name__)
+log: logging.Logger = get_logger(__name__)
 
 _numbers = itertools.count(1)
 

@@ -10,6 +10,7 @@ from typing import Final
 
 import orjson
 
+from ..._printable import one_line, printable_json
 from ...errors import RecordingError
 from ...recording import Recording
 from ...recording.analysis import analyse
@@ -84,7 +85,7 @@ def run(arguments: argparse.Namespace) -> int:
     with open_progress(1 + len(exports)) as progress:
         recording, timeline = _read(arguments.file, progress)
         for remark in _estimates(recording, timeline):
-            print(f"azure-rt-audio replay: {remark}", file=sys.stderr)
+            print(one_line(f"azure-rt-audio replay: {remark}"), file=sys.stderr)
         done = [
             _export(name, path, recording, timeline, arguments, progress) for name, path in exports.items()
         ]
@@ -142,14 +143,14 @@ def _export(
         remark = _write(name, path, recording, timeline, arguments, progress.advance)
     except (OSError, ValueError) as exc:
         reason = (exc.strerror or exc) if isinstance(exc, OSError) else exc
-        print(f"azure-rt-audio replay: {_option(name)}: cannot write {path}: {reason}", file=sys.stderr)
+        _complain(f"{_option(name)}: cannot write {path}: {reason}")
         return False
     finally:
         progress.end()
     if path != "-":
-        print(f"saved as {path}", flush=True)
+        print(one_line(f"saved as {path}"), flush=True)
     if remark is not None:
-        print(f"azure-rt-audio replay: {remark}", file=sys.stderr)
+        _complain(remark)
     return True
 
 
@@ -178,7 +179,8 @@ def _write(
     if name == "to_srt":
         content = subtitles(timeline)
     else:
-        content = orjson.dumps(document(recording, timeline), option=orjson.OPT_INDENT_2).decode() + "\n"
+        text = orjson.dumps(document(recording, timeline), option=orjson.OPT_INDENT_2).decode()
+        content = printable_json(text) + "\n"
     if path == "-":
         sys.stdout.write(content)
     else:
@@ -206,6 +208,10 @@ def _play(timeline: Timeline, arguments: argparse.Namespace) -> None:
 def _tell_problems(recording: Recording) -> None:
     problems = recording.problems
     for problem in problems[:_MAX_PROBLEMS]:
-        print(f"azure-rt-audio replay: {problem}", file=sys.stderr)
+        _complain(str(problem))
     if len(problems) > _MAX_PROBLEMS:
-        print(f"azure-rt-audio replay: and {len(problems) - _MAX_PROBLEMS} more lines", file=sys.stderr)
+        _complain(f"and {len(problems) - _MAX_PROBLEMS} more lines")
+
+
+def _complain(problem: str) -> None:
+    print(one_line(f"azure-rt-audio replay: {problem}"), file=sys.stderr)

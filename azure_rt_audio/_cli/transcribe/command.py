@@ -10,6 +10,7 @@ import orjson
 from attrs import frozen
 
 from ... import AzureRealTimeAudio, RealtimeError, SessionConfig, WebSocketState
+from ..._printable import one_line, printable_json
 from ...audio import AudioReader
 from ...protocol.events import (
     ConversationItemInputAudioTranscriptionCompleted,
@@ -129,11 +130,13 @@ def _print(outcome: _Outcome, arguments: argparse.Namespace) -> None:
         }
         if outcome.error is not None:
             shown["error"] = outcome.error
-        print(orjson.dumps(shown).decode(), flush=True)
+        print(printable_json(orjson.dumps(shown).decode()), flush=True)
     elif outcome.error is None or outcome.text:
-        print(outcome.text if len(arguments.files) == 1 else f"{outcome.path}: {outcome.text}", flush=True)
+        label = "" if len(arguments.files) == 1 else f"{outcome.path}: "
+        print(one_line(label + outcome.text), flush=True)
     if outcome.error is not None:
-        print(f"azure-rt-audio transcribe: {outcome.path}: {outcome.error}", file=sys.stderr, flush=True)
+        problem = f"azure-rt-audio transcribe: {outcome.path}: {outcome.error}"
+        print(one_line(problem), file=sys.stderr, flush=True)
 
 
 class _Transcriber:
