@@ -251,6 +251,10 @@ class Talk:
                 pause.wait(0.005)
         return True
 
+    def run(self, queue: QueueDispatcher) -> None:
+        """Run the listeners of a queue from now on, while this object waits."""
+        self._queue = queue
+
     def wait_closed(self) -> RealtimeError:
         """Wait until listeners know that the connection is over, and return why it is."""
         expect(self.wait(self._ended.is_set), "no listener was told that the connection is over")
