@@ -63,7 +63,7 @@ from .protocol.events import (
     TranscriptionSessionCreated,
     TranscriptionSessionUpdated,
 )
-from .protocol.events.local import Closed, SendLag, StatusChanged
+from .protocol.events.local import Closed, Reconnected, Reconnecting, SendLag, StatusChanged
 from .protocol.session import Session
 
 E = TypeVar("E")
@@ -111,6 +111,22 @@ class EventMethods:
         self,
         event: Literal["send_lag"],
         listener: Callable[[SendLag], object],
+        *,
+        dispatcher: Dispatcher | None = None,
+    ) -> Subscription: ...
+    @overload
+    def on(
+        self,
+        event: Literal["reconnecting"],
+        listener: Callable[[Reconnecting], object],
+        *,
+        dispatcher: Dispatcher | None = None,
+    ) -> Subscription: ...
+    @overload
+    def on(
+        self,
+        event: Literal["reconnected"],
+        listener: Callable[[Reconnected], object],
         *,
         dispatcher: Dispatcher | None = None,
     ) -> Subscription: ...
@@ -546,6 +562,14 @@ class EventMethods:
     def on(
         self, event: Literal["send_lag"], *, dispatcher: Dispatcher | None = None
     ) -> Callable[[Callable[[SendLag], object]], Callable[[SendLag], object]]: ...
+    @overload
+    def on(
+        self, event: Literal["reconnecting"], *, dispatcher: Dispatcher | None = None
+    ) -> Callable[[Callable[[Reconnecting], object]], Callable[[Reconnecting], object]]: ...
+    @overload
+    def on(
+        self, event: Literal["reconnected"], *, dispatcher: Dispatcher | None = None
+    ) -> Callable[[Callable[[Reconnected], object]], Callable[[Reconnected], object]]: ...
     @overload
     def on(
         self, event: Literal["closed"], *, dispatcher: Dispatcher | None = None
@@ -916,6 +940,22 @@ class EventMethods:
     @overload
     def once(
         self,
+        event: Literal["reconnecting"],
+        listener: Callable[[Reconnecting], object],
+        *,
+        dispatcher: Dispatcher | None = None,
+    ) -> Subscription: ...
+    @overload
+    def once(
+        self,
+        event: Literal["reconnected"],
+        listener: Callable[[Reconnected], object],
+        *,
+        dispatcher: Dispatcher | None = None,
+    ) -> Subscription: ...
+    @overload
+    def once(
+        self,
         event: Literal["closed"],
         listener: Callable[[Closed], object],
         *,
@@ -1347,6 +1387,14 @@ class EventMethods:
     ) -> Callable[[Callable[[SendLag], object]], Callable[[SendLag], object]]: ...
     @overload
     def once(
+        self, event: Literal["reconnecting"], *, dispatcher: Dispatcher | None = None
+    ) -> Callable[[Callable[[Reconnecting], object]], Callable[[Reconnecting], object]]: ...
+    @overload
+    def once(
+        self, event: Literal["reconnected"], *, dispatcher: Dispatcher | None = None
+    ) -> Callable[[Callable[[Reconnected], object]], Callable[[Reconnected], object]]: ...
+    @overload
+    def once(
         self, event: Literal["closed"], *, dispatcher: Dispatcher | None = None
     ) -> Callable[[Callable[[Closed], object]], Callable[[Closed], object]]: ...
     @overload
@@ -1708,6 +1756,20 @@ class EventMethods:
         predicate: Callable[[SendLag], bool] | None = None,
         timeout: float | None = 60.0,
     ) -> SendLag: ...
+    @overload
+    def wait_for(
+        self,
+        event: Literal["reconnecting"],
+        predicate: Callable[[Reconnecting], bool] | None = None,
+        timeout: float | None = 60.0,
+    ) -> Reconnecting: ...
+    @overload
+    def wait_for(
+        self,
+        event: Literal["reconnected"],
+        predicate: Callable[[Reconnected], bool] | None = None,
+        timeout: float | None = 60.0,
+    ) -> Reconnected: ...
     @overload
     def wait_for(
         self,
@@ -2131,6 +2193,14 @@ class EventMethods:
     def events(
         self, event: Literal["send_lag"], /, *, timeout: float | None = None
     ) -> EventStream[SendLag]: ...
+    @overload
+    def events(
+        self, event: Literal["reconnecting"], /, *, timeout: float | None = None
+    ) -> EventStream[Reconnecting]: ...
+    @overload
+    def events(
+        self, event: Literal["reconnected"], /, *, timeout: float | None = None
+    ) -> EventStream[Reconnected]: ...
     @overload
     def events(self, event: Literal["closed"], /, *, timeout: float | None = None) -> EventStream[Closed]: ...
     @overload

@@ -16,6 +16,7 @@ __all__ = [
     "LIMITS",
     "PROXIES",
     "THREADS",
+    "TRANSCRIPTS",
     "WAITING",
 ]
 
@@ -29,6 +30,7 @@ FORKING: Final = "See docs/how-to/forking.md."
 LIMITS: Final = "See docs/how-to/usage-and-limits.md."
 PROXIES: Final = "See docs/how-to/proxies.md."
 THREADS: Final = "See docs/explanation/threads.md."
+TRANSCRIPTS: Final = "See docs/how-to/transcripts.md."
 WAITING: Final = "See docs/how-to/waiting.md."
 
 COMMANDS: Final = {

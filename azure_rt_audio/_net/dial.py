@@ -66,7 +66,8 @@ def import_now(options: WebSocketOptions) -> None:
         if options.ssl_context == "truststore":
             import_truststore()
     with contextlib.suppress(ConnectError):
-        proxies = [options.http_proxy or "", *urllib.request.getproxies_environment().values()]
+        given = "" if options.http_proxy is None else options.http_proxy.reveal()
+        proxies = [given, *urllib.request.getproxies_environment().values()]
         if any(proxy.strip().lower().startswith("socks") for proxy in proxies):
             import_socks()
 
@@ -133,7 +134,7 @@ class _Attempt:
 
     def _choose_proxy(self) -> Proxy | None:
         if self._options.http_proxy is not None:
-            return parse_proxy(self._options.http_proxy)
+            return parse_proxy(self._options.http_proxy.reveal())
         return proxy_from_environment(self._host, self._port, secure=self._secure)
 
     def give_up(self) -> None:

@@ -173,6 +173,16 @@ class Connection:
         """Why it ended; ``None`` as long as it has not. To raise it, raise ``outcome.again()``."""
         return self._driver.outcome
 
+    @property
+    def heard_at(self) -> float:
+        """When bytes last arrived, by the I/O thread's clock."""
+        return self._driver.heard_at
+
+    @property
+    def peer_date(self) -> float | None:
+        """Unix time of the peer's clock at the handshake, if it told."""
+        return self._driver.peer_date
+
     def owns_this_thread(self) -> bool:
         """Tell whether the caller is the I/O or dial thread, which must not wait for the connection."""
         return self._driver.owns_this_thread()

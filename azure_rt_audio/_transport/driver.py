@@ -27,6 +27,7 @@ import attrs
 from .._concurrency.condition import Condition
 from .._concurrency.deadline import Deadline
 from .._concurrency.program_end import ends_the_program
+from .._log import get_logger
 from .._net.connect_errors import out_of_descriptors
 from .._net.dial import Target, import_now
 from ..errors import ConnectError, ConnectionClosedError
@@ -46,7 +47,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ConnectionDriver", "Outcome"]
 
-log: logging.Logger = logging.getLogger(__name__)
+log: logging.Logger = get_logger(__name__)
 
 Outcome = ConnectionClosedError | ConnectError
 
@@ -109,7 +110,8 @@ class ConnectionDriver:
         self._transport: Transport | None = None
         self._interest = 0
         self._keepalive = Keepalive(options.ping_interval, options.ping_timeout)
-        self._heard = 0.0  # when bytes last arrived, or the peer last made room for some of ours
+        self.heard_at = 0.0  # when bytes last arrived, or the peer made room for some of ours
+        self.peer_date: float | None = None  # of the peer's clock at the handshake
         self._acknowledged = 0  # bytes that the far end had at the last look
         self._ping_end: int | None = None  # how far the bytes go of a ping that is behind others
         self._closing = CloseHandshake(self._clock)
@@ -301,7 +303,8 @@ class ConnectionDriver:
         if verdict is not None:
             self._closing.send_last(result, 1000)
             return verdict
-        self._heard = self._clock()
+        self.heard_at = self._clock()
+        self.peer_date = result.date
         self.send_queue.attach(result)
         log.info("= %s open to %s after %.0f ms", self.name, result.where, 1000 * dialling.seconds)
         self._call(self._on_open)
@@ -346,12 +349,12 @@ class ConnectionDriver:
         if not queue.is_empty or request is not None or transport.unsent:
             with queue.write_lock:
                 if queue.write(transport):
-                    self._heard = now
+                    self.heard_at = now
                 if request is not None and closing.sent is None and queue.is_empty:
                     log.debug("> %s close %d", self.name, request.code)
                     closing.begin(transport, request)
                     transport.flush()
-        if now >= self._keepalive.due_at(self._heard):
+        if now >= self._keepalive.due_at(self.heard_at):
             self._ping(transport, now)
         if request is not None and request.deadline.expired:
             return closing.unanswered(request)
@@ -369,7 +372,7 @@ class ConnectionDriver:
         ):
             self.due = 0.0  # at once
         else:
-            self.due = min(self._keepalive.due_at(self._heard), self.send_queue.lag_due)
+            self.due = min(self._keepalive.due_at(self.heard_at), self.send_queue.lag_due)
             if self._close is not None:
                 self.due = min(self.due, self._clock() + (self._close.deadline.remaining() or 0.0))
         if interest != self._interest:
@@ -381,7 +384,7 @@ class ConnectionDriver:
         if not self._has_undelivered:
             with self.send_queue.write_lock:
                 if transport.fill():
-                    self._heard = now
+                    self.heard_at = now
         receive, on_message = transport.receive, self._on_message
         for _ in range(_MESSAGES_IN_A_ROW):
             message = receive()
