@@ -57,7 +57,7 @@ def test_a_file_goes_over_a_slow_line(
     path = tmp_path / "speech.wav"
     write_wav(path, bytes(48_000 * 4))
     impatient = {**options, "ping_interval": 0.3, "ping_timeout": 0.5}
-    with AzureRealTimeAudio(service.options(), impatient) as client:
+    with AzureRealTimeAudio(service.options(), impatient, reconnect=None) as client:
         client.wait_until_ready(HANG)
         lags: list[SendLag] = []
         client.on(SendLag, lags.append)
