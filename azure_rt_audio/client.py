@@ -215,10 +215,11 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
     @property
     def send_lag_s(self) -> float:
         """
-        Seconds that the oldest sound or command has waited that the system has not taken; 0 if none waits.
+        Seconds that the oldest sound or command has waited that the far end does not have; 0 if it has all.
 
-        For speech that is sent as it is spoken: how far the service's ear is behind. See
-        :class:`~azure_rt_audio.SendLag`, and ``lag`` of the WebSocket's options.
+        For speech that is sent as it is spoken: how far the service's ear is behind; on a good line a few
+        hundredths. The far end may be a proxy. Outside of Linux, what the system has taken counts as there.
+        See :class:`~azure_rt_audio.SendLag`, and ``lag`` of the WebSocket's options.
         """
         return self._engine.connection.send_lag_s
 

@@ -172,7 +172,7 @@ def test_nothing_is_left(
 
     def make(model: str) -> AzureRealTimeAudio:
         options = {"ssl_context": tls_context, "close_timeout": 0.5}
-        return AzureRealTimeAudio(service.options(model), options)
+        return AzureRealTimeAudio(service.options(model), options, reconnect=None)
 
     for fate in FATES:  # whatever is made once is made now
         fate(make)
