@@ -16,7 +16,7 @@ NAME = "azure_rt_audio"
 ROOMS = {
     "errors": {"errors", "_extras", "_pages"},
     "version": {"_version"},
-    "text": {"_printable", "_log"},
+    "text": {"_printable", "_log", "_stacklevel"},
     "secret": {"_secret"},
     "concurrency": {"_concurrency"},
     "protocol": {"protocol"},

@@ -21,10 +21,12 @@ import pybase64
 
 from .._concurrency.condition import Condition
 from .._concurrency.deadline import Deadline
+from ..audio.channels import Channel, Mixer
 from ..audio.converter import Converter
 from ..audio.files import AudioReader
-from ..audio.pcm import AudioLike, check_whole, decode_base64, interleaved, to_pcm16
+from ..audio.pcm import decode_base64, to_pcm16
 from ..audio.resample import check_rate
+from ..audio.samples import AudioLike, check_whole, interleaved, octets
 from ..protocol.checks import MAX_APPEND_BYTES
 from ..protocol.codec import encode_append
 from .sender import CommandSender
@@ -35,7 +37,7 @@ __all__ = ["AudioInput"]
 _MAX_APPEND_CHARACTERS: Final = MAX_APPEND_BYTES // 12 * 16
 """Four characters hold three bytes; a cut between fours of them cuts between frames too."""
 
-_NO_RATE: Final = "channels was given without sample_rate_hz: pass the rate of the audio, too"
+_NO_RATE: Final = "channels or channel was given without sample_rate_hz: pass the rate of the audio, too"
 
 _BLOCK_SECONDS: Final = 0.1
 """How much of a file is sent at a time."""
@@ -66,16 +68,22 @@ class AudioInput:
         self._turns: tuple[threading.Lock, ...] = ()  # in order of arrival; those of callers at it are locked
         self.converter: Converter | None = None
         """Of a stream that has begun and may hold something back. Written in turn, as is _kind."""
-        self._kind: tuple[int, int, str] | None = None
+        self._kind: tuple[int, int, str, str] | None = None
 
     # ------------------------------------------------------------ sending
 
-    def append(self, audio: str | AudioLike, sample_rate_hz: int | None, channels: int | None) -> None:
+    def append(
+        self,
+        audio: str | AudioLike,
+        sample_rate_hz: int | None,
+        channels: int | None,
+        channel: Channel = "mix",
+    ) -> None:
         """Send audio; see :meth:`azure_rt_audio.client.AzureRealTimeAudio.append_audio`."""
         if sample_rate_hz is not None:
-            self._append_stream(audio, sample_rate_hz, channels)
+            self._append_stream(audio, sample_rate_hz, channels, channel)
             return
-        if channels is not None:
+        if channels is not None or channel != "mix":
             raise ValueError(_NO_RATE)
         text = self._base64(audio)
         self._sender.wait_to_send()
@@ -83,18 +91,21 @@ class AudioInput:
             self.finish()
         self._send_text(text)
 
-    def _append_stream(self, audio: str | AudioLike, sample_rate_hz: int, channels: int | None) -> None:
+    def _append_stream(
+        self, audio: str | AudioLike, sample_rate_hz: int, channels: int | None, channel: Channel
+    ) -> None:
         """Convert the next chunk and send what is ready; another kind of sound begins another stream."""
         check_rate("sample_rate_hz", sample_rate_hz)
         sound = decode_base64(audio) if isinstance(audio, str) else audio
         pcm, channels = interleaved(sound, channels)
+        Mixer(channels, channel)  # raises for a channel that there is not, before the wait
         self._sender.wait_to_send()
-        self._in_turn(lambda: self._convert(pcm, sample_rate_hz, channels))
+        self._in_turn(lambda: self._convert(pcm, sample_rate_hz, channels, channel))
 
-    def _convert(self, pcm: bytes | memoryview, sample_rate_hz: int, channels: int) -> None:
-        kind = (sample_rate_hz, channels, self._audio_format())
+    def _convert(self, pcm: bytes | memoryview, sample_rate_hz: int, channels: int, channel: Channel) -> None:
+        kind = (sample_rate_hz, channels, channel, self._audio_format())
         if self.converter is None or kind != self._kind:
-            fresh = Converter(from_hz=sample_rate_hz, channels=channels, to_format=kind[-1])
+            fresh = Converter(from_hz=sample_rate_hz, channels=channels, channel=channel, to_format=kind[-1])
             self._finish()
             self.converter, self._kind = fresh, kind
         self._send(self.converter.feed(pcm))
@@ -104,10 +115,11 @@ class AudioInput:
         path: str | os.PathLike[str],
         is_realtime: bool,
         progress: Callable[[float, float], object] | None,
+        channel: Channel = "mix",
     ) -> None:
         """Send a file; see :meth:`azure_rt_audio.client.AzureRealTimeAudio.send_audio_file`."""
         self._sender.check_may_wait()
-        with AudioReader(path) as file:
+        with AudioReader(path, channel) as file:
             self._sender.wait_to_send()
             converter = Converter(from_hz=file.sample_rate_hz, to_format=self._audio_format())
             self.finish()
@@ -132,7 +144,13 @@ class AudioInput:
 
     # ------------------------------------------------------------ encoding
 
-    def recording(self, audio: AudioLike, sample_rate_hz: int | None, channels: int | None) -> bytes:
+    def recording(
+        self,
+        audio: AudioLike,
+        sample_rate_hz: int | None,
+        channels: int | None,
+        channel: Channel = "mix",
+    ) -> bytes:
         """Return the base64 of a whole recording in the session's format."""
         start = bytes(audio[:12]) if isinstance(audio, bytes | bytearray | memoryview) else b""
         if start[:4] == b"RIFF" and start[8:] == b"WAVE":
@@ -141,13 +159,15 @@ class AudioInput:
                 "pass azure_rt_audio.audio.read_wav(io.BytesIO(content))"
             )
         if sample_rate_hz is None:
-            if channels is not None:
+            if channels is not None or channel != "mix":
                 raise ValueError(_NO_RATE)
             return self._base64(audio)
         check_rate("sample_rate_hz", sample_rate_hz)
         pcm, channels = interleaved(audio, channels)
         check_whole(len(pcm), channels)
-        converter = Converter(from_hz=sample_rate_hz, channels=channels, to_format=self._audio_format())
+        converter = Converter(
+            from_hz=sample_rate_hz, channels=channels, channel=channel, to_format=self._audio_format()
+        )
         return pybase64.b64encode(converter.feed(pcm) + converter.finish())
 
     def _base64(self, audio: str | AudioLike) -> bytes:
@@ -160,12 +180,13 @@ class AudioInput:
             return audio.encode()
         if is_pcm16 or isinstance(audio, os.PathLike):  # a path is refused, with a remedy
             return pybase64.b64encode(to_pcm16(audio))
-        if not isinstance(audio, bytes | bytearray | memoryview):
+        try:
+            return pybase64.b64encode(octets(audio, audio_format))
+        except TypeError as exc:
             raise TypeError(
                 f"a {audio_format} session takes bytes, one per frame, not {type(audio).__name__}; "
                 "pass its sample_rate_hz as well, and it is converted"
-            )
-        return pybase64.b64encode(audio)
+            ) from exc
 
     # ------------------------------------------------------------ the end of a stream
 
