@@ -37,7 +37,7 @@ __all__ = ["AudioInput"]
 _MAX_APPEND_CHARACTERS: Final = MAX_APPEND_BYTES // 12 * 16
 """Four characters hold three bytes; a cut between fours of them cuts between frames too."""
 
-_NO_RATE: Final = "channels or channel was given without sample_rate_hz: pass the rate of the audio, too"
+_NO_RATE: Final = "{} was given without sample_rate_hz: pass the rate of the audio, too"
 
 _BLOCK_SECONDS: Final = 0.1
 """How much of a file is sent at a time."""
@@ -83,8 +83,7 @@ class AudioInput:
         if sample_rate_hz is not None:
             self._append_stream(audio, sample_rate_hz, channels, channel)
             return
-        if channels is not None or channel != "mix":
-            raise ValueError(_NO_RATE)
+        _check_rate_is_given(channels, channel)
         text = self._base64(audio)
         self._sender.wait_to_send()
         if self.converter is not None:
@@ -159,8 +158,7 @@ class AudioInput:
                 "pass azure_rt_audio.audio.read_wav(io.BytesIO(content))"
             )
         if sample_rate_hz is None:
-            if channels is not None or channel != "mix":
-                raise ValueError(_NO_RATE)
+            _check_rate_is_given(channels, channel)
             return self._base64(audio)
         check_rate("sample_rate_hz", sample_rate_hz)
         pcm, channels = interleaved(audio, channels)
@@ -237,3 +235,8 @@ class AudioInput:
                 if is_io_thread:
                     return
                 raise TimeoutError(f"another thread has been appending audio for {timeout} seconds")
+
+
+def _check_rate_is_given(channels: int | None, channel: str) -> None:
+    if channels is not None or channel != "mix":
+        raise ValueError(_NO_RATE.format("channels" if channels is not None else "channel"))
