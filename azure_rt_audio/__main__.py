@@ -30,8 +30,9 @@ _COMMANDS = (
     ("emulator", emulator, "run the service in miniature on this machine"),
 )
 _EPILOGUE = """\
-Without AZURE_OPENAI_ENDPOINT, AZURE_OPENAI_API_KEY and AZURE_OPENAI_DEPLOYMENT in the environment,
-all commands talk to an emulator inside their own process: no account and no network are needed.
+With none of AZURE_OPENAI_ENDPOINT, AZURE_OPENAI_API_KEY and AZURE_OPENAI_DEPLOYMENT in the environment,
+all commands talk to an emulator inside their own process, and say so on standard error: no account and no
+network are needed. With some of them only, they end with an error that names the others.
 See docs/reference/command-line.md.
 """
 

@@ -18,7 +18,7 @@ import ipaddress
 import socket
 import sys
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 import attrs
@@ -193,11 +193,22 @@ def _is_address(host: str) -> bool:
     return True
 
 
+_UNSENT_BYTES: Final = 32 * 1024
+"""Bytes that the system may hold and not have sent: half a second of speech; more makes nothing faster."""
+
+_SEND_BUFFER_BYTES: Final = 128 * 1024
+"""Where that cannot be said: bytes that the system may hold, in flight ones included."""
+
+
 def _tune(sock: socket.socket, options: WebSocketOptions) -> None:
-    """Send small frames at once, notice a dead peer, and do what the user asks."""
+    """Send small frames at once, keep unsent ones here, notice a dead peer, and do what the user asks."""
     wanted: list[tuple[Any, ...]] = [
         (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),
         (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
+        # The system would take megabytes that a slow line needs a minute for, and nobody would see it.
+        (socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, _UNSENT_BYTES)
+        if hasattr(socket, "TCP_NOTSENT_LOWAT")  # Linux, macOS
+        else (socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER_BYTES),
     ]
     if sys.platform == "linux":
         # A peer that vanishes while we send is otherwise noticed after many minutes.

@@ -222,6 +222,14 @@ class Listeners:
             raise overflow
         return is_wanted
 
+    def has_any(self, names: frozenset[str]) -> bool:
+        """Whether there is a listener of one of these events, asked for by name or class."""
+        return not names.isdisjoint(self._by_key)
+
+    def has(self, key: Any) -> bool:
+        """Whether anybody listens to a key, or to everything."""
+        return bool(self._to_everything or self._by_key.get(key))
+
     def was_late(self, key: Any) -> bool:
         """Whether a listener that was added late was handed the sticky payload of *key*."""
         return key in self._late

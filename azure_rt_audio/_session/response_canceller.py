@@ -107,19 +107,21 @@ class ResponseCanceller:
 
     def cancel_request(self, request: ResponseRequest) -> None:
         """Stop what a request asks for: at once, when it begins, or before it was ever sent."""
+        # Finished before it is forgotten: what Ctrl-C leaves between the two, the table forgets.
         with self._lock:
-            was_waiting = request in self._table.waiting
-            if was_waiting:
+            is_waiting = request in self._table.waiting
+        if is_waiting:
+            request.finish(cancelled_response())
+        with self._lock:
+            if request in self._table.waiting:
                 self._table.forget(request)
-            elif request.response_id is None:
+                return
+            if request.response_id is None:
                 request.is_cancelled = True
                 return
-            elif request.response_id not in self._table.begun:
+            if request.response_id not in self._table.begun:
                 return  # over already
-        if was_waiting:
-            request.finish(cancelled_response())
-        else:
-            self.send(request.response_id, is_quiet=True)
+        self.send(request.response_id, is_quiet=True)
 
     def send(self, response_id: str | None, *, is_quiet: bool = False) -> None:
         """
@@ -161,6 +163,10 @@ class ResponseCanceller:
         found = next((c for c in sent if error.event_id in (None, c.event_id)), None)
         self._cancels = tuple(c for c in self._cancels if c is not found)
         return found
+
+    def is_cancelled(self, response_id: str) -> bool:
+        """Whether a cancel of a response was sent."""
+        return any(cancel.response_id == response_id for cancel in (*self._cancels, *self._effective))
 
     def leave_unplayed(self, response_id: str) -> None:
         """What still comes of a response is not to be played. Called by the I/O thread alone."""

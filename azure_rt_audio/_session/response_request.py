@@ -52,6 +52,12 @@ class ResponseRequest:
     seen: Event | None = None  # what latest was when time was last taken
     is_doubted: bool = False  # the service has said that its response is over
 
+    @property
+    def is_finished(self) -> bool:
+        """Whether the handle, if somebody holds it, has its outcome."""
+        handle = self.handle() if self.handle is not None else None
+        return handle is not None and handle.done
+
     def doubt(self, now: float) -> None:
         """The service has said that its response is over; what is left of it comes soon, or never."""
         self.is_doubted, self.since, self.seen = True, now, self.latest

@@ -16,6 +16,7 @@ import atexit
 import contextlib
 import ctypes
 import gc
+import os
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any, Final
@@ -36,6 +37,15 @@ _CLOSE_SECONDS: Final = 1.0
 
 _portaudio_lock = threading.Lock()  # serialises all calls of PortAudio
 _streams: set[Stream] = set()  # the open ones; guarded by _portaudio_lock
+
+
+def _start_anew() -> None:
+    global _portaudio_lock, _streams
+    _portaudio_lock, _streams = threading.Lock(), set()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_start_anew)  # another thread may have had it at the fork
 
 
 @frozen

@@ -17,6 +17,7 @@ from ..protocol.dialects import Dialect, DialectName, choose_dialect
 from ..protocol.endpoint import Endpoint, parse_endpoint
 from ..protocol.session import SessionConfig
 from ..protocol.session_defaults import with_defaults, with_transcription
+from .validators import seconds
 
 __all__ = ["AzureRealTimeOptions", "Credential", "TokenCredential"]
 
@@ -78,14 +79,6 @@ def _one_line(instance: object, attribute: attrs.Attribute[Any], secret: Secret[
         raise ValueError(
             f"{attribute.name} holds spaces, line breaks or characters outside ASCII; copy it again"
         )
-
-
-def _seconds(instance: object, attribute: attrs.Attribute[Any], value: object) -> None:
-    name = attribute.name
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise TypeError(f"{name} must be a number of seconds, not {type(value).__name__}")
-    if not 0.01 <= value <= 604800:  # not a number is neither
-        raise ValueError(f"{name} must be from 0.01 to 604800 seconds, not {value!r}")
 
 
 def _a_name(instance: object, attribute: attrs.Attribute[Any], value: object) -> None:
@@ -159,11 +152,11 @@ class AzureRealTimeOptions:
     session_config: SessionConfig = field(default=None, converter=_session_config, repr=False)
     session_defaults: bool = True
     credential_scope: str = DEFAULT_SCOPE
-    response_start_timeout: float = field(default=20.0, validator=_seconds)
-    response_silence_timeout: float = field(default=60.0, validator=_seconds)
-    turn_answer_timeout: float = field(default=5.0, validator=_seconds)
-    turn_silence_timeout: float = field(default=2.0, validator=_seconds)
-    turn_timeout: float = field(default=30.0, validator=_seconds)
+    response_start_timeout: float = field(default=20.0, validator=seconds(0.01))
+    response_silence_timeout: float = field(default=60.0, validator=seconds(0.01))
+    turn_answer_timeout: float = field(default=5.0, validator=seconds(0.01))
+    turn_silence_timeout: float = field(default=2.0, validator=seconds(0.01))
+    turn_timeout: float = field(default=30.0, validator=seconds(0.01))
     resolved_dialect: Dialect = field(
         init=False,
         repr=False,

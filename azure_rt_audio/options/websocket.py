@@ -12,6 +12,7 @@ from attrs import field, frozen
 
 from .._secret import Secret, made_without_traces
 from .proxy_url import parse_proxy
+from .validators import seconds
 
 __all__ = ["TlsTrust", "WebSocketOptions"]
 
@@ -19,28 +20,18 @@ TlsTrust = ssl.SSLContext | Literal["truststore"] | None
 """A context, or ``"truststore"`` for the system's own check of certificates, or ``None`` for OpenSSL's."""
 
 
-def _seconds(low: float, *, or_none: bool = False) -> Any:
-    """Return a validator of a number of seconds, from *low* to a week."""
-    otherwise = " or None" if or_none else ""
-
-    def check(instance: object, attribute: attrs.Attribute[Any], value: object) -> None:
-        if value is None and or_none:
-            return
-        name = attribute.name
-        if isinstance(value, bool) or not isinstance(value, (int, float)):
-            raise TypeError(f"{name} must be a number of seconds{otherwise}, not {type(value).__name__}")
-        # Beyond a week there is no use in a limit, and far beyond it the system's clock has none.
-        if not low <= value <= 604800:  # not a number is neither
-            raise ValueError(f"{name} must be from {low:g} to 604800 seconds{otherwise}, not {value!r}")
-
-    return check
-
-
 def _bytes(instance: object, attribute: attrs.Attribute[Any], value: object) -> None:
     if isinstance(value, bool) or not isinstance(value, int):
         raise TypeError(f"{attribute.name} must be a whole number of bytes, not {type(value).__name__}")
     if value < 1024:
         raise ValueError(f"{attribute.name} must be at least 1024 bytes, not {value!r}")
+
+
+def _lag(instance: object, attribute: attrs.Attribute[Any], value: object) -> None:
+    if not isinstance(value, str):
+        raise TypeError(f'lag must be "keep" or "drop_oldest", not {type(value).__name__}')
+    if value not in ("keep", "drop_oldest"):
+        raise ValueError(f'lag must be "keep" or "drop_oldest", not {value!r}')
 
 
 _HANDSHAKE_HEADERS = ("host", "connection", "upgrade", "content-length", "transfer-encoding")
@@ -123,7 +114,8 @@ class WebSocketOptions:
             long a method that is called early waits for the session. From 0.001; 10 by default.
         close_timeout: Default time-out of ``close()``: how long it waits for the service's close frame.
             With 0 the connection just ends. 5 by default.
-        ping_interval: Seconds without incoming data before a ping is sent (keepalive). Pings also keep
+        ping_interval: Seconds without incoming data before a ping is sent (keepalive). While the line takes
+            what had to wait, that counts like incoming data. Pings also keep
             proxies from closing an idle connection, many of which do so after 60 s. ``None`` disables them.
             From 0.01; 20 by default.
         ping_timeout: Seconds without incoming data after a ping before the connection counts as lost; on
@@ -136,6 +128,11 @@ class WebSocketOptions:
         max_send_backlog_bytes: Limit of the send queue, in bytes of JSON, before methods wait.
             From 1024; 32 MiB by default, two of the largest pieces of audio that the service takes
             (15 MiB in one ``append_audio``).
+        lag: What becomes of live sound (``append_audio``, or a file sent in real time) that the line is too
+            slow for. ``"keep"``, the default, sends all of it, however late. ``"drop_oldest"`` drops the
+            oldest that is unsent, down to half of ``lag_limit``; never a command, nor a file.
+        lag_limit: Seconds that live sound may wait to be sent before that is told (``send_lag``, and a
+            warning in the log, once) and acted on. From 0.1; 2 by default.
         headers: Additional headers of the handshake, such as one for a gateway. Never shown: each value is
             kept as a :class:`~azure_rt_audio.Secret`. None by default.
         ssl_context: Trusted authorities and client certificate; see below. ``None``, the default, trusts
@@ -166,13 +163,15 @@ class WebSocketOptions:
     a megabyte, and 20 ms to make.
     """
 
-    connect_timeout: float = field(default=10.0, validator=_seconds(0.001))
-    close_timeout: float = field(default=5.0, validator=_seconds(0.0))
-    ping_interval: float | None = field(default=20.0, validator=_seconds(0.01, or_none=True))
-    ping_timeout: float = field(default=20.0, validator=_seconds(0.01))
-    send_timeout: float = field(default=10.0, validator=_seconds(0.0))
+    connect_timeout: float = field(default=10.0, validator=seconds(0.001))
+    close_timeout: float = field(default=5.0, validator=seconds(0.0))
+    ping_interval: float | None = field(default=20.0, validator=seconds(0.01, or_none=True))
+    ping_timeout: float = field(default=20.0, validator=seconds(0.01))
+    send_timeout: float = field(default=10.0, validator=seconds(0.0))
     max_message_bytes: int = field(default=16 * 2**20, validator=_bytes)
     max_send_backlog_bytes: int = field(default=32 * 2**20, validator=_bytes)
+    lag: Literal["keep", "drop_oldest"] = field(default="keep", validator=_lag)
+    lag_limit: float = field(default=2.0, validator=seconds(0.1))
     headers: Mapping[str, Secret[str]] = field(
         factory=dict, repr=False, converter=_secrets, validator=_headers
     )

@@ -13,7 +13,7 @@ import attrs
 from docstrings import PACKAGE, class_docstring, constants, field_table
 
 from azure_rt_audio.protocol.events import EVENT_CLASSES, Event, UnknownEvent
-from azure_rt_audio.protocol.events.local import Closed, Init, StatusChanged
+from azure_rt_audio.protocol.events.local import LOCAL_EVENTS
 
 REFERENCE = Path(__file__).parents[1] / "reference"
 
@@ -32,8 +32,6 @@ SECTIONS = {
     "MCP and limits": ("mcp_list_tools.", "rate_limits.", "error"),
 }
 """Headings of the page of events, and what the names below them begin with."""
-
-LOCAL = (Init, StatusChanged, Closed)
 
 _BLOCK = re.compile(r"^```\{generated\} ([\w-]+)(?: (\S+))?\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 
@@ -54,7 +52,7 @@ def documented() -> list[str]:
             elif block[1] == "events":
                 found += [f"azure_rt_audio.events.{cls.__name__}" for cls in events(block[3].strip())]
             elif block[1] == "local-events":
-                found += [f"azure_rt_audio.events.{cls.__name__}" for cls in LOCAL]
+                found += [f"azure_rt_audio.events.{cls.__name__}" for cls in LOCAL_EVENTS]
     return found
 
 
@@ -126,7 +124,7 @@ def fields_class(place: str, value: type[Any]) -> str:
     """Return what the reference says of a class with fields: a table has them."""
     is_event = issubclass(value, Event)
     described = eval_rst(f".. autoclass:: {place}\n   :members:\n   :no-undoc-members:\n")
-    return described + "\n" + field_table(value, with_defaults=not is_event and value not in LOCAL)
+    return described + "\n" + field_table(value, with_defaults=not is_event and value not in LOCAL_EVENTS)
 
 
 def event(cls: type[Any], preview_name: str | None) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -27,6 +27,7 @@ from .playback import open_speaker, play
 
 __all__ = ["add_arguments", "run"]
 
+_THIS_MACHINE: Final = ("127.0.0.1", "localhost", "::1")
 _MAX_PROBLEMS: Final = 10
 _EXPORTS: Final = ("to_html", "to_wav", "to_srt", "to_json")
 
@@ -83,6 +84,8 @@ def run(arguments: argparse.Namespace) -> int:
         raise UsageError("only one of --to-srt and --to-json can go to standard output")
     with open_progress(1 + len(exports)) as progress:
         recording, timeline = _read(arguments.file, progress)
+        for remark in _estimates(recording, timeline):
+            print(f"azure-rt-audio replay: {remark}", file=sys.stderr)
         done = [
             _export(name, path, recording, timeline, arguments, progress) for name, path in exports.items()
         ]
@@ -107,6 +110,22 @@ def _read(path: str, progress: Progress) -> tuple[Recording, Timeline]:
     timeline = analyse(recording, progress.advance)
     progress.end()
     return recording, timeline
+
+
+def _estimates(recording: Recording, timeline: Timeline) -> Iterator[str]:
+    """Yield what of a replay was not recorded, or not said by a model."""
+    endpoint = str((recording.header.configuration or {}).get("endpoint") or "")
+    if endpoint.rpartition(":")[0].strip("[]") in _THIS_MACHINE:
+        yield f"recorded from a service on {endpoint}, such as the emulator, and not from Azure"
+    answers = [turn for turn in timeline.turns if turn.role == "assistant" and turn.is_spoken]
+    unknown = sum(not turn.has_account for turn in answers)
+    if unknown:
+        yield (
+            f"when {unknown} of {len(answers)} answers were heard is estimated: no speaker was recorded that "
+            "says so"
+        )
+    if any(turn.is_interrupted and turn.has_account and turn.text for turn in answers):
+        yield "which words of interrupted answers were heard is estimated, by the share of the sound"
 
 
 def _export(

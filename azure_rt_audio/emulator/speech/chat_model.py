@@ -60,6 +60,8 @@ class ChatModel:
     def __init__(
         self, url: str, *, model: str | None = None, key: str | None = None, timeout: float = 60.0
     ) -> None:
+        import encodings.idna  # noqa: F401 - here, because the thread that asks must not import
+
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
             raise ValueError(f"url is {url!r}: give one such as http://localhost:11434/v1")
