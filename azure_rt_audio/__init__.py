@@ -8,6 +8,7 @@ begins with docs/index.md.
 """
 
 from ._recorder import Recorder
+from ._secret import Secret
 from ._session.listeners import Subscription
 from ._session.pending_response import PendingResponse
 from ._transport import WebSocketState
@@ -32,19 +33,22 @@ from .errors import (
     RealtimeError,
     RecordingError,
     ResponseActiveError,
+    ResponseIncompleteError,
     ResponseLostError,
     ResponseSupersededError,
     ServiceError,
+    TranscriptionFailedError,
 )
 from .options import AzureRealTimeOptions, ReconnectPolicy, WebSocketOptions
 from .protocol.base import UNSET
 from .protocol.conversation import Conversation, ConversationEntry
-from .protocol.events.local import Closed, Init, Reconnected, Reconnecting, StatusChanged
+from .protocol.events.local import Closed, Init, Reconnected, Reconnecting, SendLag, StatusChanged
 from .protocol.items import ContentPart, FunctionCallItem, FunctionCallOutputItem, MessageItem
 from .protocol.responses import Response, ResponseConfig
 from .protocol.session import InputAudioTranscription, NoiseReduction, Session, SessionConfig, TurnDetection
 from .protocol.tools import FunctionTool, ToolChoice
 from .protocol.turn import ModelStatusEnum
+from .tools import Tool, ToolContext, ToolError, Tools
 
 __all__ = [
     "UNSET",
@@ -83,15 +87,23 @@ __all__ = [
     "Response",
     "ResponseActiveError",
     "ResponseConfig",
+    "ResponseIncompleteError",
     "ResponseLostError",
     "ResponseSupersededError",
+    "Secret",
+    "SendLag",
     "ServiceError",
     "Session",
     "SessionConfig",
     "StatusChanged",
     "Subscription",
     "TkDispatcher",
+    "Tool",
     "ToolChoice",
+    "ToolContext",
+    "ToolError",
+    "Tools",
+    "TranscriptionFailedError",
     "TurnDetection",
     "WebSocketOptions",
     "WebSocketState",

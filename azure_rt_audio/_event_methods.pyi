@@ -63,7 +63,7 @@ from .protocol.events import (
     TranscriptionSessionCreated,
     TranscriptionSessionUpdated,
 )
-from .protocol.events.local import Closed, Reconnected, Reconnecting, StatusChanged
+from .protocol.events.local import Closed, Reconnected, Reconnecting, SendLag, StatusChanged
 from .protocol.session import Session
 
 E = TypeVar("E")
@@ -103,6 +103,14 @@ class EventMethods:
         self,
         event: Literal["status_changed"],
         listener: Callable[[StatusChanged], object],
+        *,
+        dispatcher: Dispatcher | None = None,
+    ) -> Subscription: ...
+    @overload
+    def on(
+        self,
+        event: Literal["send_lag"],
+        listener: Callable[[SendLag], object],
         *,
         dispatcher: Dispatcher | None = None,
     ) -> Subscription: ...
@@ -550,6 +558,10 @@ class EventMethods:
     def on(
         self, event: Literal["status_changed"], *, dispatcher: Dispatcher | None = None
     ) -> Callable[[Callable[[StatusChanged], object]], Callable[[StatusChanged], object]]: ...
+    @overload
+    def on(
+        self, event: Literal["send_lag"], *, dispatcher: Dispatcher | None = None
+    ) -> Callable[[Callable[[SendLag], object]], Callable[[SendLag], object]]: ...
     @overload
     def on(
         self, event: Literal["reconnecting"], *, dispatcher: Dispatcher | None = None
@@ -920,6 +932,14 @@ class EventMethods:
     @overload
     def once(
         self,
+        event: Literal["send_lag"],
+        listener: Callable[[SendLag], object],
+        *,
+        dispatcher: Dispatcher | None = None,
+    ) -> Subscription: ...
+    @overload
+    def once(
+        self,
         event: Literal["reconnecting"],
         listener: Callable[[Reconnecting], object],
         *,
@@ -1363,6 +1383,10 @@ class EventMethods:
     ) -> Callable[[Callable[[StatusChanged], object]], Callable[[StatusChanged], object]]: ...
     @overload
     def once(
+        self, event: Literal["send_lag"], *, dispatcher: Dispatcher | None = None
+    ) -> Callable[[Callable[[SendLag], object]], Callable[[SendLag], object]]: ...
+    @overload
+    def once(
         self, event: Literal["reconnecting"], *, dispatcher: Dispatcher | None = None
     ) -> Callable[[Callable[[Reconnecting], object]], Callable[[Reconnecting], object]]: ...
     @overload
@@ -1725,6 +1749,13 @@ class EventMethods:
         predicate: Callable[[StatusChanged], bool] | None = None,
         timeout: float | None = 60.0,
     ) -> StatusChanged: ...
+    @overload
+    def wait_for(
+        self,
+        event: Literal["send_lag"],
+        predicate: Callable[[SendLag], bool] | None = None,
+        timeout: float | None = 60.0,
+    ) -> SendLag: ...
     @overload
     def wait_for(
         self,
@@ -2158,6 +2189,10 @@ class EventMethods:
     def events(
         self, event: Literal["status_changed"], /, *, timeout: float | None = None
     ) -> EventStream[StatusChanged]: ...
+    @overload
+    def events(
+        self, event: Literal["send_lag"], /, *, timeout: float | None = None
+    ) -> EventStream[SendLag]: ...
     @overload
     def events(
         self, event: Literal["reconnecting"], /, *, timeout: float | None = None

@@ -13,7 +13,9 @@ import attrs
 
 from ._concurrency.deadline import Deadline
 from ._event_methods import EventMethods
+from ._log import get_logger
 from ._recorder import Record, Recorder, make_recorder
+from ._secret import forgets_locals
 from ._session.engine import Engine
 from ._session.pending_response import DEFAULT_TIMEOUT, PendingResponse
 from ._session.readiness import Readiness
@@ -63,7 +65,7 @@ __all__ = ["AzureRealTimeAudio"]
 _RECORDER_SECONDS: Final = 0.5
 """How long the end of a recording may take, at least, after everything else has ended."""
 
-log: logging.Logger = logging.getLogger(__name__)
+log: logging.Logger = get_logger(__name__)
 
 _DEFAULT_POLICY: Final = ReconnectPolicy()
 
@@ -119,6 +121,7 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
     stalled.
     """
 
+    @forgets_locals
     def __init__(
         self,
         options: AzureRealTimeOptions | Mapping[str, Any],
@@ -210,6 +213,16 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
         return self._options
 
     @property
+    def send_lag_s(self) -> float:
+        """
+        Seconds that the oldest sound or command has waited that the system has not taken; 0 if none waits.
+
+        For speech that is sent as it is spoken: how far the service's ear is behind. See
+        :class:`~azure_rt_audio.SendLag`, and ``lag`` of the WebSocket's options.
+        """
+        return self._engine.connection.send_lag_s
+
+    @property
     def recorder(self) -> Recorder | None:
         """What *record* made; ``None`` without it."""
         return self._recorder
@@ -253,8 +266,8 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
         """
         Go over to another connection at the next quiet moment, while the present one works. Does not wait.
 
-        The conversation goes on, see ``docs/how-to/reconnecting.md``. Without a connection it changes nothing:
-        one is being made already.
+        The conversation goes on, see ``docs/how-to/reconnecting.md``. Without a connection it changes
+        nothing: one is being made already.
 
         Returns:
             A future of the event that says what was restored.
@@ -563,6 +576,7 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
         channels: int | None = None,
         response: ResponseConfig | Mapping[str, Any] | None = None,
         timeout: float | None = DEFAULT_TIMEOUT,
+        check: bool = True,
     ) -> Response:
         """
         Send text or a recording and wait for the whole answer. Blocks.
@@ -580,14 +594,16 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
             channels: How many are interleaved in its bytes.
             response: What to change for this response.
             timeout: Seconds; ``None`` waits as long as the connection lives.
+            check: ``False`` returns a response that failed as well.
 
         Returns:
-            The response, whatever its status; ``.text`` is what was said.
+            The response; ``.text`` is what was said. One that was cut short, by the content filter or the
+            limit of tokens, or cancelled has the reason as ``.error``.
 
         Raises:
             ValueError: If *prompt* is the path of a sound file, or the content of one.
             TypeError: If it is neither text nor sound.
-            ServiceError: If the service refused.
+            ServiceError: If the response failed, or the service refused the request.
             ResponseLostError: If the service fell silent about it.
             ConnectionClosedError: If the connection ended first.
             TimeoutError: If it took longer. The response is cancelled, as it is if you press Ctrl-C.
@@ -599,6 +615,7 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
                 raise ValueError(f"{prompt!r} is a sound file, and its name would be sent: {FILE_REMEDY}")
             part = ContentPart(type="input_text", text=prompt)
         else:
+            self._engine.transcription.on_recording()
             part = ContentPart(
                 type="input_audio",
                 audio=self._engine.audio_input.recording(prompt, sample_rate_hz, channels).decode(),
@@ -606,7 +623,7 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
         made = None if response is None else build(ResponseConfig, response, "response")
         pending = self._engine.questions.ask(MessageItem(role="user", content=[part]), made, self)
         try:
-            return pending.result(deadline.remaining())
+            return pending.result(deadline.remaining(), check=check)
         except BaseException as exc:
             # The caller has no handle to cancel it. If the connection is over, so is the response.
             with contextlib.suppress(RealtimeError, TimeoutError):
@@ -765,5 +782,6 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
 
 def _is_ephemeral(options: AzureRealTimeOptions, websocket_options: WebSocketOptions) -> bool:
     """Whether the client proves itself with a key that the service takes once."""
-    keys = (options.api_key or "", *websocket_options.headers.values())
-    return options.credential is None and any(key.removeprefix("Bearer ").startswith("ek_") for key in keys)
+    keys = (options.api_key, *websocket_options.headers.values())
+    shown = [key.reveal() for key in keys if key is not None]
+    return options.credential is None and any(key.removeprefix("Bearer ").startswith("ek_") for key in shown)

@@ -11,6 +11,7 @@ __all__ = ["RealtimeSignals"]
 class RealtimeSignals(QObject):
     init: Signal
     status_changed: Signal
+    send_lag: Signal
     reconnecting: Signal
     reconnected: Signal
     closed: Signal

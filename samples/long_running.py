@@ -2,8 +2,9 @@
 A program that runs for a long time: connections end, and the conversation goes on.
 
 On the emulator the network drops before an answer begins, the service refuses the next attempt, and later a
-session reaches its maximum age in the middle of an answer. The program is written as if connections lasted
-for ever; it only prints what it is told.
+session reaches its maximum age in the middle of an answer. In the end the program goes over to another
+connection before the one that it has ends, as happens by itself before a session's time is up. The program is
+written as if connections lasted for ever; it only prints what it is told.
 
 Threads: listeners run on the main thread, in ``run_pending``.
 """
@@ -29,12 +30,13 @@ QUESTIONS = ("Remember the word cello.", "Please count to 3.", "Hello!", "Goodby
 
 def on_reconnecting(event: Reconnecting) -> None:
     """Tell of each attempt."""
-    print(f"  attempt {event.attempt} to connect again")
+    print(f"  {event.reason}: attempt {event.attempt} to connect again")
 
 
 def on_reconnected(event: Reconnected) -> None:
     """Tell what the new session knows."""
-    print(f"  connected: {len(event.restored)} items restored, {len(event.lost)} lost")
+    how = "connected beforehand" if event.is_planned else "connected"
+    print(f"  {how}: {len(event.restored)} items restored, {len(event.lost)} lost")
 
 
 def main() -> None:
@@ -52,6 +54,8 @@ def main() -> None:
                 faults.add(at_handshake(Refuse(503)))
             elif number == 2:
                 faults.add(after("response.text.delta", EXPIRED, count=None))
+            elif number == 3:
+                client.reconnect().result(timeout=30)
             try:
                 answer = client.ask(question).text
             except ResponseLostError as error:  # the program had read some of it already

@@ -25,9 +25,11 @@ PUBLIC = {
         InlineDispatcher InputAudioTranscription MessageItem MissingExtraError ModelStatusEnum
         NoiseReduction NotebookDispatcher PendingResponse QtDispatcher QueueDispatcher RealtimeError
         ReconnectPolicy Reconnected Reconnecting
-        Recorder RecordingError Response ResponseActiveError ResponseConfig ResponseLostError
-        ResponseSupersededError ServiceError Session SessionConfig StatusChanged Subscription
-        TkDispatcher ToolChoice TurnDetection UNSET WebSocketOptions WebSocketState WorkerDispatcher
+        Recorder RecordingError Response ResponseActiveError ResponseConfig ResponseIncompleteError
+        ResponseLostError ResponseSupersededError Secret SendLag ServiceError Session SessionConfig
+        StatusChanged Subscription TkDispatcher Tool ToolChoice ToolContext ToolError Tools
+        TranscriptionFailedError TurnDetection UNSET
+        WebSocketOptions WebSocketState WorkerDispatcher
         __version__
     """,
     "azure_rt_audio.audio": """
@@ -48,14 +50,14 @@ PUBLIC = {
         Difference Drop
         Emulator EnergyDetector Failure Faults FunctionCall IgnorePings Item ManualClock Part
         Recogniser Redirect Refuse Reply Rule Say SendRaw Session SessionEngine Silence
-        SileroDetector StopReading Swallow Synthesiser after after_seconds at_handshake before
+        SileroDetector StopReading Swallow Synthesiser SystemClock after after_seconds at_handshake before
         default_recogniser default_responder on_command speak synthesise
     """,
     "azure_rt_audio.errors": """
         BrokenExtraError ConnectError ConnectionClosedError DecodeError DeviceError
         DispatchOverflowError MissingExtraError RealtimeError RecordingError ResponseActiveError
-        ResponseLostError ResponseSupersededError ServiceError
-        classify
+        ResponseIncompleteError ResponseLostError ResponseSupersededError ServiceError
+        TranscriptionFailedError classify
     """,
     "azure_rt_audio.events": """
         Closed ConversationCreated ConversationInfo ConversationItemAdded ConversationItemDeleted
@@ -74,7 +76,7 @@ PUBLIC = {
         ResponseMcpCallFailed ResponseMcpCallInProgress ResponseOutputAudioDelta
         ResponseOutputAudioDone ResponseOutputAudioTranscriptDelta ResponseOutputAudioTranscriptDone
         ResponseOutputItemAdded ResponseOutputItemDone ResponseOutputTextDelta
-        ResponseOutputTextDone SessionClosed SessionCreated SessionInputTranscriptDelta
+        ResponseOutputTextDone SendLag SessionClosed SessionCreated SessionInputTranscriptDelta
         SessionOutputAudioDelta SessionOutputTranscriptDelta SessionUpdated StatusChanged
         TranscriptionError TranscriptionInputTokens TranscriptionLanguage
         TranscriptionSessionCreated TranscriptionSessionUpdated TranscriptionUsage UnknownEvent
@@ -90,7 +92,7 @@ PUBLIC = {
         rt_emulator rt_replay
     """,
     "azure_rt_audio.tools": """
-        Tools
+        Tool ToolContext ToolError Tools
     """,
     "azure_rt_audio.voice": """
         Cut EchoPolicy FirstSound Interrupted Levels MicrophoneLike Played SelfInterruption
@@ -108,6 +110,7 @@ INTERNAL_FILES = {
     "dispatch": "base mailbox notebook qt queued tk worker",
     "emulator": "dialects model replay server session speech",
     "recording": "analysis document format lines page reconnections recording stereo subtitles timeline tracks",
+    "tools": "collection context declaration docstring output schema shape tool",
     "voice": (
         "account canceller downlink echo echo_reference events interfaces played self_interruption "
         "session uplink"

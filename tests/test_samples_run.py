@@ -36,8 +36,9 @@ STORIES = {
         "truncation confirmed by the service: True",
     ],
     "long_running": [
-        "  attempt 2 to connect again\n  connected: 3 items restored, 0 lost\n1, 2, 3.",
-        "  attempt 1 to connect again\n  connected: 5 items restored, 0 lost\nHello! I am the emulator.",
+        "HTTP 503 Service Unavailable: attempt 2 to connect again\n  connected: 3 items restored, 0 lost\n1",
+        "the session has expired: attempt 1 to connect again\n  connected: 5 items restored, 0 lost\nHello!",
+        "  connected beforehand: 6 items restored, 0 lost\nGoodbye",
         "8 items in all",
     ],
     "errors_and_retries": [

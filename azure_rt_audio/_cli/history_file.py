@@ -7,7 +7,7 @@ import os
 import tempfile
 from pathlib import Path
 
-from ..protocol.history import History, history_from
+from ..protocol.history import history_from
 from . import UsageError
 
 __all__ = ["HistoryFile"]
@@ -22,15 +22,19 @@ class HistoryFile:
     Args:
         name: The path that the user gave.
         option: The option that it was given with, for errors.
+
+    Attributes:
+        count: Items that were read.
     """
 
     def __init__(self, name: str, option: str = "--history") -> None:
         self._path = Path(name).expanduser().resolve()  # a link is followed, and stays
         self._what = f"{option} {name}"
+        self.count = 0
 
-    def read(self) -> History:
+    def read(self) -> str | None:
         """
-        Return what is kept; nothing, if there is no file yet.
+        Return what is kept; ``None``, if there is no file yet.
 
         Raises:
             UsageError: If it cannot be read, is not a history, or of another version, or could not be
@@ -40,14 +44,16 @@ class HistoryFile:
             data = self._path.read_bytes()
         except FileNotFoundError:
             self._check_folder()
-            return History()
+            return None
         except OSError as exc:
             raise UsageError(f"{self._what}: cannot be read: {exc.strerror or exc}") from exc
         self._check_folder()
         try:
-            return history_from(data)
+            text = data.decode()
+            self.count = len(history_from(text).entries)
         except (ValueError, TypeError) as exc:
             raise UsageError(f"{self._what}: {exc}. The file is left as it is; name another one") from exc
+        return text
 
     def _check_folder(self) -> None:
         """Refuse a place where nothing can be written, before there is anything to lose."""

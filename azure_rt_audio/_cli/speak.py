@@ -17,7 +17,7 @@ from ..protocol.events import ResponseDone, ResponseOutputAudioDelta, ResponseOu
 from ..protocol.events.local import Reconnected, Reconnecting
 from . import UsageError, writable
 from .printer import Printer
-from .service import Service, add_service_arguments, new_client, open_service
+from .service import Service, add_service_arguments, new_client, open_service, tell_remedies
 
 if TYPE_CHECKING:
     from ..emulator import Conversation, Session
@@ -77,6 +77,7 @@ def run(arguments: argparse.Namespace) -> int:
     screen = Printer()
     with open_service(arguments, session, {}, reply=_read_aloud) as service:
         screen.line("service", service.name)
+        tell_remedies(arguments, service)
         return _speak(service, screen, portions, out)
 
 
@@ -133,9 +134,8 @@ def _read(client: AzureRealTimeAudio, screen: Printer, portion: str) -> Iterator
             elif isinstance(event, RealtimeError):
                 raise event
             else:
-                if event.response.status not in ("completed", None):
-                    reason = event.response.reason or "no reason given"
-                    raise ServiceError(f"the reading is {event.response.status}: {reason}")
+                if event.response.error is not None:
+                    raise event.response.error
                 return
 
 

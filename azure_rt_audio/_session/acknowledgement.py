@@ -11,6 +11,7 @@ from typing import Any, Final, Generic, TypeVar, cast
 
 from .._concurrency.condition import Condition
 from .._concurrency.deadline import Deadline
+from .._log import get_logger
 from .._pages import WAITING
 from ..dispatch.base import call_guarded
 from ..errors import RealtimeError
@@ -20,7 +21,7 @@ __all__ = ["Acknowledgement"]
 
 T = TypeVar("T")
 
-log: logging.Logger = logging.getLogger(__name__)
+log: logging.Logger = get_logger(__name__)
 
 _PENDING: Final = "PENDING"
 _CANCELLED: Final = "CANCELLED_AND_NOTIFIED"

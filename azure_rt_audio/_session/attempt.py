@@ -17,6 +17,7 @@ from typing import Any, Final
 import attrs
 import orjson
 
+from .._log import get_logger
 from .._transport import Connection, Outcome, Payload
 from ..errors import ConnectionClosedError, DecodeError
 from ..protocol.codec import Quirks, decode_event
@@ -30,7 +31,7 @@ from .taps import Taps
 
 __all__ = ["Attempt", "merge_session"]
 
-log: logging.Logger = logging.getLogger(__name__)
+log: logging.Logger = get_logger(__name__)
 
 _MAX_HELD_BYTES: Final = 64 * 2**20
 """Bytes of events that an attempt holds until the one before has ended."""
@@ -99,14 +100,14 @@ class Attempt:
 
     # ------------------------------------------------------------ sending: any thread
 
-    def send(self, payload: bytes, timeout: float | None) -> None:
-        """Send an encoded command; all of them leave here. Raises as :meth:`Connection.send`."""
+    def send(self, payload: bytes, timeout: float | None, live_s: float = 0.0) -> None:
+        """Send an encoded command; all of them leave here. See :meth:`Connection.send`, also for errors."""
         if self._taps.active:
             when = time.monotonic()
-            self.connection.send(payload, timeout)
+            self.connection.send(payload, timeout, live_s=live_s)
             self._taps.sent(self.number, payload, when)
         else:
-            self.connection.send(payload, timeout)
+            self.connection.send(payload, timeout, live_s=live_s)
         if log.isEnabledFor(logging.DEBUG):
             log.debug("> %s", orjson.loads(payload).get("type"))
 
@@ -138,6 +139,11 @@ class Attempt:
         with self._lock:
             oldest, self._updates = (self._updates[0], self._updates[1:]) if self._updates else (None, ())
         return oldest
+
+    @property
+    def updates(self) -> tuple[PendingUpdate, ...]:
+        """The updates that were not acknowledged yet."""
+        return self._updates
 
     @property
     def asked_input_format(self) -> str | None:

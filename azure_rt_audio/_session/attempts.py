@@ -24,7 +24,8 @@ from collections.abc import Callable
 from typing import Any, Final, Protocol
 
 from .._concurrency.deadline import Deadline
-from .._transport import Connection, IOThread, Outcome, Payload, Target, WebSocketImpl
+from .._log import get_logger
+from .._transport import Connection, IOThread, LagReport, Outcome, Payload, Target, WebSocketImpl
 from ..errors import ConnectionClosedError, RealtimeError
 from ..options import AzureRealTimeOptions, WebSocketOptions
 from ..protocol.codec import Quirks
@@ -37,7 +38,7 @@ from .taps import Taps
 
 __all__ = ["Attempts", "weakly"]
 
-log: logging.Logger = logging.getLogger(__name__)
+log: logging.Logger = get_logger(__name__)
 
 _GRACE: Final = 0.1
 """Seconds that the I/O thread has to end after its last connection has; a busy machine keeps it waiting."""
@@ -71,6 +72,9 @@ class _Session(Protocol):
     def move(self, previous: Attempt, attempt: Attempt) -> None:
         """Events of another attempt will be applied; the one before has ended."""
 
+    def tell_lag(self, report: LagReport) -> None:
+        """Report how far sending is behind."""
+
     def end(self, outcome: Outcome) -> None:
         """No attempt is left."""
 
@@ -97,8 +101,8 @@ class Attempts:
         is_closing: This side wants the end. Written once.
         has_been_ready: A session has been configured. Written once.
         is_lasting: The session may outlive its connection. Written by the I/O thread, read bare.
-        on_ended: Asked when an attempt has ended without :meth:`close`, on the I/O thread, whether the session
-            goes on without it: with another one, made then or later. ``None``: it ends with the current one.
+        on_ended: Asked when an attempt has ended without :meth:`close`, on the I/O thread, whether the
+            session goes on: with another one, made then or later. ``None``: it ends with the current one.
         on_check: Called with each look at the clock; returns the seconds until the next one.
     """
 
@@ -166,6 +170,10 @@ class Attempts:
             else:
                 return
 
+    def written_at(self, sent: float) -> float | None:
+        """Return when the system had taken what was sent at a moment; ``None`` as long as it waits here."""
+        return self.current.connection.written_at(sent)
+
     def add(self, configuration: SessionUpdate, encoded: bytes) -> Attempt:
         """
         Make another attempt, which does not connect yet.
@@ -178,7 +186,8 @@ class Attempts:
         options, websocket_options, secrets = self._options, self._websocket_options, self.secrets
 
         def target() -> Target:
-            headers = {**websocket_options.headers, **options.authorization()}
+            headers = {name: value.reveal() for name, value in websocket_options.headers.items()}
+            headers.update(options.authorization())
             secrets.add(headers)
             return Target(options.url, headers)
 
@@ -189,6 +198,7 @@ class Attempts:
             on_open=weakly(self._opened, number),
             on_message=self._receiver(number),
             on_end=weakly(self._ended, number),
+            on_lag=weakly(self._lags, number),
             io_thread=self._io_thread,
         )
         ready = Readiness(
@@ -329,6 +339,11 @@ class Attempts:
                 if moment is not None:
                     due = min(moment - now, due if due is not None else moment - now)
         return None if due is None else max(due, 0.01)
+
+    def _lags(self, number: int, report: LagReport) -> None:
+        session = self._session()
+        if session is not None and number == self.current.number:
+            session.tell_lag(report)
 
     def _ended(self, number: int, outcome: Outcome) -> None:
         attempt = self._find(number)

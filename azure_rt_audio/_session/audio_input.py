@@ -113,23 +113,29 @@ class AudioInput:
             began, sent = time.monotonic(), 0.0
             for block in file.blocks(_BLOCK_SECONDS):
                 self._sender.wait_for_connection()  # rather than more than is kept for the next one
-                self._send(converter.feed(block))
+                self._send(converter.feed(block), is_live=is_realtime)
                 sent += len(block) / 2 / file.sample_rate_hz
                 if progress is not None:
                     progress(sent, file.seconds)
                 if is_realtime:
                     threading.Event().wait(max(0.0, began + sent - time.monotonic()))
-            self._send(converter.finish())
+            self._send(converter.finish(), is_live=is_realtime)
 
-    def _send(self, sound: bytes, text: bytes | None = None) -> None:
-        """Send what is in the session's format, with its base64 if that is at hand; nothing, if it is empty."""
+    def _send(self, sound: bytes, text: bytes | None = None, *, is_live: bool = True) -> None:
+        """
+        Send what is in the session's format; nothing, if it is empty.
+
+        Args:
+            text: Its base64, if that is at hand.
+            is_live: Whether it is spoken now, and may be dropped if the line is too slow.
+        """
         self._turn.has_sound = True
         if len(sound) <= _MAX_PIECE:
             if sound:
-                self._sender.send_sound(sound, text)
+                self._sender.send_sound(sound, text, is_live=is_live)
             return
         for start in range(0, len(sound), _MAX_PIECE):
-            self._sender.send_sound(sound[start : start + _MAX_PIECE])
+            self._sender.send_sound(sound[start : start + _MAX_PIECE], is_live=is_live)
 
     # ------------------------------------------------------------ encoding
 

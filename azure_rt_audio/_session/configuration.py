@@ -1,24 +1,27 @@
 """
 What the session was asked to be, and what the service says it is.
 
-**Threads.** Any thread updates it; the I/O thread writes ``session`` and ``asked``, the latter also who changes a
-voice.
+**Threads.** Any thread updates it; the I/O thread writes ``session`` and ``asked``, and who changes
+a voice writes the latter.
 """
 
 from __future__ import annotations
 
 import contextlib
+import logging
 from concurrent.futures import Future
 from typing import Any, Final
 
 import attrs
 
+from .._log import get_logger
 from ..audio.pcm import readable_format
 from ..errors import ConnectionClosedError
 from ..protocol.base import UNSET
 from ..protocol.commands import ResponseCancel, SessionUpdate
 from ..protocol.events import Error, SessionCreated, SessionUpdated
 from ..protocol.session import Session, SessionConfig, TurnDetection
+from ..protocol.session_differences import differences
 from .acknowledgement import Acknowledgement
 from .attempt import Attempt, merge_session
 from .attempts import Attempts
@@ -26,6 +29,8 @@ from .sender import CommandSender
 from .waiters import Waiter, Waiters, placeholder
 
 __all__ = ["Configuration"]
+
+log: logging.Logger = get_logger(__name__)
 
 _PREFIX_MS: Final = 300.0
 """What the service takes unless told otherwise."""
@@ -47,6 +52,7 @@ class Configuration:
         self._sender = sender
         self._waiters = waiters
         self._asked = asked
+        self._told: set[str] = set()  # fields that the service has changed
         self.session: Session | None = None
         self.turns_ended = 0  # turns of the user that became items; the I/O thread's
         self._barrier: Waiter | None = None  # the I/O thread's
@@ -128,6 +134,24 @@ class Configuration:
         """How the program wants the user's turns to be found, if it has said so."""
         asked = getattr(self._asked, "turn_detection", None)
         return asked if isinstance(asked, TurnDetection) else None
+
+    @property
+    def is_transcription_off(self) -> bool:
+        """Whether the user is not transcribed: neither says so the service, nor is it asked for."""
+        session = self.session
+        configs = [self._asked, *(update.config for update in self._attempts.current.updates)]
+        return (
+            session is not None
+            and session.input_audio_transcription is None
+            and all(isinstance(config, SessionConfig) for config in configs)
+            and not any(config.input_audio_transcription for config in configs)
+        )
+
+    @property
+    def transcription_model(self) -> str | None:
+        """The model that transcribes the user, if known."""
+        in_force = self.session.input_audio_transcription if self.session is not None else None
+        return in_force.model if in_force is not None else None
 
     @property
     def prefix_ms(self) -> float:
@@ -212,8 +236,19 @@ class Configuration:
                 self.configure(attempt)
             return
         update = attempt.settle_oldest()
-        if update is not None and update.event_id != attempt.configuration_id:
-            self._asked = _merge(self._asked, update.config)
+        if update is not None:
+            if update.event_id != attempt.configuration_id:
+                self._asked = _merge(self._asked, update.config)
+            self._compare(update.config)
+
+    def _compare(self, asked: Any) -> None:
+        """Log, once for each field, what the service does otherwise than it was asked to."""
+        if not isinstance(asked, SessionConfig) or self.session is None:
+            return
+        for name, words in differences(asked, self.session).items():
+            if name not in self._told:
+                self._told.add(name)
+                log.warning("! the service did not take the configuration as it was sent: %s", words)
 
 
 def _merge(known: Any, update: Any) -> Any:

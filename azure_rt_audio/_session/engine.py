@@ -14,7 +14,6 @@ thread. It has no lock of its own.
 from __future__ import annotations
 
 import logging
-import threading
 import time
 import weakref
 from collections.abc import Callable
@@ -22,8 +21,9 @@ from concurrent.futures import Future
 from typing import Any, Final
 
 from .._concurrency import shutdown
+from .._log import get_logger
 from .._pages import WAITING
-from .._transport import Connection, Outcome, Payload, WebSocketImpl
+from .._transport import Connection, LagReport, Outcome, Payload, WebSocketImpl
 from ..dispatch import Dispatcher
 from ..errors import DecodeError, DispatchOverflowError, RealtimeError, ServiceError
 from ..options import AzureRealTimeOptions, ReconnectPolicy, WebSocketOptions
@@ -40,6 +40,7 @@ from ..protocol.events import (
     InputAudioBufferCommitted,
     InputAudioBufferSpeechStarted,
     InputAudioBufferSpeechStopped,
+    RateLimitsUpdated,
     ResponseCreated,
     ResponseDone,
     ResponseOutputAudioDelta,
@@ -58,7 +59,8 @@ from ..protocol.events.local import (
     StatusChanged,
 )
 from ..protocol.history import History
-from ..protocol.service_errors import response_error, service_error
+from ..protocol.responses import Response
+from ..protocol.service_errors import service_error
 from ..protocol.session import Session, SessionConfig
 from ..protocol.turn import ModelStatusEnum
 from .attempt import Attempt
@@ -71,21 +73,24 @@ from .journal import Journal
 from .listeners import Listeners
 from .model_status import ModelStatus
 from .question import Questions
+from .rate_limits import RateLimits
 from .raw_commands import RawCommands
 from .readiness import Readiness
 from .reconnector import Reconnector
 from .response_queue import ResponseQueue
 from .response_watchdog import MCP_STEPS
 from .restored_items import RestoredItems
+from .send_lag_log import SendLagLog
 from .sender import CommandSender
 from .taps import Taps
+from .transcription import Transcription
 from .turn_taking import TurnTaking
 from .user_turn import TurnLimits
 from .waiters import Handled, Waiter, Waiters, as_listened
 
 __all__ = ["Engine"]
 
-log: logging.Logger = logging.getLogger(__name__)
+log: logging.Logger = get_logger(__name__)
 
 _WITH_CONSEQUENCES: Final = frozenset(
     (
@@ -99,6 +104,7 @@ _WITH_CONSEQUENCES: Final = frozenset(
         InputAudioBufferCommitted,
         ConversationItemInputAudioTranscriptionCompleted,
         ConversationItemInputAudioTranscriptionFailed,
+        RateLimitsUpdated,
         ResponseCreated,
         ResponseDone,
         *MCP_STEPS,
@@ -152,8 +158,8 @@ class Engine:
         self._tell_no_sound = _NoSound(self)
         self.status = ModelStatus()
         self._turn = self.status.turn
-        self._has_close_been_called = threading.Event()
         self.has_expired = False  # the I/O thread's: the service has said that the session is over
+        self._is_expiry_untold = False  # the I/O thread's: that was kept, as another session is to follow
         self.attempts = Attempts(self, options, websocket_options, websocket_impl, clock)
         dialect = options.resolved_dialect
         self.journal = Journal(
@@ -174,6 +180,8 @@ class Engine:
             clock,
         )
         self.configuration = Configuration(self.attempts, self.sender, self.waiters, options.session_config)
+        self.transcription = Transcription(self.configuration, self.listeners, self.streams)
+        self.rate_limits = RateLimits(clock)
         # Encoded here and now, so that a mistake in the configuration is raised where it was written.
         self.attempts.current = self.configuration.new_attempt()
         self.ids = self.attempts.current.ids  # those of the attempt whose events are applied
@@ -199,6 +207,8 @@ class Engine:
         self.raw_commands = RawCommands(self.attempts, self.sender, self.response_queue)
         self.restored_items = RestoredItems(self.attempts, self.sender, self.journal, self.conversation)
         self.interruption = Interruption(self.sender, self.response_queue, self.restored_items)
+        self._watchdog.written_at = self.waiters.written_at = self.attempts.written_at
+        self._send_lag = SendLagLog(websocket_options.lag)
         self.audio_input = AudioInput(
             self.sender, self.configuration.input_audio_format, self.response_queue.turn
         )
@@ -252,8 +262,13 @@ class Engine:
 
     def close(self, timeout: float) -> bool:
         """Close all connections; see :meth:`azure_rt_audio.client.AzureRealTimeAudio.close`."""
-        self._has_close_been_called.set()
+        self.ready.needs_no_log.set()
         return self.attempts.close(timeout)
+
+    @property
+    def is_closing(self) -> bool:
+        """Whether this side wants the end."""
+        return self.attempts.is_closing
 
     @property
     def connection(self) -> Connection:
@@ -317,6 +332,7 @@ class Engine:
     ) -> Any:
         """Wait for the next event that *subject* and *predicate* accept."""
         self.sender.check_may_wait()
+        self.transcription.on_wait((subject,))
         future = self.sender.new_future(owner)
 
         def matches(key: Any, event: Any) -> bool:
@@ -342,6 +358,7 @@ class Engine:
         self, subjects: tuple[EventFilter, ...], owner: object, timeout: float | None
     ) -> EventStream[Any]:
         """Return an iterator over the events of *subjects*, from now on."""
+        self.transcription.on_wait(subjects)
         stream: EventStream[Any] = EventStream(
             subjects, timeout, self.sender.check_may_wait, owner, self._clock
         )
@@ -423,6 +440,7 @@ class Engine:
         if isinstance(event, Error):
             self._refused(event)
             return
+        self.rate_limits.take(event)
         is_told = self.response_queue.on_event(event)
         self._before_publish(event, previous)
         key = event.type
@@ -482,9 +500,17 @@ class Engine:
         elif isinstance(event, ResponseDone):
             if event.response.status == "completed":
                 self.reconnector.on_done(event.response)
-            failure = response_error(event.response)
-            if failure is not None:
-                self._report(failure, is_told=is_told)
+            self._report_response(event.response, is_told=is_told)
+        elif (untranscribed := self.transcription.take(event)) is not None:
+            self._report(untranscribed, is_told=self.transcription.is_told(untranscribed))
+
+    def _report_response(self, response: Response, *, is_told: bool) -> None:
+        """Report a response that failed; one that was cut short has the reason, and the log."""
+        error = response.error
+        if isinstance(error, ServiceError):
+            self._report(error, is_told=is_told)
+        elif error is not None and response.status != "cancelled":
+            log.warning("! %s", error)
 
     def _offer(self, key: Any, payload: Any) -> None:
         self.waiters.offer(key, payload)
@@ -529,6 +555,17 @@ class Engine:
         except DispatchOverflowError as exc:
             self.connection.abort(exc)
 
+    def tell_lag(self, report: LagReport) -> None:
+        """Report how far sending is behind."""
+        event = self._send_lag.take(report)
+        if event.dropped_s:
+            self.journal.note_dropped(event.dropped_s)
+        try:
+            self._offer(event.type, event)
+            self._publish_local(event)
+        except DispatchOverflowError as exc:
+            self.connection.abort(exc)
+
     def _initialized(self, event: SessionUpdated) -> None:
         ready = self.ready
         if ready.is_initialized or self.session is None or not isinstance(event.session, Session):
@@ -546,6 +583,7 @@ class Engine:
 
     def _refused(self, event: Error) -> None:
         error = service_error(event)
+        self.rate_limits.complete(error)
         handled = self.waiters.fail(error) or self.response_queue.on_error(error)
         if handled is Handled.RETRIED:
             log.debug("= the service was answering already, and is asked again later: %s", error)
@@ -563,7 +601,9 @@ class Engine:
         self._offer(Error, event)
         self.listeners.publish(Error, event, to_all=True)
         self.has_expired = error.code == _EXPIRED
-        self._report(error, is_told=handled is Handled.TOLD)
+        self._is_expiry_untold = self.has_expired and self.attempts.is_lasting
+        if not self._is_expiry_untold:
+            self._report(error, is_told=handled is Handled.TOLD)
 
     def configure(self, attempt: Attempt) -> None:
         """Configure the session of an attempt whose connection is open."""
@@ -606,30 +646,31 @@ class Engine:
         is_asked_for = self.attempts.is_closing
         status = self.status.set(ModelStatusEnum.IDLE)
         log.debug("= the session is over")  # its connection has said why
-        self.response_queue.end(outcome)
+        is_raised = self.response_queue.end(outcome)
         # Callers come first: listeners of an inline dispatcher may take their time.
         if status is not None:
             self._offer(status.type, status)
         # The service has said why it closes, and that was reported.
-        is_told = is_asked_for or (self.has_expired and outcome.code == _EXPIRED)
+        was_told = self.has_expired and not self._is_expiry_untold
+        is_told = is_asked_for or (was_told and outcome.code == _EXPIRED)
         if not is_told:
             self._offer("error", outcome)
         closed = Closed(error=outcome)
         self._offer(closed.type, closed)
-        self.waiters.end(outcome)
-        self.streams.end(None if is_asked_for else outcome)
+        is_raised |= self.waiters.end(outcome)
+        is_raised |= self.streams.end(None if is_asked_for else outcome)
         if status is not None:
             self._publish_local(status)
         is_heard = is_told or self._publish_error(outcome, sticky=True)
         self._publish_local(closed)
-        if not is_heard:
+        if not (is_heard or is_raised):
             self._log_unheard(outcome)
 
     def _log_unheard(self, outcome: RealtimeError) -> None:
-        """Log how it ended, unless a listener was added late: a program may fail sooner than it listens."""
+        """Log how it ended, unless a caller or a listener is told a moment later."""
         if not self.ready.is_initialized:
-            self._has_close_been_called.wait(_TIME_TO_LISTEN)
-        if not self.listeners.was_late("error"):
+            self.ready.needs_no_log.wait(_TIME_TO_LISTEN)
+        if not (self.ready.is_told or self.listeners.was_late("error")):
             log.warning("! %s", outcome)
 
 

@@ -4,7 +4,7 @@ Items that stand in the conversation under another id than the program knows, or
 A service may insist on ids of its own, and what was cut of a restored answer is created anew. The program
 goes on with the ids that it knows.
 
-**Threads and locks.** The I/O thread changes it; any thread translates. Dicts that are replaced, never changed.
+**Threads and locks.** The I/O thread changes it; any thread translates. Its dicts are replaced, not changed.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ class ItemIds:
         return _translated(command, self.service) if self.service else command
 
     def to_program(self, event: Event) -> Event | None:
-        """Return an event with the ids that the program knows; ``None`` if it is not to be told. The I/O thread's."""
+        """Return an event with the ids that the program knows; ``None`` if it is not to be told."""
         if isinstance(event, ConversationItemAdded | ConversationItemDone):
             if event.item.id in self._unannounced:
                 if isinstance(event, ConversationItemDone):

@@ -42,7 +42,7 @@ _TRANSCRIPT_TIMEOUT: Final = 5.0
 """Seconds that a planned swap waits for a transcript."""
 
 _OVERLAP_MS: Final = 500
-"""Sound before a planned swap that the voice activity detection of the old session may not have judged yet."""
+"""Sound before a planned swap that the turn detection of the old session may not have judged yet."""
 
 
 @define(eq=False)
@@ -157,16 +157,18 @@ class Journal:
             if attempt is self._attempts.current and not self._goes_on(attempt):
                 raise
 
-    def send_sound(self, sound: bytes, text: bytes | None, timeout: float | None) -> None:
+    def send_sound(self, sound: bytes, text: bytes | None, timeout: float | None, *, is_live: bool) -> None:
         """
         Send sound, and keep it as long as it may be needed.
 
         Args:
             text: Its base64, if that is at hand.
+            is_live: Whether it is spoken now, and may be dropped if the line is too slow.
         """
+        live_s = len(sound) / bytes_per_ms(self._audio_format()) / 1000 if is_live else 0.0
         if self._policy is None:
             payload = encode_append(pybase64.b64encode(sound) if text is None else text)
-            self._send_unkept(payload, timeout)
+            self._send_unkept(payload, timeout, live_s)
             return
         with self._lock:
             self._keep_locked(sound)
@@ -174,7 +176,8 @@ class Journal:
         if is_holding:
             return
         try:
-            attempt.send(encode_append(pybase64.b64encode(sound) if text is None else text), timeout)
+            payload = encode_append(pybase64.b64encode(sound) if text is None else text)
+            attempt.send(payload, timeout, live_s)
         except ConnectionClosedError:
             if attempt is self._attempts.current and not self._goes_on(attempt):
                 raise
@@ -183,11 +186,11 @@ class Journal:
                 self._ring.retract(sound)
             raise
 
-    def _send_unkept(self, payload: bytes, timeout: float | None) -> None:
+    def _send_unkept(self, payload: bytes, timeout: float | None, live_s: float) -> None:
         while True:
             attempt = self._attempts.current
             try:
-                attempt.send(payload, timeout)
+                attempt.send(payload, timeout, live_s)
             except ConnectionClosedError:
                 if attempt is self._attempts.current:
                     raise
@@ -226,6 +229,11 @@ class Journal:
         """Return the number of bytes of so many milliseconds, whole frames."""
         frame = 2 if self._format == "pcm16" else 1
         return int(ms * bytes_per_ms(self._format)) // frame * frame
+
+    def note_dropped(self, seconds: float) -> None:
+        """So much sound was dropped, because the line was too slow: the service counts without it."""
+        with self._lock:
+            self._attempts.current.sound_base += self._bytes(1000 * seconds)
 
     # ------------------------------------------------------------ the user's turns: the I/O thread
 
@@ -327,7 +335,7 @@ class Journal:
             return max(0, self._ring.end - max(start, self._ring.start)) / bytes_per_ms(self._format)
 
     def lost_sound_s(self, last_heard: float) -> float:
-        """Return the seconds of sound that were dropped although the old connection may not have heard them."""
+        """Return the seconds of sound that were dropped and that the old session may not have heard."""
         with self._lock:
             dropped = self._ring.dropped_at
         return 0.0 if dropped is None else max(0.0, dropped - last_heard)

@@ -5,7 +5,7 @@ While it is sent, turn detection does not ask for responses. When the service ha
 as before, and one response is asked for if a turn ended in it; a turn that goes on is answered by the service
 as ever.
 
-What leaves "late": the answer to the second update of the session, a refusal of it, ``TIMEOUT`` without either.
+What leaves "late": the answer to the second update of the session, its refusal, ``TIMEOUT`` without either.
 
 **Threads.** The I/O thread.
 """

@@ -15,8 +15,8 @@ old session, what begins after that is cancelled and not told.
 
 What is quiet: no response, no speech, no command without an answer, no transcript to come, and nothing being
 played. After half of the time that is left the speaker may play; in the last 15 s the user may speak: the new
-session hears that from its beginning. In the last 5 s a response may run: it ends in the old session, and what
-it brought is created in the new one.
+session hears that from its beginning. In the last 5 s a response may run: it ends in the old session, and
+what it brought is created in the new one.
 
 **Threads.** The I/O thread, but for :meth:`PlannedSwap.ask`.
 """
@@ -32,6 +32,7 @@ from typing import Final, Protocol
 
 from attrs import evolve
 
+from .._log import get_logger
 from .._transport import Outcome
 from ..errors import ConnectionClosedError, RealtimeError
 from ..options import ReconnectPolicy
@@ -62,7 +63,7 @@ from .restorer import Restorer
 
 __all__ = ["PlannedSwap"]
 
-log: logging.Logger = logging.getLogger(__name__)
+log: logging.Logger = get_logger(__name__)
 
 _LOOK: Final = 0.1
 """Seconds between looks for a quiet moment."""

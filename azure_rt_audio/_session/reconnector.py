@@ -7,9 +7,9 @@ Goes on over another connection when one is lost.
                       ▲                    └──────── failed ────────────────┘
                       └── again, unless that is pointless or has gone on for too long: the session ends
 
-Meanwhile commands and sound are held (``journal.py``), requests wait (``response_queue.py``), and callers wait
-by their own time-outs. Each state has an end: a delay, ``connect_timeout``, the time limit of the restorer, and
-those of the policy.
+Meanwhile commands and sound are held (``journal.py``), requests wait (``response_queue.py``), and callers
+wait by their own time-outs. Each state has an end: a delay, ``connect_timeout``, the time limit of the
+restorer, and those of the policy.
 
 **Threads.** The I/O thread, but for :meth:`Reconnector.is_reconnecting`.
 """
@@ -24,6 +24,7 @@ from typing import Any, Final, Protocol
 import attrs
 import orjson
 
+from .._log import get_logger
 from .._transport import Outcome
 from ..errors import ConnectError, ConnectionClosedError, RealtimeError, ResponseLostError
 from ..options import ReconnectPolicy
@@ -59,11 +60,12 @@ from .response_request import ResponseRequest
 from .restored_items import RestoredItems
 from .restorer import Restorer
 from .sender import CommandSender
+from .verdict import in_words
 from .waiters import Waiter, Waiters
 
 __all__ = ["Reconnector"]
 
-log: logging.Logger = logging.getLogger(__name__)
+log: logging.Logger = get_logger(__name__)
 
 _DELTAS: Final = (
     ResponseOutputTextDelta,
@@ -206,8 +208,9 @@ class Reconnector:
             outcome, now, has_worked=has_been_ready, has_expired=self._session.has_expired
         )
         if isinstance(decision, GiveUp):
+            # The end of the session follows, which is raised, or told to listeners, or logged.
             log.log(
-                logging.WARNING if has_been_ready else logging.DEBUG,
+                logging.INFO if has_been_ready else logging.DEBUG,
                 "! no further attempt: %s",
                 decision.reason,
             )
@@ -288,12 +291,12 @@ class Reconnector:
         self._due = self._clock() + delay
         self._attempts.call_in(delay)
         log.info("= attempt %d to connect again in %.1f s: %s", decision.attempt, delay, decision.reason)
-        self._session.tell(Reconnecting(attempt=decision.attempt, delay_s=delay, reason=str(outcome)))
+        self._session.tell(Reconnecting(attempt=decision.attempt, delay_s=delay, reason=decision.reason))
 
     # ------------------------------------------------------------ a history to begin with
 
     def begin_with(self, history: History, attempt: Attempt) -> None:
-        """Give a conversation that was kept to the first session, before anybody is told of that. Any thread."""
+        """Give a conversation that was kept to the first session, before that is told. Any thread."""
         self._history = history
         self._attempts.intercept(attempt)
         attempt.on_configured = weakly(self._restore_history, attempt)
@@ -483,7 +486,7 @@ class Reconnector:
         if self._deaths >= 2:
             is_half = self._deaths < 4
             log.warning(
-                "! %d connections ended while the conversation was restored on them; %s of it is restored now",
+                "! %d connections ended while the conversation was restored; %s of it is restored now",
                 self._deaths,
                 "half" if is_half else "nothing",
             )
@@ -551,7 +554,7 @@ class Reconnector:
         self._session.tell(
             Reconnected(
                 gap_s=gap,
-                reason=str(outage.reason),
+                reason=in_words(outage.reason),
                 restored=restored,
                 shortened=shortened,
                 lost=lost,

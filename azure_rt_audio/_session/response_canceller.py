@@ -19,6 +19,7 @@ from typing import Final
 
 from attrs import frozen
 
+from .._log import get_logger
 from ..errors import RealtimeError, ServiceError
 from ..protocol.commands import Command, ResponseCancel
 from ..protocol.responses import Response
@@ -27,7 +28,7 @@ from .response_table import ResponseTable
 
 __all__ = ["ResponseCanceller"]
 
-log: logging.Logger = logging.getLogger(__name__)
+log: logging.Logger = get_logger(__name__)
 
 _REMEMBERED: Final = 64
 

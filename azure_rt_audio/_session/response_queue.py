@@ -44,6 +44,7 @@ from collections.abc import Callable, Sequence
 
 from attrs import frozen
 
+from .._log import get_logger
 from ..errors import (
     RealtimeError,
     ResponseActiveError,
@@ -71,7 +72,7 @@ from .waiters import Handled
 
 __all__ = ["LostResponses", "ResponseQueue"]
 
-log: logging.Logger = logging.getLogger(__name__)
+log: logging.Logger = get_logger(__name__)
 
 
 @frozen
@@ -408,13 +409,13 @@ class ResponseQueue:
 
     # ------------------------------------------------------------ the connection: the I/O thread
 
-    def end(self, outcome: RealtimeError) -> None:
-        """End all requests with *outcome*: the session is over."""
+    def end(self, outcome: RealtimeError) -> bool:
+        """End all requests with *outcome*: the session is over; return whether a handle is told so."""
         with self._lock:
             self._ended = outcome
             requests = self._table.clear()
-        for request in requests:
-            request.finish(outcome)
+        are_held = [request.finish(outcome) for request in requests]
+        return any(are_held)
 
     def hold(self) -> None:
         """Send no requests until :meth:`release`: there is no connection, or there will be another one."""
@@ -422,7 +423,7 @@ class ResponseQueue:
             self._table.is_held = True
 
     def is_quiet(self) -> bool:
-        """Whether no response is in progress or asked for, not even out of band, and no turn of the user's."""
+        """Whether no response is in progress or asked for, not even out of band, nor the user speaks."""
         with self._lock:
             table = self._table
             return table.is_free and not (table.unbegun or table.begun or self.turn.is_on)

@@ -14,9 +14,16 @@ import logging
 from collections.abc import Callable
 from typing import Final
 
+from .._log import get_logger
 from ..protocol.commands import Command, ConversationItemCreate
 from ..protocol.events import ConversationItemAdded, ConversationItemDone, Error, Event
-from ..protocol.items import ContentPart, ConversationItem, FunctionCallItem, MessageItem
+from ..protocol.items import (
+    ContentPart,
+    ConversationItem,
+    FunctionCallItem,
+    FunctionCallOutputItem,
+    MessageItem,
+)
 from ..protocol.restoration import Restoration
 from ..protocol.restored_texts import call_as_text
 from ..protocol.service_errors import service_error
@@ -24,7 +31,7 @@ from .attempt import Attempt
 
 __all__ = ["RESTORE_TIMEOUT", "Restorer"]
 
-log: logging.Logger = logging.getLogger(__name__)
+log: logging.Logger = get_logger(__name__)
 
 RESTORE_TIMEOUT: Final = 10.0
 """Seconds without a word about any item, after which an attempt is given up."""
@@ -63,6 +70,7 @@ class Restorer:
         self._ids: dict[str, str] = {}  # the service's, where they are others
         self._shortened: dict[str, str] = {}
         self._lost: dict[str, str] = {}
+        self._written: set[str] = set()  # outputs that are a part of a text, as their calls were refused
         self._undone: set[str] = set()  # the service's ids of items whose conversation.item.done is to come
         self._heard_at = clock()
 
@@ -84,7 +92,7 @@ class Restorer:
             note: For the model, after it; the program does not hear of that item.
 
         Returns:
-            ``False`` if what was created before is not the beginning of the plan: another connection is needed.
+            ``False`` if what was created is not the beginning of the plan: another connection is needed.
 
         Raises:
             ConnectionClosedError: If the connection is over.
@@ -140,10 +148,11 @@ class Restorer:
         restored = tuple(name for name in self.plan.restored if name not in lost)
         return restored, {**self.plan.shortened, **shortened}, lost
 
-    def _send(self, item: ConversationItem) -> None:
+    def _send(self, item: ConversationItem, previous_id: str | None = None) -> None:
         event_id = self._new_event_id()
+        create = ConversationItemCreate(event_id=event_id, item=item, previous_item_id=previous_id)
         try:
-            payload = self._encode(ConversationItemCreate(event_id=event_id, item=item))
+            payload = self._encode(create)
         except ValueError as exc:  # the program sent it raw, or the service took what it refuses now
             self._lost[item.id or ""] = str(exc)
             return
@@ -159,6 +168,28 @@ class Restorer:
             self._undone.discard(event.item.id or "")
             return is_ours
         return isinstance(event, Error) and self._refused(event)
+
+    def _write_call(self, call: FunctionCallItem) -> None:
+        """Create a text in the place of a call, and of its output, which the service refuses without it."""
+        at = self._created.index(call)
+        output = next(
+            (
+                item
+                for item in self._created[at:]
+                if isinstance(item, FunctionCallOutputItem) and item.call_id == call.call_id
+            ),
+            None,
+        )
+        for item in (call, output):
+            if item is not None:
+                self._shortened[item.id or ""] = "a function call, restored as text"
+        if output is not None:
+            self._written.add(output.id or "")
+        before = (item.id or "" for item in reversed(self._created[:at]))
+        previous = next((key for key in before if key not in self._lost and key not in self._written), None)
+        self._send(
+            call_as_text(call, output), "root" if previous is None else self._ids.get(previous, previous)
+        )
 
     def _added(self, item: ConversationItem) -> bool:
         """Match an item that the service has: by its id, or else by the order."""
@@ -197,8 +228,9 @@ class Restorer:
             log.warning(
                 "! the service does not take back a function call, so it is restored as text: %s", error
             )
-            self._shortened[item_id] = "a function call, restored as text"
-            self._send(call_as_text(item))
+            self._write_call(item)
+        elif item_id in self._written:
+            self._written.discard(item_id)  # an output, which has become a part of that text
         else:
             log.warning("! an item could not be restored: %s", error)
             self._shortened.pop(item_id, None)

@@ -138,9 +138,15 @@ class CommandSender:
         """Send an encoded command on the connection with that number, or not at all."""
         self._journal.send_once(payload, self.timeout, number)
 
-    def send_sound(self, sound: bytes, text: bytes | None = None) -> None:
-        """Append sound to the input buffer; *text* is its base64, if that is at hand. Raises as :meth:`send`."""
-        self._journal.send_sound(sound, text, self.timeout)
+    def send_sound(self, sound: bytes, text: bytes | None = None, *, is_live: bool = True) -> None:
+        """
+        Append sound to the input buffer. Raises as :meth:`send`.
+
+        Args:
+            text: Its base64, if that is at hand.
+            is_live: Whether it is spoken now, and may be dropped if the line is too slow.
+        """
+        self._journal.send_sound(sound, text, self.timeout, is_live=is_live)
 
     def send_awaited(self, waiter: Waiter, payload: bytes) -> None:
         """Send a command with its waiter. Raises as :meth:`send`, and the waiter is discarded."""

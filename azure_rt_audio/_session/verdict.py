@@ -41,7 +41,7 @@ from ..errors import (
     RealtimeError,
 )
 
-__all__ = ["SESSION_EXPIRED", "Decision", "Verdict", "judge", "kind_of"]
+__all__ = ["SESSION_EXPIRED", "Decision", "Verdict", "in_words", "judge", "kind_of"]
 
 SESSION_EXPIRED: Final = "session_expired"
 
@@ -80,7 +80,7 @@ class Verdict:
     A decision, with the end it is about in a few words.
 
     Attributes:
-        reason: Such as ``"close code 1006"``; for a person, without secrets.
+        reason: Such as ``"the connection was lost"``; for a person, without secrets.
     """
 
     decision: Decision
@@ -112,7 +112,7 @@ def judge(
         before: How many ends of the same :func:`kind_of` there were since the loss.
         elapsed_s: Seconds since the loss.
     """
-    reason = _in_words(outcome, has_expired=has_expired)
+    reason = in_words(outcome, has_expired=has_expired)
     if _is_fatal(outcome):
         return Verdict(Decision.FATAL, reason)
     if isinstance(outcome, ConnectionClosedError):
@@ -172,14 +172,17 @@ def _is_about_certificate(outcome: BaseException) -> bool:
     return cause is not None
 
 
-def _in_words(outcome: RealtimeError, *, has_expired: bool) -> str:
+def in_words(outcome: RealtimeError, *, has_expired: bool = False) -> str:
+    """Return in a few words how a connection ended, or why it could not be made; without secrets."""
     if isinstance(outcome, DispatchOverflowError):
         return "listeners exceeded the backlog limit"
     if has_expired or outcome.code == SESSION_EXPIRED:
         return "the session has expired"
     if isinstance(outcome, ConnectionClosedError):
-        code = f", {outcome.code}" if outcome.code else ""
-        return f"close code {outcome.close_code}{code}"
+        if outcome.close_code == 1006:  # never sent: there was no close frame
+            return "the connection was lost"
+        quote = f": {outcome.reason[:60]}" if outcome.reason else ""
+        return f"the service closed the connection with code {outcome.close_code}{quote}"
     if outcome.status is not None:
         title = HTTPStatus(outcome.status).phrase if outcome.status in HTTPStatus._value2member_map_ else ""
         return f"HTTP {outcome.status} {title}".rstrip()

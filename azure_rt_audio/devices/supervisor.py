@@ -8,7 +8,6 @@ go through a :class:`CallbackThread`, where user code may block. No lock.
 from __future__ import annotations
 
 import itertools
-import logging
 import queue
 import threading
 from collections.abc import Callable
@@ -16,6 +15,7 @@ from typing import Any, Final, Generic, TypeVar
 
 from .._concurrency import shutdown
 from .._concurrency.program_end import join_thread
+from .._log import get_logger
 from ..audio.resample import import_now
 from ..errors import DeviceError, RealtimeError
 from .events import DeviceEvent, DeviceLost, DeviceOpened, Kind
@@ -23,7 +23,7 @@ from .portaudio import Device, Stream, find, list_devices, load, open_stream, re
 
 __all__ = ["CallbackThread", "DeviceSupervisor"]
 
-logger: Final = logging.getLogger(__name__)
+logger: Final = get_logger(__name__)
 
 _T = TypeVar("_T")
 

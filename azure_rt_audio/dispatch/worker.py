@@ -11,12 +11,13 @@ from typing import Any
 
 from .._concurrency import shutdown
 from .._concurrency.program_end import join_thread
+from .._log import get_logger
 from .base import report_failure
 from .queued import DEFAULT_BACKLOG_BYTES, Backlog
 
 __all__ = ["WorkerDispatcher"]
 
-log: logging.Logger = logging.getLogger(__name__)
+log: logging.Logger = get_logger(__name__)
 
 _numbers = itertools.count(1)
 

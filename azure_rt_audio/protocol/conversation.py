@@ -118,6 +118,7 @@ class Conversation:
             truncated_at_ms=stream.truncated_at_ms,
             texts=texts,
             audio_ms=stream.audio_base64_length * 3 // 4 // _BYTES_PER_MS.get(self._audio_format, 48),
+            is_being_heard=stream.is_being_heard,
         )
 
     def to_dict(self, *, sound: bool = False) -> dict[str, Any]:
@@ -198,11 +199,13 @@ class Conversation:
     def _append_heard(self, event: ConversationItemInputAudioTranscriptionDelta) -> None:
         stream = self._streams.get(event.item_id)
         if stream is not None:
+            stream.is_being_heard = True
             stream.append(event.content_index, event.delta)
 
     def _replace_heard(self, event: ConversationItemInputAudioTranscriptionCompleted) -> None:
         stream = self._streams.get(event.item_id)
         if stream is not None:
+            stream.is_being_heard = False
             stream.replace(event.content_index, event.transcript)
 
     def _await(self, event: InputAudioBufferCommitted) -> None:

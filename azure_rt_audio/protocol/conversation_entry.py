@@ -23,6 +23,7 @@ class ConversationEntry:
         truncated_at_ms: End of the audio after a truncation, else ``None``.
         texts: Text or transcript of each content part that has one, by its index.
         audio_ms: Milliseconds of audio received for it.
+        is_being_heard: It is speech of the user of which a part is transcribed, and the rest is to come.
     """
 
     item: ConversationItem
@@ -31,6 +32,7 @@ class ConversationEntry:
     truncated_at_ms: int | None = None
     texts: Mapping[int, str] = field(factory=dict, eq=False, repr=False)
     audio_ms: int = field(default=0, eq=False, repr=False)
+    is_being_heard: bool = field(default=False, eq=False, repr=False)
 
     @property
     def role(self) -> str | None:

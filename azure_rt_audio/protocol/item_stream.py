@@ -19,6 +19,7 @@ class ItemStream:
         id: ``None`` if the service gives it none.
         item: As last described, once it has a place in the conversation; never holds audio.
         output: As an event of its response last described it.
+        is_being_heard: Some of what the user says is transcribed, and the rest is to come.
         is_linked: Its response is known.
         is_whole: The service has said that nothing more of it comes.
         previous: Id of the item before it, as far as it was told ahead of the item.
@@ -34,6 +35,7 @@ class ItemStream:
         "audio_base64_length",
         "call_id",
         "id",
+        "is_being_heard",
         "is_linked",
         "is_whole",
         "item",
@@ -49,6 +51,7 @@ class ItemStream:
         self.id: str | None = item_id
         self.item: ConversationItem | None = None
         self.output: ConversationItem | None = None
+        self.is_being_heard: bool = False
         self.is_linked: bool = False
         self.is_whole: bool = False
         self.previous: str | None = None

@@ -206,10 +206,13 @@ class _Transcriber:
                     missing["an image"] = self._no_images or "the image is not kept"
             elif part.type == "input_audio":
                 sound = self._sound.get(source)
-                if sound and (self._prefers_sound or not words):
-                    content.append(ContentPart(type="input_audio", audio=sound, transcript=words or None))
+                if sound and (self._prefers_sound or not words or entry.is_being_heard):
+                    known = None if entry.is_being_heard else words or None
+                    content.append(ContentPart(type="input_audio", audio=sound, transcript=known))
                 elif words:
                     content.append(ContentPart(type="input_text", text=words))
+                    if entry.is_being_heard:
+                        missing["the end of its transcript"] = "its transcript was cut off"
                 else:
                     missing["speech"] = "it has no transcript, and its sound is not kept"
             elif words:

@@ -10,7 +10,6 @@ import pytest
 from azure_rt_audio._cli import UsageError
 from azure_rt_audio._cli.history_file import HistoryFile
 from azure_rt_audio.protocol.conversation import Conversation
-from azure_rt_audio.protocol.history import History
 
 EMPTY = Conversation().to_json()
 
@@ -20,11 +19,11 @@ def test_it_is_made_and_replaced(tmp_path: Path) -> None:
     path = tmp_path / "talk.json"
     file = HistoryFile(str(path))
 
-    assert file.read() == History()
+    assert file.read() is None
     for _ in range(2):
         file.write(EMPTY)
         assert path.read_text(encoding="utf-8") == EMPTY
-    assert file.read() == History()
+    assert (file.read(), file.count) == (EMPTY, 0)
     assert list(tmp_path.iterdir()) == [path]
     if os.name != "nt":
         assert path.stat().st_mode & 0o777 == 0o600
@@ -54,7 +53,7 @@ def test_a_link_and_its_modes_are_kept(tmp_path: Path) -> None:
             '{"version": 1, "items": [{"type": "function_call_output", "call_id": "k", "output": "x"}]}',
             "history.items[0].call_id: no function call before it has the id 'k'",
         ),
-        ("\xff", "history is not JSON"),
+        ("\xff", "'utf-8' codec can't decode"),
         ("5", "history must be a mapping or a list"),
     ],
 )

@@ -461,11 +461,9 @@ def test_a_refusal_quicker_than_on_error_is_logged_only_if_that_never_comes(
         ({"type": "something_new"}, "server_error"),
     ],
 )
-def test_the_kinds_of_errors(
-    client: AzureRealTimeAudio, emulator: Emulator, error: dict[str, Any], kind: str
-) -> None:
+def test_the_kinds_of_errors(connect: Connect, emulator: Emulator, error: dict[str, Any], kind: str) -> None:
     """What the service says is sorted into the five kinds that a listener distinguishes."""
-    errors = Probe()
+    client, errors = ready(connect, reconnect=None), Probe()
     client.on("error", errors)
 
     emulator.say({"type": "error", "event_id": None, "error": {"message": "m", **error}})

@@ -18,7 +18,14 @@ from azure_rt_audio.protocol.events import (
     ResponseOutputAudioDelta,
     UnknownEvent,
 )
-from azure_rt_audio.protocol.events.local import Closed, Init, Reconnected, Reconnecting, StatusChanged
+from azure_rt_audio.protocol.events.local import (
+    Closed,
+    Init,
+    Reconnected,
+    Reconnecting,
+    SendLag,
+    StatusChanged,
+)
 from azure_rt_audio.protocol.session import Session
 from azure_rt_audio.protocol.turn import ModelStatusEnum
 
@@ -100,7 +107,8 @@ def test_a_slip_is_named(event: str, meant: str) -> None:
     [
         (
             "",
-            "or 'init', 'status_changed', 'reconnecting', 'reconnected', 'closed', 'error', '\\*'",
+            "or 'init', 'status_changed', 'send_lag', 'reconnecting', 'reconnected', 'closed', "
+            "'error', '\\*'",
         ),
         ("opened", "there is no event 'opened'; names are such as"),
         ("response.*", r"'response\.\*': patterns are not understood; listen to '\*'"),
@@ -171,6 +179,7 @@ def test_local_events_have_names() -> None:
     made: list[Any] = [
         Init(session=Session()),
         StatusChanged(status=ModelStatusEnum.IDLE, previous=ModelStatusEnum.SPEAKING),
+        SendLag(lag_s=2.0, unsent_bytes=1, dropped_s=0.0, is_behind=True),
         Reconnecting(attempt=1, delay_s=0.2, reason="lost"),
         Reconnected(gap_s=0.5, reason="lost", lost={"item_1": "budget"}),
         Closed(error=error),
@@ -179,6 +188,7 @@ def test_local_events_have_names() -> None:
     assert [event.type for event in made] == [
         "init",
         "status_changed",
+        "send_lag",
         "reconnecting",
         "reconnected",
         "closed",

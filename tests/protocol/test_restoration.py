@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import attrs
 import pytest
 from emulator_session import Bench
 
@@ -176,6 +177,17 @@ def test_what_the_user_said(
 
     assert shape(made) == ([("u", "user", expected)] if expected else [])
     assert made.lost == ({} if expected else {"u": "it has no transcript, and its sound is not kept"})
+
+
+def test_what_is_being_transcribed() -> None:
+    """A transcript that was cut off is no transcript, if there is the sound; else it is told to be short."""
+    begun = attrs.evolve(speech("u", "Hel"), is_being_heard=True)
+    sounding, written = plan(begun, sound={"u": SOUND}), plan(begun)
+
+    assert shape(sounding) == [("u", "user", "input_audio:<sound>")]
+    assert sounding.shortened == {}
+    assert shape(written) == [("u", "user", "input_text:Hel")]
+    assert written.shortened == {"u": "without the end of its transcript"}
 
 
 def test_images() -> None:

@@ -155,13 +155,17 @@ def test_what_had_worked(outcome: RealtimeError) -> None:
     [
         (http(503), "HTTP 503 Service Unavailable"),
         (http(599), "HTTP 599"),
-        (closed(1006), "close code 1006"),
-        (closed(4000, "invalid_request_error.missing_model"), "close code 4000, missing_model"),
+        (lost("host:443"), "the connection was lost"),
+        (closed(1011, "internal"), "the service closed the connection with code 1011: internal"),
+        (
+            closed(4000, "invalid_request_error.missing_model"),
+            "the service closed the connection with code 4000: invalid_req",
+        ),
         (closed(1001, "Your session hit the maximum duration of 60 minutes."), "the session has expired"),
         (failed(URL, "TCP connect", ConnectionRefusedError()), "Nothing listens at my-resource.openai.azu"),
         (DispatchOverflowError("x"), "listeners exceeded the backlog limit"),
     ],
-    ids=["503", "599", "1006", "4000", "expired", "refused", "overflow"],
+    ids=["503", "599", "lost", "1011", "4000", "expired", "refused", "overflow"],
 )
 def test_the_reason(outcome: RealtimeError, words: str) -> None:
     """A verdict says in a few words what ended."""
@@ -169,4 +173,4 @@ def test_the_reason(outcome: RealtimeError, words: str) -> None:
 
     assert verdict == Verdict(verdict.decision, verdict.reason)
     assert verdict.reason.startswith(words)
-    assert len(verdict.reason) < 80
+    assert len(verdict.reason) < 110

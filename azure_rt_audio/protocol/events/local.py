@@ -18,6 +18,7 @@ __all__ = [
     "LocalEvent",
     "Reconnected",
     "Reconnecting",
+    "SendLag",
     "StatusChanged",
 ]
 
@@ -42,6 +43,48 @@ class StatusChanged:
     TYPE: ClassVar[str] = "status_changed"
     status: ModelStatusEnum
     previous: ModelStatusEnum
+
+    @property
+    def type(self) -> str:
+        """Name for ``on`` and ``wait_for``."""
+        return self.TYPE
+
+
+@frozen(kw_only=True)
+class SendLag:
+    """
+    Sound waits to be sent: the line takes less than is spoken. Or it has caught up.
+
+    Told when live sound has waited for ``lag_limit`` of the WebSocket's options, then once a second, and when
+    the line has caught up.
+
+    Attributes:
+        lag_s: Seconds that the oldest sound or command has waited that is not sent yet; the length of the
+            sound that waits, if it is sent as it is spoken.
+        unsent_bytes: What waits, in bytes of JSON.
+        dropped_s: Seconds of sound that were dropped since the last of these events; 0 with ``lag="keep"``.
+        is_behind: False if the line has caught up.
+    """
+
+    TYPE: ClassVar[str] = "send_lag"
+    lag_s: float
+    unsent_bytes: int
+    dropped_s: float
+    is_behind: bool
+
+    @property
+    def message(self) -> str:
+        """All of it in words."""
+        if not self.is_behind:
+            words = "sound is sent without delay again"
+        else:
+            words = (
+                f"sound waits {self.lag_s:.1f} s to be sent: the line takes less than is spoken, and the "
+                "service hears it as much later"
+            )
+        if self.dropped_s:
+            words += f"; {self.dropped_s:.1f} s of the oldest were dropped"
+        return words
 
     @property
     def type(self) -> str:
@@ -150,7 +193,7 @@ def _without_remedy(reason: str) -> str:
     return reason.partition("; connect again")[0].removesuffix(".")
 
 
-LocalEvent = Init | StatusChanged | Reconnecting | Reconnected | Closed
+LocalEvent = Init | StatusChanged | SendLag | Reconnecting | Reconnected | Closed
 
-LOCAL_EVENTS: Final = (Init, StatusChanged, Reconnecting, Reconnected, Closed)
+LOCAL_EVENTS: Final = (Init, StatusChanged, SendLag, Reconnecting, Reconnected, Closed)
 """The classes of them all."""

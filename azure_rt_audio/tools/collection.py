@@ -1,0 +1,165 @@
+"""A set of tools, declared and called."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, TypeVar, overload
+
+from ..protocol.items import FunctionCallItem, FunctionCallOutputItem
+from ..protocol.tools import FunctionTool
+from .context import ToolContext
+from .output import ToolOutput, error_output
+from .tool import Tool
+
+__all__ = ["Tools"]
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class Tools:
+    """
+    A set of tools for the model; see :class:`Tool` for what a function may be.
+
+    ::
+
+        tools = Tools()
+
+        @tools.add
+        def get_weather(city: Annotated[str, "Name of a city"]) -> str:
+            "Return the current weather."
+            ...
+
+        client.update_session({"tools": tools.declarations})
+        response = client.ask("What is the weather in Lisbon?")
+        for call in response.function_calls:
+            client.create_conversation_item(tools.call(call))
+        print(client.create_response().result().text)
+
+    Args:
+        tools: Functions, :class:`Tool` objects, or other sets.
+
+    **Threads.** Any thread may add and remove. :meth:`call` runs the function on the caller's thread.
+    """
+
+    def __init__(self, *tools: Callable[..., Any] | Tools) -> None:
+        self._lock = threading.Lock()  # leaf; guards replacing what follows
+        self._by_name: dict[str, Tool] = {}  # replaced, never changed; read bare
+        for tool in tools:
+            self.update([tool])
+
+    def __len__(self) -> int:
+        return len(self._by_name)
+
+    def __iter__(self) -> Iterator[Tool]:
+        return iter(self._by_name.values())
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._by_name
+
+    def __repr__(self) -> str:
+        return f"<Tools {', '.join(self._by_name) or 'none'}>"
+
+    @overload
+    def add(self, function: F, /, **options: Any) -> F: ...
+
+    @overload
+    def add(self, /, **options: Any) -> Callable[[F], F]: ...
+
+    def add(self, function: Any = None, /, **options: Any) -> Any:
+        """
+        Add a function or a :class:`Tool`. Works as a decorator, with options or without.
+
+        ::
+
+            @tools.add(errors="tell")
+            def read_file(path: str) -> str: ...
+
+        Args:
+            options: As of :class:`Tool`.
+
+        Returns:
+            What was added.
+
+        Raises:
+            TypeError: If a parameter has no annotation, or one that JSON Schema cannot express; if it is
+                async.
+            ValueError: If there is already a tool of that name, or it cannot be one.
+        """
+        if function is None:
+            return lambda decorated: self.add(decorated, **options)
+        if isinstance(function, Tool) and options:
+            raise TypeError(f"{function!r} has its options already; give them to Tool(...)")
+        self.update([function if isinstance(function, Tool) else Tool(function, **options)])
+        return function
+
+    def update(self, tools: Iterable[Callable[..., Any] | Tools]) -> None:
+        """
+        Add several at once, or none of them if one is refused.
+
+        Args:
+            tools: Functions, :class:`Tool` objects, or other sets.
+
+        Raises:
+            TypeError: As :meth:`add`.
+            ValueError: As :meth:`add`.
+        """
+        new: list[Tool] = []
+        for tool in tools:
+            new += tool if isinstance(tool, Tools) else [tool if isinstance(tool, Tool) else Tool(tool)]
+        with self._lock:
+            by_name = dict(self._by_name)
+            for tool in new:
+                if tool.name in by_name:
+                    raise ValueError(f"there is already a tool named {tool.name!r}; rename one of them")
+                by_name[tool.name] = tool
+            self._by_name = by_name
+
+    def remove(self, name: str) -> None:
+        """
+        Remove a tool; calls of it that run go on.
+
+        Raises:
+            KeyError: If there is none of that name.
+        """
+        with self._lock:
+            rest = dict(self._by_name)
+            del rest[name]
+            self._by_name = rest
+
+    @property
+    def declarations(self) -> list[FunctionTool]:
+        """The value for the ``tools`` of a session or a response."""
+        return [tool.declaration for tool in self]
+
+    def call(self, call: FunctionCallItem) -> FunctionCallOutputItem:
+        """
+        Run the function that *call* names, on this thread. Blocks as long as the function does.
+
+        An exception of the function, invalid arguments and an unknown name do not raise: the output is
+        ``{"error": ...}``, so that the model can correct itself. Of an exception it is told no more than that
+        there was one, which is logged; see ``errors`` of :class:`Tool`. Images are left out.
+
+        Returns:
+            The item to send back. A ``str`` is the output unchanged, other results are encoded as JSON.
+        """
+        tool = self._by_name.get(call.name or "")
+        if tool is None:
+            output = self._unknown(call.name)
+        else:
+            arguments = tool._arguments(call.arguments or "")
+            output = (
+                arguments
+                if isinstance(arguments, ToolOutput)
+                else tool._run(arguments, ToolContext(call.call_id or "", tool.name))
+            )
+        if isinstance(output.error, KeyboardInterrupt | SystemExit):
+            raise output.error
+        return FunctionCallOutputItem(call_id=call.call_id or "", output=output.text)
+
+    def _find(self, name: str | None) -> Tool | None:
+        return self._by_name.get(name or "")
+
+    def _unknown(self, name: str | None) -> ToolOutput:
+        known = ", ".join(self._by_name) or "none"
+        return error_output(f"there is no function {name!r}; known are {known}")

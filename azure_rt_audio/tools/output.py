@@ -1,0 +1,113 @@
+"""What a tool returns, as a model is given it: text, and images beside it."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from typing import Any, Final
+
+import attrs
+import orjson
+
+from ..protocol.items import ContentPart
+
+__all__ = ["MAX_OUTPUT_CHARACTERS", "ToolError", "ToolOutput", "error_output", "output_of"]
+
+MAX_OUTPUT_CHARACTERS: Final = 20_000
+"""Characters of a result that a model is given unless a tool says otherwise, some 5 000 tokens."""
+
+_SIGNATURES: Final = {b"\x89PNG\r\n\x1a\n": "image/png", b"\xff\xd8\xff": "image/jpeg"}
+
+
+class ToolError(Exception):
+    """
+    A failure that the model is to know of: raise it in a tool, with a text for the model.
+
+    Any other exception is logged, and the model is told no more than that the tool failed.
+    """
+
+
+@attrs.frozen
+class ToolOutput:
+    """
+    What the model is given.
+
+    Attributes:
+        text: The output of the call.
+        images: ``data:`` URIs of images that follow in a message.
+        error: Why the tool failed; ``None`` if it did not.
+    """
+
+    text: str
+    images: tuple[str, ...] = ()
+    error: BaseException | None = None
+
+
+def error_output(message: str, error: BaseException | None = None) -> ToolOutput:
+    """Return the output that tells the model of a failure."""
+    return ToolOutput(orjson.dumps({"error": message}).decode(), error=error)
+
+
+def output_of(value: Any, limit: int = MAX_OUTPUT_CHARACTERS) -> ToolOutput:
+    """
+    Return what the model is given of a result.
+
+    Args:
+        value: Text is given as it is; a PNG or JPEG as bytes, a part of type ``"input_image"`` and what shows
+            itself in a notebook as PNG are images; all else is given as JSON. A list may have images among
+            other things.
+        limit: Characters; what is longer is cut, with a note.
+
+    Raises:
+        TypeError: If JSON cannot express it.
+    """
+    images: tuple[str, ...] = ()
+    alone = _image(value)
+    if alone is not None:
+        return ToolOutput("an image, which follows", (alone,))
+    if isinstance(value, list | tuple):
+        found = [(_image(item), item) for item in value]
+        images = tuple(image for image, _ in found if image is not None)
+        if images:
+            rest = [item for image, item in found if image is None]
+            value = rest[0] if len(rest) == 1 else rest or f"{len(images)} images, which follow"
+    text = value if isinstance(value, str) else _json(value)
+    if len(text) > limit:
+        text = f"{text[:limit]}\n[cut here: {len(text) - limit} more characters]"
+    return ToolOutput(text, images)
+
+
+def _json(value: Any) -> str:
+    return orjson.dumps(
+        value, default=_write, option=orjson.OPT_NON_STR_KEYS | orjson.OPT_SERIALIZE_NUMPY
+    ).decode()
+
+
+def _write(value: Any) -> Any:
+    """Return what JSON can express of an object that it cannot."""
+    if attrs.has(type(value)):
+        return {field.name: getattr(value, field.name) for field in attrs.fields(type(value))}
+    if hasattr(value, "model_dump"):
+        return value.model_dump()
+    if isinstance(value, set | frozenset):
+        return list(value)
+    if isinstance(value, Mapping):
+        return dict(value)
+    if hasattr(value, "isoformat") or hasattr(value, "as_tuple"):  # a time of another library; Decimal
+        return str(value)
+    raise TypeError(f"{type(value).__name__} is not JSON")
+
+
+def _image(value: Any) -> str | None:
+    """Return the ``data:`` URI of an image, ``None`` if it is something else."""
+    if isinstance(value, ContentPart):
+        return value.image_url if value.type == "input_image" else None
+    if not isinstance(value, bytes | bytearray) and not isinstance(value, type):
+        show = getattr(value, "_repr_png_", None)
+        value = show() if callable(show) else None
+    if not isinstance(value, bytes | bytearray):
+        return None
+    for signature, kind in _SIGNATURES.items():
+        if value.startswith(signature):
+            return f"data:{kind};base64,{base64.b64encode(value).decode()}"
+    return None

@@ -1,0 +1,301 @@
+"""
+From a type annotation to a JSON Schema, and from JSON to a value of that type.
+
+Both come from one walk over the type, so that what the model is told is what is built.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import enum
+import types
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin, get_type_hints
+
+import attrs
+
+from .docstring import parameters_said
+from .schema import mismatches
+
+__all__ = ["Shape", "UnfitError", "described", "hints_of", "shape_of"]
+
+
+class UnfitError(ValueError):
+    """Arguments of a model that do not fit; the text says which and why, for the model to read."""
+
+
+def _same(value: Any, path: str) -> Any:
+    return value
+
+
+@attrs.frozen
+class Shape:
+    """
+    A type, as a model is told it and as a function wants it.
+
+    Attributes:
+        schema: JSON Schema.
+        build: Makes the value of a JSON value that fits the schema, given its path for messages.
+    """
+
+    schema: dict[str, Any]
+    build: Callable[[Any, str], Any] = _same
+
+
+_SIMPLE: Final[Mapping[Any, Shape]] = {
+    str: Shape({"type": "string"}),
+    int: Shape({"type": "integer"}, lambda value, path: int(value)),
+    float: Shape({"type": "number"}, lambda value, path: float(value)),
+    bool: Shape({"type": "boolean"}),
+    type(None): Shape({"type": "null"}),
+    Any: Shape({}),
+    object: Shape({}),
+    datetime.datetime: Shape(
+        {"type": "string", "format": "date-time"},
+        lambda value, path: datetime.datetime.fromisoformat(value.replace("Z", "+00:00")),
+    ),
+    datetime.date: Shape(
+        {"type": "string", "format": "date"}, lambda value, path: datetime.date.fromisoformat(value)
+    ),
+}
+
+_LISTS: Final[Mapping[Any, Callable[[list[Any]], Any]]] = {
+    list: list,
+    Sequence: list,
+    tuple: tuple,
+    set: set,
+    Set: set,
+    frozenset: frozenset,
+}
+
+_CONSTRAINTS: Final = {
+    "ge": "minimum",
+    "gt": "exclusiveMinimum",
+    "le": "maximum",
+    "lt": "exclusiveMaximum",
+    "multiple_of": "multipleOf",
+}
+
+_LENGTHS: Final = {
+    "string": ("minLength", "maxLength"),
+    "array": ("minItems", "maxItems"),
+    "object": ("minProperties", "maxProperties"),
+}
+
+_WRAPPERS: Final = ("Required", "NotRequired", "ReadOnly")
+
+
+def hints_of(annotated: Any, where: str) -> dict[str, Any]:
+    """
+    Return the annotations of a function or class, with what is ``Annotated``.
+
+    Raises:
+        TypeError: If a name in them cannot be found.
+    """
+    try:
+        return get_type_hints(annotated, include_extras=True)
+    except NameError as exc:
+        raise TypeError(
+            f"the annotations of {where} cannot be read: {exc}; define the name at the top of the module"
+        ) from None
+
+
+def shape_of(hint: Any, where: str, within: tuple[Any, ...] = ()) -> Shape:
+    """
+    Return the shape of a type.
+
+    Args:
+        hint: The annotation.
+        where: Names its place in errors.
+        within: The classes whose fields are being read.
+
+    Raises:
+        TypeError: If JSON Schema cannot express it.
+    """
+    try:
+        if hint in _SIMPLE:
+            return _SIMPLE[hint]
+    except TypeError:  # a Literal of something without a hash
+        pass
+    origin, arguments = get_origin(hint), get_args(hint)
+    if origin is Annotated:
+        return _annotated(arguments, where, within)
+    if getattr(origin, "_name", None) in _WRAPPERS:
+        return shape_of(arguments[0], where, within)
+    if origin is Literal:
+        return _choice({_plain(value, where): value for value in arguments})
+    if origin in (Union, types.UnionType):
+        return _union([shape_of(argument, where, within) for argument in arguments])
+    kind = origin or hint
+    if kind in _LISTS:
+        return _list(kind, arguments, where, within)
+    if kind in (dict, Mapping):
+        return _mapping(arguments, where, within)
+    if isinstance(hint, type) and issubclass(hint, enum.Enum):
+        return _choice({_plain(member, where): member for member in hint})
+    if isinstance(hint, type) and hint in within:
+        raise TypeError(f"{where} is of {hint.__name__}, which contains itself; a model cannot be told that")
+    fields = _fields(hint) if isinstance(hint, type) else None
+    if fields is not None:
+        return _object(hint, fields, (*within, hint))
+    raise TypeError(
+        f"{where} is annotated {hint!r}, which has no JSON Schema; use str, int, float, bool, list, ..."
+    )
+
+
+def _annotated(arguments: tuple[Any, ...], where: str, within: tuple[Any, ...]) -> Shape:
+    inner = shape_of(arguments[0], where, within)
+    schema = dict(inner.schema)
+    texts = [text for text in arguments[1:] if isinstance(text, str)]
+    if texts:
+        schema["description"] = texts[0]
+    options = [schema, *schema.get("anyOf", ())]
+    for constraint in arguments[1:]:
+        if isinstance(constraint, str):
+            continue
+        for name, keyword in _CONSTRAINTS.items():
+            bound = getattr(constraint, name, None)
+            if bound is not None:
+                if not isinstance(bound, int | float):
+                    raise TypeError(f"{where} is limited by {bound!r}, which a model cannot be told")
+                schema[keyword] = bound
+        for option in options:
+            keywords = _LENGTHS.get(option.get("type", ""))
+            if keywords is not None:
+                for name, keyword in zip(("min_length", "max_length"), keywords, strict=True):
+                    bound = getattr(constraint, name, None)
+                    if bound:
+                        schema[keyword] = bound
+    return Shape(schema, inner.build)
+
+
+def _plain(value: Any, where: str) -> Any:
+    """Return the JSON value of a choice."""
+    plain = value.value if isinstance(value, enum.Enum) else value
+    if plain is None or isinstance(plain, str | int | float):
+        return plain
+    raise TypeError(f"{where} may be {value!r}, which JSON cannot express; use texts or numbers as values")
+
+
+def _choice(members: Mapping[Any, Any]) -> Shape:
+    return Shape({"enum": list(members)}, lambda value, path: members[value])
+
+
+def _union(options: list[Shape]) -> Shape:
+    def build(value: Any, path: str) -> Any:
+        fitting = next(one for one in options if not any(mismatches(value, one.schema, path)))
+        return fitting.build(value, path)
+
+    return Shape({"anyOf": [one.schema for one in options]}, build)
+
+
+def _list(kind: Any, arguments: tuple[Any, ...], where: str, within: tuple[Any, ...]) -> Shape:
+    schema: dict[str, Any] = {"type": "array"}
+    if kind is tuple and arguments[1:] != (...,) and arguments:
+        if len({repr(argument) for argument in arguments}) > 1:
+            raise TypeError(
+                f"{where} is a tuple of different types; use a dataclass, whose fields have names"
+            )
+        schema |= {"minItems": len(arguments), "maxItems": len(arguments)}
+    make = _LISTS[kind]
+    if not arguments:
+        return Shape(schema, lambda value, path: make(value))
+    inner = shape_of(arguments[0], where, within)
+
+    def build(value: list[Any], path: str) -> Any:
+        return make([inner.build(item, f"{path}[{index}]") for index, item in enumerate(value)])
+
+    return Shape({**schema, "items": inner.schema}, build)
+
+
+def _mapping(arguments: tuple[Any, ...], where: str, within: tuple[Any, ...]) -> Shape:
+    if not arguments:
+        return Shape({"type": "object"})
+    if arguments[0] is not str:
+        raise TypeError(f"{where} is a dict with keys that are no texts; JSON has no others")
+    inner = shape_of(arguments[1], where, within)
+
+    def build(value: dict[str, Any], path: str) -> Any:
+        return {name: inner.build(item, f"{path}.{name}") for name, item in value.items()}
+
+    return Shape({"type": "object", "additionalProperties": inner.schema}, build)
+
+
+@attrs.frozen
+class _Field:
+    """A field of a class: its name in JSON, its annotation, and whether it must be given."""
+
+    name: str
+    hint: Any
+    is_required: bool
+
+
+def _fields(cls: type[Any]) -> Iterator[_Field] | None:
+    """Return the fields of a class of attrs, a dataclass or a TypedDict; ``None`` if it is neither."""
+    where = cls.__name__
+    if attrs.has(cls):
+        hints = hints_of(cls, where)
+        return (
+            _Field(field.name.lstrip("_"), hints.get(field.name, field.type), field.default is attrs.NOTHING)
+            for field in attrs.fields(cls)
+            if field.init
+        )
+    if dataclasses.is_dataclass(cls):
+        hints = hints_of(cls, where)
+        missing = dataclasses.MISSING
+        return (
+            _Field(
+                field.name,
+                hints[field.name],
+                field.default is missing and field.default_factory is missing,
+            )
+            for field in dataclasses.fields(cls)
+            if field.init
+        )
+    required_keys = getattr(cls, "__required_keys__", None)
+    if required_keys is not None and issubclass(cls, dict):
+        return (
+            # What the annotation says comes first: where annotations are texts, the keys are not right.
+            _Field(
+                name,
+                hint,
+                {"Required": True, "NotRequired": False}.get(
+                    getattr(get_origin(hint), "_name", ""), name in required_keys
+                ),
+            )
+            for name, hint in hints_of(cls, where).items()
+        )
+    return None
+
+
+def _object(cls: type[Any], fields: Iterator[_Field], within: tuple[Any, ...]) -> Shape:
+    said = parameters_said(cls)
+    shapes: dict[str, Shape] = {}
+    properties: dict[str, Any] = {}
+    required: list[str] = []
+    for field in fields:
+        shape = shapes[field.name] = shape_of(field.hint, f"field {field.name!r} of {cls.__name__}", within)
+        properties[field.name] = described(shape.schema, said.get(field.name))
+        if field.is_required:
+            required.append(field.name)
+
+    def build(value: dict[str, Any], path: str) -> Any:
+        made = {name: shapes[name].build(item, f"{path}.{name}") for name, item in value.items()}
+        try:
+            return cls(**made)
+        except (ValueError, TypeError) as exc:  # a validator of the class
+            raise UnfitError(f"{path}: {exc}") from exc
+
+    schema = {
+        "type": "object",
+        "properties": properties,
+        "required": required,
+        "additionalProperties": False,
+    }
+    return Shape(schema, build)
+
+
+def described(schema: dict[str, Any], text: str | None) -> dict[str, Any]:
+    """Return a schema with a description, unless it has one or there is none."""
+    return {**schema, "description": text} if text and "description" not in schema else schema

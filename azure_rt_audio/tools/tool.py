@@ -1,0 +1,137 @@
+"""One tool: a function for the model to call, and how it is to be run."""
+
+from __future__ import annotations
+
+import contextvars
+import logging
+from collections.abc import Callable, Mapping
+from concurrent.futures import Executor
+from typing import Any, Final, Literal
+
+from ..protocol.tools import FunctionTool
+from .context import ToolContext
+from .declaration import declare
+from .output import MAX_OUTPUT_CHARACTERS, ToolError, ToolOutput, error_output, output_of
+from .shape import UnfitError
+
+__all__ = ["Tool", "check_choice"]
+
+log: logging.Logger = logging.getLogger(__name__)
+
+FAILED: Final = "the function failed; no more is known"
+"""What the model is told of an exception."""
+
+
+class Tool:
+    """
+    A function for the model to call, with its options.
+
+    The function is declared to the model from its signature. Parameters may be ``str``, ``int``, ``float``,
+    ``bool``, ``list``, ``tuple``, ``set``, ``dict``, ``datetime``, ``date``, ``Literal``, enumerations,
+    ``X | None``, dataclasses, attrs classes and TypedDicts; ``Annotated`` has their descriptions, and limits
+    such as ``annotated_types.Ge(0)``. Without it they are described by an ``Args:`` section of the docstring,
+    whose first paragraph is the description of the function. A :class:`ToolContext` is not told to the model.
+
+    It may return text, an image, or anything that JSON can express.
+
+    Args:
+        function: A function, bound method or other callable, which may block. Not ``async``.
+        name: In place of the function's name: 1 to 64 letters, digits, ``_`` and ``-``.
+        description: In place of that in the docstring; 1 024 characters at most.
+        parameters: A JSON Schema in place of the signature. The function is given the arguments by keyword,
+            as they are in JSON.
+        errors: ``"tell"`` tells the model the text of an exception; with ``"hide"`` it learns only that the
+            tool failed, unless that is a :class:`ToolError`.
+        max_output: Characters of a result; what is longer is cut, and the model is told.
+        executor: Where it is run, in place of the client's own threads. In a process pool it can have no
+            :class:`ToolContext`.
+
+    Raises:
+        TypeError: If a parameter has no annotation, or one that JSON Schema cannot express; if it is async.
+        ValueError: If the name or a description is not as the service takes it.
+
+    **Threads.** The function runs on threads of the client, several calls at once, each in a copy of the
+    context (:mod:`contextvars`) in which the tool was made.
+    """
+
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        *,
+        name: str | None = None,
+        description: str | None = None,
+        parameters: Mapping[str, Any] | None = None,
+        errors: Literal["hide", "tell"] = "hide",
+        max_output: int = MAX_OUTPUT_CHARACTERS,
+        executor: Executor | None = None,
+    ) -> None:
+        self._declaration = declare(function, name=name, description=description, parameters=parameters)
+        check_choice("errors", errors, ("hide", "tell"))
+        if max_output < 1:
+            raise ValueError(f"max_output must be at least 1 character, not {max_output}")
+        if executor is not None and not callable(getattr(executor, "submit", None)):
+            raise TypeError(f"executor must have submit(function), not {type(executor).__name__}")
+        self._is_in_process = any(cls.__name__ == "ProcessPoolExecutor" for cls in type(executor).__mro__)
+        if self._is_in_process and self._declaration.context_parameter is not None:
+            raise ValueError(
+                f"{self.name}() takes a ToolContext, which cannot go to another process; use a "
+                "ThreadPoolExecutor, or leave the parameter out"
+            )
+        self.function = function
+        self.errors = errors
+        self.max_output = max_output
+        self.executor = executor
+        self._context = contextvars.copy_context()
+
+    def __repr__(self) -> str:
+        return f"<Tool {self.name}>"
+
+    @property
+    def name(self) -> str:
+        """The name by which the model calls it."""
+        return self._declaration.name
+
+    @property
+    def declaration(self) -> FunctionTool:
+        """What the model is told of it."""
+        return self._declaration.tool
+
+    def __call__(self, *arguments: Any, **named: Any) -> Any:
+        """Call the function itself."""
+        return self.function(*arguments, **named)
+
+    # ------------------------------------------------------------ a model's call
+
+    def _arguments(self, text: str) -> dict[str, Any] | ToolOutput:
+        """Return the arguments that a model wrote, or what to tell it of their faults."""
+        try:
+            return self._declaration.arguments(text)
+        except UnfitError as exc:
+            return error_output(str(exc), exc)
+        except Exception as exc:  # noqa: BLE001 - user code, such as a validator
+            return self._failed(exc)
+
+    def _run(self, arguments: Mapping[str, Any], context: ToolContext) -> ToolOutput:
+        """Call the function; an exception of it is an output as well. Blocks as long as it does."""
+        taken = self._declaration.context_parameter
+        try:
+            return self._output(self.function(**arguments, **({} if taken is None else {taken: context})))
+        except BaseException as exc:  # noqa: BLE001 - user code; its thread is not its own to end
+            return self._failed(exc)
+
+    def _output(self, result: Any) -> ToolOutput:
+        return output_of(result, self.max_output)
+
+    def _failed(self, exc: BaseException) -> ToolOutput:
+        """Log an exception, and return what the model is told of it."""
+        if isinstance(exc, ToolError):
+            log.debug("= tool %s told the model of a failure", self.name)
+            return error_output(str(exc), exc)
+        log.error("! tool %s failed", self.name, exc_info=exc)
+        return error_output(f"{type(exc).__name__}: {exc}" if self.errors == "tell" else FAILED, exc)
+
+
+def check_choice(name: str, value: object, choices: tuple[object, ...]) -> None:
+    """Refuse a value that is none of the choices."""
+    if value not in choices:
+        raise ValueError(f"{name} must be {' or '.join(map(repr, choices))}, not {value!r}")
