@@ -226,7 +226,9 @@ class Asker(Member):
         self.tally.add("connects")
         options = self.site.options(kind, "gpt-realtime", emulator=True)
         session = {"turn_detection": None, "modalities": ["text"], "tools": self._tools.declarations}
-        client = AzureRealTimeAudio({**options, "session_config": session}, {"ssl_context": self.site.tls})
+        client = AzureRealTimeAudio(
+            {**options, "session_config": session}, {"ssl_context": self.site.tls}, reconnect=None
+        )
         self.tally.clients.add(client)
         client.on("error", self.tally.note_error)
         client.wait_until_ready(PATIENCE)

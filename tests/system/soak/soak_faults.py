@@ -128,7 +128,7 @@ class Unlucky(Member):
             port = server.getsockname()[1]
         options = {**self.site.options(kind, "soak"), "host_name": f"wss://localhost:{port}"}
         self.tally.add("connects")
-        client = AzureRealTimeAudio(options, {"ssl_context": self.site.tls})
+        client = AzureRealTimeAudio(options, {"ssl_context": self.site.tls}, reconnect=None)
         self.tally.clients.add(client)
         client.on("error", self.tally.note_error)
         try:

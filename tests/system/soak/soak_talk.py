@@ -146,7 +146,10 @@ class Talk:
         where = {"queue": queue or self._queue, "inline": InlineDispatcher()}.get(kind.dispatcher)
         tally.add("connects")
         self.client = AzureRealTimeAudio(
-            site.options(kind, deployment), {"ssl_context": site.tls, **options}, dispatcher=where
+            site.options(kind, deployment),
+            {"ssl_context": site.tls, **options},
+            dispatcher=where,
+            reconnect=None,  # what is counted is what one connection loses
         )
         tally.clients.add(self.client)
         # These listeners hold the client that holds them, as those of a program do.
