@@ -80,16 +80,16 @@ def new_client(
     dispatcher: Dispatcher | None = None,
     *,
     number: int = 1,
-    history: str | None = None,
     does_reconnect: bool = True,
+    history: str | None = None,
 ) -> AzureRealTimeAudio:
     """
     Return a client of the service, which connects, and records if it was asked to.
 
     Args:
         number: Counts the clients of a command; each records into a file of its own.
-        history: A conversation to go on with, as JSON.
         does_reconnect: Whether its session outlives a connection.
+        history: A conversation to go on with, as JSON.
 
     Raises:
         UsageError: The recording cannot be made.

@@ -149,7 +149,7 @@ class Talk:
             site.options(kind, deployment),
             {"ssl_context": site.tls, **options},
             dispatcher=where,
-            reconnect=None,
+            reconnect=None,  # what is counted is what one connection loses
         )
         tally.clients.add(self.client)
         # These listeners hold the client that holds them, as those of a program do.
