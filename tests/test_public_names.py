@@ -86,7 +86,7 @@ PUBLIC = {
     """,
     "azure_rt_audio.recording": """
         ConnectionEnded End Entry Header Heard LevelsMeasured ListenerFailed Lost Note Opened Problem
-        Received Recording Sent UnknownEntry
+        Received Reconnected Reconnecting Recording Sent UnknownEntry
     """,
     "azure_rt_audio.testing": """
         rt_emulator rt_replay
@@ -109,7 +109,7 @@ INTERNAL_FILES = {
     "devices": "events interfaces microphone playback portaudio ring simulated speaker supervisor",
     "dispatch": "base mailbox notebook qt queued tk worker",
     "emulator": "dialects model replay server session speech",
-    "recording": "analysis document format page recording stereo subtitles timeline tracks",
+    "recording": "analysis document format lines page reconnections recording stereo subtitles timeline tracks",
     "tools": "collection context declaration docstring output schema shape tool",
     "voice": (
         "account canceller downlink echo echo_reference events interfaces played self_interruption "

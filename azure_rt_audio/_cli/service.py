@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 import attrs
 from attrs import frozen
 
-from .. import AzureRealTimeAudio, AzureRealTimeOptions, SessionConfig
+from .. import AzureRealTimeAudio, AzureRealTimeOptions, ReconnectPolicy, SessionConfig
 from ..protocol.dialects import DIALECTS
 from ..protocol.endpoint import parse_endpoint
 from ..protocol.session_defaults import with_transcription
@@ -80,6 +80,7 @@ def new_client(
     *,
     number: int = 1,
     history: str | None = None,
+    does_reconnect: bool = True,
 ) -> AzureRealTimeAudio:
     """
     Return a client of the service, which connects, and records if it was asked to.
@@ -87,6 +88,7 @@ def new_client(
     Args:
         number: Counts the clients of a command; each records into a file of its own.
         history: A conversation to go on with, as JSON.
+        does_reconnect: Whether its session outlives a connection.
 
     Raises:
         UsageError: The recording cannot be made.
@@ -94,8 +96,11 @@ def new_client(
     record = None if service.record is None else Path(service.record)
     if record is not None and number > 1:
         record = record.with_name(f"{record.stem}-{number}{record.suffix}")
+    reconnect = ReconnectPolicy() if does_reconnect else None
     try:
-        return AzureRealTimeAudio(service.options, dispatcher=dispatcher, record=record, history=history)
+        return AzureRealTimeAudio(
+            service.options, dispatcher=dispatcher, record=record, reconnect=reconnect, history=history
+        )
     except OSError as exc:
         raise UsageError(f"--record {record}: {exc.strerror or exc}") from exc
 

@@ -205,7 +205,8 @@ class Attempt:
             self.on_configured()
 
     def take_updates(self, previous: Attempt) -> None:
-        """Expect the answers to the updates of the session that the attempt before has not had."""
+        """Expect the answers to updates of the session that the attempt before has not had; know its ids."""
+        self.ids.inherit(previous.ids)
         left = tuple(u for u in previous._updates if u.event_id != previous.configuration_id)
         with self._lock:
             self._updates = (*self._updates, *left)

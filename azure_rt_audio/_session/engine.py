@@ -460,6 +460,8 @@ class Engine:
 
     def tell(self, event: Reconnecting | Reconnected) -> None:
         """Tell listeners of an event of the client's own."""
+        if self.taps.active:
+            self.taps.told(self.attempts.current.number, event)
         self._offer(event.type, event)
         try:
             self._publish_local(event)

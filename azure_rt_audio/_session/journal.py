@@ -372,7 +372,9 @@ class Journal:
                     if waiter is None or is_kept(waiter):
                         if waiter is not None:
                             self._waiters.note_sent(waiter)
-                        attempt.send(payload, 0.0)
+                        attempt.send(
+                            payload if start is None else attempt.ids.encoded_to_service(payload), 0.0
+                        )
                 except ConnectionClosedError:
                     self._put_back(entries)
                     raise

@@ -31,6 +31,8 @@ from ..options import ReconnectPolicy
 from ..protocol.budget import Budget
 from ..protocol.conversation import Conversation, ConversationEntry
 from ..protocol.events import (
+    ConversationItemAdded,
+    ConversationItemDone,
     ConversationItemTruncated,
     Error,
     Event,
@@ -260,11 +262,14 @@ class Reconnector:
         self._session.rest()
 
     def _place_turns(self) -> None:
-        """Put what the user said last into the mirror, if its item was not announced in time."""
+        """Announce what the user said last, if the service has committed it and said no more of it."""
         for item_id in self._journal.turns():
-            if self._conversation.get(item_id) is None:
+            if self._conversation._is_awaited(item_id):
                 content = [ContentPart(type="input_audio")]
-                self._conversation._restore([MessageItem(id=item_id, role="user", content=content)])
+                item = MessageItem(id=item_id, role="user", status="completed", content=content)
+                self._session.apply_event(ConversationItemAdded(item=item))
+                if ConversationItemAdded.TYPE not in self._sender.dialect.names:  # preview has but one event
+                    self._session.apply_event(ConversationItemDone(item=item))
 
     def _promote(self, attempt: Attempt, restorer: Restorer) -> bool:
         """Go on over the connection that was prepared for a planned swap."""

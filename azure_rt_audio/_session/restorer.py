@@ -70,6 +70,7 @@ class Restorer:
         self._ids: dict[str, str] = {}  # the service's, where they are others
         self._shortened: dict[str, str] = {}
         self._lost: dict[str, str] = {}
+        self._calls: dict[str, str] = {}  # names by call id of those that are a text, without an output
         self._written: set[str] = set()  # outputs that are a part of a text, as their calls were refused
         self._undone: set[str] = set()  # the service's ids of items whose conversation.item.done is to come
         self._heard_at = clock()
@@ -144,7 +145,7 @@ class Restorer:
         ids = {sources.get(item.id, item.id): item.id for item in self._created if item.id}
         ids.update((sources.get(key, key), theirs) for key, theirs in self._ids.items())
         other = {ours: theirs for ours, theirs in ids.items() if ours != theirs}
-        self._attempt.ids.begin(other, texts, self._undone)
+        self._attempt.ids.begin(other, texts, self._undone, self._calls)
         restored = tuple(name for name in self.plan.restored if name not in lost)
         return restored, {**self.plan.shortened, **shortened}, lost
 
@@ -185,6 +186,8 @@ class Restorer:
                 self._shortened[item.id or ""] = "a function call, restored as text"
         if output is not None:
             self._written.add(output.id or "")
+        elif call.call_id:
+            self._calls[call.call_id] = call.name or ""
         before = (item.id or "" for item in reversed(self._created[:at]))
         previous = next((key for key in before if key not in self._lost and key not in self._written), None)
         self._send(

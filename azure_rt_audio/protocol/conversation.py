@@ -305,6 +305,11 @@ class Conversation:
             if len(self._sent) > _MAX_SENT:  # the service has refused the older ones
                 self._sent.pop(next(iter(self._sent)), None)
 
+    def _is_awaited(self, item_id: str) -> bool:
+        """Whether an item was committed, and has no place yet. Called by the I/O thread."""
+        stream = self._streams.get(item_id)
+        return stream is not None and stream.item is None
+
     def _restore(self, items: Iterable[ConversationItem]) -> None:
         """Place items at the end, as a new session was given them. Called by the I/O thread."""
         for item in items:

@@ -175,6 +175,19 @@ def test_chat_says_that_the_connection_was_lost(tmp_path: Path) -> None:
     assert "Hello?" not in done.stdout
 
 
+def test_chat_goes_on_over_another_connection(tmp_path: Path) -> None:
+    """A connection that is lost is told, as is the answer that was cut off; the next question is answered."""
+    with Emulator(faults=Faults(after("response.text.delta", Drop(), count=2))) as service:
+        done = run("chat", cwd=tmp_path, stdin="Please count to 30.\nHello!\n", **from_emulator(service))
+
+    lines = done.stdout.splitlines()
+    assert (done.returncode, done.stderr) == (0, "")
+    assert any(line.startswith("         [incomplete: connection_lost]") for line in lines)
+    assert any(line.startswith("status   reconnecting in ") for line in lines)
+    assert any(line.startswith("status   connected again after ") for line in lines)
+    assert lines[-1] == "model    Hello! I am the emulator. How can I help you today?"
+
+
 @on_posix
 def test_ctrl_c_interrupts_an_answer_and_ctrl_d_leaves(tmp_path: Path) -> None:
     """On a terminal, Ctrl-C stops the answer, the next question is answered, and Ctrl-D ends it."""

@@ -141,7 +141,10 @@ def _print(outcome: _Outcome, arguments: argparse.Namespace) -> None:
 
 class _Transcriber:
     """
-    A session for transcription; reconnects if the connection is lost.
+    A session for transcription, with a client for each connection.
+
+    A transcript that was under way when its connection was lost never comes, so its file fails at once; the
+    next file is transcribed by another client.
 
     **Threads**: not shared.
     """
@@ -157,7 +160,7 @@ class _Transcriber:
             return
         self.close()
         self._clients += 1
-        self._client = new_client(self._service, number=self._clients)
+        self._client = new_client(self._service, number=self._clients, does_reconnect=False)
         self._client.wait_until_ready()
 
     def transcribe(self, segment: Segment) -> str:
