@@ -277,7 +277,7 @@ class Reconnector:
         restorer.on_done = weakly(self._go_live, attempt)
         self._settle_truncations()
         try:
-            is_usable = restorer.follow(self.plan(), self.policy.note)
+            is_usable = restorer.follow(self.plan(previous=restorer.planned), self.policy.note)
         except ConnectionClosedError:
             is_usable = True  # its end is about to be told, and is another loss
         if not is_usable:
@@ -485,8 +485,8 @@ class Reconnector:
         attempt.on_event = weakly(restorer.on_event)
         return restorer
 
-    def plan(self, running: Collection[str] = ()) -> Restoration:
-        """Return what another session is to be given now, but for the items of these responses."""
+    def plan(self, running: Collection[str] = (), previous: Restoration | None = None) -> Restoration:
+        """Return what a session is to be given after *previous*, but for the items of these responses."""
         if self._deaths >= 2:
             is_half = self._deaths < 4
             log.warning(
@@ -496,9 +496,14 @@ class Reconnector:
             )
         without = {key for response_id in running for key in self._conversation._outputs.keys(response_id)}
         entries = [entry for entry in self._conversation.entries if entry.item.id not in without]
-        return self._planned(entries, self._journal.sound_of_turns())
+        return self._planned(entries, self._journal.sound_of_turns(), previous)
 
-    def _planned(self, entries: Sequence[ConversationEntry], sound: Mapping[str, str]) -> Restoration:
+    def _planned(
+        self,
+        entries: Sequence[ConversationEntry],
+        sound: Mapping[str, str],
+        previous: Restoration | None = None,
+    ) -> Restoration:
         policy = self.policy
         budget, restore = Budget(policy.max_items, policy.max_characters), policy.restore
         if self._deaths >= 2:
@@ -512,6 +517,7 @@ class Reconnector:
             budget=budget,
             sound=sound,
             pending=calls - answered,
+            previous=previous,
         )
 
     def _settle_truncations(self) -> None:
