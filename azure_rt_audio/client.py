@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 import attrs
 
-from ._concurrency.deadline import Deadline
+from ._concurrency.deadline import Deadline, check_timeout
 from ._event_methods import EventMethods
 from ._recorder import Record, Recorder, make_recorder
 from ._session.engine import Engine
@@ -224,6 +224,7 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
             ServiceError: If the service refused the configuration.
             TimeoutError: If it took longer.
         """
+        check_timeout(timeout)
         if timeout == FROM_OPTIONS:
             self._engine.ready.wait_as_configured()
         else:
@@ -690,6 +691,7 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
             Whether both threads have ended, and the recording, if there is one, was written; from a
             listener they cannot yet have.
         """
+        check_timeout(timeout)
         if timeout is None or timeout == FROM_OPTIONS:
             timeout = self._engine.websocket_options.close_timeout
         timeout = min(timeout, 604800.0)  # as the options; the system's clock cannot count to infinity

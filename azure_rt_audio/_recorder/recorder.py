@@ -204,6 +204,8 @@ def make_recorder(client: _Client, record: Record) -> Recorder:
         if "path" not in record:
             raise ValueError('record has no "path"; give the file to record into')
         return Recorder(client, **record)
+    if not isinstance(record, str | os.PathLike):
+        raise TypeError(f"record must be a path, or a mapping with one, not {type(record).__name__}")
     return Recorder(client, record)
 
 

@@ -10,7 +10,7 @@ from threading import get_ident
 from typing import Any, Final, Generic, TypeVar, cast
 
 from .._concurrency.condition import Condition
-from .._concurrency.deadline import Deadline
+from .._concurrency.deadline import Deadline, check_timeout
 from .._pages import WAITING
 from ..dispatch.base import call_guarded
 from ..errors import RealtimeError
@@ -128,6 +128,7 @@ class Acknowledgement(Future[T], Generic[T]):
 
     def exception(self, timeout: float | None = None) -> BaseException | None:
         """Wait for the outcome and return what :meth:`result` would raise, or ``None``."""
+        check_timeout(timeout)
         if not self.done():
             self._check_may_wait()
             if not self._settled.wait_until(self.done, Deadline(timeout, self._clock)):

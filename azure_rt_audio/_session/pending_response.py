@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 from .._concurrency.condition import Condition
-from .._concurrency.deadline import Deadline
+from .._concurrency.deadline import Deadline, check_timeout
 from .._pages import WAITING
 from ..audio.converter import Converter
 from ..audio.pcm import readable_format
@@ -135,9 +135,9 @@ class PendingResponse:
             ConnectionClosedError: If the connection ended first.
             TimeoutError: If it took longer; the response goes on.
         """
+        deadline = Deadline(timeout, self._clock)
         if not self.done:
             self._check_may_wait()
-        deadline = Deadline(timeout, self._clock)
         if not self.done and not self._condition.wait_until(lambda: self.done, deadline):
             raise TimeoutError(f"the response was not finished after {timeout} seconds. {WAITING}")
         return self._outcome()
@@ -152,9 +152,12 @@ class PendingResponse:
         Raises:
             As :meth:`result`.
         """
-        for event in self._iterate(timeout):
-            if isinstance(event, ResponseOutputTextDelta | ResponseOutputAudioTranscriptDelta):
-                yield event.delta
+        check_timeout(timeout)
+        return (
+            event.delta
+            for event in self._iterate(timeout)
+            if isinstance(event, ResponseOutputTextDelta | ResponseOutputAudioTranscriptDelta)
+        )
 
     def audio(
         self, timeout: float | None = DEFAULT_TIMEOUT, *, sample_rate_hz: int | None = None
@@ -173,8 +176,12 @@ class PendingResponse:
             MissingExtraError: Another rate without the ``audio`` extra.
             Exception: As :meth:`result`.
         """
+        check_timeout(timeout)
         if sample_rate_hz is not None:
             check_rate("sample_rate_hz", sample_rate_hz)
+        return self._sound(timeout, sample_rate_hz)
+
+    def _sound(self, timeout: float | None, sample_rate_hz: int | None) -> Iterator[bytes]:
         converter = None
         for event in self._iterate(timeout):
             if not isinstance(event, ResponseOutputAudioDelta):

@@ -79,8 +79,15 @@ def _seconds(instance: object, attribute: attrs.Attribute[Any], value: object) -
 
 
 def _a_name(instance: object, attribute: attrs.Attribute[Any], value: object) -> None:
-    if not isinstance(value, str) or not value.strip():
-        raise ValueError(f"{attribute.name} is empty; give the name of your deployment in Azure")
+    name = attribute.name
+    if value is not None and not isinstance(value, str):
+        raise ValueError(f"{name} must be text, not {type(value).__name__}")
+    if value is None or not value.strip():
+        raise ValueError(f"{name} is empty; give the name of your deployment in Azure")
+    if value != value.strip() or not value.isprintable():
+        raise ValueError(
+            f"{name} is {value!r}: it has blanks at an end, or characters that no name has; copy it again"
+        )
 
 
 @frozen(kw_only=True)

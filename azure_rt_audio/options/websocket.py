@@ -54,9 +54,9 @@ def _headers(instance: object, attribute: attrs.Attribute[Any], value: object) -
             raise ValueError("headers has a name that no header can have: use letters, digits and hyphens")
         if name.lower() in _HANDSHAKE_HEADERS or name.lower().startswith("sec-websocket-"):
             raise ValueError(f"headers[{name!r}] is a part of the handshake itself; leave it out")
-        if not isinstance(content, str) or not re.fullmatch(r"[\t\x20-\x7e]*", content):
+        if not isinstance(content, str) or not re.fullmatch(r"[\x20-\x7e]*", content):
             raise ValueError(
-                f"headers[{name!r}] holds line breaks, characters outside ASCII, or is no text at all"
+                f"headers[{name!r}] holds tabs, line breaks, characters outside ASCII, or is no text at all"
             )
 
 

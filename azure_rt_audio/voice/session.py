@@ -19,7 +19,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from .._concurrency import shutdown
-from .._concurrency.deadline import Deadline
+from .._concurrency.deadline import Deadline, check_timeout
 from .._concurrency.program_end import join_thread
 from ..audio.level import SILENCE_DB, level_db
 from ..audio.resample import import_now
@@ -196,6 +196,7 @@ class VoiceSession:
 
     def wait(self, timeout: float | None = None) -> bool:
         """Wait *timeout* seconds for the session's end, ``None`` without limit; return whether it came."""
+        check_timeout(timeout)
         return self._has_ended.wait(timeout)
 
     def interrupt(self) -> None:
