@@ -13,6 +13,7 @@ import attrs
 from ._concurrency.deadline import Deadline, check_timeout
 from ._event_methods import EventMethods
 from ._recorder import Record, Recorder, make_recorder
+from ._repr import also_half_made
 from ._session.engine import Engine
 from ._session.pending_response import DEFAULT_TIMEOUT, PendingResponse
 from ._session.waiters import is_item_added
@@ -149,6 +150,7 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
         """Leave out the names of the TypeScript SDK, which work but are not offered."""
         return [name for name in super().__dir__() if name not in vars(TypeScriptNames) or name[0] == "_"]
 
+    @also_half_made
     def __repr__(self) -> str:
         state = self.state.name.lower()
         dialect = self._options.resolved_dialect.name

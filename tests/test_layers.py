@@ -14,7 +14,7 @@ PACKAGE = Path(azure_rt_audio.__file__).parent
 NAME = "azure_rt_audio"
 
 ROOMS = {
-    "errors": {"errors", "_extras", "_pages"},
+    "errors": {"errors", "_extras", "_pages", "_repr"},
     "version": {"_version"},
     "concurrency": {"_concurrency"},
     "protocol": {"protocol"},

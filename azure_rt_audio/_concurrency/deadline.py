@@ -56,5 +56,7 @@ class Deadline:
         return self._end is not None and self._clock() >= self._end
 
     def __repr__(self) -> str:
+        if not hasattr(self, "_end"):  # refused in the constructor
+            return "<Deadline, half made>"
         left = self.remaining()
         return "<Deadline: none>" if left is None else f"<Deadline: {left:.3f} s left>"

@@ -12,6 +12,7 @@ from typing import Any, Final, Generic, TypeVar, cast
 from .._concurrency.condition import Condition
 from .._concurrency.deadline import Deadline, check_timeout
 from .._pages import WAITING
+from .._repr import also_half_made
 from ..dispatch.base import call_guarded
 from ..errors import RealtimeError
 from .group_waits import GroupWaiters, View, tell
@@ -75,6 +76,7 @@ class Acknowledgement(Future[T], Generic[T]):
         self.on_callback: Callable[[], None] | None = None
         """Called when a callback is added: from then on the future must stay alive without a holder."""
 
+    @also_half_made
     def __repr__(self) -> str:
         return f"<Acknowledgement, {'cancelled' if self.cancelled() else self.state.lower()}>"
 

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from typing import Any
 
 from .._concurrency.program_end import ends_the_program
+from .._repr import also_half_made
 from ..dispatch import Dispatcher
 from ..dispatch.base import Placing, call_guarded, report_failure
 from ..errors import DispatchOverflowError
@@ -64,6 +65,7 @@ class Subscription:
         self.is_active: bool = True
         self._is_spent = False  # guarded by the lock of the listeners; only for once
 
+    @also_half_made
     def __repr__(self) -> str:
         state = "active" if self.is_active else "over"
         return f"<Subscription of {_name_of(self.listener)} to {self.subject.key!r}, {state}>"

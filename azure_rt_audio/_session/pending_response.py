@@ -9,6 +9,7 @@ from typing import Final
 from .._concurrency.condition import Condition
 from .._concurrency.deadline import Deadline, check_timeout
 from .._pages import WAITING
+from .._repr import also_half_made
 from ..audio.converter import Converter
 from ..audio.pcm import readable_format
 from ..audio.resample import check_rate
@@ -65,6 +66,7 @@ class PendingResponse:
         self._response: Response | None = None
         self._failure: RealtimeError | None = None
 
+    @also_half_made
     def __repr__(self) -> str:
         return f"<PendingResponse {self._id or 'not yet created'}, {self.status}>"
 

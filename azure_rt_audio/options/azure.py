@@ -10,6 +10,7 @@ from typing import Any, Protocol, cast
 import attrs
 from attrs import Factory, field, frozen
 
+from .._repr import also_half_made
 from ..errors import AUTHENTICATION_ERROR, ConnectError
 from ..protocol.codec import build
 from ..protocol.dialects import Dialect, DialectName, choose_dialect
@@ -267,3 +268,6 @@ class AzureRealTimeOptions:
                 type=AUTHENTICATION_ERROR,
             )
         return {"Authorization": f"Bearer {token}"}
+
+
+AzureRealTimeOptions.__repr__ = also_half_made(AzureRealTimeOptions.__repr__)  # type: ignore[method-assign]

@@ -10,6 +10,7 @@ from typing import Any, Literal
 import attrs
 from attrs import field, frozen
 
+from .._repr import also_half_made
 from .proxy_url import parse_proxy
 
 __all__ = ["TlsTrust", "WebSocketOptions"]
@@ -164,3 +165,6 @@ class WebSocketOptions:
     ssl_context: TlsTrust = field(default=None, validator=_trust)
     http_proxy: str | None = field(default=None, repr=False, validator=_proxy_url)
     sockopt: Sequence[tuple[int, int, int | bytes]] = field(default=(), validator=_sockopt)
+
+
+WebSocketOptions.__repr__ = also_half_made(WebSocketOptions.__repr__)  # type: ignore[method-assign]

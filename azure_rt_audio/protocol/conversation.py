@@ -7,6 +7,7 @@ from typing import Any
 
 from attrs import evolve, frozen
 
+from .._repr import also_half_made
 from .events import (
     ConversationItemAdded,
     ConversationItemDeleted,
@@ -107,6 +108,7 @@ class Conversation:
     def __len__(self) -> int:
         return len(self._order)
 
+    @also_half_made
     def __repr__(self) -> str:
         return f"<Conversation of {len(self)} items>"
 
