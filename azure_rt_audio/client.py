@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 import attrs
 
-from ._concurrency.deadline import Deadline
+from ._concurrency.deadline import Deadline, check_timeout
 from ._event_methods import EventMethods
 from ._log import get_logger
 from ._recorder import Record, Recorder, make_recorder
+from ._repr import also_half_made
 from ._secret import forgets_locals
 from ._session.engine import Engine
 from ._session.pending_response import DEFAULT_TIMEOUT, PendingResponse
@@ -172,6 +173,7 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
         """Leave out the names of the TypeScript SDK, which work but are not offered."""
         return [name for name in super().__dir__() if name not in vars(TypeScriptNames) or name[0] == "_"]
 
+    @also_half_made
     def __repr__(self) -> str:
         state = self.state.name.lower()
         dialect = self._options.resolved_dialect.name
@@ -258,6 +260,7 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
             ServiceError: If the service refused the configuration.
             TimeoutError: If it took longer.
         """
+        check_timeout(timeout)
         if timeout == FROM_OPTIONS:
             self._engine.attempts.follow(Readiness.wait_as_configured)
         else:
@@ -762,6 +765,7 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
             Whether both threads have ended, and the recording, if there is one, was written; from a
             listener they cannot yet have.
         """
+        check_timeout(timeout)
         if timeout is None or timeout == FROM_OPTIONS:
             timeout = self._engine.websocket_options.close_timeout
         timeout = min(timeout, 604800.0)  # as the options; the system's clock cannot count to infinity
