@@ -3,9 +3,9 @@ Every event a client can report: one class per event of the service, named after
 
 ``"response.output_audio.delta"`` is ``ResponseOutputAudioDelta``. ``event.type`` is GA's name with every
 service, ``event.wire_type`` the name that was received, ``event.raw`` the whole message. :class:`Init`,
-:class:`StatusChanged` and :class:`Closed` are made by the client itself. A class can be given wherever a name
-can (``on``, ``once``, ``off``, ``wait_for``, ``events``); :class:`PartEvent` and :class:`Event` stand for all
-events below them.
+:class:`StatusChanged`, :class:`Closed` and those of tools are made by the client itself. A class can be given
+wherever a name can (``on``, ``once``, ``off``, ``wait_for``, ``events``); :class:`PartEvent` and
+:class:`Event` stand for all events below them.
 """
 
 from .protocol.events import (
@@ -72,7 +72,7 @@ from .protocol.events import (
     TranscriptionUsage,
     UnknownEvent,
 )
-from .protocol.events.local import Closed, Init, StatusChanged
+from .protocol.events.local import Closed, Init, StatusChanged, ToolEnded, ToolProgress, ToolStarted
 
 __all__ = [
     "Closed",
@@ -133,6 +133,9 @@ __all__ = [
     "SessionOutputTranscriptDelta",
     "SessionUpdated",
     "StatusChanged",
+    "ToolEnded",
+    "ToolProgress",
+    "ToolStarted",
     "TranscriptionError",
     "TranscriptionInputTokens",
     "TranscriptionLanguage",

@@ -14,14 +14,14 @@ from .client import AzureRealTimeAudio
 from .dispatch import QtDispatcher
 from .dispatch.qt import importing_qt
 from .protocol.events import EVENT_CLASSES
-from .protocol.events.local import Closed, Init, StatusChanged
+from .protocol.events.local import LOCAL_EVENTS
 
 with importing_qt("RealtimeSignals"):
     from qtpy.QtCore import QObject, Signal
 
 __all__ = ["RealtimeSignals"]
 
-_NAMES = (*EVENT_CLASSES, *(cls.TYPE for cls in (Init, StatusChanged, Closed)))
+_NAMES = (*EVENT_CLASSES, *(cls.TYPE for cls in LOCAL_EVENTS))
 
 
 class RealtimeSignals(QObject):

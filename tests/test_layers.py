@@ -63,7 +63,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "transport",
         "dispatch",
     },
-    "tools": {"protocol"},
+    "tools": {"errors", "concurrency", "protocol", "options", "session"},
     "notebook": {"errors", "audio", "protocol", "pictures", "dispatch"},
     "recording": {"errors", "audio", "protocol"},
     "recorder": {
@@ -87,6 +87,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "dispatch",
         "session",
         "recorder",
+        "tools",
         "voice",  # inside talk()
     },
     "voice": {"errors", "concurrency", "protocol", "audio", "devices", "dispatch"},

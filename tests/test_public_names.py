@@ -74,6 +74,7 @@ PUBLIC = {
         ResponseOutputItemAdded ResponseOutputItemDone ResponseOutputTextDelta
         ResponseOutputTextDone SessionClosed SessionCreated SessionInputTranscriptDelta
         SessionOutputAudioDelta SessionOutputTranscriptDelta SessionUpdated StatusChanged
+        ToolEnded ToolProgress ToolStarted
         TranscriptionError TranscriptionInputTokens TranscriptionLanguage
         TranscriptionSessionCreated TranscriptionSessionUpdated TranscriptionUsage UnknownEvent
     """,
@@ -106,7 +107,10 @@ INTERNAL_FILES = {
     "dispatch": "base mailbox notebook qt queued tk worker",
     "emulator": "dialects model replay server session speech",
     "recording": "analysis document format page recording stereo subtitles timeline tracks",
-    "tools": "collection context declaration docstring output schema shape tool",
+    "tools": (
+        "call catalogue collection context declaration docstring loop output outputs runner schema "
+        "session_tools shape tool"
+    ),
     "voice": (
         "account canceller downlink echo echo_reference events interfaces played self_interruption "
         "session uplink"

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from azure_rt_audio.protocol.dialects import PREVIEW_NAMES
 from azure_rt_audio.protocol.events import EVENT_CLASSES, Error, UnknownEvent
+from azure_rt_audio.protocol.events.local import LOCAL_EVENTS, Init
 
 PACKAGE = Path(__file__).parents[1] / "azure_rt_audio"
 
@@ -35,7 +36,8 @@ from .dispatch import Dispatcher
 from .errors import RealtimeError
 from .protocol.events import (
 $events)
-from .protocol.events.local import Closed, StatusChanged
+from .protocol.events.local import (
+$local)
 from .protocol.session import Session
 
 E = TypeVar("E")
@@ -70,10 +72,14 @@ _ARITY = 6
 """How many classes ``events()`` keeps apart in what it yields."""
 
 
+_LOCAL = [cls for cls in LOCAL_EVENTS if cls is not Init]
+"""Events of the client itself whose listeners receive them as they are."""
+
+
 def _payloads() -> list[tuple[list[str], str]]:
     """Return for each event the names that it has, and what a listener of them receives."""
     found = [(["init"], "Session"), (["error"], "RealtimeError")]
-    found += [(["status_changed"], "StatusChanged"), (["closed"], "Closed")]
+    found += [([cls.TYPE], cls.__name__) for cls in _LOCAL]
     for name, cls in sorted(EVENT_CLASSES.items()):
         if cls not in (Error, UnknownEvent):
             names = [name, *([PREVIEW_NAMES[name]] if name in PREVIEW_NAMES else [])]
@@ -147,9 +153,11 @@ def _indented(text: str) -> str:
 
 
 def _methods() -> str:
-    names = {payload for _, payload in _payloads()} - {"Session", "RealtimeError", "StatusChanged", "Closed"}
+    local = {cls.__name__ for cls in _LOCAL}
+    names = {payload for _, payload in _payloads()} - {"Session", "RealtimeError", *local}
     return string.Template(_METHODS).substitute(
         events="".join(f"    {name},\n" for name in sorted(names)),
+        local="".join(f"    {name},\n" for name in sorted(local)),
         variables="".join(f'E{number} = TypeVar("E{number}")\n' for number in range(1, _ARITY + 1)),
         on=_indented(_listening("on")),
         once=_indented(_listening("once")),

@@ -38,18 +38,20 @@ from ..protocol.events import (
     ResponseCreated,
     ResponseDone,
     ResponseOutputAudioDelta,
+    ResponseOutputItemDone,
     SessionCreated,
     SessionOutputAudioDelta,
     SessionUpdated,
     UnknownEvent,
 )
-from ..protocol.events.local import Closed, Init, StatusChanged
+from ..protocol.events.local import LOCAL_EVENTS, Closed, Init, LocalEvent, StatusChanged
 from ..protocol.service_errors import response_error, service_error
 from ..protocol.session import Session
 from ..protocol.turn import ModelStatusEnum
 from .attempt import Attempt
 from .attempts import Attempts
 from .audio_input import AudioInput
+from .call_follower import CallFollower
 from .configuration import Configuration
 from .event_stream import EventStream, EventStreams
 from .interruption import Interruption
@@ -81,6 +83,7 @@ _WITH_CONSEQUENCES: Final = frozenset(
         InputAudioBufferCommitted,
         ResponseCreated,
         ResponseDone,
+        ResponseOutputItemDone,
         *MCP_STEPS,
     )
 )
@@ -88,7 +91,7 @@ _WITH_CONSEQUENCES: Final = frozenset(
 
 _SOUNDS: Final = (ResponseOutputAudioDelta, SessionOutputAudioDelta)
 
-_LOCAL_NAMES: Final = frozenset({Init.TYPE, StatusChanged.TYPE, Closed.TYPE, EVERYTHING})
+_LOCAL_NAMES: Final = frozenset({*(cls.TYPE for cls in LOCAL_EVENTS), EVERYTHING})
 
 _EXPIRED: Final = "session_expired"
 
@@ -156,6 +159,7 @@ class Engine:
         self.questions = Questions(self.sender, self.waiters, self.response_queue)
         self.raw_commands = RawCommands(self.attempts, self.sender, self.waiters, self.response_queue)
         self.interruption = Interruption(self.sender, self.response_queue)
+        self.calls: CallFollower | None = None
         self.audio_input = AudioInput(
             self.sender, self.configuration.input_audio_format, self.response_queue.turn
         )
@@ -307,7 +311,12 @@ class Engine:
         if isinstance(event, Error):
             self._refused(event)
             return
+        calls = self.calls
+        if calls is not None and isinstance(event, ResponseDone):
+            calls.on_ending(event)
         is_told = self.response_queue.on_event(event)
+        if calls is not None:
+            calls.on_event(event)
         self._before_publish(event, previous)
         key = event.type
         self._offer(key, event)
@@ -344,8 +353,16 @@ class Engine:
         else:
             self.listeners.publish(key, event, to_all=True)
 
-    def _publish_local(self, event: Init | StatusChanged | Closed) -> None:
-        is_sticky = not isinstance(event, StatusChanged)
+    def tell(self, event: LocalEvent) -> None:
+        """Report an event of this side's own; from any thread."""
+        try:
+            self._offer(event.type, event)
+            self._publish_local(event)
+        except DispatchOverflowError as exc:
+            self.connection.abort(exc)
+
+    def _publish_local(self, event: LocalEvent) -> None:
+        is_sticky = isinstance(event, Init | Closed)
         payload = event.session if isinstance(event, Init) else event
         self.listeners.publish(event.type, payload, sticky=is_sticky)
         self.listeners.publish(type(event), event, sticky=is_sticky, to_all=True)
@@ -424,6 +441,9 @@ class Engine:
     def check(self) -> float | None:
         """Look at the clock; return the seconds until the next look, if there is to be one."""
         seconds = self.response_queue.check()
+        if self.calls is not None:
+            due = self.calls.check()
+            seconds = min((s for s in (seconds, due) if s is not None), default=None)
         has_turn_ended, has_lost = self.turns.has_ended(), self.response_queue.has_lost
         self._tell_status(self.status.settle(has_turn_ended=has_turn_ended, has_lost=has_lost))
         return seconds
@@ -444,6 +464,8 @@ class Engine:
         is_asked_for = self.attempts.is_closing
         status = self.status.set(ModelStatusEnum.IDLE)
         log.debug("= the session is over")  # its connection has said why
+        if self.calls is not None:
+            self.calls.end(outcome)
         self.response_queue.end(outcome)
         # Callers come first: listeners of an inline dispatcher may take their time.
         if status is not None:

@@ -21,6 +21,7 @@ from ..protocol.events import (
     ResponseOutputAudioTranscriptDelta,
     ResponseOutputTextDelta,
 )
+from ..protocol.items import FunctionCallOutputItem
 from ..protocol.responses import Response
 from ..protocol.service_errors import response_error
 from .partial_response import streamed_response
@@ -62,6 +63,12 @@ class PendingResponse:
         self._condition = Condition()  # leaf; guards the rest
         self._pieces: list[Event] = []
         self._id: str | None = None
+        self._latest = 0  # the first piece of the latest response
+        self._steps: list[Response | FunctionCallOutputItem] = []
+        self._goes_on_after: str | None = (
+            None  # the response that called tools whose results will be answered
+        )
+        self._cancel_rest: Callable[[], None] = lambda: None
         self._response: Response | None = None
         self._failure: RealtimeError | None = None
 
@@ -114,14 +121,25 @@ class PendingResponse:
         ]
         return card("PendingResponse", parts, status=self.status)
 
+    @property
+    def _is_held(self) -> bool:
+        """Whether somebody waits for it: it would have been collected otherwise."""
+        return True
+
     def cancel(self) -> None:
-        """Stop it: at once, when it begins, or before it was ever sent. Does not block."""
+        """
+        Stop it: at once, when it begins, or before it was ever sent. Does not block.
+
+        Tools that it has called are told, and their results are not answered any more.
+        """
         self._cancel()
+        self._cancel_rest()
 
     def result(self, timeout: float | None = DEFAULT_TIMEOUT) -> Response:
         """
         Wait for the end and return the response, whatever its status.
 
+        If it calls tools of the client, that is the answer to their results; ``.steps`` has the way there.
         A response that failed, was cancelled or cut short is an outcome, not an exception: see its
         ``status``, its ``reason``, and :attr:`error` here.
 
@@ -231,23 +249,54 @@ class PendingResponse:
     def _feed(self, event: Event) -> None:
         """Take an event of the response. Called by the I/O thread."""
         with self._condition.lock:
+            if isinstance(event, ResponseCreated):
+                self._latest = len(self._pieces)
             self._pieces.append(event)
             if isinstance(event, ResponseCreated | ResponseDone):
                 self._id = event.response.id
             if isinstance(event, ResponseDone):
                 response = event.response
-                response._keep_sound([e for e in self._pieces if isinstance(e, ResponseOutputAudioDelta)])
-                self._response = response
+                pieces = self._pieces[self._latest :]
+                response._keep_sound([e for e in pieces if isinstance(e, ResponseOutputAudioDelta)])
+                if self._goes_on_after == (response.id or ""):
+                    called = {call.call_id for call in response.function_calls}
+                    outputs = (i for i, step in enumerate(self._steps) if _answers(step, called))
+                    self._steps.insert(
+                        next(outputs, len(self._steps)), response
+                    )  # a quick tool was before it
+                else:
+                    response._keep_steps(self._steps)
+                    self._response = response
             self._condition.notify_all()
+
+    def _go_on(self, response_id: str, cancel_rest: Callable[[], None]) -> None:
+        """
+        Take the end of a response for a step on the way. Called by the I/O thread.
+
+        Args:
+            cancel_rest: Called when the handle is cancelled.
+        """
+        with self._condition.lock:
+            self._goes_on_after, self._cancel_rest = response_id, cancel_rest
+
+    def _note_output(self, output: FunctionCallOutputItem) -> None:
+        """Take the output of a call. Called by the thread of a tool."""
+        with self._condition.lock:
+            self._steps.append(output)
 
     def _finish(self, outcome: Response | RealtimeError) -> None:
         """Record how it ended, unless it has. Called by the I/O thread, or by a cancelling thread."""
         with self._condition.lock:
             if not self.done:
                 if isinstance(outcome, Response):
+                    outcome._keep_steps(self._steps)
                     self._response = outcome
                 else:
                     if isinstance(outcome, ResponseLostError):
-                        outcome.response = streamed_response(self._pieces)
+                        outcome.response = streamed_response(self._pieces[self._latest :])
                     self._failure = outcome
             self._condition.notify_all()
+
+
+def _answers(step: Response | FunctionCallOutputItem, call_ids: set[str | None]) -> bool:
+    return isinstance(step, FunctionCallOutputItem) and step.call_id in call_ids

@@ -77,6 +77,7 @@ class ResponseCanceller:
         self._cancels: tuple[_Cancel, ...] = ()
         self._effective: tuple[_Cancel, ...] = ()  # their responses were cancelled
         self._unplayed: tuple[str, ...] = ()
+        self._unwanted: tuple[str | None, ...] = ()
 
     def cancel(self, response_id: str | None = None) -> None:
         """
@@ -86,6 +87,11 @@ class ResponseCanceller:
         cancel, the service answers with a harmless error.
         """
         with self._lock:
+            target = response_id or self._table.active_id
+            request = self._table.begun.get(target) if target is not None else self._table.sent
+            if request is not None:
+                request.is_unwanted = True
+            self._unwanted = (*self._unwanted[1 - _REMEMBERED :], target)
             is_noted = response_id is None and self._table.cancel_beginning()
         if not is_noted:
             self.send(response_id)
@@ -111,10 +117,11 @@ class ResponseCanceller:
             if was_waiting:
                 self._table.forget(request)
             elif request.response_id is None:
-                request.is_cancelled = True
+                request.is_cancelled = request.is_unwanted = True
                 return
             elif request.response_id not in self._table.begun:
                 return  # over already
+            request.is_unwanted = True
         if was_waiting:
             request.finish(cancelled_response())
         else:
@@ -160,6 +167,11 @@ class ResponseCanceller:
         found = next((c for c in sent if error.event_id in (None, c.event_id)), None)
         self._cancels = tuple(c for c in self._cancels if c is not found)
         return found
+
+    def is_unwanted(self, response_id: str) -> bool:
+        """Whether the program has cancelled a response; that the user interrupts one is something else."""
+        request = self._table.begun.get(response_id)
+        return response_id in self._unwanted or (request is not None and request.is_unwanted)
 
     def leave_unplayed(self, response_id: str) -> None:
         """What still comes of a response is not to be played. Called by the I/O thread alone."""

@@ -13,12 +13,12 @@ from ..errors import RealtimeError, ServiceError
 from . import commands
 from .dialects import ALIASES, canonical_name
 from .events import EVENT_CLASSES, Error, Event, UnknownEvent
-from .events.local import Closed, Init, StatusChanged
+from .events.local import LOCAL_EVENTS
 
 __all__ = ["EVERYTHING", "EventFilter", "event_filter"]
 
 EVERYTHING: Final = "*"
-_LOCAL: Final = (Init, StatusChanged, Closed)
+_LOCAL: Final = LOCAL_EVENTS
 _NAMES: Final = frozenset({*EVENT_CLASSES, *ALIASES, *(cls.TYPE for cls in _LOCAL), EVERYTHING})
 _ANSWERS: Final[Mapping[str, str]] = {
     commands.SessionUpdate.TYPE: "session.updated",
@@ -103,7 +103,7 @@ def _check_new_name(name: str) -> None:
     if close:
         raise ValueError(f"there is no event {name!r}; did you mean {close!r}? {EVENTS}")
     if "." not in name:  # the service's have one, but for "error"
-        local = ", ".join(repr(cls.TYPE) for cls in _LOCAL)
+        local = ", ".join(repr(cls.TYPE) for cls in _LOCAL[:3])
         raise ValueError(
             f"there is no event {name!r}; names are such as 'response.done', or {local}, 'error', '*'. "
             f"{EVENTS}"

@@ -9,7 +9,7 @@ from concurrent.futures import Executor
 from typing import Any, Final, Literal
 
 from ..protocol.tools import FunctionTool
-from .context import ToolContext
+from .context import RUNNING, ToolContext
 from .declaration import declare
 from .output import MAX_OUTPUT_CHARACTERS, ToolError, ToolOutput, error_output, output_of
 from .shape import UnfitError
@@ -101,6 +101,12 @@ class Tool:
         return self.function(*arguments, **named)
 
     # ------------------------------------------------------------ a model's call
+
+    def _answer(self, text: str, context: ToolContext) -> ToolOutput:
+        """Take what a model wrote, and call the function with it. Blocks as long as that does."""
+        RUNNING.set(context)  # in a copy of a context, which ends with the call
+        arguments = self._arguments(text)
+        return arguments if isinstance(arguments, ToolOutput) else self._run(arguments, context)
 
     def _arguments(self, text: str) -> dict[str, Any] | ToolOutput:
         """Return the arguments that a model wrote, or what to tell it of their faults."""

@@ -13,7 +13,7 @@ import attrs
 from docstrings import PACKAGE, class_docstring, constants, field_table
 
 from azure_rt_audio.protocol.events import EVENT_CLASSES, Event, UnknownEvent
-from azure_rt_audio.protocol.events.local import Closed, Init, StatusChanged
+from azure_rt_audio.protocol.events.local import LOCAL_EVENTS
 
 REFERENCE = Path(__file__).parents[1] / "reference"
 
@@ -33,7 +33,7 @@ SECTIONS = {
 }
 """Headings of the page of events, and what the names below them begin with."""
 
-LOCAL = (Init, StatusChanged, Closed)
+LOCAL = LOCAL_EVENTS
 
 _BLOCK = re.compile(r"^```\{generated\} ([\w-]+)(?: (\S+))?\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 

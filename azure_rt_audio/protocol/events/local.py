@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from attrs import frozen
 
@@ -11,9 +11,14 @@ from ..session import Session
 from ..turn import ModelStatusEnum
 
 __all__ = [
+    "LOCAL_EVENTS",
     "Closed",
     "Init",
+    "LocalEvent",
     "StatusChanged",
+    "ToolEnded",
+    "ToolProgress",
+    "ToolStarted",
 ]
 
 
@@ -65,3 +70,82 @@ class Closed:
     def type(self) -> str:
         """Name for ``on`` and ``wait_for``."""
         return self.TYPE
+
+
+@frozen(kw_only=True)
+class ToolStarted:
+    """
+    The model has called a tool of the client, which is about to run.
+
+    Attributes:
+        call_id: The service's id of the call.
+        name: Name of the tool.
+        arguments: As the model wrote them: JSON, which may not fit.
+        response_id: The response that called it.
+    """
+
+    TYPE: ClassVar[str] = "tool_started"
+    call_id: str
+    name: str
+    arguments: str
+    response_id: str
+
+    @property
+    def type(self) -> str:
+        """Name for ``on`` and ``wait_for``."""
+        return self.TYPE
+
+
+@frozen(kw_only=True)
+class ToolProgress:
+    """
+    A tool that runs has told how far it is.
+
+    Attributes:
+        call_id: The service's id of the call.
+        name: Name of the tool.
+        text: What it said.
+    """
+
+    TYPE: ClassVar[str] = "tool_progress"
+    call_id: str
+    name: str
+    text: str
+
+    @property
+    def type(self) -> str:
+        """Name for ``on`` and ``wait_for``."""
+        return self.TYPE
+
+
+@frozen(kw_only=True)
+class ToolEnded:
+    """
+    A call was answered: the tool has returned, or failed.
+
+    Attributes:
+        call_id: The service's id of the call.
+        name: Name of the tool.
+        output: What the model is told.
+        error: What the tool raised; ``None`` if it did not fail.
+        seconds: Since the call came.
+    """
+
+    TYPE: ClassVar[str] = "tool_ended"
+    call_id: str
+    name: str
+    output: str
+    error: BaseException | None
+    seconds: float
+
+    @property
+    def type(self) -> str:
+        """Name for ``on`` and ``wait_for``."""
+        return self.TYPE
+
+
+LocalEvent = Init | StatusChanged | Closed | ToolStarted | ToolProgress | ToolEnded
+"""Any of them."""
+
+LOCAL_EVENTS: Final = (Init, StatusChanged, Closed, ToolStarted, ToolProgress, ToolEnded)
+"""All of them."""
