@@ -8,6 +8,7 @@ begins with docs/index.md.
 """
 
 from ._recorder import Recorder
+from ._secret import Secret
 from ._session.listeners import Subscription
 from ._session.pending_response import PendingResponse
 from ._transport import WebSocketState
@@ -32,14 +33,16 @@ from .errors import (
     RealtimeError,
     RecordingError,
     ResponseActiveError,
+    ResponseIncompleteError,
     ResponseLostError,
     ResponseSupersededError,
     ServiceError,
+    TranscriptionFailedError,
 )
-from .options import AzureRealTimeOptions, WebSocketOptions
+from .options import AzureRealTimeOptions, ReconnectPolicy, WebSocketOptions
 from .protocol.base import UNSET
 from .protocol.conversation import Conversation, ConversationEntry
-from .protocol.events.local import Closed, Init, StatusChanged
+from .protocol.events.local import Closed, Init, Reconnected, Reconnecting, SendLag, StatusChanged
 from .protocol.items import ContentPart, FunctionCallItem, FunctionCallOutputItem, MessageItem
 from .protocol.responses import Response, ResponseConfig
 from .protocol.session import InputAudioTranscription, NoiseReduction, Session, SessionConfig, TurnDetection
@@ -76,13 +79,19 @@ __all__ = [
     "QtDispatcher",
     "QueueDispatcher",
     "RealtimeError",
+    "ReconnectPolicy",
+    "Reconnected",
+    "Reconnecting",
     "Recorder",
     "RecordingError",
     "Response",
     "ResponseActiveError",
     "ResponseConfig",
+    "ResponseIncompleteError",
     "ResponseLostError",
     "ResponseSupersededError",
+    "Secret",
+    "SendLag",
     "ServiceError",
     "Session",
     "SessionConfig",
@@ -94,6 +103,7 @@ __all__ = [
     "ToolContext",
     "ToolError",
     "Tools",
+    "TranscriptionFailedError",
     "TurnDetection",
     "WebSocketOptions",
     "WebSocketState",

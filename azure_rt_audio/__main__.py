@@ -11,6 +11,8 @@ from collections.abc import Sequence
 
 from . import __version__, _pages
 from ._cli import UsageError, chat, demo, devices, emulator, replay, speak, talk, transcribe
+from ._cli.streams import printable_streams
+from ._printable import one_line
 from .errors import MissingExtraError, RealtimeError
 
 __all__ = ["main"]
@@ -26,8 +28,9 @@ _COMMANDS = (
     ("emulator", emulator, "run the service in miniature on this machine"),
 )
 _EPILOGUE = """\
-Without AZURE_OPENAI_ENDPOINT, AZURE_OPENAI_API_KEY and AZURE_OPENAI_DEPLOYMENT in the environment,
-all commands talk to an emulator inside their own process: no account and no network are needed.
+With none of AZURE_OPENAI_ENDPOINT, AZURE_OPENAI_API_KEY and AZURE_OPENAI_DEPLOYMENT in the environment,
+all commands talk to an emulator inside their own process, and say so on standard error: no account and no
+network are needed. With some of them only, they end with an error that names the others.
 See docs/reference/command-line.md.
 """
 
@@ -47,8 +50,11 @@ def main(argv: Sequence[str] | None = None) -> int:
             stream.reconfigure(errors="replace")  # not every terminal can show what a model may say
     # What goes wrong is told once, as an exception; without a handler Python would print the warning too.
     logging.getLogger("azure_rt_audio").addHandler(logging.NullHandler())
-    parser = _parser()
-    arguments = parser.parse_args(argv)
+    with printable_streams():
+        return _run(_parser().parse_args(argv))
+
+
+def _run(arguments: argparse.Namespace) -> int:
     try:
         code: int = arguments.run(arguments)
         sys.stdout.flush()
@@ -89,7 +95,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _complain(command: str, exc: BaseException, code: int) -> int:
     sys.stdout.flush()
-    print(f"azure-rt-audio {command}: {exc}", file=sys.stderr)
+    print(one_line(f"azure-rt-audio {command}: {exc}"), file=sys.stderr)
     return code
 
 

@@ -65,6 +65,9 @@ from .protocol.events import (
 )
 from .protocol.events.local import (
     Closed,
+    Reconnected,
+    Reconnecting,
+    SendLag,
     StatusChanged,
     ToolEnded,
     ToolProgress,
@@ -109,6 +112,30 @@ class EventMethods:
         self,
         event: Literal["status_changed"],
         listener: Callable[[StatusChanged], object],
+        *,
+        dispatcher: Dispatcher | None = None,
+    ) -> Subscription: ...
+    @overload
+    def on(
+        self,
+        event: Literal["send_lag"],
+        listener: Callable[[SendLag], object],
+        *,
+        dispatcher: Dispatcher | None = None,
+    ) -> Subscription: ...
+    @overload
+    def on(
+        self,
+        event: Literal["reconnecting"],
+        listener: Callable[[Reconnecting], object],
+        *,
+        dispatcher: Dispatcher | None = None,
+    ) -> Subscription: ...
+    @overload
+    def on(
+        self,
+        event: Literal["reconnected"],
+        listener: Callable[[Reconnected], object],
         *,
         dispatcher: Dispatcher | None = None,
     ) -> Subscription: ...
@@ -564,6 +591,18 @@ class EventMethods:
     def on(
         self, event: Literal["status_changed"], *, dispatcher: Dispatcher | None = None
     ) -> Callable[[Callable[[StatusChanged], object]], Callable[[StatusChanged], object]]: ...
+    @overload
+    def on(
+        self, event: Literal["send_lag"], *, dispatcher: Dispatcher | None = None
+    ) -> Callable[[Callable[[SendLag], object]], Callable[[SendLag], object]]: ...
+    @overload
+    def on(
+        self, event: Literal["reconnecting"], *, dispatcher: Dispatcher | None = None
+    ) -> Callable[[Callable[[Reconnecting], object]], Callable[[Reconnecting], object]]: ...
+    @overload
+    def on(
+        self, event: Literal["reconnected"], *, dispatcher: Dispatcher | None = None
+    ) -> Callable[[Callable[[Reconnected], object]], Callable[[Reconnected], object]]: ...
     @overload
     def on(
         self, event: Literal["closed"], *, dispatcher: Dispatcher | None = None
@@ -938,6 +977,30 @@ class EventMethods:
     @overload
     def once(
         self,
+        event: Literal["send_lag"],
+        listener: Callable[[SendLag], object],
+        *,
+        dispatcher: Dispatcher | None = None,
+    ) -> Subscription: ...
+    @overload
+    def once(
+        self,
+        event: Literal["reconnecting"],
+        listener: Callable[[Reconnecting], object],
+        *,
+        dispatcher: Dispatcher | None = None,
+    ) -> Subscription: ...
+    @overload
+    def once(
+        self,
+        event: Literal["reconnected"],
+        listener: Callable[[Reconnected], object],
+        *,
+        dispatcher: Dispatcher | None = None,
+    ) -> Subscription: ...
+    @overload
+    def once(
+        self,
         event: Literal["closed"],
         listener: Callable[[Closed], object],
         *,
@@ -1389,6 +1452,18 @@ class EventMethods:
     ) -> Callable[[Callable[[StatusChanged], object]], Callable[[StatusChanged], object]]: ...
     @overload
     def once(
+        self, event: Literal["send_lag"], *, dispatcher: Dispatcher | None = None
+    ) -> Callable[[Callable[[SendLag], object]], Callable[[SendLag], object]]: ...
+    @overload
+    def once(
+        self, event: Literal["reconnecting"], *, dispatcher: Dispatcher | None = None
+    ) -> Callable[[Callable[[Reconnecting], object]], Callable[[Reconnecting], object]]: ...
+    @overload
+    def once(
+        self, event: Literal["reconnected"], *, dispatcher: Dispatcher | None = None
+    ) -> Callable[[Callable[[Reconnected], object]], Callable[[Reconnected], object]]: ...
+    @overload
+    def once(
         self, event: Literal["closed"], *, dispatcher: Dispatcher | None = None
     ) -> Callable[[Callable[[Closed], object]], Callable[[Closed], object]]: ...
     @overload
@@ -1755,6 +1830,27 @@ class EventMethods:
         predicate: Callable[[StatusChanged], bool] | None = None,
         timeout: float | None = 60.0,
     ) -> StatusChanged: ...
+    @overload
+    def wait_for(
+        self,
+        event: Literal["send_lag"],
+        predicate: Callable[[SendLag], bool] | None = None,
+        timeout: float | None = 60.0,
+    ) -> SendLag: ...
+    @overload
+    def wait_for(
+        self,
+        event: Literal["reconnecting"],
+        predicate: Callable[[Reconnecting], bool] | None = None,
+        timeout: float | None = 60.0,
+    ) -> Reconnecting: ...
+    @overload
+    def wait_for(
+        self,
+        event: Literal["reconnected"],
+        predicate: Callable[[Reconnected], bool] | None = None,
+        timeout: float | None = 60.0,
+    ) -> Reconnected: ...
     @overload
     def wait_for(
         self,
@@ -2195,6 +2291,18 @@ class EventMethods:
     def events(
         self, event: Literal["status_changed"], /, *, timeout: float | None = None
     ) -> EventStream[StatusChanged]: ...
+    @overload
+    def events(
+        self, event: Literal["send_lag"], /, *, timeout: float | None = None
+    ) -> EventStream[SendLag]: ...
+    @overload
+    def events(
+        self, event: Literal["reconnecting"], /, *, timeout: float | None = None
+    ) -> EventStream[Reconnecting]: ...
+    @overload
+    def events(
+        self, event: Literal["reconnected"], /, *, timeout: float | None = None
+    ) -> EventStream[Reconnected]: ...
     @overload
     def events(self, event: Literal["closed"], /, *, timeout: float | None = None) -> EventStream[Closed]: ...
     @overload

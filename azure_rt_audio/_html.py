@@ -13,6 +13,7 @@ import io
 from collections.abc import Iterable, Mapping
 from typing import Final
 
+from ._printable import printable
 from .audio.g711 import alaw_decode, ulaw_decode
 from .audio.wav import write_wav
 
@@ -41,7 +42,11 @@ _MOST_AUDIO_BYTES: Final = 16 * 2**20
 
 def text_of(text: object) -> str:
     """Return escaped text with line breaks."""
-    return html.escape(str(text)).replace("\n", "<br>")
+    return _escaped(text).replace("\n", "<br>")
+
+
+def _escaped(text: object) -> str:
+    return html.escape(printable(str(text)))
 
 
 def badge(label: str, colour: str | None = None) -> str:
@@ -49,7 +54,7 @@ def badge(label: str, colour: str | None = None) -> str:
     background = colour or _COLOURS.get(label, "#6b7280")
     return (
         f'<span style="background:{background};color:#fff;border-radius:9px;padding:1px 8px;'
-        f'font-size:85%;white-space:nowrap">{html.escape(label.replace("_", " "))}</span>'
+        f'font-size:85%;white-space:nowrap">{_escaped(label.replace("_", " "))}</span>'
     )
 
 
@@ -59,7 +64,7 @@ def card(title: str, parts: Iterable[str], *, status: str | None = None) -> str:
     body = "".join(f'<div style="margin-top:7px">{part}</div>' for part in parts if part)
     return (
         f'<div style="border:{LINE};border-radius:8px;padding:9px 13px 11px;margin:2px 0;max-width:46em;'
-        f'font-family:system-ui,sans-serif;font-size:13px;line-height:1.45"><strong>{html.escape(title)}'
+        f'font-family:system-ui,sans-serif;font-size:13px;line-height:1.45"><strong>{_escaped(title)}'
         f"</strong>{state}{body}</div>"
     )
 
@@ -68,7 +73,7 @@ def facts(rows: Mapping[str, object]) -> str:
     """Return a table of names and values; ``None`` and empty values are omitted."""
     cells = "".join(
         f'<tr style="background:none"><td style="text-align:left;vertical-align:top;padding:1px 14px 1px 0;'
-        f'{_QUIET};white-space:nowrap">{html.escape(name.replace("_", " "))}</td>'
+        f'{_QUIET};white-space:nowrap">{_escaped(name.replace("_", " "))}</td>'
         f'<td style="text-align:left;padding:1px 0">{text_of(value)}</td></tr>'
         for name, value in rows.items()
         if value not in (None, "")
@@ -80,7 +85,7 @@ def speech(lines: Iterable[tuple[str | None, str]]) -> str:
     """Return a transcript of pairs of role and text; the role ``None`` is shown as a tool."""
     return "".join(
         f'<div style="border-left:3px solid {_TINTS.get(role or "", "#8b5cf6")};padding:1px 0 1px 9px;'
-        f'margin:4px 0"><span style="{_QUIET};font-size:85%">{html.escape(role or "tool")}</span><br>'
+        f'margin:4px 0"><span style="{_QUIET};font-size:85%">{_escaped(role or "tool")}</span><br>'
         f"{text_of(words)}</div>"
         for role, words in lines
         if words

@@ -13,8 +13,10 @@ __all__ = [
     "EVENTS",
     "EXTRAS",
     "FORKING",
+    "LIMITS",
     "PROXIES",
     "THREADS",
+    "TRANSCRIPTS",
     "WAITING",
 ]
 
@@ -25,8 +27,10 @@ ERRORS: Final = "See docs/how-to/errors-and-retries.md."
 EVENTS: Final = "See docs/reference/events.md."
 EXTRAS: Final = "See docs/reference/extras.md."
 FORKING: Final = "See docs/how-to/forking.md."
+LIMITS: Final = "See docs/how-to/usage-and-limits.md."
 PROXIES: Final = "See docs/how-to/proxies.md."
 THREADS: Final = "See docs/explanation/threads.md."
+TRANSCRIPTS: Final = "See docs/how-to/transcripts.md."
 WAITING: Final = "See docs/how-to/waiting.md."
 
 COMMANDS: Final = {

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -12,9 +13,12 @@ import attrs
 
 from ._concurrency.deadline import Deadline
 from ._event_methods import EventMethods
+from ._log import get_logger
 from ._recorder import Record, Recorder, make_recorder
+from ._secret import forgets_locals
 from ._session.engine import Engine
 from ._session.pending_response import DEFAULT_TIMEOUT, PendingResponse
+from ._session.readiness import Readiness
 from ._session.waiters import is_item_added
 from ._transport import WebSocketImpl, WebSocketState
 from ._typescript import TypeScriptNames
@@ -22,7 +26,7 @@ from .audio.pcm import FILE_REMEDY, AudioLike, names_sound_file
 from .dispatch import Dispatcher, QueueDispatcher, default_dispatcher
 from .dispatch.base import Hosting
 from .errors import RealtimeError
-from .options import AzureRealTimeOptions, WebSocketOptions, make_options
+from .options import AzureRealTimeOptions, ReconnectPolicy, WebSocketOptions, make_options
 from .protocol.base import UNSET
 from .protocol.codec import build, build_item
 from .protocol.commands import (
@@ -46,6 +50,8 @@ from .protocol.events import (
     InputAudioBufferCommitted,
     SessionUpdated,
 )
+from .protocol.events.local import Reconnected
+from .protocol.history import history_from
 from .protocol.items import ContentPart, ConversationItem, MessageItem
 from .protocol.responses import Response, ResponseConfig
 from .protocol.session import Session, SessionConfig
@@ -60,6 +66,10 @@ __all__ = ["AzureRealTimeAudio"]
 
 _RECORDER_SECONDS: Final = 0.5
 """How long the end of a recording may take, at least, after everything else has ended."""
+
+log: logging.Logger = get_logger(__name__)
+
+_DEFAULT_POLICY: Final = ReconnectPolicy()
 
 FROM_OPTIONS: Final = -1.0
 """Stands for the time-out of the options where ``None`` means no limit."""
@@ -88,6 +98,10 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
             up to eight threads ``azure-rt-tool-N``; and their results are sent.
         follow_up: ``"never"`` leaves it to the program to ask for the answer to results.
         max_tool_rounds: How often tools are called for one answer; then it is given without.
+        reconnect: What to do when the connection is lost or about to end: a :class:`ReconnectPolicy` or a
+            mapping. ``None`` ends the session with its connection.
+        history: A conversation to begin with: what ``client.conversation.to_dict()`` or ``to_json()`` of
+            another client returned, or a list of ``(role, text)`` pairs.
 
     Raises:
         ValueError: If the configuration cannot be right; names the field.
@@ -114,6 +128,7 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
     stalled.
     """
 
+    @forgets_locals
     def __init__(
         self,
         options: AzureRealTimeOptions | Mapping[str, Any],
@@ -125,6 +140,8 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
         tools: GivenTools | None = None,
         follow_up: Literal["auto", "never"] = "auto",
         max_tool_rounds: int = 8,
+        reconnect: ReconnectPolicy | Mapping[str, Any] | None = _DEFAULT_POLICY,
+        history: Mapping[str, Any] | Sequence[Any] | str | None = None,
     ) -> None:
         self._options = make_options(AzureRealTimeOptions, options)
         ws_options = make_options(WebSocketOptions, websocket_options)
@@ -140,7 +157,13 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
         where = dispatcher if self._worker is None else self._worker
         assert where is not None
         self._tools = SessionTools(self, self._options, tools, follow_up, max_tool_rounds)
-        self._engine = Engine(self._tools.configured(self._options), ws_options, websocket_impl, where)
+        policy = None if reconnect is None else make_options(ReconnectPolicy, reconnect)
+        if policy is not None and _is_ephemeral(self._options, ws_options):
+            log.warning("! an ephemeral key (ek_) opens one connection: the session ends with it")
+            policy = None
+        kept = None if history is None else history_from(history)
+        configured = self._tools.configured(self._options)
+        self._engine = Engine(configured, ws_options, websocket_impl, where, policy=policy, history=kept)
         self._tools.attach(self._engine)
         self._recorder: Recorder | None = None
         try:
@@ -180,11 +203,11 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
     @property
     def is_initialized(self) -> bool:
         """Whether the session has been configured: ``init`` has happened."""
-        return self._engine.ready.is_initialized
+        return self._engine.attempts.has_been_ready
 
     @property
     def state(self) -> WebSocketState:
-        """Where the connection is in its life."""
+        """Where the connection is in its life; ``CONNECTING`` again while it is made anew."""
         return self._engine.connection.state
 
     @property
@@ -210,6 +233,16 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
     @tools.setter
     def tools(self, tools: GivenTools) -> None:
         self._tools.replace(tools)
+
+    @property
+    def send_lag_s(self) -> float:
+        """
+        Seconds that the oldest sound or command has waited that the system has not taken; 0 if none waits.
+
+        For speech that is sent as it is spoken: how far the service's ear is behind. See
+        :class:`~azure_rt_audio.SendLag`, and ``lag`` of the WebSocket's options.
+        """
+        return self._engine.connection.send_lag_s
 
     @property
     def recorder(self) -> Recorder | None:
@@ -246,9 +279,26 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
             TimeoutError: If it took longer.
         """
         if timeout == FROM_OPTIONS:
-            self._engine.ready.wait_as_configured()
+            self._engine.attempts.follow(Readiness.wait_as_configured)
         else:
-            self._engine.ready.wait(timeout)
+            deadline = Deadline(timeout, self._engine.sender.clock)
+            self._engine.attempts.follow(lambda ready: ready.wait(deadline.remaining()))
+
+    def reconnect(self) -> Future[Reconnected]:
+        """
+        Go over to another connection at the next quiet moment, while the present one works. Does not wait.
+
+        The conversation goes on, see ``docs/how-to/reconnecting.md``. Without a connection it changes
+        nothing: one is being made already.
+
+        Returns:
+            A future of the event that says what was restored.
+
+        Raises:
+            RuntimeError: The client was made with ``reconnect=None``.
+            ConnectionClosedError: If the session is over.
+        """
+        return self._engine.reconnect(self)
 
     # ------------------------------------------------------------ the session
 
@@ -270,7 +320,7 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
         command = SessionUpdate(event_id=self._engine.sender.new_event_id(), session=made)
         if getattr(command.session, "input_audio_format", UNSET) is not UNSET:
             self._engine.audio_input.finish()  # the rest of a stream is in the format that ends here
-        return self._engine.configuration.update(command, self)
+        return self._engine.update_session(command, self)
 
     # ------------------------------------------------------------ audio
 
@@ -404,6 +454,7 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
         command = ConversationItemCreate(
             event_id=self._engine.sender.new_event_id(), item=made, previous_item_id=previous_item_id
         )
+        self._engine.conversation._note_sent(made)
         return self._acknowledged(
             command,
             lambda event: is_item_added(event, made.id, is_id_new=is_id_new),
@@ -437,6 +488,11 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
         Returns:
             A future of the acknowledging event.
         """
+        restored = self._engine.restored_items
+        if restored.has(item_id):
+            future: Future[Any] = self._engine.sender.new_future(self)
+            restored.truncate(item_id, audio_end_ms, future)
+            return future
         return self._acknowledged(
             ConversationItemTruncate(
                 event_id=self._engine.sender.new_event_id(),
@@ -541,6 +597,7 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
         channels: int | None = None,
         response: ResponseConfig | Mapping[str, Any] | None = None,
         timeout: float | None = DEFAULT_TIMEOUT,
+        check: bool = True,
     ) -> Response:
         """
         Send text or a recording and wait for the whole answer. Blocks.
@@ -559,15 +616,17 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
             channels: How many are interleaved in its bytes.
             response: What to change for this response.
             timeout: Seconds; ``None`` waits as long as the connection lives.
+            check: ``False`` returns a response that failed as well.
 
         Returns:
-            The response, whatever its status; ``.text`` is what was said, ``.steps`` the calls of tools
-            and their outputs.
+            The response; ``.text`` is what was said. One that was cut short, by the content filter or the
+            limit of tokens, or cancelled has the reason as ``.error``.
+            ``.steps`` has the calls of tools and their outputs.
 
         Raises:
             ValueError: If *prompt* is the path of a sound file, or the content of one.
             TypeError: If it is neither text nor sound.
-            ServiceError: If the service refused.
+            ServiceError: If the response failed, or the service refused the request.
             ResponseLostError: If the service fell silent about it.
             ConnectionClosedError: If the connection ended first.
             TimeoutError: If it took longer. The response is cancelled, as it is if you press Ctrl-C.
@@ -580,6 +639,7 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
                 raise ValueError(f"{prompt!r} is a sound file, and its name would be sent: {FILE_REMEDY}")
             part = ContentPart(type="input_text", text=prompt)
         else:
+            self._engine.transcription.on_recording()
             part = ContentPart(
                 type="input_audio",
                 audio=self._engine.audio_input.recording(prompt, sample_rate_hz, channels).decode(),
@@ -588,7 +648,7 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
         self._tools.check_may_ask(made)
         pending = self._engine.questions.ask(MessageItem(role="user", content=[part]), made, self)
         try:
-            return pending.result(deadline.remaining())
+            return pending.result(deadline.remaining(), check=check)
         except BaseException as exc:
             # The caller has no handle to cancel it. If the connection is over, so is the response.
             with contextlib.suppress(RealtimeError, TimeoutError):
@@ -745,3 +805,10 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
 
     def __exit__(self, *exc: object) -> None:
         self.close()
+
+
+def _is_ephemeral(options: AzureRealTimeOptions, websocket_options: WebSocketOptions) -> bool:
+    """Whether the client proves itself with a key that the service takes once."""
+    keys = (options.api_key, *websocket_options.headers.values())
+    shown = [key.reveal() for key in keys if key is not None]
+    return options.credential is None and any(key.removeprefix("Bearer ").startswith("ek_") for key in shown)

@@ -8,10 +8,12 @@ The exceptions of this library.
     ├── ConnectionClosedError   the connection has ended (close_code, reason, is_clean)
     │   └── DispatchOverflowError   listeners exceeded the backlog limit
     ├── DecodeError             a malformed frame (path, payload)
-    ├── ServiceError            the service refused a command (code, param, event_id)
+    ├── ServiceError            the service refused a command, or a response failed (code, response)
+    │   └── TranscriptionFailedError   a turn of the user was not transcribed (item_id)
     ├── DeviceError             a microphone or a speaker cannot be used
     ├── RecordingError          a recording cannot be read or written
     ├── ResponseActiveError     a response is in progress, and the caller chose not to wait
+    ├── ResponseIncompleteError a response was cut short or cancelled; is not raised (code, response)
     ├── ResponseLostError       the service fell silent about a response (response)
     ├── ResponseSupersededError the user's own turn was answered while a request waited
     └── MissingExtraError       an optional dependency is not installed (extra)
@@ -31,6 +33,7 @@ import textwrap
 from typing import Any, ClassVar, Final
 
 from ._pages import EXTRAS
+from ._printable import one_line
 
 __all__ = [
     "BrokenExtraError",
@@ -43,9 +46,11 @@ __all__ = [
     "RealtimeError",
     "RecordingError",
     "ResponseActiveError",
+    "ResponseIncompleteError",
     "ResponseLostError",
     "ResponseSupersededError",
     "ServiceError",
+    "TranscriptionFailedError",
     "classify",
 ]
 
@@ -68,7 +73,9 @@ _AUTHENTICATION_CODES: Final = frozenset(
     }
 )
 _AUTHENTICATION_TYPES: Final = frozenset({"authentication_error", "permission_error"})
-_QUOTA_CODES: Final = frozenset({"insufficient_quota", "toomanyrequests"})
+_QUOTA_CODES: Final = frozenset(
+    {"insufficient_quota", "toomanyrequests", "credit_balance_exhausted", "billing_hard_limit_reached"}
+)
 _LOST_CONNECTION_CLOSE_CODES: Final = frozenset({1000, 1001, 1005, 1006, 1012, 1013})
 
 
@@ -121,13 +128,16 @@ class RealtimeError(Exception):
 
     Attributes:
         type: The category; see the module docstring.
-        message: What happened, to which field, and the remedy. Contains no secrets.
+        message: What happened, to which field, and the remedy; also the ``str`` of the error. One line,
+            without secrets, printable: control characters of what it quotes are escaped. The other
+            attributes have what was received.
         code: The service's code, such as ``"cannot_update_voice"``, if there is one;
             ``"proxy_authentication_required"`` if a proxy did not accept the user.
         param: Path of the offending field, such as ``"session.voice"``, if known.
         event_id: Id of the refused command, if the service reports it.
         status: HTTP status of a refused handshake.
-        retry_after: Seconds to wait before the next attempt, if the service asks for it.
+        retry_after: Seconds to wait before the next attempt, if the service asks for it: in a header, in
+            a field, in words ("try again in 4.494s"), or by a rate limit that it has told of.
     """
 
     default_type: ClassVar[str] = SERVER_ERROR
@@ -143,8 +153,9 @@ class RealtimeError(Exception):
         status: int | None = None,
         retry_after: float | None = None,
     ) -> None:
-        super().__init__(message)
-        self.message: str = message
+        shown = one_line(message)
+        super().__init__(shown)
+        self.message: str = shown
         self.type: str = type or self.default_type
         self.code: str | None = code
         self.param: str | None = param
@@ -191,7 +202,7 @@ class ConnectError(RealtimeError):
         super().__init__(message, **facts)
         self.body: str = body
         self.request_id: str | None = request_id
-        self.hint: str = hint
+        self.hint: str = one_line(hint)
 
 
 class ConnectionClosedError(RealtimeError):
@@ -264,6 +275,7 @@ class ServiceError(RealtimeError):
         is_benign: Whether it can be ignored: a cancel without a response, an empty commit, a truncation that
             came too late.
         event: The event that reported it, if there was one.
+        response: The :class:`~azure_rt_audio.Response` that failed, if one did: has what came of it.
     """
 
     def __init__(
@@ -273,12 +285,29 @@ class ServiceError(RealtimeError):
         service_type: str | None = None,
         is_benign: bool = False,
         event: Any = None,
+        response: Any = None,
         **facts: Any,
     ) -> None:
         super().__init__(message, **facts)
         self.service_type: str | None = service_type
         self.is_benign: bool = is_benign
         self.event: Any = event
+        self.response: Any = response
+
+
+class TranscriptionFailedError(ServiceError):
+    """
+    The service could not write down what the user said. It was heard all the same, and is answered.
+
+    Nothing raises it: listeners of ``"error"`` are told, or the log.
+
+    Attributes:
+        item_id: Of the user's message.
+    """
+
+    def __init__(self, message: str, *, item_id: str | None = None, **facts: Any) -> None:
+        super().__init__(message, **facts)
+        self.item_id: str | None = item_id
 
 
 class DeviceError(RealtimeError):
@@ -301,6 +330,26 @@ class ResponseActiveError(RealtimeError, RuntimeError):
     """A response is in progress in the default conversation, and the caller chose not to wait."""
 
     default_type = INVALID_REQUEST_ERROR
+
+
+class ResponseIncompleteError(RealtimeError):
+    """
+    A response ended before all of it was said: it was cut short, or cancelled.
+
+    It is not raised, as there is an answer: it is the ``error`` of the response and of its handle.
+
+    Attributes:
+        code: The service's reason: ``"content_filter"``, ``"max_output_tokens"`` (cut short),
+            ``"turn_detected"``, ``"client_cancelled"`` (cancelled).
+        response: The :class:`~azure_rt_audio.Response`; its ``status`` is ``"incomplete"`` or
+            ``"cancelled"``.
+    """
+
+    default_type = INVALID_REQUEST_ERROR
+
+    def __init__(self, message: str, *, response: Any = None, **facts: Any) -> None:
+        super().__init__(message, **facts)
+        self.response: Any = response
 
 
 class ResponseLostError(RealtimeError):

@@ -3,9 +3,9 @@ Every event a client can report: one class per event of the service, named after
 
 ``"response.output_audio.delta"`` is ``ResponseOutputAudioDelta``. ``event.type`` is GA's name with every
 service, ``event.wire_type`` the name that was received, ``event.raw`` the whole message. :class:`Init`,
-:class:`StatusChanged`, :class:`Closed` and those of tools are made by the client itself. A class can be given
-wherever a name can (``on``, ``once``, ``off``, ``wait_for``, ``events``); :class:`PartEvent` and
-:class:`Event` stand for all events below them.
+:class:`StatusChanged`, :class:`SendLag`, :class:`Reconnecting`, :class:`Reconnected`, :class:`Closed` and
+those of tools are made by the client itself. A class can be given wherever a name can (``on``, ``once``,
+``off``, ``wait_for``, ``events``); :class:`PartEvent` and :class:`Event` stand for all events below them.
 """
 
 from .protocol.events import (
@@ -72,7 +72,17 @@ from .protocol.events import (
     TranscriptionUsage,
     UnknownEvent,
 )
-from .protocol.events.local import Closed, Init, StatusChanged, ToolEnded, ToolProgress, ToolStarted
+from .protocol.events.local import (
+    Closed,
+    Init,
+    Reconnected,
+    Reconnecting,
+    SendLag,
+    StatusChanged,
+    ToolEnded,
+    ToolProgress,
+    ToolStarted,
+)
 
 __all__ = [
     "Closed",
@@ -107,6 +117,8 @@ __all__ = [
     "PartEvent",
     "RateLimit",
     "RateLimitsUpdated",
+    "Reconnected",
+    "Reconnecting",
     "ResponseContentPartAdded",
     "ResponseContentPartDone",
     "ResponseCreated",
@@ -126,6 +138,7 @@ __all__ = [
     "ResponseOutputItemDone",
     "ResponseOutputTextDelta",
     "ResponseOutputTextDone",
+    "SendLag",
     "SessionClosed",
     "SessionCreated",
     "SessionInputTranscriptDelta",

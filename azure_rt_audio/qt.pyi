@@ -11,13 +11,19 @@ __all__ = ["RealtimeSignals"]
 class RealtimeSignals(QObject):
     init: Signal
     status_changed: Signal
-    error: Signal
+    send_lag: Signal
+    reconnecting: Signal
+    reconnected: Signal
     closed: Signal
+    tool_started: Signal
+    tool_progress: Signal
+    tool_ended: Signal
     session_created: Signal
     session_updated: Signal
     transcription_session_created: Signal
     transcription_session_updated: Signal
     rate_limits_updated: Signal
+    error: Signal
     session_closed: Signal
     session_input_transcript_delta: Signal
     session_output_transcript_delta: Signal

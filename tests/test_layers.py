@@ -14,8 +14,10 @@ PACKAGE = Path(azure_rt_audio.__file__).parent
 NAME = "azure_rt_audio"
 
 ROOMS = {
-    "errors": {"errors", "_extras", "_pages"},
+    "errors": {"errors", "_extras", "_pages", "_retry_after"},
     "version": {"_version"},
+    "text": {"_printable", "_log"},
+    "secret": {"_secret"},
     "concurrency": {"_concurrency"},
     "protocol": {"protocol"},
     "events": {"events"},
@@ -41,19 +43,23 @@ ROOMS = {
 """A room and the modules in it."""
 
 MAY_IMPORT: dict[str, set[str]] = {
-    "errors": set(),
     "version": set(),
-    "concurrency": set(),
-    "pictures": {"audio"},
-    "protocol": {"errors", "pictures"},
+    "text": set(),
+    "secret": set(),
+    "errors": {"text"},
+    "concurrency": {"text"},
+    "pictures": {"text", "audio"},
+    "protocol": {"text", "errors", "pictures"},
     "events": {"protocol"},
-    "audio": {"errors"},
-    "devices": {"errors", "concurrency", "audio"},
-    "options": {"errors", "protocol"},
+    "audio": {"text", "errors"},
+    "devices": {"text", "errors", "concurrency", "audio"},
+    "options": {"secret", "errors", "protocol"},
     "net": {"errors", "concurrency", "options"},
-    "transport": {"errors", "version", "concurrency", "options", "net"},
-    "dispatch": {"errors", "concurrency"},
+    "transport": {"text", "secret", "errors", "version", "concurrency", "options", "net"},
+    "dispatch": {"text", "errors", "concurrency"},
     "session": {
+        "text",
+        "secret",
         "errors",
         "concurrency",
         "protocol",
@@ -63,10 +69,12 @@ MAY_IMPORT: dict[str, set[str]] = {
         "transport",
         "dispatch",
     },
-    "tools": {"errors", "concurrency", "protocol", "options", "session"},
-    "notebook": {"errors", "audio", "protocol", "pictures", "dispatch"},
-    "recording": {"errors", "audio", "protocol"},
+    "tools": {"text", "errors", "concurrency", "protocol", "options", "session"},
+    "notebook": {"text", "errors", "audio", "protocol", "pictures", "dispatch"},
+    "recording": {"text", "errors", "audio", "protocol"},
     "recorder": {
+        "text",
+        "secret",
         "errors",
         "version",
         "concurrency",
@@ -77,6 +85,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "recording",  # its version, when something is recorded
     },
     "client": {
+        "secret",
         "notebook",
         "errors",
         "concurrency",
@@ -90,11 +99,12 @@ MAY_IMPORT: dict[str, set[str]] = {
         "tools",
         "voice",  # inside talk()
     },
-    "voice": {"errors", "concurrency", "protocol", "audio", "devices", "dispatch"},
+    "voice": {"text", "errors", "concurrency", "protocol", "audio", "devices", "dispatch"},
     "qt": {"protocol", "dispatch", "client"},
-    "emulator": {"errors", "audio", "recording"},
+    "emulator": {"text", "secret", "errors", "audio", "recording"},
     "testing": {"emulator"},
     "command line": {
+        "text",
         "errors",
         "protocol",
         "audio",

@@ -24,10 +24,13 @@ PUBLIC = {
         DispatchOverflowError Dispatcher FunctionCallItem FunctionCallOutputItem FunctionTool Init
         InlineDispatcher InputAudioTranscription MessageItem MissingExtraError ModelStatusEnum
         NoiseReduction NotebookDispatcher PendingResponse QtDispatcher QueueDispatcher RealtimeError
-        Recorder RecordingError Response ResponseActiveError ResponseConfig ResponseLostError
-        ResponseSupersededError ServiceError Session SessionConfig StatusChanged Subscription
-        TkDispatcher Tool ToolChoice ToolContext ToolError Tools TurnDetection UNSET
-        WebSocketOptions WebSocketState WorkerDispatcher __version__
+        ReconnectPolicy Reconnected Reconnecting
+        Recorder RecordingError Response ResponseActiveError ResponseConfig ResponseIncompleteError
+        ResponseLostError ResponseSupersededError Secret SendLag ServiceError Session SessionConfig
+        StatusChanged Subscription TkDispatcher Tool ToolChoice ToolContext ToolError
+        Tools TranscriptionFailedError TurnDetection UNSET
+        WebSocketOptions WebSocketState WorkerDispatcher
+        __version__
     """,
     "azure_rt_audio.audio": """
         AudioLike AudioReader Converter Resampler SAMPLE_RATE_HZ WavWriter alaw_decode alaw_encode
@@ -47,14 +50,14 @@ PUBLIC = {
         Difference Drop
         Emulator EnergyDetector Failure Faults FunctionCall IgnorePings Item ManualClock Part
         Recogniser Redirect Refuse Reply Rule Say SendRaw Session SessionEngine Silence
-        SileroDetector StopReading Swallow Synthesiser after after_seconds at_handshake before
+        SileroDetector StopReading Swallow Synthesiser SystemClock after after_seconds at_handshake before
         default_recogniser default_responder on_command speak synthesise
     """,
     "azure_rt_audio.errors": """
         BrokenExtraError ConnectError ConnectionClosedError DecodeError DeviceError
         DispatchOverflowError MissingExtraError RealtimeError RecordingError ResponseActiveError
-        ResponseLostError ResponseSupersededError ServiceError
-        classify
+        ResponseIncompleteError ResponseLostError ResponseSupersededError ServiceError
+        TranscriptionFailedError classify
     """,
     "azure_rt_audio.events": """
         Closed ConversationCreated ConversationInfo ConversationItemAdded ConversationItemDeleted
@@ -66,13 +69,14 @@ PUBLIC = {
         InputAudioBufferSpeechStopped InputAudioBufferTimeoutTriggered LogProbability
         McpListToolsCompleted McpListToolsFailed McpListToolsInProgress OutputAudioBufferCleared
         OutputAudioBufferStarted OutputAudioBufferStopped PartEvent RateLimit RateLimitsUpdated
+        Reconnected Reconnecting
         ResponseContentPartAdded ResponseContentPartDone ResponseCreated ResponseDone
         ResponseFunctionCallArgumentsDelta ResponseFunctionCallArgumentsDone
         ResponseMcpCallArgumentsDelta ResponseMcpCallArgumentsDone ResponseMcpCallCompleted
         ResponseMcpCallFailed ResponseMcpCallInProgress ResponseOutputAudioDelta
         ResponseOutputAudioDone ResponseOutputAudioTranscriptDelta ResponseOutputAudioTranscriptDone
         ResponseOutputItemAdded ResponseOutputItemDone ResponseOutputTextDelta
-        ResponseOutputTextDone SessionClosed SessionCreated SessionInputTranscriptDelta
+        ResponseOutputTextDone SendLag SessionClosed SessionCreated SessionInputTranscriptDelta
         SessionOutputAudioDelta SessionOutputTranscriptDelta SessionUpdated StatusChanged
         ToolEnded ToolProgress ToolStarted
         TranscriptionError TranscriptionInputTokens TranscriptionLanguage

@@ -24,7 +24,7 @@ def test_the_programs_run(tmp_path: Path) -> None:
         replace(block, code=block.code.replace(endless, "voice.wait(2)")) for block in pages.blocks(README)
     ]
 
-    assert [block.language for block in found].count("python") == README.count("```python") == 2
+    assert [block.language for block in found].count("python") == README.count("```python") == 3
     assert README.count(endless) == 1
     pages.run(found, "README.md", tmp_path)
 

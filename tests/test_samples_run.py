@@ -35,6 +35,12 @@ STORIES = {
         "the answer begins\ninterrupted: truncated where playback stopped\n",
         "truncation confirmed by the service: True",
     ],
+    "long_running": [
+        "HTTP 503 Service Unavailable: attempt 2 to connect again\n  connected: 3 items restored, 0 lost\n1",
+        "the session has expired: attempt 1 to connect again\n  connected: 5 items restored, 0 lost\nHello!",
+        "  connected beforehand: 6 items restored, 0 lost\nGoodbye",
+        "8 items in all",
+    ],
     "errors_and_retries": [
         "HTTP 429, retry in 0.2 s\nHTTP 429, retry in 0.2 s",
         "refused by the service: item_delete_invalid_item_id",

@@ -72,14 +72,10 @@ _ARITY = 6
 """How many classes ``events()`` keeps apart in what it yields."""
 
 
-_LOCAL = [cls for cls in LOCAL_EVENTS if cls is not Init]
-"""Events of the client itself whose listeners receive them as they are."""
-
-
 def _payloads() -> list[tuple[list[str], str]]:
     """Return for each event the names that it has, and what a listener of them receives."""
     found = [(["init"], "Session"), (["error"], "RealtimeError")]
-    found += [([cls.TYPE], cls.__name__) for cls in _LOCAL]
+    found += [([cls.TYPE], cls.__name__) for cls in LOCAL_EVENTS if cls is not Init]
     for name, cls in sorted(EVENT_CLASSES.items()):
         if cls not in (Error, UnknownEvent):
             names = [name, *([PREVIEW_NAMES[name]] if name in PREVIEW_NAMES else [])]
@@ -153,7 +149,7 @@ def _indented(text: str) -> str:
 
 
 def _methods() -> str:
-    local = {cls.__name__ for cls in _LOCAL}
+    local = {cls.__name__ for cls in LOCAL_EVENTS if cls is not Init}
     names = {payload for _, payload in _payloads()} - {"Session", "RealtimeError", *local}
     return string.Template(_METHODS).substitute(
         events="".join(f"    {name},\n" for name in sorted(names)),
@@ -168,11 +164,8 @@ def _methods() -> str:
 
 def _signals() -> str:
     names = [
-        "init",
-        "status_changed",
-        "error",
-        "closed",
-        *(name for name in EVENT_CLASSES if name != "error"),
+        *(cls.TYPE for cls in LOCAL_EVENTS),
+        *EVENT_CLASSES,
     ]
     lines = [f"    {name.replace('.', '_')}: Signal\n" for name in names]
     return string.Template(_SIGNALS).substitute(signals="".join(lines))

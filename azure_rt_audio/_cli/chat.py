@@ -8,8 +8,10 @@ import sys
 import threading
 from typing import Any, Final
 
-from .. import AzureRealTimeAudio, RealtimeError, ServiceError, SessionConfig
+from .. import AzureRealTimeAudio, RealtimeError, ResponseLostError, ServiceError, SessionConfig
 from ..protocol.events import ResponseDone, ResponseOutputTextDelta
+from ..protocol.events.local import Reconnected, Reconnecting
+from .history_file import HistoryFile
 from .printer import Printer
 from .service import add_service_arguments, new_client, open_service
 
@@ -26,6 +28,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--instructions", metavar="TEXT", default=_INSTRUCTIONS, help="instructions for the model"
     )
+    parser.add_argument(
+        "--history",
+        metavar="FILE",
+        help="go on with the conversation in this file, and keep it there; a new file begins a new one",
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -33,19 +40,21 @@ def run(arguments: argparse.Namespace) -> int:
     Run the conversation until the user quits. Blocks.
 
     Returns:
-        0, or 1 if the connection was lost.
+        0, or 1 if the connection was lost or an answer failed.
     """
     screen = Printer()
+    file = None if arguments.history is None else HistoryFile(arguments.history)
+    history = None if file is None else file.read()
     session = SessionConfig(modalities=["text"], instructions=arguments.instructions)
     with open_service(arguments, session, {}) as service:
         screen.line("service", service.name)
-        if service.remark is not None:
-            screen.note(service.remark)
-        with new_client(service) as client:
+        if file is not None and file.count:
+            screen.note(f"Going on with {file.count} items of {arguments.history}.")
+        with new_client(service, history=history) as client:
             if sys.stdin.isatty():
                 screen.note(_HELP)
                 _enable_line_editing()
-            return _Chat(client, screen).run()
+            return _Chat(client, screen, file).run()
 
 
 class _Chat:
@@ -57,14 +66,18 @@ class _Chat:
     the client's thread; ``_is_done`` keeps the two from printing at the same time.
     """
 
-    def __init__(self, client: AzureRealTimeAudio, screen: Printer) -> None:
+    def __init__(self, client: AzureRealTimeAudio, screen: Printer, file: HistoryFile | None) -> None:
+        self._file = file
         self._client = client
         self._screen = screen
         self._is_done = threading.Event()
         self._is_lost = threading.Event()
+        self._has_failed = False
         client.on(ResponseOutputTextDelta, lambda event: screen.grow("model", event.delta))
         client.on(ResponseDone, self._on_done)
         client.on("error", self._on_error)
+        client.on("reconnecting", self._on_reconnecting)
+        client.on("reconnected", self._on_reconnected)
         client.on("closed", self._on_closed)
 
     def run(self) -> int:
@@ -72,14 +85,14 @@ class _Chat:
         while not self._is_lost.is_set():
             try:
                 line = self._read()
-                if line.strip():
+                if line.strip() and not self._is_lost.is_set():
                     self._ask(line)
             except (EOFError, KeyboardInterrupt):
                 self._screen.end_line()
                 if sys.stdin.isatty():
                     print()  # ends the line of the prompt
-                return 0
-        return 1
+                break
+        return 1 if self._has_failed or self._is_lost.is_set() else 0
 
     def _read(self) -> str:
         prompt = self._screen.prompt("you")
@@ -99,14 +112,27 @@ class _Chat:
         )
         pending = self._client.create_response()
         has_cancelled = False
-        while not self._is_done.is_set():
+        try:
+            while not self._is_done.is_set():
+                try:
+                    self._is_done.wait(_POLL_SECONDS)
+                except KeyboardInterrupt:
+                    if has_cancelled:
+                        raise
+                    has_cancelled = True
+                    pending.cancel()
+                if isinstance(pending.error, ResponseLostError):  # nothing else tells of it
+                    self._on_error(pending.error)
+        finally:
+            self._keep()
+
+    def _keep(self) -> None:
+        """Write the conversation so far to its file; a full disk does not end the conversation."""
+        if self._file is not None:
             try:
-                self._is_done.wait(_POLL_SECONDS)
-            except KeyboardInterrupt:
-                if has_cancelled:
-                    raise
-                has_cancelled = True
-                pending.cancel()
+                self._file.write(self._client.conversation.to_json() + "\n")
+            except OSError as exc:
+                self._screen.note(f"[the history was not saved: {exc.strerror or exc}]")
 
     # Listeners, on the client's thread ------------------------------------------------------
 
@@ -117,15 +143,28 @@ class _Chat:
             return  # the next event is the error
         if response.status == "cancelled":
             self._screen.note("[interrupted]")
-        elif response.status not in ("completed", None):
-            self._screen.note(f"[{response.status}: {response.reason or 'no reason given'}]")
+        elif response.error is not None:
+            self._screen.line("error", f"the answer is not complete: {response.error}")
+            self._has_failed = True
+        elif not response.text:
+            self._screen.note("[no words]")
         self._is_done.set()
 
     def _on_error(self, error: RealtimeError) -> None:
         if isinstance(error, ServiceError) and error.is_benign:
             return
         self._screen.line("error", error.message)
+        self._has_failed = True
         self._is_done.set()
+
+    def _on_reconnecting(self, event: Reconnecting) -> None:
+        if event.attempt == 1:
+            self._screen.end_line()
+            self._screen.note(f"[{event.reason}; connecting again]")
+
+    def _on_reconnected(self, event: Reconnected) -> None:
+        lost = f"; lost: {len(event.lost)} items" if event.lost else ""
+        self._screen.note(f"[connected again after {event.gap_s:.1f} s{lost}]")
 
     def _on_closed(self, event: Any) -> None:
         self._is_lost.set()

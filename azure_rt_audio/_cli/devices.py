@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Final
 
+from .._printable import one_line
 from . import UsageError
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ def _table(devices: tuple[Device, ...]) -> list[str]:
         mark = ("<" if device.is_default_input else "") + (">" if device.is_default_output else "")
         inputs, outputs = (str(count or "-") for count in (device.input_channels, device.output_channels))
         rate = f"{device.sample_rate_hz} Hz"
-        rows.append((mark, str(device.index), device.name, device.host_api, inputs, outputs, rate))
+        rows.append((mark, str(device.index), one_line(device.name), device.host_api, inputs, outputs, rate))
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     lines = [
         "  ".join(

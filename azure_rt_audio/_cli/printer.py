@@ -8,7 +8,10 @@ import shutil
 import sys
 from typing import Final
 
-__all__ = ["Printer", "printable"]
+from .._printable import one_line, printable
+from .streams import terminal
+
+__all__ = ["Printer"]
 
 _COLOURS: Final = {"you": "36", "model": "32", "tool": "33", "status": "2", "missing": "31", "error": "31"}
 _DIM: Final = "2"
@@ -37,7 +40,7 @@ class Printer:
     def heading(self, text: str) -> None:
         """Print a heading."""
         self.end_line()
-        self._write(f"\n{self._coloured(text, _BOLD)}\n")
+        self._write(f"\n{self._coloured(one_line(text), _BOLD)}\n")
 
     def line(self, label: str, text: str) -> None:
         """Print a line."""
@@ -110,8 +113,9 @@ class Printer:
 
     @staticmethod
     def _write(text: str) -> None:
-        sys.stdout.write(text)
-        sys.stdout.flush()
+        screen = terminal(sys.stdout)  # the only escape sequences are the colours
+        screen.write(text)
+        screen.flush()
 
 
 def _wants_colours() -> bool:
@@ -123,8 +127,3 @@ def _wants_colours() -> bool:
         and not os.environ.get("NO_COLOR")
         and os.environ.get("TERM") != "dumb"
     )
-
-
-def printable(text: str) -> str:
-    """Replace control characters, because a model must not send escape sequences to the terminal."""
-    return "".join(character if character.isprintable() or character == "\n" else " " for character in text)

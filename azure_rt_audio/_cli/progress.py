@@ -8,6 +8,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
+from .._printable import one_line
+from .streams import printable_streams, terminal
+
 __all__ = ["Progress", "open_progress"]
 
 _CLEAR_LINE: Final = "\r\x1b[K"
@@ -38,16 +41,19 @@ def open_progress(files: int) -> Iterator[Progress]:
     except ImportError:
         yield _Line(files)
         return
-    with rich.Progress(
-        rich.TextColumn("{task.description}"),
-        rich.BarColumn(),
-        rich.TaskProgressColumn(),
-        rich.TimeRemainingColumn(),
-        console=Console(stderr=True),
-        transient=True,
-        # Prints above the bars, but only if standard output is the terminal, too.
-        redirect_stdout=sys.stdout.isatty(),
-    ) as bars:
+    with (
+        rich.Progress(
+            rich.TextColumn("{task.description}"),
+            rich.BarColumn(),
+            rich.TaskProgressColumn(),
+            rich.TimeRemainingColumn(),
+            console=Console(file=terminal(sys.stderr)),
+            transient=True,
+            # Prints above the bars, but only if standard output is the terminal, too.
+            redirect_stdout=sys.stdout.isatty(),
+        ) as bars,
+        printable_streams(),
+    ):  # again: rich has put its own in their place
         yield _Bars(bars, files)
 
 
@@ -59,18 +65,22 @@ class _Line(Progress):
         self._seconds = 0.0
 
     def begin(self, path: str, seconds: float) -> None:
-        self._name, self._seconds = Path(path).name, seconds
+        self._name, self._seconds = one_line(Path(path).name), seconds
         self.advance(0.0)
 
     def advance(self, seconds: float) -> None:
         share = min(1.0, seconds / self._seconds)
-        sys.stderr.write(f"{_CLEAR_LINE}{self._done + 1}/{self._files} {self._name} {share:.0%}")
-        sys.stderr.flush()
+        self._write(f"{_CLEAR_LINE}{self._done + 1}/{self._files} {self._name} {share:.0%}")
 
     def end(self) -> None:
         self._done += 1
-        sys.stderr.write(_CLEAR_LINE)
-        sys.stderr.flush()
+        self._write(_CLEAR_LINE)
+
+    @staticmethod
+    def _write(text: str) -> None:
+        screen = terminal(sys.stderr)
+        screen.write(text)
+        screen.flush()
 
 
 class _Bars(Progress):
@@ -82,7 +92,7 @@ class _Bars(Progress):
     def begin(self, path: str, seconds: float) -> None:
         from rich.markup import escape
 
-        self._file = self._bars.add_task(escape(Path(path).name), total=seconds)
+        self._file = self._bars.add_task(escape(one_line(Path(path).name)), total=seconds)
 
     def advance(self, seconds: float) -> None:
         self._bars.update(self._file, completed=seconds)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -14,6 +15,7 @@ from attrs import frozen
 
 from .. import AzureRealTimeAudio, AzureRealTimeOptions, SessionConfig
 from ..protocol.dialects import DIALECTS
+from ..protocol.endpoint import parse_endpoint
 from ..protocol.session_defaults import with_transcription
 from . import UsageError
 from .speech import open_speech
@@ -23,7 +25,15 @@ if TYPE_CHECKING:
     from ..emulator.model.replies import ResponderFunction
     from ..protocol.endpoint import Endpoint
 
-__all__ = ["VARIABLES", "Service", "add_service_arguments", "new_client", "open_service"]
+__all__ = [
+    "TRANSCRIPTION_VARIABLE",
+    "VARIABLES",
+    "Service",
+    "add_service_arguments",
+    "new_client",
+    "open_service",
+    "tell_remedies",
+]
 
 TRANSCRIPTION_VARIABLE: Final = "AZURE_OPENAI_TRANSCRIPTION_DEPLOYMENT"
 VARIABLES: Final = ("AZURE_OPENAI_ENDPOINT", "AZURE_OPENAI_API_KEY", "AZURE_OPENAI_DEPLOYMENT")
@@ -43,7 +53,6 @@ class Service:
     Attributes:
         name: Description on one line.
         label: The resource and the deployment, short enough for a title.
-        remark: Additional information for the user.
         speech: An emulator's speech recognition and synthesis, as predicates of "it".
         remedies: How to install missing features; a sentence each.
         speaks_clearly: Whether a recogniser understands its voice.
@@ -56,7 +65,6 @@ class Service:
     options: AzureRealTimeOptions
     name: str
     label: str
-    remark: str | None = None
     tempo: float
     is_embedded: bool
     speech: str = ""
@@ -67,13 +75,18 @@ class Service:
 
 
 def new_client(
-    service: Service, dispatcher: Dispatcher | None = None, *, number: int = 1
+    service: Service,
+    dispatcher: Dispatcher | None = None,
+    *,
+    number: int = 1,
+    history: str | None = None,
 ) -> AzureRealTimeAudio:
     """
     Return a client of the service, which connects, and records if it was asked to.
 
     Args:
         number: Counts the clients of a command; each records into a file of its own.
+        history: A conversation to go on with, as JSON.
 
     Raises:
         UsageError: The recording cannot be made.
@@ -82,7 +95,7 @@ def new_client(
     if record is not None and number > 1:
         record = record.with_name(f"{record.stem}-{number}{record.suffix}")
     try:
-        return AzureRealTimeAudio(service.options, dispatcher=dispatcher, record=record)
+        return AzureRealTimeAudio(service.options, dispatcher=dispatcher, record=record, history=history)
     except OSError as exc:
         raise UsageError(f"--record {record}: {exc.strerror or exc}") from exc
 
@@ -131,7 +144,7 @@ def open_service(
     needs_transcripts: bool = False,
 ) -> Iterator[Service]:
     """
-    Yield the selected service; an emulator runs until the end of the block.
+    Yield the selected service; an emulator runs until the end of the block, and is told of.
 
     Args:
         recordings: Transcripts of PCM16 recordings for an emulator, which take precedence over its
@@ -144,13 +157,16 @@ def open_service(
         UsageError: The environment is incomplete or invalid.
         MissingExtraError: The emulator's dependencies are not installed.
     """
-    missing = [name for name in VARIABLES if not os.environ.get(name)]
+    missing = _missing()
     if arguments.transcription_deployment is not None:
         session = with_transcription(session, arguments.transcription_deployment)
-    if arguments.where == "emulator" or (arguments.where is None and missing):
+    is_configured = any(os.environ.get(name) for name in (*VARIABLES, TRANSCRIPTION_VARIABLE))
+    if arguments.where == "emulator" or (arguments.where is None and not is_configured):
         if will_hear:
             session = with_transcription(session, "gpt-4o-transcribe")
-        with _embedded(arguments.dialect, session, recordings, reply, will_hear, missing) as service:
+        is_chosen = arguments.where == "emulator"
+        with _embedded(arguments.dialect, session, recordings, reply, will_hear, is_chosen) as service:
+            _tell_invented(arguments, service)
             yield attrs.evolve(service, record=arguments.record)
         return
     if missing:
@@ -178,6 +194,32 @@ def open_service(
     )
 
 
+def _missing() -> list[str]:
+    """Return the variables that Azure still needs; an endpoint may name the deployment itself."""
+    missing = [name for name in VARIABLES if not os.environ.get(name)]
+    if missing == ["AZURE_OPENAI_DEPLOYMENT"]:
+        with suppress(ValueError):  # which is told when the options are made
+            return [] if parse_endpoint(os.environ["AZURE_OPENAI_ENDPOINT"]).deployment else missing
+    return missing
+
+
+def _tell_invented(arguments: argparse.Namespace, service: Service) -> None:
+    """Say on standard error that no model answers: what a command prints may go into a file."""
+    command = getattr(arguments, "command", "")
+    print(
+        f"azure-rt-audio {command}: an emulator in this process answers, not Azure: it has no model, "
+        f"{service.speech}",
+        file=sys.stderr,
+        flush=True,
+    )
+
+
+def tell_remedies(arguments: argparse.Namespace, service: Service) -> None:
+    """Say on standard error how an emulator would understand words, or speak them."""
+    for remedy in service.remedies:
+        print(f"azure-rt-audio {arguments.command}: {remedy}", file=sys.stderr, flush=True)
+
+
 def _resource(endpoint: Endpoint) -> str:
     """Return the name of an Azure resource, which is the first part of its host; other hosts in full."""
     if endpoint.is_loopback:
@@ -193,7 +235,7 @@ def _embedded(
     recordings: Mapping[bytes, str],
     reply: ResponderFunction | None,
     will_hear: bool,
-    missing: list[str],
+    is_chosen: bool,
 ) -> Iterator[Service]:
     from ..emulator import Delay, Emulator, Faults, before
 
@@ -211,19 +253,11 @@ def _embedded(
             faults=Faults(slow_text),
         ) as emulator,
     ):
-        if not missing:
-            name, remark = "the emulator in this process (--emulator)", None
-        elif len(missing) < len(VARIABLES):
-            name = "the emulator in this process"
-            remark = f"for Azure, set {' and '.join(missing)} as well"
-        else:
-            name = "the emulator in this process, as the environment configures no Azure resource"
-            remark = None
+        why = " (--emulator)" if is_chosen else ", as the environment configures no Azure resource"
         yield Service(
             options=AzureRealTimeOptions(**emulator.options(dialect), session_config=session),
-            name=name,
+            name=f"the emulator in this process{why}",
             label="emulator",
-            remark=remark,
             tempo=_TEMPO,
             is_embedded=True,
             speech=speech.description,

@@ -16,7 +16,7 @@ from ..audio import Converter, WavWriter, duration_ms, write_audio
 from ..protocol.events import ResponseDone, ResponseOutputAudioDelta, ResponseOutputAudioTranscriptDelta
 from . import UsageError, writable
 from .printer import Printer
-from .service import Service, add_service_arguments, new_client, open_service
+from .service import Service, add_service_arguments, new_client, open_service, tell_remedies
 
 if TYPE_CHECKING:
     from ..emulator import Conversation, Session
@@ -76,6 +76,7 @@ def run(arguments: argparse.Namespace) -> int:
     screen = Printer()
     with open_service(arguments, session, {}, reply=_read_aloud) as service:
         screen.line("service", service.name)
+        tell_remedies(arguments, service)
         return _speak(service, screen, portions, out)
 
 
@@ -129,9 +130,8 @@ def _read(client: AzureRealTimeAudio, portion: str) -> Iterator[bytes | str]:
             elif isinstance(event, RealtimeError):
                 raise event
             else:
-                if event.response.status not in ("completed", None):
-                    reason = event.response.reason or "no reason given"
-                    raise ServiceError(f"the reading is {event.response.status}: {reason}")
+                if event.response.error is not None:
+                    raise event.response.error
                 return
 
 

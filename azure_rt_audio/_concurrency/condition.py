@@ -57,7 +57,13 @@ class Condition:
                         self._waiters.remove(waiter)
 
     def notify_all(self) -> None:
-        """Have all waiters check again. Called under the lock."""
-        waiters, self._waiters = self._waiters, []
-        for waiter in waiters:
-            waiter.release()
+        """
+        Have all waiters check again. Called under the lock.
+
+        A thread that Ctrl-C can strike calls it right before the change, which is then one step: whoever is
+        woken in vain waits on.
+        """
+        for waiter in self._waiters:  # all of them stay there, should Ctrl-C strike in the midst
+            if waiter.locked():
+                waiter.release()
+        self._waiters.clear()

@@ -36,11 +36,12 @@ import weakref
 from collections.abc import Callable, Iterable
 from typing import Any, Final, TypeVar
 
+from .._log import get_logger
 from .deadline import Deadline
 
 __all__ = ["Stage", "forget", "register"]
 
-log: logging.Logger = logging.getLogger(__name__)
+log: logging.Logger = get_logger(__name__)
 
 _T = TypeVar("_T")
 

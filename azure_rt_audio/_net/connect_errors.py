@@ -18,6 +18,7 @@ from http import HTTPStatus
 from typing import Any, Final
 from urllib.parse import parse_qsl, urlsplit
 
+from .. import _retry_after
 from .._pages import CERTIFICATES, ENTRA_ID, ERRORS, PROXIES
 from ..errors import (
     AUTHENTICATION_ERROR,
@@ -84,7 +85,9 @@ def refused(
     where = place(url)
     subject = f"The proxy {proxy} refused the way to {where}" if proxy else f"{where} refused the connection"
     quote = f": {said.rstrip('.')}" if said else ""
-    retry_after = _retry_after(headers)
+    retry_after = _retry_after.from_headers(headers)
+    if retry_after is None and status >= 400 and not proxy:
+        retry_after = _retry_after.from_fields({"message": said})
     kind = CONNECTION_ERROR if proxy or status < 400 else classify(code=code, status=status)
     if proxy and status == 407:
         kind, code = AUTHENTICATION_ERROR, PROXY_AUTHENTICATION_REQUIRED
@@ -219,22 +222,10 @@ def _without(text: str, secrets: Iterable[str]) -> str:
     return text
 
 
-def _retry_after(headers: Mapping[str, str]) -> float | None:
-    """Return the seconds to wait before the next attempt, if the service names them."""
-    for name, unit in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
-        try:
-            seconds = float(headers.get(name, "")) * unit
-        except ValueError:
-            continue
-        if 0 <= seconds < float("inf"):
-            return seconds
-    import email.utils  # 3 ms that only such a refusal should cost
-
+def _host_of(location: str) -> str | None:
     try:
-        # A date is relative to the service's own clock, which it states beside it.
-        until = email.utils.parsedate_to_datetime(headers["retry-after"])
-        return max(0.0, (until - email.utils.parsedate_to_datetime(headers["date"])).total_seconds())
-    except (KeyError, TypeError, ValueError):
+        return urlsplit(location).hostname
+    except ValueError:
         return None
 
 
@@ -252,7 +243,7 @@ def _hint(url: str, status: int, headers: Mapping[str, str], code: str | None, s
         else "The v1 API takes no api-version: use api_version='v1'."
     )
     if 300 <= status < 400:
-        target = urlsplit(headers.get("location", "")).hostname
+        target = _host_of(headers.get("location", ""))
         return (
             f"It redirects to {target or 'another address'}; redirects are not followed, so that the "
             "credential stays with the first host. If the target is right, configure it as the host."

@@ -18,7 +18,7 @@ import ipaddress
 import socket
 import sys
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 import attrs
@@ -66,7 +66,8 @@ def import_now(options: WebSocketOptions) -> None:
         if options.ssl_context == "truststore":
             import_truststore()
     with contextlib.suppress(ConnectError):
-        proxies = [options.http_proxy or "", *urllib.request.getproxies_environment().values()]
+        given = "" if options.http_proxy is None else options.http_proxy.reveal()
+        proxies = [given, *urllib.request.getproxies_environment().values()]
         if any(proxy.strip().lower().startswith("socks") for proxy in proxies):
             import_socks()
 
@@ -133,7 +134,7 @@ class _Attempt:
 
     def _choose_proxy(self) -> Proxy | None:
         if self._options.http_proxy is not None:
-            return parse_proxy(self._options.http_proxy)
+            return parse_proxy(self._options.http_proxy.reveal())
         return proxy_from_environment(self._host, self._port, secure=self._secure)
 
     def give_up(self) -> None:
@@ -192,11 +193,22 @@ def _is_address(host: str) -> bool:
     return True
 
 
+_UNSENT_BYTES: Final = 32 * 1024
+"""Bytes that the system may hold and not have sent: half a second of speech; more makes nothing faster."""
+
+_SEND_BUFFER_BYTES: Final = 128 * 1024
+"""Where that cannot be said: bytes that the system may hold, in flight ones included."""
+
+
 def _tune(sock: socket.socket, options: WebSocketOptions) -> None:
-    """Send small frames at once, notice a dead peer, and do what the user asks."""
+    """Send small frames at once, keep unsent ones here, notice a dead peer, and do what the user asks."""
     wanted: list[tuple[Any, ...]] = [
         (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),
         (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
+        # The system would take megabytes that a slow line needs a minute for, and nobody would see it.
+        (socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, _UNSENT_BYTES)
+        if hasattr(socket, "TCP_NOTSENT_LOWAT")  # Linux, macOS
+        else (socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER_BYTES),
     ]
     if sys.platform == "linux":
         # A peer that vanishes while we send is otherwise noticed after many minutes.

@@ -5,19 +5,21 @@ A plain :class:`ssl.SSLContext` does its handshake here without blocking. One wi
 ``wrap_socket`` of its own, such as truststore's, has the system check the certificate afterwards, which
 may ask the network for as long as it likes: that goes to a helper thread, ``azure-rt-tls``.
 
-Threads and locks: ``_shared_lock`` guards the contexts that connections share; a leaf.
+Threads and locks: ``_shared_lock`` guards the contexts that connections share; a leaf. A forked child has a
+lock and contexts of its own: the parent may be loading certificates, or in the midst of OpenSSL, at the fork.
 """
 
 from __future__ import annotations
 
 import contextlib
 import importlib
+import os
 import selectors
 import socket
 import ssl
 import threading
 from collections.abc import Callable
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 
 from .._concurrency.deadline import Deadline
 from .._extras import importing
@@ -32,8 +34,17 @@ __all__ = ["choose_context", "import_truststore", "secure"]
 
 S = TypeVar("S", ssl.SSLSocket, TlsStream)
 
-_shared_lock: Final = threading.Lock()  # guards _shared
-_shared: Final[dict[str, ssl.SSLContext]] = {}
+_shared_lock = threading.Lock()  # guards _shared
+_shared: dict[str, ssl.SSLContext] = {}
+
+
+def _start_anew() -> None:
+    global _shared_lock, _shared
+    _shared_lock, _shared = threading.Lock(), {}
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_start_anew)
 
 
 def choose_context(trust: TlsTrust) -> ssl.SSLContext:

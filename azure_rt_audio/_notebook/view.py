@@ -24,6 +24,7 @@ from typing import Any, Final, Protocol
 
 from .._extras import importing
 from .._html import LINE, speech, text_of
+from .._log import get_logger
 from ..dispatch import InlineDispatcher
 from ..dispatch.notebook import kernel_shell
 from ..errors import RealtimeError
@@ -36,7 +37,7 @@ from .gauges import Levels
 
 __all__ = ["show"]
 
-log: logging.Logger = logging.getLogger(__name__)
+log: logging.Logger = get_logger(__name__)
 
 _INTERVAL: Final = 0.1
 """Seconds between two renderings."""

@@ -97,7 +97,7 @@ class Recorder:
         _check("max_files", max_files, 1)
         engine = client._engine
         secrets = engine.attempts.secrets
-        redaction = Redaction(sound, redact, lambda: secrets.values)
+        redaction = Redaction(sound, redact, secrets.reveal)
         header = {
             "format": FORMAT,
             "version": VERSION,

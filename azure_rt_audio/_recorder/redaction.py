@@ -12,6 +12,8 @@ from typing import Any, Final, Literal, NamedTuple
 
 import orjson
 
+from .._secret import Secret
+
 __all__ = ["REDACTED", "SECRET", "Message", "Redaction"]
 
 SECRET: Final = "[secret]"
@@ -138,7 +140,7 @@ class Redaction:
         self._is_function = self._replace is not None and redact != "texts"
         self._secrets = secrets
         self._frames: dict[bool, _Frame] = {}  # of the sound received, and sent
-        self._frames_for: Iterable[bytes] = ()
+        self._frames_for: Secret[Iterable[bytes]] = Secret(())
 
     def message(self, payload: bytes) -> Message:
         """
@@ -163,8 +165,8 @@ class Redaction:
         itself, so that the rest is looked at only once.
         """
         secrets = self._secrets()
-        if secrets is not self._frames_for:
-            self._frames, self._frames_for = {}, secrets
+        if secrets is not self._frames_for.reveal():
+            self._frames, self._frames_for = {}, Secret(secrets)
         for frame in self._frames.values():
             if (found := frame.find(payload, secrets)) is not None:
                 return found

@@ -27,6 +27,7 @@ from .._concurrency import shutdown
 from .._concurrency.condition import Condition
 from .._concurrency.deadline import Deadline
 from .._concurrency.program_end import join_thread
+from .._log import get_logger
 from ..errors import RecordingError
 from .lines import Happening, add_line
 from .part_file import PartFile, numbered
@@ -34,7 +35,7 @@ from .redaction import Redaction
 
 __all__ = ["RecordingWriter"]
 
-log: logging.Logger = logging.getLogger(__name__)
+log: logging.Logger = get_logger(__name__)
 
 _GATHER_SECONDS: Final = 0.25
 _MUCH_BYTES: Final = 2**20

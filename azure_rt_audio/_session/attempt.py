@@ -11,24 +11,27 @@ import contextlib
 import logging
 import threading
 import time
+from collections.abc import Callable
 from typing import Any, Final
 
 import attrs
 import orjson
 
-from .._transport import Connection, Payload
+from .._log import get_logger
+from .._transport import Connection, Outcome, Payload
 from ..errors import ConnectionClosedError, DecodeError
 from ..protocol.codec import Quirks, decode_event
 from ..protocol.commands import SessionUpdate
 from ..protocol.events import Error, Event, SessionCreated, SessionUpdated
 from ..protocol.service_errors import service_error
 from ..protocol.session import Session
+from .item_ids import ItemIds
 from .readiness import Readiness
 from .taps import Taps
 
 __all__ = ["Attempt", "merge_session"]
 
-log: logging.Logger = logging.getLogger(__name__)
+log: logging.Logger = get_logger(__name__)
 
 _MAX_HELD_BYTES: Final = 64 * 2**20
 """Bytes of events that an attempt holds until the one before has ended."""
@@ -72,6 +75,17 @@ class Attempt:
         self.ready = ready
         self.configuration_id = configuration.event_id
         self.session: Session | None = None
+        self.outcome: Outcome | None = None  # written once, by the I/O thread
+        self.ids = ItemIds()
+        self.asked: Any = None  # what its configuration was made of
+        self.opened_at = 0.0  # on the clock of the attempts; written by the I/O thread
+        self.opened_wall = 0.0
+        self.is_started = False  # it has begun to connect
+        self.sound_base = 0  # index of the first byte of sound that was sent on it; written by the journal
+        self.on_configured: Callable[[], object] | None = None
+        """Called in place of becoming ready, which is the callee's to bring about. The I/O thread's."""
+        self.on_event: Callable[[Event], object] | None = None
+        """Called with each event that is not applied. The I/O thread's."""
         self.configure_at: float | None = None  # when the grace for session.created is over
         self.ready_at: float | None = None  # when session.created alone is to do; the I/O thread's
         self.is_over = False  # guarded by _lock; written once
@@ -86,14 +100,14 @@ class Attempt:
 
     # ------------------------------------------------------------ sending: any thread
 
-    def send(self, payload: bytes, timeout: float | None) -> None:
-        """Send an encoded command; all of them leave here. Raises as :meth:`Connection.send`."""
+    def send(self, payload: bytes, timeout: float | None, live_s: float = 0.0) -> None:
+        """Send an encoded command; all of them leave here. See :meth:`Connection.send`, also for errors."""
         if self._taps.active:
             when = time.monotonic()
-            self.connection.send(payload, timeout)
+            self.connection.send(payload, timeout, live_s=live_s)
             self._taps.sent(self.number, payload, when)
         else:
-            self.connection.send(payload, timeout)
+            self.connection.send(payload, timeout, live_s=live_s)
         if log.isEnabledFor(logging.DEBUG):
             log.debug("> %s", orjson.loads(payload).get("type"))
 
@@ -125,6 +139,11 @@ class Attempt:
         with self._lock:
             oldest, self._updates = (self._updates[0], self._updates[1:]) if self._updates else (None, ())
         return oldest
+
+    @property
+    def updates(self) -> tuple[PendingUpdate, ...]:
+        """The updates that were not acknowledged yet."""
+        return self._updates
 
     @property
     def asked_input_format(self) -> str | None:
@@ -170,9 +189,26 @@ class Attempt:
                     self.send_configuration()
             elif not self.is_over:
                 self.settle_oldest()
-                self.ready.initialize()
         elif isinstance(event, Error):
             self.ready.refuse(service_error(event))
+        if self.on_event is not None:
+            self.on_event(event)
+        if isinstance(event, SessionUpdated) and not self.is_over:
+            self.configured()
+
+    def configured(self) -> None:
+        """The session is as asked for, or as good as that."""
+        self.ready_at = None
+        if self.on_configured is None:
+            self.ready.initialize_unless_refused()
+        else:
+            self.on_configured()
+
+    def take_updates(self, previous: Attempt) -> None:
+        """Expect the answers to the updates of the session that the attempt before has not had."""
+        left = tuple(u for u in previous._updates if u.event_id != previous.configuration_id)
+        with self._lock:
+            self._updates = (*self._updates, *left)
 
     def hold_locked(self) -> None:
         """Hold what comes from now on, until it is taken with :meth:`next_held_locked`."""

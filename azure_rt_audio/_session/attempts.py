@@ -18,24 +18,27 @@ from __future__ import annotations
 import itertools
 import logging
 import threading
+import time
 import weakref
 from collections.abc import Callable
 from typing import Any, Final, Protocol
 
 from .._concurrency.deadline import Deadline
-from .._transport import Connection, IOThread, Outcome, Payload, Target, WebSocketImpl
-from ..errors import ConnectionClosedError
+from .._log import get_logger
+from .._transport import Connection, IOThread, LagReport, Outcome, Payload, Target, WebSocketImpl
+from ..errors import ConnectionClosedError, RealtimeError
 from ..options import AzureRealTimeOptions, WebSocketOptions
 from ..protocol.codec import Quirks
 from ..protocol.commands import SessionUpdate
 from .attempt import Attempt
+from .item_ids import ItemIds
 from .readiness import Readiness
 from .secrets import Secrets
 from .taps import Taps
 
-__all__ = ["Attempts"]
+__all__ = ["Attempts", "weakly"]
 
-log: logging.Logger = logging.getLogger(__name__)
+log: logging.Logger = get_logger(__name__)
 
 _GRACE: Final = 0.1
 """Seconds that the I/O thread has to end after its last connection has; a busy machine keeps it waiting."""
@@ -69,6 +72,9 @@ class _Session(Protocol):
     def move(self, previous: Attempt, attempt: Attempt) -> None:
         """Events of another attempt will be applied; the one before has ended."""
 
+    def tell_lag(self, report: LagReport) -> None:
+        """Report how far sending is behind."""
+
     def end(self, outcome: Outcome) -> None:
         """No attempt is left."""
 
@@ -93,8 +99,11 @@ class Attempts:
         current: The one to which commands go. Written under the lock, read bare.
         alive: All that have not ended, the current one included. Written under the lock, read bare.
         is_closing: This side wants the end. Written once.
-        on_ended: Asked when the current attempt has ended without :meth:`close`, on the I/O thread, whether
-            the session goes on: with another attempt, made then or later. ``None``: it ends.
+        has_been_ready: A session has been configured. Written once.
+        is_lasting: The session may outlive its connection. Written by the I/O thread, read bare.
+        on_ended: Asked when an attempt has ended without :meth:`close`, on the I/O thread, whether the
+            session goes on: with another one, made then or later. ``None``: it ends with the current one.
+        on_check: Called with each look at the clock; returns the seconds until the next one.
     """
 
     def __init__(
@@ -118,10 +127,14 @@ class Attempts:
         self.alive: tuple[Attempt, ...] = ()
         self._applied = _Applied()
         self.is_closing = False
+        self.has_been_ready = False
+        self.is_lasting = False
         self.on_ended: Callable[[Attempt, Outcome], bool] | None = None
+        self.on_check: Callable[[], float | None] | None = None
+        self._draining = 0  # the number of the attempt whose events are applied by way of its on_event
         self.secrets = Secrets(options, websocket_options)
         self._io_thread = IOThread()
-        self._io_thread.on_alarm = _weakly(self._check)
+        self._io_thread.on_alarm = weakly(self._check)
         self.call_in = self._io_thread.set_alarm
         finalizer = weakref.finalize(self, self._io_thread.release)
         finalizer.atexit = False  # at exit the connections are closed first
@@ -131,10 +144,35 @@ class Attempts:
     @property
     def applied(self) -> Attempt | None:
         """The one whose events are applied, unless it has ended."""
-        return self._find(self._applied.number)
+        return self._find(self._applied.number or self._draining)
 
     def _find(self, number: int) -> Attempt | None:
         return next((attempt for attempt in self.alive if attempt.number == number), None)
+
+    @property
+    def ids(self) -> ItemIds:
+        """How items are called on the connection to which commands go."""
+        return self.current.ids
+
+    def may_go_on(self, attempt: Attempt) -> bool:
+        """Whether the session may outlive the end of an attempt that somebody has just met."""
+        return self.is_lasting and not self.is_closing and attempt is self.current
+
+    def follow(self, wait: Callable[[Readiness], None]) -> None:
+        """Wait for the current attempt; if it fails, for the one in its place. Raises what *wait* raises."""
+        while True:
+            attempt = self.current
+            try:
+                wait(attempt.ready)
+            except RealtimeError:
+                if attempt is self.current:
+                    raise
+            else:
+                return
+
+    def written_at(self, sent: float) -> float | None:
+        """Return when the system had taken what was sent at a moment; ``None`` as long as it waits here."""
+        return self.current.connection.written_at(sent)
 
     def add(self, configuration: SessionUpdate, encoded: bytes) -> Attempt:
         """
@@ -148,7 +186,8 @@ class Attempts:
         options, websocket_options, secrets = self._options, self._websocket_options, self.secrets
 
         def target() -> Target:
-            headers = {**websocket_options.headers, **options.authorization()}
+            headers = {name: value.reveal() for name, value in websocket_options.headers.items()}
+            headers.update(options.authorization())
             secrets.add(headers)
             return Target(options.url, headers)
 
@@ -156,9 +195,10 @@ class Attempts:
             target,
             websocket_options,
             websocket_impl=self._websocket_impl,
-            on_open=_weakly(self._opened, number),
+            on_open=weakly(self._opened, number),
             on_message=self._receiver(number),
-            on_end=_weakly(self._ended, number),
+            on_end=weakly(self._ended, number),
+            on_lag=weakly(self._lags, number),
             io_thread=self._io_thread,
         )
         ready = Readiness(
@@ -184,6 +224,7 @@ class Attempts:
             ConnectError: If the system has no more descriptors.
             RuntimeError: In a forked child, or if the system has no more threads.
         """
+        attempt.is_started = True
         try:
             attempt.connection.start()
         except BaseException as exc:  # Ctrl-C too, which may come when all has been done
@@ -231,7 +272,10 @@ class Attempts:
         others = [attempt.connection for attempt in self.alive if attempt.connection is not current]
         for other in others:
             other.begin_close(timeout)
-        have_ended = [current.close(timeout)]
+        is_waiting = not self.current.is_started and self.has_been_ready
+        if is_waiting:
+            self.call_in(0.0)  # it waits for its time to connect; the I/O thread ends it
+        have_ended = [is_waiting or current.close(timeout)]
         have_ended += [other.close(deadline.remaining()) for other in others]
         return all(have_ended) and self._io_thread.join((deadline.remaining() or 0.0) + _GRACE)
 
@@ -264,8 +308,9 @@ class Attempts:
             self._taps.opened(number)
         attempt = self._find(number)
         if attempt is not None:
-            attempt.configure_at = self._clock() + _CREATED_GRACE
-            attempt.ready_at = self._clock() + _UPDATED_GRACE
+            attempt.opened_at, attempt.opened_wall = self._clock(), time.time()
+            attempt.configure_at = attempt.opened_at + _CREATED_GRACE
+            attempt.ready_at = attempt.opened_at + _UPDATED_GRACE
             self.call_in(_CREATED_GRACE)
 
     def _check(self) -> float | None:
@@ -274,6 +319,8 @@ class Attempts:
         if session is None:
             return None
         now, due = self._clock(), session.check()
+        if self.on_check is not None and (again := self.on_check()) is not None:
+            due = again if due is None else min(again, due)
         for attempt in self.alive:
             is_applied = attempt.number == self._applied.number
             if attempt.configure_at is not None and now >= attempt.configure_at:
@@ -287,32 +334,81 @@ class Attempts:
                 if is_applied:
                     session.settle_for_created()
                 elif attempt.session is not None:
-                    attempt.ready.initialize_unless_refused()
+                    attempt.configured()
             for moment in (attempt.configure_at, attempt.ready_at):
                 if moment is not None:
                     due = min(moment - now, due if due is not None else moment - now)
         return None if due is None else max(due, 0.01)
 
+    def _lags(self, number: int, report: LagReport) -> None:
+        session = self._session()
+        if session is not None and number == self.current.number:
+            session.tell_lag(report)
+
     def _ended(self, number: int, outcome: Outcome) -> None:
         attempt = self._find(number)
         if attempt is None:
             return
-        attempt.ready.end(outcome)
+        attempt.outcome = outcome
         if self._taps.active:
             self._taps.closed(number, outcome)
         with self.lock:
             attempt.is_over = True
             is_current = attempt is self.current
-            is_applied = number == self._applied.number
+            is_applied = number == (self._applied.number or self._draining)
             self._discard_locked(attempt)
-        if is_applied and is_current:
+            is_last = is_current and (is_applied or self.applied is None)
+        if is_last:
             self._lost(attempt)
         elif is_applied:
+            attempt.ready.end(outcome)
             self._hand_over(attempt)
+        else:
+            if self.on_ended is not None and not self.is_closing and not is_current:
+                self.on_ended(attempt, outcome)
+            attempt.ready.end(outcome)
+
+    def fail(self, attempt: Attempt, outcome: Outcome) -> None:
+        """The current attempt could not even begin. The I/O thread's."""
+        attempt.outcome = outcome
+        self._lost(attempt)
+
+    def replace(self, attempt: Attempt) -> None:
+        """Make an attempt the current one in place of one that has ended. The I/O thread's."""
+        with self.lock:
+            self.current = attempt
+
+    def go_over(self, previous: Attempt) -> None:
+        """Have the events of the current attempt applied, which has taken the place of one that has ended."""
+        session = self._session()
+        if session is not None:
+            session.move(previous, self.current)
+            self._draining, self._applied.number = 0, self.current.number
+
+    def intercept(self, attempt: Attempt) -> None:
+        """Give the events of the attempt that are applied to its ``on_event`` instead. The I/O thread's."""
+        with self.lock:
+            self._draining, self._applied.number = attempt.number, 0
+
+    def resume(self, attempt: Attempt) -> None:
+        """Apply them again. The I/O thread's."""
+        with self.lock:
+            self._draining, self._applied.number = 0, attempt.number
+
+    def go_over_to(self, attempt: Attempt) -> None:
+        """
+        Make an attempt the current one while the one before, which is intercepted, lasts. The I/O thread's.
+
+        Events of *attempt* are held until then.
+        """
+        with self.lock:
+            self.current = attempt
+            attempt.hold_locked()
 
     def _hand_over(self, previous: Attempt) -> None:
         """Have the current attempt's events applied from now on: the one before has ended."""
         attempt, session = self.current, self._session()
+        self._draining = 0
         if session is None:
             return
         session.move(previous, attempt)
@@ -329,15 +425,19 @@ class Attempts:
 
     def _lost(self, attempt: Attempt) -> None:
         """The current attempt has ended: the session ends, unless somebody makes another one."""
-        outcome, session = attempt.ready.outcome, self._session()
+        outcome, session = attempt.outcome, self._session()
         assert outcome is not None
-        if self.is_closing or self.on_ended is None or not self.on_ended(attempt, outcome):
+        goes_on = not self.is_closing and self.on_ended is not None and self.on_ended(attempt, outcome)
+        self.is_lasting = goes_on
+        # After that: who waits for it looks whether another one has taken its place.
+        attempt.ready.end(outcome)
+        if not goes_on:
             self._io_thread.release()
             if session is not None:
                 session.end(outcome)
 
 
-def _weakly(method: Any, *first: Any) -> Callable[..., Any]:
+def weakly(method: Any, *first: Any) -> Callable[..., Any]:
     """Return a function that calls a bound method as long as its object lives, and then does nothing."""
     reference, function = weakref.ref(method.__self__), method.__func__
 

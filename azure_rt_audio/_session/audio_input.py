@@ -26,14 +26,13 @@ from ..audio.files import AudioReader
 from ..audio.pcm import AudioLike, check_whole, decode_base64, interleaved, to_pcm16
 from ..audio.resample import check_rate
 from ..protocol.checks import MAX_APPEND_BYTES
-from ..protocol.codec import encode_append
 from .sender import CommandSender
 from .user_turn import UserTurn
 
 __all__ = ["AudioInput"]
 
-_MAX_APPEND_CHARACTERS: Final = MAX_APPEND_BYTES // 12 * 16
-"""Four characters hold three bytes; a cut between fours of them cuts between frames too."""
+_MAX_PIECE: Final = MAX_APPEND_BYTES // 12 * 12
+"""Bytes of sound in one message; a cut there cuts neither frames nor base64."""
 
 _NO_RATE: Final = "channels was given without sample_rate_hz: pass the rate of the audio, too"
 
@@ -77,11 +76,11 @@ class AudioInput:
             return
         if channels is not None:
             raise ValueError(_NO_RATE)
-        text = self._base64(audio)
+        sound = self._sound(audio)
         self._sender.wait_to_send()
         if self.converter is not None:
             self.finish()
-        self._send_text(text)
+        self._send(sound, audio.encode() if isinstance(audio, str) else None)
 
     def _append_stream(self, audio: str | AudioLike, sample_rate_hz: int, channels: int | None) -> None:
         """Convert the next chunk and send what is ready; another kind of sound begins another stream."""
@@ -113,22 +112,30 @@ class AudioInput:
             self.finish()
             began, sent = time.monotonic(), 0.0
             for block in file.blocks(_BLOCK_SECONDS):
-                self._send(converter.feed(block))
+                self._sender.wait_for_connection()  # rather than more than is kept for the next one
+                self._send(converter.feed(block), is_live=is_realtime)
                 sent += len(block) / 2 / file.sample_rate_hz
                 if progress is not None:
                     progress(sent, file.seconds)
                 if is_realtime:
                     threading.Event().wait(max(0.0, began + sent - time.monotonic()))
-            self._send(converter.finish())
+            self._send(converter.finish(), is_live=is_realtime)
 
-    def _send(self, audio: bytes) -> None:
-        """Send what is in the session's format; nothing, if it is empty."""
-        self._send_text(pybase64.b64encode(audio))
+    def _send(self, sound: bytes, text: bytes | None = None, *, is_live: bool = True) -> None:
+        """
+        Send what is in the session's format; nothing, if it is empty.
 
-    def _send_text(self, text: bytes) -> None:
+        Args:
+            text: Its base64, if that is at hand.
+            is_live: Whether it is spoken now, and may be dropped if the line is too slow.
+        """
         self._turn.has_sound = True
-        for start in range(0, len(text), _MAX_APPEND_CHARACTERS):
-            self._sender.send_bytes(encode_append(text[start : start + _MAX_APPEND_CHARACTERS]))
+        if len(sound) <= _MAX_PIECE:
+            if sound:
+                self._sender.send_sound(sound, text, is_live=is_live)
+            return
+        for start in range(0, len(sound), _MAX_PIECE):
+            self._sender.send_sound(sound[start : start + _MAX_PIECE], is_live=is_live)
 
     # ------------------------------------------------------------ encoding
 
@@ -143,29 +150,30 @@ class AudioInput:
         if sample_rate_hz is None:
             if channels is not None:
                 raise ValueError(_NO_RATE)
-            return self._base64(audio)
+            return pybase64.b64encode(self._sound(audio))
         check_rate("sample_rate_hz", sample_rate_hz)
         pcm, channels = interleaved(audio, channels)
         check_whole(len(pcm), channels)
         converter = Converter(from_hz=sample_rate_hz, channels=channels, to_format=self._audio_format())
         return pybase64.b64encode(converter.feed(pcm) + converter.finish())
 
-    def _base64(self, audio: str | AudioLike) -> bytes:
-        """Return what is in the session's format already, or PCM16 in an array."""
+    def _sound(self, audio: str | AudioLike) -> bytes:
+        """Return the bytes of what is in the session's format already, or PCM16 in an array."""
         audio_format = self._audio_format()
         is_pcm16 = audio_format == "pcm16"
         if isinstance(audio, str):
-            if len(decode_base64(audio)) % 2 and is_pcm16:
+            sound = decode_base64(audio)
+            if len(sound) % 2 and is_pcm16:
                 raise ValueError("audio has an odd number of bytes; PCM16 has two bytes per frame")
-            return audio.encode()
+            return sound
         if is_pcm16 or isinstance(audio, os.PathLike):  # a path is refused, with a remedy
-            return pybase64.b64encode(to_pcm16(audio))
+            return bytes(to_pcm16(audio))
         if not isinstance(audio, bytes | bytearray | memoryview):
             raise TypeError(
                 f"a {audio_format} session takes bytes, one per frame, not {type(audio).__name__}; "
                 "pass its sample_rate_hz as well, and it is converted"
             )
-        return pybase64.b64encode(audio)
+        return bytes(audio)
 
     # ------------------------------------------------------------ the end of a stream
 

@@ -1,27 +1,39 @@
 """
 What the session was asked to be, and what the service says it is.
 
-**Threads.** Any thread updates it; the I/O thread alone writes ``session`` and ``asked``.
+**Threads.** Any thread updates it; the I/O thread writes ``session`` and ``asked``, and who changes
+a voice writes the latter.
 """
 
 from __future__ import annotations
 
-from typing import Any
+import contextlib
+import logging
+from concurrent.futures import Future
+from typing import Any, Final
 
 import attrs
 
+from .._log import get_logger
 from ..audio.pcm import readable_format
+from ..errors import ConnectionClosedError
 from ..protocol.base import UNSET
-from ..protocol.commands import SessionUpdate
-from ..protocol.events import SessionCreated, SessionUpdated
+from ..protocol.commands import ResponseCancel, SessionUpdate
+from ..protocol.events import Error, SessionCreated, SessionUpdated
 from ..protocol.session import Session, SessionConfig, TurnDetection
+from ..protocol.session_differences import differences
 from .acknowledgement import Acknowledgement
 from .attempt import Attempt, merge_session
 from .attempts import Attempts
 from .sender import CommandSender
-from .waiters import Waiters, placeholder
+from .waiters import Waiter, Waiters, placeholder
 
 __all__ = ["Configuration"]
+
+log: logging.Logger = get_logger(__name__)
+
+_PREFIX_MS: Final = 300.0
+"""What the service takes unless told otherwise."""
 
 
 class Configuration:
@@ -40,7 +52,10 @@ class Configuration:
         self._sender = sender
         self._waiters = waiters
         self._asked = asked
+        self._told: set[str] = set()  # fields that the service has changed
         self.session: Session | None = None
+        self.turns_ended = 0  # turns of the user that became items; the I/O thread's
+        self._barrier: Waiter | None = None  # the I/O thread's
 
     # ------------------------------------------------------------ any thread
 
@@ -52,15 +67,22 @@ class Configuration:
             ValueError: If the service would refuse the configuration.
         """
         command = SessionUpdate(event_id=self._sender.new_event_id(), session=self._asked)
-        return self._attempts.add(command, self._sender.encode(command))
+        attempt = self._attempts.add(command, self._sender.encode_as_is(command))
+        attempt.asked = self._asked
+        return attempt
+
+    def is_asked_of(self, attempt: Attempt) -> bool:
+        """Whether the session of an attempt was asked to be what is asked for now."""
+        return attempt.asked is self._asked
 
     def update(self, command: SessionUpdate, owner: object) -> Acknowledgement[SessionUpdated]:
         """Send a change of the session; after a refused configuration, this may be the remedy."""
         attempt = self._attempts.current
 
         def wait() -> None:
-            attempt.ready.wait_to_send_configuration()
-            attempt.ready.try_again_with(command.event_id)
+            if not self._attempts.has_been_ready:
+                attempt.ready.wait_to_send_configuration()
+                attempt.ready.try_again_with(command.event_id)
             attempt.expect_update(command)
 
         try:
@@ -76,6 +98,15 @@ class Configuration:
             attempt.settle(command.event_id)
             raise
 
+    def ask(self, config: SessionConfig) -> None:
+        """Have connections that are made from now on begin with a change."""
+        self._asked = _merge(self._asked, config)
+
+    def is_another_voice(self, config: object) -> bool:
+        """Whether a change asks for another voice than that in force."""
+        voice = getattr(config, "voice", UNSET)
+        return voice is not UNSET and self.session is not None and voice != self.session.voice
+
     def input_audio_format(self) -> str:
         """Return the format of audio that is appended next: of a pending update, or as in force."""
         asked = self._attempts.current.asked_input_format
@@ -89,18 +120,108 @@ class Configuration:
         return self.session.output_audio_format if self.session is not None else None
 
     @property
+    def modalities(self) -> list[str] | None:
+        """Return those in force."""
+        return self.session.modalities if self.session is not None else None
+
+    @property
     def turn_detection(self) -> TurnDetection | None:
         """How the service finds the user's turns; ``None`` if it does not."""
         return self.session.turn_detection if self.session is not None else None
 
+    @property
+    def asked_turn_detection(self) -> TurnDetection | None:
+        """How the program wants the user's turns to be found, if it has said so."""
+        asked = getattr(self._asked, "turn_detection", None)
+        return asked if isinstance(asked, TurnDetection) else None
+
+    @property
+    def is_transcription_off(self) -> bool:
+        """Whether the user is not transcribed: neither says so the service, nor is it asked for."""
+        session = self.session
+        configs = [self._asked, *(update.config for update in self._attempts.current.updates)]
+        return (
+            session is not None
+            and session.input_audio_transcription is None
+            and all(isinstance(config, SessionConfig) for config in configs)
+            and not any(config.input_audio_transcription for config in configs)
+        )
+
+    @property
+    def transcription_model(self) -> str | None:
+        """The model that transcribes the user, if known."""
+        in_force = self.session.input_audio_transcription if self.session is not None else None
+        return in_force.model if in_force is not None else None
+
+    @property
+    def prefix_ms(self) -> float:
+        """Milliseconds of sound before speech that the service takes as part of it."""
+        detection = self.turn_detection
+        padding = detection.prefix_padding_ms if detection is not None else None
+        return _PREFIX_MS if padding is None else float(padding)
+
+    @property
+    def does_transcribe(self) -> bool:
+        """Whether the service transcribes what the user says."""
+        return self.session is not None and self.session.input_audio_transcription is not None
+
     # ------------------------------------------------------------ the I/O thread
+
+    def send_barrier(self, attempt: Attempt) -> None:
+        """
+        Send an update that changes nothing: its answer shows that all commands before it were answered.
+
+        Raises:
+            ConnectionClosedError: If the connection is over.
+        """
+        command = SessionUpdate(event_id=self._sender.new_event_id(), session=SessionConfig())
+        self._barrier = placeholder(SessionUpdate.TYPE, command.event_id, Future())
+        self._waiters.add(self._barrier)
+        self._waiters.note_sent(self._barrier)
+        attempt.expect_update(command)
+        attempt.send(self._sender.encode_as_is(command), 0.0)
+
+    def take_barrier(self, event: SessionUpdated | Error) -> bool:
+        """Whether an event answers it, or refuses it, which shows the same; it is over then."""
+        barrier = self._barrier
+        if barrier is None:
+            return False
+        if isinstance(event, SessionUpdated):
+            is_it = self._waiters.oldest(SessionUpdate.TYPE) is barrier
+        else:
+            is_it = event.error is not None and event.error.event_id == barrier.event_id
+        if is_it:
+            self.drop_barrier()
+        return is_it
+
+    def take_internal(self, event: SessionUpdated) -> bool:
+        """Take the answer to an update that the client has made by itself; return whether it is one."""
+        waiter = self._waiters.oldest(SessionUpdate.TYPE)
+        if waiter is None or not waiter.is_internal:
+            return False
+        self.take(event)
+        self._waiters.discard(waiter)
+        waiter.resolve(event)
+        return True
+
+    def drop_barrier(self) -> None:
+        """Wait no longer for its answer."""
+        if self._barrier is not None:
+            self._waiters.discard(self._barrier)
+            self._barrier = None
+
+    def cancel_on(self, attempt: Attempt, response_id: str | None) -> None:
+        """Cancel a response on an attempt that nobody listens to any more."""
+        command = ResponseCancel(event_id=self._sender.new_event_id(), response_id=response_id)
+        with contextlib.suppress(ConnectionClosedError):
+            attempt.send(self._sender.encode_as_is(command), 0.0)
 
     def configure(self, attempt: Attempt) -> None:
         """Configure the session of the attempt whose events are applied."""
         # A placeholder, so that session.updated is not matched to a later command.
         waiter = placeholder(SessionUpdate.TYPE, attempt.configuration_id)
         self._waiters.add(waiter)
-        self._waiters.note_sent(waiter, attempt.number)
+        self._waiters.note_sent(waiter)
         attempt.send_configuration()
 
     def take(self, event: SessionCreated | SessionUpdated) -> None:
@@ -115,8 +236,19 @@ class Configuration:
                 self.configure(attempt)
             return
         update = attempt.settle_oldest()
-        if update is not None and update.event_id != attempt.configuration_id:
-            self._asked = _merge(self._asked, update.config)
+        if update is not None:
+            if update.event_id != attempt.configuration_id:
+                self._asked = _merge(self._asked, update.config)
+            self._compare(update.config)
+
+    def _compare(self, asked: Any) -> None:
+        """Log, once for each field, what the service does otherwise than it was asked to."""
+        if not isinstance(asked, SessionConfig) or self.session is None:
+            return
+        for name, words in differences(asked, self.session).items():
+            if name not in self._told:
+                self._told.add(name)
+                log.warning("! the service did not take the configuration as it was sent: %s", words)
 
 
 def _merge(known: Any, update: Any) -> Any:

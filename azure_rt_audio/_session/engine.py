@@ -14,27 +14,33 @@ thread. It has no lock of its own.
 from __future__ import annotations
 
 import logging
-import threading
 import time
 import weakref
 from collections.abc import Callable
+from concurrent.futures import Future
 from typing import Any, Final
 
 from .._concurrency import shutdown
+from .._log import get_logger
 from .._pages import WAITING
-from .._transport import Connection, Outcome, Payload, WebSocketImpl
+from .._transport import Connection, LagReport, Outcome, Payload, WebSocketImpl
 from ..dispatch import Dispatcher
 from ..errors import DecodeError, DispatchOverflowError, RealtimeError, ServiceError
-from ..options import AzureRealTimeOptions, WebSocketOptions
+from ..options import AzureRealTimeOptions, ReconnectPolicy, WebSocketOptions
 from ..protocol.codec import Quirks, decode_event, prepare
+from ..protocol.commands import SessionUpdate
 from ..protocol.conversation import Conversation
 from ..protocol.event_filter import EVERYTHING, EventFilter
 from ..protocol.events import (
+    ConversationItemInputAudioTranscriptionCompleted,
+    ConversationItemInputAudioTranscriptionFailed,
     Error,
     Event,
     InputAudioBufferCleared,
     InputAudioBufferCommitted,
     InputAudioBufferSpeechStarted,
+    InputAudioBufferSpeechStopped,
+    RateLimitsUpdated,
     ResponseCreated,
     ResponseDone,
     ResponseOutputAudioDelta,
@@ -44,33 +50,48 @@ from ..protocol.events import (
     SessionUpdated,
     UnknownEvent,
 )
-from ..protocol.events.local import LOCAL_EVENTS, Closed, Init, LocalEvent, StatusChanged
-from ..protocol.service_errors import response_error, service_error
-from ..protocol.session import Session
+from ..protocol.events.local import (
+    LOCAL_EVENTS,
+    Closed,
+    Init,
+    LocalEvent,
+    Reconnected,
+    StatusChanged,
+)
+from ..protocol.history import History
+from ..protocol.responses import Response
+from ..protocol.service_errors import service_error
+from ..protocol.session import Session, SessionConfig
 from ..protocol.turn import ModelStatusEnum
 from .attempt import Attempt
-from .attempts import Attempts
+from .attempts import Attempts, weakly
 from .audio_input import AudioInput
 from .call_follower import CallFollower
 from .configuration import Configuration
 from .event_stream import EventStream, EventStreams
 from .interruption import Interruption
+from .journal import Journal
 from .listeners import Listeners
 from .model_status import ModelStatus
 from .question import Questions
+from .rate_limits import RateLimits
 from .raw_commands import RawCommands
 from .readiness import Readiness
+from .reconnector import Reconnector
 from .response_queue import ResponseQueue
 from .response_watchdog import MCP_STEPS
+from .restored_items import RestoredItems
+from .send_lag_log import SendLagLog
 from .sender import CommandSender
 from .taps import Taps
+from .transcription import Transcription
 from .turn_taking import TurnTaking
 from .user_turn import TurnLimits
 from .waiters import Handled, Waiter, Waiters, as_listened
 
 __all__ = ["Engine"]
 
-log: logging.Logger = logging.getLogger(__name__)
+log: logging.Logger = get_logger(__name__)
 
 _WITH_CONSEQUENCES: Final = frozenset(
     (
@@ -79,8 +100,12 @@ _WITH_CONSEQUENCES: Final = frozenset(
         SessionCreated,
         SessionUpdated,
         InputAudioBufferSpeechStarted,
+        InputAudioBufferSpeechStopped,
         InputAudioBufferCleared,
         InputAudioBufferCommitted,
+        ConversationItemInputAudioTranscriptionCompleted,
+        ConversationItemInputAudioTranscriptionFailed,
+        RateLimitsUpdated,
         ResponseCreated,
         ResponseDone,
         ResponseOutputItemDone,
@@ -105,6 +130,8 @@ class Engine:
 
     Args:
         websocket_impl: Makes the ``websocket.WebSocket`` to use.
+        policy: Of reconnecting; ``None`` ends the session with its connection.
+        history: What the session begins with.
         dispatcher: Where listeners run unless they ask otherwise.
         clock: Seconds that never run backwards, for all time-outs of callers.
     """
@@ -116,6 +143,9 @@ class Engine:
         websocket_impl: WebSocketImpl | None,
         dispatcher: Dispatcher,
         clock: Callable[[], float] = time.monotonic,
+        *,
+        policy: ReconnectPolicy | None = None,
+        history: History | None = None,
     ) -> None:
         prepare()
         self.websocket_options = websocket_options
@@ -130,19 +160,36 @@ class Engine:
         self._tell_no_sound = _NoSound(self)
         self.status = ModelStatus()
         self._turn = self.status.turn
-        self._has_close_been_called = threading.Event()
-        self._has_expired = False  # the I/O thread's: the service has said that the session is over
+        self.has_expired = False  # the I/O thread's: the service has said that the session is over
+        self._is_expiry_untold = False  # the I/O thread's: that was kept, as another session is to follow
         self.attempts = Attempts(self, options, websocket_options, websocket_impl, clock)
         dialect = options.resolved_dialect
+        self.journal = Journal(
+            self.attempts,
+            self.waiters,
+            policy,
+            websocket_options.max_send_backlog_bytes,
+            weakly(self._input_audio_format),
+            clock,
+        )
         self.sender = CommandSender(
-            self.attempts, dialect, websocket_options.send_timeout, self.waiters, dispatcher, clock
+            self.attempts,
+            self.journal,
+            dialect,
+            websocket_options.send_timeout,
+            self.waiters,
+            dispatcher,
+            clock,
         )
         self.configuration = Configuration(self.attempts, self.sender, self.waiters, options.session_config)
+        self.transcription = Transcription(self.configuration, self.listeners, self.streams)
+        self.rate_limits = RateLimits(clock)
         # Encoded here and now, so that a mistake in the configuration is raised where it was written.
         self.attempts.current = self.configuration.new_attempt()
+        self.ids = self.attempts.current.ids  # those of the attempt whose events are applied
         self.response_queue = ResponseQueue(
             self.sender.encode,
-            self.sender.send_bytes,
+            self.sender.send_now,
             carries_metadata=dialect.carries_metadata,
             check_may_wait=self.sender.check_may_wait,
             audio_format=self.configuration.output_audio_format,
@@ -155,14 +202,43 @@ class Engine:
             call_in=self.attempts.call_in,
         )
         self._watchdog = self.response_queue.watchdog
-        self.turns = TurnTaking(self.configuration, self.sender, self.waiters, self.response_queue)
-        self.questions = Questions(self.sender, self.waiters, self.response_queue)
-        self.raw_commands = RawCommands(self.attempts, self.sender, self.waiters, self.response_queue)
-        self.interruption = Interruption(self.sender, self.response_queue)
+        self.turns = TurnTaking(
+            self.configuration, self.sender, self.waiters, self.response_queue, self.journal, self.attempts
+        )
+        self.questions = Questions(self.sender, self.response_queue, self.conversation._note_sent)
+        self.raw_commands = RawCommands(self.attempts, self.sender, self.response_queue)
+        self.restored_items = RestoredItems(self.attempts, self.sender, self.journal, self.conversation)
+        self.interruption = Interruption(self.sender, self.response_queue, self.restored_items)
+        self._watchdog.written_at = self.waiters.written_at = self.attempts.written_at
+        self._send_lag = SendLagLog(websocket_options.lag)
         self.calls: CallFollower | None = None
         self.audio_input = AudioInput(
             self.sender, self.configuration.input_audio_format, self.response_queue.turn
         )
+        self._policy = policy
+        self.reconnector = Reconnector(
+            weakref.proxy(self),
+            policy or ReconnectPolicy(),
+            self.attempts,
+            self.configuration,
+            self.sender,
+            self.waiters,
+            self.journal,
+            self.response_queue,
+            self.conversation,
+            self.restored_items,
+            weakly(self._status_now),
+            clock,
+            host=options.endpoint.authority,
+            has_fresh_token=options.credential is not None,
+        )
+        self.conversation._sound = weakly(self.journal.sound_of_turns)
+        if history is not None:
+            self.reconnector.begin_with(history, self.attempts.current)
+        if policy is not None:
+            self.attempts.on_ended = weakly(self.reconnector.on_ended)
+            self.attempts.on_check = weakly(self.reconnector.check)
+            self.attempts.is_lasting = policy.retry_first
         shutdown.register(shutdown.Stage.SESSIONS, self.attempts, Attempts.note_closing)
 
     # ------------------------------------------------------------ connections
@@ -189,8 +265,13 @@ class Engine:
 
     def close(self, timeout: float) -> bool:
         """Close all connections; see :meth:`azure_rt_audio.client.AzureRealTimeAudio.close`."""
-        self._has_close_been_called.set()
+        self.ready.needs_no_log.set()
         return self.attempts.close(timeout)
+
+    @property
+    def is_closing(self) -> bool:
+        """Whether this side wants the end."""
+        return self.attempts.is_closing
 
     @property
     def connection(self) -> Connection:
@@ -207,6 +288,42 @@ class Engine:
         """The session in force, as the service last described it."""
         return self.configuration.session
 
+    def update_session(self, command: SessionUpdate, owner: object) -> Future[SessionUpdated]:
+        """Change the session: the one that there is, or, for another voice, another one in its place."""
+        policy, config = self._policy, command.session
+        if (
+            policy is None
+            or policy.voice_change != "swap"
+            or not isinstance(config, SessionConfig)
+            or not self.configuration.is_another_voice(config)
+            or not any(entry.audio_base64_length for entry in self.conversation.entries)
+        ):
+            return self.configuration.update(command, owner)
+        self.sender.encode(command)  # a mistake is raised here
+        self.configuration.ask(config)
+        future = self.sender.new_future(owner)
+
+        def is_it(_: object, event: object) -> bool:
+            return isinstance(event, SessionUpdated) and not self.configuration.is_another_voice(config)
+
+        self.waiters.add(Waiter(is_it, future))
+        self.reconnector.swap.ask("the voice changes", tells_update=True)
+        return future
+
+    def reconnect(self, owner: object) -> Future[Reconnected]:
+        """Go over to another connection; see :meth:`azure_rt_audio.client.AzureRealTimeAudio.reconnect`."""
+        if self._policy is None:
+            raise RuntimeError("this client was made with reconnect=None; give it a ReconnectPolicy")
+        self.sender.wait_to_send()
+        outcome = self.ready.outcome
+        if outcome is not None and not self.attempts.is_lasting:
+            raise outcome.again()
+        future = self.sender.new_future(owner)
+        self.waiters.add(Waiter(lambda key, event: key == Reconnected.TYPE, future))
+        if not self.reconnector.is_reconnecting():
+            self.reconnector.swap.ask("the program has asked for it")
+        return future
+
     # ------------------------------------------------------------ waiting
 
     def wait_for(
@@ -218,6 +335,7 @@ class Engine:
     ) -> Any:
         """Wait for the next event that *subject* and *predicate* accept."""
         self.sender.check_may_wait()
+        self.transcription.on_wait((subject,))
         future = self.sender.new_future(owner)
 
         def matches(key: Any, event: Any) -> bool:
@@ -243,6 +361,7 @@ class Engine:
         self, subjects: tuple[EventFilter, ...], owner: object, timeout: float | None
     ) -> EventStream[Any]:
         """Return an iterator over the events of *subjects*, from now on."""
+        self.transcription.on_wait(subjects)
         stream: EventStream[Any] = EventStream(
             subjects, timeout, self.sender.check_may_wait, owner, self._clock
         )
@@ -291,6 +410,11 @@ class Engine:
                 ):
                     self._take(event)
                     return
+            if self.ids.is_active:
+                translated = self.ids.to_program(event)
+                if translated is None:
+                    return
+                event = translated
             self.conversation._apply(event)
             self._watchdog.latest = event
             if self.response_queue.begun:
@@ -305,12 +429,21 @@ class Engine:
             self.connection.abort(exc)
 
     def _take(self, event: Event) -> None:
+        if self.ids.is_active:
+            translated = self.ids.to_program(event)
+            if translated is None:
+                return
+            event = translated
+        if isinstance(event, SessionUpdated) and self.configuration.take_internal(event):
+            self.turns.follow_detection()
+            return
         previous = self._turn.status
         change = self.status.advance(event)
         self.conversation._apply(event)
         if isinstance(event, Error):
             self._refused(event)
             return
+        self.rate_limits.take(event)
         calls = self.calls
         if calls is not None and isinstance(event, ResponseDone):
             calls.on_ending(event)
@@ -323,6 +456,40 @@ class Engine:
         self._publish(key, event)
         self._tell_status(change)
         self._after_publish(event, is_told=is_told)
+
+    # ------------------------------------------------------------ for the reconnector
+
+    def apply_event(self, event: Event) -> None:
+        """Take an event into account that the client has made itself, and tell those who want to know."""
+        try:
+            self._take(event)
+        except DispatchOverflowError as exc:
+            self.connection.abort(exc)
+
+    def tell(self, event: LocalEvent) -> None:
+        """Tell listeners of an event of the client's own."""
+        self._offer(event.type, event)
+        try:
+            self._publish_local(event)
+        except DispatchOverflowError as exc:
+            self.connection.abort(exc)
+
+    def has_listener(self, kind: type[Event]) -> bool:
+        """Whether anybody is handed events of a kind."""
+        return self.listeners.has(kind.TYPE) or self.streams.take(kind.TYPE)
+
+    def rest(self) -> None:
+        """No response is in progress any more, and nobody is known to speak."""
+        self.turns.has_heard_user = False
+        self._tell_status(self.status.rest())
+
+    def _status_now(self) -> ModelStatusEnum:
+        return self.status.now
+
+    def _input_audio_format(self) -> str:
+        return self.configuration.input_audio_format()
+
+    # ------------------------------------------------------------ what follows from an event
 
     def _before_publish(self, event: Event, previous: ModelStatusEnum) -> None:
         """Do what an event asks of the client, before it is reported."""
@@ -337,9 +504,19 @@ class Engine:
         if isinstance(event, SessionUpdated):
             self._initialized(event)
         elif isinstance(event, ResponseDone):
-            failure = response_error(event.response)
-            if failure is not None:
-                self._report(failure, is_told=is_told)
+            if event.response.status == "completed":
+                self.reconnector.on_done(event.response)
+            self._report_response(event.response, is_told=is_told)
+        elif (untranscribed := self.transcription.take(event)) is not None:
+            self._report(untranscribed, is_told=self.transcription.is_told(untranscribed))
+
+    def _report_response(self, response: Response, *, is_told: bool) -> None:
+        """Report a response that failed; one that was cut short has the reason, and the log."""
+        error = response.error
+        if isinstance(error, ServiceError):
+            self._report(error, is_told=is_told)
+        elif error is not None and response.status != "cancelled":
+            log.warning("! %s", error)
 
     def _offer(self, key: Any, payload: Any) -> None:
         self.waiters.offer(key, payload)
@@ -352,14 +529,6 @@ class Engine:
             self.listeners.publish(UnknownEvent, event, to_all=True)
         else:
             self.listeners.publish(key, event, to_all=True)
-
-    def tell(self, event: LocalEvent) -> None:
-        """Report an event of this side's own; from any thread."""
-        try:
-            self._offer(event.type, event)
-            self._publish_local(event)
-        except DispatchOverflowError as exc:
-            self.connection.abort(exc)
 
     def _publish_local(self, event: LocalEvent) -> None:
         is_sticky = isinstance(event, Init | Closed)
@@ -392,6 +561,17 @@ class Engine:
         except DispatchOverflowError as exc:
             self.connection.abort(exc)
 
+    def tell_lag(self, report: LagReport) -> None:
+        """Report how far sending is behind."""
+        event = self._send_lag.take(report)
+        if event.dropped_s:
+            self.journal.note_dropped(event.dropped_s)
+        try:
+            self._offer(event.type, event)
+            self._publish_local(event)
+        except DispatchOverflowError as exc:
+            self.connection.abort(exc)
+
     def _initialized(self, event: SessionUpdated) -> None:
         ready = self.ready
         if ready.is_initialized or self.session is None or not isinstance(event.session, Session):
@@ -400,12 +580,16 @@ class Engine:
         self._tell_ready(self.session)
 
     def _tell_ready(self, session: Session) -> None:
+        self.attempts.has_been_ready = True
+        self.attempts.is_lasting = self._policy is not None
+        self.attempts.call_in(0.0)  # the age of the session is known
         init = Init(session=session)
         self._offer(init.type, init)
         self._publish_local(init)
 
     def _refused(self, event: Error) -> None:
         error = service_error(event)
+        self.rate_limits.complete(error)
         handled = self.waiters.fail(error) or self.response_queue.on_error(error)
         if handled is Handled.RETRIED:
             log.debug("= the service was answering already, and is asked again later: %s", error)
@@ -422,8 +606,10 @@ class Engine:
             attempt.ready.refuse(error)
         self._offer(Error, event)
         self.listeners.publish(Error, event, to_all=True)
-        self._has_expired = error.code == _EXPIRED
-        self._report(error, is_told=handled is Handled.TOLD)
+        self.has_expired = error.code == _EXPIRED
+        self._is_expiry_untold = self.has_expired and self.attempts.is_lasting
+        if not self._is_expiry_untold:
+            self._report(error, is_told=handled is Handled.TOLD)
 
     def configure(self, attempt: Attempt) -> None:
         """Configure the session of an attempt whose connection is open."""
@@ -450,10 +636,15 @@ class Engine:
 
     def move(self, previous: Attempt, attempt: Attempt) -> None:
         """Take into account that events of another attempt will be applied."""
-        outcome = previous.ready.outcome
+        outcome = previous.outcome
         assert outcome is not None
+        self.has_expired, self.ids = False, attempt.ids
         if attempt.session is not None:
             self.configuration.session = attempt.session
+        if self._policy is not None:
+            self.turns.follow_detection()
+            self.reconnector.swap.on_moved()
+            return
         self.waiters.move(previous.number, outcome)
         self.response_queue.move(outcome)
         if self.status.now is ModelStatusEnum.THINKING:
@@ -466,30 +657,31 @@ class Engine:
         log.debug("= the session is over")  # its connection has said why
         if self.calls is not None:
             self.calls.end(outcome)
-        self.response_queue.end(outcome)
+        is_raised = self.response_queue.end(outcome)
         # Callers come first: listeners of an inline dispatcher may take their time.
         if status is not None:
             self._offer(status.type, status)
         # The service has said why it closes, and that was reported.
-        is_told = is_asked_for or (self._has_expired and outcome.code == _EXPIRED)
+        was_told = self.has_expired and not self._is_expiry_untold
+        is_told = is_asked_for or (was_told and outcome.code == _EXPIRED)
         if not is_told:
             self._offer("error", outcome)
         closed = Closed(error=outcome)
         self._offer(closed.type, closed)
-        self.waiters.end(outcome)
-        self.streams.end(None if is_asked_for else outcome)
+        is_raised |= self.waiters.end(outcome)
+        is_raised |= self.streams.end(None if is_asked_for else outcome)
         if status is not None:
             self._publish_local(status)
         is_heard = is_told or self._publish_error(outcome, sticky=True)
         self._publish_local(closed)
-        if not is_heard:
+        if not (is_heard or is_raised):
             self._log_unheard(outcome)
 
     def _log_unheard(self, outcome: RealtimeError) -> None:
-        """Log how it ended, unless a listener was added late: a program may fail sooner than it listens."""
+        """Log how it ended, unless a caller or a listener is told a moment later."""
         if not self.ready.is_initialized:
-            self._has_close_been_called.wait(_TIME_TO_LISTEN)
-        if not self.listeners.was_late("error"):
+            self.ready.needs_no_log.wait(_TIME_TO_LISTEN)
+        if not (self.ready.is_told or self.listeners.was_late("error")):
             log.warning("! %s", outcome)
 
 

@@ -21,7 +21,7 @@ from .._pages import WAITING
 from ..dispatch.base import weight
 from ..dispatch.queued import DEFAULT_BACKLOG_BYTES
 from ..errors import DispatchOverflowError, RealtimeError
-from ..protocol.event_filter import EventFilter
+from ..protocol.event_filter import EVERYTHING, EventFilter
 from .waiters import as_listened
 
 __all__ = ["EventStream", "EventStreams"]
@@ -79,21 +79,23 @@ class EventStream(Generic[E_co]):
                 )
             self._condition.notify_all()
 
-    def _end(self, outcome: RealtimeError | None) -> None:
-        """Let the iteration end once it has caught up, with an error if *outcome* is one."""
+    def _end(self, outcome: RealtimeError | None) -> bool:
+        """Let the iteration end once it has caught up, by *outcome* if it is one; False if it was over."""
         with self._condition.lock:
-            if not self._is_over:
+            was_open = not self._is_over
+            if was_open:
                 self._is_over = True
                 self._outcome = outcome
             self._condition.notify_all()
+        return was_open
 
     def close(self) -> None:
         """Take no more events and forget those that wait. Idempotent."""
         with self._condition.lock:
-            self._is_over = True
+            self._condition.notify_all()  # before the change, which Ctrl-C cannot divide then
             self._outcome = None
             self._events.clear()
-            self._condition.notify_all()
+            self._is_over = True
 
     def __iter__(self) -> Iterator[E_co]:
         return self
@@ -143,6 +145,11 @@ class EventStreams:
         if has_ended:
             stream._end(self._outcome)
 
+    def has_any(self, names: frozenset[str]) -> bool:
+        """Whether a stream has asked for one of these events by name or class."""
+        alive = [stream for stream in (reference() for reference in self.streams) if stream is not None]
+        return any(subject.key in names for stream in alive for subject in stream.subjects)
+
     def offer(self, key: Any, payload: Any) -> None:
         """Feed an event to the streams that want it."""
         stale: list[weakref.ref[EventStream[Any]]] = []
@@ -159,12 +166,18 @@ class EventStreams:
             with self._lock:
                 self.streams = tuple(ref for ref in self.streams if not any(ref is old for old in stale))
 
-    def end(self, outcome: RealtimeError | None) -> None:
-        """End all streams, with an error unless *outcome* is ``None``."""
+    def take(self, key: Any) -> bool:
+        """Whether a stream takes events of a key."""
+        streams = [stream for reference in self.streams if (stream := reference()) is not None]
+        return any(
+            s.key in (key, EVERYTHING) for stream in streams if not stream.is_over for s in stream.subjects
+        )
+
+    def end(self, outcome: RealtimeError | None) -> bool:
+        """End all streams, with an error unless *outcome* is ``None``; return whether there was one."""
         with self._lock:
             self._has_ended, self._outcome = True, outcome
             streams, self.streams = self.streams, ()
-        for reference in streams:
-            stream = reference()
-            if stream is not None:
-                stream._end(outcome)
+        alive = [stream for stream in (reference() for reference in streams) if stream is not None]
+        have_ended = [stream._end(outcome) for stream in alive]
+        return any(have_ended)

@@ -16,6 +16,7 @@ from ..errors import ConnectionClosedError, ServiceError
 from ..protocol.commands import Command, ConversationItemDelete, ConversationItemTruncate
 from ..protocol.events import ConversationItemDeleted, ConversationItemTruncated
 from .response_queue import ResponseQueue
+from .restored_items import RestoredItems
 from .sender import CommandSender
 
 __all__ = ["Interruption"]
@@ -29,8 +30,9 @@ class Interruption:
     ``TimeoutError`` if it stays full. A connection that is over is no error.
     """
 
-    def __init__(self, sender: CommandSender, response_queue: ResponseQueue) -> None:
+    def __init__(self, sender: CommandSender, response_queue: ResponseQueue, restored: RestoredItems) -> None:
         self._sender = sender
+        self._restored = restored
         self._response_queue = response_queue
         self._prefix = f"{sender.new_event_id()}_"
         self._numbers = itertools.count(1)
@@ -68,6 +70,10 @@ class Interruption:
             heard_ms: Milliseconds from the start of the message's sound; no more than was received.
         """
         if not item_id:
+            return
+        if heard_ms > 0 and self._restored.has(item_id):
+            with contextlib.suppress(ConnectionClosedError):
+                self._restored.truncate(item_id, heard_ms)
             return
         event_id = self._new_event_id()
         if heard_ms > 0:

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from typing import Any
 
 from .._concurrency.program_end import ends_the_program
+from .._log import get_logger
 from ..dispatch import Dispatcher
 from ..dispatch.base import Placing, call_guarded, report_failure
 from ..errors import DispatchOverflowError
@@ -23,7 +24,7 @@ from ..protocol.event_filter import EVERYTHING, EventFilter
 
 __all__ = ["Listeners", "Subscription"]
 
-log: logging.Logger = logging.getLogger(__name__)
+log: logging.Logger = get_logger(__name__)
 
 
 class Subscription:
@@ -220,6 +221,14 @@ class Listeners:
         if overflow is not None:
             raise overflow
         return is_wanted
+
+    def has_any(self, names: frozenset[str]) -> bool:
+        """Whether there is a listener of one of these events, asked for by name or class."""
+        return not names.isdisjoint(self._by_key)
+
+    def has(self, key: Any) -> bool:
+        """Whether anybody listens to a key, or to everything."""
+        return bool(self._to_everything or self._by_key.get(key))
 
     def was_late(self, key: Any) -> bool:
         """Whether a listener that was added late was handed the sticky payload of *key*."""

@@ -67,6 +67,14 @@ class ModelStatus:
             status = self.turn.advance(event)
         return _change(previous, status)
 
+    def rest(self) -> StatusChanged | None:
+        """Nothing is in progress any more: the connection is over."""
+        with self._lock:
+            previous = self.turn.status
+            self.turn.rest()
+            status = self.turn.status
+        return _change(previous, status)
+
     def settle(self, *, has_turn_ended: bool, has_lost: Callable[[str], bool]) -> StatusChanged | None:
         """Leave a status whose end was not heard of: the user's turn is over, or the response was lost."""
         lost = self.turn.current

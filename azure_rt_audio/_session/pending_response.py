@@ -23,7 +23,6 @@ from ..protocol.events import (
 )
 from ..protocol.items import FunctionCallOutputItem
 from ..protocol.responses import Response
-from ..protocol.service_errors import response_error
 from .partial_response import streamed_response
 
 __all__ = ["DEFAULT_TIMEOUT", "PendingResponse"]
@@ -62,12 +61,11 @@ class PendingResponse:
         self._clock = clock
         self._condition = Condition()  # leaf; guards the rest
         self._pieces: list[Event] = []
+        self._read = 0  # pieces that an iteration has had
         self._id: str | None = None
         self._latest = 0  # the first piece of the latest response
         self._steps: list[Response | FunctionCallOutputItem] = []
-        self._goes_on_after: str | None = (
-            None  # the response that called tools whose results will be answered
-        )
+        self._goes_on_after: str | None = None  # a response whose calls are run, and answered
         self._cancel_rest: Callable[[], None] = lambda: None
         self._response: Response | None = None
         self._failure: RealtimeError | None = None
@@ -96,10 +94,16 @@ class PendingResponse:
 
     @property
     def error(self) -> RealtimeError | None:
-        """Why it failed or was refused; ``None`` while all is well."""
+        """
+        Why it was refused, failed, was cut short or cancelled; ``None`` while all is well.
+
+        After the loop over :meth:`text` or :meth:`audio` it says whether that was all: of an answer that
+        the content filter, the limit of tokens or the user stopped it is a
+        :class:`~azure_rt_audio.errors.ResponseIncompleteError`.
+        """
         if self._failure is not None:
             return self._failure
-        return None if self._response is None else response_error(self._response)
+        return None if self._response is None else self._response.error
 
     def _repr_html_(self) -> str:
         """Show how far it is, as the value of a notebook's cell."""
@@ -135,19 +139,21 @@ class PendingResponse:
         self._cancel()
         self._cancel_rest()
 
-    def result(self, timeout: float | None = DEFAULT_TIMEOUT) -> Response:
+    def result(self, timeout: float | None = DEFAULT_TIMEOUT, *, check: bool = True) -> Response:
         """
-        Wait for the end and return the response, whatever its status.
+        Wait for the end and return the response.
 
         If it calls tools of the client, that is the answer to their results; ``.steps`` has the way there.
-        A response that failed, was cancelled or cut short is an outcome, not an exception: see its
-        ``status``, its ``reason``, and :attr:`error` here.
+        One that was cancelled or cut short is returned: see its ``status``, and its ``error``, which says
+        why.
 
         Args:
             timeout: Seconds; ``None`` waits as long as the connection lives.
+            check: ``False`` returns a response that failed as well.
 
         Raises:
-            ServiceError: If the request itself was refused.
+            ServiceError: If the response failed, or the request itself was refused. That of a failed
+                response has it, as ``response``.
             ResponseLostError: If the service fell silent about it; has what came.
             ResponseSupersededError: If it was to be dropped when the user's own turn was answered.
             ConnectionClosedError: If the connection ended first.
@@ -158,33 +164,50 @@ class PendingResponse:
         deadline = Deadline(timeout, self._clock)
         if not self.done and not self._condition.wait_until(lambda: self.done, deadline):
             raise TimeoutError(f"the response was not finished after {timeout} seconds. {WAITING}")
-        return self._outcome()
+        return self._outcome(check=check)
 
-    def text(self, timeout: float | None = DEFAULT_TIMEOUT) -> Iterator[str]:
+    def text(self, timeout: float | None = DEFAULT_TIMEOUT, *, check: bool = True) -> Iterator[str]:
         """
         Iterate over what it says or writes, as it comes.
 
+        A response that was cut short or cancelled ends the loop as one that was completed does; then
+        :attr:`error` says why. ::
+
+            pending = client.create_response()
+            for words in pending.text():
+                print(words, end="", flush=True)
+            if pending.error is not None:
+                print(f" [{pending.error.code}]")
+
         Args:
             timeout: Seconds to wait for each piece.
+            check: ``False`` ends the loop at the end of a response that failed, too.
 
         Raises:
-            As :meth:`result`.
+            Exception: As :meth:`result`, after the last piece.
         """
-        for event in self._iterate(timeout):
+        for event in self._iterate(timeout, check=check):
             if isinstance(event, ResponseOutputTextDelta | ResponseOutputAudioTranscriptDelta):
                 yield event.delta
 
     def audio(
-        self, timeout: float | None = DEFAULT_TIMEOUT, *, sample_rate_hz: int | None = None
+        self,
+        timeout: float | None = DEFAULT_TIMEOUT,
+        *,
+        sample_rate_hz: int | None = None,
+        check: bool = True,
     ) -> Iterator[bytes]:
         """
         Iterate over its sound, as it comes, in the session's output format or at a rate of your own.
+
+        It ends as :meth:`text` does.
 
         Args:
             timeout: Seconds to wait for each piece.
             sample_rate_hz: Left out, the sound is as it came: ``"pcm16"`` is int16, little-endian, mono,
                 24 000 Hz, G.711 one byte per frame, 8 000 Hz. With it, the sound is PCM16 at that rate,
                 from 1 000 to 768 000 Hz, whatever came; pieces join without a click.
+            check: As that of :meth:`text`.
 
         Raises:
             ValueError: No such rate.
@@ -194,7 +217,7 @@ class PendingResponse:
         if sample_rate_hz is not None:
             check_rate("sample_rate_hz", sample_rate_hz)
         converter = None
-        for event in self._iterate(timeout):
+        for event in self._iterate(timeout, check=check):
             if not isinstance(event, ResponseOutputAudioDelta):
                 continue
             if sample_rate_hz is None:
@@ -216,17 +239,18 @@ class PendingResponse:
         return readable_format((said and said.output_audio_format) or self._asked_format)
 
     def __iter__(self) -> Iterator[Event]:
-        """Iterate over all its events, ``response.created`` to ``response.done``."""
-        return self._iterate(DEFAULT_TIMEOUT)
+        """Iterate over all its events, ``response.created`` to ``response.done``, which says how it ended."""
+        return self._iterate(DEFAULT_TIMEOUT, check=False)
 
-    def _iterate(self, timeout: float | None) -> Iterator[Event]:
+    def _iterate(self, timeout: float | None, *, check: bool) -> Iterator[Event]:
         position = 0
         while True:
             pieces = self._pieces_from(position, Deadline(timeout, self._clock))
             if not pieces:
-                self._outcome()
+                self._outcome(check=check)
                 return
             position += len(pieces)
+            self._read = max(self._read, position)
             yield from pieces
 
     def _pieces_from(self, position: int, deadline: Deadline) -> list[Event]:
@@ -240,10 +264,12 @@ class PendingResponse:
         with self._condition.lock:
             return self._pieces[position:]
 
-    def _outcome(self) -> Response:
+    def _outcome(self, *, check: bool) -> Response:
         if self._failure is not None:
             raise self._failure.again()
         assert self._response is not None
+        if check and self._response.status == "failed" and (error := self._response.error) is not None:
+            raise error
         return self._response
 
     def _feed(self, event: Event) -> None:
@@ -261,9 +287,8 @@ class PendingResponse:
                 if self._goes_on_after == (response.id or ""):
                     called = {call.call_id for call in response.function_calls}
                     outputs = (i for i, step in enumerate(self._steps) if _answers(step, called))
-                    self._steps.insert(
-                        next(outputs, len(self._steps)), response
-                    )  # a quick tool was before it
+                    place = next(outputs, len(self._steps))  # before those of quick tools
+                    self._steps.insert(place, response)
                 else:
                     response._keep_steps(self._steps)
                     self._response = response
@@ -284,18 +309,33 @@ class PendingResponse:
         with self._condition.lock:
             self._steps.append(output)
 
+    def _kinds(self) -> set[type[Event]]:
+        """Return the classes of the events that came."""
+        with self._condition.lock:
+            return {type(event) for event in self._pieces}
+
+    def _restart(self) -> bool:
+        """Forget what came, because it is asked for again; return ``False`` if somebody has read it."""
+        with self._condition.lock:
+            if self._read > self._latest or self.done:
+                return False
+            del self._pieces[self._latest :]
+            self._id = None
+        return True
+
     def _finish(self, outcome: Response | RealtimeError) -> None:
         """Record how it ended, unless it has. Called by the I/O thread, or by a cancelling thread."""
         with self._condition.lock:
-            if not self.done:
-                if isinstance(outcome, Response):
-                    outcome._keep_steps(self._steps)
-                    self._response = outcome
-                else:
-                    if isinstance(outcome, ResponseLostError):
-                        outcome.response = streamed_response(self._pieces[self._latest :])
-                    self._failure = outcome
-            self._condition.notify_all()
+            if self.done:
+                return
+            if isinstance(outcome, ResponseLostError):
+                outcome.response = streamed_response(self._pieces[self._latest :])
+            self._condition.notify_all()  # before the change, which Ctrl-C cannot divide then
+            if isinstance(outcome, Response):
+                outcome._keep_steps(self._steps)
+                self._response = outcome
+            else:
+                self._failure = outcome
 
 
 def _answers(step: Response | FunctionCallOutputItem, call_ids: set[str | None]) -> bool:

@@ -24,13 +24,13 @@ import attrs
 from ..errors import ServiceError
 from ..protocol.commands import ConversationItemCreate, ConversationItemDelete
 from ..protocol.events import ConversationItemDeleted
-from ..protocol.items import MessageItem
+from ..protocol.items import ConversationItem, MessageItem
 from ..protocol.responses import ResponseConfig
 from .pending_response import PendingResponse
 from .response_queue import ResponseQueue
 from .response_request import ResponseRequest
 from .sender import CommandSender
-from .waiters import Waiter, Waiters, is_item_added
+from .waiters import Waiter, is_item_added
 
 __all__ = ["Questions"]
 
@@ -50,11 +50,21 @@ class _Question(Future[Any]):
 
 
 class Questions:
-    """Asks on behalf of the client."""
+    """
+    Asks on behalf of the client.
 
-    def __init__(self, sender: CommandSender, waiters: Waiters, response_queue: ResponseQueue) -> None:
+    Args:
+        note_sent: Called with each item before it is sent.
+    """
+
+    def __init__(
+        self,
+        sender: CommandSender,
+        response_queue: ResponseQueue,
+        note_sent: Callable[[ConversationItem], object],
+    ) -> None:
         self._sender = sender
-        self._waiters = waiters
+        self._note_sent = note_sent
         self._response_queue = response_queue
 
     def ask(self, item: MessageItem, config: ResponseConfig | None, owner: object) -> PendingResponse:
@@ -83,12 +93,8 @@ class Questions:
                 codes=frozenset(("invalid_tool_call_id",)),
                 params=("item", "previous_item_id"),
             )
-            try:
-                self._waiters.add(waiter)
-                waiter.connection = sender.send_bytes(payload)
-            except BaseException:
-                self._waiters.discard(waiter)
-                raise
+            self._note_sent(command.item)
+            sender.send_awaited(waiter, payload)
 
         return self._response_queue.request(
             config, may_wait=True, owner=owner, wait=sender.wait_to_send, ask_first=ask_first
@@ -111,10 +117,4 @@ class Questions:
             event_id=command.event_id,
             is_quiet=True,
         )
-        payload = sender.encode(command)
-        self._waiters.add(waiter)
-        try:
-            waiter.connection = sender.send_bytes(payload)
-        except BaseException:
-            self._waiters.discard(waiter)
-            raise
+        sender.send_awaited(waiter, sender.encode(command))

@@ -12,7 +12,7 @@ from ..protocol.dialects.nesting import SESSION
 from .attempts import Attempts
 from .response_queue import ResponseQueue
 from .sender import CommandSender
-from .waiters import ANSWERED_IN_ORDER, Waiters, placeholder
+from .waiters import ANSWERED_IN_ORDER, placeholder
 
 __all__ = ["RawCommands"]
 
@@ -24,12 +24,9 @@ class RawCommands:
     **Threads.** Any thread.
     """
 
-    def __init__(
-        self, attempts: Attempts, sender: CommandSender, waiters: Waiters, response_queue: ResponseQueue
-    ) -> None:
+    def __init__(self, attempts: Attempts, sender: CommandSender, response_queue: ResponseQueue) -> None:
         self._attempts = attempts
         self._sender = sender
-        self._waiters = waiters
         self._response_queue = response_queue
 
     def send(self, event: Mapping[str, Any] | Command) -> None:
@@ -41,12 +38,12 @@ class RawCommands:
             payload = orjson.dumps(message)
         kind, event_id = message["type"], message["event_id"]
         event_id = event_id if isinstance(event_id, str) else None
-        ready = self._attempts.current.ready
-        if kind == SessionUpdate.TYPE:
+        if kind != SessionUpdate.TYPE:
+            self._sender.wait_to_send()
+        elif not self._attempts.has_been_ready:
+            ready = self._attempts.current.ready
             ready.wait_to_send_configuration()
             ready.try_again_with(event_id)
-        else:
-            ready.wait_to_send()
         if kind == "response.create" and not _is_out_of_band(message):
             self._response_queue.request_raw(payload, event_id)
         elif kind in ANSWERED_IN_ORDER:
@@ -64,7 +61,6 @@ class RawCommands:
                 attempt.expect(event_id, _input_format(message))
             self._sender.send_awaited(waiter, payload)
         except BaseException:
-            self._waiters.discard(waiter)
             if is_update:
                 attempt.settle(event_id)
             raise

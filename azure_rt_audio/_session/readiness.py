@@ -9,6 +9,7 @@ out at ``session.created``, or 0.25 s after the connection opened. If neither ev
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from typing import Final
@@ -55,6 +56,8 @@ class Readiness:
         self._refusal: ServiceError | None = None
         self.is_initialized = False  # written once, read bare
         self.outcome: Outcome | None = None  # written once, read bare
+        self.is_told = False  # a caller was told the outcome; written once, read bare
+        self.needs_no_log = threading.Event()  # set then, or by close()
 
     # ------------------------------------------------------------ any thread
 
@@ -101,6 +104,8 @@ class Readiness:
         with self._condition.lock:
             problem = self.outcome or (None if self.is_initialized else self._refusal)
         if problem is not None:
+            self.is_told = True
+            self.needs_no_log.set()
             raise problem.again()
         if not is_decided:
             what = "was still being made" if is_connecting else "is open, but session.updated did not come"

@@ -19,6 +19,7 @@ from typing import Final
 
 from attrs import frozen
 
+from .._log import get_logger
 from ..errors import RealtimeError, ServiceError
 from ..protocol.commands import Command, ResponseCancel
 from ..protocol.responses import Response
@@ -27,7 +28,7 @@ from .response_table import ResponseTable
 
 __all__ = ["ResponseCanceller"]
 
-log: logging.Logger = logging.getLogger(__name__)
+log: logging.Logger = get_logger(__name__)
 
 _REMEMBERED: Final = 64
 
@@ -112,20 +113,22 @@ class ResponseCanceller:
 
     def cancel_request(self, request: ResponseRequest) -> None:
         """Stop what a request asks for: at once, when it begins, or before it was ever sent."""
+        # Finished before it is forgotten: what Ctrl-C leaves between the two, the table forgets.
         with self._lock:
-            was_waiting = request in self._table.waiting
-            if was_waiting:
+            is_waiting = request in self._table.waiting
+        if is_waiting:
+            request.finish(cancelled_response())
+        with self._lock:
+            if request in self._table.waiting:
                 self._table.forget(request)
-            elif request.response_id is None:
+                return
+            if request.response_id is None:
                 request.is_cancelled = request.is_unwanted = True
                 return
-            elif request.response_id not in self._table.begun:
+            if request.response_id not in self._table.begun:
                 return  # over already
             request.is_unwanted = True
-        if was_waiting:
-            request.finish(cancelled_response())
-        else:
-            self.send(request.response_id, is_quiet=True)
+        self.send(request.response_id, is_quiet=True)
 
     def send(self, response_id: str | None, *, is_quiet: bool = False) -> None:
         """
@@ -172,6 +175,10 @@ class ResponseCanceller:
         """Whether the program has cancelled a response; that the user interrupts one is something else."""
         request = self._table.begun.get(response_id)
         return response_id in self._unwanted or (request is not None and request.is_unwanted)
+
+    def is_cancelled(self, response_id: str) -> bool:
+        """Whether a cancel of a response was sent."""
+        return any(cancel.response_id == response_id for cancel in (*self._cancels, *self._effective))
 
     def leave_unplayed(self, response_id: str) -> None:
         """What still comes of a response is not to be played. Called by the I/O thread alone."""

@@ -40,8 +40,11 @@ import logging
 import threading
 import time
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
+from attrs import frozen
+
+from .._log import get_logger
 from ..errors import (
     RealtimeError,
     ResponseActiveError,
@@ -73,9 +76,27 @@ from .response_watchdog import LOOK, MCP_STEPS, ResponseWatchdog
 from .user_turn import TurnLimits, UserTurn
 from .waiters import Handled
 
-__all__ = ["ResponseQueue"]
+__all__ = ["LostResponses", "ResponseQueue"]
 
-log: logging.Logger = logging.getLogger(__name__)
+log: logging.Logger = get_logger(__name__)
+
+
+@frozen
+class LostResponses:
+    """
+    What was in progress when a connection was lost.
+
+    Attributes:
+        begun: Requests whose response had begun.
+        unbegun: Requests that were sent, and whose response had not begun.
+        unasked: Id of a response that the service had begun by itself.
+        is_answer_owed: The service was about to answer the user by itself.
+    """
+
+    begun: list[ResponseRequest]
+    unbegun: list[ResponseRequest]
+    unasked: str | None
+    is_answer_owed: bool
 
 
 class ResponseQueue:
@@ -227,8 +248,9 @@ class ResponseQueue:
                 self.turn.check(now)
                 if request.answers_turn:
                     self.turn.expect_answer(now)
+                epoch = table.epoch
                 if not table.may_send(request):
-                    if not may_wait:
+                    if not may_wait and not table.is_held:
                         raise ResponseActiveError(
                             "a response is in progress in the default conversation; wait for it, cancel it, "
                             'ask with conversation="none", or let this one wait its turn'
@@ -239,7 +261,7 @@ class ResponseQueue:
                     table.enter(request, now)
                     following = request
             if following is request:
-                self._send_whole(request)
+                self._send_whole(request, epoch)
             else:
                 self._send_next(following)
             self._call_in(LOOK)
@@ -422,13 +444,89 @@ class ResponseQueue:
 
     # ------------------------------------------------------------ the connection: the I/O thread
 
-    def end(self, outcome: RealtimeError) -> None:
-        """End all requests with *outcome*: the session is over."""
+    def end(self, outcome: RealtimeError) -> bool:
+        """End all requests with *outcome*: the session is over; return whether a handle is told so."""
         with self._lock:
             self._ended = outcome
             requests = self._table.clear()
-        for request in requests:
-            request.finish(outcome)
+        are_held = [request.finish(outcome) for request in requests]
+        return any(are_held)
+
+    def hold(self) -> None:
+        """Send no requests until :meth:`release`: there is no connection, or there will be another one."""
+        with self._lock:
+            self._table.is_held = True
+
+    def is_quiet(self) -> bool:
+        """Whether no response is in progress or asked for, not even out of band, nor the user speaks."""
+        with self._lock:
+            table = self._table
+            return table.is_free and not (table.unbegun or table.begun or self.turn.is_on)
+
+    def unasked(self) -> tuple[str, ...]:
+        """Return the id of the response in progress that nobody asked for, if there is one."""
+        active = self._table.active_id
+        return () if active is None or active in self.begun else (active,)
+
+    def running(self) -> tuple[str, ...]:
+        """Return the ids of the responses in progress."""
+        return (*self.begun, *self.unasked())
+
+    def is_only_running(self) -> bool:
+        """Whether nothing was asked for that has not begun, and the user does not speak."""
+        with self._lock:
+            return self._table.sent is None and not (self._table.unbegun or self.turn.is_on)
+
+    def is_silent(self) -> bool:
+        """The same, but for the user, who may be speaking."""
+        with self._lock:
+            table = self._table
+            is_answering = self.turn.is_on and self.turn.expects_answer
+            return table.is_free and not (table.unbegun or table.begun or is_answering)
+
+    def lose(self) -> LostResponses:
+        """The connection is over: return what was in progress, and forget it."""
+        with self._lock:
+            active_id, turn = self._table.active_id, self.turn
+            unasked = active_id if active_id not in self._table.begun else None
+            is_owed = turn.is_on and turn.expects_answer
+            begun, unbegun = self._table.move()
+            self.watchdog.end_steps()
+        is_owed = is_owed and not any(request.answers_turn for request in unbegun)
+        for request in begun:
+            if not request.payload:  # it stands for one that nobody asked for, see follow()
+                unasked = request.response_id
+                request.finish(ResponseLostError("the connection was lost during the response"))
+        begun = [request for request in begun if request.payload]
+        return LostResponses(begun, unbegun, unasked, is_owed)
+
+    def put_back(self, requests: Sequence[ResponseRequest]) -> None:
+        """Let requests wait again, in this order, before those that wait already."""
+        with self._lock:
+            for request in requests:
+                request.response_id = request.latest = request.seen = None
+                request.is_doubted = False
+            self._table.put_back(requests)
+
+    def answer_user(self) -> None:
+        """Ask for the answer that the service owed to the user's turn when the connection was lost."""
+        request = self._make_request(None)
+        request.answers_turn = True
+        with self._lock:
+            self._table.put_back([request])
+
+    def release(self) -> None:
+        """Send requests again: there is a connection."""
+        with self._lock:
+            now = self._clock()
+            beside, epoch = self._table.release(), self._table.epoch
+            for request in beside:
+                self._table.enter(request, now)
+            following = self._table.take_next(now)
+        for request in beside:
+            self._send_request(request, epoch)
+        self._send_next(following)
+        self._call_in(LOOK)
 
     def move(self, outcome: RealtimeError) -> None:
         """
@@ -436,43 +534,41 @@ class ResponseQueue:
 
         What had begun there fails with *outcome*; what was sent without having begun is sent again first.
         """
-        with self._lock:
-            now = self._clock()
-            begun, beside = self._table.move()
-            self.watchdog.end_steps()
-            for request in beside:
-                self._table.enter(request, now)
-            following = self._table.take_next(now)
-        for request in begun:
+        lost = self.lose()
+        for request in lost.begun:
             request.finish(outcome)
-        for request in beside:
-            self._send_request(request)
-        self._send_next(following)
+        self.put_back(lost.unbegun)
+        self.release()
 
     # ------------------------------------------------------------ sending
 
     def _send_next(self, request: ResponseRequest | None) -> None:
         """Send a request whose turn has come; if that fails, try the next one."""
-        while request is not None and not self._send_request(request):
+        while request is not None and not self._send_request(request, self._table.epoch):
             with self._lock:
                 request = self._table.take_next(self._clock())
 
-    def _send_whole(self, request: ResponseRequest) -> None:
-        """Send a request, right after its question if it has one; both of them before those of others."""
-        if request.ask_first is None:
-            self._send(request.payload)
-            return
+    def _send_whole(self, request: ResponseRequest, epoch: int) -> None:
+        """
+        Send a request, right after its question if it has one; both of them before those of others.
+
+        One that was entered for another connection is not sent: it has been put back, and comes again.
+        """
 
         def send() -> None:
-            request.put_question()
-            self._send(request.payload)
+            if epoch == self._table.epoch and not self._table.is_held:
+                request.put_question()
+                self._send(request.payload)
 
-        self._units.run(Step(send, lambda exc: self._not_sent(request, exc)))
+        if request.ask_first is None:
+            send()
+        else:
+            self._units.run(Step(send, lambda exc: self._not_sent(request, exc)))
 
-    def _send_request(self, request: ResponseRequest) -> bool:
+    def _send_request(self, request: ResponseRequest, epoch: int) -> bool:
         """Send a request that has been entered; if that fails, finish its handle and return ``False``."""
         try:
-            self._send_whole(request)
+            self._send_whole(request, epoch)
             self._call_in(LOOK)
         except (RealtimeError, TimeoutError) as exc:
             self._not_sent(request, exc)

@@ -38,8 +38,18 @@ class ResponseHandle(Protocol):
     """Who is told of a response."""
 
     @property
+    def done(self) -> bool:
+        """Whether it has its outcome."""
+
+    @property
     def _is_held(self) -> bool:
         """Whether somebody waits for it, or may still do so."""
+
+    def _kinds(self) -> set[type[Event]]:
+        """Return the classes of the events that came."""
+
+    def _restart(self) -> bool:
+        """Forget what came, because it is asked for again; return ``False`` if somebody has read it."""
 
     def _feed(self, event: Event) -> None:
         """Take an event of the response. Called by the I/O thread."""
@@ -73,10 +83,14 @@ class ResponseRequest:
     seen: Event | None = None  # what latest was when time was last taken
     is_doubted: bool = False  # the service has said that its response is over
     config: ResponseConfig | None = None  # what was asked to be different, without the request id
-    is_follow_up: bool = (
-        False  # it asks about the outputs of tools, right after the response that called them
-    )
+    is_follow_up: bool = False  # it asks about the outputs of tools
     follower: weakref.ReferenceType[ResponseHandle] | None = None  # is told of its response, too
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether the handle, if somebody holds it, has its outcome."""
+        handle = self.handle() if self.handle is not None else None
+        return handle is not None and handle.done
 
     def doubt(self, now: float) -> None:
         """The service has said that its response is over; what is left of it comes soon, or never."""

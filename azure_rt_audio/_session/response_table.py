@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import collections
 import re
+from collections.abc import Sequence
 from typing import Final
 
 from attrs import define
@@ -76,6 +77,9 @@ class ResponseTable:
         self.active_since = 0.0  # when an event of the active response was last seen
         self.held_until: float | None = None  # by a response in progress that was not heard of
         self.cancels_answer = False  # the service's own answer to the user is not wanted
+        self.is_held = False  # there is no connection to send on
+        self._beside: list[ResponseRequest] = []  # out of band, until there is one
+        self.epoch = 0  # counts the connections; what was entered for another one is not sent
         self._over: collections.deque[str] = collections.deque(maxlen=_REMEMBERED)  # response ids
         self._given_up: collections.deque[str] = collections.deque(maxlen=_REMEMBERED)  # request ids
         self._do_ids_return = False
@@ -95,7 +99,8 @@ class ResponseTable:
     @property
     def is_idle(self) -> bool:
         """Whether nothing is in progress that could have been lost."""
-        return self.is_free and not (self.waiting or self._unbegun or self.begun or self.turn.is_on)
+        in_progress = self.waiting or self._unbegun or self.begun or self.turn.is_on
+        return self.is_held or (self.is_free and not in_progress)
 
     @property
     def unbegun(self) -> list[ResponseRequest]:
@@ -114,6 +119,8 @@ class ResponseTable:
 
     def may_send(self, request: ResponseRequest) -> bool:
         """Whether a new request may be sent at once."""
+        if self.is_held:
+            return False
         if request.is_out_of_band:
             return True
         return not self.is_busy and (request.answers_turn or not self.turn.is_on)
@@ -129,7 +136,9 @@ class ResponseTable:
 
     def put(self, request: ResponseRequest) -> None:
         """Let a request wait its turn; the one that answers the user comes first, then one for tools."""
-        if request.answers_turn:
+        if request.is_out_of_band:
+            self._beside.append(request)
+        elif request.answers_turn:
             self.waiting.appendleft(request)
         elif request.is_follow_up:
             self.waiting.insert(sum(other.answers_turn for other in self.waiting), request)
@@ -138,7 +147,9 @@ class ResponseTable:
 
     def take_next(self, now: float) -> ResponseRequest | None:
         """Return the request whose turn has come, entered as sent; ``None`` if there is none."""
-        if not self.waiting or not self.is_free:
+        while self.waiting and self.waiting[0].is_finished:  # see ResponseCanceller.cancel_request
+            self.waiting.popleft()
+        if not self.waiting or self.is_held or not self.is_free:
             return None
         if self.turn.is_on and not self.waiting[0].answers_turn:
             return None
@@ -152,8 +163,9 @@ class ResponseTable:
             self._unbegun.pop(request.request_id, None)
         if self.sent is request:
             self.sent = None
-        if request in self.waiting:
-            self.waiting.remove(request)
+        for queue in (self.waiting, self._beside):
+            if request in queue:
+                queue.remove(request)
 
     def give_up_unbegun(self, request: ResponseRequest) -> None:
         """Forget a request that the service does not begin; if it does so later, nobody wants it."""
@@ -308,21 +320,35 @@ class ResponseTable:
 
     # ------------------------------------------------------------ the connection
 
+    def release(self) -> list[ResponseRequest]:
+        """There is a connection; return the requests that may be sent at once, out of band."""
+        self.is_held = False
+        beside, self._beside = self._beside, []
+        return beside
+
+    def put_back(self, requests: Sequence[ResponseRequest]) -> None:
+        """Let requests wait again, before those that wait already."""
+        for request in reversed(requests):
+            if request.is_out_of_band:
+                self._beside.insert(0, request)
+            else:
+                self.waiting.appendleft(request)
+
     def move(self) -> tuple[list[ResponseRequest], list[ResponseRequest]]:
-        """Let what has not begun wait again; return what had begun, and what is out of band."""
+        """The connection is over; return what had begun on it, and what was sent and had not begun."""
         begun, unbegun = list(self.begun.values()), self.unbegun
+        self.epoch += 1
         self.begun.clear()
         self._unbegun.clear()
         self.sent = self.active_id = self.held_until = None
         self.cancels_answer = False
         self.turn.end()
-        self.waiting.extendleft(r for r in unbegun if not r.is_out_of_band)
-        return begun, [r for r in unbegun if r.is_out_of_band]
+        return begun, unbegun
 
     def clear(self) -> set[ResponseRequest]:
         """Return all requests, and forget them."""
-        requests = {*self.waiting, *self.unbegun, *self.begun.values()}
+        requests = {*self.waiting, *self._beside, *self.unbegun, *self.begun.values()}
         self.waiting.clear()
+        self._beside.clear()
         self.move()
-        self.waiting.clear()
         return requests

@@ -11,6 +11,7 @@ tools of an MCP server belongs to no response, and stops no clock.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 from attrs import Factory, define
@@ -68,6 +69,7 @@ class ResponseWatchdog:
 
     Attributes:
         latest: The latest event that takes the short way. Written bare by the I/O thread.
+        written_at: Tells when what was sent at a moment had left; ``None`` as long as it has not.
     """
 
     def __init__(self, table: ResponseTable, start_timeout: float, silence_timeout: float) -> None:
@@ -76,6 +78,7 @@ class ResponseWatchdog:
         self._silence_timeout = silence_timeout
         self._steps: dict[str | None, float] = {}  # when the steps that run began, by item
         self.latest: Event | None = None
+        self.written_at: Callable[[float], float | None] = lambda sent: sent
 
     def on_step(self, event: Event, now: float) -> None:
         """Take the beginning or the end of a step of the service's own; silence counts from its end."""
@@ -118,7 +121,8 @@ class ResponseWatchdog:
             limit = self._start_timeout
             if request.is_cancelled:  # it keeps others waiting, and nobody waits for it
                 limit = min(_CANCELLED, limit)
-            if now - request.since >= limit:
+            left = self.written_at(request.since)  # on a slow line there may be sound before it
+            if left is not None and now - max(left, request.since) >= limit:
                 self._table.give_up_unbegun(request)
                 reason = f"the service did not begin it within {limit:g} s"
                 silence.requests.append((request, reason))

@@ -7,6 +7,7 @@ from typing import Final
 
 import orjson
 
+from .._secret import Secret
 from ..options import AzureRealTimeOptions, WebSocketOptions
 from ..options.proxy_url import parse_proxy
 
@@ -20,31 +21,33 @@ class Secrets:
     """
     Keys, tokens, values of headers, the password of a proxy.
 
-    Attributes:
-        values: As they would stand in JSON. Replaced, never changed; read by any thread.
-
-    **Threads.** Dial threads add; what two add at the same moment may be lost until the next handshake.
+    **Threads.** :meth:`reveal` from any thread. Dial threads add; what two add at the same moment may be
+    lost until the next handshake.
     """
 
-    __slots__ = ("values",)
+    __slots__ = ("_values",)
 
     def __init__(self, options: AzureRealTimeOptions, websocket_options: WebSocketOptions) -> None:
-        self.values: tuple[bytes, ...] = ()
-        self.add(websocket_options.headers)
+        self._values: Secret[tuple[bytes, ...]] = Secret(())
+        self.add({name: value.reveal() for name, value in websocket_options.headers.items()})
         if options.api_key is not None:
-            self.add({"api-key": options.api_key})
+            self.add({"api-key": options.api_key.reveal()})
         if websocket_options.http_proxy is not None:
-            proxy = parse_proxy(websocket_options.http_proxy)
+            proxy = parse_proxy(websocket_options.http_proxy.reveal())
             self.add({"proxy": proxy.auth[1] if proxy.auth is not None else ""})
 
     def __repr__(self) -> str:
-        return f"<Secrets: {len(self.values)}>"
+        return f"<Secrets: {len(self.reveal())}>"
+
+    def reveal(self) -> tuple[bytes, ...]:
+        """Return the values as they would stand in JSON; another object when there are others."""
+        return self._values.reveal()
 
     def add(self, headers: Mapping[str, str]) -> None:
         """Add the values of headers."""
-        found = {*self.values}
+        found = {*self.reveal()}
         for value in headers.values():
             for part in (value, value.removeprefix("Bearer ")):
                 if len(part) >= _SHORTEST:
                     found.add(orjson.dumps(part)[1:-1])
-        self.values = tuple(sorted(found, key=len, reverse=True))  # a whole before its parts
+        self._values = Secret(tuple(sorted(found, key=len, reverse=True)))  # a whole before its parts

@@ -14,7 +14,6 @@ import orjson
 from .._concurrency.stacklevel import stacklevel
 from .._pages import THREADS
 from ..dispatch import Dispatcher
-from ..errors import ConnectionClosedError
 from ..protocol.base import ProtocolObject
 from ..protocol.checks import check_command
 from ..protocol.codec import encode, to_json
@@ -22,6 +21,7 @@ from ..protocol.commands import Command
 from ..protocol.dialects import Dialect
 from .acknowledgement import Acknowledgement
 from .attempts import Attempts
+from .journal import Journal
 from .waiters import Waiter, Waiters
 
 __all__ = ["CommandSender"]
@@ -29,12 +29,10 @@ __all__ = ["CommandSender"]
 
 class CommandSender:
     """
-    Sends commands on the current attempt's connection.
-
-    A command that is refused because the session goes over to another attempt at that moment is sent there:
-    what a thread sends goes out once, and in the order of its calls.
+    Sends commands: on the current connection, or when there is one again.
 
     Args:
+        journal: All commands leave through it.
         timeout: Seconds to wait for room when the send backlog is full.
         dispatcher: Where callbacks of acknowledgements run.
         clock: Seconds that never run backwards, for the time-outs of callers.
@@ -45,6 +43,7 @@ class CommandSender:
     def __init__(
         self,
         attempts: Attempts,
+        journal: Journal,
         dialect: Dialect,
         timeout: float | None,
         waiters: Waiters,
@@ -52,7 +51,8 @@ class CommandSender:
         clock: Callable[[], float],
     ) -> None:
         self._attempts = attempts
-        self._dialect = dialect
+        self._journal = journal
+        self.dialect = dialect
         self.timeout = timeout
         self._waiters = waiters
         self._dispatcher = dispatcher
@@ -71,7 +71,7 @@ class CommandSender:
             ValueError: If it has no type.
         """
         if isinstance(event, Command):
-            return encode(event, self._dialect, self._note_left_out)
+            return encode(event, self.dialect, self._note_left_out)
         if not isinstance(event, Mapping):
             raise TypeError(f"an event is a mapping or a command object, not {type(event).__name__}")
         name = event.get("type")
@@ -97,8 +97,12 @@ class CommandSender:
         Raises:
             ValueError: If the service would refuse it.
         """
-        check_command(command, self._dialect)
-        return encode(command, self._dialect, self._note_left_out)
+        return self.encode_as_is(self._attempts.ids.to_service(command))
+
+    def encode_as_is(self, command: Command) -> bytes:
+        """The same with the ids of items as they stand in the command. Raises as :meth:`encode`."""
+        check_command(command, self.dialect)
+        return encode(command, self.dialect, self._note_left_out)
 
     def _note_left_out(self, path: str) -> None:
         with self._lock:
@@ -106,7 +110,7 @@ class CommandSender:
             self._left_out.add(path)
         if is_new:
             warnings.warn(
-                f"{path} does not exist in the {self._dialect.name} protocol and was not sent",
+                f"{path} does not exist in the {self.dialect.name} protocol and was not sent",
                 UserWarning,
                 stacklevel=stacklevel(),
             )
@@ -122,32 +126,57 @@ class CommandSender:
         """
         self.send_bytes(self.encode(command))
 
-    def send_bytes(self, payload: bytes) -> int:
-        """Send an encoded command; return the number of the attempt. Raises as :meth:`send`."""
-        while True:
-            attempt = self._attempts.current
-            try:
-                attempt.send(payload, self.timeout)
-            except ConnectionClosedError:
-                if attempt is self._attempts.current:
-                    raise
-            else:
-                return attempt.number
+    def send_bytes(self, payload: bytes) -> None:
+        """Send an encoded command. Raises as :meth:`send`."""
+        self._journal.send(payload, self.timeout)
+
+    def send_now(self, payload: bytes) -> None:
+        """Send an encoded command that has no meaning for another connection than the present one."""
+        self._journal.send(payload, self.timeout, may_hold=False)
+
+    def send_once(self, payload: bytes, number: int) -> None:
+        """Send an encoded command on the connection with that number, or not at all."""
+        self._journal.send_once(payload, self.timeout, number)
+
+    def send_sound(self, sound: bytes, text: bytes | None = None, *, is_live: bool = True) -> None:
+        """
+        Append sound to the input buffer. Raises as :meth:`send`.
+
+        Args:
+            text: Its base64, if that is at hand.
+            is_live: Whether it is spoken now, and may be dropped if the line is too slow.
+        """
+        self._journal.send_sound(sound, text, self.timeout, is_live=is_live)
 
     def send_awaited(self, waiter: Waiter, payload: bytes) -> None:
-        """Send a command with its waiter. Raises as :meth:`send`, and the caller discards the waiter."""
+        """Send a command with its waiter. Raises as :meth:`send`, and the waiter is discarded."""
         if waiter.acknowledges is not None:
             for overdue in self._waiters.give_up_overdue(waiter.acknowledges):
                 if overdue.event_id is not None:
                     self._attempts.current.settle(overdue.event_id)
-        self._waiters.add(waiter)
-        self._waiters.note_sent(waiter, self.send_bytes(payload))
+        try:
+            # Inside the try: a waiter of a command that was never sent would take the next acknowledgement.
+            self._waiters.add(waiter)
+            self._journal.send(payload, self.timeout, waiter)
+            if not self._journal.is_holding:
+                self._waiters.note_sent(waiter)
+        except BaseException:
+            self._waiters.discard(waiter)
+            raise
 
     def wait_to_send(self) -> None:
-        """Wait until the session is ready for commands; on the I/O thread, do not."""
-        ready = self._attempts.current.ready
-        if not ready.is_initialized:
-            ready.wait_to_send()
+        """
+        Wait until the session is ready for its first commands; on the I/O thread, do not.
+
+        Later ones are held while there is no connection, and nobody waits.
+        """
+        if not self._attempts.has_been_ready:
+            self._attempts.follow(lambda ready: ready.wait_to_send())
+
+    def wait_for_connection(self) -> None:
+        """Wait while there is no connection; on the I/O thread, do not."""
+        if self._journal.is_holding and not self.owns_this_thread():
+            self._attempts.follow(lambda ready: ready.wait(None))
 
     def owns_this_thread(self) -> bool:
         """Whether the caller is the I/O thread or the dial thread, which must not wait for the service."""
@@ -205,12 +234,7 @@ class CommandSender:
             ids=ids,
             is_quiet=is_quiet,
         )
-        try:
-            # Inside the try: a waiter of a command that was never sent would take the next acknowledgement.
-            self.send_awaited(waiter, payload)
-        except BaseException:
-            self._waiters.discard(waiter)
-            raise
+        self.send_awaited(waiter, payload)
         return future
 
 

@@ -14,12 +14,13 @@ from collections.abc import Callable
 from typing import Any
 
 from .._concurrency.program_end import ends_the_program
+from .._log import get_logger
 from .._transport import Payload
 from ..errors import RealtimeError
 
 __all__ = ["Tap", "Taps"]
 
-log: logging.Logger = logging.getLogger(__name__)
+log: logging.Logger = get_logger(__name__)
 
 
 class Tap:

@@ -6,9 +6,19 @@ Turn-taking: how the response queue follows the user's turns, by voice activity 
 
 from __future__ import annotations
 
-from ..protocol.events import Event, InputAudioBufferCommitted, InputAudioBufferSpeechStarted
+from ..protocol.events import (
+    ConversationItemInputAudioTranscriptionCompleted,
+    ConversationItemInputAudioTranscriptionFailed,
+    Event,
+    InputAudioBufferCleared,
+    InputAudioBufferCommitted,
+    InputAudioBufferSpeechStarted,
+    InputAudioBufferSpeechStopped,
+)
 from ..protocol.turn import ModelStatusEnum
+from .attempts import Attempts
 from .configuration import Configuration
+from .journal import Journal
 from .pending_response import PendingResponse
 from .response_queue import ResponseQueue
 from .sender import CommandSender
@@ -31,11 +41,15 @@ class TurnTaking:
         sender: CommandSender,
         waiters: Waiters,
         response_queue: ResponseQueue,
+        journal: Journal,
+        attempts: Attempts,
     ) -> None:
         self._configuration = configuration
         self._sender = sender
         self._waiters = waiters
         self._queue = response_queue
+        self._journal = journal
+        self._attempts = attempts
         self.has_heard_user = False
 
     # ------------------------------------------------------------ push to talk: any thread
@@ -54,13 +68,29 @@ class TurnTaking:
 
     def on_event(self, event: Event, previous: ModelStatusEnum) -> None:
         """Take an event into account that begins or ends a turn; *previous* is the status before it."""
+        attempt = self._attempts.applied
         if isinstance(event, InputAudioBufferSpeechStarted):
             self.has_heard_user = True
+            if attempt is not None:
+                self._journal.begin_turn(attempt.sound_base, event.audio_start_ms)
             if previous is ModelStatusEnum.THINKING:
                 self._interrupt()
+        elif isinstance(event, InputAudioBufferSpeechStopped):
+            if attempt is not None:
+                self._journal.end_turn(attempt.sound_base, event.audio_end_ms)
+        elif isinstance(event, ConversationItemInputAudioTranscriptionCompleted):
+            self._journal.note_transcript(event.item_id, is_known=True)
+        elif isinstance(event, ConversationItemInputAudioTranscriptionFailed):
+            self._journal.note_transcript(event.item_id, is_known=False)
+        elif isinstance(event, InputAudioBufferCleared):
+            clear = self._waiters.oldest("clear")
+            self._journal.commit(None, None if clear is None else clear.sound_index)
         elif isinstance(event, InputAudioBufferCommitted):
+            self._configuration.turns_ended += 1
+            commit = self._waiters.oldest("commit")
+            self._journal.commit(event.item_id, None if commit is None else commit.sound_index)
             # One that this side has asked for is no end of speech that was detected.
-            if self._does_service_answer() and not self._waiters.awaits("commit"):
+            if self._does_service_answer() and commit is None:
                 self._queue.expect_turn()
             else:
                 self._queue.end_turn()
@@ -68,6 +98,7 @@ class TurnTaking:
     def follow_detection(self) -> None:
         """Let the limits of the user's turns follow how the service finds them."""
         detection = self._configuration.turn_detection
+        self._journal.set_detection(is_on=detection is not None)
         is_semantic = detection is not None and "semantic" in (detection.type or "")
         self._queue.set_detection(is_on=detection is not None, is_semantic=is_semantic)
 

@@ -16,17 +16,19 @@ resolved or a user's predicate runs.
 
 from __future__ import annotations
 
+import contextlib
 import enum
 import logging
 import re
 import threading
 import time
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, InvalidStateError
 from typing import Any, Final
 
 from .._concurrency.program_end import ends_the_program
+from .._log import get_logger
 from ..errors import RealtimeError, ServiceError
 from ..protocol.commands import InputAudioBufferClear, InputAudioBufferCommit, SessionUpdate
 from ..protocol.event_filter import EventFilter
@@ -43,7 +45,7 @@ from .acknowledgement import Acknowledgement
 
 __all__ = ["ANSWERED_IN_ORDER", "Handled", "Waiter", "Waiters", "as_listened", "is_item_added", "placeholder"]
 
-log: logging.Logger = logging.getLogger(__name__)
+log: logging.Logger = get_logger(__name__)
 
 ANSWERED_IN_ORDER: Final[Mapping[str, tuple[type[Event], str, tuple[str, ...], tuple[str, ...]]]] = {
     SessionUpdate.TYPE: (SessionUpdated, SessionUpdate.TYPE, ("session",), ()),
@@ -119,10 +121,14 @@ class Waiter:
         "connection",
         "event_id",
         "ids",
+        "is_internal",
         "is_quiet",
         "matches",
         "params",
+        "payload",
+        "position",
         "sent_at",
+        "sound_index",
     )
 
     def __init__(
@@ -146,8 +152,13 @@ class Waiter:
         self.params = params
         self.ids = ids
         self.is_quiet = is_quiet
+        self.is_internal = False  # neither the command nor its answer is the program's
         self.connection = 0  # the number of the one that its command was sent on
         self.sent_at = float("inf")  # by the clock of the waiters
+        # Of its command; written by the journal, under its lock.
+        self.payload = b""
+        self.position: int | None = None
+        self.sound_index = 0
         if isinstance(future, Acknowledgement):
             future.on_callback = self._keep
 
@@ -193,18 +204,26 @@ class Waiter:
         return any(param == name or param.startswith((f"{name}.", f"{name}[")) for name in self.params)
 
 
-def placeholder(kind: str, event_id: str | None) -> Waiter:
-    """Return a waiter that nobody holds the future of, for a command that is answered in order."""
+def placeholder(kind: str, event_id: str | None, own: Future[Any] | None = None) -> Waiter:
+    """
+    Return a waiter that nobody holds the future of, for a command that is answered in order.
+
+    Args:
+        own: A future of the client's own, for a command that the program knows nothing of.
+    """
     answer, waits_as, params, codes = ANSWERED_IN_ORDER[kind]
-    future: Future[Any] = Future()
-    return Waiter(
+    future: Future[Any] = Future() if own is None else own
+    waiter = Waiter(
         lambda _, event: isinstance(event, answer),
         future,
         event_id=event_id,
         acknowledges=waits_as,
         codes=frozenset(codes),
         params=params,
+        is_quiet=own is not None,
     )
+    waiter.is_internal = own is not None
+    return waiter
 
 
 class Waiters:
@@ -217,9 +236,11 @@ class Waiters:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
+        self.written_at: Callable[[float], float | None] = lambda sent: sent
         self._lock = threading.Lock()  # leaf
         self.waiting: tuple[Waiter, ...] = ()  # guarded by _lock for replacement, read bare
         self._ended: RealtimeError | None = None  # guarded by _lock; written once
+        self._told_of_end = 0  # guarded by _lock: callers that wait for the end, and are told why it came
 
     def add(self, waiter: Waiter) -> None:
         """Add a waiter; once the session has ended, it fails at once."""
@@ -235,26 +256,36 @@ class Waiters:
         with self._lock:
             self.waiting = tuple(w for w in self.waiting if w is not waiter)
 
-    def note_sent(self, waiter: Waiter, connection: int) -> None:
-        """The command of a waiter was sent on the connection with that number."""
-        waiter.connection, waiter.sent_at = connection, self._clock()
+    def note_sent(self, waiter: Waiter) -> None:
+        """The command of a waiter was sent."""
+        waiter.sent_at = self._clock()
 
-    def awaits(self, kind: str) -> bool:
-        """Whether a command of a kind that is answered in order has yet to be answered."""
+    def hold(self) -> None:
+        """Nothing is answered until the commands were sent on another connection."""
+        for waiter in self.waiting:
+            waiter.sent_at = float("inf")
+
+    def oldest(self, kind: str) -> Waiter | None:
+        """Return the command of a kind that is answered next; ``None`` if none waits for an answer."""
         since = self._clock() - LOST
-        return any(waiter.acknowledges == kind and waiter.sent_at > since for waiter in self.waiting)
+        return next((w for w in self.waiting if w.acknowledges == kind and self._left_at(w) > since), None)
 
     def give_up_overdue(self, kind: str) -> tuple[Waiter, ...]:
         """Give up those of a kind whose answer was lost, before another of the kind is sent; return them."""
         since = self._clock() - OVERDUE
-        overdue = tuple(w for w in self.waiting if w.acknowledges == kind and w.sent_at <= since)
+        overdue = tuple(w for w in self.waiting if w.acknowledges == kind and self._left_at(w) <= since)
         for waiter in overdue:
             self._give_up(waiter)
         return overdue
 
+    def _left_at(self, waiter: Waiter) -> float:
+        """Return when its command left; infinity if it is unsent: on a slow line sound may be before it."""
+        left = self.written_at(waiter.sent_at)
+        return float("inf") if left is None else left
+
     def _give_up(self, waiter: Waiter) -> None:
         self.discard(waiter)
-        seconds = self._clock() - waiter.sent_at
+        seconds = self._clock() - self._left_at(waiter)
         log.warning("! a command (%s) was given up: no answer for %.3g s", waiter.acknowledges, seconds)
         waiter.fail(
             RealtimeError(
@@ -283,7 +314,7 @@ class Waiters:
                 continue
             if is_it:
                 if waiter.acknowledges is not None:
-                    if self._clock() - waiter.sent_at >= LOST:
+                    if self._clock() - self._left_at(waiter) >= LOST:
                         self._give_up(waiter)
                         continue
                     answered.add(waiter.acknowledges)
@@ -311,11 +342,23 @@ class Waiters:
                 self.discard(waiter)
                 waiter.fail(outcome)
 
-    def end(self, outcome: RealtimeError) -> None:
-        """Fail all waiters: the session is over."""
+    @contextlib.contextmanager
+    def told_of_end(self) -> Iterator[None]:
+        """Within the block a caller waits for the session's end, and raises why it came."""
+        with self._lock:
+            self._told_of_end += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._told_of_end -= 1
+
+    def end(self, outcome: RealtimeError) -> bool:
+        """Fail all waiters: the session is over; return whether a caller is told so."""
         with self._lock:
             if self._ended is None:
                 self._ended = outcome
             waiting, self.waiting = self.waiting, ()
-        for waiter in waiting:
-            waiter.fail(outcome)
+            is_told = self._told_of_end > 0
+        are_held = [waiter.fail(outcome) for waiter in waiting]
+        return is_told or any(are_held)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from .. import _retry_after
 from ..errors import ConnectionClosedError, classify
 
 __all__ = ["closed_by_peer", "lost"]
@@ -54,6 +55,7 @@ def closed_by_peer(where: str, code: int, reason: str) -> ConnectionClosedError:
         close_code=code,
         reason=reason,
         is_clean=True,
+        retry_after=_retry_after.from_words(reason),
     )
 
 

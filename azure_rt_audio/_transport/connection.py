@@ -19,6 +19,7 @@ from .dialling import Opener, WebSocketImpl
 from .driver import ConnectionDriver, Outcome
 from .frames import Payload
 from .io_thread import IOThread
+from .send_lag import LagReport
 from .state import WebSocketState
 
 __all__ = ["Connection"]
@@ -36,6 +37,8 @@ class Connection:
         on_message: Called with each message, text or binary. It lies in the buffer that is read into:
             what is to outlast the call must be copied.
         on_end: Called once, always and last, with the reason.
+        on_lag: Called when live sound has waited for ``lag_limit``, once a second while the line is behind,
+            and when it has caught up.
         websocket_impl: Makes the ``websocket.WebSocket`` to use.
         io_thread: Serves the connection, beside others. ``None`` makes one that ends with the connection.
         opener: Makes the transport; ``None`` for :func:`.open_transport`.
@@ -58,6 +61,7 @@ class Connection:
         on_open: Callable[[], None],
         on_message: Callable[[Payload], None],
         on_end: Callable[[Outcome], None],
+        on_lag: Callable[[LagReport], None] | None = None,
         websocket_impl: WebSocketImpl | None = None,
         io_thread: IOThread | None = None,
         opener: Opener | None = None,
@@ -71,7 +75,7 @@ class Connection:
 
             opener = open_transport
         self._driver = ConnectionDriver(
-            target, options, on_open, on_message, on_end, websocket_impl, io_thread, opener, clock
+            target, options, on_open, on_message, on_end, on_lag, websocket_impl, io_thread, opener, clock
         )
         # Weakly: the driver's outcome may lead back to this object, which then would never be collected. As
         # long as there is something to drop, the I/O thread holds the driver.
@@ -88,7 +92,7 @@ class Connection:
         """
         self._driver.start()
 
-    def send(self, payload: bytes, timeout: float | None = 30.0) -> None:
+    def send(self, payload: bytes, timeout: float | None = 30.0, *, live_s: float = 0.0) -> None:
         """
         Send one text frame, or queue it. The order of calls is the order on the connection.
 
@@ -98,6 +102,8 @@ class Connection:
         Args:
             payload: UTF-8.
             timeout: Seconds to wait for room; ``None`` waits as long as the connection lasts.
+            live_s: Seconds of live sound in it: its lag is told, and with ``lag="drop_oldest"`` it may be
+                dropped before it is written. 0 for all else.
 
         Raises:
             ConnectionClosedError: If the connection is over or being closed.
@@ -107,7 +113,20 @@ class Connection:
         """
         driver = self._driver
         driver.check_ours()
-        driver.send_queue.put(payload, timeout, on_io_thread=driver.owns_this_thread())
+        driver.send_queue.put(payload, timeout, on_io_thread=driver.owns_this_thread(), live_s=live_s)
+
+    @property
+    def send_lag_s(self) -> float:
+        """Seconds that the oldest frame has waited that the system has not taken yet; 0 if there is none."""
+        return self._driver.send_queue.lag_s
+
+    def written_at(self, sent: float) -> float | None:
+        """
+        Return when the system had taken what was sent at a moment, by the connection's clock.
+
+        ``None`` as long as it waits behind other frames; *sent* itself if it did not have to.
+        """
+        return self._driver.send_queue.written_at(sent)
 
     def close(self, timeout: float | None = None, code: int = 1000, reason: str = "") -> bool:
         """
@@ -153,6 +172,16 @@ class Connection:
     def outcome(self) -> Outcome | None:
         """Why it ended; ``None`` as long as it has not. To raise it, raise ``outcome.again()``."""
         return self._driver.outcome
+
+    @property
+    def heard_at(self) -> float:
+        """When bytes last arrived, by the I/O thread's clock."""
+        return self._driver.heard_at
+
+    @property
+    def peer_date(self) -> float | None:
+        """Unix time of the peer's clock at the handshake, if it told."""
+        return self._driver.peer_date
 
     def owns_this_thread(self) -> bool:
         """Tell whether the caller is the I/O or dial thread, which must not wait for the connection."""

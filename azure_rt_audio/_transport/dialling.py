@@ -18,8 +18,10 @@ from typing import TYPE_CHECKING, Any
 
 from .._concurrency.deadline import Deadline
 from .._concurrency.program_end import join_thread
+from .._log import get_logger
 from .._net.dial import Target
 from .._net.waiting import Waker
+from .._secret import forget_locals
 from ..errors import AUTHENTICATION_ERROR, ConnectError, ConnectionClosedError
 from ..options import WebSocketOptions
 from .closing import closed_unopened
@@ -36,7 +38,7 @@ else:
 
 __all__ = ["Dialling", "Opener", "WebSocketImpl"]
 
-log: logging.Logger = logging.getLogger(__name__)
+log: logging.Logger = get_logger(__name__)
 
 
 class Dialling:
@@ -126,7 +128,10 @@ class Dialling:
         result = ConnectionClosedError("The connection's thread failed; please report this.")
         try:
             result = self._dial()
-        except BaseException:
+            if isinstance(result, Exception):
+                forget_locals(result)  # those of the handshake are headers and passwords
+        except BaseException as exc:
+            forget_locals(exc)
             log.exception("! %s failed", threading.current_thread().name)
         finally:
             self._waker.close()

@@ -27,6 +27,7 @@ import attrs
 from .._concurrency.condition import Condition
 from .._concurrency.deadline import Deadline
 from .._concurrency.program_end import ends_the_program
+from .._log import get_logger
 from .._net.connect_errors import out_of_descriptors
 from .._net.dial import Target, import_now
 from ..errors import ConnectError, ConnectionClosedError
@@ -37,6 +38,7 @@ from .dialling import Dialling, Opener, WebSocketImpl
 from .frames import CloseFrame, Payload
 from .io_thread import IOThread
 from .keepalive import Keepalive
+from .send_lag import LagReport, LagWatch
 from .send_queue import SendQueue
 from .state import WebSocketState
 
@@ -45,7 +47,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ConnectionDriver", "Outcome"]
 
-log: logging.Logger = logging.getLogger(__name__)
+log: logging.Logger = get_logger(__name__)
 
 Outcome = ConnectionClosedError | ConnectError
 
@@ -72,6 +74,7 @@ class ConnectionDriver:
         on_open: Callable[[], None],
         on_message: Callable[[Payload], None],
         on_end: Callable[[Outcome], None],
+        on_lag: Callable[[LagReport], None] | None,
         websocket_impl: WebSocketImpl | None,
         io_thread: IOThread | None,
         opener: Opener,
@@ -86,10 +89,12 @@ class ConnectionDriver:
         self._on_open = on_open
         self._on_message = on_message
         self._on_end = on_end
+        self._on_lag = on_lag
         name = self.name.replace("reader", "dial")
         self._dial = partial(Dialling, name, target, options, websocket_impl, opener, self._wake)
         self._dialling: Dialling | None = None  # written once, by start()
-        self.send_queue = SendQueue(options.max_send_backlog_bytes, self._wake)
+        watch = LagWatch(options.lag_limit, may_drop=options.lag == "drop_oldest")
+        self.send_queue = SendQueue(options.max_send_backlog_bytes, self._wake, watch, self._clock)
         self._condition = Condition()  # a leaf; guards what follows
         self.state = WebSocketState.CONNECTING  # written under the lock, read bare
         self.outcome: Outcome | None = None  # written once under the lock, read bare
@@ -105,7 +110,8 @@ class ConnectionDriver:
         self._transport: Transport | None = None
         self._interest = 0
         self._keepalive = Keepalive(options.ping_interval, options.ping_timeout)
-        self._heard = 0.0  # when bytes last arrived
+        self.heard_at = 0.0  # when bytes last arrived, or the peer made room for some of ours
+        self.peer_date: float | None = None  # of the peer's clock at the handshake
         self._closing = CloseHandshake(self._clock)
         self._failure: ConnectionClosedError | None = None  # writing is over, and the rest is being read
         # Whole messages may be buffered, at first those that came with the handshake.
@@ -295,7 +301,8 @@ class ConnectionDriver:
         if verdict is not None:
             self._closing.send_last(result, 1000)
             return verdict
-        self._heard = self._clock()
+        self.heard_at = self._clock()
+        self.peer_date = result.date
         self.send_queue.attach(result)
         log.info("= %s open to %s after %.0f ms", self.name, result.where, 1000 * dialling.seconds)
         self._call(self._on_open)
@@ -335,15 +342,17 @@ class ConnectionDriver:
         if self._dropped and self._close is None:
             self.begin_close(self.options.close_timeout)
         request = self._close
+        if now >= queue.lag_due:
+            self._tell_lag()
         if not queue.is_empty or request is not None or transport.unsent:
             with queue.write_lock:
-                if queue.is_due(transport):
-                    queue.hand_over(transport)
+                if queue.write(transport):
+                    self.heard_at = now
                 if request is not None and closing.sent is None and queue.is_empty:
                     log.debug("> %s close %d", self.name, request.code)
                     closing.begin(transport, request)
-                transport.flush()
-        if now >= self._keepalive.due_at(self._heard):
+                    transport.flush()
+        if now >= self._keepalive.due_at(self.heard_at):
             self._ping(transport, now)
         if request is not None and request.deadline.expired:
             return closing.unanswered(request)
@@ -361,7 +370,7 @@ class ConnectionDriver:
         ):
             self.due = 0.0  # at once
         else:
-            self.due = self._keepalive.due_at(self._heard)
+            self.due = min(self._keepalive.due_at(self.heard_at), self.send_queue.lag_due)
             if self._close is not None:
                 self.due = min(self.due, self._clock() + (self._close.deadline.remaining() or 0.0))
         if interest != self._interest:
@@ -373,7 +382,7 @@ class ConnectionDriver:
         if not self._has_undelivered:
             with self.send_queue.write_lock:
                 if transport.fill():
-                    self._heard = now
+                    self.heard_at = now
         receive, on_message = transport.receive, self._on_message
         for _ in range(_MESSAGES_IN_A_ROW):
             message = receive()
@@ -390,6 +399,12 @@ class ConnectionDriver:
                 return None
         self._has_undelivered = True
         return None
+
+    def _tell_lag(self) -> None:
+        """Drop sound that has waited too long, if it may be, and report how far sending is behind."""
+        report = self.send_queue.check_lag()
+        if report is not None and self._on_lag is not None:
+            self._call(self._on_lag, report)
 
     def _ping(self, transport: Transport, now: float) -> None:
         """Ping after a silence; raise if there was one after a ping, too."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from email.utils import parsedate_to_datetime
 from typing import Any, Final, cast
 
 import websocket
@@ -85,7 +86,7 @@ def open_transport(
                 sock.release()
                 sock = BufferedSocket(ws.sock, bounds)
             sock.settle()
-            return Transport(ws, sock, place(target.url), options.max_message_bytes)
+            return Transport(ws, sock, place(target.url), options.max_message_bytes, _date(ws))
         if ws.sock is not sock:
             ws.shutdown()
         problem = refused(target.url, _status(ws), ws.handshake_response.headers, b"")
@@ -124,6 +125,17 @@ def _status(ws: Any) -> int:
     """Return the status that websocket-client took for a success, which includes redirects."""
     response = getattr(ws, "handshake_response", None)
     return 101 if response is None else int(response.status)
+
+
+def _date(ws: Any) -> float | None:
+    """Return the time of the peer's clock at the handshake, as Unix time; ``None`` if it does not tell."""
+    response = getattr(ws, "handshake_response", None)
+    headers = getattr(response, "headers", None)
+    text = headers.get("date") if isinstance(headers, Mapping) else None
+    try:
+        return None if text is None else parsedate_to_datetime(text).timestamp()
+    except (ValueError, TypeError, OverflowError):
+        return None
 
 
 def _check(target: Target) -> None:

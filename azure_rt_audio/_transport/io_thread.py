@@ -22,12 +22,13 @@ from collections.abc import Callable
 from typing import Final, Protocol
 
 from .._concurrency.program_end import join_thread
+from .._log import get_logger
 from .._net.waiting import HasFileno, Waker
 from .._pages import FORKING
 
 __all__ = ["IOThread", "Served"]
 
-log: logging.Logger = logging.getLogger(__name__)
+log: logging.Logger = get_logger(__name__)
 
 _numbers = itertools.count(1)
 

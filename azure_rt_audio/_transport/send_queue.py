@@ -6,6 +6,10 @@ that comes while something waits, or right after another one, is queued, and the
 one call. Over TLS the main thread always queues, because Ctrl-C may stop it between a write and its being
 noted. Either way the order of calls is the order on the connection.
 
+On a slow line nearly all that is unsent waits here, where it is bounded, has an age and can be dropped: the
+system keeps little of it (see ``dial.py``), and the transport is given more only when it has written what it
+had, and little of it if that took a wait.
+
 Threads and locks: ``SendQueue._condition`` guards the queue and is a leaf, never held over I/O.
 ``SendQueue.write_lock`` is held over each call that touches socket or TLS; none of these calls waits, and no
 user code runs under it, but for that of a ``websocket_impl``. So no two calls of OpenSSL overlap. Both are
@@ -15,6 +19,7 @@ lock in :meth:`SendQueue.hand_over`.
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections import deque
 from collections.abc import Callable
@@ -24,17 +29,26 @@ from typing import TYPE_CHECKING, Final
 from .._concurrency.condition import Condition
 from .._concurrency.deadline import Deadline
 from ..errors import ConnectError, ConnectionClosedError
+from .send_lag import SLACK, LagReport, LagWatch
 
 if TYPE_CHECKING:
     from .websocket import Transport
 
 __all__ = ["SendQueue"]
 
-_HANDED_OVER: Final = 256 * 1024
-"""Bytes given to the transport at a time; the rest stays in the queue, where it is counted."""
+_MOST: Final = 256 * 1024
+"""Bytes given to the transport at a time while it writes them at once; the rest stays in the queue."""
+
+_LEAST: Final = 16 * 1024
+"""The same after a wait: what the transport has cannot be dropped any more. Twice as much next time."""
+
+_Frame = tuple[bytes, float, float]
+"""Payload, when it was put, and the seconds of live sound in it."""
 
 _IN_A_ROW: Final = 50e-6
 """Seconds within which a frame belongs to the one before: writing many together is cheaper."""
+
+_NEVER: Final = float("inf")
 
 
 class SendQueue:
@@ -44,26 +58,45 @@ class SendQueue:
     Args:
         limit: Bytes that may wait before callers do.
         wake: Ends the I/O thread's wait.
+        watch: Judges the age of what waits.
+        clock: Of the connection.
 
     **Threads.** The first part is called from any thread, the second is the I/O thread's.
     """
 
-    def __init__(self, limit: int, wake: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        limit: int,
+        wake: Callable[[], None],
+        watch: LagWatch | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._limit = limit
         self._wake = wake
+        self._clock = clock
+        self._watch = watch or LagWatch()
         self._condition = Condition()  # a leaf; guards what follows
-        self._queue: deque[bytes] = deque()
+        self._queue: deque[_Frame] = deque()
         self._queued = 0  # bytes in _queue
+        self._live: deque[float] = deque()  # when the live sound in _queue was put
+        self._dropped_s = 0.0  # seconds of sound that were dropped and not told yet
         self._end: ConnectError | ConnectionClosedError | None = None  # nothing more is taken, and why
         self.write_lock = Lock()  # to touch the transport
         self._transport: Transport | None = None  # written by the I/O thread, under write_lock
+        # Of what the transport has and has not written; under write_lock, read bare.
+        self._since: float | None = None  # when its oldest was put
+        self._until = 0.0  # when its latest was put
+        self._has_live = False
         self._last = 0.0  # when a caller last sent something
+        self._at_a_time = _MOST
+        self.lag_due = _NEVER
+        """When :meth:`check_lag` is due, by the connection's clock; the I/O thread's."""
         self.failure: ConnectionClosedError | None = None
         """What a caller met while it wrote; for the I/O thread to deal with."""
 
     # From any thread.
 
-    def put(self, payload: bytes, timeout: float | None, *, on_io_thread: bool) -> None:
+    def put(self, payload: bytes, timeout: float | None, *, on_io_thread: bool, live_s: float = 0.0) -> None:
         """
         Write one text frame or queue it; wait for room if it comes to that.
 
@@ -71,6 +104,7 @@ class SendQueue:
             timeout: Seconds to wait for room.
             on_io_thread: Whether the caller is the I/O thread, which never waits, and for which there is
                 always room.
+            live_s: Seconds of live sound in it: what may be dropped.
         """
         transport = self._transport
         if transport is not None and not on_io_thread:
@@ -86,6 +120,9 @@ class SendQueue:
                             is_tried = True
                             transport.send(payload)
                             is_written = transport.flush()
+                            if not is_written:
+                                self._since = self._until = self._clock()
+                                self._has_live = live_s > 0
                 except ConnectionClosedError as exc:
                     self.failure = exc  # the I/O thread's to find and to tell
                 finally:
@@ -94,18 +131,23 @@ class SendQueue:
                 if is_tried:
                     self._last = time.monotonic()
                     return
-        self._enqueue(payload, timeout, on_io_thread)
+        self._enqueue(payload, timeout, on_io_thread, live_s)
 
-    def _enqueue(self, payload: bytes, timeout: float | None, on_io_thread: bool) -> None:
+    def _enqueue(self, payload: bytes, timeout: float | None, on_io_thread: bool, live_s: float) -> None:
         size = len(payload)
         deadline: Deadline | None = None
         while True:  # another thread may be quicker
             with self._condition.lock:
                 if self._end is not None:
                     raise self._end.again()
+                if self._watch.may_drop and not self._is_room(size):
+                    self._drop_locked(lambda _: not self._is_room(size))
                 if on_io_thread or self._is_room(size):
-                    self._queue.append(payload)
+                    when = self._clock()
+                    self._queue.append((payload, when, live_s))
                     self._queued += size
+                    if live_s:
+                        self._live.append(when)
                     break
             deadline = deadline or Deadline(timeout)
             if not self._condition.wait_until(lambda: self._end is not None or self._is_room(size), deadline):
@@ -119,6 +161,19 @@ class SendQueue:
     def _is_room(self, size: int) -> bool:
         return not self._queued or self._queued + size <= self._limit
 
+    def _drop_locked(self, is_wanted: Callable[[float], bool]) -> None:
+        """Drop live sound, the oldest first, as long as its age, put then, is one to drop."""
+        kept: list[_Frame] = []
+        while self._live and is_wanted(self._live[0]):
+            frame = self._queue.popleft()
+            if frame[2]:
+                self._live.popleft()
+                self._queued -= len(frame[0])
+                self._dropped_s += frame[2]
+            else:
+                kept.append(frame)
+        self._queue.extendleft(reversed(kept))
+
     def refuse(self, why: ConnectError | ConnectionClosedError) -> None:
         """Take nothing more; what waits will still be written."""
         with self._condition.lock:
@@ -131,8 +186,30 @@ class SendQueue:
         with self._condition.lock:
             self._end = outcome
             self._queue.clear()
+            self._live.clear()
             self._queued = 0
             self._condition.notify_all()
+        self._since = None
+
+    @property
+    def unsent_since(self) -> float | None:
+        """When the oldest frame was put that is not written; ``None`` if all are."""
+        since = self._since
+        if since is None:
+            with contextlib.suppress(IndexError):  # it has just been handed over
+                since = self._queue[0][1]
+        return since
+
+    @property
+    def lag_s(self) -> float:
+        """Seconds that the oldest unwritten frame has waited; 0 if all are written."""
+        since = self.unsent_since
+        return 0.0 if since is None else max(0.0, self._clock() - since)
+
+    def written_at(self, put: float) -> float | None:
+        """Return when a frame was written that was put at *put*; ``None`` if it still waits."""
+        since = self.unsent_since
+        return None if since is not None and put >= since - SLACK else self._watch.written_at(put)
 
     # On the I/O thread.
 
@@ -148,17 +225,72 @@ class SendQueue:
 
     def is_due(self, transport: Transport) -> bool:
         """Whether something waits that *transport* would take now."""
-        return bool(self._queue) and transport.unsent < _HANDED_OVER
+        return bool(self._queue) and not transport.unsent
 
     def hand_over(self, transport: Transport) -> None:
-        """Give the transport what is queued, as long as it does not have plenty; under ``write_lock``."""
-        size = transport.unsent
-        batch: list[bytes] = []
+        """Give the transport the oldest that is queued; under ``write_lock``."""
+        size = 0
+        batch: list[_Frame] = []
         with self._condition.lock:
-            while self._queue and size < _HANDED_OVER:
-                batch.append(self._queue.popleft())
-                size += len(batch[-1])
-                self._queued -= len(batch[-1])
+            queue = self._queue
+            if queue:
+                self._since = (
+                    self._since or queue[0][1]
+                )  # before it leaves, for those who look without a lock
+            while queue and size < self._at_a_time:
+                batch.append(frame := queue.popleft())
+                size += len(frame[0])
+                if frame[2]:
+                    self._live.popleft()
+                    self._has_live = True
+            self._queued -= size
             self._condition.notify_all()
-        for payload in batch:
+        for payload, when, _ in batch:
             transport.send(payload)
+            self._until = when
+
+    def write(self, transport: Transport) -> bool:
+        """
+        Hand over what is due and write as much as the system takes; under ``write_lock``.
+
+        Returns:
+            Whether it took something that had to wait for it: the peer, then, has taken what was before.
+        """
+        waited = transport.unsent
+        if self._queue and not waited:
+            self.hand_over(transport)
+        before = transport.unsent
+        if transport.flush():
+            self._at_a_time = min(_MOST, 2 * self._at_a_time)
+            if self._since is not None:
+                self._watch.note_written(self._until, self._clock())
+                self._since, self._has_live = None, False
+        else:
+            self._at_a_time = _LEAST
+        self._plan()
+        return bool(waited) and transport.unsent < before
+
+    def check_lag(self) -> LagReport | None:
+        """Drop what has waited too long, if it may be, and return what is to be told, if anything is."""
+        watch, now = self._watch, self._clock()
+        lag = now - (self._live_since or now)
+        if watch.may_drop and self._live and now - self._live[0] >= watch.limit:
+            with self._condition.lock:
+                # Down to half of it: few longer gaps are understood better than many short ones.
+                self._drop_locked(lambda put: now - put > watch.limit / 2)
+                self._condition.notify_all()
+        report = watch.look(lag, now, self.lag_s, self._queued, self._dropped_s)
+        if report is not None:
+            with self._condition.lock:
+                self._dropped_s -= report.dropped_s
+        self._plan()
+        return report
+
+    @property
+    def _live_since(self) -> float | None:
+        """When the oldest live sound was put that is not written."""
+        return self._since if self._has_live else self._live[0] if self._live else None
+
+    def _plan(self) -> None:
+        oldest, droppable = self._live_since, self._live[0] if self._live else None
+        self.lag_due = self._watch.due_at(oldest, droppable, has_dropped=self._dropped_s > 0)

@@ -51,15 +51,19 @@ class Transport:
 
     Attributes:
         where: ``host:port``, for logs and errors.
+        date: Unix time of the peer's clock at the handshake, if it told.
 
     **Threads.** One at a time; :meth:`receive` may run beside the others.
     """
 
-    def __init__(self, ws: Any, sock: BufferedSocket, where: str, limit: int) -> None:
+    def __init__(
+        self, ws: Any, sock: BufferedSocket, where: str, limit: int, date: float | None = None
+    ) -> None:
         self._ws = ws
         self._socket = sock
         self.where = where
         self._limit = limit
+        self.date = date
         self._pong_bytes = 0  # since nothing was unsent last
         self._pongs: deque[bytearray] = deque()  # of receive(), for flush(), which has the lock
         ws.sock = sock

@@ -16,6 +16,7 @@ from typing import IO, TYPE_CHECKING, Any, Final
 from azure_rt_audio._extras import importing
 from azure_rt_audio.errors import MissingExtraError
 
+from .._printable import one_line
 from .channels import mix
 from .pcm import SAMPLE_RATE_HZ, AudioLike, to_pcm16
 from .resample import Resampler, check_rate
@@ -67,8 +68,8 @@ def write_audio(path: str | os.PathLike[str], audio: AudioLike, sample_rate_hz: 
         OSError: The file cannot be written.
         MissingExtraError: The suffix is not ``.wav``, and the ``audio`` extra is not installed.
     """
-    name = os.fspath(path)
-    suffix = Path(name).suffix.lower()
+    name = one_line(os.fspath(path))
+    suffix = Path(path).suffix.lower()
     if suffix == ".wav":
         write_wav(path, audio, sample_rate_hz)
         return

@@ -7,14 +7,16 @@ filter is soxr's "HQ": flat to 0.91 of the lower Nyquist frequency, aliases belo
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Any, Final
 
 from azure_rt_audio._extras import importing
+from azure_rt_audio.errors import RealtimeError
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
-__all__ = ["Resampler", "check_rate", "resample"]
+__all__ = ["Resampler", "check_rate", "import_now", "resample"]
 
 _LOWEST_HZ: Final = 1_000
 _HIGHEST_HZ: Final = 768_000
@@ -54,6 +56,25 @@ def check_rate(name: str, rate_hz: int) -> None:
         raise TypeError(f"{name} must be a number of Hz, not {type(rate_hz).__name__}") from error
     if not is_rate:
         raise ValueError(f"{name} is {rate_hz}: pass a rate from {_LOWEST_HZ} to {_HIGHEST_HZ} Hz")
+
+
+def import_now() -> None:
+    """
+    Import what another rate needs, if it is installed.
+
+    To be called before a thread starts that may convert: a fork while it imports would leave the modules
+    locked in the child for ever.
+    """
+    with contextlib.suppress(RealtimeError):
+        _import("Resampling")
+
+
+def _import(what: str) -> tuple[Any, Any]:
+    with importing("numpy", "audio", what):
+        import numpy
+    with importing("soxr", "audio", what):
+        import soxr
+    return numpy, soxr
 
 
 class Resampler:
@@ -124,11 +145,7 @@ class _Stream:
     """
 
     def __init__(self, from_hz: int, to_hz: int) -> None:
-        what = f"Resampling from {from_hz} to {to_hz} Hz"
-        with importing("numpy", "audio", what):
-            import numpy
-        with importing("soxr", "audio", what):
-            import soxr
+        numpy, soxr = _import(f"Resampling from {from_hz} to {to_hz} Hz")
         self._numpy: Any = numpy
         self._soxr: Any = soxr.ResampleStream(from_hz, to_hz, 1, dtype="float32", quality="HQ")
 

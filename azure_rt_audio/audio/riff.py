@@ -12,6 +12,7 @@ import struct
 import sys
 from typing import IO, Final, NamedTuple
 
+from .._printable import one_line
 from .channels import mix
 from .g711 import alaw_decode, ulaw_decode
 from .pcm import to_pcm16
@@ -40,9 +41,8 @@ class _Format(NamedTuple):
 def refusal(name: str, fault: str) -> ValueError:
     """Return the error for a *fault* of the file *name*, with a command that repairs it."""
     source = name if os.path.exists(name) else "INPUT"
-    return ValueError(
-        f"{name} {fault}: convert it with: ffmpeg -i {source} -ar 24000 -ac 1 -c:a pcm_s16le out.wav"
-    )
+    remedy = f"convert it with: ffmpeg -i {source} -ar 24000 -ac 1 -c:a pcm_s16le out.wav"
+    return ValueError(one_line(f"{name} {fault}: {remedy}"))
 
 
 class WavSource:
@@ -115,7 +115,7 @@ def _header_of(file: IO[bytes], name: str) -> tuple[_Format, int | None]:
     """Read up to the audio; return its format, and its size in bytes if known."""
     start = _take(file, 12)
     if not start:
-        raise ValueError(f"{name} is empty: was it still being written?")
+        raise ValueError(one_line(f"{name} is empty: was it still being written?"))
     if start[:4] not in (b"RIFF", b"RF64") or start[8:12] != b"WAVE":
         raise refusal(name, f"is not a WAV file, it begins with {start!r}")
     (riff_bytes,) = struct.unpack_from("<I", start, 4)

@@ -12,6 +12,7 @@ import struct
 from types import TracebackType
 from typing import IO, TYPE_CHECKING, Final
 
+from .._printable import one_line
 from .pcm import SAMPLE_RATE_HZ, AudioLike, to_pcm16
 from .resample import resample
 from .riff import WavSource, refusal
@@ -126,7 +127,7 @@ class WavWriter:
             OSError: The file cannot be written.
         """
         if self._file.closed:
-            raise ValueError(f"{self.path} is closed: open another WavWriter")
+            raise ValueError(one_line(f"{self.path} is closed: open another WavWriter"))
         data = to_pcm16(pcm)
         header = _header(self._data_bytes + len(data), self.sample_rate_hz)
         # The audio first: after a crash between the two, the header's size is too small, not too large.

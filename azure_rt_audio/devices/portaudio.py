@@ -16,7 +16,7 @@ import atexit
 import contextlib
 import ctypes
 import gc
-import logging
+import os
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any, Final
@@ -24,18 +24,28 @@ from typing import Any, Final
 from attrs import frozen
 
 from .._extras import importing
+from .._log import get_logger
 from ..errors import BrokenExtraError, DeviceError
 from .events import Kind
 
 __all__ = ["Device", "Stream", "find", "list_devices", "open_stream", "rescan"]
 
-logger: Final = logging.getLogger(__name__)
+logger: Final = get_logger(__name__)
 
 _LOCK_TIMEOUT_SECONDS: Final = 5.0
 _CLOSE_SECONDS: Final = 1.0
 
 _portaudio_lock = threading.Lock()  # serialises all calls of PortAudio
 _streams: set[Stream] = set()  # the open ones; guarded by _portaudio_lock
+
+
+def _start_anew() -> None:
+    global _portaudio_lock, _streams
+    _portaudio_lock, _streams = threading.Lock(), set()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_start_anew)  # another thread may have had it at the fork
 
 
 @frozen

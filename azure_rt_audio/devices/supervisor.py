@@ -8,7 +8,6 @@ go through a :class:`CallbackThread`, where user code may block. No lock.
 from __future__ import annotations
 
 import itertools
-import logging
 import queue
 import threading
 from collections.abc import Callable
@@ -16,13 +15,15 @@ from typing import Any, Final, Generic, TypeVar
 
 from .._concurrency import shutdown
 from .._concurrency.program_end import join_thread
+from .._log import get_logger
+from ..audio.resample import import_now
 from ..errors import DeviceError, RealtimeError
 from .events import DeviceEvent, DeviceLost, DeviceOpened, Kind
 from .portaudio import Device, Stream, find, list_devices, load, open_stream, rescan
 
 __all__ = ["CallbackThread", "DeviceSupervisor"]
 
-logger: Final = logging.getLogger(__name__)
+logger: Final = get_logger(__name__)
 
 _T = TypeVar("_T")
 
@@ -118,6 +119,7 @@ class DeviceSupervisor:
             MissingExtraError: The ``audio`` extra is not installed.
         """
         load()
+        import_now()
         # After sounddevice was loaded, so that this runs before its exit hook, which would look like a loss.
         shutdown.register(shutdown.Stage.DEVICES, self, DeviceSupervisor._begin_close, DeviceSupervisor._join)
         self._thread.start()

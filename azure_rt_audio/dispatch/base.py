@@ -9,6 +9,7 @@ from typing import Any, Protocol, runtime_checkable
 import attrs
 
 from .._concurrency.program_end import ends_the_program
+from .._log import get_logger
 from ..errors import DecodeError, ServiceError
 
 __all__ = [
@@ -23,7 +24,7 @@ __all__ = [
     "weight",
 ]
 
-log: logging.Logger = logging.getLogger(__name__)
+log: logging.Logger = get_logger(__name__)
 
 
 @runtime_checkable

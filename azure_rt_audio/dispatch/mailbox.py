@@ -20,11 +20,12 @@ from typing import Any, Final
 from .._concurrency.condition import Condition
 from .._concurrency.deadline import Deadline
 from .._concurrency.ui_loop import Loop, loop_ends, loop_turns
+from .._log import get_logger
 from .queued import Backlog
 
 __all__ = ["PAUSE_MS", "Mailbox"]
 
-log: logging.Logger = logging.getLogger(__name__)
+log: logging.Logger = get_logger(__name__)
 
 BUDGET: Final = 0.008
 """Seconds of one iteration of the loop that listeners may take: half a frame at 60 Hz."""

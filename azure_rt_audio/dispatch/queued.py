@@ -88,8 +88,8 @@ class QueueDispatcher:
             DispatchOverflowError: If too much is waiting already.
         """
         with self._condition.lock:
+            self._condition.notify_all()  # before the change, which Ctrl-C cannot divide then
             self._backlog.put(callback, event)
-            self._condition.notify_all()
 
     def run_pending(self, timeout: float | None = 0.0) -> int:
         """

@@ -11,12 +11,13 @@ from typing import Any
 
 from .._concurrency import shutdown
 from .._concurrency.program_end import join_thread
+from .._log import get_logger
 from .base import report_failure
 from .queued import DEFAULT_BACKLOG_BYTES, Backlog
 
 __all__ = ["WorkerDispatcher"]
 
-log: logging.Logger = logging.getLogger(__name__)
+log: logging.Logger = get_logger(__name__)
 
 _numbers = itertools.count(1)
 
@@ -50,10 +51,11 @@ class WorkerDispatcher:
         with worker.lock:
             if worker.is_exiting:
                 return
+            worker.end_wait_locked()  # before, so that Ctrl-C between these leaves nothing that nobody runs
             worker.backlog.put(callback, event)
-            if worker.thread is not None and not worker.is_idle:
+            if worker.thread is not None:
                 return
-        worker.wake()
+        worker.start()
 
     def close(self) -> None:
         """Let the thread end when it has run what waits."""
@@ -91,32 +93,25 @@ class _Worker:
         # that is where a finalizer may find itself.
         self._wakeup: queue.SimpleQueue[None] = queue.SimpleQueue()
         self.thread: threading.Thread | None = None  # guarded by _lock; None once it has decided to end
-        self._latest: threading.Thread | None = None  # the same, until the next one
+        self._latest: threading.Thread | None = None  # the last one that was made
         shutdown.register(shutdown.Stage.WORKERS, self, _Worker.end_at_exit, _Worker.join)
 
-    def wake(self) -> None:
-        """Have the thread run what waits: end its wait, or start another one."""
-        starting = None
-        with self.lock:
-            is_idle, self.is_idle = self.is_idle, False
-            if self.thread is None:
-                name = f"azure-rt-events-{next(_numbers)}"
-                starting = self.thread = threading.Thread(target=self._run, name=name, daemon=True)
-        if starting is not None:
-            self._start(starting)
-        elif is_idle:
+    def end_wait_locked(self) -> None:
+        """End the thread's wait, if it waits: it looks again once the lock is free."""
+        if self.is_idle:
             self._wakeup.put(None)
+            self.is_idle = False
 
-    def _start(self, thread: threading.Thread) -> None:
+    def start(self) -> None:
+        """Start a thread. Of several that are started at the same time, one goes on."""
+        thread = threading.Thread(target=self._run, name=f"azure-rt-events-{next(_numbers)}", daemon=True)
+        self._latest = thread
         try:
             thread.start()
         except RuntimeError as exc:
             # No threads are to be had: the system has no more, or the interpreter is exiting.
-            with self.lock:
-                self.thread = None
+            self._latest = None
             log.warning("! no thread for listeners (%s); they run with the next event", exc)
-        else:
-            self._latest = thread
 
     def close(self) -> None:
         self._is_closed = True
@@ -137,6 +132,11 @@ class _Worker:
         return thread.ident is not None and join_thread(thread, timeout)
 
     def _run(self) -> None:
+        # The thread itself says that it is the one: Ctrl-C may strike whoever starts it at any step of that.
+        with self.lock:
+            if self.thread is not None:
+                return
+            self.thread = threading.current_thread()
         take = self.backlog.take
         while True:
             try:

@@ -27,7 +27,7 @@ from .model.conversation import Conversation, Item, Part
 from .model.replies import Failure, FunctionCall, Reply
 from .model.session import Session
 from .replay.comparison import Difference
-from .server.clock import Clock, ManualClock
+from .server.clock import Clock, ManualClock, SystemClock
 from .server.connection import Connection
 from .server.faults import (
     BadFrame,
@@ -98,6 +98,7 @@ __all__ = [
     "StopReading",
     "Swallow",
     "Synthesiser",
+    "SystemClock",
     "after",
     "after_seconds",
     "at_handshake",

@@ -10,12 +10,14 @@ from typing import Any, Protocol, cast
 import attrs
 from attrs import Factory, field, frozen
 
+from .._secret import Secret, forgets_locals, made_without_traces
 from ..errors import AUTHENTICATION_ERROR, ConnectError
 from ..protocol.codec import build
 from ..protocol.dialects import Dialect, DialectName, choose_dialect
 from ..protocol.endpoint import Endpoint, parse_endpoint
 from ..protocol.session import SessionConfig
 from ..protocol.session_defaults import with_defaults, with_transcription
+from .validators import seconds
 
 __all__ = ["AzureRealTimeOptions", "Credential", "TokenCredential"]
 
@@ -58,10 +60,19 @@ def _text(instance: object, attribute: attrs.Attribute[Any], value: object) -> N
         raise ValueError(f"{attribute.name} must be text, not {type(value).__name__}")
 
 
-def _one_line(instance: object, attribute: attrs.Attribute[Any], value: object) -> None:
+def _key(value: str | Secret[str] | None) -> Secret[str] | None:
+    return value if value is None or isinstance(value, Secret) else Secret(value)
+
+
+def _credential(value: Credential | Secret[Credential] | None) -> Secret[Credential] | None:
+    return value if value is None or isinstance(value, Secret) else Secret(value)
+
+
+def _one_line(instance: object, attribute: attrs.Attribute[Any], secret: Secret[str] | None) -> None:
     """Refuse a value that is invalid in a header, without repeating it."""
-    if value is None:
+    if secret is None:
         return
+    value: object = secret.reveal()
     if not isinstance(value, str) or not value.strip():
         raise ValueError(f"{attribute.name} is empty; give it as text")
     if not re.fullmatch(r"[\x21-\x7e]+", value):
@@ -70,19 +81,12 @@ def _one_line(instance: object, attribute: attrs.Attribute[Any], value: object) 
         )
 
 
-def _seconds(instance: object, attribute: attrs.Attribute[Any], value: object) -> None:
-    name = attribute.name
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise TypeError(f"{name} must be a number of seconds, not {type(value).__name__}")
-    if not 0.01 <= value <= 604800:  # not a number is neither
-        raise ValueError(f"{name} must be from 0.01 to 604800 seconds, not {value!r}")
-
-
 def _a_name(instance: object, attribute: attrs.Attribute[Any], value: object) -> None:
     if not isinstance(value, str) or not value.strip():
         raise ValueError(f"{attribute.name} is empty; give the name of your deployment in Azure")
 
 
+@made_without_traces
 @frozen(kw_only=True)
 class AzureRealTimeOptions:
     """
@@ -99,9 +103,10 @@ class AzureRealTimeOptions:
             ``https://`` or ``wss://``, with or without ``/openai/v1``, ``"localhost:8080"``. Deployment
             and version in the query of a URL need not be repeated, and must not differ.
         deployment: Name of the model's deployment.
-        api_key: Sent in a header, never in a URL; over plain ``ws://`` only to this machine.
+        api_key: Sent in a header, never in a URL; over plain ``ws://`` only to this machine. Kept as a
+            :class:`~azure_rt_audio.Secret`: ``options.api_key.reveal()``.
         credential: In place of a key: a credential of ``azure-identity``, or a function that
-            returns a token. Asked once for each connection, on the dial thread.
+            returns a token. Asked once for each connection, on the dial thread. Kept as a secret, too.
         api_version: ``"v1"``, the default, for GA, or a date such as ``"2025-04-01-preview"`` for the
             preview protocol, which Azure retired on 2026-04-30.
         dialect: ``"ga"`` or ``"preview"``, to override what the version says.
@@ -131,10 +136,15 @@ class AzureRealTimeOptions:
     deployment: str = field(
         validator=_a_name, default=Factory(lambda self: self.endpoint.deployment, takes_self=True)
     )
-    api_key: str | None = field(
-        default=None, validator=_one_line, repr=lambda key: "None" if key is None else "'***'"
+    api_key: Secret[str] | None = field(
+        default=None,
+        converter=_key,
+        validator=_one_line,
+        repr=lambda key: "None" if key is None else "'***'",
     )
-    credential: Credential | None = field(default=None, repr=lambda c: "None" if c is None else "<set>")
+    credential: Secret[Credential] | None = field(
+        default=None, converter=_credential, repr=lambda c: "None" if c is None else "<set>"
+    )
     api_version: str = field(
         converter=_version, default=Factory(lambda self: self.endpoint.api_version or "v1", takes_self=True)
     )
@@ -142,11 +152,11 @@ class AzureRealTimeOptions:
     session_config: SessionConfig = field(default=None, converter=_session_config, repr=False)
     session_defaults: bool = True
     credential_scope: str = DEFAULT_SCOPE
-    response_start_timeout: float = field(default=20.0, validator=_seconds)
-    response_silence_timeout: float = field(default=60.0, validator=_seconds)
-    turn_answer_timeout: float = field(default=5.0, validator=_seconds)
-    turn_silence_timeout: float = field(default=2.0, validator=_seconds)
-    turn_timeout: float = field(default=30.0, validator=_seconds)
+    response_start_timeout: float = field(default=20.0, validator=seconds(0.01))
+    response_silence_timeout: float = field(default=60.0, validator=seconds(0.01))
+    turn_answer_timeout: float = field(default=5.0, validator=seconds(0.01))
+    turn_silence_timeout: float = field(default=2.0, validator=seconds(0.01))
+    turn_timeout: float = field(default=30.0, validator=seconds(0.01))
     resolved_dialect: Dialect = field(
         init=False,
         repr=False,
@@ -167,7 +177,7 @@ class AzureRealTimeOptions:
         if self.api_key is not None and self.credential is not None:
             raise ValueError("api_key and credential exclude each other; give one of them")
         if self.credential is not None and not (
-            callable(self.credential) or hasattr(self.credential, "get_token")
+            callable(self.credential.reveal()) or hasattr(self.credential.reveal(), "get_token")
         ):
             raise TypeError("credential must have get_token(scope) or be a function that returns a token")
         if self.endpoint.scheme == "ws" and not self.endpoint.is_loopback:
@@ -177,6 +187,7 @@ class AzureRealTimeOptions:
             )
 
     @classmethod
+    @forgets_locals
     def from_env(
         cls,
         *,
@@ -239,6 +250,7 @@ class AzureRealTimeOptions:
         """Where it connects to; holds no credential."""
         return self.endpoint.url(self.resolved_dialect, self.deployment)
 
+    @forgets_locals
     def authorization(self) -> dict[str, str]:
         """
         Return the header that proves who we are. May block: a credential may ask the network.
@@ -247,12 +259,13 @@ class AzureRealTimeOptions:
             ConnectError: If the credential gave no usable token. What it raises itself goes through.
         """
         if self.api_key is not None:
-            return {"api-key": self.api_key}
-        credential = self.credential
+            return {"api-key": self.api_key.reveal()}
+        assert self.credential is not None
+        credential = self.credential.reveal()
         if hasattr(credential, "get_token"):
             token = cast(TokenCredential, credential).get_token(self.credential_scope).token
         else:
-            token = cast("Callable[[], str]", credential)()
+            token = credential()
         if not isinstance(token, str) or not re.fullmatch(r"[\x21-\x7e]+", token):
             raise ConnectError(
                 "The credential returned something that is not a token: it must be the bare token as text, "

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final
 
-from attrs import evolve, frozen
+import orjson
+from attrs import evolve
 
+from .conversation_entry import ConversationEntry
 from .events import (
     ConversationItemAdded,
     ConversationItemDeleted,
@@ -28,44 +30,19 @@ from .events import (
     ResponseOutputItemDone,
     ResponseOutputTextDelta,
     ResponseOutputTextDone,
+    SessionCreated,
+    SessionUpdated,
 )
+from .history import write_history
 from .item_stream import ItemStream
-from .items import ConversationItem, FunctionCallItem, FunctionCallOutputItem, MessageItem
+from .items import ConversationItem, MessageItem
 from .response_outputs import ResponseOutputs
+from .responses import Response
 
 __all__ = ["Conversation", "ConversationEntry"]
 
-
-@frozen(kw_only=True)
-class ConversationEntry:
-    """
-    One item of the conversation; a snapshot.
-
-    Attributes:
-        item: As the service last described it; never holds audio.
-        text: Text or transcript, growing while it streams.
-        audio_base64_length: Characters of base64 audio received for it; 4 stand for 3 bytes.
-        truncated_at_ms: End of the audio after a truncation, else ``None``.
-    """
-
-    item: ConversationItem
-    text: str = ""
-    audio_base64_length: int = 0
-    truncated_at_ms: int | None = None
-
-    @property
-    def role(self) -> str | None:
-        """Role of a message's author; ``None`` for calls and their outputs."""
-        return self.item.role if isinstance(self.item, MessageItem) else None
-
-    @property
-    def words(self) -> str:
-        """The text, the function call, or its output."""
-        if isinstance(self.item, FunctionCallItem):
-            return f"{self.item.name}({self.item.arguments or ''})"
-        if isinstance(self.item, FunctionCallOutputItem):
-            return f"→ {self.item.output}"
-        return self.text
+_MAX_SENT: Final = 16
+_BYTES_PER_MS: Final = {"pcm16": 48, "g711_ulaw": 8, "g711_alaw": 8}
 
 
 class Conversation:
@@ -82,6 +59,9 @@ class Conversation:
         self._streams: dict[str, ItemStream] = {}
         self._order: tuple[str, ...] = ()
         self._outputs = ResponseOutputs(self._streams)
+        self._sent: dict[str, MessageItem] = {}  # with images, until the service describes them
+        self._audio_format = self._input_format = "pcm16"
+        self._sound: Callable[[], Mapping[str, str]] = dict  # of the user's messages, where it is kept
         self._names_places = False  # of items that are neither of a response nor spoken by the user
         self._changes: dict[type[Event], Callable[[Any], object]] = {
             ResponseOutputTextDelta: self._append,
@@ -102,6 +82,8 @@ class Conversation:
             ConversationItemRetrieved: self._update,
             ConversationItemTruncated: self._truncate,
             ConversationItemDeleted: self._delete,
+            SessionCreated: self._configure,
+            SessionUpdated: self._configure,
         }
 
     def __len__(self) -> int:
@@ -128,12 +110,35 @@ class Conversation:
         item = None if stream is None else stream.item
         if stream is None or item is None:
             return None
+        texts = stream.parts
         return ConversationEntry(
             item=item,
-            text=stream.text,
+            text="".join(texts.values()),
             audio_base64_length=stream.audio_base64_length,
             truncated_at_ms=stream.truncated_at_ms,
+            texts=texts,
+            audio_ms=stream.audio_base64_length * 3 // 4 // _BYTES_PER_MS.get(self._audio_format, 48),
+            is_being_heard=stream.is_being_heard,
         )
+
+    def to_dict(self, *, sound: bool = False) -> dict[str, Any]:
+        """
+        Return the conversation as JSON values, to be kept and given to another client as ``history``.
+
+        It has a version, and holds texts, transcripts, images, calls and their outputs; nothing of the
+        configuration, and no credential. A later version of this library reads it.
+
+        Args:
+            sound: Whether what the user said is included as sound, as far as it is kept, 64 kB for a second
+                of PCM16.
+        """
+        return write_history(
+            self.entries, sound=self._sound() if sound else {}, input_audio_format=self._input_format
+        )
+
+    def to_json(self, *, sound: bool = False) -> str:
+        """Return the same as text; for *sound* see :meth:`to_dict`."""
+        return orjson.dumps(self.to_dict(sound=sound), option=orjson.OPT_INDENT_2).decode()
 
     # ------------------------------------------------------------ on the I/O thread
 
@@ -152,6 +157,24 @@ class Conversation:
         change = self._changes.get(event.__class__)
         if change is not None:
             change(event)
+
+    def _previous(self, item_id: str) -> str | None:
+        """Return the id of the item before one; ``None`` if that is the first, or has no place."""
+        order = self._order
+        place = order.index(item_id) if item_id in order else 0
+        return order[place - 1] if place else None
+
+    def _is_whole(self, response_id: str) -> bool:
+        """Whether all that a response in progress has announced has come. Called by the I/O thread."""
+        return self._outputs.is_whole(response_id)
+
+    def _forget_response(self, response_id: str) -> None:
+        """Forget a response in progress, with its items. Called by the I/O thread."""
+        keys = self._outputs.keys(response_id)
+        self._outputs.finish(Response(id=response_id, status="cancelled", output=[]))
+        self._order = tuple(item_id for item_id in self._order if item_id not in keys)
+        for key in keys:
+            self._streams.pop(key, None)
 
     def _append(self, event: ResponseOutputTextDelta) -> None:
         stream = self._streams.get(event.item_id)
@@ -176,11 +199,13 @@ class Conversation:
     def _append_heard(self, event: ConversationItemInputAudioTranscriptionDelta) -> None:
         stream = self._streams.get(event.item_id)
         if stream is not None:
+            stream.is_being_heard = True
             stream.append(event.content_index, event.delta)
 
     def _replace_heard(self, event: ConversationItemInputAudioTranscriptionCompleted) -> None:
         stream = self._streams.get(event.item_id)
         if stream is not None:
+            stream.is_being_heard = False
             stream.replace(event.content_index, event.transcript)
 
     def _await(self, event: InputAudioBufferCommitted) -> None:
@@ -200,10 +225,24 @@ class Conversation:
                 stream = self._streams[item_id] = ItemStream(item_id)
                 if event.previous_item_id:
                     self._names_places = True
-            _describe(stream, event.item)
+            _describe(stream, self._with_images(event.item))
             self._order = (*self._order[:place], item_id, *self._order[place:])
         else:
-            _describe(stream, event.item)
+            _describe(stream, self._with_images(event.item, stream.item))
+
+    def _with_images(self, item: ConversationItem, known: ConversationItem | None = None) -> ConversationItem:
+        """Return an item with the images that were sent, which a service may not repeat."""
+        known = self._sent.pop(item.id or "", None) if known is None else known
+        if not (isinstance(item, MessageItem) and isinstance(known, MessageItem)):
+            return item
+        sent = {i: part.image_url for i, part in enumerate(known.content or ()) if part.image_url}
+        if not sent or not item.content:
+            return item
+        content = [
+            evolve(part, image_url=part.image_url or sent.get(i)) if part.type == "input_image" else part
+            for i, part in enumerate(item.content)
+        ]
+        return evolve(item, content=content)
 
     def _place_after(
         self, event: ConversationItemAdded | ConversationItemDone, stream: ItemStream | None
@@ -225,7 +264,7 @@ class Conversation:
         """Update an item that has a place; it may have been deleted meanwhile."""
         stream = self._streams.get(event.item.id or "")
         if stream is not None and stream.item is not None:
-            _describe(stream, event.item)
+            _describe(stream, self._with_images(event.item, stream.item))
 
     def _update_output(self, event: ResponseOutputItemDone) -> None:
         stream = self._outputs.describe(event)
@@ -252,6 +291,26 @@ class Conversation:
     def _delete(self, event: ConversationItemDeleted) -> None:
         self._order = tuple(item_id for item_id in self._order if item_id != event.item_id)
         self._streams.pop(event.item_id, None)
+
+    def _configure(self, event: SessionCreated | SessionUpdated) -> None:
+        self._audio_format = getattr(event.session, "output_audio_format", None) or self._audio_format
+        self._input_format = getattr(event.session, "input_audio_format", None) or self._input_format
+
+    # ------------------------------------------------------------ by this side
+
+    def _note_sent(self, item: ConversationItem) -> None:
+        """Keep the images of an item that is being sent. Any thread; before it is sent."""
+        if isinstance(item, MessageItem) and item.id and any(p.image_url for p in item.content or ()):
+            self._sent[item.id] = item
+            if len(self._sent) > _MAX_SENT:  # the service has refused the older ones
+                self._sent.pop(next(iter(self._sent)), None)
+
+    def _restore(self, items: Iterable[ConversationItem]) -> None:
+        """Place items at the end, as a new session was given them. Called by the I/O thread."""
+        for item in items:
+            if item.id and item.id not in self._streams:
+                _describe(self._streams.setdefault(item.id, ItemStream(item.id)), item)
+                self._order = (*self._order, item.id)
 
 
 def _describe(stream: ItemStream, item: ConversationItem) -> None:

@@ -18,8 +18,7 @@ from .events.local import LOCAL_EVENTS
 __all__ = ["EVERYTHING", "EventFilter", "event_filter"]
 
 EVERYTHING: Final = "*"
-_LOCAL: Final = LOCAL_EVENTS
-_NAMES: Final = frozenset({*EVENT_CLASSES, *ALIASES, *(cls.TYPE for cls in _LOCAL), EVERYTHING})
+_NAMES: Final = frozenset({*EVENT_CLASSES, *ALIASES, *(cls.TYPE for cls in LOCAL_EVENTS), EVERYTHING})
 _ANSWERS: Final[Mapping[str, str]] = {
     commands.SessionUpdate.TYPE: "session.updated",
     commands.TranscriptionSessionUpdate.TYPE: "transcription_session.updated",
@@ -80,7 +79,7 @@ def event_filter(event: str | type[Any]) -> EventFilter:
             _check_new_name(name)
         return EventFilter(name)
     if isinstance(event, type):
-        if event in _LOCAL or event in (Error, UnknownEvent):
+        if event in LOCAL_EVENTS or event in (Error, UnknownEvent):
             return EventFilter(event)
         if issubclass(event, RealtimeError):
             return EventFilter("error", None if event is RealtimeError else event)
@@ -103,7 +102,7 @@ def _check_new_name(name: str) -> None:
     if close:
         raise ValueError(f"there is no event {name!r}; did you mean {close!r}? {EVENTS}")
     if "." not in name:  # the service's have one, but for "error"
-        local = ", ".join(repr(cls.TYPE) for cls in _LOCAL[:3])
+        local = ", ".join(repr(cls.TYPE) for cls in LOCAL_EVENTS if not cls.TYPE.startswith("tool"))
         raise ValueError(
             f"there is no event {name!r}; names are such as 'response.done', or {local}, 'error', '*'. "
             f"{EVENTS}"

@@ -19,6 +19,7 @@ class ItemStream:
         id: ``None`` if the service gives it none.
         item: As last described, once it has a place in the conversation; never holds audio.
         output: As an event of its response last described it.
+        is_being_heard: Some of what the user says is transcribed, and the rest is to come.
         is_linked: Its response is known.
         is_whole: The service has said that nothing more of it comes.
         previous: Id of the item before it, as far as it was told ahead of the item.
@@ -34,6 +35,7 @@ class ItemStream:
         "audio_base64_length",
         "call_id",
         "id",
+        "is_being_heard",
         "is_linked",
         "is_whole",
         "item",
@@ -49,6 +51,7 @@ class ItemStream:
         self.id: str | None = item_id
         self.item: ConversationItem | None = None
         self.output: ConversationItem | None = None
+        self.is_being_heard: bool = False
         self.is_linked: bool = False
         self.is_whole: bool = False
         self.previous: str | None = None
@@ -93,8 +96,13 @@ class ItemStream:
     @property
     def text(self) -> str:
         """All that can be read of it so far."""
+        return "".join(self.parts.values())
+
+    @property
+    def parts(self) -> dict[int, str]:
+        """The same by content index, in order."""
         texts = sorted(self.texts.copy().items())  # copies, as the writer may run at the same time
-        return "".join(piece for _, pieces in texts for piece in tuple(pieces))
+        return {index: "".join(tuple(pieces)) for index, pieces in texts}
 
     @property
     def is_call(self) -> bool:

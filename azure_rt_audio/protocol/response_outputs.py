@@ -143,6 +143,19 @@ class ResponseOutputs:
                 self._drop(key)
         return list(kept.items())
 
+    def is_whole(self, response_id: str) -> bool:
+        """Whether all items that a response has announced have come to their end, and there is one."""
+        output = self._open.get(response_id)
+        if output is None or not output.keys:
+            return False
+        streams = [self._streams.get(key) for key in output.keys.values()]
+        return all(stream is not None and stream.is_whole for stream in streams)
+
+    def keys(self, response_id: str) -> tuple[str, ...]:
+        """Return the keys of the streams of a response in progress."""
+        output = self._open.get(response_id)
+        return () if output is None else tuple(output.keys.values())
+
     # ------------------------------------------------------------ inside
 
     def _output(self, response_id: str) -> _Output:

@@ -7,8 +7,10 @@ from typing import Literal, Protocol, cast
 
 from attrs import field
 
+from ..errors import RealtimeError
 from .base import UNSET, ProtocolObject, Unset, frozen_shape, read_mapping
 from .items import ConversationItem, FunctionCallItem, FunctionCallOutputItem, MessageItem
+from .response_errors import response_error
 from .session import (
     CustomVoice,
     Given,
@@ -210,6 +212,16 @@ class Response(ProtocolObject):
         return None if details.error is None else details.error.code or details.error.message
 
     @property
+    def error(self) -> RealtimeError | None:
+        """
+        Why it did not complete; ``None`` if it did, or is in progress.
+
+        A :class:`~azure_rt_audio.ServiceError` if it failed, a
+        :class:`~azure_rt_audio.errors.ResponseIncompleteError` if it was cut short or cancelled.
+        """
+        return response_error(self)
+
+    @property
     def text(self) -> str:
         """What the model said or wrote: texts and transcripts of all its messages."""
         return "".join(item.text for item in self.output or () if isinstance(item, MessageItem))
@@ -238,6 +250,16 @@ class Response(ProtocolObject):
         """
         return list(self.__dict__.get("_steps", ()))
 
+    @property
+    def _limit_resets_in(self) -> float | None:
+        """Seconds until the rate limit was to be reset that was used up when it ended, if one was."""
+        seconds: float | None = self.__dict__.get("_reset_seconds")
+        return seconds
+
+    def _note_limit(self, reset_seconds: float | None) -> None:
+        """Remember when a limit is reset that the service has told of; called before anybody has it."""
+        self.__dict__["_reset_seconds"] = reset_seconds
+
     def _complete(self, output: list[ConversationItem]) -> None:
         """Take what streamed into its output; called before anybody else has it."""
         self.__dict__["output"] = output
@@ -258,7 +280,7 @@ class Response(ProtocolObject):
         calls = [(None, f"{call.name}({call.arguments})") for call in self.function_calls]
         usage = self.usage
         tokens = None if usage is None else f"{usage.input_tokens} in, {usage.output_tokens} out"
-        rows = {"reason": self.reason, "tokens": tokens, "id": self.id}
+        rows = {"error": self.error, "tokens": tokens, "id": self.id}
         said = speech([("assistant", self.text), *calls])
         sound = player(self.audio, self.output_audio_format)
         return card("Response", [said, sound, facts(rows)], status=self.status)

@@ -1,14 +1,15 @@
-"""Maps errors of the service to exceptions."""
+"""Maps errors of the service to exceptions; those of responses: see ``response_errors.py``."""
 
 from __future__ import annotations
 
 from typing import Final
 
-from ..errors import ServiceError, classify
-from .events import Error
-from .responses import Response
+from .. import _retry_after
+from ..errors import ServiceError, TranscriptionFailedError, classify
+from .events import ConversationItemInputAudioTranscriptionFailed, Error
+from .response_errors import USED_UP
 
-__all__ = ["response_error", "service_error"]
+__all__ = ["service_error", "transcription_error"]
 
 _BENIGN_CODES: Final = frozenset(
     {
@@ -27,7 +28,14 @@ _REMEDIES: Final = {
     "input_audio_buffer_commit_empty": "append at least 100 ms of audio first; with server VAD the service "
     "commits by itself",
     "session_expired": "begin a new session",
+    **dict.fromkeys(USED_UP, "the quota is used up; waiting does not help"),
 }
+
+_NO_DEPLOYMENT: Final = frozenset({"deploymentnotfound", "model_not_found", "deployment_not_found"})
+_NAME_ANOTHER: Final = (
+    'name it by input_audio_transcription={"model": ...}, AZURE_OPENAI_TRANSCRIPTION_DEPLOYMENT or '
+    "--transcription-deployment"
+)
 
 
 def service_error(event: Error) -> ServiceError:
@@ -41,6 +49,9 @@ def service_error(event: Error) -> ServiceError:
         code=error.code,
         param=error.param,
         event_id=error.event_id,
+        retry_after=None
+        if error.code in USED_UP
+        else _retry_after.from_fields({"message": error.message, **error.extra}),
         service_type=error.type or None,
         is_benign=error.code in _BENIGN_CODES
         or (error.code == "invalid_value" and _ALREADY_SHORTER in error.message),
@@ -48,18 +59,39 @@ def service_error(event: Error) -> ServiceError:
     )
 
 
-def response_error(response: Response) -> ServiceError | None:
-    """Return the exception for a failed response, or ``None`` if it did not fail."""
-    if response.status != "failed":
-        return None
-    details = response.status_details
-    error = details.error if details is not None else None
-    code, kind = (error.code, error.type) if error is not None else (None, None)
-    said = (error.message if error is not None else None) or "the service gave no reason"
-    return ServiceError(
-        f"response {response.id} failed: {said}",
-        type=classify(code=code, type=kind),
-        code=code,
-        service_type=kind,
-        event=response,
+def transcription_error(
+    event: ConversationItemInputAudioTranscriptionFailed, model: str | None
+) -> TranscriptionFailedError:
+    """
+    Return the exception for a turn of the user that was not transcribed.
+
+    Args:
+        model: The name that the session has for the model that transcribes, if known.
+    """
+    error = event.error
+    said = (error.message or error.code or "the service gave no reason").rstrip(".")
+    name = f'"{model}"' if model else "the transcription model"
+    kind = classify(code=error.code, type=error.type)
+    if (error.code or "").lower() in _NO_DEPLOYMENT:
+        remedy = (
+            f"there is no deployment {name} in this resource: deploy a transcription model such as "
+            f"gpt-4o-transcribe, and {_NAME_ANOTHER}"
+        )
+    elif kind == "rate_limit_error":
+        remedy = f"the quota of {name} is used up for now"
+    else:
+        remedy = (
+            f"check that {name} is a deployment with a transcription model such as gpt-4o-transcribe; "
+            f"{_NAME_ANOTHER}"
+        )
+    code = f" [{error.code}]" if error.code and error.code not in said else ""
+    return TranscriptionFailedError(
+        f"the user was not transcribed: {said}{code}; {remedy}",
+        type=kind,
+        code=error.code,
+        param=error.param,
+        retry_after=_retry_after.from_fields({"message": error.message, **error.extra}),
+        service_type=error.type,
+        event=event,
+        item_id=event.item_id,
     )

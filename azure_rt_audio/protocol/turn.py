@@ -73,6 +73,12 @@ class TurnState:
         if self.status in (ModelStatusEnum.THINKING, ModelStatusEnum.SPEAKING):
             self.status = ModelStatusEnum.IDLE
 
+    def rest(self) -> None:
+        """The connection is over: nothing is in progress, but for what is being played."""
+        self.current = None
+        if self.status is not ModelStatusEnum.SPEAKING:
+            self.status = ModelStatusEnum.IDLE
+
     def stop_listening(self) -> None:
         """The user's turn is over; the status is that of what is in progress."""
         if self.status is ModelStatusEnum.LISTENING:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
+from .._printable import one_line
 from .timeline import Timeline, Turn
 
 __all__ = ["subtitles"]
@@ -35,14 +36,14 @@ def _cues(turn: Turn) -> Iterator[tuple[float, float, str]]:
     words = turn.heard_text.split()
     if turn.is_interrupted and words:
         words.append("…")
-    portions = _portions(" ".join(words).translate(_HARMLESS))
+    portions = _portions(one_line(" ".join(words)).translate(_HARMLESS))
     total = sum(map(len, portions))
     if not total:
         return
     seconds = turn.end - turn.start
     if not turn.is_spoken or seconds <= 0:
         seconds = max(_MIN_SECONDS, total / _READING_CHARACTERS_PER_SECOND)
-    start, name = turn.start, f"{_NAMES.get(turn.role, turn.role)}: "
+    start, name = turn.start, f"{_NAMES.get(turn.role) or one_line(turn.role)}: "
     for portion in portions:
         end = start + seconds * len(portion) / total
         yield start, end, name + portion

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from attrs import Factory, define
 
 from ..errors import RealtimeError
-from ..protocol.events import Event, ResponseCreated
+from ..protocol.events import Event, ResponseCreated, ResponseDone
 from ..protocol.items import FunctionCallItem, FunctionCallOutputItem
 from ..protocol.responses import Response, ResponseConfig
 from .context import ToolContext
@@ -147,6 +147,8 @@ class FollowUp:
         self.rounds = list(rounds)
         self.request: ResponseRequest | None = None
         self.is_withdrawn = False
+        self.has_begun = False
+        self.done = False
         self.waiting: list[Waiting] = []
         self._is_others = is_others
         self._on_begun = on_begun
@@ -163,17 +165,28 @@ class FollowUp:
 
     def take(self, rounds: Sequence[Round]) -> None:
         """It has begun, and answers these rounds."""
-        self.rounds = list(rounds)
+        if self.has_begun:  # and was lost with its connection, and asked for again
+            rounds = [*self.rounds, *rounds]
+        self.rounds, self.has_begun = list(rounds), True
         unique = {id(one): one for covered in rounds for one in covered.waiting}
         self.waiting = list(unique.values())
+
+    def _kinds(self) -> set[type[Event]]:
+        return set().union(*(handle._kinds() for handle in self._handles()))
+
+    def _restart(self) -> bool:
+        return all(handle._restart() for handle in self._handles())
+
+    def _handles(self) -> list[PendingResponse]:
+        return [handle for one in self.waiting if (handle := one.held) is not None]
 
     def _feed(self, event: Event) -> None:
         if isinstance(event, ResponseCreated):
             self._on_begun(self, event)
-        for one in self.waiting:
-            handle = one.held
-            if handle is not None:
-                handle._feed(event)
+        self.done = isinstance(event, ResponseDone)
+        for handle in self._handles():
+            handle._feed(event)
 
     def _finish(self, outcome: Response | RealtimeError) -> None:
+        self.done = True
         self._on_failed(self, outcome)

@@ -36,6 +36,7 @@ from typing import Any, Final, Literal, cast
 
 import attrs
 
+from .._log import get_logger
 from .._session.engine import Engine
 from .._session.pending_response import PendingResponse
 from .._session.response_request import cancelled_response
@@ -58,7 +59,7 @@ from .tool import Tool
 
 __all__ = ["ToolLoop"]
 
-log: logging.Logger = logging.getLogger(__name__)
+log: logging.Logger = get_logger(__name__)
 
 _ACKNOWLEDGED: Final = 5.0
 """Seconds after which an output counts as acknowledged: that may have been lost."""
@@ -101,7 +102,7 @@ class ToolLoop:
         self._queue = engine.response_queue
         self._canceller = engine.response_queue.canceller
         self._configuration = engine.configuration
-        self._outputs = OutputSender(engine.sender, engine.waiters)
+        self._outputs = OutputSender(engine.sender, engine.conversation._note_sent)
         self._clock = engine.sender.clock
         self._call_in = engine.attempts.call_in
         self._engine = weakref.ref(engine)
@@ -353,6 +354,7 @@ class ToolLoop:
         with self._lock:
             if self._asked is asked:
                 self._asked = None
+            self._begun = {key: one for key, one in self._begun.items() if one is not asked}
             asked.take(self._take_answered_locked(asked.rounds))
             self._begun[response_id] = asked
             early = self._rounds.get(response_id)

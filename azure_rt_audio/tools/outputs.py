@@ -6,7 +6,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 
 from .._session.sender import CommandSender
-from .._session.waiters import Waiter, Waiters, is_item_added
+from .._session.waiters import Waiter, is_item_added
 from ..protocol.commands import ConversationItemCreate
 from ..protocol.items import ContentPart, ConversationItem, FunctionCallOutputItem, MessageItem
 from .output import ToolOutput
@@ -43,12 +43,15 @@ class OutputSender:
     """
     Sends outputs.
 
+    Args:
+        note_sent: Called with each item before it is sent.
+
     **Threads.** Any thread. Waits while the send backlog is full, on the I/O thread never.
     """
 
-    def __init__(self, sender: CommandSender, waiters: Waiters) -> None:
+    def __init__(self, sender: CommandSender, note_sent: Callable[[ConversationItem], object]) -> None:
         self._sender = sender
-        self._waiters = waiters
+        self._note_sent = note_sent
 
     def item(self, call_id: str, output: ToolOutput) -> FunctionCallOutputItem:
         """Return the item of an output."""
@@ -83,9 +86,5 @@ class OutputSender:
             ids=frozenset(name for name in (item_id, call_id) if name),
             is_quiet=True,
         )
-        self._waiters.add(waiter)
-        try:
-            waiter.connection = self._sender.send_bytes(payload)
-        except BaseException:
-            self._waiters.discard(waiter)
-            raise
+        self._note_sent(item)
+        self._sender.send_awaited(waiter, payload)

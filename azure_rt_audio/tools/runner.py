@@ -19,10 +19,11 @@ from typing import Final
 
 from .._concurrency.deadline import Deadline
 from .._concurrency.program_end import join_thread
+from .._log import get_logger
 
 __all__ = ["Runner"]
 
-log: logging.Logger = logging.getLogger(__name__)
+log: logging.Logger = get_logger(__name__)
 
 Job = Callable[[], object]
 

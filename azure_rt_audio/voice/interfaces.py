@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 from ..dispatch import Dispatcher
 from ..protocol.session import Session
 
-__all__ = ["Client", "Engine", "Interruption", "Recorder", "Taps", "TurnTaking"]
+__all__ = ["Client", "Engine", "Interruption", "Recorder", "Taps", "TurnTaking", "Waiters"]
 
 
 class Interruption(Protocol):
@@ -55,8 +56,23 @@ class Recorder(Protocol):
         """End the recording."""
 
 
+class Waiters(Protocol):
+    """Blocked callers."""
+
+    def told_of_end(self) -> AbstractContextManager[None]:
+        """Within the block a caller waits for the session's end, and raises why it came."""
+
+
 class Engine(Protocol):
     """The session behind a client."""
+
+    @property
+    def is_closing(self) -> bool:
+        """Whether this side wants the end."""
+
+    @property
+    def waiters(self) -> Waiters:
+        """Blocked callers."""
 
     @property
     def taps(self) -> Taps:

@@ -21,7 +21,9 @@ from typing import Any, Final
 from .._concurrency import shutdown
 from .._concurrency.deadline import Deadline
 from .._concurrency.program_end import join_thread
+from .._log import get_logger
 from ..audio.level import SILENCE_DB, level_db
+from ..audio.resample import import_now
 from ..devices import Microphone, Speaker
 from ..devices.events import DeviceLost, DeviceOpened
 from ..devices.interfaces import MicrophoneLike, SpeakerLike
@@ -47,7 +49,7 @@ from .uplink import Uplink
 
 __all__ = ["VoiceSession"]
 
-log: logging.Logger = logging.getLogger(__name__)
+log: logging.Logger = get_logger(__name__)
 
 _numbers = itertools.count(1)
 
@@ -153,7 +155,9 @@ class VoiceSession:
         self._are_levels_pending = False  # set by the capture thread, cleared where listeners run
         self._is_closing = threading.Event()
         self._has_ended = threading.Event()
-        self._lock = threading.Lock()  # leaf; guards _capture_thread
+        self._end_reason: RealtimeError | None = None  # written once, before _has_ended is set
+        self._lock = threading.Lock()  # leaf; guards what follows
+        self._waiting = 0  # threads in wait()
         self._capture_thread: threading.Thread | None = None
 
     # ------------------------------------------------------------ control
@@ -175,6 +179,7 @@ class VoiceSession:
                 return
             self._capture_thread = thread
         try:
+            import_now()
             self._subscribe()
             self._connect_devices()
             self.speaker.start()
@@ -193,8 +198,27 @@ class VoiceSession:
         self.speaker.on_played = _chained(self._reference.add, self.speaker.on_played)
 
     def wait(self, timeout: float | None = None) -> bool:
-        """Wait *timeout* seconds for the session's end, ``None`` without limit; return whether it came."""
-        return self._has_ended.wait(timeout)
+        """
+        Wait *timeout* seconds for the session's end, ``None`` without limit; return whether it came.
+
+        An end that this side wanted, by :meth:`close` or that of the client, is no error.
+
+        Raises:
+            ConnectionClosedError: If the connection was lost or the service ended it, at the session's
+                maximum duration too (``code`` is ``"session_expired"``).
+            RealtimeError: If a device ended the session.
+        """
+        with self._lock:
+            self._waiting += 1
+        try:
+            with self._engine.waiters.told_of_end():
+                has_ended = self._has_ended.wait(timeout)
+        finally:
+            with self._lock:
+                self._waiting -= 1
+        if has_ended and self._end_reason is not None:
+            raise self._end_reason.again()
+        return has_ended
 
     def interrupt(self) -> None:
         """Stop the answer, as if the user had spoken. Does not block."""
@@ -299,7 +323,13 @@ class VoiceSession:
         self._downlink.asked(time.monotonic())
 
     def _on_closed(self, event: Closed) -> None:
+        self._note_end(event.error)
         self._is_closing.set()
+
+    def _note_end(self, reason: RealtimeError) -> None:
+        """Remember why it ends, unless this side wants it to, or it is known."""
+        if not (self._is_closing.is_set() or self._engine.is_closing or self._end_reason is not None):
+            self._end_reason = reason
 
     # ------------------------------------------------------------ the capture thread
 
@@ -308,10 +338,16 @@ class VoiceSession:
             while not self._is_closing.is_set():
                 self._process_next()
         except ConnectionClosedError as exc:
+            self._note_end(exc)
             log.info("= voice session ended with its connection: %s", exc)
         except RealtimeError as exc:
             if not self._is_closing.is_set():
-                log.warning("! voice session ended: %s", exc)
+                level = logging.DEBUG if self._waiting else logging.WARNING  # who waits is told
+                log.log(level, "! voice session ended: %s", exc)
+            self._note_end(exc)
+        except Exception as exc:
+            self._note_end(RealtimeError(f"the voice session ended with {type(exc).__name__}: {exc}"))
+            raise
         finally:
             self._is_closing.set()
             self._shut_down()

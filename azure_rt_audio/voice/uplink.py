@@ -6,11 +6,12 @@ import collections
 import logging
 from typing import Final
 
+from .._log import get_logger
 from .interfaces import Client
 
 __all__ = ["Uplink"]
 
-log: logging.Logger = logging.getLogger(__name__)
+log: logging.Logger = get_logger(__name__)
 
 _RATE_HZ: Final = 24_000
 

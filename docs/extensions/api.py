@@ -33,8 +33,6 @@ SECTIONS = {
 }
 """Headings of the page of events, and what the names below them begin with."""
 
-LOCAL = LOCAL_EVENTS
-
 _BLOCK = re.compile(r"^```\{generated\} ([\w-]+)(?: (\S+))?\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 
 
@@ -54,7 +52,7 @@ def documented() -> list[str]:
             elif block[1] == "events":
                 found += [f"azure_rt_audio.events.{cls.__name__}" for cls in events(block[3].strip())]
             elif block[1] == "local-events":
-                found += [f"azure_rt_audio.events.{cls.__name__}" for cls in LOCAL]
+                found += [f"azure_rt_audio.events.{cls.__name__}" for cls in LOCAL_EVENTS]
     return found
 
 
@@ -126,7 +124,7 @@ def fields_class(place: str, value: type[Any]) -> str:
     """Return what the reference says of a class with fields: a table has them."""
     is_event = issubclass(value, Event)
     described = eval_rst(f".. autoclass:: {place}\n   :members:\n   :no-undoc-members:\n")
-    return described + "\n" + field_table(value, with_defaults=not is_event and value not in LOCAL)
+    return described + "\n" + field_table(value, with_defaults=not is_event and value not in LOCAL_EVENTS)
 
 
 def event(cls: type[Any], preview_name: str | None) -> str:

@@ -59,7 +59,9 @@ def make(kind: str, module: str | None, names: str) -> str:
     if kind == "events":
         return "\n".join(api.event(cls, PREVIEW_NAMES.get(cls.TYPE)) for cls in api.events(names.strip()))
     if kind == "local-events":
-        return "\n".join(api.fields_class(f"azure_rt_audio.events.{cls.__name__}", cls) for cls in api.LOCAL)
+        return "\n".join(
+            api.fields_class(f"azure_rt_audio.events.{cls.__name__}", cls) for cls in api.LOCAL_EVENTS
+        )
     if kind == "objects":
         return tables.objects(names)
     return str(getattr(tables, kind.replace("-", "_"))())

@@ -17,7 +17,8 @@ from speech import write_stereo
 
 from azure_rt_audio import AzureRealTimeAudio, AzureRealTimeOptions, WebSocketOptions, __version__
 from azure_rt_audio._cli.emulator import _welcome
-from azure_rt_audio.emulator import Drop, Emulator, Faults, after
+from azure_rt_audio.emulator import Close, Drop, Emulator, Faults, after
+from azure_rt_audio.protocol.history import history_from
 
 pytestmark = pytest.mark.thorough
 
@@ -128,9 +129,45 @@ def test_chat_answers_what_is_piped_in(dialect: str, tmp_path: Path) -> None:
     ]
 
 
-def test_chat_says_that_the_connection_was_lost(tmp_path: Path) -> None:
-    """A lost connection ends the chat with a line that says why, and exit code 1."""
+def test_chat_goes_on_over_another_connection(tmp_path: Path) -> None:
+    """A lost connection costs the rest of the answer, and the conversation is kept for the next start."""
     with Emulator(faults=Faults(after("response.text.delta", Drop(), count=2))) as service:
+        done = run(
+            *("chat", "--history", "talk.json"),
+            cwd=tmp_path,
+            stdin="Please count to 30.\nHello?\n",
+            **from_emulator(service),
+        )
+    again = run("chat", "--history", "talk.json", cwd=tmp_path, stdin="Please count to 3.\n")
+
+    assert (done.returncode, done.stderr) == (0, "")
+    for words in (
+        "connection_lost]",
+        "the connection was lost",
+        "connected again",
+        "Hello! I am the emulator",
+    ):
+        assert words in done.stdout
+    assert (again.returncode, again.stderr) == (0, "")
+    assert "Going on with 4 items of talk.json." in again.stdout
+    assert len(history_from((tmp_path / "talk.json").read_bytes()).entries) == 6
+
+
+def test_chat_refuses_a_broken_history(tmp_path: Path) -> None:
+    """It names the file and the place, exits with 2, and leaves the file as it is."""
+    path = tmp_path / "talk.json"
+    path.write_text('{"version": 7, "items": []}')
+    done = run("chat", "--history", "talk.json", cwd=tmp_path)
+
+    assert done.returncode == 2
+    assert "--history talk.json: history.version is 7" in done.stderr
+    assert path.read_text() == '{"version": 7, "items": []}'
+
+
+def test_chat_says_that_the_connection_was_lost(tmp_path: Path) -> None:
+    """An end for good ends the chat with a line that says why, and exit code 1."""
+    fatal = Close(4004, "invalid_request_error.model_not_found")
+    with Emulator(faults=Faults(after("response.text.delta", fatal, count=2))) as service:
         done = run("chat", cwd=tmp_path, stdin="Please count to 30.\nHello?\n", **from_emulator(service))
 
     assert done.returncode == 1

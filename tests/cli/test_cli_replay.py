@@ -75,6 +75,18 @@ def test_without_account_an_answer_is_printed_when_it_came(
     ]
 
 
+def test_what_was_not_recorded_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """On standard error: times that are estimated, and a service that is not Azure."""
+    made = Made(configuration={"endpoint": "127.0.0.1:8765", "dialect": "ga"})
+    made.add(0.0, "opened", connection=1)
+    made.words(1.4, "It is sunny.").delta(1.5, tone(5)).add(2.0, "closed", connection=1, code=1000)
+    assert main(["replay", str(made.save(tmp_path / "talk.rta")), "--speed", "0"]) == 0
+
+    service, heard = capsys.readouterr().err.splitlines()
+    assert "127.0.0.1:8765, such as the emulator, and not from Azure" in service
+    assert "when 1 of 1 answers were heard is estimated" in heard
+
+
 def test_a_wav_file_without_sound_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """It is written all the same, with its length."""
     made = Made(sound="none").add(1.0, "note", text="Nothing was said.")
@@ -171,7 +183,8 @@ def test_damaged_lines_are_told_and_the_rest_is_replayed(
     shown = capsys.readouterr()
 
     assert "It is sunny …" in shown.out
-    first, second = shown.err.splitlines()
+    estimated, first, second = shown.err.splitlines()
+    assert "is estimated" in estimated
     assert first.startswith("azure-rt-audio replay: line 4: ")
     assert second.startswith(f"azure-rt-audio replay: line {len(lines) + 1}: it is cut")
 
@@ -248,4 +261,5 @@ def test_the_command_in_a_process_of_its_own(talk: Path, tmp_path: Path) -> None
     """Without a warning."""
     done = run("replay", str(talk), "--speed", "0", cwd=tmp_path)
 
-    assert (done.returncode, done.stderr) == (0, "")
+    estimated = "which words of interrupted answers were heard is estimated, by the share of the sound"
+    assert (done.returncode, done.stderr) == (0, f"azure-rt-audio replay: {estimated}\n")

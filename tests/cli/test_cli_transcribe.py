@@ -102,7 +102,10 @@ def test_json_of_a_file_whose_name_is_no_text(tmp_path: Path) -> None:
 
     assert done.returncode == 1
     assert json.loads(done.stdout)["file"] == "caf?.wav"
-    assert done.stderr == "azure-rt-audio transcribe: caf?.wav: cannot be read: No such file or directory\n"
+    assert (
+        done.stderr
+        == "azure-rt-audio transcribe: caf\\udce9.wav: cannot be read: No such file or directory\n"
+    )
 
 
 def test_a_long_recording_is_cut_where_it_is_quiet(tmp_path: Path) -> None:

@@ -218,7 +218,7 @@ def test_a_model_cannot_drive_the_terminal() -> None:
 
     async def story(talk: Talk, pilot: Any) -> None:
         talk.microphone.bring(*SPEECH)
-        await talk.until_shown("[red]No[/red] ]0;owned done")
+        await talk.until_shown("[red]No[/red]\\x1b]0;owned\\x07done")
         assert all(line.isprintable() for line in talk.lines())
 
     play(story, recogniser=["How are you?"], responder=lambda *_: "[red]No[/red]\x1b]0;owned\x07done")

@@ -360,21 +360,37 @@ def test_a_wrong_request_does_not_block_the_queue(client: AzureRealTimeAudio) ->
     ids=["filter", "tokens", "rate limit", "server"],
 )
 def test_how_a_response_ended(
-    connect: Connect, reply: Reply, status: str, reason: str, kind: str | None
+    connect: Connect,
+    reply: Reply,
+    status: str,
+    reason: str,
+    kind: str | None,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """A response that did not complete is an outcome with its reason; one that failed is an error, too."""
+    """One that failed raises; one that was cut short is returned, with its reason, which the log has too."""
+    caplog.set_level(logging.WARNING, "azure_rt_audio._session")
     with Emulator(pace=0, responder=lambda *_: reply) as service:
         client, errors = ready(connect, service=service), Probe()
         client.on("error", errors)
         pending = client.create_response()
 
-        response = pending.result(HANG)
+        response = pending.result(HANG, check=False)
 
         assert (response.status, response.reason) == (status, reason)
-        assert (pending.error.type if pending.error else None) == kind
+        assert pending.error is not None
+        assert pending.error.code == (None if reason == Failure().message else reason)
         if kind is not None:
-            assert errors.next().type == kind
+            assert errors.next().type == pending.error.type == kind
+            with pytest.raises(ServiceError) as raised:
+                client.ask("And now?", timeout=HANG)
+            assert raised.value.response.status == "failed"
+            assert client.ask("And now?", timeout=HANG, check=False).status == "failed"
+        else:
+            assert client.ask("And now?", timeout=HANG).error is not None
         client.close()
+    warned = [record.getMessage() for record in caplog.records]
+    assert len(warned) == (0 if kind else 2)
+    assert all(response.id in line for line in warned[:1])
 
 
 def test_a_failure_the_caller_knows_is_not_logged_as_unheard(
@@ -385,7 +401,7 @@ def test_a_failure_the_caller_knows_is_not_logged_as_unheard(
     with Emulator(pace=0, responder=lambda *_: Reply(failure=Failure("oh"))) as service:
         client = ready(connect, service=service, session_config=NO_VAD)
         pending = client.create_response()
-        pending.result(HANG)
+        pending.result(HANG, check=False)
         commit = client.commit_audio()
         commit.exception(HANG)
         told = [record.getMessage() for record in caplog.records]
@@ -515,5 +531,5 @@ def test_completion_offers_what_programs_use(client: AzureRealTimeAudio) -> None
         for thing in (client.conversation, client.create_response(), client.events(), Response())
     ]
 
-    assert offered[0] == {"entries", "get"}
+    assert offered[0] == {"entries", "get", "to_dict", "to_json"}
     assert not set().union(*offered) & {"apply", "feed", "finish", "end", "keep_sound", "offer"}

@@ -266,8 +266,8 @@ LOSSES: list[tuple[Any, dict[str, Any]]] = [
 
 @pytest.mark.parametrize(("loss", "facts"), LOSSES, ids=lambda v: getattr(v, "code", type(v).__name__))
 def test_a_lost_connection(connect: Connect, emulator: Emulator, loss: Any, facts: dict[str, Any]) -> None:
-    """However the connection ends, everybody who waits is told, and listeners of now and of later."""
-    client = ready(connect)
+    """However the connection ends for good, all who wait are told, and listeners of now and of later."""
+    client = ready(connect, reconnect=None)
     early = [Probe(), Probe()]
     client.on("error", early[0])
     client.on("closed", early[1])
@@ -296,9 +296,9 @@ def test_a_lost_connection(connect: Connect, emulator: Emulator, loss: Any, fact
     assert early[0].told == []
 
 
-def test_the_last_events_are_in_order(client: AzureRealTimeAudio, emulator: Emulator) -> None:
+def test_the_last_events_are_in_order(connect: Connect, emulator: Emulator) -> None:
     """At the end come the status, the error and then, last of all, closed."""
-    probe = Probe()
+    client, probe = ready(connect, reconnect=None), Probe()
     client.on("*", probe)
     client.status = "listening"  # type: ignore[assignment]
 
@@ -319,7 +319,7 @@ def test_the_session_expires(connect: Connect, caplog: pytest.LogCaptureFixture)
     caplog.set_level(logging.INFO, "azure_rt_audio")
     errors, events = Probe(), Probe()
     with Emulator(pace=0, faults=Faults(session_seconds=0.5)) as service:
-        client = connect(service=service)
+        client = connect(service=service, reconnect=None)
         client.on("error", errors)
         client.on(Error, events)
         with pytest.raises(ConnectionClosedError) as caught:
@@ -338,7 +338,8 @@ def test_the_session_expires(connect: Connect, caplog: pytest.LogCaptureFixture)
 
 def test_a_peer_that_is_gone(connect: Connect, emulator: Emulator) -> None:
     """A service that answers no pings is given up by name."""
-    client, errors = ready(connect, websocket_options={"ping_interval": 0.05, "ping_timeout": 0.1}), Probe()
+    pings = {"ping_interval": 0.05, "ping_timeout": 0.1}
+    client, errors = ready(connect, websocket_options=pings, reconnect=None), Probe()
     client.on("error", errors)
 
     emulator.inject(IgnorePings())
@@ -348,7 +349,7 @@ def test_a_peer_that_is_gone(connect: Connect, emulator: Emulator) -> None:
 
 def test_waiting_for_the_end(connect: Connect, emulator: Emulator) -> None:
     """The end itself can be waited for, and is the last event of a stream."""
-    client = ready(connect)
+    client = ready(connect, reconnect=None)
     events = client.events("closed", "error", timeout=HANG)
     aside = Aside(lambda: client.wait_for("closed", timeout=HANG))
     other = Aside(lambda: client.wait_for(ConnectionClosedError, timeout=HANG))
@@ -460,11 +461,9 @@ def test_a_refusal_quicker_than_on_error_is_logged_only_if_that_never_comes(
         ({"type": "something_new"}, "server_error"),
     ],
 )
-def test_the_kinds_of_errors(
-    client: AzureRealTimeAudio, emulator: Emulator, error: dict[str, Any], kind: str
-) -> None:
+def test_the_kinds_of_errors(connect: Connect, emulator: Emulator, error: dict[str, Any], kind: str) -> None:
     """What the service says is sorted into the five kinds that a listener distinguishes."""
-    errors = Probe()
+    client, errors = ready(connect, reconnect=None), Probe()
     client.on("error", errors)
 
     emulator.say({"type": "error", "event_id": None, "error": {"message": "m", **error}})
@@ -540,15 +539,22 @@ def test_the_key_is_nowhere(
             service=service,
             session_config={"temperature": 0.7, "parallel_tool_calls": True},
             websocket_options={"headers": {"x-own": KEY}},
+            reconnect={"initial_delay": 0.01},
         )
         client.ask("Hello", timeout=HANG)
         print(client, client.options, client._engine, client._engine.connection, client.session, file=seen)
         client.commit_audio().exception(HANG)
         service.say({"type": "response.audio.delta", "delta": 5})
-        service.drop()
-        with pytest.raises(ConnectionClosedError):
+        refusal = Refuse(401, {"error": {"code": "401", "message": f"bad key {KEY}"}})
+        with client.events("reconnected", "closed", timeout=HANG) as ends:
+            service.drop()
+            print(next(ends), file=seen)
+            service.faults.add(at_handshake(refusal))
+            service.drop()
+            print(next(ends), file=seen)
+        with pytest.raises(ConnectError, match="401"):
             client.wait_for("response.done", timeout=HANG)
-        service.faults.add(at_handshake(Refuse(401, {"error": {"code": "401", "message": f"bad key {KEY}"}})))
+        service.faults.add(at_handshake(refusal))
         for broken in (
             lambda: ready(connect, service=service),
             lambda: ready(

@@ -316,10 +316,11 @@ def test_a_collision_with_the_services_own_response(connect: Connect) -> None:
         client.close()
 
 
-def test_a_rule_after_an_event(client: AzureRealTimeAudio, emulator: Emulator) -> None:
+def test_a_rule_after_an_event(connect: Connect, emulator: Emulator) -> None:
     """The connection may be lost in the middle of a response; whoever waits is told."""
     from azure_rt_audio.emulator import Drop
 
+    client = ready(connect, reconnect=None)
     emulator.faults.add(after("response.audio.delta", Drop()))
 
     with pytest.raises(ConnectionClosedError) as caught:

@@ -17,6 +17,8 @@ from azure_rt_audio._net import dial
 from azure_rt_audio.emulator import Emulator
 from azure_rt_audio.options import WebSocketOptions
 
+DEVICES = Path(__file__).parents[1] / "support" / "simulated_portaudio"
+
 _PROGRAM = """
 import json, os, ssl, sys, threading
 
@@ -39,6 +41,62 @@ with AzureRealTimeAudio({**given, "credential": Credential()}, websocket_options
     client.on("*", lambda event: None)
     print(client.ask("Hello").status)
 """
+
+
+_TALK = """
+import logging
+
+logging.basicConfig()
+with AzureRealTimeAudio({**given, "api_key": options["key"]}, record="talk.rta") as client:
+    client.on("response.created", lambda event: 1 / 0)  # its traceback is written on the listeners' thread
+    with client.talk():
+        print(client.ask("Hello").status)
+"""
+
+
+@pytest.mark.thorough
+def test_no_thread_of_a_talk_imports(emulator: Emulator, tmp_path: Path) -> None:
+    """With devices at another rate, which need the resampler, with a recording and a listener that fails."""
+    program = _PROGRAM[: _PROGRAM.index("with AzureRealTimeAudio")] + _TALK
+    done = subprocess.run(
+        [sys.executable, "-c", program, json.dumps(emulator.options()), "{}"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        cwd=tmp_path,
+        env={
+            **os.environ,
+            "SIMULATED_RATE_HZ": "48000",
+            "PYTHONPATH": os.pathsep.join([str(DEVICES), os.environ.get("PYTHONPATH", "")]),
+        },
+    )
+
+    assert (done.stderr.count("ZeroDivisionError"), done.stdout) == (1, "completed\n")
+
+
+_SPEECH = """
+from azure_rt_audio.emulator import ChatModel, Emulator, Recogniser, SileroDetector
+
+with (
+    Recogniser() as recogniser,
+    Emulator(
+        recogniser=recogniser, detector=SileroDetector, responder=ChatModel("http://localhost:1"), pace=0
+    ) as service,
+    AzureRealTimeAudio(service.options()) as client,
+):
+    client.append_audio(bytes(48_000))
+    client.commit_audio().result(20)
+    print(client.create_response().result().status)
+"""
+
+
+@pytest.mark.thorough
+def test_no_thread_of_the_emulator_imports() -> None:
+    """While it listens, understands, and asks a model that cannot be reached."""
+    program = _PROGRAM[: _PROGRAM.index("options, websocket_options")] + _SPEECH
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+
+    assert (done.stderr, done.stdout) == ("", "failed\n")
 
 
 @pytest.mark.thorough

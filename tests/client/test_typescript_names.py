@@ -328,7 +328,7 @@ def test_every_kind_of_error(connect: Connect, emulator: Emulator, kind: str) ->
     status = {"authentication_error": 401, "rate_limit_error": 429}.get(kind)
     if status is not None:
         emulator.faults.add(at_handshake(Refuse(status)))
-    client, probe = connect(), Probe()
+    client, probe = connect(reconnect=None), Probe()
     client.on("error", probe)
     if status is None:
         client.wait_until_ready(HANG)

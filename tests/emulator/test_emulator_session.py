@@ -569,3 +569,20 @@ def test_close_by_command() -> None:
 
     assert bench.closed is not None
     assert bench.closed.code == 1000
+
+
+def test_a_cancel_amid_the_end_of_an_item(dialect: str) -> None:
+    """The last events of an item come once, wherever among them a cancel falls."""
+    for position in range(30):
+        bench = Bench(dialect, responder=lambda *_: "Yes.")
+        bench.tell("session.update", session=bench.session(modalities=["text"]))
+        bench.user("Well?")
+        bench.send("response.create")
+        events = [event for event in (bench.hear() for _ in range(position)) if event]
+        if kinds(events)[-1:] == ["response.done"]:
+            return
+        bench.send("response.cancel")
+        heard = [event["type"] for event in [*events, *bench.drain()] if not event["type"].endswith("delta")]
+
+        assert [kind for kind in set(heard) if heard.count(kind) > 1 and kind != "error"] == []
+    raise AssertionError("the answer never ended")

@@ -485,7 +485,9 @@ def test_the_connections_repr_is_silent() -> None:
 )
 def test_the_urls_of_proxies(url: str, proxy: Proxy) -> None:
     """Kind, host, port and credentials are taken from the URL, and nothing shows the password."""
-    assert parse_proxy(WebSocketOptions(http_proxy=url).http_proxy or "") == proxy
+    kept = WebSocketOptions(http_proxy=url).http_proxy
+    assert kept is not None
+    assert parse_proxy(kept.reveal()) == proxy
     assert str(parse_proxy("http://[2001:db8::1]:3128")) == "[2001:db8::1]:3128"
     assert KEY not in repr(parse_proxy(f"http://me:{KEY}@proxy"))
 

@@ -15,6 +15,7 @@ from azure_rt_audio.protocol import events as hearing
 from azure_rt_audio.protocol.commands import Command
 from azure_rt_audio.protocol.dialects import canonical_name
 from azure_rt_audio.protocol.events import EVENT_CLASSES, Event, PartEvent, UnknownEvent
+from azure_rt_audio.protocol.events.local import LOCAL_EVENTS
 
 SERVER_NAMES = sorted({name for _, _, name in events(*SERVER_SECTIONS)})
 CLIENT_NAMES = sorted({name for _, _, name in events(*CLIENT_SECTIONS)})
@@ -63,6 +64,6 @@ def test_all_events_are_public() -> None:
     exec("from azure_rt_audio.events import *", names)
     given = {name for name in names if not name.startswith("__")}
 
-    assert given == set(public.__all__) == {*hearing.__all__, "Closed", "Init", "StatusChanged"}
+    assert given == set(public.__all__) == {*hearing.__all__, *(cls.__name__ for cls in LOCAL_EVENTS)}
     assert given >= {cls.__name__ for cls in EVENT_CLASSES.values()}
     assert all(isinstance(names[name], type) for name in given)

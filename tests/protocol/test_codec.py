@@ -9,6 +9,7 @@ import json
 import pickle
 import subprocess
 import sys
+import threading
 from types import MappingProxyType
 from typing import Any
 
@@ -103,7 +104,7 @@ def test_sound_is_decoded_on_first_use() -> None:
     delta = decode_event(json.dumps(DELTA))
 
     assert isinstance(delta, ResponseOutputAudioDelta)
-    assert "audio" not in vars(delta)
+    assert "_audio" not in vars(delta)
     assert delta.audio == b"\x00\x01\x02"
     assert delta.audio is delta.audio
     assert delta == decode_event(json.dumps(DELTA)), "having looked makes no difference"
@@ -125,6 +126,25 @@ def test_sound_that_is_not_clean_base64(name: str, delta: str, sound: bytes) -> 
     assert decoded.audio == sound
     assert told == ([] if sound else [decoded])
     pickle.loads(pickle.dumps(decoded))
+
+
+def test_decoding_waits_for_no_other_thread() -> None:
+    """A thread that has not finished decoding one event keeps nobody from decoding another."""
+    decoding, go_on = threading.Event(), threading.Event()
+    slow, other = event(**{**DELTA, "delta": "****"}), event(**DELTA)
+    slow.__dict__["_report"] = lambda _: (decoding.set(), go_on.wait(5))
+    first = threading.Thread(target=lambda: slow.audio)
+    first.start()
+    decoding.wait(5)
+    second = threading.Thread(target=lambda: other.audio)
+    second.start()
+    second.join(5)
+    is_stuck = second.is_alive()
+    go_on.set()
+    first.join(5)
+    second.join(5)
+
+    assert not is_stuck
 
 
 def test_an_unknown_event_keeps_everything() -> None:

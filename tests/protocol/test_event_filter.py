@@ -18,7 +18,14 @@ from azure_rt_audio.protocol.events import (
     ResponseOutputAudioDelta,
     UnknownEvent,
 )
-from azure_rt_audio.protocol.events.local import Closed, Init, StatusChanged
+from azure_rt_audio.protocol.events.local import (
+    Closed,
+    Init,
+    Reconnected,
+    Reconnecting,
+    SendLag,
+    StatusChanged,
+)
 from azure_rt_audio.protocol.session import Session
 from azure_rt_audio.protocol.turn import ModelStatusEnum
 
@@ -49,6 +56,8 @@ def test_a_class_is_its_name(cls: type[Event]) -> None:
         (UnknownEvent, EventFilter(UnknownEvent)),
         (Init, EventFilter(Init)),
         (StatusChanged, EventFilter(StatusChanged)),
+        (Reconnected, EventFilter(Reconnected)),
+        ("reconnecting", EventFilter("reconnecting")),
         (Closed, EventFilter(Closed)),
         (RealtimeError, EventFilter("error")),
         (ServiceError, EventFilter("error", ServiceError)),
@@ -96,8 +105,12 @@ def test_a_slip_is_named(event: str, meant: str) -> None:
 @pytest.mark.parametrize(
     ("event", "says"),
     [
-        ("", "names are such as 'response.done', or 'init', 'status_changed', 'closed', 'error', '\\*'"),
-        ("connected", "there is no event 'connected'; names are such as"),
+        (
+            "",
+            "or 'init', 'status_changed', 'send_lag', 'reconnecting', 'reconnected', 'closed', "
+            "'error', '\\*'",
+        ),
+        ("opened", "there is no event 'opened'; names are such as"),
         ("response.*", r"'response\.\*': patterns are not understood; listen to '\*'"),
         ("**", "patterns are not understood"),
         ("input_audio_buffer.append", "is a command, .* the service does not acknowledge it"),
@@ -166,8 +179,18 @@ def test_local_events_have_names() -> None:
     made: list[Any] = [
         Init(session=Session()),
         StatusChanged(status=ModelStatusEnum.IDLE, previous=ModelStatusEnum.SPEAKING),
+        SendLag(lag_s=2.0, unsent_bytes=1, dropped_s=0.0, is_behind=True),
+        Reconnecting(attempt=1, delay_s=0.2, reason="lost"),
+        Reconnected(gap_s=0.5, reason="lost", lost={"item_1": "budget"}),
         Closed(error=error),
     ]
 
-    assert [event.type for event in made] == ["init", "status_changed", "closed"]
-    assert not made[2].is_clean
+    assert [event.type for event in made] == [
+        "init",
+        "status_changed",
+        "send_lag",
+        "reconnecting",
+        "reconnected",
+        "closed",
+    ]
+    assert not made[-1].is_clean

@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 from reading import structure
 
-from azure_rt_audio.errors import ServiceError
+from azure_rt_audio.errors import ResponseIncompleteError, ServiceError
 from azure_rt_audio.protocol.codec import decode_event
-from azure_rt_audio.protocol.events import Error
+from azure_rt_audio.protocol.events import ConversationItemInputAudioTranscriptionFailed, Error
+from azure_rt_audio.protocol.response_errors import response_error
 from azure_rt_audio.protocol.responses import Response
-from azure_rt_audio.protocol.service_errors import response_error, service_error
+from azure_rt_audio.protocol.service_errors import service_error, transcription_error
 
 
 def refusal(**fields: Any) -> ServiceError:
@@ -92,12 +93,92 @@ def test_a_failed_response_is_an_error(fields: Any, said: str, type_: str) -> No
 
     error = response_error(response)
 
-    assert error is not None
+    assert isinstance(error, ServiceError)
     assert (said, type_) == (str(error), error.type)
-    assert error.event is response
+    assert error.response is response
 
 
-@pytest.mark.parametrize("status", ["completed", "cancelled", "incomplete", "in_progress", None])
+@pytest.mark.parametrize(
+    ("status", "reason", "says"),
+    [
+        ("incomplete", "content_filter", "is incomplete: the content filter"),
+        ("incomplete", "max_output_tokens", "is incomplete: the limit of output tokens"),
+        ("cancelled", "turn_detected", "was cancelled: the user began to speak"),
+        ("cancelled", "client_cancelled", "was cancelled: this side cancelled it"),
+        ("cancelled", None, "was cancelled: the service gave no reason"),
+        ("blocked", "something_new", "is blocked: something_new"),
+    ],
+)
+def test_a_response_that_was_cut_short_says_why(status: str, reason: str | None, says: str) -> None:
+    """It has not failed, and yet it is not all that was to be said."""
+    details = {"type": status, "reason": reason}
+    response = structure({"id": "r", "status": status, "status_details": details}, Response)
+
+    error = response_error(response)
+
+    assert isinstance(error, ResponseIncompleteError)
+    assert (error.code, error.response) == (reason, response)
+    assert says in str(error)
+
+
+@pytest.mark.parametrize("status", ["completed", "in_progress", "queued", None])
 def test_any_other_end_is_none(status: str | None) -> None:
-    """A response that was cut off has not failed."""
+    """A response that is complete, or goes on, is no error."""
     assert response_error(Response(status=status)) is None
+
+
+@pytest.mark.parametrize("status", ["failed", "error"])
+@pytest.mark.parametrize(
+    ("error", "seconds"),
+    [
+        ({"code": "rate_limit_exceeded", "message": "Please try again in 4.494s. Visit the page."}, 4.494),
+        ({"code": "rate_limit_exceeded", "message": "slow", "retry_after_ms": 250}, 0.25),
+        ({"code": "rate_limit_exceeded", "message": "slow"}, None),
+        ({"code": "insufficient_quota", "message": "Try again in 1 day"}, None),
+        ({"code": "server_error", "message": "overloaded, retry after 3 seconds"}, 3.0),
+    ],
+)
+def test_how_long_to_wait_is_a_number(status: str, error: dict[str, Any], seconds: float | None) -> None:
+    """Of a failed response and of a refusal alike, wherever the service says it."""
+    if status == "error":
+        assert refusal(**error).retry_after == seconds
+        return
+    details = {"type": "failed", "error": error}
+    failed = response_error(structure({"id": "r", "status": "failed", "status_details": details}, Response))
+    assert failed is not None
+    assert failed.retry_after == seconds
+
+
+@pytest.mark.parametrize(
+    ("error", "model", "kind", "says"),
+    [
+        (
+            {"type": "server_error", "code": "DeploymentNotFound", "message": "Input transcription failed."},
+            "whisper-1",
+            "server_error",
+            'failed [DeploymentNotFound]; there is no deployment "whisper-1" in this resource',
+        ),
+        ({"message": "odd"}, "transcribe", "server_error", 'odd; check that "transcribe" is a deployment'),
+        ({}, None, "server_error", "gave no reason; check that the transcription model is"),
+        (
+            {"code": "rate_limit_exceeded", "message": "Try again in 120ms"},
+            "transcribe",
+            "rate_limit_error",
+            'quota of "transcribe"',
+        ),
+    ],
+)
+def test_a_failed_transcription_names_the_deployment(
+    error: dict[str, Any], model: str | None, kind: str, says: str
+) -> None:
+    """With the service's code, and what to do about it."""
+    name = ConversationItemInputAudioTranscriptionFailed.TYPE
+    event = decode_event(json.dumps({"type": name, "item_id": "i", "content_index": 0, "error": error}))
+    assert isinstance(event, ConversationItemInputAudioTranscriptionFailed)
+
+    failed = transcription_error(event, model)
+
+    assert says in str(failed)
+    assert (failed.code, failed.type, failed.item_id) == (error.get("code"), kind, "i")
+    assert failed.retry_after == (0.12 if kind == "rate_limit_error" else None)
+    assert failed.event is event

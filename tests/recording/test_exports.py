@@ -13,6 +13,7 @@ import orjson
 import pytest
 from made_recordings import Made, tone
 
+from azure_rt_audio._printable import one_line, printable
 from azure_rt_audio.recording import Recording
 from azure_rt_audio.recording.analysis import analyse
 from azure_rt_audio.recording.document import document
@@ -142,8 +143,8 @@ def test_hostile_text_stays_text(tmp_path: Path) -> None:
     for tag in ("<script", "</script", "<img", "<!--"):
         assert page.lower().count(tag) == plain.lower().count(tag)
     data = orjson.loads(block(page, "data"))
-    assert data["title"] == HOSTILE
-    assert data["turns"][0]["text"] == HOSTILE
+    assert data["title"] == one_line(HOSTILE)
+    assert data["turns"][0]["text"] == printable(HOSTILE)
 
 
 def test_sound_in_events_is_told_by_its_size(tmp_path: Path) -> None:

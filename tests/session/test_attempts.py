@@ -225,7 +225,7 @@ def test_three_connections_one_after_the_other(service: Emulator) -> None:
 
 def test_an_unanswered_command_fails_with_its_connection(service: Emulator) -> None:
     """After a loss, commands without an answer and responses in progress fail by name; later ones work."""
-    with AzureRealTimeAudio({**service.options(), "session_config": NO_VAD}) as client:
+    with AzureRealTimeAudio({**service.options(), "session_config": NO_VAD}, reconnect=None) as client:
         is_lost = threading.Event()
         client._engine.attempts.on_ended = lambda attempt, outcome: (is_lost.set(), True)[1]
         service.inject(StopReading())
@@ -282,13 +282,13 @@ def test_all_attempts_close_at_the_same_time(service: Emulator, silent: int) -> 
     ]
 
 
-@pytest.mark.parametrize("state", ["connecting", "standby", "promoted", "drained", "lost"])
+@pytest.mark.parametrize("state", ["connecting", "standby", "promoted", "drained", "lost", "waiting"])
 def test_a_dropped_client_is_collected(service: Emulator, state: str) -> None:
     """A client without references is collected and its threads end, whatever its attempts are doing."""
     before = set(threading.enumerate())
 
     def make() -> list[weakref.ref[Any]]:
-        client = AzureRealTimeAudio(service.options())
+        client = AzureRealTimeAudio(service.options(), reconnect={"initial_delay": 60, "max_delay": 60})
         client.wait_until_ready(HANG)
         engine = client._engine
         if state == "connecting":
@@ -299,6 +299,10 @@ def test_a_dropped_client_is_collected(service: Emulator, state: str) -> None:
             engine.attempts.promote(connect_another(client))
         elif state == "drained":
             go_over(client)
+        elif state == "waiting":
+            with client.events("reconnecting", timeout=HANG) as events:
+                service.drop()
+                next(events)
         else:
             is_lost = threading.Event()
             engine.attempts.on_ended = lambda attempt, outcome: (is_lost.set(), True)[1]

@@ -102,7 +102,7 @@ class Desk:
     def __init__(self, options: AzureRealTimeOptions) -> None:
         self.engine = Engine(options, WebSocketOptions(), None, InlineDispatcher())
         self.sent: list[bytes] = []
-        self.engine.attempts.current.send = lambda payload, timeout: self.sent.append(payload)  # type: ignore[method-assign]
+        self.engine.attempts.current.send = lambda payload, timeout, live_s=0.0: self.sent.append(payload)  # type: ignore[method-assign]
         self.heard: list[Event] = []
         self.errors: list[Exception] = []
         self.log = ConversationLog()

@@ -460,3 +460,20 @@ def test_interleavings(bench: Bench, block: int) -> None:
         outcomes = [h._outcome if h.error is None else h.error for h in handles]
         assert all(not isinstance(o, RealtimeError) or isinstance(o, ResponseLostError) for o in outcomes)
         assert not bench.queue.is_busy, seed
+
+
+def test_a_request_that_has_not_left_is_not_given_up(bench: Bench) -> None:
+    """On a slow line, sound is sent before it: the time to begin starts when it has left."""
+    left: list[float | None] = [None]
+    bench.queue.watchdog.written_at = lambda sent: left[0]
+    handle = bench.ask()
+    bench.wait(90.0)
+    waited = handle.done
+    left[0] = bench.clock.now
+    bench.wait(15.0)
+    on_its_way = handle.done
+    bench.wait(10.0)
+
+    assert (waited, on_its_way) == (False, False)
+    with pytest.raises(ResponseLostError, match="20 s"):
+        handle.result(0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import weakref
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from azure_rt_audio import (
     Response,
     ResponseActiveError,
     ResponseConfig,
+    ResponseIncompleteError,
     ServiceError,
 )
 from azure_rt_audio._session.pending_response import PendingResponse
@@ -751,12 +753,12 @@ def test_it_does_not_wait_on_the_reader() -> None:
 def test_how_it_ended_is_an_outcome(
     desk: Desk, status: str, details: ResponseStatusDetails, reason: str
 ) -> None:
-    """A response that did not complete is returned with its reason, not raised."""
+    """A response that did not complete has its reason; only one that failed raises it."""
     pending = desk.ask()
     desk.begin("r", desk.mark())
     desk.end("r", status, status_details=details)
 
-    response = pending.result(0)
+    response = pending.result(0, check=False)
 
     assert (response.status, pending.status, response.reason, response.is_completed) == (
         status,
@@ -764,8 +766,17 @@ def test_how_it_ended_is_an_outcome(
         reason,
         False,
     )
-    expected = "rate_limit_error" if status == "failed" else None
-    assert (pending.error.type if pending.error is not None else None) == expected
+    has_failed = status == "failed"
+    error, same = pending.error, response.error
+    assert (type(error), type(same)) == ((ServiceError if has_failed else ResponseIncompleteError),) * 2
+    assert error is not None
+    assert (error.code, getattr(error, "response", None)) == (reason, response)
+    assert error.type == ("rate_limit_error" if has_failed else "invalid_request_error")
+    for ways in (pending.result, lambda: list(pending.text()), lambda: list(pending.audio())):
+        with pytest.raises(ServiceError, match="slow down") if has_failed else nullcontext():
+            ways()
+    assert (list(pending.text(check=False)), list(pending.audio(check=False))) == ([], [])
+    assert [event.type for event in pending] == ["response.created", "response.done"]
 
 
 def test_repr(desk: Desk) -> None:

@@ -146,7 +146,6 @@ def check(kind: str, seed: int) -> SimulatedSession:
     for handle in session.handles:  # answered or told
         if isinstance(handle.error, ResponseSupersededError):
             continue
-        assert handle.error is None, (where, handle.error)
         response = handle.result(0)
         reasons = (None, "turn_detected", "client_cancelled")
         assert response.is_completed or response.reason in reasons, where

@@ -288,6 +288,24 @@ def test_the_race_of_waiting_and_the_end() -> None:
     assert coming.result().exception(HANG) is LOST
 
 
+def test_an_unsent_command_is_not_overdue() -> None:
+    """On a slow line, sound is sent before it: the time for its answer begins when it has left."""
+    clock, left = ManualClock(), [None, 1070.0]
+    waiters = Waiters(clock)
+    waiters.written_at = lambda sent: left[0]
+    future = commits(waiters, "1")
+    waiters.note_sent(waiters.waiting[0], 1)
+    clock.now += 80.0
+    unsent = waiters.give_up_overdue("commit")
+    left[0] = clock.now - 1.0
+    on_its_way = waiters.give_up_overdue("commit")
+    clock.now += 60.0
+    lost = waiters.give_up_overdue("commit")
+
+    assert (unsent, on_its_way, len(lost)) == ((), (), 1)
+    assert "within 61 s" in str(future.exception(HANG))
+
+
 # ------------------------------------------------------------ streams
 
 

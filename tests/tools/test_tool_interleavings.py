@@ -74,8 +74,7 @@ def check(kind: str, seed: int) -> ToolSession:
 
     assert ended, where
     for handle in session.handles:
-        assert handle.error is None, (where, handle.error)
-        response = handle.result(0)
+        response = handle.result(0)  # not lost, nor refused
         assert response.is_completed or response.reason in ("turn_detected", "client_cancelled"), where
         assert not (response.is_completed and response.function_calls), where  # the final answer
     assert session.errors == [], where  # no refusal reaches anybody

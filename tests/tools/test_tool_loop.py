@@ -404,7 +404,7 @@ print(started.wait(10), flush=True)
 """
     host = service.options()["host_name"]
     done = subprocess.run(
-        [sys.executable, "-c", source, host], capture_output=True, text=True, timeout=HANG, check=False
+        [sys.executable, "-c", source, host], capture_output=True, text=True, timeout=60, check=False
     )
 
     assert (done.returncode, done.stdout, done.stderr) == (0, "True\n", "")

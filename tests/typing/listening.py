@@ -71,6 +71,8 @@ def by_name(client: AzureRealTimeAudio) -> None:
     client.once("response.output_audio.delta", on_delta)
     client.on("response.done", lambda done: show(done.response.status))
     client.on("status_changed", lambda changed: show(changed.previous.value))
+    client.on("reconnecting", lambda event: show(event.delay_s))
+    client.on("reconnected", lambda event: show(event.lost))
     client.on("*", show)
     client.on("init", lambda session: show(session.expires_at))
     client.on("error", lambda error: show(error.status))

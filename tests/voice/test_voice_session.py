@@ -13,14 +13,14 @@ from typing import Any
 
 import pytest
 from fake_devices import BLOCK, QUIET, StageMicrophone, StageSpeaker
-from listeners import HANG, NO_VAD, Connect, Probe, Stage, message, ready
+from listeners import HANG, NO_VAD, Aside, Connect, Probe, Stage, message, ready
 
 from azure_rt_audio import AzureRealTimeAudio, ModelStatusEnum
 from azure_rt_audio.audio.g711 import ulaw_encode
 from azure_rt_audio.audio.resample import resample
 from azure_rt_audio.devices import DeviceLost, DeviceOpened, Microphone, Played, Speaker
-from azure_rt_audio.emulator import Emulator, FunctionCall, Reply, Say, before
-from azure_rt_audio.errors import ConnectionClosedError, MissingExtraError
+from azure_rt_audio.emulator import Close, Emulator, FunctionCall, Reply, Say, before
+from azure_rt_audio.errors import ConnectionClosedError, DeviceError, MissingExtraError
 from azure_rt_audio.voice import FirstSound, Interrupted, Levels, SelfInterruption, VoiceSession
 
 SPEECH = [BLOCK] * 10
@@ -729,6 +729,53 @@ def test_the_client_ends(talks: Talks) -> None:
     assert talk.microphone.is_closed.is_set()
     assert talk.speaker.is_closed.is_set()
     assert not talk.voice.is_open
+
+
+@pytest.mark.parametrize("is_waited_for", [True, False])
+def test_an_end_that_nobody_asked_for_is_raised(
+    caplog: pytest.LogCaptureFixture, is_waited_for: bool
+) -> None:
+    """By every wait for the end; then the log need not say it as well."""
+    with Emulator(pace=0) as service:
+        client = AzureRealTimeAudio(service.options())
+        client.wait_until_ready(HANG)
+        voice = VoiceSession(client, StageMicrophone(), StageSpeaker(), echo="headphones")
+        voice.start()
+        waiting = Aside(voice.wait) if is_waited_for else None
+        while is_waited_for and not client._engine.waiters._told_of_end:
+            voice._has_ended.wait(0.005)
+        service.inject(Close(4000, "session_expired"))
+        if not is_waited_for:
+            assert voice._has_ended.wait(HANG)
+        for _ in range(2):
+            with pytest.raises(ConnectionClosedError, match="4000"):
+                waiting.result() if waiting is not None else voice.wait(HANG)
+        assert voice.close(HANG)
+        client.close()
+
+    warnings = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
+    assert len(warnings) == (0 if is_waited_for else 1)
+    caplog.clear()
+
+
+def test_a_device_that_fails_is_raised(client: AzureRealTimeAudio) -> None:
+    """The conversation cannot go on without it; the connection does."""
+
+    class Broken(StageMicrophone):
+        def read(self, timeout: float | None = None) -> bytes | None:
+            if failing.wait(0.01):
+                raise DeviceError("the microphone has caught fire")
+            return None
+
+    failing = threading.Event()
+    with VoiceSession(client, Broken(), StageSpeaker(), echo="headphones") as voice:
+        waiting = Aside(voice.wait)
+        while not voice._waiting:
+            voice._has_ended.wait(0.005)
+        failing.set()
+        with pytest.raises(DeviceError, match="fire"):
+            waiting.result()
+    assert client.ask("Still there?", timeout=HANG).is_completed
 
 
 def test_close_from_its_own_thread(talks: Talks, talker: Emulator) -> None:

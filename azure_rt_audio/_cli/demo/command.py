@@ -99,8 +99,6 @@ def run(arguments: argparse.Namespace) -> int:
             )
             for remedy in service.remedies:
                 screen.note(f"({remedy})")
-        if service.remark is not None:
-            screen.note(service.remark)
         return _converse(service, screen, question, name, out)
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from attrs import define, field
 
 from ...devices import SimulatedSpeaker
-from ...errors import ServiceError
+from ...errors import ServiceError, TranscriptionFailedError
 from ...protocol.events import (
     ConversationItemInputAudioTranscriptionCompleted,
     ConversationItemInputAudioTranscriptionFailed,
@@ -115,6 +115,7 @@ class Transcript:
         self._silenced: set[str] = set()  # responses that the user has spoken over
         self._unheard: list[str] = []  # words of an answer whose sound has not begun
         self._held: list[tuple[str, str]] = []  # lines that must not cut into an answer
+        self._has_told_untranscribed = False
         self._speaks = False
         self._response_id = ""
         self.status = client.status
@@ -164,6 +165,11 @@ class Transcript:
             self._take(event)
 
     def _take(self, event: Any) -> None:
+        if isinstance(event, TranscriptionFailedError):
+            if not self._has_told_untranscribed:  # once: each spoken turn says so too
+                self._line("status", event.message)
+            self._has_told_untranscribed = True
+            return
         if isinstance(event, ServiceError):
             self._line("status", f"the service says: {event.message}")
             if not event.is_benign:
@@ -263,7 +269,7 @@ class Transcript:
             reason = response.reason or "no reason given"
             self._screen.line("model", f"[{_STOPPED.get(reason, f'stopped: {reason}')}]")
         elif response.status not in ("completed", None):
-            self.turn.failure = f"the answer {response.status}: {response.reason or 'no reason given'}"
+            self.turn.failure = str(response.error)
         elif response.function_calls:
             self._answer_calls(response.function_calls)
         else:

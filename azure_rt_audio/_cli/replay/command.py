@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
 import orjson
 
+from ..._printable import one_line, printable_json
 from ...errors import RecordingError
 from ...recording import Recording
 from ...recording.analysis import analyse
@@ -26,6 +27,7 @@ from .playback import open_speaker, play
 
 __all__ = ["add_arguments", "run"]
 
+_THIS_MACHINE: Final = ("127.0.0.1", "localhost", "::1")
 _MAX_PROBLEMS: Final = 10
 _EXPORTS: Final = ("to_html", "to_wav", "to_srt", "to_json")
 
@@ -82,6 +84,8 @@ def run(arguments: argparse.Namespace) -> int:
         raise UsageError("only one of --to-srt and --to-json can go to standard output")
     with open_progress(1 + len(exports)) as progress:
         recording, timeline = _read(arguments.file, progress)
+        for remark in _estimates(recording, timeline):
+            print(f"azure-rt-audio replay: {remark}", file=sys.stderr)
         done = [
             _export(name, path, recording, timeline, arguments, progress) for name, path in exports.items()
         ]
@@ -108,6 +112,22 @@ def _read(path: str, progress: Progress) -> tuple[Recording, Timeline]:
     return recording, timeline
 
 
+def _estimates(recording: Recording, timeline: Timeline) -> Iterator[str]:
+    """Yield what of a replay was not recorded, or not said by a model."""
+    endpoint = str((recording.header.configuration or {}).get("endpoint") or "")
+    if endpoint.rpartition(":")[0].strip("[]") in _THIS_MACHINE:
+        yield f"recorded from a service on {endpoint}, such as the emulator, and not from Azure"
+    answers = [turn for turn in timeline.turns if turn.role == "assistant" and turn.is_spoken]
+    unknown = sum(not turn.has_account for turn in answers)
+    if unknown:
+        yield (
+            f"when {unknown} of {len(answers)} answers were heard is estimated: no speaker was recorded that "
+            "says so"
+        )
+    if any(turn.is_interrupted and turn.has_account and turn.text for turn in answers):
+        yield "which words of interrupted answers were heard is estimated, by the share of the sound"
+
+
 def _export(
     name: str,
     path: str,
@@ -123,14 +143,14 @@ def _export(
         remark = _write(name, path, recording, timeline, arguments, progress.advance)
     except (OSError, ValueError) as exc:
         reason = (exc.strerror or exc) if isinstance(exc, OSError) else exc
-        print(f"azure-rt-audio replay: {_option(name)}: cannot write {path}: {reason}", file=sys.stderr)
+        _complain(f"{_option(name)}: cannot write {path}: {reason}")
         return False
     finally:
         progress.end()
     if path != "-":
-        print(f"saved as {path}", flush=True)
+        print(one_line(f"saved as {path}"), flush=True)
     if remark is not None:
-        print(f"azure-rt-audio replay: {remark}", file=sys.stderr)
+        _complain(remark)
     return True
 
 
@@ -159,7 +179,8 @@ def _write(
     if name == "to_srt":
         content = subtitles(timeline)
     else:
-        content = orjson.dumps(document(recording, timeline), option=orjson.OPT_INDENT_2).decode() + "\n"
+        text = orjson.dumps(document(recording, timeline), option=orjson.OPT_INDENT_2).decode()
+        content = printable_json(text) + "\n"
     if path == "-":
         sys.stdout.write(content)
     else:
@@ -187,6 +208,10 @@ def _play(timeline: Timeline, arguments: argparse.Namespace) -> None:
 def _tell_problems(recording: Recording) -> None:
     problems = recording.problems
     for problem in problems[:_MAX_PROBLEMS]:
-        print(f"azure-rt-audio replay: {problem}", file=sys.stderr)
+        _complain(str(problem))
     if len(problems) > _MAX_PROBLEMS:
-        print(f"azure-rt-audio replay: and {len(problems) - _MAX_PROBLEMS} more lines", file=sys.stderr)
+        _complain(f"and {len(problems) - _MAX_PROBLEMS} more lines")
+
+
+def _complain(problem: str) -> None:
+    print(one_line(f"azure-rt-audio replay: {problem}"), file=sys.stderr)

@@ -10,13 +10,19 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from typing import Final
 
-from ... import SessionConfig, TurnDetection
+from ... import UNSET, SessionConfig, TurnDetection
 from ..._extras import importing
 from ...devices import Microphone, Speaker
 from ...dispatch import QueueDispatcher
 from .. import UsageError
 from ..devices import device_of
-from ..service import Service, add_service_arguments, new_client, open_service
+from ..service import (
+    TRANSCRIPTION_VARIABLE,
+    Service,
+    add_service_arguments,
+    new_client,
+    open_service,
+)
 from .conversation_log import EVENTS, ConversationLog
 
 __all__ = ["add_arguments", "run"]
@@ -101,6 +107,7 @@ def _talk(service: Service, arguments: argparse.Namespace) -> int:
             title = arguments.label or service.label
             view = TalkView(conversation, queue.run_pending, voice, title, details)
             view.run()
+            voice.wait(0)  # raises why it ended, unless the user wanted that
     if conversation.end is not None:
         raise conversation.end
     return view.return_code or 0
@@ -110,7 +117,12 @@ def _hints(service: Service) -> Iterator[str]:
     """Yield remarks about the service."""
     if service.is_embedded:
         yield f"The emulator has no model: it answers by rule, {service.speech}."
-    yield from (hint[0].upper() + hint[1:] for hint in (service.remark, *service.remedies) if hint)
+    yield from (hint[0].upper() + hint[1:] for hint in service.remedies)
+    if service.options.session_config.input_audio_transcription is UNSET:
+        yield (
+            "Your own words are not written down: name the deployment that transcribes, by "
+            f"--transcription-deployment or {TRANSCRIPTION_VARIABLE}."
+        )
 
 
 @contextmanager

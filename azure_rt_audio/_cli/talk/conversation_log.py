@@ -8,7 +8,7 @@ from typing import Any, Final, Literal
 from attrs import define, field
 
 from ...devices import DeviceLost, DeviceOpened
-from ...errors import RealtimeError, ServiceError
+from ...errors import RealtimeError, ServiceError, TranscriptionFailedError
 from ...protocol.events import (
     ConversationItemAdded,
     ConversationItemDeleted,
@@ -80,6 +80,7 @@ class ConversationLog:
         latencies_ms: From the end of each question to the first sample played of its answer.
         has_begun: Whether the session became ready.
         end: The error that ended the connection, if it has ended.
+        has_transcription_failed: Whether the user has been told why, and what to do.
 
     **Threads**: not shared; one thread at a time.
     """
@@ -93,6 +94,7 @@ class ConversationLog:
     latencies_ms: list[float] = field(factory=list)
     has_begun: bool = False
     end: RealtimeError | None = None
+    has_transcription_failed: bool = False
     items_by_id: dict[str, Line] = field(factory=dict)
 
     def update(self, event: object) -> None:
@@ -155,8 +157,13 @@ def _(event: Closed, log: ConversationLog) -> None:
 
 @_update.register
 def _(error: RealtimeError, log: ConversationLog) -> None:
-    if not (isinstance(error, ServiceError) and error.is_benign):
-        log.note(error.message, is_error=True)
+    if isinstance(error, ServiceError) and error.is_benign:
+        return
+    if isinstance(error, TranscriptionFailedError):
+        if log.has_transcription_failed:
+            return  # the line of each turn says so
+        log.has_transcription_failed = True
+    log.note(error.message, is_error=True)
 
 
 # The user ---------------------------------------------------------------------------------------
@@ -191,7 +198,7 @@ def _(event: ConversationItemInputAudioTranscriptionCompleted, log: Conversation
 
 @_update.register
 def _(event: ConversationItemInputAudioTranscriptionFailed, log: ConversationLog) -> None:
-    reason = event.error.message or event.error.code or "no reason given"
+    reason = event.error.code or event.error.message or "no reason given"
     log.line_of(event.item_id, "you").change("", remark=f"not transcribed: {reason}")
 
 
@@ -208,6 +215,9 @@ def _(event: ResponseOutputAudioTranscriptDelta | ResponseOutputTextDelta, log: 
 
 @_update.register
 def _(event: ResponseDone, log: ConversationLog) -> None:
+    response = event.response
+    if response.error is not None and response.status not in ("failed", "cancelled"):
+        log.note(f"The answer is not complete: {response.error.message}", is_error=True)
     for item in event.response.output or ():
         line = log.items_by_id.get(getattr(item, "id", None) or "")
         if line is not None and line.is_open:

@@ -19,7 +19,7 @@ from textual.containers import Horizontal, VerticalScroll
 from textual.widget import Widget
 from textual.widgets import Footer, Static
 
-from ..printer import printable
+from ..._printable import one_line, printable
 from .conversation_log import SILENCE_DB, ConversationLog, Line
 
 __all__ = ["Controls", "TalkView"]
@@ -153,7 +153,7 @@ class TalkView(App[None]):
 
     def compose(self) -> ComposeResult:
         """Create the widgets."""
-        yield Static(Text(printable(self._heading), no_wrap=True, overflow="ellipsis"), id="title")
+        yield Static(Text(one_line(self._heading), no_wrap=True, overflow="ellipsis"), id="title")
         yield self._device_names
         yield self._lines
         yield self._status_line
@@ -265,7 +265,7 @@ class TalkView(App[None]):
             ("speaker", self._conversation.speaker_name),
         )
         parts = [f"{what}: {name}" for what, name in names if name is not None]
-        return Text(printable(" · ".join((*parts, self._details))), overflow="ellipsis")
+        return Text(one_line(" · ".join((*parts, self._details))), overflow="ellipsis")
 
 
 def _drawn(line: Line) -> RenderableType:
@@ -274,7 +274,7 @@ def _drawn(line: Line) -> RenderableType:
     if line.is_open:
         text.append(" …" if words else "…", _DIM)
     if line.remark:
-        text.append(f" [{printable(line.remark)}]" if words else f"[{printable(line.remark)}]", "yellow")
+        text.append(f" [{one_line(line.remark)}]" if words else f"[{one_line(line.remark)}]", "yellow")
     row = Table.grid(padding=(0, 1))
     row.add_column(width=5, justify="right")
     row.add_column(ratio=1)

@@ -9,15 +9,17 @@ from typing import Any, Final
 import orjson
 from attrs import frozen
 
-from ... import AzureRealTimeAudio, RealtimeError, ServiceError, SessionConfig, WebSocketState
+from ... import AzureRealTimeAudio, RealtimeError, SessionConfig, WebSocketState
+from ..._printable import one_line, printable_json
 from ...audio import AudioReader
 from ...protocol.events import (
     ConversationItemInputAudioTranscriptionCompleted,
     ConversationItemInputAudioTranscriptionFailed,
 )
+from ...protocol.service_errors import transcription_error
 from ...protocol.session import InputAudioTranscription
 from ..progress import Progress, open_progress
-from ..service import Service, add_service_arguments, new_client, open_service
+from ..service import Service, add_service_arguments, new_client, open_service, tell_remedies
 from .segments import Segment, segments
 
 __all__ = ["add_arguments", "run"]
@@ -62,6 +64,7 @@ def run(arguments: argparse.Namespace) -> int:
         _Transcriber(service) as transcriber,
         open_progress(len(arguments.files)) as progress,
     ):
+        tell_remedies(arguments, service)
         for path in arguments.files:
             outcome = _transcribe(transcriber, path, progress)
             failures += outcome.error is not None
@@ -127,11 +130,13 @@ def _print(outcome: _Outcome, arguments: argparse.Namespace) -> None:
         }
         if outcome.error is not None:
             shown["error"] = outcome.error
-        print(orjson.dumps(shown).decode(), flush=True)
+        print(printable_json(orjson.dumps(shown).decode()), flush=True)
     elif outcome.error is None or outcome.text:
-        print(outcome.text if len(arguments.files) == 1 else f"{outcome.path}: {outcome.text}", flush=True)
+        label = "" if len(arguments.files) == 1 else f"{outcome.path}: "
+        print(one_line(label + outcome.text), flush=True)
     if outcome.error is not None:
-        print(f"azure-rt-audio transcribe: {outcome.path}: {outcome.error}", file=sys.stderr, flush=True)
+        problem = f"azure-rt-audio transcribe: {outcome.path}: {outcome.error}"
+        print(one_line(problem), file=sys.stderr, flush=True)
 
 
 class _Transcriber:
@@ -178,10 +183,8 @@ class _Transcriber:
                 client.delete_item(item_id)  # or a long file exceeds the conversation's limits
                 if isinstance(event, ConversationItemInputAudioTranscriptionCompleted):
                     return event.transcript.strip()
-                error = event.error
-                raise ServiceError(
-                    error.message or "the transcription failed; the service gives no reason", code=error.code
-                )
+                asked = client.session.input_audio_transcription if client.session is not None else None
+                raise transcription_error(event, asked.model if asked is not None else None)
         raise AssertionError("events end with an exception")
 
     def close(self) -> None:

@@ -185,6 +185,12 @@ class Conversation:
         """Whether there is audio of the assistant; then its voice is fixed."""
         return any(part.kind == "audio" and part.audio for item in self._items for part in item.parts)
 
+    @property
+    def has_written_answers_only(self) -> bool:
+        """Whether there are answers of the assistant, and none of them was spoken."""
+        parts = [part for item in self._items if item.role == "assistant" for part in item.parts]
+        return any(part.kind == "text" for part in parts) and all(part.kind != "audio" for part in parts)
+
     def trim_audio(self) -> None:
         """Drop the oldest audio beyond the budget."""
         spent = 0

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable
 from typing import Final
 
+from ..._log import get_logger
 from ...recording import Recording
 from ..dialects.choose import DIALECTS
 from .comparison import ABSENT, Difference
@@ -15,7 +16,7 @@ from .script import Ending, scripts
 
 __all__ = ["ReplayedService"]
 
-log: logging.Logger = logging.getLogger(__name__)
+log: logging.Logger = get_logger(__name__)
 
 _MAX_DIFFERENCES: Final = 100
 

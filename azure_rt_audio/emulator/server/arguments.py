@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-__all__ = ["check_callable", "check_latency", "check_mcp_tools", "check_names", "check_number"]
+__all__ = [
+    "check_callable",
+    "check_latency",
+    "check_mcp_tools",
+    "check_names",
+    "check_number",
+    "check_tokens",
+]
 
 
 def check_callable(name: str, value: Any, arguments: tuple[str, ...]) -> None:
@@ -48,6 +56,26 @@ def check_names(name: str, value: Iterable[str]) -> tuple[str, ...]:
     if not names:
         raise ValueError(f"{name} is empty: name at least one")
     return names
+
+
+def check_tokens(value: Any) -> dict[str, float]:
+    """
+    Check tokens and return them with the Unix seconds at which they expire.
+
+    Raises:
+        TypeError: They are no list of strings, and no mapping of them to numbers.
+        ValueError: Such a number is negative, or NaN.
+    """
+    if not value:
+        return {}
+    if isinstance(value, (str, bytes)):  # which a message must not show
+        raise TypeError("tokens is a single string: give a list of tokens")
+    names = check_names("tokens", value)
+    if not isinstance(value, Mapping):
+        return dict.fromkeys(names, math.inf)
+    for end in value.values():  # not the token, which is a secret
+        check_number("tokens: the end of one", end)
+    return dict(value)
 
 
 def check_latency(value: Any) -> tuple[float, float]:

@@ -29,7 +29,15 @@ class Clock(Protocol):
 
 
 class SystemClock:
-    """The system's time."""
+    """
+    The system's time.
+
+    Args:
+        offset: Seconds by which its calendar is ahead of the system's; negative if it is behind.
+    """
+
+    def __init__(self, offset: float = 0.0) -> None:
+        self._offset = offset
 
     def monotonic(self) -> float:
         """Seconds since some start."""
@@ -37,7 +45,7 @@ class SystemClock:
 
     def time(self) -> float:
         """Unix seconds."""
-        return time.time()
+        return time.time() + self._offset
 
     def limit(self, seconds: float) -> float:
         """The same: both run alike."""

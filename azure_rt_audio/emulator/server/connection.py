@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import orjson
 
+from ..._log import get_logger
 from ..dialects.names import canonical
 from ..session.engine import Close
 from . import faults as fault
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Connection", "Engine", "abridged"]
 
-log: logging.Logger = logging.getLogger(__name__)
+log: logging.Logger = get_logger(__name__)
 
 _PING_SECONDS: Final = 20.0
 _LONGEST_TYPE: Final = 64

@@ -29,7 +29,7 @@ from typing import Any, Final, TypeAlias
 from ..dialects.names import canonical, check_name
 from ..session.engine import Close
 from .arguments import check_number
-from .handshake import Refused
+from .handshake import TOKEN_EXPIRED, Refused
 
 __all__ = [
     "ANY_TIME",
@@ -57,13 +57,7 @@ __all__ = [
 ]
 
 _BODIES: Final[Mapping[int, Mapping[str, Any]]] = {
-    401: {
-        "statusCode": 401,
-        "message": (
-            "Unauthorized. Access token is missing, invalid, audience is incorrect "
-            "(https://cognitiveservices.azure.com), or have expired."
-        ),
-    },
+    401: TOKEN_EXPIRED,
     403: {
         "error": {
             "code": "AuthenticationTypeDisabled",
@@ -323,14 +317,31 @@ class Faults:
     Args:
         rules: As made by :func:`after` and the others.
         session_seconds: Maximum duration of new sessions; they end in ``session_expired`` and close 1001.
+        renames_items: New sessions give an item that the client creates an id of their own, if its id is one
+            that another session has made.
+        refuses_calls: New sessions refuse function calls that the client creates.
+        writes_on: Where the only answers so far are texts that the client created, as in a conversation that
+            was restored, new sessions write the next one too, and do not speak.
+
+    All but the rules are attributes too, and may be changed later.
 
     **Threads**: every method may be called from any thread.
     """
 
-    def __init__(self, *rules: Rule, session_seconds: float = 3600.0) -> None:
+    def __init__(
+        self,
+        *rules: Rule,
+        session_seconds: float = 3600.0,
+        renames_items: bool = False,
+        refuses_calls: bool = False,
+        writes_on: bool = False,
+    ) -> None:
         _check_rules(rules)
         check_number("session_seconds", session_seconds, above=True)
         self.session_seconds = session_seconds
+        self.renames_items = renames_items
+        self.refuses_calls = refuses_calls
+        self.writes_on = writes_on
         self._lock = threading.Lock()  # leaf; guards _rules
         self._rules: list[tuple[Rule, int]] = [(rule, 0) for rule in rules]  # guarded by _lock
 

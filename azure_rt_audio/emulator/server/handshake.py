@@ -12,6 +12,7 @@ and closed with 4000.
 from __future__ import annotations
 
 import hmac
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Final
@@ -21,7 +22,7 @@ from ..dialects.base import Dialect
 from ..dialects.rules import RefusalError
 from ..model.deployments import Deployments
 
-__all__ = ["Accepted", "Authenticator", "Refused", "Secret", "redacted_target"]
+__all__ = ["TOKEN_EXPIRED", "Accepted", "Authenticator", "Refused", "Secret", "redacted_target"]
 
 _SECRET_PARAMETERS: Final = frozenset({"api-key", "authorization"})
 
@@ -34,6 +35,14 @@ _UNAUTHORIZED: Final = {
         ),
     }
 }
+TOKEN_EXPIRED: Final[Mapping[str, Any]] = {
+    "statusCode": 401,
+    "message": (
+        "Unauthorized. Access token is missing, invalid, audience is incorrect "
+        "(https://cognitiveservices.azure.com), or have expired."
+    ),
+}
+"""The body for a token that is not accepted any more."""
 _BAD_REQUEST: Final = {"error": {"code": "400", "message": "The request target is no valid URL."}}
 _NOT_FOUND: Final = {"error": {"code": "404", "message": "Resource not found"}}
 _NO_DEPLOYMENT: Final = {
@@ -95,7 +104,8 @@ class Authenticator:
 
     Attributes:
         api_key: Accepted as ``api-key`` header or parameter and as a bearer token.
-        tokens: Further bearer tokens, such as an Entra ID token or an ``ek_`` secret.
+        tokens: Further bearer tokens, such as an Entra ID token or an ``ek_`` secret, with the Unix seconds
+            at which they expire.
         deployments: Which there are.
         dialects: Those that are served.
         secrets: Minted ones, by their value.
@@ -104,7 +114,7 @@ class Authenticator:
     NO_DEPLOYMENT: ClassVar[Mapping[str, Any]] = _NO_DEPLOYMENT
 
     api_key: str
-    tokens: frozenset[str]
+    tokens: Mapping[str, float]
     deployments: Deployments
     dialects: tuple[Dialect, ...]
     secrets: dict[str, Secret] = field(default_factory=dict)
@@ -122,8 +132,10 @@ class Authenticator:
         if dialect is None:
             return Refused(404, _NOT_FOUND)
         secret = self._secret(query, named, now)
-        if dialect.denies(query) or (secret is None and not self._is_known(query, named)):
+        if dialect.denies(query):
             return Refused(401, _UNAUTHORIZED)
+        if secret is None and not self._is_known(query, named, now):
+            return self._unauthorized(query, named)
         if not dialect.serves(query):
             return Refused(404, _NOT_FOUND)
         name, fatal = dialect.deployment_of(query), dialect.fatal(named)
@@ -152,7 +164,9 @@ class Authenticator:
         settings = secret.settings if secret else {}
         return Accepted(dialect, "realtime", name, dialect.model_of(name), fatal, settings)
 
-    def check_rest(self, method: str, target: str, headers: Iterable[tuple[str, str]]) -> Refused | None:
+    def check_rest(
+        self, method: str, target: str, headers: Iterable[tuple[str, str]], now: float
+    ) -> Refused | None:
         """Refuse a request that is no handshake; ``None`` if it is one for a client secret, with a key."""
         path = target.partition("?")[0].rstrip("/")
         if not any(path == f"{one.path}/client_secrets" and one.mints_secrets for one in self.dialects):
@@ -161,7 +175,8 @@ class Authenticator:
             return Refused(
                 405, {"error": {"code": "405", "message": "Method not allowed"}}, {"Allow": "POST"}
             )
-        return None if self._is_known({}, dict(headers)) else Refused(401, _UNAUTHORIZED)
+        named = dict(headers)
+        return None if self._is_known({}, named, now) else self._unauthorized({}, named)
 
     def _secret(self, query: Mapping[str, str], headers: Mapping[str, str], now: float) -> Secret | None:
         keys, bearers = self._credentials(query, headers)
@@ -176,12 +191,20 @@ class Authenticator:
         keys = (headers.get("api-key"), lowered.get("api-key"))
         return keys, (_bearer(headers.get("authorization")), _bearer(lowered.get("authorization")))
 
-    def _is_known(self, query: Mapping[str, str], headers: Mapping[str, str]) -> bool:
+    def _unauthorized(self, query: Mapping[str, str], headers: Mapping[str, str]) -> Refused:
+        has_expired = self._is_known(query, headers, -math.inf)
+        return Refused(401, TOKEN_EXPIRED if has_expired else _UNAUTHORIZED)
+
+    def _is_known(self, query: Mapping[str, str], headers: Mapping[str, str], now: float) -> bool:
         keys, bearers = self._credentials(query, headers)
         if any(_same(given, self.api_key) for given in (*keys, *bearers)):
             return True
         # A minted ek_ secret may come in the api-key header too, as some clients send it.
-        return any(_same(given, token) for token in self.tokens for given in (*keys, *bearers))
+        return any(
+            _same(given, token) and now < end
+            for token, end in self.tokens.items()
+            for given in (*keys, *bearers)
+        )
 
 
 def _bearer(value: str | None) -> str | None:

@@ -11,6 +11,7 @@ import socket
 import threading
 import uuid
 from collections.abc import Callable, Iterable, Mapping
+from email.utils import formatdate
 from typing import TYPE_CHECKING, Final
 
 import orjson
@@ -71,7 +72,7 @@ class RequestHandler:
             write_answer(client, Refused(400, {"error": {"code": "400", "message": "Bad request"}}), {})
             self._record("", [], 400, "")
             return
-        answer = self._authenticator.check_rest(asked.method, asked.target, asked.headers)
+        answer = self._authenticator.check_rest(asked.method, asked.target, asked.headers, self._clock.time())
         if answer is None:
             answer = mint(self._authenticator, self._profile, asked.body, self._clock.time())
         self._record(asked.target, asked.headers, answer.status, asked.method)
@@ -118,8 +119,7 @@ class RequestHandler:
         del response.headers["Content-Type"]
         if text:
             response.headers["Content-Type"] = "application/json"
-        for name, value in {**self._service_headers(headers), **refused.headers}.items():
-            response.headers[name] = value
+        _set_headers(response, {**self._service_headers(headers), **refused.headers})
         return response
 
     def add_headers(self, client: ServerConnection, request: Request, response: Response) -> Response | None:
@@ -131,14 +131,25 @@ class RequestHandler:
         # What was accepted may still be no handshake, such as a GET without an upgrade.
         headers = lower_names(request.headers)
         self._record(request.path, headers, response.status_code)
-        for name, value in self._service_headers(dict(headers)).items():
-            response.headers[name] = value
+        _set_headers(response, self._service_headers(dict(headers)))
         return None
 
     def _service_headers(self, headers: Mapping[str, str]) -> dict[str, str]:
-        named = {"apim-request-id": str(uuid.uuid4()), "x-ms-region": self._region}
+        named = {
+            "Date": formatdate(self._clock.time(), usegmt=True),
+            "apim-request-id": str(uuid.uuid4()),
+            "x-ms-region": self._region,
+        }
         asked = headers.get("x-ms-client-request-id")
         return {**named, "x-ms-client-request-id": asked} if asked and asked.isascii() else named
+
+
+def _set_headers(response: Response, headers: Mapping[str, str]) -> None:
+    """Set headers in place of those that are there: a plain assignment would add another."""
+    for name, value in headers.items():
+        if name in response.headers:
+            del response.headers[name]
+        response.headers[name] = value
 
 
 def lower_names(headers: Headers) -> list[tuple[str, str]]:

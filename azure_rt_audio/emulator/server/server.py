@@ -23,6 +23,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final
 
 from ..._extras import importing
+from ..._log import get_logger
 from ..dialects.choose import DIALECTS, dialect_named
 from ..dialects.profile import profile_named
 from ..model.deployments import Deployments
@@ -31,10 +32,11 @@ from ..session.behaviour import Behaviour
 from ..session.engine import Close, SessionEngine
 from ..speech.rule_responder import default_responder
 from ..speech.scripted_recogniser import recogniser_from
+from ..speech.silero import SileroDetector
 from ..speech.tones import synthesise
 from ..speech.vad import Detector, EnergyDetector
 from . import faults as fault
-from .arguments import check_callable, check_latency, check_mcp_tools, check_names, check_number
+from .arguments import check_callable, check_latency, check_mcp_tools, check_names, check_number, check_tokens
 from .clock import Clock, SystemClock
 from .connection import Connection, Engine
 from .handshake import Accepted, Authenticator, redacted_target
@@ -55,7 +57,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Emulator"]
 
-log: logging.Logger = logging.getLogger(__name__)
+log: logging.Logger = get_logger(__name__)
 
 _MAX_MESSAGE_BYTES: Final = 32 * 1024 * 1024
 _CLOSE_SECONDS: Final = 2.0
@@ -83,7 +85,7 @@ class Emulator(RequestLog):
 
     Args:
         api_key: The accepted key; also accepted as a bearer token.
-        tokens: Further accepted bearer tokens.
+        tokens: Further accepted bearer tokens; a mapping names for each the Unix seconds at which it expires.
         deployments: Names of all deployments, those that transcribe included; the first is the one
             :meth:`options` names. Not given, there is any whose name has "realtime" in it, and for
             transcription ``gpt-4o-transcribe`` and ``gpt-realtime-whisper``.
@@ -128,7 +130,7 @@ class Emulator(RequestLog):
         self,
         *,
         api_key: str = "emulator-key",
-        tokens: Iterable[str] = (),
+        tokens: Iterable[str] | Mapping[str, float] = (),
         deployments: Iterable[str] | None = None,
         host: str = "127.0.0.1",
         port: int = 0,
@@ -171,7 +173,7 @@ class Emulator(RequestLog):
         served = tuple(dialect_named(name, profile) for name in check_names("dialects", dialects))
         names = check_names("deployments", deployments) if deployments is not None else ()
         self._deployments = Deployments(names)
-        self._authenticator = Authenticator(api_key, frozenset(tokens), self._deployments, served)
+        self._authenticator = Authenticator(api_key, check_tokens(tokens), self._deployments, served)
         self._clock: Clock = clock if clock is not None else SystemClock()
         self._responder = responder if responder is not None else default_responder
         self._recogniser = recogniser_from(recogniser)
@@ -219,13 +221,15 @@ class Emulator(RequestLog):
         Listen and return; clients are served on threads of their own.
 
         Raises:
-            MissingExtraError: The ``websockets`` package is not installed.
+            MissingExtraError: The ``websockets`` package is not installed, or what the detector needs.
             OSError: The port is taken.
         """
         with importing("websockets.sync.server", "emulator", "the emulator"):
             from websockets.sync.server import serve
         if self._acceptor is not None:
             raise RuntimeError("this emulator was started before; make another one")
+        if self._detector is SileroDetector:
+            SileroDetector.import_now()
         options: dict[str, Any] = {}
         if "ping_interval" in inspect.signature(serve).parameters:
             options["ping_interval"] = None  # the connection's loop sends its own
@@ -539,6 +543,9 @@ class Emulator(RequestLog):
             pace=self._pace,
             first_delay=self._first_delay,
             session_seconds=self.faults.session_seconds,
+            renames_items=self.faults.renames_items,
+            refuses_calls=self.faults.refuses_calls,
+            writes_on=self.faults.writes_on,
             deployments=self._deployments,
             seed=self._seed,
         )

@@ -21,9 +21,11 @@ import threading
 from collections.abc import Callable
 from typing import Any, Final
 
+from ..._log import get_logger
+
 __all__ = ["TlsListener"]
 
-log: logging.Logger = logging.getLogger(__name__)
+log: logging.Logger = get_logger(__name__)
 
 _READ_BYTES: Final = 64 * 1024
 # Bytes in flight in a relay; beyond that the sender waits, so that a stalled service stalls its client.

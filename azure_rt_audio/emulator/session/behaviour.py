@@ -30,6 +30,9 @@ class Behaviour:
         session_seconds: Maximum duration of a session.
         mcp_tools: Functions by the label of an MCP server and the name of a tool.
         deployments: Which models there are.
+        renames_items: Whether items whose ids another session has made get new ones.
+        refuses_calls: Whether the client may not create function calls.
+        writes_on: Whether answers that the client created as text keep it from speaking.
         seed: Of the ids, to make them repeat; ``None`` makes them random.
     """
 
@@ -42,4 +45,7 @@ class Behaviour:
     session_seconds: float = 3600.0
     mcp_tools: McpServers = field(default_factory=dict)
     deployments: Deployments = ANY_DEPLOYMENT
+    renames_items: bool = False
+    refuses_calls: bool = False
+    writes_on: bool = False
     seed: int | None = None

@@ -7,6 +7,7 @@ Fields were checked against the dialect's rules before; the refusals here depend
 from __future__ import annotations
 
 import binascii
+import re
 from base64 import b64decode
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -22,6 +23,7 @@ from .response import ResponseRun
 __all__ = ["Commands"]
 
 _LARGEST_APPEND: Final = 15 * 1024 * 1024
+_OWN_ID: Final = re.compile(r"item_[0-9A-Za-z]{21}")
 
 
 class CommandTarget(TurnTarget, Protocol):
@@ -184,8 +186,17 @@ class Commands:
 
     def _read_item(self, given: Mapping[str, Any], path: str, conversation: Conversation) -> Item:
         """Make an item of the wire's; its fields were checked, its references are checked here."""
-        kind = given["type"]
-        item = Item(given.get("id") or self._target.make.new_id("item"), kind)
+        kind, behaviour = given["type"], self._target.behaviour
+        if kind == "function_call" and behaviour.refuses_calls:
+            raise RefusalError(
+                "invalid_value",
+                f"Invalid value: '{kind}'. Supported values are: 'message' and 'function_call_output'.",
+                f"{path}.type",
+            )
+        named = given.get("id")
+        if not named or (behaviour.renames_items and _OWN_ID.fullmatch(named)):
+            named = self._target.make.new_id("item")
+        item = Item(named, kind)
         if kind == "message":
             item.role = given["role"]
             item.parts = [

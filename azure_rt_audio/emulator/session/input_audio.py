@@ -10,6 +10,7 @@ from collections.abc import Generator, Iterator
 from concurrent.futures import Future
 from typing import Any, Final, Protocol
 
+from ..._log import get_logger
 from ..dialects.rules import RefusalError
 from ..model.background import when_done
 from ..model.conversation import Conversation, Item, Part
@@ -23,7 +24,7 @@ from .response import UNTIL_AN_EVENT, ResponseRun, Step
 
 __all__ = ["InputAudio", "TurnTarget"]
 
-log: logging.Logger = logging.getLogger(__name__)
+log: logging.Logger = get_logger(__name__)
 
 _SHORTEST_COMMIT_MS: Final = 100
 _IDLE: Final = (

@@ -11,11 +11,13 @@ from __future__ import annotations
 import logging
 import math
 from base64 import b64encode
+from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
 
+from ..._log import get_logger
 from ..model.background import when_done
 from ..model.conversation import Conversation, Item, Part
 from ..model.pcm import to_wire
@@ -28,7 +30,7 @@ from .events import EventMaker, input_tokens, output_tokens
 
 __all__ = ["UNTIL_AN_EVENT", "ResponseRun", "Step"]
 
-log: logging.Logger = logging.getLogger(__name__)
+log: logging.Logger = get_logger(__name__)
 
 Step: TypeAlias = "float | dict[str, Any]"
 UNTIL_AN_EVENT: Final = math.inf
@@ -80,6 +82,7 @@ class ResponseRun:
     is_over: bool = False
     _output: list[Item] = field(default_factory=list)
     _open: _Open | None = None
+    _last: deque[dict[str, Any]] | None = None  # events of its end, while they are being sent
     _written: str = ""
     _read: tuple[int, int] = (0, 0)
     _failure: Failure | None = None
@@ -155,7 +158,8 @@ class ResponseRun:
     def _message(self, text: str) -> Iterator[Step]:
         item = Item(self.make.new_id("item"), "message", role="assistant", status="in_progress")
         opened = yield from self._open_item(item)
-        kind = "audio" if self.session.speaks else "text"
+        writes_on = self.behaviour.writes_on and self.context.has_written_answers_only
+        kind = "audio" if self.session.speaks and not writes_on else "text"
         opened.part = Part(kind, audio=bytearray(), audio_format=self.session.output_format)
         item.parts.append(opened.part)
         yield self._part_event("response.content_part.added", opened.part, "")
@@ -268,10 +272,16 @@ class ResponseRun:
             yield from self.make.item_added(opened.item, self.home)
 
     def _close_item(self, status: str) -> Iterator[dict[str, Any]]:
-        """The ``.done`` events of the open item, if there is one."""
-        opened = self._open
-        if opened is None:
+        """The last events of the open item, if there is one; for a cancel amid them, those that are left."""
+        if self._open is None:
             return
+        if self._last is None:
+            self._last = deque(self._closing(self._open, status))
+        while self._last:
+            yield self._last.popleft()
+        self._open = self._last = None
+
+    def _closing(self, opened: _Open, status: str) -> Iterator[dict[str, Any]]:
         item, part = opened.item, opened.part
         yield from self._announce(opened)  # not done yet if a cancel came right after the item was opened
         if item.type == "function_call":
@@ -298,7 +308,6 @@ class ResponseRun:
             output_index=opened.output_index,
             item=self.make.item(item),
         )
-        self._open = None
 
     def _part_event(self, event: str, part: Part, said: str) -> dict[str, Any]:
         # In both dialects a part's type is "text" or "audio" here, unlike in items.

@@ -18,6 +18,7 @@ from concurrent.futures import Future
 from typing import IO, TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
+from ..._secret import Secret, forgets_locals
 from ..model.background import in_background
 from ..model.replies import Answer, Failure, FunctionCall, Reply
 
@@ -55,9 +56,12 @@ class ChatModel:
     **Threads**: may be shared by any number.
     """
 
+    @forgets_locals
     def __init__(
         self, url: str, *, model: str | None = None, key: str | None = None, timeout: float = 60.0
     ) -> None:
+        import encodings.idna  # noqa: F401 - here, because the thread that asks must not import
+
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
             raise ValueError(f"url is {url!r}: give one such as http://localhost:11434/v1")
@@ -70,7 +74,7 @@ class ChatModel:
             raise ValueError("key has a line break, or another character that no key has: strip it")
         self._url = url.rstrip("/")
         self._model = model
-        self._key = key
+        self._key = Secret(key) if key else None
         self._timeout = timeout
         # Programs on this machine are reached without the proxy that leads to others.
         proxies = [urllib.request.ProxyHandler({})] if _is_loopback(parts.hostname) else []
@@ -110,7 +114,7 @@ class ChatModel:
         if body is not None:
             headers["Content-Type"] = "application/json"
         if self._key:
-            headers["Authorization"] = f"Bearer {self._key}"
+            headers["Authorization"] = f"Bearer {self._key.reveal()}"
         data = json.dumps(body).encode() if body is not None else None
         asked = urllib.request.Request(self._url + path, data=data, headers=headers)
         deadline = time.monotonic() + self._timeout

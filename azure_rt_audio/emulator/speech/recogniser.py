@@ -29,6 +29,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Final
 
 from ...audio import resample
+from ...audio.resample import import_now
 from ...errors import BrokenExtraError, MissingExtraError
 from ..model.background import settle
 from ..model.pcm import SAMPLE_RATE_HZ
@@ -68,6 +69,7 @@ class Recogniser:
     def __init__(self) -> None:
         if not all(map(importlib.util.find_spec, _NEEDED)):
             raise MissingExtraError("Understanding speech", "speech")
+        import_now()
         self._lock = threading.Lock()  # leaf; guards _waiting, _thread, _is_closed and _process
         self._waiting: deque[tuple[bytes, Future[str]]] = deque()
         self._thread: threading.Thread | None = None

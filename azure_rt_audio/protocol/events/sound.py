@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from functools import cached_property
 from typing import Any, Final
 
 import pybase64
@@ -19,7 +18,9 @@ class SoundDelta:
 
     delta: str
 
-    @cached_property
+    # No functools.cached_property: before Python 3.12 it has a lock, one for all events, which the I/O thread
+    # would wait for, and which a fork while another thread decodes would leave taken in the child.
+    @property
     def audio(self) -> bytes:
         """
         The audio, decoded on first use, in the session's output format.
@@ -27,6 +28,12 @@ class SoundDelta:
         ``"pcm16"`` is int16, little-endian, mono, 24 000 Hz: 48 bytes per millisecond. Empty if ``delta`` is
         not base64, which is reported as an ``error`` event.
         """
+        decoded: bytes | None = self.__dict__.get("_audio")
+        if decoded is None:
+            decoded = self.__dict__["_audio"] = self._decode()
+        return decoded
+
+    def _decode(self) -> bytes:
         try:
             return pybase64.b64decode(self.delta, validate=True)
         except ValueError:

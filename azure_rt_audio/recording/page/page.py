@@ -21,6 +21,7 @@ from typing import Any, Final
 import attrs
 import orjson
 
+from ..._printable import one_line, printable_tree
 from ...errors import MissingExtraError
 from ..recording import Recording
 from ..stereo import stereo_blocks
@@ -80,7 +81,8 @@ def write_page(
             sound = _sound(timeline, lambda done: tell(2 * seconds + done))
         except (MissingExtraError, ValueError) as exc:
             why = str(exc)
-    data = {**_data(recording, timeline, title, ms), "hasSound": bool(sound), "noSound": why}
+    title = one_line(title)
+    data = {**printable_tree(_data(recording, timeline, title, ms)), "hasSound": bool(sound), "noSound": why}
     Path(path).write_bytes(_page(title, data, {**waves, "sound": base64.b64encode(sound)}))
     return why
 

@@ -7,6 +7,7 @@ For programs of the documentation, which open the default devices.
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 import types
@@ -15,7 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-RATE_HZ = 24_000
+RATE_HZ = int(os.environ.get("SIMULATED_RATE_HZ", "24000"))
 
 
 class PortAudioError(Exception):
@@ -66,7 +67,7 @@ class _StreamBase:
         finished_callback: Callable[[], None],
     ) -> None:
         if samplerate != RATE_HZ or channels != 1 or dtype != "int16":
-            raise PortAudioError("the simulated devices have one channel at 24 000 Hz")
+            raise PortAudioError(f"the simulated devices have one channel at {RATE_HZ} Hz")
         self.closed = False
         self._frames, self._callback, self._finished = blocksize, callback, finished_callback
         self._ended = threading.Event()

@@ -28,7 +28,7 @@ class Pings(logging.Handler):
 
 logging.getLogger("azure_rt_audio").setLevel("DEBUG")
 logging.getLogger("azure_rt_audio").addHandler(Pings())
-client = AzureRealTimeAudio(options, {"ping_interval": interval, "ping_timeout": timeout})
+client = AzureRealTimeAudio(options, {"ping_interval": interval, "ping_timeout": timeout}, reconnect=None)
 client.wait_until_ready(5)
 client.on("closed", lambda event: print("closed", event.error, flush=True))
 print("ready", flush=True)

@@ -1,0 +1,413 @@
+"""
+What one connection leaves to the next: commands that were not acknowledged, commands that were given while
+there was no connection, and the newest sound.
+
+All commands leave through :class:`Journal`. While there is a connection they are sent; while there is none,
+or while the session goes over to another one, they are held, and nobody waits. :meth:`Journal.replay` sends
+all of it on the new connection, in the order of the calls, each once: what was not acknowledged on the old
+one, what was held, and the sound between them.
+
+**Threads and locks.** Any thread sends; the I/O thread holds, replays, and follows the user's turns.
+``Journal._lock`` is a leaf. What is sent is decided under it, and sent after its release.
+"""
+
+from __future__ import annotations
+
+import collections
+import itertools
+import operator
+import threading
+import time
+from collections.abc import Callable
+from typing import Final
+
+import pybase64
+from attrs import define
+
+from ..audio.pcm import bytes_per_ms
+from ..errors import ConnectionClosedError
+from ..options import ReconnectPolicy
+from ..protocol.codec import encode_append
+from .attempt import Attempt
+from .attempts import Attempts
+from .sound_ring import SoundRing
+from .waiters import Waiter, Waiters
+
+__all__ = ["Journal"]
+
+_PIECE: Final = 4800
+"""Bytes of sound that are sent again in one message."""
+
+_TRANSCRIPT_TIMEOUT: Final = 5.0
+"""Seconds that a planned swap waits for a transcript."""
+
+_OVERLAP_MS: Final = 500
+"""Sound before a planned swap that the turn detection of the old session may not have judged yet."""
+
+
+@define(eq=False)
+class _Held:
+    """A command that nobody waits for, and its place among the others."""
+
+    position: int
+    sound_index: int
+    payload: bytes
+
+
+class Journal:
+    """
+    Sends what a session sends, and keeps what another connection will need.
+
+    Args:
+        policy: ``None`` for a session that ends with its connection: nothing is kept.
+        limit: Bytes of commands that may be held.
+        audio_format: The format of what is appended now.
+        clock: Seconds that never run backwards.
+
+    Attributes:
+        is_holding: There is no connection to send on. Written under the lock, read bare.
+    """
+
+    def __init__(
+        self,
+        attempts: Attempts,
+        waiters: Waiters,
+        policy: ReconnectPolicy | None,
+        limit: int,
+        audio_format: Callable[[], str],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._attempts = attempts
+        self._waiters = waiters
+        self._policy = policy
+        self._limit = limit
+        self._audio_format = audio_format
+        self._clock = clock
+        self._positions = itertools.count(1)
+        self._lock = threading.Lock()  # leaf; guards what follows
+        self.is_holding = False
+        self._held: collections.deque[_Held] = collections.deque()
+        self._held_bytes = 0
+        self._ring = SoundRing()
+        self._format = "pcm16"
+        self._settled = 0  # index after the sound of the last turn, or the last clear
+        self._turn_start: int | None = None  # where the user began to speak, if that is known
+        self._turn_end: int | None = None
+        self._is_manual = False  # without turn detection all that is not committed is needed
+        self._turns: collections.OrderedDict[str, bytes] = collections.OrderedDict()
+        self._transcribed: str | None = None  # the latest turn, until its transcript has come
+        self._committed_at = 0.0
+        self._held_from = 0  # index of the first byte of sound that is held
+
+    # ------------------------------------------------------------ sending: any thread
+
+    def send(
+        self, payload: bytes, timeout: float | None, waiter: Waiter | None = None, *, may_hold: bool = True
+    ) -> None:
+        """
+        Send a command, or hold it until there is a connection.
+
+        Args:
+            waiter: Waits for its acknowledgement; without one the command counts as done once it was sent.
+            may_hold: Otherwise a command is dropped for which there is no connection.
+
+        Raises:
+            ConnectionClosedError: If the session is over.
+            TimeoutError: If the send backlog stayed full, or too much is held.
+        """
+        while True:
+            with self._lock:
+                if waiter is not None:
+                    waiter.position = next(self._positions)
+                    waiter.sound_index = self._ring.end
+                    waiter.payload = payload
+                if self.is_holding:
+                    if waiter is None and may_hold:
+                        self._hold_locked(payload)
+                    return
+                attempt = self._attempts.current
+                if waiter is not None:
+                    waiter.connection = attempt.number
+            try:
+                attempt.send(payload, timeout)
+            except ConnectionClosedError:
+                if attempt is self._attempts.current and not self._goes_on(attempt):
+                    raise
+                with self._lock:
+                    if waiter is not None and waiter.connection != attempt.number:
+                        return  # it was sent again on the next connection meanwhile
+                    if attempt is self._attempts.current or self.is_holding:
+                        # The thread that reads is about to learn of the loss, and sends it again.
+                        if waiter is None and may_hold:
+                            self._hold_locked(payload)
+                        return
+            else:
+                return
+
+    def send_once(self, payload: bytes, timeout: float | None, number: int) -> None:
+        """Send a command on the connection with that number, or not at all: who sends it sends it again."""
+        if self.is_holding:
+            return
+        attempt = self._attempts.current
+        if attempt.number != number:
+            return
+        try:
+            attempt.send(payload, timeout)
+        except ConnectionClosedError:
+            if attempt is self._attempts.current and not self._goes_on(attempt):
+                raise
+
+    def send_sound(self, sound: bytes, text: bytes | None, timeout: float | None, *, is_live: bool) -> None:
+        """
+        Send sound, and keep it as long as it may be needed.
+
+        Args:
+            text: Its base64, if that is at hand.
+            is_live: Whether it is spoken now, and may be dropped if the line is too slow.
+        """
+        live_s = len(sound) / bytes_per_ms(self._audio_format()) / 1000 if is_live else 0.0
+        if self._policy is None:
+            payload = encode_append(pybase64.b64encode(sound) if text is None else text)
+            self._send_unkept(payload, timeout, live_s)
+            return
+        with self._lock:
+            self._keep_locked(sound)
+            is_holding, attempt = self.is_holding, self._attempts.current
+        if is_holding:
+            return
+        try:
+            payload = encode_append(pybase64.b64encode(sound) if text is None else text)
+            attempt.send(payload, timeout, live_s)
+        except ConnectionClosedError:
+            if attempt is self._attempts.current and not self._goes_on(attempt):
+                raise
+        except BaseException:
+            with self._lock:
+                self._ring.retract(sound)
+            raise
+
+    def _send_unkept(self, payload: bytes, timeout: float | None, live_s: float) -> None:
+        while True:
+            attempt = self._attempts.current
+            try:
+                attempt.send(payload, timeout, live_s)
+            except ConnectionClosedError:
+                if attempt is self._attempts.current:
+                    raise
+            else:
+                return
+
+    def _goes_on(self, attempt: Attempt) -> bool:
+        """Whether the session may outlive the end of an attempt that has just been met."""
+        return self._policy is not None and self._attempts.may_go_on(attempt)
+
+    def _hold_locked(self, payload: bytes) -> None:
+        if self._held_bytes + len(payload) > self._limit and self._held:
+            raise TimeoutError(
+                f"{self._held_bytes} bytes of commands wait for the connection to come back; "
+                "this one was not queued"
+            )
+        self._held.append(_Held(next(self._positions), self._ring.end, payload))
+        self._held_bytes += len(payload)
+
+    def _keep_locked(self, sound: bytes) -> None:
+        audio_format = self._audio_format()
+        if audio_format != self._format:  # what the buffer has in another format is noise to the next session
+            self._format = audio_format
+            self._ring.forget_before(self._ring.end)
+            self._settled, self._turn_start, self._turn_end = self._ring.end, None, None
+            self._turns.clear()
+        self._ring.append(sound, self._clock())
+        assert self._policy is not None
+        is_needed = self._is_manual or self._turn_start is not None
+        seconds = self._policy.keep_audio_s
+        if is_needed:
+            seconds = max(seconds, self._policy.keep_turns_s)
+        self._ring.limit(self._bytes(1000 * seconds))
+
+    def _bytes(self, ms: float) -> int:
+        """Return the number of bytes of so many milliseconds, whole frames."""
+        frame = 2 if self._format == "pcm16" else 1
+        return int(ms * bytes_per_ms(self._format)) // frame * frame
+
+    def note_dropped(self, seconds: float) -> None:
+        """So much sound was dropped, because the line was too slow: the service counts without it."""
+        with self._lock:
+            self._attempts.current.sound_base += self._bytes(1000 * seconds)
+
+    # ------------------------------------------------------------ the user's turns: the I/O thread
+
+    def set_detection(self, *, is_on: bool) -> None:
+        """Take into account whether the service finds the user's turns."""
+        self._is_manual = not is_on
+
+    def begin_turn(self, base: int, audio_start_ms: float | None) -> None:
+        """The service has heard the user begin to speak."""
+        with self._lock:
+            if audio_start_ms is not None:
+                self._turn_start = max(self._settled, base + self._bytes(audio_start_ms))
+            else:
+                self._turn_start = self._settled
+            self._turn_end = None
+
+    def end_turn(self, base: int, audio_end_ms: float | None) -> None:
+        """The service has heard the user stop."""
+        with self._lock:
+            if audio_end_ms is not None:
+                self._turn_end = min(self._ring.end, base + self._bytes(audio_end_ms))
+
+    def commit(self, item_id: str | None, own_index: int | None) -> None:
+        """
+        The input buffer became an item, or was cleared.
+
+        Args:
+            item_id: ``None`` if it was cleared.
+            own_index: Where the sound ended if this side asked for it.
+        """
+        with self._lock:
+            end = own_index if own_index is not None else self._turn_end
+            end = self._ring.end if end is None else end
+            start = self._settled if self._turn_start is None else self._turn_start
+            self._turn_start = self._turn_end = None
+            if end <= self._settled:
+                return
+            if item_id and self._policy is not None and self._policy.restore != "none":
+                self._turns[item_id] = b"".join(self._ring.read(start, end))
+                self._limit_turns_locked()
+            if item_id:
+                self._transcribed, self._committed_at = item_id, self._clock()
+            self._settled = end
+            self._ring.forget_before(end)
+
+    def _limit_turns_locked(self) -> None:
+        assert self._policy is not None
+        room = self._bytes(1000 * self._policy.keep_turns_s)
+        size = sum(map(len, self._turns.values()))
+        while size > room and len(self._turns) > 1:
+            size -= len(self._turns.popitem(last=False)[1])
+
+    def note_transcript(self, item_id: str, *, is_known: bool) -> None:
+        """The transcript of a turn has come, whose sound is not needed any more; or it has failed."""
+        with self._lock:
+            if self._transcribed == item_id:
+                self._transcribed = None
+            if is_known and self._policy is not None and self._policy.restore != "audio":
+                self._turns.pop(item_id, None)
+
+    def awaits_transcript(self, now: float) -> bool:
+        """Whether the latest turn of the user may still be transcribed."""
+        return self._transcribed is not None and now - self._committed_at < _TRANSCRIPT_TIMEOUT
+
+    def turns(self) -> dict[str, bytes]:
+        """Return the sound of the user's turns that is kept, by the ids of their items."""
+        with self._lock:
+            return dict(self._turns)
+
+    def sound_of_turns(self) -> dict[str, str]:
+        """Return the same as base64. Any thread."""
+        return {item_id: pybase64.b64encode(sound).decode() for item_id, sound in self.turns().items()}
+
+    # ------------------------------------------------------------ another connection: the I/O thread
+
+    def hold(self) -> None:
+        """Send nothing more on the connection that there was."""
+        with self._lock:
+            if not self.is_holding:
+                self.is_holding, self._held_from = True, self._ring.end
+
+    def unacknowledged(self) -> tuple[Waiter, ...]:
+        """Return the commands without an answer, in the order of their calls."""
+        waiting = [waiter for waiter in self._waiters.waiting if waiter.position is not None]
+        return tuple(sorted(waiting, key=lambda waiter: waiter.position or 0))
+
+    def needed_from(self, *, is_planned: bool, prefix_ms: float) -> int:
+        """Return the index of the first byte that a new connection has to hear."""
+        with self._lock:
+            if self._turn_start is not None:
+                return self._turn_start
+            if is_planned and not self._is_manual:
+                return max(self._settled, self._ring.end - self._bytes(prefix_ms + _OVERLAP_MS))
+            return self._settled
+
+    def sound_ms(self, start: int) -> float:
+        """Return the milliseconds of sound from an index on that are kept."""
+        with self._lock:
+            return max(0, self._ring.end - max(start, self._ring.start)) / bytes_per_ms(self._format)
+
+    def lost_sound_s(self, last_heard: float) -> float:
+        """Return the seconds of sound that were dropped and that the old session may not have heard."""
+        with self._lock:
+            dropped = self._ring.dropped_at
+        return 0.0 if dropped is None else max(0.0, dropped - last_heard)
+
+    def replay(
+        self, attempt: Attempt, start: int | None = None, is_kept: Callable[[Waiter], bool] = lambda _: True
+    ) -> None:
+        """
+        Send what is held, and from then on all that comes. On a new connection, also what the old one leaves.
+
+        Args:
+            start: Index of the first byte of sound that a new connection is to hear; ``None`` for the
+                connection that there was all the time.
+            is_kept: Whether a command is still to be sent.
+
+        Raises:
+            ConnectionClosedError: If the connection is over; what was not sent is held on.
+        """
+        with self._lock:
+            cursor = self._held_from if start is None else max(start, self._ring.start)
+            if start is not None:
+                attempt.sound_base = self._settled = cursor
+                self._turn_start = self._turn_end = None
+        while True:
+            with self._lock:
+                entries, end = self._take_entries_locked(attempt), self._ring.end
+                if not entries and cursor >= end:
+                    self.is_holding = False
+                    return
+            while entries:
+                _, index, payload, waiter = entries[0]
+                try:
+                    cursor = self._send_sound_to(attempt, cursor, min(index, end))
+                    if waiter is None or is_kept(waiter):
+                        if waiter is not None:
+                            self._waiters.note_sent(waiter)
+                        attempt.send(payload, 0.0)
+                except ConnectionClosedError:
+                    self._put_back(entries)
+                    raise
+                del entries[0]
+            cursor = self._send_sound_to(attempt, cursor, end)
+
+    def _take_entries_locked(self, attempt: Attempt) -> list[tuple[int, int, bytes, Waiter | None]]:
+        """Return what is to be sent on an attempt and was not, in order, and note that it is."""
+        entries: list[tuple[int, int, bytes, Waiter | None]] = [
+            (entry.position, entry.sound_index, entry.payload, None) for entry in self._held
+        ]
+        self._held.clear()
+        self._held_bytes = 0
+        for waiter in self._waiters.waiting:
+            if waiter.position is not None and waiter.connection != attempt.number:
+                waiter.connection = attempt.number
+                entries.append((waiter.position, waiter.sound_index, waiter.payload, waiter))
+        return sorted(entries, key=operator.itemgetter(0))
+
+    def _put_back(self, entries: list[tuple[int, int, bytes, Waiter | None]]) -> None:
+        with self._lock:
+            for position, index, payload, waiter in reversed(entries):
+                if waiter is None:
+                    self._held.appendleft(_Held(position, index, payload))
+                    self._held_bytes += len(payload)
+                else:
+                    waiter.connection = 0
+
+    def _send_sound_to(self, attempt: Attempt, start: int, stop: int) -> int:
+        """Send the sound between two indices; return where it goes on."""
+        if stop <= start:
+            return start
+        with self._lock:
+            pieces = self._ring.read(start, stop)
+        sound = memoryview(b"".join(pieces))
+        for begin in range(0, len(sound), _PIECE):
+            attempt.send(encode_append(pybase64.b64encode(sound[begin : begin + _PIECE])), 0.0)
+        return stop

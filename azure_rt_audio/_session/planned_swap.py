@@ -1,0 +1,462 @@
+"""
+Goes over to another connection before the present one ends: make before break.
+
+::
+
+    IDLE ──due──▶ PREPARING ──configured, restored──▶ STANDBY ──quiet──▶ HOLDING ──▶ DRAINING ──▶ IDLE
+                     │  the other connection fails: again later              │ somebody speaks, or it takes
+                     ▼                                                       ▼ too long: back to STANDBY
+                   IDLE                                                    STANDBY
+
+While one session works, another connection is dialled, configured and given the conversation. At a quiet
+moment what the program sends is held, an empty ``session.update`` shows that the old session has taken all
+that came before, the rest of the conversation is created, and the held commands go to the new one. Of the
+old session, what begins after that is cancelled and not told.
+
+What is quiet: no response, no speech, no command without an answer, no transcript to come, and nothing being
+played. After half of the time that is left the speaker may play; in the last 15 s the user may speak: the new
+session hears that from its beginning. In the last 5 s a response may run: it ends in the old session, and
+what it brought is created in the new one.
+
+**Threads.** The I/O thread, but for :meth:`PlannedSwap.ask`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import enum
+import logging
+import time
+from collections.abc import Callable, Collection, Mapping
+from typing import Final, Protocol
+
+from attrs import evolve
+
+from .._log import get_logger
+from .._transport import Outcome
+from ..errors import ConnectionClosedError, RealtimeError
+from ..options import ReconnectPolicy
+from ..protocol.events import (
+    ConversationItemAdded,
+    ConversationItemDone,
+    ConversationItemInputAudioTranscriptionCompleted,
+    ConversationItemInputAudioTranscriptionDelta,
+    ConversationItemInputAudioTranscriptionFailed,
+    Error,
+    Event,
+    InputAudioBufferSpeechStarted,
+    RateLimitsUpdated,
+    ResponseCreated,
+    ResponseDone,
+    SessionUpdated,
+)
+from ..protocol.events.local import Reconnected
+from ..protocol.items import MessageItem
+from ..protocol.restoration import Restoration
+from ..protocol.turn import ModelStatusEnum
+from .attempt import Attempt
+from .attempts import Attempts, weakly
+from .configuration import Configuration
+from .journal import Journal
+from .response_queue import ResponseQueue
+from .restorer import Restorer
+
+__all__ = ["PlannedSwap"]
+
+log: logging.Logger = get_logger(__name__)
+
+_LOOK: Final = 0.1
+"""Seconds between looks for a quiet moment."""
+_BARRIER: Final = 2.0
+"""Seconds that the old session has to show that it has taken all commands, and the new one the rest."""
+_DRAIN: Final = 1.0
+"""Seconds that the old connection has to close."""
+_RETRY: Final = 10.0
+"""Seconds until another connection is tried."""
+_LEAST_INTERVAL: Final = 60.0
+"""Seconds between two swaps that nobody has asked for."""
+_SPEECH_MAY_BE_CUT: Final = 15.0
+"""Seconds before the end in which the user's speech is no reason to wait."""
+_RESPONSE_MAY_GO_ON: Final = 5.0
+"""Seconds before the end in which a response is no reason to wait: it ends in the old session."""
+_DAY: Final = 86400.0
+
+_TRANSCRIPTS: Final = (
+    ConversationItemInputAudioTranscriptionCompleted,
+    ConversationItemInputAudioTranscriptionDelta,
+    ConversationItemInputAudioTranscriptionFailed,
+    RateLimitsUpdated,
+)
+
+
+class _State(enum.Enum):
+    IDLE = enum.auto()
+    PREPARING = enum.auto()
+    STANDBY = enum.auto()
+    HOLDING = enum.auto()
+    DRAINING = enum.auto()
+
+
+class _Session(Protocol):
+    """What is told of it."""
+
+    def apply_event(self, event: Event) -> None:
+        """Take an event into account, and tell those who want to know."""
+
+    def tell(self, event: Reconnected) -> None:
+        """Tell listeners of an event of the client's own."""
+
+
+class PlannedSwap:
+    """
+    Replaces the connection of a session that lives.
+
+    Args:
+        new_restorer: Makes what gives the conversation to the session of an attempt.
+        plan: Returns what another session is to be given now, but for the items of these responses.
+        replay: Sends what was held on a new connection, from an index of the sound on.
+        settle: Ends, or asks again, what was in progress; returns what became of each response.
+        status: What the model is doing.
+        prefix_ms: Milliseconds of sound before speech that belong to it.
+    """
+
+    def __init__(
+        self,
+        session: _Session,
+        policy: ReconnectPolicy,
+        attempts: Attempts,
+        configuration: Configuration,
+        journal: Journal,
+        queue: ResponseQueue,
+        new_restorer: Callable[[Attempt, Callable[[], object]], Restorer],
+        plan: Callable[[Collection[str]], Restoration],
+        replay: Callable[[Attempt, int], None],
+        settle: Callable[[], Mapping[str, str]],
+        status: Callable[[], ModelStatusEnum],
+        clock: Callable[[], float],
+    ) -> None:
+        self._session = session
+        self._policy = policy
+        self._attempts = attempts
+        self._configuration = configuration
+        self._journal = journal
+        self._queue = queue
+        self._new_restorer = new_restorer
+        self._plan = plan
+        self._replay = replay
+        self._settle = settle
+        self._status = status
+        self._clock = clock
+        self._tells_update = False
+        self._asked_for = ""  # why, if somebody has; written by any thread
+        self._state = _State.IDLE
+        self._standby: Attempt | None = None
+        self._old: Attempt | None = None
+        self._restorer: Restorer | None = None
+        self._swapped_at: float | None = None
+        self._retry_at = 0.0
+        self._limit: float | None = None  # of HOLDING, or DRAINING
+        self._is_passed = False  # the barrier
+        self._running: tuple[str, ...] = ()  # responses that go on in the old session
+        self._reason = ""
+        self._life: float | None = None  # seconds that the session lasts, as far as that is known
+        self._done: Reconnected | None = None  # to be told when the old connection has ended
+
+    # ------------------------------------------------------------ any thread
+
+    def ask(self, reason: str, *, tells_update: bool = False) -> None:
+        """
+        Go over to another connection as soon as there is a quiet moment.
+
+        Args:
+            tells_update: Whether listeners are told of an update of the session then.
+        """
+        self._asked_for = reason
+        self._tells_update |= tells_update
+        self._attempts.call_in(0.0)
+
+    # ------------------------------------------------------------ the clock
+
+    def check(self) -> float | None:
+        """Look at the clock; return the seconds until the next look."""
+        now = self._clock()
+        if self._attempts.is_closing:
+            return None
+        if self._state is _State.IDLE:
+            return self._begin_if_due(now)
+        if self._state is _State.STANDBY and not self._is_fresh():
+            self._refresh("the session was changed")
+        elif self._state is _State.STANDBY and self._is_quiet(now):
+            self._hold(now)
+        elif self._limit is not None and now >= self._limit:
+            if self._state is _State.HOLDING:
+                self._abandon("the service did not answer in time")
+            elif self._state is _State.DRAINING and self._old is not None:
+                self._old.connection.abort(ConnectionClosedError("It was replaced by another connection."))
+                self._limit = None
+        elif self._restorer is not None and self._restorer.is_overdue and self._standby is not None:
+            self._standby.connection.abort(
+                ConnectionClosedError("The service did not take the conversation in time.")
+            )
+        return _LOOK
+
+    def _left(self, now: float) -> float | None:
+        """Return the seconds until the session's age ends; ``None`` if that is not known."""
+        attempt = self._attempts.current
+        left: list[float] = []
+        self._life = self._policy.max_age_s
+        if self._policy.max_age_s is not None:
+            left.append(attempt.opened_at + self._policy.max_age_s - now)
+        session = self._configuration.session
+        expires_at = session.expires_at if session is not None else None
+        if isinstance(expires_at, int | float) and not isinstance(expires_at, bool):
+            peer_date = attempt.connection.peer_date
+            began = attempt.opened_wall if peer_date is None else peer_date
+            if 0.0 < expires_at - began < _DAY:
+                self._life = expires_at - began
+                # A clock that was set, and a machine that slept: whichever shows less.
+                left.append(attempt.opened_at + (expires_at - began) - now)
+                left.append(attempt.opened_wall + (expires_at - began) - time.time())
+        return min(left, default=None)
+
+    def _window(self) -> float:
+        """Return how long before the end another connection is made, in seconds."""
+        window = self._policy.swap_before_s or 0.0
+        return window if self._life is None else min(window, self._life / 2)
+
+    def _begin_if_due(self, now: float) -> float | None:
+        left = self._left(now)
+        if not self._asked_for:
+            if left is None or self._policy.swap_before_s is None:
+                return None
+            after = self._swapped_at + _LEAST_INTERVAL if self._swapped_at is not None else now
+            wait = max(left - self._window(), after - now, self._retry_at - now)
+            if wait > 0:
+                return min(wait, 60.0)  # a machine that sleeps does not count
+        elif now < self._retry_at:
+            return self._retry_at - now
+        self._reason = self._asked_for or "the session is about to reach its maximum age"
+        self._prepare(now)
+        return _LOOK
+
+    def _prepare(self, now: float) -> None:
+        try:
+            attempt = self._configuration.new_attempt()
+            attempt.on_configured = weakly(self._restore, attempt)
+            self._standby, self._state = attempt, _State.PREPARING
+            self._attempts.start(attempt)
+        except (RealtimeError, RuntimeError) as exc:
+            self._fail(exc)
+
+    def _fail(self, why: object) -> None:
+        """The other connection is gone: the session goes on with the one it has."""
+        log.info("= no other connection yet, again in %.0f s: %s", _RETRY, why)
+        if self._state is _State.HOLDING:
+            self._release()
+        self._standby = self._restorer = None
+        self._state, self._retry_at = _State.IDLE, self._clock() + _RETRY
+
+    def on_ended(self, attempt: Attempt, outcome: Outcome) -> None:
+        """An attempt that is not the current one has ended."""
+        if attempt is self._standby:
+            self._fail(outcome)
+
+    # ------------------------------------------------------------ the other connection
+
+    def _restore(self, attempt: Attempt) -> None:
+        if attempt is self._standby:
+            self._restorer = self._new_restorer(attempt, weakly(self._restored, attempt))
+            self._follow()
+
+    def _follow(self) -> bool:
+        """Give it what it does not have yet; return ``False`` if it cannot be given that."""
+        assert self._restorer is not None
+        try:
+            return self._restorer.follow(self._plan(self._queue.running()))
+        except ConnectionClosedError as exc:  # its end is about to be told
+            log.debug("= %s", exc)
+            return True
+
+    def _restored(self, attempt: Attempt) -> None:
+        if attempt is not self._standby:
+            return
+        if self._state is _State.PREPARING:
+            self._state = _State.STANDBY
+        elif self._state is _State.HOLDING and self._is_passed:
+            self._switch(attempt)
+
+    def _is_quiet(self, now: float) -> bool:
+        left = self._left(now)
+        if left is not None and left < min(_RESPONSE_MAY_GO_ON, self._window() / 4) and self._queue.running():
+            return self._queue.is_only_running()
+        late = bool(self._asked_for) or (left is not None and left < self._window() / 2)
+        if self._journal.unacknowledged():
+            return False
+        if self._configuration.does_transcribe and self._journal.awaits_transcript(now):
+            return False
+        if not late and self._status() is not ModelStatusEnum.IDLE:
+            return False
+        if left is not None and left < min(_SPEECH_MAY_BE_CUT, self._window() / 2) and not self._asked_for:
+            return self._queue.is_silent()
+        return self._queue.is_quiet()
+
+    # ------------------------------------------------------------ the moment itself
+
+    def _hold(self, now: float) -> None:
+        """Hold what the program sends, and see to it that the old session has taken all that came before."""
+        old = self._attempts.current
+        self._old, self._state, self._limit = old, _State.HOLDING, now + _BARRIER
+        self._is_passed = False
+        self._running = self._queue.running()
+        self._journal.hold()
+        self._queue.hold()
+        self._attempts.intercept(old)
+        old.on_event = weakly(self._on_old_event)
+        try:
+            self._configuration.send_barrier(old)
+        except ConnectionClosedError as exc:  # its end is about to be told
+            log.debug("= %s", exc)
+
+    def _on_old_event(self, event: Event) -> None:
+        """Take an event of the old session while it is held, or drained."""
+        old = self._old
+        if self._state is _State.HOLDING:
+            if isinstance(event, SessionUpdated | Error) and self._configuration.take_barrier(event):
+                self._pass()
+                return
+            self._session.apply_event(event)
+            if isinstance(event, InputAudioBufferSpeechStarted | ResponseCreated | Error):
+                self._abandon(f"{event.type} came")
+        elif isinstance(event, _TRANSCRIPTS) or self._is_of_running(event):
+            self._session.apply_event(event)
+            if isinstance(event, ResponseDone):
+                self._running = tuple(r for r in self._running if r != event.response.id)
+                if not self._running:
+                    self._end_running()
+        elif isinstance(event, ResponseCreated) and old is not None:
+            self._configuration.cancel_on(old, event.response.id)
+
+    def _is_of_running(self, event: Event) -> bool:
+        """Whether an event belongs to a response that goes on in the old session."""
+        if not self._running:
+            return False
+        if isinstance(event, ResponseDone):
+            return event.response.id in self._running
+        if isinstance(event, ConversationItemAdded | ConversationItemDone):
+            return not isinstance(event.item, MessageItem) or event.item.role == "assistant"
+        return getattr(event, "response_id", None) in self._running
+
+    def _end_running(self) -> None:
+        """The response that went on in the old session is over: give what it brought to the new one."""
+        old, restorer = self._old, self._restorer
+        if old is None or restorer is None:
+            return
+        try:
+            restorer.add(self._plan(()))
+        except ConnectionClosedError as exc:  # its end is about to be told, and is a loss
+            log.debug("= %s", exc)
+        self._restorer, self._limit = None, self._clock() + _DRAIN
+        old.connection.begin_close(_DRAIN)
+
+    def _pass(self) -> None:
+        """The old session has taken all: give the other one the rest."""
+        self._is_passed = True
+        if not self._is_fresh() or not self._follow():
+            self._refresh("the conversation was changed")
+
+    def _is_fresh(self) -> bool:
+        return self._standby is not None and self._configuration.is_asked_of(self._standby)
+
+    def _refresh(self, why: str) -> None:
+        """Something that the other session has was changed meanwhile: make another one."""
+        standby = self._standby
+        self._fail(why)
+        self._retry_at = 0.0
+        if standby is not None:
+            standby.connection.begin_close(_DRAIN)
+
+    def _abandon(self, why: str) -> None:
+        """Not now: give what was held to the old session."""
+        log.debug("= no swap now: %s", why)
+        self._release()
+        self._state = _State.STANDBY
+
+    def _release(self) -> None:
+        old, self._limit = self._old, None
+        self._configuration.drop_barrier()
+        if old is None or old.outcome is not None:
+            return
+        old.on_event = None
+        self._attempts.resume(old)
+        try:
+            self._journal.replay(old)
+        except ConnectionClosedError as exc:  # its end is about to be told
+            log.debug("= %s", exc)
+            return
+        self._queue.release()
+
+    def _switch(self, attempt: Attempt) -> None:
+        """All that the old session has is there: go over."""
+        restorer, old = self._restorer, self._old
+        assert restorer is not None
+        assert old is not None
+        now = self._clock()
+        self._state = _State.DRAINING
+        self._limit = now + (2 * _RESPONSE_MAY_GO_ON if self._running else _DRAIN)
+        self._swapped_at, self._asked_for = now, ""
+        restored, shortened, lost = restorer.hand_over()
+        start = self._journal.needed_from(is_planned=True, prefix_ms=self._configuration.prefix_ms)
+        attempt.on_event = None
+        self._attempts.go_over_to(attempt)
+        self._standby = None
+        attempt.ready.initialize()
+        log.info("= went over to another connection: %s", self._reason)
+        attempt.take_updates(old)
+        try:
+            self._replay(attempt, start)
+        except ConnectionClosedError as exc:  # its end is about to be told, and is a loss
+            log.debug("= %s", exc)
+        if not self._running:
+            self._queue.lose()  # nothing was in progress, but for the user's turn
+            self._restorer = None
+            old.connection.begin_close(_DRAIN)
+        self._done = Reconnected(
+            gap_s=0.0, reason=self._reason, is_planned=True, restored=restored, shortened=shortened, lost=lost
+        )
+
+    def on_moved(self) -> None:
+        """The old connection has ended, and events of the new one are applied."""
+        done, self._done = self._done, None
+        if self._running and done is not None:  # the old session has ended in mid-response
+            done = evolve(done, responses=self._settle())
+            if self._restorer is not None:
+                with contextlib.suppress(ConnectionClosedError):
+                    self._restorer.add(self._plan(()))
+        self._old = self._limit = self._restorer = None
+        self._running = ()
+        if self._state is _State.DRAINING and done is not None:
+            self._state = _State.IDLE
+            self._queue.release()
+            session = self._configuration.session
+            if self._tells_update and session is not None:
+                self._tells_update = False
+                self._session.apply_event(SessionUpdated(session=session))
+            self._session.tell(done)
+
+    def give(self) -> tuple[Attempt, Restorer] | None:
+        """
+        Give the other connection to the caller: the present one is lost.
+
+        Returns:
+            ``None`` if there is none whose session is configured, and had the conversation.
+        """
+        attempt, restorer, state = self._standby, self._restorer, self._state
+        self._standby = self._restorer = self._old = self._limit = None
+        self._state = _State.IDLE
+        self._configuration.drop_barrier()
+        if attempt is None or attempt.outcome is not None:
+            return None
+        if restorer is None or state not in (_State.STANDBY, _State.HOLDING):
+            attempt.connection.begin_close(_DRAIN)
+            return None
+        return attempt, restorer

@@ -1,0 +1,595 @@
+"""
+Goes on over another connection when one is lost.
+
+::
+
+    LIVE ──loss──▶ WAITING ──delay──▶ CONNECTING ──open, configured──▶ RESTORING ──▶ LIVE
+                      ▲                    └──────── failed ────────────────┘
+                      └── again, unless that is pointless or has gone on for too long: the session ends
+
+Meanwhile commands and sound are held (``journal.py``), requests wait (``response_queue.py``), and callers
+wait by their own time-outs. Each state has an end: a delay, ``connect_timeout``, the time limit of the
+restorer, and those of the policy.
+
+**Threads.** The I/O thread, but for :meth:`Reconnector.is_reconnecting`.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any, Final, Protocol
+
+import attrs
+import orjson
+
+from .._log import get_logger
+from .._transport import Outcome
+from ..errors import ConnectError, ConnectionClosedError, RealtimeError, ResponseLostError
+from ..options import ReconnectPolicy
+from ..protocol.budget import Budget
+from ..protocol.conversation import Conversation, ConversationEntry
+from ..protocol.events import (
+    ConversationItemTruncated,
+    Error,
+    Event,
+    ResponseCreated,
+    ResponseDone,
+    ResponseFunctionCallArgumentsDelta,
+    ResponseOutputAudioDelta,
+    ResponseOutputAudioTranscriptDelta,
+    ResponseOutputTextDelta,
+)
+from ..protocol.events.local import Reconnected, Reconnecting
+from ..protocol.history import History
+from ..protocol.items import ContentPart, FunctionCallItem, FunctionCallOutputItem, MessageItem
+from ..protocol.responses import Response, ResponseStatusDetails
+from ..protocol.restoration import Restoration, plan_restoration
+from ..protocol.turn import ModelStatusEnum
+from .attempt import Attempt
+from .attempts import Attempts, weakly
+from .backoff import STEADY_S, Backoff, GiveUp, Retry
+from .configuration import Configuration
+from .dial_spacing import next_slot
+from .journal import Journal
+from .late_turns import LateTurns
+from .planned_swap import PlannedSwap
+from .response_queue import ResponseQueue
+from .response_request import ResponseRequest
+from .restored_items import RestoredItems
+from .restorer import Restorer
+from .sender import CommandSender
+from .verdict import in_words
+from .waiters import Waiter, Waiters
+
+__all__ = ["Reconnector"]
+
+log: logging.Logger = get_logger(__name__)
+
+_DELTAS: Final = (
+    ResponseOutputTextDelta,
+    ResponseOutputAudioTranscriptDelta,
+    ResponseOutputAudioDelta,
+    ResponseFunctionCallArgumentsDelta,
+)
+_LATE_MS: Final = 1000.0
+"""Sound that was not sent in time and may hold more than one turn of the user, in milliseconds."""
+
+_LOST: Final = "connection_lost"
+
+
+class _Session(Protocol):
+    """What is told of it."""
+
+    @property
+    def has_expired(self) -> bool:
+        """Whether the service has said that the session is over."""
+
+    def apply_event(self, event: Event) -> None:
+        """Take an event into account, and tell those who want to know."""
+
+    def tell(self, event: Reconnecting | Reconnected) -> None:
+        """Tell listeners of an event of the client's own."""
+
+    def has_listener(self, kind: type[Event]) -> bool:
+        """Whether anybody is handed events of a kind."""
+
+    def rest(self) -> None:
+        """No response is in progress any more."""
+
+
+@attrs.define
+class Outage:
+    """
+    One time without a connection.
+
+    Attributes:
+        reason: Why the connection ended.
+        heard_at: When something was last heard on it.
+    """
+
+    since: float
+    reason: RealtimeError
+    heard_at: float
+    attempt: Attempt
+    is_planned: bool = False
+    responses: dict[str, str] = attrs.Factory(dict)
+    lost: dict[str, str] = attrs.Factory(dict)
+
+
+class Reconnector:
+    """
+    Keeps one session alive.
+
+    Args:
+        session: Told of all; held weakly by its caller.
+        has_fresh_token: Whether each attempt asks for a credential anew.
+        prefix_ms: Milliseconds of sound before speech that belong to it.
+    """
+
+    def __init__(
+        self,
+        session: _Session,
+        policy: ReconnectPolicy,
+        attempts: Attempts,
+        configuration: Configuration,
+        sender: CommandSender,
+        waiters: Waiters,
+        journal: Journal,
+        queue: ResponseQueue,
+        conversation: Conversation,
+        restored_items: RestoredItems,
+        status: Callable[[], ModelStatusEnum],
+        clock: Callable[[], float],
+        *,
+        host: str,
+        has_fresh_token: bool,
+    ) -> None:
+        self._session = session
+        self.policy = policy
+        self._attempts = attempts
+        self._configuration = configuration
+        self._sender = sender
+        self._waiters = waiters
+        self._journal = journal
+        self._queue = queue
+        self._conversation = conversation
+        self._restored_items = restored_items
+        self._clock = clock
+        self._host = host
+        self._backoff = Backoff(policy, random.random, has_fresh_token=has_fresh_token)
+        self._outage: Outage | None = None  # written by the I/O thread, read bare
+        self._due: float | None = None  # when the next attempt is made
+        self._restorer: Restorer | None = None
+        self.swap = PlannedSwap(
+            session,
+            policy,
+            attempts,
+            configuration,
+            journal,
+            queue,
+            weakly(self.new_restorer),
+            weakly(self.plan),
+            weakly(self.replay),
+            weakly(self.settle_responses),
+            status,
+            clock,
+        )
+        self._late_turns = LateTurns(configuration, sender, waiters, queue, clock)
+        self._deaths = 0  # of connections while the conversation was restored on them
+        self._live_since: float | None = None
+        self._expects_speech = False  # it was restored, and the model has not spoken since
+        self._history: History | None = None  # what the first session has yet to be given
+        self._first_events: list[Event] = []  # of it, until then
+
+    def is_reconnecting(self) -> bool:
+        """Whether there is no connection, and will be one. Any thread."""
+        return self._outage is not None
+
+    # ------------------------------------------------------------ a loss
+
+    def on_ended(self, attempt: Attempt, outcome: Outcome) -> bool:
+        """Take the end of an attempt; return whether the session goes on."""
+        if attempt is not self._attempts.current:
+            self.swap.on_ended(attempt, outcome)
+            return True
+        has_been_ready = self._attempts.has_been_ready
+        if not has_been_ready and not self.policy.retry_first:
+            return False
+        now = self._clock()
+        if self._outage is None and self._live_since is not None and now - self._live_since > STEADY_S:
+            self.prove()
+        if self._restorer is not None:
+            self._deaths += 1
+        self._restorer = None
+        other = self.swap.give() if self._outage is None else None
+        decision = self._backoff.after(
+            outcome, now, has_worked=has_been_ready, has_expired=self._session.has_expired
+        )
+        if isinstance(decision, GiveUp):
+            # The end of the session follows, which is raised, or told to listeners, or logged.
+            log.log(
+                logging.INFO if has_been_ready else logging.DEBUG,
+                "! no further attempt: %s",
+                decision.reason,
+            )
+            self._outage = None
+            return False
+        if self._outage is None:
+            self._lose(attempt, outcome, now)
+        if other is not None and self._promote(*other):
+            return True
+        delay = next_slot(self._host, decision.delay_s, is_limited=outcome.status == 429)
+        self._schedule(attempt, delay, decision, outcome)
+        return True
+
+    def on_done(self, response: Response) -> None:
+        """Take a response that was completed."""
+        self.prove()
+        if not self._expects_speech:
+            return
+        kinds = {p.type for i in response.output or () if isinstance(i, MessageItem) for p in i.content or ()}
+        modalities = response.modalities or self._configuration.modalities
+        if "audio" in kinds:
+            self._expects_speech = False
+        elif "text" in kinds and "audio" in (modalities or ()):
+            self._expects_speech = False
+            log.warning(
+                "! the model answers in text, although audio was asked for: it goes on in the form of the "
+                "answers that were restored. Say in the instructions that it is to speak, or reconnect with "
+                "fewer items (max_items)"
+            )
+
+    def prove(self) -> None:
+        """The connection works: a response was completed on it, or it has lasted."""
+        self._backoff.reset()
+        self._deaths = 0
+
+    def _lose(self, attempt: Attempt, outcome: Outcome, now: float) -> None:
+        """The connection that there was is over: nothing is sent until there is another one."""
+        self._outage = Outage(now, outcome, attempt.connection.heard_at, attempt)
+        if not self._attempts.has_been_ready:
+            return
+        self._late_turns.cancel()
+        self._journal.hold()
+        self._queue.hold()
+        self._waiters.hold()
+        self._place_turns()
+        self._settle_responses(self._outage)
+        self._session.rest()
+
+    def _place_turns(self) -> None:
+        """Put what the user said last into the mirror, if its item was not announced in time."""
+        for item_id in self._journal.turns():
+            if self._conversation.get(item_id) is None:
+                content = [ContentPart(type="input_audio")]
+                self._conversation._restore([MessageItem(id=item_id, role="user", content=content)])
+
+    def _promote(self, attempt: Attempt, restorer: Restorer) -> bool:
+        """Go on over the connection that was prepared for a planned swap."""
+        self._attempts.replace(attempt)
+        self._restorer = restorer
+        restorer.on_done = weakly(self._go_live, attempt)
+        self._settle_truncations()
+        try:
+            is_usable = restorer.follow(self.plan(), self.policy.note)
+        except ConnectionClosedError:
+            is_usable = True  # its end is about to be told, and is another loss
+        if not is_usable:
+            self._restorer = None
+            attempt.connection.begin_close(1.0)
+        return is_usable
+
+    def _schedule(self, previous: Attempt, delay: float, decision: Retry, outcome: Outcome) -> None:
+        """Make another attempt, to be started when its time has come."""
+        attempt = self._configuration.new_attempt()
+        attempt.take_updates(previous)
+        if self._attempts.has_been_ready:
+            attempt.on_configured = weakly(self._restore, attempt)
+        self._attempts.replace(attempt)
+        self._due = self._clock() + delay
+        self._attempts.call_in(delay)
+        log.info("= attempt %d to connect again in %.1f s: %s", decision.attempt, delay, decision.reason)
+        self._session.tell(Reconnecting(attempt=decision.attempt, delay_s=delay, reason=decision.reason))
+
+    # ------------------------------------------------------------ a history to begin with
+
+    def begin_with(self, history: History, attempt: Attempt) -> None:
+        """Give a conversation that was kept to the first session, before that is told. Any thread."""
+        self._history = history
+        self._attempts.intercept(attempt)
+        attempt.on_configured = weakly(self._restore_history, attempt)
+        attempt.on_event = weakly(self._on_first_event)
+
+    def _on_first_event(self, event: Event) -> None:
+        if self._restorer is not None and self._restorer.on_event(event):
+            return
+        if isinstance(event, Error):
+            self._session.apply_event(event)
+        else:
+            self._first_events.append(event)
+
+    def _restore_history(self, attempt: Attempt) -> None:
+        assert self._history is not None
+        restorer = self._restorer = self.new_restorer(attempt, weakly(self._restored_history, attempt))
+        attempt.on_event = weakly(self._on_first_event)
+        is_same = self._history.input_audio_format == self._configuration.input_audio_format()
+        self._attempts.call_in(1.0)
+        try:
+            restorer.follow(self._planned(self._history.entries, self._history.sound if is_same else {}))
+        except ConnectionClosedError as exc:  # its end is about to be told
+            log.debug("= %s", exc)
+
+    def _restored_history(self, attempt: Attempt) -> None:
+        restorer, self._restorer, self._history = self._restorer, None, None
+        if restorer is None:
+            return
+        attempt.on_event = None
+        restored, _, lost = restorer.hand_over()
+        self._conversation._restore(item for item in restorer.plan.items if item.id not in lost)
+        if lost:
+            log.warning(
+                "! %d of %d items of the history were not restored", len(lost), len(lost) + len(restored)
+            )
+        self._attempts.resume(attempt)
+        events, self._first_events = self._first_events, []
+        for event in events:
+            self._session.apply_event(event)
+
+    # ------------------------------------------------------------ the clock
+
+    def check(self) -> float | None:
+        """Look at the clock; return the seconds until the next look."""
+        attempt = self._attempts.current
+        if self._history is not None:
+            return self._watch(attempt)
+        if self._outage is None:
+            looks = [
+                seconds for seconds in (self.swap.check(), self._late_turns.check()) if seconds is not None
+            ]
+            return min(looks, default=None)
+        if self._due is None:
+            return self._watch(attempt)
+        if self._attempts.is_closing:
+            self._due = None
+            attempt.connection.abort(
+                ConnectionClosedError("The connection was closed by this side before it was open.")
+            )
+            return None
+        now = self._clock()
+        if now < self._due:
+            return self._due - now
+        self._due = None
+        try:
+            self._attempts.start(attempt)
+        except (RealtimeError, RuntimeError) as exc:  # out of descriptors, or of threads
+            if not isinstance(exc, ConnectError | ConnectionClosedError):
+                exc = ConnectError(str(exc))
+            self._attempts.fail(attempt, exc)
+        return 1.0
+
+    def _watch(self, attempt: Attempt) -> float | None:
+        if self._restorer is None:
+            return None
+        if self._restorer.is_overdue:
+            attempt.connection.abort(
+                ConnectionClosedError("The service did not take back the conversation in time.")
+            )
+            return None
+        return 1.0
+
+    # ------------------------------------------------------------ what was in progress
+
+    def settle_responses(self) -> Mapping[str, str]:
+        """End, or ask again, what was in progress; return what became of each response."""
+        now, attempt = self._clock(), self._attempts.current
+        reason = ConnectionClosedError("The session ended during the response.")
+        outage = Outage(now, reason, now, attempt)
+        self._settle_responses(outage)
+        return outage.responses
+
+    def _settle_responses(self, outage: Outage) -> None:
+        """End, or ask again, what was in progress on the connection that was lost."""
+        queue, conversation = self._queue, self._conversation
+        for response_id in queue.running():
+            if conversation._is_whole(response_id):  # only its end was not heard
+                outage.responses[response_id] = "completed"
+                self._end_response(response_id, "completed")
+        lost = queue.lose()
+        may_ask = self.policy.reask != "never"
+        again: list[ResponseRequest] = []
+        for request in lost.begun:
+            response_id = request.response_id or ""
+            if request.stands_for is not None:  # it is asked again already
+                conversation._forget_response(response_id)
+            elif request.is_cancelled or queue.canceller.is_cancelled(response_id):
+                outage.responses[response_id] = "cancelled"
+                self._end_response(response_id, "cancelled", request)
+            elif self._may_ask_again(request):
+                outage.responses[response_id] = "asked again"
+                conversation._forget_response(response_id)
+                again.append(request)
+            else:
+                outage.responses[response_id] = "lost"
+                request.finish(
+                    ResponseLostError(f"the connection was lost during the response: {outage.reason}")
+                )
+                self._end_response(response_id, "incomplete")
+        if lost.unasked is not None:
+            is_heard = any(map(self._session.has_listener, _DELTAS)) and self._has_output(lost.unasked)
+            if may_ask and self.policy.reask == "unheard" and not is_heard:
+                outage.responses[lost.unasked] = "asked again"
+                conversation._forget_response(lost.unasked)
+                queue.answer_user()
+            else:
+                outage.responses[lost.unasked] = "lost"
+                self._end_response(lost.unasked, "incomplete")
+        elif lost.is_answer_owed and may_ask:
+            queue.answer_user()
+        if may_ask:
+            queue.put_back([*again, *lost.unbegun])
+        else:
+            for request in lost.unbegun:
+                request.finish(
+                    ResponseLostError(f"the connection was lost before the response: {outage.reason}")
+                )
+
+    def _may_ask_again(self, request: ResponseRequest) -> bool:
+        if self.policy.reask != "unheard":
+            return False
+        handle = request.handle() if request.handle is not None else None
+        if request.latest is not None and not isinstance(request.latest, ResponseCreated):
+            kinds = _DELTAS if handle is None else handle._kinds()
+            if any(self._session.has_listener(kind) for kind in kinds if kind in _DELTAS):
+                return False
+        return handle is None or handle._restart()
+
+    def _has_output(self, response_id: str) -> bool:
+        return bool(self._conversation._outputs.keys(response_id))
+
+    def _end_response(self, response_id: str, status: str, request: ResponseRequest | None = None) -> None:
+        """Report the end of a response that was not heard of."""
+        details = None
+        if status != "completed":
+            details = ResponseStatusDetails(type=status, reason=_LOST)
+        response = Response(id=response_id, status=status, status_details=details, output=[])
+        event = ResponseDone(response=response)
+        self._session.apply_event(event)
+        if request is not None:
+            request.feed(event)
+
+    # ------------------------------------------------------------ another connection
+
+    def _restore(self, attempt: Attempt) -> None:
+        """The session of a new connection is configured: give it the conversation."""
+        outage = self._outage
+        if outage is None or attempt is not self._attempts.current:
+            return
+        self._settle_truncations()
+        restorer = self._restorer = self.new_restorer(attempt, weakly(self._go_live, attempt))
+        self._attempts.call_in(1.0)
+        try:
+            restorer.follow(self.plan(), self.policy.note)
+        except ConnectionClosedError as exc:  # its end is about to be told
+            log.debug("= %s", exc)
+
+    def new_restorer(self, attempt: Attempt, on_done: Callable[[], object]) -> Restorer:
+        """Return what gives the conversation to the session of an attempt."""
+        encode, new_event_id = self._sender.encode_as_is, self._sender.new_event_id
+        restorer = Restorer(attempt, encode, new_event_id, on_done, self._clock)
+        attempt.on_event = weakly(restorer.on_event)
+        return restorer
+
+    def plan(self, running: Collection[str] = ()) -> Restoration:
+        """Return what another session is to be given now, but for the items of these responses."""
+        if self._deaths >= 2:
+            is_half = self._deaths < 4
+            log.warning(
+                "! %d connections ended while the conversation was restored; %s of it is restored now",
+                self._deaths,
+                "half" if is_half else "nothing",
+            )
+        without = {key for response_id in running for key in self._conversation._outputs.keys(response_id)}
+        entries = [entry for entry in self._conversation.entries if entry.item.id not in without]
+        return self._planned(entries, self._journal.sound_of_turns())
+
+    def _planned(self, entries: Sequence[ConversationEntry], sound: Mapping[str, str]) -> Restoration:
+        policy = self.policy
+        budget, restore = Budget(policy.max_items, policy.max_characters), policy.restore
+        if self._deaths >= 2:
+            budget, restore = budget.halved(), restore if self._deaths < 4 else "none"
+        answered = {e.item.call_id for e in entries if isinstance(e.item, FunctionCallOutputItem)}
+        calls = {e.item.call_id for e in entries if isinstance(e.item, FunctionCallItem) and e.item.call_id}
+        return plan_restoration(
+            entries,
+            self._sender.dialect,
+            restore=restore,
+            budget=budget,
+            sound=sound,
+            pending=calls - answered,
+        )
+
+    def _settle_truncations(self) -> None:
+        """Carry out, in the mirror, the truncations that the service has not acknowledged."""
+        for waiter in self._journal.unacknowledged():
+            command = _truncation(waiter)
+            if command is not None:
+                self._session.apply_event(command)
+
+    def _go_live(self, attempt: Attempt) -> None:
+        """All items are there: send what was held, and go on."""
+        outage, restorer = self._outage, self._restorer
+        if outage is None or restorer is None or attempt is not self._attempts.current:
+            return
+        attempt.on_event = None
+        restored, shortened, lost = restorer.hand_over()
+        seconds = self._journal.lost_sound_s(outage.heard_at)
+        if seconds > 0.05:
+            lost["sound"] = f"{seconds:.1f} s of sound were more than is kept"
+        self._attempts.go_over(outage.attempt)
+        start = self._journal.needed_from(is_planned=False, prefix_ms=0.0)
+        detection = self._configuration.turn_detection
+        is_late = (
+            detection is not None
+            and detection.create_response is not False
+            and self._journal.sound_ms(start) >= _LATE_MS
+        )
+        try:
+            if is_late:
+                self._late_turns.send(attempt, lambda: self.replay(attempt, start))
+            else:
+                self.replay(attempt, start)
+        except ConnectionClosedError as exc:  # its end is about to be told, and is another loss
+            log.debug("= %s", exc)
+            return
+        self._outage = self._restorer = None
+        self._expects_speech = bool(restored)
+        self._live_since = self._clock()
+        gap = self._live_since - outage.since
+        attempt.ready.initialize()
+        if not is_late:
+            self._queue.release()
+        log.info("= connected again after %.1f s; %d items restored, %d lost", gap, len(restored), len(lost))
+        self._session.tell(
+            Reconnected(
+                gap_s=gap,
+                reason=in_words(outage.reason),
+                restored=restored,
+                shortened=shortened,
+                lost=lost,
+                responses=outage.responses,
+            )
+        )
+
+    def replay(self, attempt: Attempt, start: int) -> None:
+        """
+        Send on a new connection what was held.
+
+        Raises:
+            ConnectionClosedError: If the connection is over.
+        """
+        cuts: list[ConversationItemTruncated] = []
+
+        def is_kept(waiter: Waiter) -> bool:
+            cut = _truncation(waiter)
+            if cut is None or cut.item_id not in attempt.ids.restored:
+                return True
+            cuts.append(cut)
+            return False
+
+        self._journal.replay(attempt, start, is_kept)
+        for cut in cuts:
+            self._restored_items.truncate(cut.item_id, cut.audio_end_ms)
+
+
+def _truncation(waiter: Waiter) -> ConversationItemTruncated | None:
+    """Return the event that would acknowledge a truncation, if that is what a waiter waits for."""
+    if b'"conversation.item.truncate"' not in waiter.payload:
+        return None
+    fields: Mapping[str, Any] = orjson.loads(waiter.payload)
+    if fields.get("type") != "conversation.item.truncate":
+        return None
+    return ConversationItemTruncated(
+        item_id=fields["item_id"], content_index=fields["content_index"], audio_end_ms=fields["audio_end_ms"]
+    )

@@ -1,0 +1,121 @@
+"""A service that takes less than is sent: what a program is told of it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import queue
+import socket
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from fake_servers import HANG, TEXT, frame, read_frame, tcp_server, upgrade
+
+from azure_rt_audio import AzureRealTimeAudio, SendLag
+
+SESSION = {"id": "sess_1", "object": "realtime.session", "type": "realtime", "model": "m"}
+LARGE = bytes(6_600_000)
+"""Sound that no system takes for a peer that does not read."""
+SECOND = bytes(48_000)
+
+
+class Service:
+    """Begins a session, and reads on when it is told to."""
+
+    def __init__(self) -> None:
+        self.go_on = threading.Event()
+        self.types: queue.Queue[str] = queue.Queue()
+        self.pieces: list[int] = []
+
+    def __call__(self, sock: socket.socket) -> None:
+        upgrade(sock)
+        self._say(sock, "session.created", session=SESSION)
+        read_frame(sock)
+        self._say(sock, "session.updated", session=SESSION)
+        assert self.go_on.wait(HANG)
+        while (received := read_frame(sock))[0] == TEXT:
+            event = json.loads(received[1])
+            if event["type"] == "input_audio_buffer.append":
+                self.pieces.append(len(event["audio"]))
+            else:
+                self.types.put(event["type"])
+                self._say(sock, "input_audio_buffer.cleared")
+
+    @staticmethod
+    def _say(sock: socket.socket, type: str, **fields: Any) -> None:
+        sock.sendall(frame(TEXT, json.dumps({"type": type, "event_id": "e", **fields}).encode()))
+
+
+@contextlib.contextmanager
+def served(**options: Any) -> Iterator[tuple[Service, AzureRealTimeAudio]]:
+    """Yield a service and a client whose session is ready."""
+    service = Service()
+    with tcp_server(service) as url:
+        facts = {"host_name": url.split("/openai")[0], "deployment": "m", "api_key": "k"}
+        client = AzureRealTimeAudio(facts, {"lag_limit": 0.1, **options})
+        try:
+            client.wait_until_ready(HANG)
+            yield service, client
+        finally:
+            service.go_on.set()
+            client.close(HANG)
+
+
+def test_a_program_sees_that_the_line_is_behind(caplog: pytest.LogCaptureFixture) -> None:
+    """Figure, event and one warning; then all of it arrives, and that is told as well."""
+    with served() as (service, client), client.events(SendLag, timeout=HANG) as lags:
+        named: queue.Queue[SendLag] = queue.Queue()
+        client.on("send_lag", named.put)
+        before = client.send_lag_s
+        client.append_audio(LARGE)
+        client.append_audio(SECOND)
+        cleared = client.clear_audio_buffer()
+        first = next(lags)
+        behind = client.send_lag_s
+        service.go_on.set()
+        cleared.result(HANG)
+        last = next(event for event in lags if not event.is_behind)
+        after = client.send_lag_s
+
+        assert (before, after) == (0, 0)
+        assert behind >= first.lag_s >= 0.1
+        assert first == named.get(timeout=HANG)
+        assert (first.is_behind, first.dropped_s) == (True, 0)
+        assert first.unsent_bytes > len(SECOND)
+        assert last.message == "sound is sent without delay again"
+        assert service.pieces == [len(LARGE) // 3 * 4, len(SECOND) // 3 * 4]
+
+    warnings = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert len(warnings) == 1
+    assert "to be sent: the line takes less than is spoken" in warnings[0]
+    assert 'lag="keep"' in warnings[0]
+
+
+def test_the_oldest_sound_can_be_dropped() -> None:
+    """With ``lag="drop_oldest"`` it is told how much, and the command behind it arrives."""
+    with served(lag="drop_oldest") as (service, client), client.events("send_lag", timeout=HANG) as lags:
+        client.append_audio(LARGE)
+        for _ in range(3):
+            client.append_audio(SECOND)
+        cleared = client.clear_audio_buffer()
+        told: list[SendLag] = []
+        while sum(event.dropped_s for event in told) < 2.99:
+            told.append(next(lags))
+        service.go_on.set()
+
+        assert cleared.result(HANG).type == "input_audio_buffer.cleared"
+        assert sum(event.dropped_s for event in told) == pytest.approx(3.0)
+        assert f"; {told[-1].dropped_s:.1f} s of the oldest were dropped" in told[-1].message
+        assert service.pieces == [len(LARGE) // 3 * 4]
+
+
+def test_seconds_are_those_of_the_format() -> None:
+    """A second of G.711 is a sixth of one of PCM16."""
+    with served(lag="drop_oldest") as (_, client), client.events("send_lag", timeout=HANG) as lags:
+        client.append_audio(LARGE)
+        client.update_session({"input_audio_format": "g711_ulaw"})
+        client.append_audio(bytes(8_000))
+
+        assert next(event.dropped_s for event in lags if event.dropped_s) == pytest.approx(1.0, rel=0.01)

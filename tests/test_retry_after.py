@@ -1,0 +1,83 @@
+"""How long the service asks to wait: a number, in whatever form it says so."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from azure_rt_audio._retry_after import from_fields, from_headers, from_words
+
+NOON = 1764244800.0  # Thu, 27 Nov 2025 12:00:00 GMT
+DATE = "Thu, 27 Nov 2025 12:00:00 GMT"
+
+
+@pytest.mark.parametrize(
+    ("words", "seconds"),
+    [
+        ("Limit 40000, Used 38000. Please try again in 4.494s. Visit the page.", 4.494),
+        ("try again in 120ms", 0.12),
+        ("Try again in 1m30s.", 90.0),
+        ("Please try again in 6m0s", 360.0),
+        ("the quota resets in 1h2m3s", 3723.0),
+        ("please try again in about 20 s", 20.0),
+        ("Please retry after 10 seconds.", 10.0),
+        ("Please wait 1 minute and 5 seconds before the next call", 65.0),
+        ("please retry after 2", 2.0),
+        ("Retry-After: 30", 30.0),
+        ("try again in 1 day", 86400.0),
+        ("try again at 2025-11-27T12:00:20Z", 20.0),
+        ("try again at 2025-11-27T11:00:20+00:00", 0.0),
+        ("Too many requests, retry later", None),
+        ("Please try again later. It took 3s", None),
+        ("You retried 3 times. 5 s later", None),
+        ("wait for response.done, or cancel", None),
+        ("wait 5 months", None),
+        ("", None),
+        (f"try again in {'9' * 400}s", None),
+    ],
+)
+def test_words(words: str, seconds: float | None) -> None:
+    """Of all words that a service has used, and none of words that name no time."""
+    assert from_words(words, lambda: NOON) == seconds
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({"retry-after-ms": "1500", "retry-after": "2"}, 1.5),
+        ({"x-ms-retry-after-ms": "250"}, 0.25),
+        ({"retry-after": "7"}, 7.0),
+        ({"retry-after": "1m30s"}, 90.0),
+        ({"retry-after": "Thu, 27 Nov 2025 12:00:10 GMT", "date": DATE}, 10.0),
+        ({"retry-after": "Thu, 27 Nov 2025 13:00:10 GMT", "date": "Thu, 27 Nov 2025 13:00:00 GMT"}, 10.0),
+        ({"retry-after": "Thu, 27 Nov 2025 12:00:10 GMT"}, 10.0),
+        ({"retry-after": "Thu, 27 Nov 2025 12:00:10 GMT", "date": "yesterday"}, 10.0),
+        ({"retry-after": "Thu, 27 Nov 2025 11:00:10 GMT", "date": DATE}, 0.0),
+        ({"x-ratelimit-remaining-tokens": "0", "x-ratelimit-reset-tokens": "6m0s"}, 360.0),
+        ({"x-ratelimit-remaining-tokens": "9", "x-ratelimit-reset-tokens": "6m0s"}, None),
+        ({"retry-after-ms": "nan", "retry-after": "-1"}, None),
+        ({"retry-after": "soon"}, None),
+        ({}, None),
+    ],
+)
+def test_headers(headers: dict[str, str], seconds: float | None) -> None:
+    """By the service's own clock where it states the time, or else by that of this machine."""
+    assert from_headers(headers, lambda: NOON) == seconds
+
+
+@pytest.mark.parametrize(
+    ("fields", "seconds"),
+    [
+        ({"retry_after": 3, "message": "try again in 9s"}, 3.0),
+        ({"retryAfterMs": "1500"}, 1.5),
+        ({"retry-after": "20ms"}, 0.02),
+        ({"retry_after": None, "message": "try again in 9s"}, 9.0),
+        ({"retry_after": True}, None),
+        ({"message": None}, None),
+        ({"message": 7}, None),
+    ],
+)
+def test_fields(fields: dict[str, Any], seconds: float | None) -> None:
+    """A field counts more than the words."""
+    assert from_fields(fields, lambda: NOON) == seconds
