@@ -6,6 +6,7 @@ import weakref
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+import orjson
 from attrs import Factory, define
 
 from ..errors import RealtimeError
@@ -70,6 +71,15 @@ class Call:
     is_refused: bool = False
     sent_at: float = 0.0
     future: Future[object] | None = None
+
+    @property
+    def arguments(self) -> object:
+        """What the model wrote, to be compared."""
+        text = self.item.arguments or "{}"
+        try:
+            return orjson.loads(text)
+        except orjson.JSONDecodeError:
+            return text
 
 
 @define(eq=False)

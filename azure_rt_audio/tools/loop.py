@@ -12,7 +12,8 @@ What leaves each state, and what does if that never comes:
 ===================  ==========================================  ==========================================
 a call is            it goes on with                             else
 ===================  ==========================================  ==========================================
-running              the function's end; the session's end       it keeps neither the user nor the next
+running              the function's end; the session's end       ``timeout_s`` of the tool; without it, it
+                                                                 keeps neither the user nor the next
                                                                  response waiting
 out                  the acknowledgement or a refusal            5 s: it counts as acknowledged
 out, response open   ``response.done``                           the response is given up as lost
@@ -69,6 +70,8 @@ _ANSWERED: Final = ("completed", "incomplete", "cancelled", None)
 
 _CUT: Final = error_output("the call was cut off before it was complete, and was not run")
 _BUSY: Final = error_output("too many calls wait already; try again later")
+_STARTED: Final = ToolOutput('{"status":"started; the result follows in a message, when it is there"}')
+_RUNNING: Final = error_output("this runs already, with the same arguments; wait for its result")
 _NO_MORE: Final = error_output("no more functions can be called now; answer with what is known")
 
 
@@ -103,6 +106,7 @@ class ToolLoop:
         self._canceller = engine.response_queue.canceller
         self._configuration = engine.configuration
         self._outputs = OutputSender(engine.sender, engine.conversation._note_sent)
+        self._ask = engine.questions.ask
         self._clock = engine.sender.clock
         self._call_in = engine.attempts.call_in
         self._engine = weakref.ref(engine)
@@ -111,6 +115,7 @@ class ToolLoop:
         self._due: list[Round] = []  # all outputs are out, and nothing that has begun answers them
         self._asked: FollowUp | None = None  # asked for, and not yet begun
         self._begun: dict[str, FollowUp] = {}  # by response; kept until its end was passed on
+        self._running: set[Call] = set()  # whose functions have not returned
         self._has_ended = False
 
     # ------------------------------------------------------------ events: the I/O thread
@@ -161,6 +166,8 @@ class ToolLoop:
             self._answer(current, call, _NO_MORE)
         elif tool is None:
             self._answer(current, call, self._catalogue.unknown(name))
+        elif tool.on_duplicate == "refuse" and self._runs_already(call):
+            self._answer(current, call, _RUNNING)
         else:
             self._start(current, call, tool)
 
@@ -232,20 +239,70 @@ class ToolLoop:
                 call_id=call.call_id, name=tool.name, arguments=arguments, response_id=current.response_id
             )
         )
-        answer = _weakly(self._answer, current, call)
+        with self._lock:
+            self._running.add(call)
+        if tool.timeout_s is not None:
+            self._call_in(min(tool.timeout_s, LOOK))
+        answer = _weakly(self._returned, current, call, tool)
         if not self._submit(functools.partial(_run, tool, arguments, call.context, answer, self._submit)):
-            self._answer(current, call, _BUSY)
+            self._returned(current, call, tool, _BUSY)
+        elif tool.background:
+            self._answer(current, call, _STARTED)
+
+    def _runs_already(self, call: Call) -> bool:
+        with self._lock:
+            return any(
+                other is not call and other.tool is call.tool and other.arguments == call.arguments
+                for other in self._running
+            )
+
+    def _returned(self, current: Round, call: Call, tool: Tool, output: ToolOutput) -> None:
+        """Take what a function has come to, in time or late; called by the thread that ran it."""
+        with self._lock:
+            self._running.discard(call)
+            is_late, has_ended = call.is_answered, self._has_ended
+        if has_ended:
+            return
+        if not is_late:
+            self._answer(current, call, output)
+        elif tool.background or tool.late == "tell":
+            self._tell_late(call, output)
+        else:
+            log.info("= the late result of tool %s was dropped", tool.name)
+
+    def _tell_late(self, call: Call, output: ToolOutput) -> None:
+        """Tell the model of a result whose call was answered before, in its turn, and have it answered."""
+        item = self._outputs.late_item(call.context.name, call.call_id, output)
+        try:
+            if self._follow_up == "auto":
+                self._ask(item, None, None)  # as a question: sent right before the request for its answer
+            else:
+                self._outputs.send(item, Sent(lambda problem: None), output.images)
+        except (RealtimeError, TimeoutError) as exc:
+            log.warning("! the late result of tool %s was not sent: %s", call.context.name, exc)
+            return
+        self._tell_end(call, output)
+
+    def _tell_end(self, call: Call, output: ToolOutput) -> None:
+        self._tell(
+            ToolEnded(
+                call_id=call.call_id,
+                name=call.context.name,
+                output=output.text,
+                error=output.error,
+                seconds=self._clock() - call.since,
+            )
+        )
 
     def _answer(self, current: Round, call: Call, output: ToolOutput) -> None:
         """Send what a call has come to, and ask for the answer if it was the last; from any thread."""
-        item = self._outputs.item(call.call_id, output)
         with self._lock:
             if call.is_answered or self._has_ended:
                 return
             call.is_answered = True
             call.sent_at = self._clock()
-            future = Sent(_weakly(self._settle, current, call))
-            call.future = future
+            call.future = future = Sent(_weakly(self._settle, current, call))
+        item = self._outputs.item(call.call_id, output)
         problem: TimeoutError | None = None
         try:
             self._outputs.send(item, future, output.images)
@@ -262,15 +319,8 @@ class ToolLoop:
             call.is_out = True
             call.is_refused |= problem is not None
             is_settled = self._settle_locked(current)
-        self._tell(
-            ToolEnded(
-                call_id=call.call_id,
-                name=call.context.name,
-                output=output.text,
-                error=output.error,
-                seconds=self._clock() - call.since,
-            )
-        )
+        if output is not _STARTED:
+            self._tell_end(call, output)
         if is_settled:
             self._finish_in_vain(current)
         self._ask_if_due()
@@ -470,12 +520,33 @@ class ToolLoop:
             open_ids = [one.response_id for one in self._rounds.values() if not one.is_over]
             open_ids += self._begun
             is_idle = not self._rounds
+            now = self._clock()
+            left = [
+                (call, one, call.since + call.tool.timeout_s - now)
+                for one in self._rounds.values()
+                for call in one.calls.values()
+                if not call.is_answered and call.tool is not None and call.tool.timeout_s is not None
+            ]
+        for call, current, seconds in left:
+            if seconds <= 0:
+                self._give_up(current, call)
         for response_id in filter(self._queue.has_lost, open_ids):
             self._end_response(response_id, None)
             with self._lock:
                 self._begun.pop(response_id, None)
         self._ask_if_due()
-        return None if is_idle else LOOK
+        return None if is_idle else min([LOOK, *(seconds for *_, seconds in left if seconds > 0)])
+
+    def _give_up(self, current: Round, call: Call) -> None:
+        """The time of a tool is over."""
+        assert call.tool is not None
+        seconds, is_told = call.tool.timeout_s, call.tool.late == "tell"
+        log.warning("! tool %s has not returned within %g s", call.tool.name, seconds)
+        what = "it follows in a message, if there is one" if is_told else "do without it"
+        error = TimeoutError(f"{call.tool.name}() has not returned within {seconds:g} s")
+        if not is_told:
+            call.context.cancelled.set()
+        self._answer(current, call, error_output(f"no result within {seconds:g} seconds; {what}", error))
 
     def end(self, outcome: RealtimeError) -> None:
         """The session is over: nobody waits for results any more."""
@@ -492,12 +563,7 @@ class ToolLoop:
         """Tell all tools that run, and answer nothing any more; from any thread."""
         with self._lock:
             self._has_ended = True
-            contexts = [
-                call.context
-                for one in self._rounds.values()
-                for call in one.calls.values()
-                if not call.is_answered
-            ]
+            contexts = [call.context for call in self._running]
         for context in contexts:
             context.cancelled.set()
 

@@ -57,7 +57,15 @@ class OutputSender:
         """Return the item of an output."""
         return FunctionCallOutputItem(id=self._sender.new_item_id(), call_id=call_id, output=output.text)
 
-    def send(self, item: FunctionCallOutputItem, future: Sent, images: tuple[str, ...] = ()) -> None:
+    def late_item(self, name: str, call_id: str, output: ToolOutput) -> MessageItem:
+        """Return the message that has a result whose call was answered before."""
+        text = f"The result of {name}, which was called before ({call_id}): {output.text}"
+        part = ContentPart(type="input_text", text=text)
+        return MessageItem(id=self._sender.new_item_id(), role="system", content=[part])
+
+    def send(
+        self, item: FunctionCallOutputItem | MessageItem, future: Sent, images: tuple[str, ...] = ()
+    ) -> None:
         """
         Send an output, with the images that belong to it as a message of the user's.
 
@@ -67,7 +75,7 @@ class OutputSender:
             ValueError: If the service would refuse the images: preview knows none. The output was sent.
         """
         self._sender.wait_to_send()
-        self._send(item, future, item.call_id)
+        self._send(item, future, item.call_id if isinstance(item, FunctionCallOutputItem) else None)
         if images:
             parts = [ContentPart(type="input_image", image_url=image) for image in images]
             message = MessageItem(id=self._sender.new_item_id(), role="user", content=parts)
