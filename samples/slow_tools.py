@@ -10,17 +10,16 @@ import threading
 
 from _service import service
 
-from azure_rt_audio import AzureRealTimeAudio, ToolContext, Tools
-from azure_rt_audio.events import ResponseDone, ToolEnded, ToolProgress
+from azure_rt_audio import AzureRealTimeAudio, Tools
+from azure_rt_audio.events import ResponseDone, ToolEnded
 
 tools = Tools()
 go_on = threading.Event()
 
 
 @tools.add(background=True)
-def make_report(topic: str, context: ToolContext) -> str:
+def make_report(topic: str) -> str:
     """Make a report, which takes long."""
-    context.progress("half of it is there")
     go_on.wait(20)  # in place of the work
     return f"The report on {topic} has 12 pages."
 
@@ -28,7 +27,6 @@ def make_report(topic: str, context: ToolContext) -> str:
 def main() -> None:
     """Have a report made, ask something else, and wait for what the assistant says of the report."""
     with service({"modalities": ["text"]}) as options, AzureRealTimeAudio(options, tools=tools) as client:
-        client.on(ToolProgress, lambda event: print(f"  ({event.name}: {event.text})"))
         client.on(ToolEnded, lambda event: print(f"  ({event.name} has ended)"))
         print(client.ask('Please make report on "tulips".').text)
         print(client.ask("Hello, who are you?").text)

@@ -272,7 +272,7 @@ class ToolLoop:
 
     def _tell_late(self, call: Call, output: ToolOutput) -> None:
         """Tell the model of a result whose call was answered before, in its turn, and have it answered."""
-        item = self._outputs.late_item(call.context.name, call.call_id, output)
+        item = self._outputs.late_item(call.item, output)
         try:
             if self._follow_up == "auto":
                 self._ask(item, None, None)  # as a question: sent right before the request for its answer

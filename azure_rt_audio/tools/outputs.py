@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from concurrent.futures import Future
+
+import orjson
 
 from .._session.sender import CommandSender
 from .._session.waiters import Waiter, is_item_added
 from ..protocol.commands import ConversationItemCreate
-from ..protocol.items import ContentPart, ConversationItem, FunctionCallOutputItem, MessageItem
+from ..protocol.items import (
+    ContentPart,
+    ConversationItem,
+    FunctionCallItem,
+    FunctionCallOutputItem,
+    MessageItem,
+)
 from .output import ToolOutput
 
 __all__ = ["OutputSender", "Sent"]
@@ -57,9 +66,12 @@ class OutputSender:
         """Return the item of an output."""
         return FunctionCallOutputItem(id=self._sender.new_item_id(), call_id=call_id, output=output.text)
 
-    def late_item(self, name: str, call_id: str, output: ToolOutput) -> MessageItem:
+    def late_item(self, call: FunctionCallItem, output: ToolOutput) -> MessageItem:
         """Return the message that has a result whose call was answered before."""
-        text = f"The result of {name}, which was called before ({call_id}): {output.text}"
+        arguments = call.arguments or ""
+        with contextlib.suppress(orjson.JSONDecodeError):
+            arguments = orjson.dumps(orjson.loads(arguments)).decode()  # models write several lines
+        text = f"The result of {call.name}({arguments}), which was called before: {output.text}"
         part = ContentPart(type="input_text", text=text)
         return MessageItem(id=self._sender.new_item_id(), role="system", content=[part])
 

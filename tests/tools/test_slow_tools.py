@@ -101,7 +101,7 @@ def test_a_tool_that_takes_too_long(late: Any) -> None:
     texts = [text for _, text in said(session)]
     assert texts[0].startswith('answer to {"error":"no result within 2 seconds')
     assert texts[1:] == (
-        ["answer to The result of lookup, which was called before (call_1): looked up 1"]
+        ['answer to The result of lookup({"number":1,"rest":""}), which was called before: looked up 1']
         if late == "tell"
         else []
     )
