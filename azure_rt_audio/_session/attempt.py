@@ -39,11 +39,17 @@ _MAX_HELD_BYTES: Final = 64 * 2**20
 
 @attrs.frozen
 class PendingUpdate:
-    """A ``session.update`` that is not acknowledged yet, with the input format that it asks for."""
+    """
+    A ``session.update`` that is not acknowledged yet, with the input format that it asks for.
+
+    Attributes:
+        is_internal: The client has sent it by itself, for this connection only.
+    """
 
     event_id: str | None
     input_audio_format: str | None
     config: Any = None
+    is_internal: bool = False
 
 
 class Attempt:
@@ -120,9 +126,12 @@ class Attempt:
 
     # ------------------------------------------------------------ updates of the session: any thread
 
-    def expect(self, event_id: str | None, input_format: object, config: Any = None) -> None:
+    def expect(
+        self, event_id: str | None, input_format: object, config: Any = None, *, is_internal: bool = False
+    ) -> None:
         """Note that an update of the session was sent, or is about to be."""
-        update = PendingUpdate(event_id, input_format if isinstance(input_format, str) else None, config)
+        known = input_format if isinstance(input_format, str) else None
+        update = PendingUpdate(event_id, known, config, is_internal)
         with self._lock:
             self._updates = (*self._updates, update)
 
@@ -209,7 +218,8 @@ class Attempt:
     def take_updates(self, previous: Attempt) -> None:
         """Expect the answers to updates of the session that the attempt before has not had; know its ids."""
         self.ids.inherit(previous.ids)
-        left = tuple(u for u in previous._updates if u.event_id != previous.configuration_id)
+        own = previous.configuration_id
+        left = tuple(u for u in previous._updates if u.event_id != own and not u.is_internal)
         with self._lock:
             self._updates = (*self._updates, *left)
 

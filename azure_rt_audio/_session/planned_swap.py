@@ -384,9 +384,10 @@ class PlannedSwap:
 
     def _release(self) -> None:
         old, self._limit = self._old, None
-        self._configuration.drop_barrier()
         if old is None or old.outcome is not None:
+            self._configuration.drop_barriers()
             return
+        self._configuration.leave_barrier()
         old.on_event = None
         self._attempts.resume(old)
         try:
@@ -454,7 +455,7 @@ class PlannedSwap:
         attempt, restorer, state = self._standby, self._restorer, self._state
         self._standby = self._restorer = self._old = self._limit = None
         self._state = _State.IDLE
-        self._configuration.drop_barrier()
+        self._configuration.drop_barriers()
         if attempt is None or attempt.outcome is not None:
             return None
         if restorer is None or state not in (_State.STANDBY, _State.HOLDING):

@@ -46,6 +46,7 @@ from ..protocol.events import (
 from ..protocol.events.local import Reconnected, Reconnecting
 from ..protocol.history import History
 from ..protocol.items import ContentPart, FunctionCallItem, FunctionCallOutputItem, MessageItem
+from ..protocol.response_errors import CONNECTION_LOST
 from ..protocol.responses import Response, ResponseStatusDetails
 from ..protocol.restoration import Restoration, plan_restoration
 from ..protocol.turn import ModelStatusEnum
@@ -77,8 +78,6 @@ _DELTAS: Final = (
 )
 _LATE_MS: Final = 1000.0
 """Sound that was not sent in time and may hold more than one turn of the user, in milliseconds."""
-
-_LOST: Final = "connection_lost"
 
 
 class _Session(Protocol):
@@ -457,7 +456,7 @@ class Reconnector:
         """Report the end of a response that was not heard of."""
         details = None
         if status != "completed":
-            details = ResponseStatusDetails(type=status, reason=_LOST)
+            details = ResponseStatusDetails(type=status, reason=CONNECTION_LOST)
         response = Response(id=response_id, status=status, status_details=details, output=[])
         event = ResponseDone(response=response)
         self._session.apply_event(event)

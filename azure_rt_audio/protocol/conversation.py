@@ -8,6 +8,7 @@ from typing import Any, Final
 import orjson
 from attrs import evolve
 
+from .._repr import also_half_made
 from .conversation_entry import ConversationEntry
 from .events import (
     ConversationItemAdded,
@@ -89,6 +90,7 @@ class Conversation:
     def __len__(self) -> int:
         return len(self._order)
 
+    @also_half_made
     def __repr__(self) -> str:
         return f"<Conversation of {len(self)} items>"
 

@@ -138,11 +138,19 @@ class Program:
     Args:
         client: Whose session is :data:`SESSION`.
         has_delta_listener: Whether it shows texts while they come.
+        between: Called between two turns.
     """
 
-    def __init__(self, client: AzureRealTimeAudio, *, has_delta_listener: bool = False) -> None:
+    def __init__(
+        self,
+        client: AzureRealTimeAudio,
+        *,
+        has_delta_listener: bool = False,
+        between: Callable[[], object] = lambda: None,
+    ) -> None:
         self.client = client
         self._shows_deltas = has_delta_listener
+        self._between = between
         self.outcome = Outcome()
         self.lost_answers: set[str] = set()
         self.answers: list[str] = []
@@ -164,6 +172,7 @@ class Program:
         """Take all turns; whatever goes wrong is in the outcome."""
         began = time.monotonic()
         for number, turn in enumerate(TURNS, 1):
+            self._between()
             try:
                 turn(self, number)
             except ResponseLostError as exc:
