@@ -22,6 +22,7 @@ from ._session.readiness import Readiness
 from ._session.waiters import is_item_added
 from ._transport import WebSocketImpl, WebSocketState
 from ._typescript import TypeScriptNames
+from .audio.channels import Channel
 from .audio.pcm import FILE_REMEDY, AudioLike, names_sound_file
 from .dispatch import Dispatcher, QueueDispatcher, default_dispatcher
 from .dispatch.base import Hosting
@@ -215,10 +216,11 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
     @property
     def send_lag_s(self) -> float:
         """
-        Seconds that the oldest sound or command has waited that the system has not taken; 0 if none waits.
+        Seconds that the oldest sound or command has waited that the far end does not have; 0 if it has all.
 
-        For speech that is sent as it is spoken: how far the service's ear is behind. See
-        :class:`~azure_rt_audio.SendLag`, and ``lag`` of the WebSocket's options.
+        For speech that is sent as it is spoken: how far the service's ear is behind; on a good line a few
+        hundredths. The far end may be a proxy. Outside of Linux, what the system has taken counts as there.
+        See :class:`~azure_rt_audio.SendLag`, and ``lag`` of the WebSocket's options.
         """
         return self._engine.connection.send_lag_s
 
@@ -304,7 +306,11 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
     # ------------------------------------------------------------ audio
 
     def append_audio(
-        self, audio: str | AudioLike, sample_rate_hz: int | None = None, channels: int | None = None
+        self,
+        audio: str | AudioLike,
+        sample_rate_hz: int | None = None,
+        channels: int | None = None,
+        channel: Channel = "mix",
     ) -> None:
         """
         Add audio to the service's input buffer. Blocks only while the send backlog is full.
@@ -329,6 +335,9 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
             sample_rate_hz: The rate of *audio*, from 1 000 to 768 000 Hz, always in PCM16. Bytes may then
                 end in mid-frame; the rest is expected at the beginning of the next chunk.
             channels: How many are interleaved in bytes, 1 to 8; an array says so itself.
+            channel: ``"mix"`` averages them; ``"left"`` and ``"right"`` take the first and the second.
+                Channels that cancel each other out in the mix are told by a
+                :class:`~azure_rt_audio.audio.SoundWarning`.
 
         Raises:
             ValueError: If it is not audio: bad base64, an odd number of bytes, a shape that no audio has.
@@ -337,7 +346,7 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
             ConnectionClosedError: If the connection is over.
             TimeoutError: If the session did not become ready, or the backlog stayed full.
         """
-        self._engine.audio_input.append(audio, sample_rate_hz, channels)
+        self._engine.audio_input.append(audio, sample_rate_hz, channels, channel)
 
     def commit_audio(self) -> Future[InputAudioBufferCommitted]:
         """
@@ -382,6 +391,7 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
         path: str | os.PathLike[str],
         realtime: bool = False,
         progress: Callable[[float, float], object] | None = None,
+        channel: Channel = "mix",
     ) -> None:
         """
         Add an audio file to the service's input buffer, block by block. Blocks until all of it is sent.
@@ -395,6 +405,7 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
                 connection takes it.
             progress: Called on this thread after each block of 100 ms, with the seconds sent and the
                 seconds in all. The latter is the file's own account; of MP3 it may be an estimate.
+            channel: Of a file with several: their mean, ``"left"`` or ``"right"``.
 
         Raises:
             ValueError: If the file is empty, damaged, cut short, or no audio; names it and a remedy.
@@ -405,7 +416,7 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
             TimeoutError: If the session did not become ready, or the backlog stayed full.
             RuntimeError: On the I/O thread, where nothing may block.
         """
-        self._engine.audio_input.send_file(path, realtime, progress)
+        self._engine.audio_input.send_file(path, realtime, progress, channel)
 
     # ------------------------------------------------------------ items
 
@@ -574,6 +585,7 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
         *,
         sample_rate_hz: int | None = None,
         channels: int | None = None,
+        channel: Channel = "mix",
         response: ResponseConfig | Mapping[str, Any] | None = None,
         timeout: float | None = DEFAULT_TIMEOUT,
         check: bool = True,
@@ -592,6 +604,7 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
                 ``read_audio(path)``.
             sample_rate_hz: The rate of a recording that is not in the session's input format.
             channels: How many are interleaved in its bytes.
+            channel: What becomes of them, as for :meth:`append_audio`.
             response: What to change for this response.
             timeout: Seconds; ``None`` waits as long as the connection lives.
             check: ``False`` returns a response that failed as well.
@@ -618,7 +631,7 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
             self._engine.transcription.on_recording()
             part = ContentPart(
                 type="input_audio",
-                audio=self._engine.audio_input.recording(prompt, sample_rate_hz, channels).decode(),
+                audio=self._engine.audio_input.recording(prompt, sample_rate_hz, channels, channel).decode(),
             )
         made = None if response is None else build(ResponseConfig, response, "response")
         pending = self._engine.questions.ask(MessageItem(role="user", content=[part]), made, self)

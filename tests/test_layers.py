@@ -16,7 +16,7 @@ NAME = "azure_rt_audio"
 ROOMS = {
     "errors": {"errors", "_extras", "_pages", "_retry_after"},
     "version": {"_version"},
-    "text": {"_printable", "_log"},
+    "text": {"_printable", "_log", "_stacklevel"},
     "secret": {"_secret"},
     "concurrency": {"_concurrency"},
     "protocol": {"protocol"},
@@ -69,7 +69,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "transport",
         "dispatch",
     },
-    "tools": {"protocol"},
+    "tools": {"text", "protocol"},
     "notebook": {"text", "errors", "audio", "protocol", "pictures", "dispatch"},
     "recording": {"text", "errors", "audio", "protocol"},
     "recorder": {
@@ -85,6 +85,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "recording",  # its version, when something is recorded
     },
     "client": {
+        "text",
         "secret",
         "notebook",
         "errors",

@@ -33,7 +33,8 @@ PUBLIC = {
         __version__
     """,
     "azure_rt_audio.audio": """
-        AudioLike AudioReader Converter Resampler SAMPLE_RATE_HZ WavWriter alaw_decode alaw_encode
+        AudioLike AudioReader Channel Converter Resampler SAMPLE_RATE_HZ SoundWarning WavWriter alaw_decode
+        alaw_encode
         bytes_per_ms check_base64 decode_base64 duration_ms read_audio read_wav resample to_array
         to_pcm16 ulaw_decode ulaw_encode write_audio write_wav
     """,
@@ -105,11 +106,13 @@ INTERNAL = {"client", "options", "protocol"}
 """Modules without an underscore; their public names are imported from the package, or from ``events``."""
 
 INTERNAL_FILES = {
-    "audio": "channels converter files g711 level pcm resample riff wav",
+    "audio": "channels converter files g711 level pcm resample riff samples warning wav",
     "devices": "events interfaces microphone playback portaudio ring simulated speaker supervisor",
     "dispatch": "base mailbox notebook qt queued tk worker",
     "emulator": "dialects model replay server session speech",
-    "recording": "analysis document format lines page reconnections recording stereo subtitles timeline tracks",
+    "recording": (
+        "analysis document format lines page reconnections recording stereo subtitles timeline tracks"
+    ),
     "tools": "collection context declaration docstring output schema shape tool",
     "voice": (
         "account canceller downlink echo echo_reference events interfaces played self_interruption "

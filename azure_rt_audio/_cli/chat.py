@@ -11,6 +11,7 @@ from typing import Any, Final
 from .. import AzureRealTimeAudio, RealtimeError, ResponseLostError, ServiceError, SessionConfig
 from ..protocol.events import ResponseDone, ResponseOutputTextDelta
 from ..protocol.events.local import Reconnected, Reconnecting
+from ..protocol.response_errors import CONNECTION_LOST
 from .history_file import HistoryFile
 from .printer import Printer
 from .service import add_service_arguments, new_client, open_service
@@ -143,6 +144,8 @@ class _Chat:
             return  # the next event is the error
         if response.status == "cancelled":
             self._screen.note("[interrupted]")
+        elif response.reason == CONNECTION_LOST:
+            self._screen.note(f"[{response.status}: {response.reason}]")  # the conversation goes on
         elif response.error is not None:
             self._screen.line("error", f"the answer is not complete: {response.error}")
             self._has_failed = True

@@ -14,6 +14,7 @@ import attrs
 from attrs import frozen
 
 from .. import AzureRealTimeAudio, AzureRealTimeOptions, ReconnectPolicy, SessionConfig
+from .._printable import one_line
 from ..protocol.dialects import DIALECTS
 from ..protocol.endpoint import parse_endpoint
 from ..protocol.session_defaults import with_transcription
@@ -79,16 +80,16 @@ def new_client(
     dispatcher: Dispatcher | None = None,
     *,
     number: int = 1,
-    history: str | None = None,
     does_reconnect: bool = True,
+    history: str | None = None,
 ) -> AzureRealTimeAudio:
     """
     Return a client of the service, which connects, and records if it was asked to.
 
     Args:
         number: Counts the clients of a command; each records into a file of its own.
-        history: A conversation to go on with, as JSON.
         does_reconnect: Whether its session outlives a connection.
+        history: A conversation to go on with, as JSON.
 
     Raises:
         UsageError: The recording cannot be made.
@@ -222,7 +223,7 @@ def _tell_invented(arguments: argparse.Namespace, service: Service) -> None:
 def tell_remedies(arguments: argparse.Namespace, service: Service) -> None:
     """Say on standard error how an emulator would understand words, or speak them."""
     for remedy in service.remedies:
-        print(f"azure-rt-audio {arguments.command}: {remedy}", file=sys.stderr, flush=True)
+        print(one_line(f"azure-rt-audio {arguments.command}: {remedy}"), file=sys.stderr, flush=True)
 
 
 def _resource(endpoint: Endpoint) -> str:

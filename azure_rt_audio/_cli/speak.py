@@ -82,7 +82,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _speak(service: Service, screen: Printer, portions: list[str], out: Path) -> int:
-    with new_client(service) as client, _saving(out) as save:
+    with new_client(service, does_reconnect=False) as client, _saving(out) as save:
         began, first_at, size = monotonic(), None, 0
         said: list[str] = []
         for portion in portions:

@@ -59,6 +59,7 @@ from ..protocol.events.local import (
     StatusChanged,
 )
 from ..protocol.history import History
+from ..protocol.response_errors import CONNECTION_LOST
 from ..protocol.responses import Response
 from ..protocol.service_errors import service_error
 from ..protocol.session import Session, SessionConfig
@@ -509,7 +510,7 @@ class Engine:
         error = response.error
         if isinstance(error, ServiceError):
             self._report(error, is_told=is_told)
-        elif error is not None and response.status != "cancelled":
+        elif error is not None and response.status != "cancelled" and response.reason != CONNECTION_LOST:
             log.warning("! %s", error)
 
     def _offer(self, key: Any, payload: Any) -> None:

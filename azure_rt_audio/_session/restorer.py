@@ -51,6 +51,7 @@ class Restorer:
 
     Attributes:
         plan: What the new session is given.
+        planned: The same, once it is followed.
     """
 
     def __init__(
@@ -62,6 +63,7 @@ class Restorer:
         clock: Callable[[], float],
     ) -> None:
         self.plan = Restoration()
+        self.planned: Restoration | None = None
         self._attempt = attempt
         self._encode = encode
         self._new_event_id = new_event_id
@@ -103,7 +105,7 @@ class Restorer:
         count = len(self._created)
         if list(plan.items[:count]) != self._created:
             return False
-        self.plan = plan
+        self.plan = self.planned = plan
         self._heard_at = self._clock()
         for item in plan.items[count:]:
             self._created.append(item)

@@ -15,6 +15,7 @@ import errno
 import selectors
 import socket
 import ssl
+import sys
 from collections.abc import Mapping
 from typing import Final
 
@@ -36,6 +37,24 @@ _FULL_RECORD: Final = 16 * 1024
 """Bytes of payload in a TLS record at most."""
 _MAX_HEAD: Final = 64 * 1024
 _NOT_NOW: Final = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
+
+
+if sys.platform == "linux":
+    import fcntl
+    import termios
+
+    def _held_by_system(descriptor: int) -> int:
+        """Return the bytes that were written, and the far end has not acknowledged."""
+        try:
+            return int.from_bytes(fcntl.ioctl(descriptor, termios.TIOCOUTQ, bytes(4)), sys.byteorder)
+        except (OSError, ValueError):  # released, or no TCP
+            return 0
+
+else:
+
+    def _held_by_system(descriptor: int) -> int:
+        """Return 0: it does not tell."""
+        return 0
 
 
 class NotUpgraded(Exception):  # noqa: N818 - an outcome, never shown
@@ -68,6 +87,8 @@ class BufferedSocket:
         self.buffer = ReceiveBuffer()
         # What is to be written, and how many bytes each write took of it so far.
         self._unsent: tuple[bytearray, list[int]] = (bytearray(), [])
+        self.given = 0
+        """Bytes that :meth:`send` was given in all."""
         self._is_sealed = False
         self._is_in_doubt = False  # whether what is unsent has been sent
         self._read_waits_for_write = False
@@ -104,6 +125,7 @@ class BufferedSocket:
         if not self._is_sealed:
             unsent = self._unsent[0]
             unsent += data
+            self.given += len(data)
             if self._hidden:  # the request it is, and its last line is empty
                 unsent[-2:-2] = self._hidden
                 self._hidden = b""
@@ -133,6 +155,17 @@ class BufferedSocket:
         encrypted = 0 if self._stream is None else self._stream.unsent
         data, counts = self._unsent
         return len(data) - sum(counts) + encrypted
+
+    @property
+    def acknowledged(self) -> int:
+        """
+        How many of the bytes :attr:`given` the far end's system has, as far as the system here tells.
+
+        From any thread; a write meanwhile may make it too large, never too small.
+        """
+        held = _held_by_system(self._sock.fileno())
+        unsent = self.unsent
+        return self.given - unsent - held
 
     @property
     def interest(self) -> int:

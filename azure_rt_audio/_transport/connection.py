@@ -117,7 +117,7 @@ class Connection:
 
     @property
     def send_lag_s(self) -> float:
-        """Seconds that the oldest frame has waited that the system has not taken yet; 0 if there is none."""
+        """Seconds that the oldest frame has waited that the far end does not have; 0 if it has all."""
         return self._driver.send_queue.lag_s
 
     def written_at(self, sent: float) -> float | None:

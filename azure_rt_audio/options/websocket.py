@@ -130,8 +130,8 @@ class WebSocketOptions:
             (15 MiB in one ``append_audio``).
         lag: What becomes of live sound (``append_audio``, or a file sent in real time) that the line is too
             slow for. ``"keep"``, the default, sends all of it, however late. ``"drop_oldest"`` drops the
-            oldest that is unsent, down to half of ``lag_limit``; never a command, nor a file.
-        lag_limit: Seconds that live sound may wait to be sent before that is told (``send_lag``, and a
+            half of what is unsent, once it has waited for ``lag_limit``; never a command, nor a file.
+        lag_limit: Seconds that live sound may take to the far end before that is told (``send_lag``, and a
             warning in the log, once) and acted on. From 0.1; 2 by default.
         headers: Additional headers of the handshake, such as one for a gateway. Never shown: each value is
             kept as a :class:`~azure_rt_audio.Secret`. None by default.

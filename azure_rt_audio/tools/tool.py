@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 from typing import Any, Final, Literal
 
+from .._log import get_logger
 from ..protocol.tools import FunctionTool
 from .context import ToolContext
 from .declaration import declare
@@ -16,7 +17,7 @@ from .shape import UnfitError
 
 __all__ = ["Tool", "check_choice"]
 
-log: logging.Logger = logging.getLogger(__name__)
+log: logging.Logger = get_logger(__name__)
 
 FAILED: Final = "the function failed; no more is known"
 """What the model is told of an exception."""

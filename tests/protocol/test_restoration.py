@@ -555,3 +555,37 @@ def test_any_conversation(seed: int) -> None:
     for item in made.items:
         bench.tell(**json.loads(encode(ConversationItemCreate(item=item), dialect)))
     assert [item.id for item in bench.engine.conversation.items] == [item.id for item in made.items]
+
+
+# ------------------------------------------------------------ more of it, later
+
+
+def test_what_comes_later_is_added() -> None:
+    """A session that was given the newest keeps them: the budget does not move on under it."""
+    talk = [user(f"u{n}", "x" * 10) for n in range(6)]
+    first = plan(*talk[:4], budget=Budget(3, 99))
+    more = plan(*talk, budget=Budget(3, 99), previous=first)
+
+    assert first.restored == ("u1", "u2", "u3")
+    assert more.restored == ("u1", "u2", "u3", "u4", "u5")
+    assert more.items[:3] == first.items
+    assert more.lost == {"u0": BEYOND}
+
+
+def test_what_was_left_out_stays_out() -> None:
+    """So does the output of a call that was left out: the service would refuse it."""
+    talk = [call("c", "k"), user("a", "x" * 10), output("o", "k"), user("b", "x")]
+    first = plan(*talk[:2], budget=Budget(9, 10))
+    more = plan(*talk, budget=Budget(9, 10), previous=first)
+
+    assert first.restored == ("a",)
+    assert more.restored == ("a", "b")
+    assert more.lost == {"c": BEYOND, "o": BEYOND}
+
+
+def test_sound_that_is_no_longer_kept() -> None:
+    """What a session was given as sound it has, also when the sound is not kept here any more."""
+    first = plan(speech("u", None), sound={"u": SOUND})
+
+    assert plan(speech("u", None), user("v", "Hi"), previous=first).items[:1] == first.items
+    assert plan(speech("u", "Hello"), previous=first).items != first.items, "a transcript has come"

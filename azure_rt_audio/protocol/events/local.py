@@ -59,8 +59,8 @@ class SendLag:
     the line has caught up.
 
     Attributes:
-        lag_s: Seconds that the oldest sound or command has waited that is not sent yet; the length of the
-            sound that waits, if it is sent as it is spoken.
+        lag_s: Seconds that the oldest sound or command has waited that the far end does not have yet; the
+            length of the sound that waits, if it is sent as it is spoken.
         unsent_bytes: What waits, in bytes of JSON.
         dropped_s: Seconds of sound that were dropped since the last of these events; 0 with ``lag="keep"``.
         is_behind: False if the line has caught up.
