@@ -63,7 +63,16 @@ from .protocol.events import (
     TranscriptionSessionCreated,
     TranscriptionSessionUpdated,
 )
-from .protocol.events.local import Closed, Reconnected, Reconnecting, SendLag, StatusChanged
+from .protocol.events.local import (
+    Closed,
+    Reconnected,
+    Reconnecting,
+    SendLag,
+    StatusChanged,
+    ToolEnded,
+    ToolProgress,
+    ToolStarted,
+)
 from .protocol.session import Session
 
 E = TypeVar("E")
@@ -135,6 +144,30 @@ class EventMethods:
         self,
         event: Literal["closed"],
         listener: Callable[[Closed], object],
+        *,
+        dispatcher: Dispatcher | None = None,
+    ) -> Subscription: ...
+    @overload
+    def on(
+        self,
+        event: Literal["tool_started"],
+        listener: Callable[[ToolStarted], object],
+        *,
+        dispatcher: Dispatcher | None = None,
+    ) -> Subscription: ...
+    @overload
+    def on(
+        self,
+        event: Literal["tool_progress"],
+        listener: Callable[[ToolProgress], object],
+        *,
+        dispatcher: Dispatcher | None = None,
+    ) -> Subscription: ...
+    @overload
+    def on(
+        self,
+        event: Literal["tool_ended"],
+        listener: Callable[[ToolEnded], object],
         *,
         dispatcher: Dispatcher | None = None,
     ) -> Subscription: ...
@@ -574,6 +607,18 @@ class EventMethods:
     def on(
         self, event: Literal["closed"], *, dispatcher: Dispatcher | None = None
     ) -> Callable[[Callable[[Closed], object]], Callable[[Closed], object]]: ...
+    @overload
+    def on(
+        self, event: Literal["tool_started"], *, dispatcher: Dispatcher | None = None
+    ) -> Callable[[Callable[[ToolStarted], object]], Callable[[ToolStarted], object]]: ...
+    @overload
+    def on(
+        self, event: Literal["tool_progress"], *, dispatcher: Dispatcher | None = None
+    ) -> Callable[[Callable[[ToolProgress], object]], Callable[[ToolProgress], object]]: ...
+    @overload
+    def on(
+        self, event: Literal["tool_ended"], *, dispatcher: Dispatcher | None = None
+    ) -> Callable[[Callable[[ToolEnded], object]], Callable[[ToolEnded], object]]: ...
     @overload
     def on(
         self, event: Literal["conversation.created"], *, dispatcher: Dispatcher | None = None
@@ -964,6 +1009,30 @@ class EventMethods:
     @overload
     def once(
         self,
+        event: Literal["tool_started"],
+        listener: Callable[[ToolStarted], object],
+        *,
+        dispatcher: Dispatcher | None = None,
+    ) -> Subscription: ...
+    @overload
+    def once(
+        self,
+        event: Literal["tool_progress"],
+        listener: Callable[[ToolProgress], object],
+        *,
+        dispatcher: Dispatcher | None = None,
+    ) -> Subscription: ...
+    @overload
+    def once(
+        self,
+        event: Literal["tool_ended"],
+        listener: Callable[[ToolEnded], object],
+        *,
+        dispatcher: Dispatcher | None = None,
+    ) -> Subscription: ...
+    @overload
+    def once(
+        self,
         event: Literal["conversation.created"],
         listener: Callable[[ConversationCreated], object],
         *,
@@ -1399,6 +1468,18 @@ class EventMethods:
     ) -> Callable[[Callable[[Closed], object]], Callable[[Closed], object]]: ...
     @overload
     def once(
+        self, event: Literal["tool_started"], *, dispatcher: Dispatcher | None = None
+    ) -> Callable[[Callable[[ToolStarted], object]], Callable[[ToolStarted], object]]: ...
+    @overload
+    def once(
+        self, event: Literal["tool_progress"], *, dispatcher: Dispatcher | None = None
+    ) -> Callable[[Callable[[ToolProgress], object]], Callable[[ToolProgress], object]]: ...
+    @overload
+    def once(
+        self, event: Literal["tool_ended"], *, dispatcher: Dispatcher | None = None
+    ) -> Callable[[Callable[[ToolEnded], object]], Callable[[ToolEnded], object]]: ...
+    @overload
+    def once(
         self, event: Literal["conversation.created"], *, dispatcher: Dispatcher | None = None
     ) -> Callable[[Callable[[ConversationCreated], object]], Callable[[ConversationCreated], object]]: ...
     @overload
@@ -1777,6 +1858,27 @@ class EventMethods:
         predicate: Callable[[Closed], bool] | None = None,
         timeout: float | None = 60.0,
     ) -> Closed: ...
+    @overload
+    def wait_for(
+        self,
+        event: Literal["tool_started"],
+        predicate: Callable[[ToolStarted], bool] | None = None,
+        timeout: float | None = 60.0,
+    ) -> ToolStarted: ...
+    @overload
+    def wait_for(
+        self,
+        event: Literal["tool_progress"],
+        predicate: Callable[[ToolProgress], bool] | None = None,
+        timeout: float | None = 60.0,
+    ) -> ToolProgress: ...
+    @overload
+    def wait_for(
+        self,
+        event: Literal["tool_ended"],
+        predicate: Callable[[ToolEnded], bool] | None = None,
+        timeout: float | None = 60.0,
+    ) -> ToolEnded: ...
     @overload
     def wait_for(
         self,
@@ -2203,6 +2305,18 @@ class EventMethods:
     ) -> EventStream[Reconnected]: ...
     @overload
     def events(self, event: Literal["closed"], /, *, timeout: float | None = None) -> EventStream[Closed]: ...
+    @overload
+    def events(
+        self, event: Literal["tool_started"], /, *, timeout: float | None = None
+    ) -> EventStream[ToolStarted]: ...
+    @overload
+    def events(
+        self, event: Literal["tool_progress"], /, *, timeout: float | None = None
+    ) -> EventStream[ToolProgress]: ...
+    @overload
+    def events(
+        self, event: Literal["tool_ended"], /, *, timeout: float | None = None
+    ) -> EventStream[ToolEnded]: ...
     @overload
     def events(
         self, event: Literal["conversation.created"], /, *, timeout: float | None = None

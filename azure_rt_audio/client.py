@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 import attrs
 
-from ._concurrency.deadline import Deadline
+from ._concurrency.deadline import Deadline, check_timeout
 from ._event_methods import EventMethods
 from ._log import get_logger
 from ._recorder import Record, Recorder, make_recorder
+from ._repr import also_half_made
 from ._secret import forgets_locals
 from ._session.engine import Engine
 from ._session.pending_response import DEFAULT_TIMEOUT, PendingResponse
@@ -57,6 +58,8 @@ from .protocol.items import ContentPart, ConversationItem, MessageItem
 from .protocol.responses import Response, ResponseConfig
 from .protocol.session import Session, SessionConfig
 from .protocol.turn import ModelStatusEnum
+from .tools import Tools
+from .tools.session_tools import GivenTools, SessionTools
 
 if TYPE_CHECKING:
     from .voice import EchoPolicy, MicrophoneLike, SpeakerLike, VoiceSession
@@ -92,6 +95,11 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
             notebook is a :class:`~azure_rt_audio.dispatch.NotebookDispatcher`.
         record: A file to record everything into, such as ``"session.rta"``; or the arguments of a
             :class:`Recorder` as a mapping, such as ``{"path": "session.rta", "redact": "texts"}``.
+        tools: Functions for the model to call, in a list, or :class:`Tools`. They are declared to the
+            session, beside the ``tools`` of its configuration, which the program answers itself; run, on
+            up to eight threads ``azure-rt-tool-N``; and their results are sent.
+        follow_up: ``"never"`` leaves it to the program to ask for the answer to results.
+        max_tool_rounds: How often tools are called for one answer; then it is given without.
         reconnect: What to do when the connection is lost or about to end: a :class:`ReconnectPolicy` or a
             mapping. ``None`` ends the session with its connection.
         history: A conversation to begin with: what ``client.conversation.to_dict()`` or ``to_json()`` of
@@ -131,6 +139,9 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
         *,
         dispatcher: Dispatcher | None = None,
         record: Record | None = None,
+        tools: GivenTools | None = None,
+        follow_up: Literal["auto", "never"] = "auto",
+        max_tool_rounds: int = 8,
         reconnect: ReconnectPolicy | Mapping[str, Any] | None = _DEFAULT_POLICY,
         history: Mapping[str, Any] | Sequence[Any] | str | None = None,
     ) -> None:
@@ -147,12 +158,15 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
         self._worker = default_dispatcher() if dispatcher is None else None  # ours to close
         where = dispatcher if self._worker is None else self._worker
         assert where is not None
+        self._tools = SessionTools(self, self._options, tools, follow_up, max_tool_rounds)
         policy = None if reconnect is None else make_options(ReconnectPolicy, reconnect)
         if policy is not None and _is_ephemeral(self._options, ws_options):
             log.warning("! an ephemeral key (ek_) opens one connection: the session ends with it")
             policy = None
         kept = None if history is None else history_from(history)
-        self._engine = Engine(self._options, ws_options, websocket_impl, where, policy=policy, history=kept)
+        configured = self._tools.configured(self._options)
+        self._engine = Engine(configured, ws_options, websocket_impl, where, policy=policy, history=kept)
+        self._tools.attach(self._engine)
         self._recorder: Recorder | None = None
         try:
             if record is not None:
@@ -172,6 +186,7 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
         """Leave out the names of the TypeScript SDK, which work but are not offered."""
         return [name for name in super().__dir__() if name not in vars(TypeScriptNames) or name[0] == "_"]
 
+    @also_half_made
     def __repr__(self) -> str:
         state = self.state.name.lower()
         dialect = self._options.resolved_dialect.name
@@ -212,6 +227,15 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
     def options(self) -> AzureRealTimeOptions:
         """What this client was made with."""
         return self._options
+
+    @property
+    def tools(self) -> Tools:
+        """The functions that the model may call. Add and remove, or set others: the session follows."""
+        return self._tools.tools
+
+    @tools.setter
+    def tools(self, tools: GivenTools) -> None:
+        self._tools.replace(tools)
 
     @property
     def send_lag_s(self) -> float:
@@ -258,6 +282,7 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
             ServiceError: If the service refused the configuration.
             TimeoutError: If it took longer.
         """
+        check_timeout(timeout)
         if timeout == FROM_OPTIONS:
             self._engine.attempts.follow(Readiness.wait_as_configured)
         else:
@@ -288,7 +313,7 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
 
         Args:
             config: What to change. What is not in it stays; ``None`` clears (turn detection,
-                transcription, noise reduction).
+                transcription, noise reduction). Its ``tools`` stand beside those of the client.
 
         Returns:
             A future of the acknowledging event.
@@ -296,9 +321,8 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
         Raises:
             ValueError: If a field cannot be right; names its path.
         """
-        command = SessionUpdate(
-            event_id=self._engine.sender.new_event_id(), session=build(SessionConfig, config, "session")
-        )
+        made = self._tools.complete(build(SessionConfig, config, "session"))
+        command = SessionUpdate(event_id=self._engine.sender.new_event_id(), session=made)
         if getattr(command.session, "input_audio_format", UNSET) is not UNSET:
             self._engine.audio_input.finish()  # the rest of a stream is in the format that ends here
         return self._engine.update_session(command, self)
@@ -595,7 +619,8 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
 
         Question and request are one unit: of several threads that ask, each gets the answer to its own
         question. They are sent in their turn, when no response is in progress and the user does not speak.
-        With ``conversation="none"`` they are sent at once; then the question stays, the answer does not. ::
+        With ``conversation="none"`` they are sent at once; then the question stays, the answer does not. If
+        the model calls tools of the client, the answer to their results is returned. ::
 
             print(client.ask("How tall is it?", timeout=20).text)
 
@@ -612,6 +637,7 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
         Returns:
             The response; ``.text`` is what was said. One that was cut short, by the content filter or the
             limit of tokens, or cancelled has the reason as ``.error``.
+            ``.steps`` has the calls of tools and their outputs.
 
         Raises:
             ValueError: If *prompt* is the path of a sound file, or the content of one.
@@ -620,6 +646,7 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
             ResponseLostError: If the service fell silent about it.
             ConnectionClosedError: If the connection ended first.
             TimeoutError: If it took longer. The response is cancelled, as it is if you press Ctrl-C.
+            RuntimeError: In a tool of this client, unless it is asked beside the conversation.
         """
         self._engine.sender.check_may_wait()
         deadline = Deadline(timeout, self._engine.sender.clock)
@@ -634,6 +661,7 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
                 audio=self._engine.audio_input.recording(prompt, sample_rate_hz, channels, channel).decode(),
             )
         made = None if response is None else build(ResponseConfig, response, "response")
+        self._tools.check_may_ask(made)
         pending = self._engine.questions.ask(MessageItem(role="user", content=[part]), made, self)
         try:
             return pending.result(deadline.remaining(), check=check)
@@ -759,13 +787,15 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
                 one second more, whatever the service or the network does.
 
         Returns:
-            Whether both threads have ended, and the recording, if there is one, was written; from a
-            listener they cannot yet have.
+            Whether both threads and those of tools have ended, and the recording, if there is one, was
+            written; from a listener they cannot yet have, and a tool may run on.
         """
+        check_timeout(timeout)
         if timeout is None or timeout == FROM_OPTIONS:
             timeout = self._engine.websocket_options.close_timeout
         timeout = min(timeout, 604800.0)  # as the options; the system's clock cannot count to infinity
         deadline = Deadline(timeout)
+        self._tools.stop()
         has_ended = self._engine.close(timeout)
         if self._worker is not None:
             self._worker.close()
@@ -773,12 +803,13 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
                 has_ended = False  # nobody waits for itself
             else:
                 has_ended = self._worker.join(deadline.remaining()) and has_ended
+        have_tools_ended = self._tools.join(deadline.remaining())
         if self._recorder is None:
-            return has_ended
+            return has_ended and have_tools_ended
         if not has_ended:  # what is still to come is recorded
             self._recorder._close_with_connection()
             return False
-        return self._recorder.close(max(_RECORDER_SECONDS, deadline.remaining() or 0.0))
+        return self._recorder.close(max(_RECORDER_SECONDS, deadline.remaining() or 0.0)) and have_tools_ended
 
     def __enter__(self) -> AzureRealTimeAudio:
         """Wait until ready; if it never is, close and raise why."""

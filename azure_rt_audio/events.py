@@ -3,9 +3,9 @@ Every event a client can report: one class per event of the service, named after
 
 ``"response.output_audio.delta"`` is ``ResponseOutputAudioDelta``. ``event.type`` is GA's name with every
 service, ``event.wire_type`` the name that was received, ``event.raw`` the whole message. :class:`Init`,
-:class:`StatusChanged`, :class:`SendLag`, :class:`Reconnecting`, :class:`Reconnected` and :class:`Closed` are
-made by the client itself. A class can be given wherever a name can (``on``, ``once``, ``off``, ``wait_for``,
-``events``); :class:`PartEvent` and :class:`Event` stand for all events below them.
+:class:`StatusChanged`, :class:`SendLag`, :class:`Reconnecting`, :class:`Reconnected`, :class:`Closed` and
+those of tools are made by the client itself. A class can be given wherever a name can (``on``, ``once``,
+``off``, ``wait_for``, ``events``); :class:`PartEvent` and :class:`Event` stand for all events below them.
 """
 
 from .protocol.events import (
@@ -72,7 +72,17 @@ from .protocol.events import (
     TranscriptionUsage,
     UnknownEvent,
 )
-from .protocol.events.local import Closed, Init, Reconnected, Reconnecting, SendLag, StatusChanged
+from .protocol.events.local import (
+    Closed,
+    Init,
+    Reconnected,
+    Reconnecting,
+    SendLag,
+    StatusChanged,
+    ToolEnded,
+    ToolProgress,
+    ToolStarted,
+)
 
 __all__ = [
     "Closed",
@@ -136,6 +146,9 @@ __all__ = [
     "SessionOutputTranscriptDelta",
     "SessionUpdated",
     "StatusChanged",
+    "ToolEnded",
+    "ToolProgress",
+    "ToolStarted",
     "TranscriptionError",
     "TranscriptionInputTokens",
     "TranscriptionLanguage",

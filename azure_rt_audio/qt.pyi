@@ -15,6 +15,9 @@ class RealtimeSignals(QObject):
     reconnecting: Signal
     reconnected: Signal
     closed: Signal
+    tool_started: Signal
+    tool_progress: Signal
+    tool_ended: Signal
     session_created: Signal
     session_updated: Signal
     transcription_session_created: Signal

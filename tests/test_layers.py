@@ -14,7 +14,7 @@ PACKAGE = Path(azure_rt_audio.__file__).parent
 NAME = "azure_rt_audio"
 
 ROOMS = {
-    "errors": {"errors", "_extras", "_pages", "_retry_after"},
+    "errors": {"errors", "_extras", "_pages", "_repr", "_retry_after"},
     "version": {"_version"},
     "text": {"_printable", "_log", "_stacklevel"},
     "secret": {"_secret"},
@@ -69,7 +69,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "transport",
         "dispatch",
     },
-    "tools": {"text", "protocol"},
+    "tools": {"text", "errors", "concurrency", "protocol", "options", "session"},
     "notebook": {"text", "errors", "audio", "protocol", "pictures", "dispatch"},
     "recording": {"text", "errors", "audio", "protocol"},
     "recorder": {
@@ -97,6 +97,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "dispatch",
         "session",
         "recorder",
+        "tools",
         "voice",  # inside talk()
     },
     "voice": {"text", "errors", "concurrency", "protocol", "audio", "devices", "dispatch"},

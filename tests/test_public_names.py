@@ -79,6 +79,7 @@ PUBLIC = {
         ResponseOutputItemAdded ResponseOutputItemDone ResponseOutputTextDelta
         ResponseOutputTextDone SendLag SessionClosed SessionCreated SessionInputTranscriptDelta
         SessionOutputAudioDelta SessionOutputTranscriptDelta SessionUpdated StatusChanged
+        ToolEnded ToolProgress ToolStarted
         TranscriptionError TranscriptionInputTokens TranscriptionLanguage
         TranscriptionSessionCreated TranscriptionSessionUpdated TranscriptionUsage UnknownEvent
     """,
@@ -113,7 +114,10 @@ INTERNAL_FILES = {
     "recording": (
         "analysis document format lines page reconnections recording stereo subtitles timeline tracks"
     ),
-    "tools": "collection context declaration docstring output schema shape tool",
+    "tools": (
+        "call catalogue collection context declaration docstring loop output outputs runner schema "
+        "session_tools shape tool"
+    ),
     "voice": (
         "account canceller downlink echo echo_reference events interfaces played self_interruption "
         "session uplink"

@@ -29,7 +29,12 @@ STORIES = {
         "hung up, the call is saved as call.wav",
     ],
     "plot_turn": ["It is sunny in Lisbon today.\nsaved as turn.png"],
-    "function_calling": ['get_weather({"city": "Lisbon"})', "sky sunny", "It is noon in Tokyo."],
+    "function_calling": ["get_weather -> ", "sky sunny", "It is noon in Tokyo."],
+    "slow_tools": [
+        "started; the result follows in a message",
+        "I am the emulator",
+        "(make_report has ended)\nI have news for you. The result of make_report",
+    ],
     "push_to_talk": ["pressed\nreleased\n4.0 s: Hello!", "discarded, no answer was requested"],
     "barge_in": [
         "the answer begins\ninterrupted: truncated where playback stopped\n",

@@ -36,7 +36,8 @@ from .dispatch import Dispatcher
 from .errors import RealtimeError
 from .protocol.events import (
 $events)
-from .protocol.events.local import $local
+from .protocol.events.local import (
+$local)
 from .protocol.session import Session
 
 E = TypeVar("E")
@@ -152,7 +153,7 @@ def _methods() -> str:
     names = {payload for _, payload in _payloads()} - {"Session", "RealtimeError", *local}
     return string.Template(_METHODS).substitute(
         events="".join(f"    {name},\n" for name in sorted(names)),
-        local=", ".join(sorted(local)),
+        local="".join(f"    {name},\n" for name in sorted(local)),
         variables="".join(f'E{number} = TypeVar("E{number}")\n' for number in range(1, _ARITY + 1)),
         on=_indented(_listening("on")),
         once=_indented(_listening("once")),

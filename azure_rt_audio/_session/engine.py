@@ -44,6 +44,7 @@ from ..protocol.events import (
     ResponseCreated,
     ResponseDone,
     ResponseOutputAudioDelta,
+    ResponseOutputItemDone,
     SessionCreated,
     SessionOutputAudioDelta,
     SessionUpdated,
@@ -67,6 +68,7 @@ from ..protocol.turn import ModelStatusEnum
 from .attempt import Attempt
 from .attempts import Attempts, weakly
 from .audio_input import AudioInput
+from .call_follower import CallFollower
 from .configuration import Configuration
 from .event_stream import EventStream, EventStreams
 from .interruption import Interruption
@@ -108,6 +110,7 @@ _WITH_CONSEQUENCES: Final = frozenset(
         RateLimitsUpdated,
         ResponseCreated,
         ResponseDone,
+        ResponseOutputItemDone,
         *MCP_STEPS,
     )
 )
@@ -210,6 +213,7 @@ class Engine:
         self.interruption = Interruption(self.sender, self.response_queue, self.restored_items)
         self._watchdog.written_at = self.waiters.written_at = self.attempts.written_at
         self._send_lag = SendLagLog(websocket_options.lag)
+        self.calls: CallFollower | None = None
         self.audio_input = AudioInput(
             self.sender, self.configuration.input_audio_format, self.response_queue.turn
         )
@@ -442,7 +446,12 @@ class Engine:
             self._refused(event)
             return
         self.rate_limits.take(event)
+        calls = self.calls
+        if calls is not None and isinstance(event, ResponseDone):
+            calls.on_ending(event)
         is_told = self.response_queue.on_event(event)
+        if calls is not None:
+            calls.on_event(event)
         self._before_publish(event, previous)
         key = event.type
         self._offer(key, event)
@@ -459,9 +468,9 @@ class Engine:
         except DispatchOverflowError as exc:
             self.connection.abort(exc)
 
-    def tell(self, event: Reconnecting | Reconnected) -> None:
+    def tell(self, event: LocalEvent) -> None:
         """Tell listeners of an event of the client's own."""
-        if self.taps.active:
+        if self.taps.active and isinstance(event, Reconnecting | Reconnected):
             self.taps.told(self.attempts.current.number, event)
         self._offer(event.type, event)
         try:
@@ -622,6 +631,9 @@ class Engine:
     def check(self) -> float | None:
         """Look at the clock; return the seconds until the next look, if there is to be one."""
         seconds = self.response_queue.check()
+        if self.calls is not None:
+            due = self.calls.check()
+            seconds = min((s for s in (seconds, due) if s is not None), default=None)
         has_turn_ended, has_lost = self.turns.has_ended(), self.response_queue.has_lost
         self._tell_status(self.status.settle(has_turn_ended=has_turn_ended, has_lost=has_lost))
         return seconds
@@ -647,6 +659,8 @@ class Engine:
         is_asked_for = self.attempts.is_closing
         status = self.status.set(ModelStatusEnum.IDLE)
         log.debug("= the session is over")  # its connection has said why
+        if self.calls is not None:
+            self.calls.end(outcome)
         is_raised = self.response_queue.end(outcome)
         # Callers come first: listeners of an inline dispatcher may take their time.
         if status is not None:

@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 from .._concurrency.condition import Condition
-from .._concurrency.deadline import Deadline
+from .._concurrency.deadline import Deadline, check_timeout
 from .._pages import WAITING
+from .._repr import also_half_made
 from ..audio.converter import Converter
 from ..audio.pcm import readable_format
 from ..audio.resample import check_rate
@@ -21,6 +22,7 @@ from ..protocol.events import (
     ResponseOutputAudioTranscriptDelta,
     ResponseOutputTextDelta,
 )
+from ..protocol.items import FunctionCallOutputItem
 from ..protocol.responses import Response
 from .partial_response import streamed_response
 
@@ -60,11 +62,16 @@ class PendingResponse:
         self._clock = clock
         self._condition = Condition()  # leaf; guards the rest
         self._pieces: list[Event] = []
-        self._was_read = False  # an iteration has had a piece of it
+        self._read = 0  # pieces that an iteration has had
         self._id: str | None = None
+        self._latest = 0  # the first piece of the latest response
+        self._steps: list[Response | FunctionCallOutputItem] = []
+        self._goes_on_after: str | None = None  # a response whose calls are run, and answered
+        self._cancel_rest: Callable[[], None] = lambda: None
         self._response: Response | None = None
         self._failure: RealtimeError | None = None
 
+    @also_half_made
     def __repr__(self) -> str:
         return f"<PendingResponse {self._id or 'not yet created'}, {self.status}>"
 
@@ -120,14 +127,25 @@ class PendingResponse:
         ]
         return card("PendingResponse", parts, status=self.status)
 
+    @property
+    def _is_held(self) -> bool:
+        """Whether somebody waits for it: it would have been collected otherwise."""
+        return True
+
     def cancel(self) -> None:
-        """Stop it: at once, when it begins, or before it was ever sent. Does not block."""
+        """
+        Stop it: at once, when it begins, or before it was ever sent. Does not block.
+
+        Tools that it has called are told, and their results are not answered any more.
+        """
         self._cancel()
+        self._cancel_rest()
 
     def result(self, timeout: float | None = DEFAULT_TIMEOUT, *, check: bool = True) -> Response:
         """
         Wait for the end and return the response.
 
+        If it calls tools of the client, that is the answer to their results; ``.steps`` has the way there.
         One that was cancelled or cut short is returned: see its ``status``, and its ``error``, which says
         why.
 
@@ -143,9 +161,9 @@ class PendingResponse:
             ConnectionClosedError: If the connection ended first.
             TimeoutError: If it took longer; the response goes on.
         """
+        deadline = Deadline(timeout, self._clock)
         if not self.done:
             self._check_may_wait()
-        deadline = Deadline(timeout, self._clock)
         if not self.done and not self._condition.wait_until(lambda: self.done, deadline):
             raise TimeoutError(f"the response was not finished after {timeout} seconds. {WAITING}")
         return self._outcome(check=check)
@@ -170,9 +188,12 @@ class PendingResponse:
         Raises:
             Exception: As :meth:`result`, after the last piece.
         """
-        for event in self._iterate(timeout, check=check):
-            if isinstance(event, ResponseOutputTextDelta | ResponseOutputAudioTranscriptDelta):
-                yield event.delta
+        check_timeout(timeout)
+        return (
+            event.delta
+            for event in self._iterate(timeout, check=check)
+            if isinstance(event, ResponseOutputTextDelta | ResponseOutputAudioTranscriptDelta)
+        )
 
     def audio(
         self,
@@ -198,8 +219,12 @@ class PendingResponse:
             MissingExtraError: Another rate without the ``audio`` extra.
             Exception: As :meth:`result`.
         """
+        check_timeout(timeout)
         if sample_rate_hz is not None:
             check_rate("sample_rate_hz", sample_rate_hz)
+        return self._sound(timeout, sample_rate_hz, check=check)
+
+    def _sound(self, timeout: float | None, sample_rate_hz: int | None, *, check: bool) -> Iterator[bytes]:
         converter = None
         for event in self._iterate(timeout, check=check):
             if not isinstance(event, ResponseOutputAudioDelta):
@@ -234,7 +259,7 @@ class PendingResponse:
                 self._outcome(check=check)
                 return
             position += len(pieces)
-            self._was_read = True
+            self._read = max(self._read, position)
             yield from pieces
 
     def _pieces_from(self, position: int, deadline: Deadline) -> list[Event]:
@@ -259,14 +284,39 @@ class PendingResponse:
     def _feed(self, event: Event) -> None:
         """Take an event of the response. Called by the I/O thread."""
         with self._condition.lock:
+            if isinstance(event, ResponseCreated):
+                self._latest = len(self._pieces)
             self._pieces.append(event)
             if isinstance(event, ResponseCreated | ResponseDone):
                 self._id = event.response.id
             if isinstance(event, ResponseDone):
                 response = event.response
-                response._keep_sound([e for e in self._pieces if isinstance(e, ResponseOutputAudioDelta)])
-                self._response = response
+                pieces = self._pieces[self._latest :]
+                response._keep_sound([e for e in pieces if isinstance(e, ResponseOutputAudioDelta)])
+                if self._goes_on_after == (response.id or ""):
+                    called = {call.call_id for call in response.function_calls}
+                    outputs = (i for i, step in enumerate(self._steps) if _answers(step, called))
+                    place = next(outputs, len(self._steps))  # before those of quick tools
+                    self._steps.insert(place, response)
+                else:
+                    response._keep_steps(self._steps)
+                    self._response = response
             self._condition.notify_all()
+
+    def _go_on(self, response_id: str, cancel_rest: Callable[[], None]) -> None:
+        """
+        Take the end of a response for a step on the way. Called by the I/O thread.
+
+        Args:
+            cancel_rest: Called when the handle is cancelled.
+        """
+        with self._condition.lock:
+            self._goes_on_after, self._cancel_rest = response_id, cancel_rest
+
+    def _note_output(self, output: FunctionCallOutputItem) -> None:
+        """Take the output of a call. Called by the thread of a tool."""
+        with self._condition.lock:
+            self._steps.append(output)
 
     def _kinds(self) -> set[type[Event]]:
         """Return the classes of the events that came."""
@@ -276,9 +326,9 @@ class PendingResponse:
     def _restart(self) -> bool:
         """Forget what came, because it is asked for again; return ``False`` if somebody has read it."""
         with self._condition.lock:
-            if self._was_read or self.done:
+            if self._read > self._latest or self.done:
                 return False
-            self._pieces.clear()
+            del self._pieces[self._latest :]
             self._id = None
         return True
 
@@ -288,9 +338,14 @@ class PendingResponse:
             if self.done:
                 return
             if isinstance(outcome, ResponseLostError):
-                outcome.response = streamed_response(self._pieces)
+                outcome.response = streamed_response(self._pieces[self._latest :])
             self._condition.notify_all()  # before the change, which Ctrl-C cannot divide then
             if isinstance(outcome, Response):
+                outcome._keep_steps(self._steps)
                 self._response = outcome
             else:
                 self._failure = outcome
+
+
+def _answers(step: Response | FunctionCallOutputItem, call_ids: set[str | None]) -> bool:
+    return isinstance(step, FunctionCallOutputItem) and step.call_id in call_ids

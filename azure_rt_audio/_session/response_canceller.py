@@ -78,6 +78,7 @@ class ResponseCanceller:
         self._cancels: tuple[_Cancel, ...] = ()
         self._effective: tuple[_Cancel, ...] = ()  # their responses were cancelled
         self._unplayed: tuple[str, ...] = ()
+        self._unwanted: tuple[str | None, ...] = ()
 
     def cancel(self, response_id: str | None = None) -> None:
         """
@@ -87,6 +88,11 @@ class ResponseCanceller:
         cancel, the service answers with a harmless error.
         """
         with self._lock:
+            target = response_id or self._table.active_id
+            request = self._table.begun.get(target) if target is not None else self._table.sent
+            if request is not None:
+                request.is_unwanted = True
+            self._unwanted = (*self._unwanted[1 - _REMEMBERED :], target)
             is_noted = response_id is None and self._table.cancel_beginning()
         if not is_noted:
             self.send(response_id)
@@ -117,10 +123,11 @@ class ResponseCanceller:
                 self._table.forget(request)
                 return
             if request.response_id is None:
-                request.is_cancelled = True
+                request.is_cancelled = request.is_unwanted = True
                 return
             if request.response_id not in self._table.begun:
                 return  # over already
+            request.is_unwanted = True
         self.send(request.response_id, is_quiet=True)
 
     def send(self, response_id: str | None, *, is_quiet: bool = False) -> None:
@@ -163,6 +170,11 @@ class ResponseCanceller:
         found = next((c for c in sent if error.event_id in (None, c.event_id)), None)
         self._cancels = tuple(c for c in self._cancels if c is not found)
         return found
+
+    def is_unwanted(self, response_id: str) -> bool:
+        """Whether the program has cancelled a response; that the user interrupts one is something else."""
+        request = self._table.begun.get(response_id)
+        return response_id in self._unwanted or (request is not None and request.is_unwanted)
 
     def is_cancelled(self, response_id: str) -> bool:
         """Whether a cancel of a response was sent."""

@@ -64,7 +64,13 @@ from ..protocol.responses import ResponseConfig
 from .one_by_one import OneByOne, Step
 from .pending_response import PendingResponse
 from .response_canceller import ResponseCanceller
-from .response_request import RequestMaker, ResponseRequest, Superseded, cancelled_response
+from .response_request import (
+    RequestMaker,
+    ResponseHandle,
+    ResponseRequest,
+    Superseded,
+    cancelled_response,
+)
 from .response_table import ACTIVE, NOT_ACTIVE, ResponseTable
 from .response_watchdog import LOOK, MCP_STEPS, ResponseWatchdog
 from .user_turn import TurnLimits, UserTurn
@@ -195,6 +201,33 @@ class ResponseQueue:
             request.ask_first = ask_first
         self._submit(request, may_wait=may_wait)
         return handle
+
+    def follow_up(self, config: ResponseConfig | None, handle: ResponseHandle) -> ResponseRequest:
+        """
+        Ask for what the model makes of the outputs of tools, before all other requests that wait.
+
+        Args:
+            handle: Told of the response, and of what ends the request. Not kept alive.
+
+        Raises:
+            ValueError: If the service would refuse it.
+            ConnectionClosedError: If the connection is over.
+            TimeoutError: If the backlog stayed full.
+        """
+        request = self._make_request(config)
+        request.handle = weakref.ref(handle)
+        request.is_follow_up = True
+        self._submit(request, may_wait=True)
+        return request
+
+    def follow(self, response_id: str, follower: ResponseHandle) -> None:
+        """Tell another one, too, of a response that has begun. Called by the I/O thread."""
+        with self._lock:
+            request = self.begun.get(response_id)
+            if request is None:  # nobody has asked for it
+                request = ResponseRequest(b"", None, None, response_id=response_id, since=self._clock())
+                self.begun[response_id] = request
+            request.follower = weakref.ref(follower)
 
     def request_raw(self, payload: bytes, event_id: str | None) -> None:
         """
@@ -352,14 +385,16 @@ class ResponseQueue:
                     self.turn.end()
             following = table.take_next(now)
         is_told = False
+        is_over = wait is None and error.code == ACTIVE and request.is_cancelled
         if wait is not None:
             self._call_in(min(wait, LOOK))
         else:
-            is_over = error.code == ACTIVE and request.is_cancelled
             is_told = request.finish(cancelled_response() if is_over else error)
         self._send_next(following)
         if wait is not None or is_users:
             return Handled.RETRIED
+        if is_over:  # it was taken back, and another response had begun
+            return Handled.SILENT
         return Handled.TOLD if is_told else Handled.UNHEARD
 
     def _on_not_active(self, error: ServiceError) -> Handled | None:
@@ -458,6 +493,11 @@ class ResponseQueue:
             begun, unbegun = self._table.move()
             self.watchdog.end_steps()
         is_owed = is_owed and not any(request.answers_turn for request in unbegun)
+        for request in begun:
+            if not request.payload:  # it stands for one that nobody asked for, see follow()
+                unasked = request.response_id
+                request.finish(ResponseLostError("the connection was lost during the response"))
+        begun = [request for request in begun if request.payload]
         return LostResponses(begun, unbegun, unasked, is_owed)
 
     def put_back(self, requests: Sequence[ResponseRequest]) -> None:

@@ -7,7 +7,7 @@ import secrets
 import weakref
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, Protocol
 
 from attrs import Factory, define, evolve
 
@@ -15,9 +15,15 @@ from ..errors import RealtimeError
 from ..protocol.commands import Command, ResponseCreate
 from ..protocol.events import Event
 from ..protocol.responses import Response, ResponseConfig, ResponseStatusDetails
-from .pending_response import PendingResponse
 
-__all__ = ["REQUEST_ID", "RequestMaker", "ResponseRequest", "Superseded", "cancelled_response"]
+__all__ = [
+    "REQUEST_ID",
+    "RequestMaker",
+    "ResponseHandle",
+    "ResponseRequest",
+    "Superseded",
+    "cancelled_response",
+]
 
 REQUEST_ID: Final = "azure_rt_request"
 """Key in a response's metadata that holds the request id."""
@@ -26,6 +32,30 @@ _MAX_PAIRS: Final = 16
 """Pairs of metadata that the service takes."""
 
 Superseded = Literal["wait", "drop"]
+
+
+class ResponseHandle(Protocol):
+    """Who is told of a response."""
+
+    @property
+    def done(self) -> bool:
+        """Whether it has its outcome."""
+
+    @property
+    def _is_held(self) -> bool:
+        """Whether somebody waits for it, or may still do so."""
+
+    def _kinds(self) -> set[type[Event]]:
+        """Return the classes of the events that came."""
+
+    def _restart(self) -> bool:
+        """Forget what came, because it is asked for again; return ``False`` if somebody has read it."""
+
+    def _feed(self, event: Event) -> None:
+        """Take an event of the response. Called by the I/O thread."""
+
+    def _finish(self, outcome: Response | RealtimeError) -> None:
+        """Take its end, if that is no event."""
 
 
 @define(eq=False)
@@ -38,9 +68,10 @@ class ResponseRequest:
     is_out_of_band: bool = False
     superseded: Superseded = "wait"
     answers_turn: bool = False  # it asks for the answer to the user's turn, which others wait for
-    handle: weakref.ReferenceType[PendingResponse] | None = None
+    handle: weakref.ReferenceType[ResponseHandle] | None = None
     response_id: str | None = None
     is_cancelled: bool = False
+    is_unwanted: bool = False  # by the program; the user who interrupts a response cancels it, too
     tries: int = 0
     ask_first: Callable[[ResponseRequest], None] | None = None  # sends the question
     is_asked: bool = False  # the question was sent, and is still the newest
@@ -51,6 +82,9 @@ class ResponseRequest:
     latest: Event | None = None  # of its response; written by the I/O thread alone
     seen: Event | None = None  # what latest was when time was last taken
     is_doubted: bool = False  # the service has said that its response is over
+    config: ResponseConfig | None = None  # what was asked to be different, without the request id
+    is_follow_up: bool = False  # it asks about the outputs of tools
+    follower: weakref.ReferenceType[ResponseHandle] | None = None  # is told of its response, too
 
     @property
     def is_finished(self) -> bool:
@@ -81,9 +115,11 @@ class ResponseRequest:
     def finish(self, outcome: Response | RealtimeError) -> bool:
         """Finish the handle; return whether somebody holds it."""
         handle = self.handle() if self.handle is not None else None
-        if handle is not None:
-            handle._finish(outcome)
-        return handle is not None
+        follower = self.follower() if self.follower is not None else None
+        for one in (handle, follower):
+            if one is not None:
+                one._finish(outcome)
+        return handle is not None and handle._is_held
 
     def feed(self, event: Event) -> bool:
         """Pass an event to the handle; return whether somebody holds it."""
@@ -96,7 +132,10 @@ class ResponseRequest:
             while self.held:
                 handle._feed(self.held.pop(0))
             handle._feed(event)
-        return handle is not None
+        follower = self.follower() if self.follower is not None else None
+        if follower is not None:
+            follower._feed(event)
+        return handle is not None and handle._is_held
 
 
 class RequestMaker:
@@ -122,11 +161,13 @@ class RequestMaker:
             ValueError: If the service would refuse it.
         """
         request_id = f"{self._prefix}-{next(self._numbers)}"
+        asked = config
         is_out_of_band = config is not None and config.conversation == "none"
         if self._carries_metadata or is_out_of_band:
             config = _with_id(config or ResponseConfig(), request_id)
         command = ResponseCreate(event_id=f"evt_{request_id}", response=config)
-        return ResponseRequest(self._encode(command), command.event_id, request_id, is_out_of_band)
+        payload = self._encode(command)
+        return ResponseRequest(payload, command.event_id, request_id, is_out_of_band, config=asked)
 
 
 def _with_id(config: ResponseConfig, request_id: str) -> ResponseConfig:

@@ -135,11 +135,13 @@ class ResponseTable:
             self.sent = request
 
     def put(self, request: ResponseRequest) -> None:
-        """Let a request wait its turn; the one that answers the user comes first."""
+        """Let a request wait its turn; the one that answers the user comes first, then one for tools."""
         if request.is_out_of_band:
             self._beside.append(request)
         elif request.answers_turn:
             self.waiting.appendleft(request)
+        elif request.is_follow_up:
+            self.waiting.insert(sum(other.answers_turn for other in self.waiting), request)
         else:
             self.waiting.append(request)
 

@@ -102,7 +102,7 @@ def _check_new_name(name: str) -> None:
     if close:
         raise ValueError(f"there is no event {name!r}; did you mean {close!r}? {EVENTS}")
     if "." not in name:  # the service's have one, but for "error"
-        local = ", ".join(repr(cls.TYPE) for cls in LOCAL_EVENTS)
+        local = ", ".join(repr(cls.TYPE) for cls in LOCAL_EVENTS if not cls.TYPE.startswith("tool"))
         raise ValueError(
             f"there is no event {name!r}; names are such as 'response.done', or {local}, 'error', '*'. "
             f"{EVENTS}"

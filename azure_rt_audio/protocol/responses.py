@@ -9,7 +9,7 @@ from attrs import field
 
 from ..errors import RealtimeError
 from .base import UNSET, ProtocolObject, Unset, frozen_shape, read_mapping
-from .items import ConversationItem, FunctionCallItem, MessageItem
+from .items import ConversationItem, FunctionCallItem, FunctionCallOutputItem, MessageItem
 from .response_errors import response_error
 from .session import (
     CustomVoice,
@@ -242,6 +242,15 @@ class Response(ProtocolObject):
         return b"".join(piece.audio for piece in self.__dict__.get("_sound", ()))
 
     @property
+    def steps(self) -> list[Response | FunctionCallOutputItem]:
+        """
+        The way to this answer: responses that called tools of the client, and the outputs that they returned.
+
+        Only of one that was waited for here; empty if no tool was called.
+        """
+        return list(self.__dict__.get("_steps", ()))
+
+    @property
     def _limit_resets_in(self) -> float | None:
         """Seconds until the rate limit was to be reset that was used up when it ended, if one was."""
         seconds: float | None = self.__dict__.get("_reset_seconds")
@@ -255,6 +264,10 @@ class Response(ProtocolObject):
         """Take what streamed into its output; called before anybody else has it."""
         self.__dict__["output"] = output
         self.extra.pop("output", None)
+
+    def _keep_steps(self, steps: Sequence[Response | FunctionCallOutputItem]) -> None:
+        """Remember the way to it."""
+        self.__dict__["_steps"] = tuple(steps)
 
     def _keep_sound(self, deltas: Sequence[Sounding]) -> None:
         """Remember the audio deltas that belong to it; they are decoded when :attr:`audio` is asked for."""

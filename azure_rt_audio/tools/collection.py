@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import threading
+import weakref
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, TypeVar, overload
+from typing import Any, Protocol, TypeVar, overload
 
 from ..protocol.items import FunctionCallItem, FunctionCallOutputItem
 from ..protocol.tools import FunctionTool
@@ -15,6 +16,16 @@ from .tool import Tool
 __all__ = ["Tools"]
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+
+class _Observer(Protocol):
+    """A client that has the set."""
+
+    def check(self, names: Iterable[str]) -> None:
+        """Refuse names that it cannot have."""
+
+    def on_change(self) -> None:
+        """The set has changed."""
 
 
 class Tools:
@@ -30,21 +41,22 @@ class Tools:
             "Return the current weather."
             ...
 
-        client.update_session({"tools": tools.declarations})
-        response = client.ask("What is the weather in Lisbon?")
-        for call in response.function_calls:
-            client.create_conversation_item(tools.call(call))
-        print(client.create_response().result().text)
+        with AzureRealTimeAudio(options, tools=tools) as client:
+            print(client.ask("What is the weather in Lisbon?").text)
+
+    Without a client that has it, a set is declared and called by hand: :attr:`declarations`, :meth:`call`.
 
     Args:
         tools: Functions, :class:`Tool` objects, or other sets.
 
-    **Threads.** Any thread may add and remove. :meth:`call` runs the function on the caller's thread.
+    **Threads.** Any thread may add and remove; the sessions of the clients that have the set follow.
+    :meth:`call` runs the function on the caller's thread.
     """
 
     def __init__(self, *tools: Callable[..., Any] | Tools) -> None:
         self._lock = threading.Lock()  # leaf; guards replacing what follows
         self._by_name: dict[str, Tool] = {}  # replaced, never changed; read bare
+        self._observers: tuple[weakref.ReferenceType[_Observer], ...] = ()
         for tool in tools:
             self.update([tool])
 
@@ -107,6 +119,8 @@ class Tools:
         new: list[Tool] = []
         for tool in tools:
             new += tool if isinstance(tool, Tools) else [tool if isinstance(tool, Tool) else Tool(tool)]
+        for observer in self._alive():
+            observer.check(tool.name for tool in new)
         with self._lock:
             by_name = dict(self._by_name)
             for tool in new:
@@ -114,6 +128,7 @@ class Tools:
                     raise ValueError(f"there is already a tool named {tool.name!r}; rename one of them")
                 by_name[tool.name] = tool
             self._by_name = by_name
+        self._tell()
 
     def remove(self, name: str) -> None:
         """
@@ -126,6 +141,7 @@ class Tools:
             rest = dict(self._by_name)
             del rest[name]
             self._by_name = rest
+        self._tell()
 
     @property
     def declarations(self) -> list[FunctionTool]:
@@ -163,3 +179,22 @@ class Tools:
     def _unknown(self, name: str | None) -> ToolOutput:
         known = ", ".join(self._by_name) or "none"
         return error_output(f"there is no function {name!r}; known are {known}")
+
+    # ------------------------------------------------------------ the clients that have it
+
+    def _watch(self, observer: _Observer) -> None:
+        """Tell *observer*, which is not kept alive, of changes."""
+        with self._lock:
+            self._observers = (*self._observers, weakref.ref(observer))
+
+    def _unwatch(self, observer: _Observer) -> None:
+        """Tell it no more."""
+        with self._lock:
+            self._observers = tuple(one for one in self._observers if one() not in (observer, None))
+
+    def _alive(self) -> list[_Observer]:
+        return [alive for one in self._observers if (alive := one()) is not None]
+
+    def _tell(self) -> None:
+        for observer in self._alive():
+            observer.on_change()

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextvars
 import threading
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
-__all__ = ["ToolContext"]
+__all__ = ["RUNNING", "ToolContext"]
 
 
 class ToolContext:
@@ -70,3 +71,9 @@ class ToolContext:
     def progress(self, text: str) -> None:
         """Tell whoever shows it how far the tool is, as *text*; the model is not told."""
         self._tell(text)
+
+
+RUNNING: Final[contextvars.ContextVar[ToolContext | None]] = contextvars.ContextVar(
+    "azure_rt_audio_tool", default=None
+)
+"""The call that the present thread runs a tool for."""

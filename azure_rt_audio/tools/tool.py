@@ -10,7 +10,7 @@ from typing import Any, Final, Literal
 
 from .._log import get_logger
 from ..protocol.tools import FunctionTool
-from .context import ToolContext
+from .context import RUNNING, ToolContext
 from .declaration import declare
 from .output import MAX_OUTPUT_CHARACTERS, ToolError, ToolOutput, error_output, output_of
 from .shape import UnfitError
@@ -44,6 +44,13 @@ class Tool:
         errors: ``"tell"`` tells the model the text of an exception; with ``"hide"`` it learns only that the
             tool failed, unless that is a :class:`ToolError`.
         max_output: Characters of a result; what is longer is cut, and the model is told.
+        timeout_s: Seconds after which the model is told that there is no result yet; ``None`` waits for it.
+        late: What becomes of a result that comes after that: ``"drop"``, which also sets
+            ``ToolContext.cancelled``, or ``"tell"``, as with *background*.
+        background: Whether the model is told at once that the tool has been started, and the result in a
+            message when it is there, which is answered when the user is silent.
+        on_duplicate: ``"refuse"`` tells the model to wait if it calls again, with the same arguments, what
+            is still running.
         executor: Where it is run, in place of the client's own threads. In a process pool it can have no
             :class:`ToolContext`.
 
@@ -64,10 +71,20 @@ class Tool:
         parameters: Mapping[str, Any] | None = None,
         errors: Literal["hide", "tell"] = "hide",
         max_output: int = MAX_OUTPUT_CHARACTERS,
+        timeout_s: float | None = None,
+        late: Literal["drop", "tell"] = "drop",
+        background: bool = False,
+        on_duplicate: Literal["allow", "refuse"] = "allow",
         executor: Executor | None = None,
     ) -> None:
         self._declaration = declare(function, name=name, description=description, parameters=parameters)
         check_choice("errors", errors, ("hide", "tell"))
+        check_choice("late", late, ("drop", "tell"))
+        check_choice("on_duplicate", on_duplicate, ("allow", "refuse"))
+        if timeout_s is not None and not timeout_s > 0:
+            raise ValueError(f"timeout_s must be more than 0 seconds, not {timeout_s!r}")
+        if timeout_s is not None and background:
+            raise ValueError("a tool in the background keeps nobody waiting: leave timeout_s out")
         if max_output < 1:
             raise ValueError(f"max_output must be at least 1 character, not {max_output}")
         if executor is not None and not callable(getattr(executor, "submit", None)):
@@ -81,6 +98,10 @@ class Tool:
         self.function = function
         self.errors = errors
         self.max_output = max_output
+        self.timeout_s = timeout_s
+        self.late = late
+        self.background = background
+        self.on_duplicate = on_duplicate
         self.executor = executor
         self._context = contextvars.copy_context()
 
@@ -102,6 +123,12 @@ class Tool:
         return self.function(*arguments, **named)
 
     # ------------------------------------------------------------ a model's call
+
+    def _answer(self, text: str, context: ToolContext) -> ToolOutput:
+        """Take what a model wrote, and call the function with it. Blocks as long as that does."""
+        RUNNING.set(context)  # in a copy of a context, which ends with the call
+        arguments = self._arguments(text)
+        return arguments if isinstance(arguments, ToolOutput) else self._run(arguments, context)
 
     def _arguments(self, text: str) -> dict[str, Any] | ToolOutput:
         """Return the arguments that a model wrote, or what to tell it of their faults."""

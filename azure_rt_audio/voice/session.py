@@ -19,7 +19,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from .._concurrency import shutdown
-from .._concurrency.deadline import Deadline
+from .._concurrency.deadline import Deadline, check_timeout
 from .._concurrency.program_end import join_thread
 from .._log import get_logger
 from ..audio.level import SILENCE_DB, level_db
@@ -209,6 +209,7 @@ class VoiceSession:
                 maximum duration too (``code`` is ``"session_expired"``).
             RealtimeError: If a device ended the session.
         """
+        check_timeout(timeout)
         with self._lock:
             self._waiting += 1
         try:

@@ -84,7 +84,7 @@ class SimulatedSession:
         self.service = SessionEngine(
             Behaviour(
                 responder=self._respond,
-                recogniser=lambda pcm, session: f"spoken {next(self._heard)}",
+                recogniser=lambda pcm, session: self.words(),
                 synthesiser=lambda text, session: iter([bytes(4800)] * answer_chunks),
                 pace=1.0,
                 first_delay=0.1,
@@ -115,6 +115,10 @@ class SimulatedSession:
         attempts._opened(1)
 
     # ------------------------------------------------------------ the user and the program
+
+    def words(self) -> str:
+        """Return what the user has said."""
+        return f"spoken {next(self._heard)}"
 
     def at(self, seconds: float, act: Callable[[], object]) -> None:
         """Do something so many seconds from now."""

@@ -58,6 +58,8 @@ def default_responder(conversation: Conversation, session: Session) -> Reply:
     results = _results_since_user(conversation)
     if results and session.tool_choice != "required":
         return Reply(" ".join(_spoken_result(item, conversation) for item in results))
+    if news := _news(conversation):
+        return Reply(f"I have news for you. {news}")
     text = conversation.last_user_text
     if not text and conversation.is_user_unintelligible:
         return Reply("I am sorry, I did not understand that. Could you say it again?")
@@ -65,6 +67,13 @@ def default_responder(conversation: Conversation, session: Session) -> Reply:
     if calls:
         return Reply(calls=calls if session.parallel_tool_calls is not False else calls[:1])
     return Reply(_small_talk(text))
+
+
+def _news(conversation: Conversation) -> str:
+    """What a system message says that comes after an answer."""
+    latest = conversation.items[-2:]
+    is_news = [item.role for item in latest] == ["assistant", "system"]
+    return latest[1].text if is_news else ""
 
 
 def _results_since_user(conversation: Conversation) -> list[Item]:

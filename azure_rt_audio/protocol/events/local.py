@@ -20,6 +20,9 @@ __all__ = [
     "Reconnecting",
     "SendLag",
     "StatusChanged",
+    "ToolEnded",
+    "ToolProgress",
+    "ToolStarted",
 ]
 
 
@@ -193,7 +196,99 @@ def _without_remedy(reason: str) -> str:
     return reason.partition("; connect again")[0].removesuffix(".")
 
 
-LocalEvent = Init | StatusChanged | SendLag | Reconnecting | Reconnected | Closed
+@frozen(kw_only=True)
+class ToolStarted:
+    """
+    The model has called a tool of the client, which is about to run.
 
-LOCAL_EVENTS: Final = (Init, StatusChanged, SendLag, Reconnecting, Reconnected, Closed)
+    Attributes:
+        call_id: The service's id of the call.
+        name: Name of the tool.
+        arguments: As the model wrote them: JSON, which may not fit.
+        response_id: The response that called it.
+    """
+
+    TYPE: ClassVar[str] = "tool_started"
+    call_id: str
+    name: str
+    arguments: str
+    response_id: str
+
+    @property
+    def type(self) -> str:
+        """Name for ``on`` and ``wait_for``."""
+        return self.TYPE
+
+
+@frozen(kw_only=True)
+class ToolProgress:
+    """
+    A tool that runs has told how far it is.
+
+    Attributes:
+        call_id: The service's id of the call.
+        name: Name of the tool.
+        text: What it said.
+    """
+
+    TYPE: ClassVar[str] = "tool_progress"
+    call_id: str
+    name: str
+    text: str
+
+    @property
+    def type(self) -> str:
+        """Name for ``on`` and ``wait_for``."""
+        return self.TYPE
+
+
+@frozen(kw_only=True)
+class ToolEnded:
+    """
+    A call was answered: the tool has returned, or failed.
+
+    Attributes:
+        call_id: The service's id of the call.
+        name: Name of the tool.
+        output: What the model is told.
+        error: What the tool raised; ``None`` if it did not fail.
+        seconds: Since the call came.
+    """
+
+    TYPE: ClassVar[str] = "tool_ended"
+    call_id: str
+    name: str
+    output: str
+    error: BaseException | None
+    seconds: float
+
+    @property
+    def type(self) -> str:
+        """Name for ``on`` and ``wait_for``."""
+        return self.TYPE
+
+
+LocalEvent = (
+    Init
+    | StatusChanged
+    | SendLag
+    | Reconnecting
+    | Reconnected
+    | Closed
+    | ToolStarted
+    | ToolProgress
+    | ToolEnded
+)
+
+LOCAL_EVENTS: Final = (
+    Init,
+    StatusChanged,
+    SendLag,
+    Reconnecting,
+    Reconnected,
+    Closed,
+    ToolStarted,
+    ToolProgress,
+    ToolEnded,
+)
 """The classes of them all."""

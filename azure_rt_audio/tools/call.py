@@ -1,0 +1,202 @@
+"""The calls of one response, who waits for the answer to their results, and the request for that answer."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+import orjson
+from attrs import Factory, define
+
+from ..errors import RealtimeError
+from ..protocol.events import Event, ResponseCreated, ResponseDone
+from ..protocol.items import FunctionCallItem, FunctionCallOutputItem
+from ..protocol.responses import Response, ResponseConfig
+from .context import ToolContext
+from .tool import Tool
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
+
+    from .._session.pending_response import PendingResponse
+    from .._session.response_request import ResponseRequest
+
+__all__ = ["Call", "FollowUp", "Round", "Waiting"]
+
+
+@define(eq=False)
+class Waiting:
+    """
+    Who waits for an answer that tools are needed for: the holder of a handle, or nobody in particular.
+
+    Attributes:
+        handle: Told of the responses on the way and of the answer.
+        config: What was asked to be different; the answers to results are asked for in the same way.
+    """
+
+    handle: weakref.ReferenceType[PendingResponse] | None = None
+    config: ResponseConfig | None = None
+    is_cancelled: bool = False
+
+    @property
+    def held(self) -> PendingResponse | None:
+        """The handle, if it is held."""
+        return None if self.handle is None else self.handle()
+
+
+@define(eq=False)
+class Call:
+    """
+    One call of the model. Guarded by the loop's lock.
+
+    Attributes:
+        tool: ``None`` if there is none of that name.
+        is_answered: Its output is decided on.
+        is_out: Its output was sent, or cannot be.
+        is_acknowledged: The service has it in the conversation.
+        is_refused: It could not be sent, or was refused.
+        sent_at: When it was sent.
+        future: Of the acknowledgement; kept alive until it came.
+    """
+
+    item: FunctionCallItem
+    call_id: str
+    context: ToolContext
+    since: float
+    tool: Tool | None = None
+    is_answered: bool = False
+    is_out: bool = False
+    is_acknowledged: bool = False
+    is_refused: bool = False
+    sent_at: float = 0.0
+    future: Future[object] | None = None
+
+    @property
+    def arguments(self) -> object:
+        """What the model wrote, to be compared."""
+        text = self.item.arguments or "{}"
+        try:
+            return orjson.loads(text)
+        except orjson.JSONDecodeError:
+            return text
+
+
+@define(eq=False)
+class Round:
+    """
+    The calls of one response, until their results are answered. Guarded by the loop's lock.
+
+    Attributes:
+        level: How many rounds led to it, itself included.
+        waiting: Who waits for the answer.
+        is_over: The response has ended.
+        is_by_hand: It called something else, too, which the program answers.
+        is_wanted: Whether the results are to be answered.
+        response: As it ended.
+    """
+
+    response_id: str
+    level: int
+    waiting: list[Waiting]
+    calls: dict[str, Call] = Factory(dict)
+    is_over: bool = False
+    is_by_hand: bool = False
+    is_wanted: bool = False
+    response: Response | None = None
+
+    @property
+    def is_out(self) -> bool:
+        """Whether all outputs are out."""
+        return all(call.is_out for call in self.calls.values())
+
+    @property
+    def is_in_vain(self) -> bool:
+        """Whether the conversation has none of the outputs."""
+        return all(call.is_refused for call in self.calls.values())
+
+    @property
+    def is_awaited(self) -> bool:
+        """Whether somebody waits for the answer."""
+        return any(one.held is not None for one in self.waiting)
+
+    def is_known(self, latest: float) -> bool:
+        """Whether the service has all outputs, as it said, or as follows from a silence since *latest*."""
+        return all(
+            call.is_acknowledged or call.is_refused or call.sent_at <= latest for call in self.calls.values()
+        )
+
+    def note(self, output: FunctionCallOutputItem) -> None:
+        """Note an output as a step of the handles."""
+        for one in self.waiting:
+            handle = one.held
+            if handle is not None:
+                handle._note_output(output)
+
+
+class FollowUp:
+    """
+    The response that answers the results of rounds: one that was asked for, or another one that does.
+
+    It stands where the handle of a request does, and passes everything on to those who wait.
+
+    Args:
+        on_begun: Called with itself and ``response.created``, before that is passed on.
+        on_failed: Called with itself and what ended it, if that was no event.
+        is_others: Whether the loop did not ask for it.
+    """
+
+    def __init__(
+        self,
+        rounds: Sequence[Round],
+        on_begun: Callable[[FollowUp, ResponseCreated], object],
+        on_failed: Callable[[FollowUp, Response | RealtimeError], object],
+        *,
+        is_others: bool = False,
+    ) -> None:
+        self.rounds = list(rounds)
+        self.request: ResponseRequest | None = None
+        self.is_withdrawn = False
+        self.has_begun = False
+        self.done = False
+        self.waiting: list[Waiting] = []
+        self._is_others = is_others
+        self._on_begun = on_begun
+        self._on_failed = on_failed
+
+    @property
+    def level(self) -> int:
+        """How many rounds led to it; none if it was not asked for: it answers the user, too."""
+        return 0 if self._is_others else max(one.level for one in self.rounds)
+
+    @property
+    def _is_held(self) -> bool:
+        return any(one.held is not None for one in self.waiting)
+
+    def take(self, rounds: Sequence[Round]) -> None:
+        """It has begun, and answers these rounds."""
+        if self.has_begun:  # and was lost with its connection, and asked for again
+            rounds = [*self.rounds, *rounds]
+        self.rounds, self.has_begun = list(rounds), True
+        unique = {id(one): one for covered in rounds for one in covered.waiting}
+        self.waiting = list(unique.values())
+
+    def _kinds(self) -> set[type[Event]]:
+        return set().union(*(handle._kinds() for handle in self._handles()))
+
+    def _restart(self) -> bool:
+        return all(handle._restart() for handle in self._handles())
+
+    def _handles(self) -> list[PendingResponse]:
+        return [handle for one in self.waiting if (handle := one.held) is not None]
+
+    def _feed(self, event: Event) -> None:
+        if isinstance(event, ResponseCreated):
+            self._on_begun(self, event)
+        self.done = isinstance(event, ResponseDone)
+        for handle in self._handles():
+            handle._feed(event)
+
+    def _finish(self, outcome: Response | RealtimeError) -> None:
+        self.done = True
+        self._on_failed(self, outcome)

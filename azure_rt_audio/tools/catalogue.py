@@ -1,0 +1,98 @@
+"""The tools of one session: those of its client, which are run, and those that the program answers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import attrs
+
+from ..protocol.base import Unset
+from ..protocol.responses import ResponseConfig
+from ..protocol.session import Session, SessionConfig
+from ..protocol.tools import FunctionTool
+from ..protocol.tools import Tool as DeclaredTool
+from .collection import Tools
+from .output import ToolOutput
+from .tool import Tool
+
+__all__ = ["Catalogue"]
+
+
+class Catalogue:
+    """
+    What a session declares.
+
+    Args:
+        by_hand: The ``tools`` of the session's configuration.
+
+    **Threads.** Any thread reads; who changes it takes care that changes come one after the other.
+    """
+
+    def __init__(self, tools: Tools, by_hand: Iterable[DeclaredTool]) -> None:
+        self._ours: set[str] = set()  # all names that there ever were; only grows
+        self.by_hand = list(by_hand)
+        self.take(tools)
+
+    def take(self, tools: Tools) -> None:
+        """
+        Declare a set in place of the one before.
+
+        Raises:
+            ValueError: If the program declares one of the names by hand.
+        """
+        self.check(tool.name for tool in tools)
+        self.tools = tools
+        self._ours |= {tool.name for tool in tools}
+
+    def check(self, names: Iterable[str]) -> None:
+        """Refuse names of tools that the program declares by hand."""
+        taken = _names(self.by_hand).intersection(names)
+        if taken:
+            raise ValueError(
+                f"tool {min(taken)!r} is in the tools of the session's configuration, too; leave it out there"
+            )
+
+    def find(self, name: str | None) -> Tool | None:
+        """Return the tool that is run for a name."""
+        return self.tools._find(name)
+
+    def unknown(self, name: str | None) -> ToolOutput:
+        """Return what a model is told that calls something unknown."""
+        return self.tools._unknown(name)
+
+    def is_by_hand(self, name: str, config: ResponseConfig | None, session: Session | None) -> bool:
+        """Whether the program answers calls of a name itself: it has declared it by hand."""
+        declared = _names(self.by_hand)
+        if config is not None and not isinstance(config.tools, Unset):
+            declared |= _names(config.tools)
+        if session is not None and session.tools:
+            declared |= _names(session.tools) - self._ours
+        return name in declared
+
+    @property
+    def declarations(self) -> list[DeclaredTool]:
+        """What the session is told."""
+        self._ours |= {tool.name for tool in self.tools}
+        return [*self.by_hand, *self.tools.declarations]
+
+    def configured(self, config: SessionConfig) -> SessionConfig:
+        """
+        Return a configuration with the tools of the client beside its own.
+
+        Raises:
+            ValueError: If a name is in both.
+        """
+        if isinstance(config.tools, Unset):
+            return config
+        by_hand, before = list(config.tools or ()), self.by_hand
+        self.by_hand = by_hand
+        try:
+            self.check(tool.name for tool in self.tools)
+        except ValueError:
+            self.by_hand = before
+            raise
+        return attrs.evolve(config, tools=self.declarations)
+
+
+def _names(tools: Iterable[DeclaredTool]) -> set[str]:
+    return {tool.name for tool in tools if isinstance(tool, FunctionTool) and tool.name}

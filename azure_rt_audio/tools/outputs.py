@@ -1,0 +1,110 @@
+"""Sending the outputs of calls, and hearing whether the service has them."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from concurrent.futures import Future
+
+import orjson
+
+from .._session.sender import CommandSender
+from .._session.waiters import Waiter, is_item_added
+from ..protocol.commands import ConversationItemCreate
+from ..protocol.items import (
+    ContentPart,
+    ConversationItem,
+    FunctionCallItem,
+    FunctionCallOutputItem,
+    MessageItem,
+)
+from .output import ToolOutput
+
+__all__ = ["OutputSender", "Sent"]
+
+Settled = Callable[[BaseException | None], object]
+
+
+class Sent(Future[object]):
+    """
+    The outcome of an item that was sent. Kept alive by who waits for it.
+
+    Args:
+        settle: Called on the I/O thread with ``None``, once the item is in the conversation, or with why not.
+    """
+
+    def __init__(self, settle: Settled) -> None:
+        super().__init__()
+        self._settle = settle
+
+    def set_result(self, result: object) -> None:
+        """Take the acknowledgement."""
+        super().set_result(result)
+        self._settle(None)
+
+    def set_exception(self, exception: BaseException | None) -> None:
+        """Take a refusal."""
+        super().set_exception(exception)
+        self._settle(exception)
+
+
+class OutputSender:
+    """
+    Sends outputs.
+
+    Args:
+        note_sent: Called with each item before it is sent.
+
+    **Threads.** Any thread. Waits while the send backlog is full, on the I/O thread never.
+    """
+
+    def __init__(self, sender: CommandSender, note_sent: Callable[[ConversationItem], object]) -> None:
+        self._sender = sender
+        self._note_sent = note_sent
+
+    def item(self, call_id: str, output: ToolOutput) -> FunctionCallOutputItem:
+        """Return the item of an output."""
+        return FunctionCallOutputItem(id=self._sender.new_item_id(), call_id=call_id, output=output.text)
+
+    def late_item(self, call: FunctionCallItem, output: ToolOutput) -> MessageItem:
+        """Return the message that has a result whose call was answered before."""
+        arguments = call.arguments or ""
+        with contextlib.suppress(orjson.JSONDecodeError):
+            arguments = orjson.dumps(orjson.loads(arguments)).decode()  # models write several lines
+        text = f"The result of {call.name}({arguments}), which was called before: {output.text}"
+        part = ContentPart(type="input_text", text=text)
+        return MessageItem(id=self._sender.new_item_id(), role="system", content=[part])
+
+    def send(
+        self, item: FunctionCallOutputItem | MessageItem, future: Sent, images: tuple[str, ...] = ()
+    ) -> None:
+        """
+        Send an output, with the images that belong to it as a message of the user's.
+
+        Raises:
+            ConnectionClosedError: If the connection is over.
+            TimeoutError: If the session did not become ready, or the backlog stayed full.
+            ValueError: If the service would refuse the images: preview knows none. The output was sent.
+        """
+        self._sender.wait_to_send()
+        self._send(item, future, item.call_id if isinstance(item, FunctionCallOutputItem) else None)
+        if images:
+            parts = [ContentPart(type="input_image", image_url=image) for image in images]
+            message = MessageItem(id=self._sender.new_item_id(), role="user", content=parts)
+            self._send(message, Future(), None)
+
+    def _send(self, item: ConversationItem, future: Future[object], call_id: str | None) -> None:
+        command = ConversationItemCreate(event_id=self._sender.new_event_id(), item=item)
+        payload = self._sender.encode(command)
+        item_id = item.id
+        waiter = Waiter(
+            lambda _, event: is_item_added(event, item_id),
+            future,
+            event_id=command.event_id,
+            codes=frozenset(("invalid_tool_call_id",)),
+            params=("item",),
+            ids=frozenset(name for name in (item_id, call_id) if name),
+            is_quiet=True,
+        )
+        self._note_sent(item)
+        self._sender.send_awaited(waiter, payload)
