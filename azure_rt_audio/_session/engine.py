@@ -56,6 +56,7 @@ from ..protocol.events.local import (
     Init,
     LocalEvent,
     Reconnected,
+    Reconnecting,
     StatusChanged,
 )
 from ..protocol.history import History
