@@ -89,7 +89,8 @@ class Attempt:
         self.is_started = False  # it has begun to connect
         self.sound_base = 0  # index of the first byte of sound that was sent on it; written by the journal
         self.on_configured: Callable[[], object] | None = None
-        """Called in place of becoming ready, which is the callee's to bring about. The I/O thread's."""
+        self._is_configured = False
+        """Called once, in place of becoming ready, which is the callee's to bring about. The I/O thread's."""
         self.on_event: Callable[[Event], object] | None = None
         """Called with each event that is not applied. The I/O thread's."""
         self.configure_at: float | None = None  # when the grace for session.created is over
@@ -210,7 +211,8 @@ class Attempt:
         self.ready_at = None
         if self.on_configured is None:
             self.ready.initialize_unless_refused()
-        else:
+        elif not self._is_configured:  # later updates are the program's, or the barrier of a swap
+            self._is_configured = True
             self.on_configured()
 
     def take_updates(self, previous: Attempt) -> None:

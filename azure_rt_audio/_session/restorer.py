@@ -10,11 +10,13 @@ without a word about an item, when the attempt is given up.
 from __future__ import annotations
 
 import collections
+import contextlib
 import logging
 from collections.abc import Callable
 from typing import Final
 
 from .._log import get_logger
+from ..errors import ConnectionClosedError
 from ..protocol.commands import Command, ConversationItemCreate
 from ..protocol.events import ConversationItemAdded, ConversationItemDone, Error, Event
 from ..protocol.items import (
@@ -25,7 +27,7 @@ from ..protocol.items import (
     MessageItem,
 )
 from ..protocol.restoration import Restoration
-from ..protocol.restored_texts import call_as_text
+from ..protocol.restored_texts import call_as_text, output_as_text
 from ..protocol.service_errors import service_error
 from .attempt import Attempt
 
@@ -152,6 +154,9 @@ class Restorer:
         return restored, {**self.plan.shortened, **shortened}, lost
 
     def _send(self, item: ConversationItem, previous_id: str | None = None) -> None:
+        if isinstance(item, FunctionCallOutputItem) and (name := self._calls.pop(item.call_id or "", None)):
+            self._shortened[item.id or ""] = "a function call, restored as text"
+            item = output_as_text(name, item)
         event_id = self._new_event_id()
         create = ConversationItemCreate(event_id=event_id, item=item, previous_item_id=previous_id)
         try:
@@ -233,7 +238,8 @@ class Restorer:
             log.warning(
                 "! the service does not take back a function call, so it is restored as text: %s", error
             )
-            self._write_call(item)
+            with contextlib.suppress(ConnectionClosedError):  # its end is about to be told
+                self._write_call(item)
         elif item_id in self._written:
             self._written.discard(item_id)  # an output, which has become a part of that text
         else:

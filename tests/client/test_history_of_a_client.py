@@ -99,6 +99,22 @@ def test_a_plain_list(connect: Connect, service: Emulator, model: Model) -> None
     assert model.saw == ["Be brief.", "Hello", "Hi", "And now?"]
 
 
+def test_the_session_is_changed_later(
+    connect: Connect, service: Emulator, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Updates, and going over to another connection, do not restore it once more."""
+    client = connect(service=service, history=[("user", "Hello"), ("assistant", "Hi")])
+    client.update_session({"instructions": "Be brief."}).result(HANG)
+
+    assert client.reconnect().result(HANG).restored == ("history_1", "history_2")
+    assert "callback failed" not in caplog.text
+    for connection in service.connections:
+        created = [
+            command for command in connection.received if command["type"] == "conversation.item.create"
+        ]
+        assert [command["item"]["id"] for command in created] == ["history_1", "history_2"]
+
+
 def test_the_budget_and_the_format(
     connect: Connect, service: Emulator, model: Model, caplog: pytest.LogCaptureFixture
 ) -> None:
