@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Iterator
 from typing import Final
 
+import attrs
+
 from .._concurrency.condition import Condition
 from .._concurrency.deadline import Deadline
+from .._log import get_logger
 from .._pages import WAITING
 from ..audio.converter import Converter
 from ..audio.pcm import readable_format
@@ -26,11 +30,17 @@ from .partial_response import streamed_response
 
 __all__ = ["DEFAULT_TIMEOUT", "PendingResponse"]
 
+log: logging.Logger = get_logger(__name__)
+
 DEFAULT_TIMEOUT: Final = 90.0
 """
 Seconds that blocking methods wait for the service unless told otherwise; longer than a response may be
 silent, so that its loss is told before a time-out is.
 """
+
+
+_MAX_SOUND: Final = 64 * 2**20
+"""Characters of base64 that a handle keeps: 17 minutes of PCM16, and far more than a response may have."""
 
 
 class PendingResponse:
@@ -42,6 +52,9 @@ class PendingResponse:
 
         for words in client.create_response().text():
             print(words, end="", flush=True)
+
+    A handle that is kept holds the sound of its response, 64 MiB of base64 or 17 minutes of PCM16 at most;
+    beyond that it lets go of the oldest, with a warning in the log.
 
     **Threads.** Any thread may wait, several at once; each iteration starts from the beginning.
     """
@@ -60,6 +73,8 @@ class PendingResponse:
         self._clock = clock
         self._condition = Condition()  # leaf; guards the rest
         self._pieces: list[Event] = []
+        self._sound = 0  # characters of base64 in _pieces
+        self._let_go = 0  # pieces before this one have no sound any more
         self._was_read = False  # an iteration has had a piece of it
         self._id: str | None = None
         self._response: Response | None = None
@@ -260,6 +275,10 @@ class PendingResponse:
         """Take an event of the response. Called by the I/O thread."""
         with self._condition.lock:
             self._pieces.append(event)
+            if isinstance(event, ResponseOutputAudioDelta):
+                self._sound += len(event.delta)
+                if self._sound > _MAX_SOUND:
+                    self._let_go_of_sound_locked()
             if isinstance(event, ResponseCreated | ResponseDone):
                 self._id = event.response.id
             if isinstance(event, ResponseDone):
@@ -267,6 +286,17 @@ class PendingResponse:
                 response._keep_sound([e for e in self._pieces if isinstance(e, ResponseOutputAudioDelta)])
                 self._response = response
             self._condition.notify_all()
+
+    def _let_go_of_sound_locked(self) -> None:
+        """Keep the oldest pieces without their sound."""
+        if not self._let_go:
+            log.warning("! %r has more than 64 MiB of sound, and lets go of the oldest", self)
+        while self._sound > _MAX_SOUND:
+            piece = self._pieces[self._let_go]
+            if isinstance(piece, ResponseOutputAudioDelta):
+                self._sound -= len(piece.delta)
+                self._pieces[self._let_go] = attrs.evolve(piece, delta="")
+            self._let_go += 1
 
     def _kinds(self) -> set[type[Event]]:
         """Return the classes of the events that came."""
@@ -279,6 +309,7 @@ class PendingResponse:
             if self._was_read or self.done:
                 return False
             self._pieces.clear()
+            self._sound = self._let_go = 0
             self._id = None
         return True
 
