@@ -71,6 +71,7 @@ class AudioInput:
 
     def append(self, audio: str | AudioLike, sample_rate_hz: int | None, channels: int | None) -> None:
         """Send audio; see :meth:`azure_rt_audio.client.AzureRealTimeAudio.append_audio`."""
+        _refuse_file(audio)
         if sample_rate_hz is not None:
             self._append_stream(audio, sample_rate_hz, channels)
             return
@@ -141,12 +142,7 @@ class AudioInput:
 
     def recording(self, audio: AudioLike, sample_rate_hz: int | None, channels: int | None) -> bytes:
         """Return the base64 of a whole recording in the session's format."""
-        start = bytes(audio[:12]) if isinstance(audio, bytes | bytearray | memoryview) else b""
-        if start[:4] == b"RIFF" and start[8:] == b"WAVE":
-            raise ValueError(
-                "the recording is a whole WAV file, header included: "
-                "pass azure_rt_audio.audio.read_wav(io.BytesIO(content))"
-            )
+        _refuse_file(audio)
         if sample_rate_hz is None:
             if channels is not None:
                 raise ValueError(_NO_RATE)
@@ -224,3 +220,13 @@ class AudioInput:
                 if is_io_thread:
                     return
                 raise TimeoutError(f"another thread has been appending audio for {timeout} seconds")
+
+
+def _refuse_file(audio: object) -> None:
+    """Refuse the content of a sound file, whose header would be heard."""
+    start = bytes(audio[:12]) if isinstance(audio, bytes | bytearray | memoryview) else b""
+    if start[:4] == b"RIFF" and start[8:] == b"WAVE":
+        raise ValueError(
+            "the audio is a whole WAV file, header included: send it with client.send_audio_file(path), or "
+            "pass azure_rt_audio.audio.read_wav(io.BytesIO(content))"
+        )
