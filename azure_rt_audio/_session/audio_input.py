@@ -79,6 +79,7 @@ class AudioInput:
         channel: Channel = "mix",
     ) -> None:
         """Send audio; see :meth:`azure_rt_audio.client.AzureRealTimeAudio.append_audio`."""
+        _refuse_file(audio)
         if sample_rate_hz is not None:
             self._append_stream(audio, sample_rate_hz, channels, channel)
             return
@@ -158,12 +159,7 @@ class AudioInput:
         channel: Channel = "mix",
     ) -> bytes:
         """Return the base64 of a whole recording in the session's format."""
-        start = bytes(audio[:12]) if isinstance(audio, bytes | bytearray | memoryview) else b""
-        if start[:4] == b"RIFF" and start[8:] == b"WAVE":
-            raise ValueError(
-                "the recording is a whole WAV file, header included: "
-                "pass azure_rt_audio.audio.read_wav(io.BytesIO(content))"
-            )
+        _refuse_file(audio)
         if sample_rate_hz is None:
             _check_rate_is_given(channels, channel)
             return pybase64.b64encode(self._sound(audio))
@@ -248,3 +244,13 @@ class AudioInput:
 def _check_rate_is_given(channels: int | None, channel: str) -> None:
     if channels is not None or channel != "mix":
         raise ValueError(_NO_RATE.format("channels" if channels is not None else "channel"))
+
+
+def _refuse_file(audio: object) -> None:
+    """Refuse the content of a sound file, whose header would be heard."""
+    start = bytes(audio[:12]) if isinstance(audio, bytes | bytearray | memoryview) else b""
+    if start[:4] == b"RIFF" and start[8:] == b"WAVE":
+        raise ValueError(
+            "the audio is a whole WAV file, header included: send it with client.send_audio_file(path), or "
+            "pass azure_rt_audio.audio.read_wav(io.BytesIO(content))"
+        )

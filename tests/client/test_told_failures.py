@@ -338,3 +338,12 @@ def test_an_ask_that_timed_out_is_not_warned_of(connect: Connect, warned: Warnin
         client.close()
 
     assert warned.new == []
+
+
+def test_the_content_of_a_file_is_not_appended(connect: Connect) -> None:
+    """Its header would be heard; what to call is said."""
+    client = ready(connect)
+    content = b"RIFF" + bytes(4) + b"WAVE" + bytes(100)
+    for rate in (None, 24_000):
+        with pytest.raises(ValueError, match=r"send_audio_file\(path\)"):
+            client.append_audio(content, rate)
