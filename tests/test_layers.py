@@ -37,12 +37,14 @@ ROOMS = {
     "emulator": {"emulator"},
     "testing": {"testing"},
     "command line": {"__main__", "_cli"},
+    "freezing": {"_pyinstaller"},
 }
 """A room and the modules in it."""
 
 MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
     "version": set(),
+    "freezing": set(),
     "concurrency": set(),
     "pictures": {"audio"},
     "protocol": {"errors", "pictures"},
