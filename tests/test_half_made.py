@@ -6,6 +6,7 @@ import gc
 import importlib
 import inspect
 import pkgutil
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ def classes() -> Iterator[type[Any]]:
     """Yield the classes of the package with a text or a finalizer of their own."""
     seen: set[type[Any]] = set()
     for module in pkgutil.walk_packages(azure_rt_audio.__path__, "azure_rt_audio."):
-        if "._cli" in module.name or module.name.endswith(("__main__", "recogniser_process", ".testing")):
+        if re.search(r"_cli|_pyinstaller|__main__|recogniser_process|\.testing", module.name):
             continue  # programs, and a plugin of pytest
         try:
             with importing(module.name, "qt", "a test"):

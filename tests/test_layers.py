@@ -39,11 +39,13 @@ ROOMS = {
     "emulator": {"emulator"},
     "testing": {"testing"},
     "command line": {"__main__", "_cli"},
+    "freezing": {"_pyinstaller"},
 }
 """A room and the modules in it."""
 
 MAY_IMPORT: dict[str, set[str]] = {
     "version": set(),
+    "freezing": set(),
     "text": set(),
     "secret": set(),
     "errors": {"text"},

@@ -137,6 +137,10 @@ def failed(url: str, phase: str, exc: BaseException | None, *, proxy: str | None
         exc: What ended it; ``None`` when it was our own time limit. It becomes the cause.
         proxy: ``host:port`` of the proxy on the way, if there is one.
     """
+    if isinstance(exc, OSError) and exc.errno in (errno.EMFILE, errno.ENFILE):
+        error = out_of_descriptors(exc)
+        error.__cause__ = exc.with_traceback(None)
+        return error
     where = place(url)
     target = f"the proxy {proxy}" if proxy else where
     hint = ""

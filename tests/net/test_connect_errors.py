@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 import ssl
 import traceback
@@ -276,3 +277,14 @@ def test_a_failure_keeps_no_frames() -> None:
 def test_wrong_options_are_the_callers_fault() -> None:
     """Trying again would not help."""
     assert unusable("this").type == "invalid_request_error"
+
+
+@pytest.mark.parametrize(
+    ("number", "who"), [(errno.EMFILE, "This process is out"), (errno.ENFILE, "The system is out")]
+)
+def test_out_of_descriptors_while_dialling(number: int, who: str) -> None:
+    """Wherever the last one was missing, the error says so, and not that the service cannot be reached."""
+    error = failed(GA, "TCP connect", OSError(number, "Too many open files"))
+
+    assert error.message.startswith(f"{who} of file descriptors. Close files")
+    assert isinstance(error.__cause__, OSError)
