@@ -78,7 +78,7 @@ PUBLIC = {
         ResponseOutputItemAdded ResponseOutputItemDone ResponseOutputTextDelta
         ResponseOutputTextDone SendLag SessionClosed SessionCreated SessionInputTranscriptDelta
         SessionOutputAudioDelta SessionOutputTranscriptDelta SessionUpdated StatusChanged
-        ToolEnded ToolProgress ToolStarted
+        ToolApprovalRequested ToolEnded ToolProgress ToolStarted
         TranscriptionError TranscriptionInputTokens TranscriptionLanguage
         TranscriptionSessionCreated TranscriptionSessionUpdated TranscriptionUsage UnknownEvent
     """,

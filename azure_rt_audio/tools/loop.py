@@ -12,6 +12,7 @@ What leaves each state, and what does if that never comes:
 ===================  ==========================================  ==========================================
 a call is            it goes on with                             else
 ===================  ==========================================  ==========================================
+to be approved       a decision                                  ``approval_timeout_s`` of the tool: denied
 running              the function's end; the session's end       ``timeout_s`` of the tool; without it, it
                                                                  keeps neither the user nor the next
                                                                  response waiting
@@ -45,7 +46,7 @@ from .._session.response_watchdog import LOOK
 from ..errors import RealtimeError, ServiceError
 from ..protocol.base import UNSET, Unset
 from ..protocol.events import Event, ResponseCreated, ResponseDone, ResponseOutputItemDone
-from ..protocol.events.local import LocalEvent, ToolEnded, ToolProgress, ToolStarted
+from ..protocol.events.local import LocalEvent, ToolApprovalRequested, ToolEnded, ToolProgress, ToolStarted
 from ..protocol.items import FunctionCallItem
 from ..protocol.responses import Response, ResponseConfig
 from ..protocol.tools import ToolChoice
@@ -168,6 +169,8 @@ class ToolLoop:
             self._answer(current, call, self._catalogue.unknown(name))
         elif tool.on_duplicate == "refuse" and self._runs_already(call):
             self._answer(current, call, _RUNNING)
+        elif tool.needs_approval:
+            self._ask_approval(current, call, tool)
         else:
             self._start(current, call, tool)
 
@@ -241,6 +244,7 @@ class ToolLoop:
         )
         with self._lock:
             self._running.add(call)
+            call.started_at = self._clock()
         if tool.timeout_s is not None:
             self._call_in(min(tool.timeout_s, LOOK))
         answer = _weakly(self._returned, current, call, tool)
@@ -248,6 +252,37 @@ class ToolLoop:
             self._returned(current, call, tool, _BUSY)
         elif tool.background:
             self._answer(current, call, _STARTED)
+
+    def _ask_approval(self, current: Round, call: Call, tool: Tool) -> None:
+        request = ToolApprovalRequested(
+            call_id=call.call_id,
+            name=tool.name,
+            arguments=call.item.arguments or "",
+            decide=_weakly(self._decide, current, call, tool),
+        )
+        with self._lock:
+            call.asked_at = self._clock()
+        self._call_in(min(tool.approval_timeout_s, LOOK))
+        if not callable(tool.needs_approval):
+            engine = self._engine()
+            if engine is not None and not engine.has_listener(ToolApprovalRequested):
+                log.warning("! tool %s needs approval, and nobody listens to %r", tool.name, request.type)
+            self._tell(request)
+        elif not self._submit(functools.partial(tool._ask_approver, request)):
+            self._answer(current, call, _BUSY)
+
+    def _decide(self, current: Round, call: Call, tool: Tool, is_approved: bool, reason: str | None) -> bool:
+        """Take a decision; from any thread. Return whether it was the first."""
+        with self._lock:
+            if call.is_decided or call.is_answered or self._has_ended:
+                return False
+            call.is_decided = True
+        if is_approved:
+            self._start(current, call, tool)
+        else:
+            why = f": {reason}" if reason else ""
+            self._answer(current, call, error_output(f"this call was not allowed, and did not run{why}"))
+        return True
 
     def _runs_already(self, call: Call) -> bool:
         with self._lock:
@@ -502,10 +537,19 @@ class ToolLoop:
                     self._due.remove(current)
                     self._rounds.pop(current.response_id, None)
             contexts = [call.context for r in unwanted for call in r.calls.values() if not call.is_answered]
+            undecided = [
+                (current, call)
+                for current in unwanted
+                for call in current.calls.values()
+                if call.asked_at is not None and not call.is_decided
+            ]
             begun = next((asked for asked in self._begun.values() if one in asked.waiting), None)
             is_alone = begun is not None and all(other.is_cancelled for other in begun.waiting)
         for context in contexts:
             context.cancelled.set()
+        for current, call in undecided:
+            if call.tool is not None:
+                self._decide(current, call, call.tool, False, "nobody waits for it any more")
         self._withdraw_if_answered()
         if begun is not None and begun.request is not None and is_alone:
             self._canceller.cancel_request(begun.request)  # its end is passed on
@@ -522,10 +566,10 @@ class ToolLoop:
             is_idle = not self._rounds
             now = self._clock()
             left = [
-                (call, one, call.since + call.tool.timeout_s - now)
+                (call, one, seconds)
                 for one in self._rounds.values()
                 for call in one.calls.values()
-                if not call.is_answered and call.tool is not None and call.tool.timeout_s is not None
+                if (seconds := call.seconds_left(now)) is not None
             ]
         for call, current, seconds in left:
             if seconds <= 0:
@@ -540,6 +584,10 @@ class ToolLoop:
     def _give_up(self, current: Round, call: Call) -> None:
         """The time of a tool is over."""
         assert call.tool is not None
+        if call.started_at is None:
+            limit = call.tool.approval_timeout_s
+            self._decide(current, call, call.tool, False, f"nobody has decided within {limit:g} seconds")
+            return
         seconds, is_told = call.tool.timeout_s, call.tool.late == "tell"
         log.warning("! tool %s has not returned within %g s", call.tool.name, seconds)
         what = "it follows in a message, if there is one" if is_told else "do without it"
