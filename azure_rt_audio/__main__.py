@@ -7,12 +7,14 @@ import io
 import logging
 import os
 import sys
+import warnings
 from collections.abc import Sequence
 
 from . import __version__, _pages
 from ._cli import UsageError, chat, demo, devices, emulator, replay, speak, talk, transcribe
 from ._cli.streams import printable_streams
 from ._printable import one_line
+from .audio import SoundWarning
 from .errors import MissingExtraError, RealtimeError
 
 __all__ = ["main"]
@@ -50,7 +52,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             stream.reconfigure(errors="replace")  # not every terminal can show what a model may say
     # What goes wrong is told once, as an exception; without a handler Python would print the warning too.
     logging.getLogger("azure_rt_audio").addHandler(logging.NullHandler())
-    with printable_streams():
+    with printable_streams(), warnings.catch_warnings():
+        warnings.simplefilter("default", SoundWarning)
+        warnings.showwarning = _show_warning
         return _run(_parser().parse_args(argv))
 
 
@@ -91,6 +95,10 @@ def _parser() -> argparse.ArgumentParser:
         module.add_arguments(command)
         command.set_defaults(run=module.run)
     return parser
+
+
+def _show_warning(message: Warning | str, *_: object, **more: object) -> None:
+    print(one_line(f"azure-rt-audio: {message}"), file=sys.stderr, flush=True)
 
 
 def _complain(command: str, exc: BaseException, code: int) -> int:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from ._concurrency.deadline import check_timeout
 from ._session.engine import Engine
 from ._session.event_stream import EventStream
 from ._session.pending_response import DEFAULT_TIMEOUT
@@ -110,7 +111,16 @@ class EventMethods:
         Raises:
             ConnectionClosedError: If the connection ended first.
             TimeoutError: If it took longer.
+            TypeError: If *predicate* cannot be called.
         """
+        check_timeout(timeout)
+        if predicate is not None and not callable(predicate):
+            meant = (
+                f"; for a time-out write timeout={predicate!r}" if isinstance(predicate, int | float) else ""
+            )
+            raise TypeError(
+                f"predicate must be a function of the event, or None, not {type(predicate).__name__}{meant}"
+            )
         return self._engine.wait_for(event_filter(event), predicate, self, timeout)
 
     def events(self, *events: str | type[Any], timeout: float | None = None) -> EventStream[Any]:
@@ -134,4 +144,5 @@ class EventMethods:
             ConnectionClosedError: While iterating, if the connection was lost.
             TimeoutError: While iterating, if nothing came.
         """
+        check_timeout(timeout)
         return self._engine.stream(tuple(map(event_filter, events or ("*",))), self, timeout)

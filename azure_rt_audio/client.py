@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 import attrs
 
-from ._concurrency.deadline import Deadline
+from ._concurrency.deadline import Deadline, check_timeout
 from ._event_methods import EventMethods
 from ._log import get_logger
 from ._recorder import Record, Recorder, make_recorder
+from ._repr import also_half_made
 from ._secret import forgets_locals
 from ._session.engine import Engine
 from ._session.pending_response import DEFAULT_TIMEOUT, PendingResponse
@@ -22,6 +23,7 @@ from ._session.readiness import Readiness
 from ._session.waiters import is_item_added
 from ._transport import WebSocketImpl, WebSocketState
 from ._typescript import TypeScriptNames
+from .audio.channels import Channel
 from .audio.pcm import FILE_REMEDY, AudioLike, names_sound_file
 from .dispatch import Dispatcher, QueueDispatcher, default_dispatcher
 from .dispatch.base import Hosting
@@ -184,6 +186,7 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
         """Leave out the names of the TypeScript SDK, which work but are not offered."""
         return [name for name in super().__dir__() if name not in vars(TypeScriptNames) or name[0] == "_"]
 
+    @also_half_made
     def __repr__(self) -> str:
         state = self.state.name.lower()
         dialect = self._options.resolved_dialect.name
@@ -237,10 +240,11 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
     @property
     def send_lag_s(self) -> float:
         """
-        Seconds that the oldest sound or command has waited that the system has not taken; 0 if none waits.
+        Seconds that the oldest sound or command has waited that the far end does not have; 0 if it has all.
 
-        For speech that is sent as it is spoken: how far the service's ear is behind. See
-        :class:`~azure_rt_audio.SendLag`, and ``lag`` of the WebSocket's options.
+        For speech that is sent as it is spoken: how far the service's ear is behind; on a good line a few
+        hundredths. The far end may be a proxy. Outside of Linux, what the system has taken counts as there.
+        See :class:`~azure_rt_audio.SendLag`, and ``lag`` of the WebSocket's options.
         """
         return self._engine.connection.send_lag_s
 
@@ -278,6 +282,7 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
             ServiceError: If the service refused the configuration.
             TimeoutError: If it took longer.
         """
+        check_timeout(timeout)
         if timeout == FROM_OPTIONS:
             self._engine.attempts.follow(Readiness.wait_as_configured)
         else:
@@ -325,7 +330,11 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
     # ------------------------------------------------------------ audio
 
     def append_audio(
-        self, audio: str | AudioLike, sample_rate_hz: int | None = None, channels: int | None = None
+        self,
+        audio: str | AudioLike,
+        sample_rate_hz: int | None = None,
+        channels: int | None = None,
+        channel: Channel = "mix",
     ) -> None:
         """
         Add audio to the service's input buffer. Blocks only while the send backlog is full.
@@ -350,6 +359,9 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
             sample_rate_hz: The rate of *audio*, from 1 000 to 768 000 Hz, always in PCM16. Bytes may then
                 end in mid-frame; the rest is expected at the beginning of the next chunk.
             channels: How many are interleaved in bytes, 1 to 8; an array says so itself.
+            channel: ``"mix"`` averages them; ``"left"`` and ``"right"`` take the first and the second.
+                Channels that cancel each other out in the mix are told by a
+                :class:`~azure_rt_audio.audio.SoundWarning`.
 
         Raises:
             ValueError: If it is not audio: bad base64, an odd number of bytes, a shape that no audio has.
@@ -358,7 +370,7 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
             ConnectionClosedError: If the connection is over.
             TimeoutError: If the session did not become ready, or the backlog stayed full.
         """
-        self._engine.audio_input.append(audio, sample_rate_hz, channels)
+        self._engine.audio_input.append(audio, sample_rate_hz, channels, channel)
 
     def commit_audio(self) -> Future[InputAudioBufferCommitted]:
         """
@@ -403,6 +415,7 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
         path: str | os.PathLike[str],
         realtime: bool = False,
         progress: Callable[[float, float], object] | None = None,
+        channel: Channel = "mix",
     ) -> None:
         """
         Add an audio file to the service's input buffer, block by block. Blocks until all of it is sent.
@@ -416,6 +429,7 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
                 connection takes it.
             progress: Called on this thread after each block of 100 ms, with the seconds sent and the
                 seconds in all. The latter is the file's own account; of MP3 it may be an estimate.
+            channel: Of a file with several: their mean, ``"left"`` or ``"right"``.
 
         Raises:
             ValueError: If the file is empty, damaged, cut short, or no audio; names it and a remedy.
@@ -426,7 +440,7 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
             TimeoutError: If the session did not become ready, or the backlog stayed full.
             RuntimeError: On the I/O thread, where nothing may block.
         """
-        self._engine.audio_input.send_file(path, realtime, progress)
+        self._engine.audio_input.send_file(path, realtime, progress, channel)
 
     # ------------------------------------------------------------ items
 
@@ -595,6 +609,7 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
         *,
         sample_rate_hz: int | None = None,
         channels: int | None = None,
+        channel: Channel = "mix",
         response: ResponseConfig | Mapping[str, Any] | None = None,
         timeout: float | None = DEFAULT_TIMEOUT,
         check: bool = True,
@@ -614,6 +629,7 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
                 ``read_audio(path)``.
             sample_rate_hz: The rate of a recording that is not in the session's input format.
             channels: How many are interleaved in its bytes.
+            channel: What becomes of them, as for :meth:`append_audio`.
             response: What to change for this response.
             timeout: Seconds; ``None`` waits as long as the connection lives.
             check: ``False`` returns a response that failed as well.
@@ -642,7 +658,7 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
             self._engine.transcription.on_recording()
             part = ContentPart(
                 type="input_audio",
-                audio=self._engine.audio_input.recording(prompt, sample_rate_hz, channels).decode(),
+                audio=self._engine.audio_input.recording(prompt, sample_rate_hz, channels, channel).decode(),
             )
         made = None if response is None else build(ResponseConfig, response, "response")
         self._tools.check_may_ask(made)
@@ -774,6 +790,7 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
             Whether both threads and those of tools have ended, and the recording, if there is one, was
             written; from a listener they cannot yet have, and a tool may run on.
         """
+        check_timeout(timeout)
         if timeout is None or timeout == FROM_OPTIONS:
             timeout = self._engine.websocket_options.close_timeout
         timeout = min(timeout, 604800.0)  # as the options; the system's clock cannot count to infinity

@@ -54,6 +54,8 @@ class RealtimeSignals(QObject):
     del _name
 
     def __init__(self, client: AzureRealTimeAudio, parent: Any = None) -> None:
+        if not isinstance(client, AzureRealTimeAudio):
+            raise TypeError(f"client must be an AzureRealTimeAudio, not {type(client).__name__}")
         super().__init__(parent)
         dispatcher = QtDispatcher(self)
         dispatcher.host(client)

@@ -41,6 +41,8 @@ from azure_rt_audio import (
     MessageItem,
     QtDispatcher,
     RealtimeError,
+    Reconnected,
+    Reconnecting,
     StatusChanged,
 )
 from azure_rt_audio.events import (
@@ -63,7 +65,7 @@ ANSWERS = cycle(
 
 INK, PAPER, CARD, FAINT, ACCENT = "#1d2430", "#f4f6fa", "#ffffff", "#7b8698", "#3867f4"
 COLOURS = {"connecting": "#e8a33d", "idle": "#9aa5b5", "listening": "#26a868", "thinking": "#8a5cf6"}
-COLOURS |= {"speaking": ACCENT, "closed": "#d9483b"}
+COLOURS |= {"speaking": ACCENT, "reconnecting": "#e8a33d", "closed": "#d9483b"}
 STYLE = f"""
     QWidget {{ color: {INK}; font-size: 14px; }}
     QWidget#window {{ background: {PAPER}; }}
@@ -199,6 +201,8 @@ class Assistant(QWidget):
             ResponseOutputAudioTranscriptDelta, lambda event: self.bubbles.add(event.item_id, event.delta)
         )
         client.on(ResponseOutputAudioDelta, self.draw_sound)
+        client.on(Reconnecting, lambda event: self.show_connection("reconnecting", event))
+        client.on(Reconnected, lambda event: self.show_connection("idle", event))
         client.on("error", self.show_error)
         client.on(Closed, lambda event: self.show_status("closed"))
         microphone, speaker = devices()
@@ -365,6 +369,11 @@ class Assistant(QWidget):
         if status == "closed" and self.errors.isHidden():
             self.error_text.setText("The conversation is over.")
             self.errors.show()
+
+    def show_connection(self, status: str, event: Reconnecting | Reconnected) -> None:
+        """Show that the connection was lost, or what the new one has of the conversation."""
+        self.show_status(status)
+        self.latency.setText(str(event))
 
     def show_error(self, error: RealtimeError) -> None:
         """Show an error; its message has a remedy."""

@@ -15,7 +15,16 @@ from typing import Any
 from _devices import devices
 from _service import service, synthesiser
 
-from azure_rt_audio import AzureRealTimeAudio, Closed, MessageItem, RealtimeError, StatusChanged, TkDispatcher
+from azure_rt_audio import (
+    AzureRealTimeAudio,
+    Closed,
+    MessageItem,
+    RealtimeError,
+    Reconnected,
+    Reconnecting,
+    StatusChanged,
+    TkDispatcher,
+)
 from azure_rt_audio.devices import MicrophoneLike, SpeakerLike
 from azure_rt_audio.events import (
     ConversationItemAdded,
@@ -27,7 +36,7 @@ from azure_rt_audio.voice import Cut, Interrupted, Levels
 NIGHT, PANEL, PALE, TEXT = "#16181d", "#20242c", "#8b93a1", "#e8eaee"
 YOU, ASSISTANT, LIT, OUT = "#7cc4ff", "#a6e3a1", "#3ddc84", "#2c313b"
 COLOURS = {"connecting": "#f2c14e", "idle": "#8b93a1", "listening": "#3ddc84", "thinking": "#b48cff"}
-COLOURS |= {"speaking": "#7cc4ff", "closed": "#ff6b6b"}
+COLOURS |= {"speaking": "#7cc4ff", "reconnecting": "#f2c14e", "closed": "#ff6b6b"}
 
 # Recognised questions and answers of the emulator.
 QUESTIONS = cycle(["What is the tallest tree in the world?", "And how old is it?"])
@@ -59,6 +68,8 @@ class PushToTalk:
         client.on(ConversationItemAdded, self.begin_turn)
         client.on(ConversationItemInputAudioTranscriptionCompleted, self.add_heard)
         client.on(ResponseOutputAudioTranscriptDelta, lambda event: self.add(event.item_id, event.delta))
+        client.on(Reconnecting, lambda event: self.show_connection("reconnecting", event))
+        client.on(Reconnected, lambda event: self.show_connection("idle", event))
         client.on("error", self.show_error)
         client.on(Closed, lambda event: self.show_status("closed"))
 
@@ -187,6 +198,11 @@ class PushToTalk:
             self.hint.configure(
                 text="Hold the button or the space bar to talk. Esc stops the answer.", fg=PALE
             )
+
+    def show_connection(self, status: str, event: Reconnecting | Reconnected) -> None:
+        """Show that the connection was lost, or what the new one has of the conversation."""
+        self.show_status(status)
+        self.hint.configure(text=str(event))
 
     def show_error(self, error: RealtimeError) -> None:
         """Show an error; its message has a remedy."""

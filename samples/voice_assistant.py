@@ -37,7 +37,7 @@ class VoiceAssistant:
         self.client.on("error", lambda error: print(f"{error.type}: {error.message}"))
 
     def talk(self) -> None:
-        """Talk with the user, by microphone and loudspeaker, until Ctrl-C or the connection's end."""
+        """Talk with the user, by microphone and loudspeaker, until Ctrl-C; a lost connection is raised."""
         with self.client.talk(on_event=self.show_trouble) as voice, suppress(KeyboardInterrupt):
             voice.wait()
 

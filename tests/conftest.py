@@ -138,7 +138,7 @@ def connect(emulator: Emulator, dialect: str) -> Iterator[Connect]:
     made: list[AzureRealTimeAudio] = []
 
     def connect(*, service: Emulator | None = None, **options: Any) -> AzureRealTimeAudio:
-        names = ("websocket_options", "dispatcher", "record", "reconnect")
+        names = ("websocket_options", "dispatcher", "record", "reconnect", "history")
         own = {name: options.pop(name) for name in names if name in options}
         chosen = {**(service or emulator).options(dialect), **options}
         client = AzureRealTimeAudio(chosen, own.pop("websocket_options", None), **own)

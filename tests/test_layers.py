@@ -14,9 +14,9 @@ PACKAGE = Path(azure_rt_audio.__file__).parent
 NAME = "azure_rt_audio"
 
 ROOMS = {
-    "errors": {"errors", "_extras", "_pages", "_retry_after"},
+    "errors": {"errors", "_extras", "_pages", "_repr", "_retry_after"},
     "version": {"_version"},
-    "text": {"_printable", "_log"},
+    "text": {"_printable", "_log", "_stacklevel"},
     "secret": {"_secret"},
     "concurrency": {"_concurrency"},
     "protocol": {"protocol"},
@@ -85,6 +85,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "recording",  # its version, when something is recorded
     },
     "client": {
+        "text",
         "secret",
         "notebook",
         "errors",

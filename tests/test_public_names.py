@@ -27,13 +27,14 @@ PUBLIC = {
         ReconnectPolicy Reconnected Reconnecting
         Recorder RecordingError Response ResponseActiveError ResponseConfig ResponseIncompleteError
         ResponseLostError ResponseSupersededError Secret SendLag ServiceError Session SessionConfig
-        StatusChanged Subscription TkDispatcher Tool ToolChoice ToolContext ToolError
-        Tools TranscriptionFailedError TurnDetection UNSET
+        StatusChanged Subscription TkDispatcher Tool ToolChoice ToolContext ToolError Tools
+        TranscriptionFailedError TurnDetection UNSET
         WebSocketOptions WebSocketState WorkerDispatcher
         __version__
     """,
     "azure_rt_audio.audio": """
-        AudioLike AudioReader Converter Resampler SAMPLE_RATE_HZ WavWriter alaw_decode alaw_encode
+        AudioLike AudioReader Channel Converter Resampler SAMPLE_RATE_HZ SoundWarning WavWriter alaw_decode
+        alaw_encode
         bytes_per_ms check_base64 decode_base64 duration_ms read_audio read_wav resample to_array
         to_pcm16 ulaw_decode ulaw_encode write_audio write_wav
     """,
@@ -87,7 +88,7 @@ PUBLIC = {
     """,
     "azure_rt_audio.recording": """
         ConnectionEnded End Entry Header Heard LevelsMeasured ListenerFailed Lost Note Opened Problem
-        Received Recording Sent UnknownEntry
+        Received Reconnected Reconnecting Recording Sent UnknownEntry
     """,
     "azure_rt_audio.testing": """
         rt_emulator rt_replay
@@ -106,11 +107,13 @@ INTERNAL = {"client", "options", "protocol"}
 """Modules without an underscore; their public names are imported from the package, or from ``events``."""
 
 INTERNAL_FILES = {
-    "audio": "channels converter files g711 level pcm resample riff wav",
+    "audio": "channels converter files g711 level pcm resample riff samples warning wav",
     "devices": "events interfaces microphone playback portaudio ring simulated speaker supervisor",
     "dispatch": "base mailbox notebook qt queued tk worker",
     "emulator": "dialects model replay server session speech",
-    "recording": "analysis document format page recording stereo subtitles timeline tracks",
+    "recording": (
+        "analysis document format lines page reconnections recording stereo subtitles timeline tracks"
+    ),
     "tools": (
         "call catalogue collection context declaration docstring loop output outputs runner schema "
         "session_tools shape tool"

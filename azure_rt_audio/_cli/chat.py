@@ -11,6 +11,7 @@ from typing import Any, Final
 from .. import AzureRealTimeAudio, RealtimeError, ResponseLostError, ServiceError, SessionConfig
 from ..protocol.events import ResponseDone, ResponseOutputTextDelta
 from ..protocol.events.local import Reconnected, Reconnecting
+from ..protocol.response_errors import CONNECTION_LOST
 from .history_file import HistoryFile
 from .printer import Printer
 from .service import add_service_arguments, new_client, open_service
@@ -76,8 +77,8 @@ class _Chat:
         client.on(ResponseOutputTextDelta, lambda event: screen.grow("model", event.delta))
         client.on(ResponseDone, self._on_done)
         client.on("error", self._on_error)
-        client.on("reconnecting", self._on_reconnecting)
-        client.on("reconnected", self._on_reconnected)
+        client.on(Reconnecting, self._on_connection)
+        client.on(Reconnected, self._on_connection)
         client.on("closed", self._on_closed)
 
     def run(self) -> int:
@@ -143,6 +144,8 @@ class _Chat:
             return  # the next event is the error
         if response.status == "cancelled":
             self._screen.note("[interrupted]")
+        elif response.reason == CONNECTION_LOST:
+            self._screen.note(f"[{response.status}: {response.reason}]")  # the conversation goes on
         elif response.error is not None:
             self._screen.line("error", f"the answer is not complete: {response.error}")
             self._has_failed = True
@@ -157,14 +160,9 @@ class _Chat:
         self._has_failed = True
         self._is_done.set()
 
-    def _on_reconnecting(self, event: Reconnecting) -> None:
-        if event.attempt == 1:
-            self._screen.end_line()
-            self._screen.note(f"[{event.reason}; connecting again]")
-
-    def _on_reconnected(self, event: Reconnected) -> None:
-        lost = f"; lost: {len(event.lost)} items" if event.lost else ""
-        self._screen.note(f"[connected again after {event.gap_s:.1f} s{lost}]")
+    def _on_connection(self, event: Reconnecting | Reconnected) -> None:
+        if not (isinstance(event, Reconnected) and event.is_planned and not event.lost):
+            self._screen.line("status", str(event))
 
     def _on_closed(self, event: Any) -> None:
         self._is_lost.set()

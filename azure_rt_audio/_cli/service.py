@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Final
 import attrs
 from attrs import frozen
 
-from .. import AzureRealTimeAudio, AzureRealTimeOptions, SessionConfig
+from .. import AzureRealTimeAudio, AzureRealTimeOptions, ReconnectPolicy, SessionConfig
+from .._printable import one_line
 from ..protocol.dialects import DIALECTS
 from ..protocol.endpoint import parse_endpoint
 from ..protocol.session_defaults import with_transcription
@@ -79,6 +80,7 @@ def new_client(
     dispatcher: Dispatcher | None = None,
     *,
     number: int = 1,
+    does_reconnect: bool = True,
     history: str | None = None,
 ) -> AzureRealTimeAudio:
     """
@@ -86,6 +88,7 @@ def new_client(
 
     Args:
         number: Counts the clients of a command; each records into a file of its own.
+        does_reconnect: Whether its session outlives a connection.
         history: A conversation to go on with, as JSON.
 
     Raises:
@@ -94,8 +97,11 @@ def new_client(
     record = None if service.record is None else Path(service.record)
     if record is not None and number > 1:
         record = record.with_name(f"{record.stem}-{number}{record.suffix}")
+    reconnect = ReconnectPolicy() if does_reconnect else None
     try:
-        return AzureRealTimeAudio(service.options, dispatcher=dispatcher, record=record, history=history)
+        return AzureRealTimeAudio(
+            service.options, dispatcher=dispatcher, record=record, reconnect=reconnect, history=history
+        )
     except OSError as exc:
         raise UsageError(f"--record {record}: {exc.strerror or exc}") from exc
 
@@ -217,7 +223,7 @@ def _tell_invented(arguments: argparse.Namespace, service: Service) -> None:
 def tell_remedies(arguments: argparse.Namespace, service: Service) -> None:
     """Say on standard error how an emulator would understand words, or speak them."""
     for remedy in service.remedies:
-        print(f"azure-rt-audio {arguments.command}: {remedy}", file=sys.stderr, flush=True)
+        print(one_line(f"azure-rt-audio {arguments.command}: {remedy}"), file=sys.stderr, flush=True)
 
 
 def _resource(endpoint: Endpoint) -> str:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 from .. import AzureRealTimeAudio, DecodeError, RealtimeError, ServiceError, SessionConfig
 from ..audio import Converter, WavWriter, duration_ms, write_audio
 from ..protocol.events import ResponseDone, ResponseOutputAudioDelta, ResponseOutputAudioTranscriptDelta
+from ..protocol.events.local import Reconnected, Reconnecting
 from . import UsageError, writable
 from .printer import Printer
 from .service import Service, add_service_arguments, new_client, open_service, tell_remedies
@@ -81,11 +82,11 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _speak(service: Service, screen: Printer, portions: list[str], out: Path) -> int:
-    with new_client(service) as client, _saving(out) as save:
+    with new_client(service, does_reconnect=False) as client, _saving(out) as save:
         began, first_at, size = monotonic(), None, 0
         said: list[str] = []
         for portion in portions:
-            for piece in _read(client, portion):
+            for piece in _read(client, screen, portion):
                 if isinstance(piece, str):
                     said.append(piece)
                     screen.grow("model", piece)
@@ -105,7 +106,7 @@ def _speak(service: Service, screen: Printer, portions: list[str], out: Path) ->
     return 0
 
 
-def _read(client: AzureRealTimeAudio, portion: str) -> Iterator[bytes | str]:
+def _read(client: AzureRealTimeAudio, screen: Printer, portion: str) -> Iterator[bytes | str]:
     """
     Yield audio and transcript as they arrive.
 
@@ -113,7 +114,8 @@ def _read(client: AzureRealTimeAudio, portion: str) -> Iterator[bytes | str]:
         RealtimeError: The service refused, or the response did not complete.
         TimeoutError: No event for half a minute.
     """
-    wanted = (ResponseOutputAudioDelta, ResponseOutputAudioTranscriptDelta, ResponseDone, "error")
+    sound_and_words = (ResponseOutputAudioDelta, ResponseOutputAudioTranscriptDelta)
+    wanted = (*sound_and_words, ResponseDone, Reconnecting, Reconnected, "error")
     whole_frames = Converter()
     with client.events(*wanted, timeout=_TIMEOUT_SECONDS) as events:
         client.create_conversation_item(
@@ -125,6 +127,8 @@ def _read(client: AzureRealTimeAudio, portion: str) -> Iterator[bytes | str]:
                 yield whole_frames.feed(event.audio)
             elif isinstance(event, ResponseOutputAudioTranscriptDelta):
                 yield event.delta
+            elif isinstance(event, Reconnecting | Reconnected):
+                screen.line("status", str(event))
             elif isinstance(event, DecodeError):
                 continue  # logged; the rest can be heard
             elif isinstance(event, RealtimeError):

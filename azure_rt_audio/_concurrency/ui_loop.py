@@ -16,8 +16,8 @@ import warnings
 from collections.abc import Callable
 from typing import Final, Protocol
 
+from .._stacklevel import stacklevel
 from .deadline import Deadline
-from .stacklevel import stacklevel
 
 __all__ = ["Loop", "loop_ends", "loop_turns", "wait_with_ui_warning"]
 

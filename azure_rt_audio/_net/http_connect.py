@@ -19,6 +19,8 @@ from .waiting import BoundedWait
 __all__ = ["connect_through"]
 
 _MAX_HEAD: Final = 16 * 1024
+_MOST_INTERIM: Final = 16
+"""Answers of 1xx before the final one."""
 
 
 def connect_through(
@@ -42,6 +44,10 @@ def connect_through(
         bounds.wait(sock, selectors.EVENT_WRITE)
         unsent = unsent[sock.send(unsent) :]
     status, headers = parse_head(_read_head(sock, bounds))
+    for _ in range(_MOST_INTERIM):
+        if not 100 <= status < 200:
+            break
+        status, headers = parse_head(_read_head(sock, bounds))
     if not 200 <= status < 300:
         raise refused(url, status, headers, b"", proxy=str(proxy))
 

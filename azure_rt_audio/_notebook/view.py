@@ -30,6 +30,7 @@ from ..dispatch.notebook import kernel_shell
 from ..errors import RealtimeError
 from ..protocol.conversation import Conversation
 from ..protocol.events import Event, ResponseCreated, ResponseDone, ResponseOutputAudioDelta
+from ..protocol.events.local import Reconnected, Reconnecting
 from ..protocol.latency import Latency
 from ..protocol.session import Session
 from ..protocol.turn import ModelStatusEnum
@@ -50,6 +51,7 @@ _MOST_DELTAS: Final = 500
 
 _COLOURS: Final = {
     "connecting": "#d97706",
+    "reconnecting": "#d97706",
     "idle": "#6b7280",
     "listening": "#2563c9",
     "thinking": "#8b5cf6",
@@ -117,6 +119,8 @@ class _View:
         self._latency = Latency()
         self._levels = Levels()
         self._error = ""
+        self._note = ""  # about the connection
+        self._has_connection = True
         self._transcript = ""
         self._is_done = True  # the latest response
         self._is_stopped = False  # in the middle
@@ -168,9 +172,17 @@ class _View:
             self._deltas.append((now, event))
         if isinstance(event, Event):
             self._latency.see(event, now)
+            if isinstance(event, ResponseCreated):
+                self._note = ""
             if isinstance(event, ResponseCreated | ResponseDone):
                 self._is_done = isinstance(event, ResponseDone)
                 self._is_stopped = event.response.status == "cancelled"
+        elif isinstance(event, Reconnecting):
+            self._note, self._has_connection = str(event), False
+        elif isinstance(event, Reconnected):
+            self._has_connection = True
+            if not event.is_planned:
+                self._note = str(event)
         if not self._is_stale:
             self._is_stale = True
             self._wakeup.put(None)
@@ -218,7 +230,7 @@ class _View:
             self._transcript = speech((entry.role, entry.words) for entry in entries)
         state = self._state(client, now)
         self._head.value = _head(state, self._latency.seconds, self._levels.at(now))
-        self._body.value = _body(self._transcript, self._error)
+        self._body.value = _body(self._transcript, self._note, self._error)
         self._stop_button.disabled = state not in ("thinking", "speaking")
         self._close_button.disabled = state in ("closed", "failed")
         for button in (self._stop_button, self._close_button):
@@ -230,6 +242,8 @@ class _View:
             return "failed" if self._error and client is not None and not client.is_initialized else "closed"
         if not client.is_initialized:
             return "connecting"
+        if not self._has_connection:
+            return "reconnecting"
         is_heard = not self._is_done or self._levels.is_heard_at(now)
         return client.status.value if client.status is not ModelStatusEnum.SPEAKING or is_heard else "idle"
 
@@ -299,11 +313,12 @@ def _head(state: str, latency: float | None, level: float) -> str:
     )
 
 
-def _body(transcript: str, error: str) -> str:
-    """Return the HTML of the transcript, scrolled to its end, and of the latest error."""
+def _body(transcript: str, note: str, error: str) -> str:
+    """Return the HTML of the transcript, scrolled to its end, of a note, and of the latest error."""
+    note_line = f'<div style="opacity:.62;margin:6px 0 0">{text_of(note)}</div>' if note else ""
     style = "border-left:3px solid #c0362c;padding:1px 0 1px 9px;margin:6px 0 0"
     error_line = f'<div style="{style}">{text_of(error)}</div>' if error else ""
     return (
         '<div style="font-family:system-ui,sans-serif;font-size:13px;line-height:1.45;max-height:22em;'
-        f'overflow-y:auto;display:flex;flex-direction:column-reverse"><div>{transcript}{error_line}</div></div>'
+        f'overflow-y:auto;display:flex;flex-direction:column-reverse"><div>{transcript}{note_line}{error_line}</div></div>'
     )

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, TypeAlias
 
+from .._repr import also_half_made
 from .._transport import WebSocketState
 from .._version import __version__
 from ..errors import RecordingError
@@ -130,6 +131,7 @@ class Recorder:
             if attempt.connection.state is WebSocketState.OPEN:
                 self._writer.put("opened", {"connection": attempt.number, "is_late": True})
 
+    @also_half_made
     def __repr__(self) -> str:
         state = "open" if self.is_open else "closed"
         return f"<Recorder {self.path}, {state}{'' if self.error is None else ', incomplete'}>"
@@ -204,6 +206,8 @@ def make_recorder(client: _Client, record: Record) -> Recorder:
         if "path" not in record:
             raise ValueError('record has no "path"; give the file to record into')
         return Recorder(client, **record)
+    if not isinstance(record, str | os.PathLike):
+        raise TypeError(f"record must be a path, or a mapping with one, not {type(record).__name__}")
     return Recorder(client, record)
 
 

@@ -11,6 +11,7 @@ from typing import Any, Final
 from .._session.taps import Tap
 from .._transport import Payload
 from ..errors import ConnectionClosedError, RealtimeError
+from ..protocol.events.local import Reconnected, Reconnecting
 from .writer import RecordingWriter
 
 __all__ = ["RecorderTap"]
@@ -67,6 +68,27 @@ class RecorderTap(Tap):
         self._is_closed = True
         if self._is_last:
             self._writer.finish()
+
+    def on_reconnecting(self, event: Reconnecting) -> None:
+        """Record that another attempt will be made."""
+        fields = {"attempt": event.attempt, "delay_s": round(event.delay_s, 3), "reason": event.reason}
+        self._writer.put("reconnecting", fields)
+
+    def on_reconnected(self, connection: int, event: Reconnected) -> None:
+        """Record that the session goes on over another connection."""
+        self._writer.put(
+            "reconnected",
+            {
+                "connection": connection,
+                "gap_s": round(event.gap_s, 3),
+                "reason": event.reason,
+                "is_planned": event.is_planned,
+                "restored": list(event.restored),
+                "shortened": dict(event.shortened),
+                "lost": dict(event.lost),
+                "responses": dict(event.responses),
+            },
+        )
 
     def finish_with_connection(self) -> None:
         """End the recording when the connection has ended, or now if it has. From any thread."""

@@ -10,9 +10,10 @@ from threading import get_ident
 from typing import Any, Final, Generic, TypeVar, cast
 
 from .._concurrency.condition import Condition
-from .._concurrency.deadline import Deadline
+from .._concurrency.deadline import Deadline, check_timeout
 from .._log import get_logger
 from .._pages import WAITING
+from .._repr import also_half_made
 from ..dispatch.base import call_guarded
 from ..errors import RealtimeError
 from .group_waits import GroupWaiters, View, tell
@@ -76,6 +77,7 @@ class Acknowledgement(Future[T], Generic[T]):
         self.on_callback: Callable[[], None] | None = None
         """Called when a callback is added: from then on the future must stay alive without a holder."""
 
+    @also_half_made
     def __repr__(self) -> str:
         return f"<Acknowledgement, {'cancelled' if self.cancelled() else self.state.lower()}>"
 
@@ -129,6 +131,7 @@ class Acknowledgement(Future[T], Generic[T]):
 
     def exception(self, timeout: float | None = None) -> BaseException | None:
         """Wait for the outcome and return what :meth:`result` would raise, or ``None``."""
+        check_timeout(timeout)
         if not self.done():
             self._check_may_wait()
             if not self._settled.wait_until(self.done, Deadline(timeout, self._clock)):

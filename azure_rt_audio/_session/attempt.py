@@ -39,11 +39,17 @@ _MAX_HELD_BYTES: Final = 64 * 2**20
 
 @attrs.frozen
 class PendingUpdate:
-    """A ``session.update`` that is not acknowledged yet, with the input format that it asks for."""
+    """
+    A ``session.update`` that is not acknowledged yet, with the input format that it asks for.
+
+    Attributes:
+        is_internal: The client has sent it by itself, for this connection only.
+    """
 
     event_id: str | None
     input_audio_format: str | None
     config: Any = None
+    is_internal: bool = False
 
 
 class Attempt:
@@ -83,7 +89,8 @@ class Attempt:
         self.is_started = False  # it has begun to connect
         self.sound_base = 0  # index of the first byte of sound that was sent on it; written by the journal
         self.on_configured: Callable[[], object] | None = None
-        """Called in place of becoming ready, which is the callee's to bring about. The I/O thread's."""
+        self._is_configured = False
+        """Called once, in place of becoming ready, which is the callee's to bring about. The I/O thread's."""
         self.on_event: Callable[[Event], object] | None = None
         """Called with each event that is not applied. The I/O thread's."""
         self.configure_at: float | None = None  # when the grace for session.created is over
@@ -119,9 +126,12 @@ class Attempt:
 
     # ------------------------------------------------------------ updates of the session: any thread
 
-    def expect(self, event_id: str | None, input_format: object, config: Any = None) -> None:
+    def expect(
+        self, event_id: str | None, input_format: object, config: Any = None, *, is_internal: bool = False
+    ) -> None:
         """Note that an update of the session was sent, or is about to be."""
-        update = PendingUpdate(event_id, input_format if isinstance(input_format, str) else None, config)
+        known = input_format if isinstance(input_format, str) else None
+        update = PendingUpdate(event_id, known, config, is_internal)
         with self._lock:
             self._updates = (*self._updates, update)
 
@@ -201,12 +211,15 @@ class Attempt:
         self.ready_at = None
         if self.on_configured is None:
             self.ready.initialize_unless_refused()
-        else:
+        elif not self._is_configured:  # later updates are the program's, or the barrier of a swap
+            self._is_configured = True
             self.on_configured()
 
     def take_updates(self, previous: Attempt) -> None:
-        """Expect the answers to the updates of the session that the attempt before has not had."""
-        left = tuple(u for u in previous._updates if u.event_id != previous.configuration_id)
+        """Expect the answers to updates of the session that the attempt before has not had; know its ids."""
+        self.ids.inherit(previous.ids)
+        own = previous.configuration_id
+        left = tuple(u for u in previous._updates if u.event_id != own and not u.is_internal)
         with self._lock:
             self._updates = (*self._updates, *left)
 

@@ -131,6 +131,7 @@ class Attempts:
         self.is_lasting = False
         self.on_ended: Callable[[Attempt, Outcome], bool] | None = None
         self.on_check: Callable[[], float | None] | None = None
+        self._taking_over: Attempt | None = None  # while the events that it has held are applied
         self._draining = 0  # the number of the attempt whose events are applied by way of its on_event
         self.secrets = Secrets(options, websocket_options)
         self._io_thread = IOThread()
@@ -144,7 +145,7 @@ class Attempts:
     @property
     def applied(self) -> Attempt | None:
         """The one whose events are applied, unless it has ended."""
-        return self._find(self._applied.number or self._draining)
+        return self._taking_over or self._find(self._applied.number or self._draining)
 
     def _find(self, number: int) -> Attempt | None:
         return next((attempt for attempt in self.alive if attempt.number == number), None)
@@ -412,11 +413,12 @@ class Attempts:
         if session is None:
             return
         session.move(previous, attempt)
+        self._taking_over = attempt
         while True:
             with self.lock:
                 payload = attempt.next_held_locked()
                 if payload is None:
-                    self._applied.number = attempt.number
+                    self._taking_over, self._applied.number = None, attempt.number
                     has_ended = attempt.is_over
                     break
             session.apply(payload)

@@ -21,10 +21,12 @@ import pybase64
 
 from .._concurrency.condition import Condition
 from .._concurrency.deadline import Deadline
+from ..audio.channels import Channel, Mixer
 from ..audio.converter import Converter
 from ..audio.files import AudioReader
-from ..audio.pcm import AudioLike, check_whole, decode_base64, interleaved, to_pcm16
+from ..audio.pcm import decode_base64, to_pcm16
 from ..audio.resample import check_rate
+from ..audio.samples import AudioLike, check_whole, interleaved, octets
 from ..protocol.checks import MAX_APPEND_BYTES
 from .sender import CommandSender
 from .user_turn import UserTurn
@@ -34,7 +36,7 @@ __all__ = ["AudioInput"]
 _MAX_PIECE: Final = MAX_APPEND_BYTES // 12 * 12
 """Bytes of sound in one message; a cut there cuts neither frames nor base64."""
 
-_NO_RATE: Final = "channels was given without sample_rate_hz: pass the rate of the audio, too"
+_NO_RATE: Final = "{} was given without sample_rate_hz: pass the rate of the audio, too"
 
 _BLOCK_SECONDS: Final = 0.1
 """How much of a file is sent at a time."""
@@ -65,35 +67,43 @@ class AudioInput:
         self._turns: tuple[threading.Lock, ...] = ()  # in order of arrival; those of callers at it are locked
         self.converter: Converter | None = None
         """Of a stream that has begun and may hold something back. Written in turn, as is _kind."""
-        self._kind: tuple[int, int, str] | None = None
+        self._kind: tuple[int, int, str, str] | None = None
 
     # ------------------------------------------------------------ sending
 
-    def append(self, audio: str | AudioLike, sample_rate_hz: int | None, channels: int | None) -> None:
+    def append(
+        self,
+        audio: str | AudioLike,
+        sample_rate_hz: int | None,
+        channels: int | None,
+        channel: Channel = "mix",
+    ) -> None:
         """Send audio; see :meth:`azure_rt_audio.client.AzureRealTimeAudio.append_audio`."""
         if sample_rate_hz is not None:
-            self._append_stream(audio, sample_rate_hz, channels)
+            self._append_stream(audio, sample_rate_hz, channels, channel)
             return
-        if channels is not None:
-            raise ValueError(_NO_RATE)
+        _check_rate_is_given(channels, channel)
         sound = self._sound(audio)
         self._sender.wait_to_send()
         if self.converter is not None:
             self.finish()
         self._send(sound, audio.encode() if isinstance(audio, str) else None)
 
-    def _append_stream(self, audio: str | AudioLike, sample_rate_hz: int, channels: int | None) -> None:
+    def _append_stream(
+        self, audio: str | AudioLike, sample_rate_hz: int, channels: int | None, channel: Channel
+    ) -> None:
         """Convert the next chunk and send what is ready; another kind of sound begins another stream."""
         check_rate("sample_rate_hz", sample_rate_hz)
         sound = decode_base64(audio) if isinstance(audio, str) else audio
         pcm, channels = interleaved(sound, channels)
+        Mixer(channels, channel)  # raises for a channel that there is not, before the wait
         self._sender.wait_to_send()
-        self._in_turn(lambda: self._convert(pcm, sample_rate_hz, channels))
+        self._in_turn(lambda: self._convert(pcm, sample_rate_hz, channels, channel))
 
-    def _convert(self, pcm: bytes | memoryview, sample_rate_hz: int, channels: int) -> None:
-        kind = (sample_rate_hz, channels, self._audio_format())
+    def _convert(self, pcm: bytes | memoryview, sample_rate_hz: int, channels: int, channel: Channel) -> None:
+        kind = (sample_rate_hz, channels, channel, self._audio_format())
         if self.converter is None or kind != self._kind:
-            fresh = Converter(from_hz=sample_rate_hz, channels=channels, to_format=kind[-1])
+            fresh = Converter(from_hz=sample_rate_hz, channels=channels, channel=channel, to_format=kind[-1])
             self._finish()
             self.converter, self._kind = fresh, kind
         self._send(self.converter.feed(pcm))
@@ -103,10 +113,11 @@ class AudioInput:
         path: str | os.PathLike[str],
         is_realtime: bool,
         progress: Callable[[float, float], object] | None,
+        channel: Channel = "mix",
     ) -> None:
         """Send a file; see :meth:`azure_rt_audio.client.AzureRealTimeAudio.send_audio_file`."""
         self._sender.check_may_wait()
-        with AudioReader(path) as file:
+        with AudioReader(path, channel) as file:
             self._sender.wait_to_send()
             converter = Converter(from_hz=file.sample_rate_hz, to_format=self._audio_format())
             self.finish()
@@ -139,7 +150,13 @@ class AudioInput:
 
     # ------------------------------------------------------------ encoding
 
-    def recording(self, audio: AudioLike, sample_rate_hz: int | None, channels: int | None) -> bytes:
+    def recording(
+        self,
+        audio: AudioLike,
+        sample_rate_hz: int | None,
+        channels: int | None,
+        channel: Channel = "mix",
+    ) -> bytes:
         """Return the base64 of a whole recording in the session's format."""
         start = bytes(audio[:12]) if isinstance(audio, bytes | bytearray | memoryview) else b""
         if start[:4] == b"RIFF" and start[8:] == b"WAVE":
@@ -148,13 +165,14 @@ class AudioInput:
                 "pass azure_rt_audio.audio.read_wav(io.BytesIO(content))"
             )
         if sample_rate_hz is None:
-            if channels is not None:
-                raise ValueError(_NO_RATE)
+            _check_rate_is_given(channels, channel)
             return pybase64.b64encode(self._sound(audio))
         check_rate("sample_rate_hz", sample_rate_hz)
         pcm, channels = interleaved(audio, channels)
         check_whole(len(pcm), channels)
-        converter = Converter(from_hz=sample_rate_hz, channels=channels, to_format=self._audio_format())
+        converter = Converter(
+            from_hz=sample_rate_hz, channels=channels, channel=channel, to_format=self._audio_format()
+        )
         return pybase64.b64encode(converter.feed(pcm) + converter.finish())
 
     def _sound(self, audio: str | AudioLike) -> bytes:
@@ -168,12 +186,13 @@ class AudioInput:
             return sound
         if is_pcm16 or isinstance(audio, os.PathLike):  # a path is refused, with a remedy
             return bytes(to_pcm16(audio))
-        if not isinstance(audio, bytes | bytearray | memoryview):
+        try:
+            return bytes(octets(audio, audio_format))
+        except TypeError as exc:
             raise TypeError(
                 f"a {audio_format} session takes bytes, one per frame, not {type(audio).__name__}; "
                 "pass its sample_rate_hz as well, and it is converted"
-            )
-        return bytes(audio)
+            ) from exc
 
     # ------------------------------------------------------------ the end of a stream
 
@@ -224,3 +243,8 @@ class AudioInput:
                 if is_io_thread:
                     return
                 raise TimeoutError(f"another thread has been appending audio for {timeout} seconds")
+
+
+def _check_rate_is_given(channels: int | None, channel: str) -> None:
+    if channels is not None or channel != "mix":
+        raise ValueError(_NO_RATE.format("channels" if channels is not None else "channel"))

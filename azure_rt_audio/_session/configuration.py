@@ -56,6 +56,7 @@ class Configuration:
         self.session: Session | None = None
         self.turns_ended = 0  # turns of the user that became items; the I/O thread's
         self._barrier: Waiter | None = None  # the I/O thread's
+        self._barriers: list[tuple[Attempt, Waiter]] = []  # that were not answered yet; the I/O thread's
 
     # ------------------------------------------------------------ any thread
 
@@ -178,7 +179,8 @@ class Configuration:
         self._barrier = placeholder(SessionUpdate.TYPE, command.event_id, Future())
         self._waiters.add(self._barrier)
         self._waiters.note_sent(self._barrier)
-        attempt.expect_update(command)
+        self._barriers.append((attempt, self._barrier))
+        attempt.expect(command.event_id, None, is_internal=True)
         attempt.send(self._sender.encode_as_is(command), 0.0)
 
     def take_barrier(self, event: SessionUpdated | Error) -> bool:
@@ -191,7 +193,7 @@ class Configuration:
         else:
             is_it = event.error is not None and event.error.event_id == barrier.event_id
         if is_it:
-            self.drop_barrier()
+            self.drop_barriers()
         return is_it
 
     def take_internal(self, event: SessionUpdated) -> bool:
@@ -204,11 +206,17 @@ class Configuration:
         waiter.resolve(event)
         return True
 
-    def drop_barrier(self) -> None:
-        """Wait no longer for its answer."""
-        if self._barrier is not None:
-            self._waiters.discard(self._barrier)
-            self._barrier = None
+    def leave_barrier(self) -> None:
+        """Wait no longer for its answer, which is to come all the same."""
+        self._barrier = None
+
+    def drop_barriers(self) -> None:
+        """No answer to any of them is to come."""
+        self._barrier = None
+        for attempt, barrier in self._barriers:
+            self._waiters.discard(barrier)
+            attempt.settle(barrier.event_id)
+        self._barriers.clear()
 
     def cancel_on(self, attempt: Attempt, response_id: str | None) -> None:
         """Cancel a response on an attempt that nobody listens to any more."""

@@ -56,9 +56,11 @@ from ..protocol.events.local import (
     Init,
     LocalEvent,
     Reconnected,
+    Reconnecting,
     StatusChanged,
 )
 from ..protocol.history import History
+from ..protocol.response_errors import CONNECTION_LOST
 from ..protocol.responses import Response
 from ..protocol.service_errors import service_error
 from ..protocol.session import Session, SessionConfig
@@ -468,6 +470,8 @@ class Engine:
 
     def tell(self, event: LocalEvent) -> None:
         """Tell listeners of an event of the client's own."""
+        if self.taps.active and isinstance(event, Reconnecting | Reconnected):
+            self.taps.told(self.attempts.current.number, event)
         self._offer(event.type, event)
         try:
             self._publish_local(event)
@@ -516,7 +520,7 @@ class Engine:
         error = response.error
         if isinstance(error, ServiceError):
             self._report(error, is_told=is_told)
-        elif error is not None and response.status != "cancelled":
+        elif error is not None and response.status != "cancelled" and response.reason != CONNECTION_LOST:
             log.warning("! %s", error)
 
     def _offer(self, key: Any, payload: Any) -> None:

@@ -13,10 +13,12 @@ from collections.abc import Collection, Mapping
 from typing import Any, TypeVar
 
 import attrs
+import orjson
 
-from ..protocol.commands import Command
+from ..protocol.commands import Command, ConversationItemCreate
 from ..protocol.events import ConversationItemAdded, ConversationItemDeleted, ConversationItemDone, Event
-from ..protocol.items import ConversationItem
+from ..protocol.items import ConversationItem, FunctionCallOutputItem
+from ..protocol.restored_texts import output_as_text
 
 __all__ = ["ItemIds"]
 
@@ -32,6 +34,7 @@ class ItemIds:
     Attributes:
         restored: Assistant's messages that are restored as text, by the ids that the program knows.
         service: The service's ids by the program's, where they differ.
+        calls: Names by call id of function calls that are restored as text, and whose output is to come.
         is_active: Events have to pass :meth:`to_program`.
     """
 
@@ -41,13 +44,20 @@ class ItemIds:
         self._unannounced: frozenset[str] = frozenset()
         self._gone: Mapping[str, Event] = {}
         self.service: Mapping[str, str] = {}
+        self.calls: Mapping[str, str] = {}
         self._program: Mapping[str, str] = {}
+        self._former: Mapping[str, str] = {}  # the program's ids by those of earlier connections
+
+    def inherit(self, previous: ItemIds) -> None:
+        """Understand what was encoded for the connection before."""
+        self._former = {**previous._former, **previous._program}
 
     def begin(
         self,
         service: Mapping[str, str],
         restored: Mapping[str, ConversationItem],
         unannounced: Collection[str],
+        calls: Mapping[str, str],
     ) -> None:
         """
         Another connection, with the items that were restored on it.
@@ -55,7 +65,7 @@ class ItemIds:
         Args:
             unannounced: The service's ids of items whose further announcements are not told.
         """
-        self.service, self.restored = dict(service), dict(restored)
+        self.service, self.restored, self.calls = dict(service), dict(restored), dict(calls)
         self._program = {theirs: ours for ours, theirs in service.items()}
         self._unannounced = frozenset(unannounced)
         self.is_active = bool(self.service or self._unannounced)
@@ -79,8 +89,29 @@ class ItemIds:
         self.is_active = True
 
     def to_service(self, command: Command) -> Command:
-        """Return a command with the service's ids."""
+        """Return a command with the service's ids; the output of a call that is a text is a text, too."""
+        if self.calls and isinstance(command, ConversationItemCreate):
+            item = command.item
+            if isinstance(item, FunctionCallOutputItem) and (name := self.calls.get(item.call_id or "")):
+                command = attrs.evolve(command, item=output_as_text(name, item))
         return _translated(command, self.service) if self.service else command
+
+    def encoded_to_service(self, payload: bytes) -> bytes:
+        """Return the same of a command that was encoded for an earlier connection."""
+        if not (self._former or self.service or self.calls):
+            return payload
+        message = orjson.loads(payload)
+        for name in _NAMES:
+            if isinstance(given := message.get(name), str):
+                known = self._former.get(given, given)
+                message[name] = self.service.get(known, known)
+        item = message.get("item")
+        if isinstance(item, dict) and item.get("call_id") in self.calls and "output" in item:
+            output = FunctionCallOutputItem(id=item.get("id"), call_id=item["call_id"], output=item["output"])
+            text = output_as_text(self.calls[item["call_id"]], output)
+            content = [{"type": "input_text", "text": text.text}]
+            message["item"] = {"id": text.id, "type": "message", "role": text.role, "content": content}
+        return orjson.dumps(message)
 
     def to_program(self, event: Event) -> Event | None:
         """Return an event with the ids that the program knows; ``None`` if it is not to be told."""

@@ -326,7 +326,8 @@ class Journal:
             if self._turn_start is not None:
                 return self._turn_start
             if is_planned and not self._is_manual:
-                return max(self._settled, self._ring.end - self._bytes(prefix_ms + _OVERLAP_MS))
+                heard = self._held_from if self.is_holding else self._ring.end  # by the old session
+                return max(self._settled, heard - self._bytes(prefix_ms + _OVERLAP_MS))
             return self._settled
 
     def sound_ms(self, start: int) -> float:
@@ -372,7 +373,9 @@ class Journal:
                     if waiter is None or is_kept(waiter):
                         if waiter is not None:
                             self._waiters.note_sent(waiter)
-                        attempt.send(payload, 0.0)
+                        attempt.send(
+                            payload if start is None else attempt.ids.encoded_to_service(payload), 0.0
+                        )
                 except ConnectionClosedError:
                     self._put_back(entries)
                     raise

@@ -99,7 +99,7 @@ class LateTurns:
         waiter = placeholder(SessionUpdate.TYPE, command.event_id, step)
         self._waiters.add(waiter)
         self._waiters.note_sent(waiter)
-        attempt.expect(command.event_id, None)
+        attempt.expect(command.event_id, None, is_internal=True)
         attempt.send(self._sender.encode_as_is(command), 0.0)
         return step
 

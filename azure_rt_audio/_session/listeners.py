@@ -17,6 +17,7 @@ from typing import Any
 
 from .._concurrency.program_end import ends_the_program
 from .._log import get_logger
+from .._repr import also_half_made
 from ..dispatch import Dispatcher
 from ..dispatch.base import Placing, call_guarded, report_failure
 from ..errors import DispatchOverflowError
@@ -65,6 +66,7 @@ class Subscription:
         self.is_active: bool = True
         self._is_spent = False  # guarded by the lock of the listeners; only for once
 
+    @also_half_made
     def __repr__(self) -> str:
         state = "active" if self.is_active else "over"
         return f"<Subscription of {_name_of(self.listener)} to {self.subject.key!r}, {state}>"

@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 from .._concurrency.condition import Condition
-from .._concurrency.deadline import Deadline
+from .._concurrency.deadline import Deadline, check_timeout
 from .._pages import WAITING
+from .._repr import also_half_made
 from ..audio.converter import Converter
 from ..audio.pcm import readable_format
 from ..audio.resample import check_rate
@@ -70,6 +71,7 @@ class PendingResponse:
         self._response: Response | None = None
         self._failure: RealtimeError | None = None
 
+    @also_half_made
     def __repr__(self) -> str:
         return f"<PendingResponse {self._id or 'not yet created'}, {self.status}>"
 
@@ -159,9 +161,9 @@ class PendingResponse:
             ConnectionClosedError: If the connection ended first.
             TimeoutError: If it took longer; the response goes on.
         """
+        deadline = Deadline(timeout, self._clock)
         if not self.done:
             self._check_may_wait()
-        deadline = Deadline(timeout, self._clock)
         if not self.done and not self._condition.wait_until(lambda: self.done, deadline):
             raise TimeoutError(f"the response was not finished after {timeout} seconds. {WAITING}")
         return self._outcome(check=check)
@@ -186,9 +188,12 @@ class PendingResponse:
         Raises:
             Exception: As :meth:`result`, after the last piece.
         """
-        for event in self._iterate(timeout, check=check):
-            if isinstance(event, ResponseOutputTextDelta | ResponseOutputAudioTranscriptDelta):
-                yield event.delta
+        check_timeout(timeout)
+        return (
+            event.delta
+            for event in self._iterate(timeout, check=check)
+            if isinstance(event, ResponseOutputTextDelta | ResponseOutputAudioTranscriptDelta)
+        )
 
     def audio(
         self,
@@ -214,8 +219,12 @@ class PendingResponse:
             MissingExtraError: Another rate without the ``audio`` extra.
             Exception: As :meth:`result`.
         """
+        check_timeout(timeout)
         if sample_rate_hz is not None:
             check_rate("sample_rate_hz", sample_rate_hz)
+        return self._sound(timeout, sample_rate_hz, check=check)
+
+    def _sound(self, timeout: float | None, sample_rate_hz: int | None, *, check: bool) -> Iterator[bytes]:
         converter = None
         for event in self._iterate(timeout, check=check):
             if not isinstance(event, ResponseOutputAudioDelta):

@@ -113,7 +113,8 @@ class PlannedSwap:
 
     Args:
         new_restorer: Makes what gives the conversation to the session of an attempt.
-        plan: Returns what another session is to be given now, but for the items of these responses.
+        plan: Returns what another session is to be given now, but for the items of these responses; and
+            after what it has been given.
         replay: Sends what was held on a new connection, from an index of the sound on.
         settle: Ends, or asks again, what was in progress; returns what became of each response.
         status: What the model is doing.
@@ -129,7 +130,7 @@ class PlannedSwap:
         journal: Journal,
         queue: ResponseQueue,
         new_restorer: Callable[[Attempt, Callable[[], object]], Restorer],
-        plan: Callable[[Collection[str]], Restoration],
+        plan: Callable[[Collection[str], Restoration | None], Restoration],
         replay: Callable[[Attempt, int], None],
         settle: Callable[[], Mapping[str, str]],
         status: Callable[[], ModelStatusEnum],
@@ -272,7 +273,7 @@ class PlannedSwap:
         """Give it what it does not have yet; return ``False`` if it cannot be given that."""
         assert self._restorer is not None
         try:
-            return self._restorer.follow(self._plan(self._queue.running()))
+            return self._restorer.follow(self._plan(self._queue.running(), self._restorer.planned))
         except ConnectionClosedError as exc:  # its end is about to be told
             log.debug("= %s", exc)
             return True
@@ -352,7 +353,7 @@ class PlannedSwap:
         if old is None or restorer is None:
             return
         try:
-            restorer.add(self._plan(()))
+            restorer.add(self._plan((), restorer.planned))
         except ConnectionClosedError as exc:  # its end is about to be told, and is a loss
             log.debug("= %s", exc)
         self._restorer, self._limit = None, self._clock() + _DRAIN
@@ -383,9 +384,10 @@ class PlannedSwap:
 
     def _release(self) -> None:
         old, self._limit = self._old, None
-        self._configuration.drop_barrier()
         if old is None or old.outcome is not None:
+            self._configuration.drop_barriers()
             return
+        self._configuration.leave_barrier()
         old.on_event = None
         self._attempts.resume(old)
         try:
@@ -431,7 +433,7 @@ class PlannedSwap:
             done = evolve(done, responses=self._settle())
             if self._restorer is not None:
                 with contextlib.suppress(ConnectionClosedError):
-                    self._restorer.add(self._plan(()))
+                    self._restorer.add(self._plan((), self._restorer.planned))
         self._old = self._limit = self._restorer = None
         self._running = ()
         if self._state is _State.DRAINING and done is not None:
@@ -453,7 +455,7 @@ class PlannedSwap:
         attempt, restorer, state = self._standby, self._restorer, self._state
         self._standby = self._restorer = self._old = self._limit = None
         self._state = _State.IDLE
-        self._configuration.drop_barrier()
+        self._configuration.drop_barriers()
         if attempt is None or attempt.outcome is not None:
             return None
         if restorer is None or state not in (_State.STANDBY, _State.HOLDING):

@@ -42,6 +42,9 @@ class _Question(Future[Any]):
         super().__init__()
         self._refuse = refuse
 
+    def __repr__(self) -> str:
+        return "<_Question>"  # that of Future takes its lock, and fails for one that is half made
+
     def set_exception(self, exception: BaseException | None) -> None:
         """Take a refusal. Called by the I/O thread."""
         super().set_exception(exception)

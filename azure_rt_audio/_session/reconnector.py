@@ -31,6 +31,8 @@ from ..options import ReconnectPolicy
 from ..protocol.budget import Budget
 from ..protocol.conversation import Conversation, ConversationEntry
 from ..protocol.events import (
+    ConversationItemAdded,
+    ConversationItemDone,
     ConversationItemTruncated,
     Error,
     Event,
@@ -44,6 +46,7 @@ from ..protocol.events import (
 from ..protocol.events.local import Reconnected, Reconnecting
 from ..protocol.history import History
 from ..protocol.items import ContentPart, FunctionCallItem, FunctionCallOutputItem, MessageItem
+from ..protocol.response_errors import CONNECTION_LOST
 from ..protocol.responses import Response, ResponseStatusDetails
 from ..protocol.restoration import Restoration, plan_restoration
 from ..protocol.turn import ModelStatusEnum
@@ -75,8 +78,6 @@ _DELTAS: Final = (
 )
 _LATE_MS: Final = 1000.0
 """Sound that was not sent in time and may hold more than one turn of the user, in milliseconds."""
-
-_LOST: Final = "connection_lost"
 
 
 class _Session(Protocol):
@@ -260,11 +261,14 @@ class Reconnector:
         self._session.rest()
 
     def _place_turns(self) -> None:
-        """Put what the user said last into the mirror, if its item was not announced in time."""
+        """Announce what the user said last, if the service has committed it and said no more of it."""
         for item_id in self._journal.turns():
-            if self._conversation.get(item_id) is None:
+            if self._conversation._is_awaited(item_id):
                 content = [ContentPart(type="input_audio")]
-                self._conversation._restore([MessageItem(id=item_id, role="user", content=content)])
+                item = MessageItem(id=item_id, role="user", status="completed", content=content)
+                self._session.apply_event(ConversationItemAdded(item=item))
+                if ConversationItemAdded.TYPE not in self._sender.dialect.names:  # preview has but one event
+                    self._session.apply_event(ConversationItemDone(item=item))
 
     def _promote(self, attempt: Attempt, restorer: Restorer) -> bool:
         """Go on over the connection that was prepared for a planned swap."""
@@ -273,7 +277,7 @@ class Reconnector:
         restorer.on_done = weakly(self._go_live, attempt)
         self._settle_truncations()
         try:
-            is_usable = restorer.follow(self.plan(), self.policy.note)
+            is_usable = restorer.follow(self.plan(previous=restorer.planned), self.policy.note)
         except ConnectionClosedError:
             is_usable = True  # its end is about to be told, and is another loss
         if not is_usable:
@@ -452,7 +456,7 @@ class Reconnector:
         """Report the end of a response that was not heard of."""
         details = None
         if status != "completed":
-            details = ResponseStatusDetails(type=status, reason=_LOST)
+            details = ResponseStatusDetails(type=status, reason=CONNECTION_LOST)
         response = Response(id=response_id, status=status, status_details=details, output=[])
         event = ResponseDone(response=response)
         self._session.apply_event(event)
@@ -481,8 +485,8 @@ class Reconnector:
         attempt.on_event = weakly(restorer.on_event)
         return restorer
 
-    def plan(self, running: Collection[str] = ()) -> Restoration:
-        """Return what another session is to be given now, but for the items of these responses."""
+    def plan(self, running: Collection[str] = (), previous: Restoration | None = None) -> Restoration:
+        """Return what a session is to be given after *previous*, but for the items of these responses."""
         if self._deaths >= 2:
             is_half = self._deaths < 4
             log.warning(
@@ -492,9 +496,14 @@ class Reconnector:
             )
         without = {key for response_id in running for key in self._conversation._outputs.keys(response_id)}
         entries = [entry for entry in self._conversation.entries if entry.item.id not in without]
-        return self._planned(entries, self._journal.sound_of_turns())
+        return self._planned(entries, self._journal.sound_of_turns(), previous)
 
-    def _planned(self, entries: Sequence[ConversationEntry], sound: Mapping[str, str]) -> Restoration:
+    def _planned(
+        self,
+        entries: Sequence[ConversationEntry],
+        sound: Mapping[str, str],
+        previous: Restoration | None = None,
+    ) -> Restoration:
         policy = self.policy
         budget, restore = Budget(policy.max_items, policy.max_characters), policy.restore
         if self._deaths >= 2:
@@ -508,6 +517,7 @@ class Reconnector:
             budget=budget,
             sound=sound,
             pending=calls - answered,
+            previous=previous,
         )
 
     def _settle_truncations(self) -> None:

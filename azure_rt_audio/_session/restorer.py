@@ -10,11 +10,13 @@ without a word about an item, when the attempt is given up.
 from __future__ import annotations
 
 import collections
+import contextlib
 import logging
 from collections.abc import Callable
 from typing import Final
 
 from .._log import get_logger
+from ..errors import ConnectionClosedError
 from ..protocol.commands import Command, ConversationItemCreate
 from ..protocol.events import ConversationItemAdded, ConversationItemDone, Error, Event
 from ..protocol.items import (
@@ -25,7 +27,7 @@ from ..protocol.items import (
     MessageItem,
 )
 from ..protocol.restoration import Restoration
-from ..protocol.restored_texts import call_as_text
+from ..protocol.restored_texts import call_as_text, output_as_text
 from ..protocol.service_errors import service_error
 from .attempt import Attempt
 
@@ -49,6 +51,7 @@ class Restorer:
 
     Attributes:
         plan: What the new session is given.
+        planned: The same, once it is followed.
     """
 
     def __init__(
@@ -60,6 +63,7 @@ class Restorer:
         clock: Callable[[], float],
     ) -> None:
         self.plan = Restoration()
+        self.planned: Restoration | None = None
         self._attempt = attempt
         self._encode = encode
         self._new_event_id = new_event_id
@@ -70,6 +74,7 @@ class Restorer:
         self._ids: dict[str, str] = {}  # the service's, where they are others
         self._shortened: dict[str, str] = {}
         self._lost: dict[str, str] = {}
+        self._calls: dict[str, str] = {}  # names by call id of those that are a text, without an output
         self._written: set[str] = set()  # outputs that are a part of a text, as their calls were refused
         self._undone: set[str] = set()  # the service's ids of items whose conversation.item.done is to come
         self._heard_at = clock()
@@ -100,7 +105,7 @@ class Restorer:
         count = len(self._created)
         if list(plan.items[:count]) != self._created:
             return False
-        self.plan = plan
+        self.plan = self.planned = plan
         self._heard_at = self._clock()
         for item in plan.items[count:]:
             self._created.append(item)
@@ -144,11 +149,14 @@ class Restorer:
         ids = {sources.get(item.id, item.id): item.id for item in self._created if item.id}
         ids.update((sources.get(key, key), theirs) for key, theirs in self._ids.items())
         other = {ours: theirs for ours, theirs in ids.items() if ours != theirs}
-        self._attempt.ids.begin(other, texts, self._undone)
+        self._attempt.ids.begin(other, texts, self._undone, self._calls)
         restored = tuple(name for name in self.plan.restored if name not in lost)
         return restored, {**self.plan.shortened, **shortened}, lost
 
     def _send(self, item: ConversationItem, previous_id: str | None = None) -> None:
+        if isinstance(item, FunctionCallOutputItem) and (name := self._calls.pop(item.call_id or "", None)):
+            self._shortened[item.id or ""] = "a function call, restored as text"
+            item = output_as_text(name, item)
         event_id = self._new_event_id()
         create = ConversationItemCreate(event_id=event_id, item=item, previous_item_id=previous_id)
         try:
@@ -185,6 +193,8 @@ class Restorer:
                 self._shortened[item.id or ""] = "a function call, restored as text"
         if output is not None:
             self._written.add(output.id or "")
+        elif call.call_id:
+            self._calls[call.call_id] = call.name or ""
         before = (item.id or "" for item in reversed(self._created[:at]))
         previous = next((key for key in before if key not in self._lost and key not in self._written), None)
         self._send(
@@ -228,7 +238,8 @@ class Restorer:
             log.warning(
                 "! the service does not take back a function call, so it is restored as text: %s", error
             )
-            self._write_call(item)
+            with contextlib.suppress(ConnectionClosedError):  # its end is about to be told
+                self._write_call(item)
         elif item_id in self._written:
             self._written.discard(item_id)  # an output, which has become a part of that text
         else:

@@ -7,6 +7,7 @@ from typing import Final
 
 import orjson
 
+from .._repr import also_half_made
 from .._secret import Secret
 from ..options import AzureRealTimeOptions, WebSocketOptions
 from ..options.proxy_url import parse_proxy
@@ -36,6 +37,7 @@ class Secrets:
             proxy = parse_proxy(websocket_options.http_proxy.reveal())
             self.add({"proxy": proxy.auth[1] if proxy.auth is not None else ""})
 
+    @also_half_made
     def __repr__(self) -> str:
         return f"<Secrets: {len(self.reveal())}>"
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 
+from .._log import get_logger
 from .._pages import LIMITS
 from .._transport import LagReport
 from ..protocol.events.local import SendLag
 
 __all__ = ["SendLagLog"]
 
-log: logging.Logger = logging.getLogger(__name__)
+log: logging.Logger = get_logger(__name__)
 
 
 class SendLagLog:

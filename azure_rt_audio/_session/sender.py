@@ -11,8 +11,8 @@ from typing import Any
 
 import orjson
 
-from .._concurrency.stacklevel import stacklevel
 from .._pages import THREADS
+from .._stacklevel import stacklevel
 from ..dispatch import Dispatcher
 from ..protocol.base import ProtocolObject
 from ..protocol.checks import check_command

@@ -1,6 +1,6 @@
 """
-Observers of a session: every message that comes or leaves, every opening and end of a connection, what the
-user hears, and listeners that fail.
+Observers of a session: every message that comes or leaves, every opening and end of a connection, what
+becomes of the session then, what the user hears, and listeners that fail.
 
 **Threads and locks.** A tuple that is replaced, never changed, and empty as a rule: then a message costs one
 truth test. ``Taps._lock`` guards the replacement; it is not held while a tap runs.
@@ -17,6 +17,7 @@ from .._concurrency.program_end import ends_the_program
 from .._log import get_logger
 from .._transport import Payload
 from ..errors import RealtimeError
+from ..protocol.events.local import Reconnected, Reconnecting
 
 __all__ = ["Tap", "Taps"]
 
@@ -47,6 +48,12 @@ class Tap:
 
     def on_closed(self, connection: int, outcome: RealtimeError) -> None:
         """The connection has ended; nothing follows."""
+
+    def on_reconnecting(self, event: Reconnecting) -> None:
+        """There is no connection, and another attempt will be made."""
+
+    def on_reconnected(self, connection: int, event: Reconnected) -> None:
+        """The session goes on over another connection."""
 
     def on_heard(self, item_id: str, ms: float, end: str | None) -> None:
         """
@@ -104,6 +111,14 @@ class Taps:
         """Report the end of a connection."""
         for tap in self.active:
             self._call(tap, tap.on_closed, connection, outcome)
+
+    def told(self, connection: int, event: Reconnecting | Reconnected) -> None:
+        """Report that a session is without a connection, or goes on over this one."""
+        for tap in self.active:
+            if isinstance(event, Reconnecting):
+                self._call(tap, tap.on_reconnecting, event)
+            else:
+                self._call(tap, tap.on_reconnected, connection, event)
 
     def heard(self, item_id: str, ms: float, end: str | None) -> None:
         """Report how much of an item a speaker has played."""

@@ -15,6 +15,7 @@ import errno
 import selectors
 import socket
 import ssl
+import sys
 from collections.abc import Mapping
 from typing import Final
 
@@ -26,7 +27,7 @@ from .._net.tls_stream import TlsStream
 from .._net.waiting import BoundedWait, Cancelled, DeadlinePassed
 from .receive_buffer import ReceiveBuffer
 
-__all__ = ["BufferedSocket", "NotUpgraded"]
+__all__ = ["BadUpgrade", "BufferedSocket", "NotUpgraded"]
 
 _READ_ON: Final = 256 * 1024
 """Bytes of full TLS records after which frames are served first."""
@@ -35,7 +36,28 @@ _AT_A_TIME: Final = 1024 * 1024
 _FULL_RECORD: Final = 16 * 1024
 """Bytes of payload in a TLS record at most."""
 _MAX_HEAD: Final = 64 * 1024
+_MOST_HEADS: Final = 16
+"""Interim answers (1xx) before the final one."""
+_NEGOTIATED: Final = ("sec-websocket-extensions", "sec-websocket-protocol")
 _NOT_NOW: Final = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
+
+
+if sys.platform == "linux":
+    import fcntl
+    import termios
+
+    def _held_by_system(descriptor: int) -> int:
+        """Return the bytes that were written, and the far end has not acknowledged."""
+        try:
+            return int.from_bytes(fcntl.ioctl(descriptor, termios.TIOCOUTQ, bytes(4)), sys.byteorder)
+        except (OSError, ValueError):  # released, or no TCP
+            return 0
+
+else:
+
+    def _held_by_system(descriptor: int) -> int:
+        """Return 0: it does not tell."""
+        return 0
 
 
 class NotUpgraded(Exception):  # noqa: N818 - an outcome, never shown
@@ -44,6 +66,10 @@ class NotUpgraded(Exception):  # noqa: N818 - an outcome, never shown
     def __init__(self, status: int, headers: Mapping[str, str]) -> None:
         self.status = status
         self.headers = headers
+
+
+class BadUpgrade(websocket.WebSocketException):
+    """The peer's upgrade breaks RFC 6455; says how."""
 
 
 class BufferedSocket:
@@ -65,9 +91,12 @@ class BufferedSocket:
         # Header lines that join the request only here: websocket-client's trace prints all that it sends.
         self._hidden = hidden
         self._head: bytes | None = None  # of the HTTP response, as websocket-client is to see it
+        self._asked_for: set[str] = set()  # of _NEGOTIATED; a websocket_impl may ask for what we do not
         self.buffer = ReceiveBuffer()
         # What is to be written, and how many bytes each write took of it so far.
         self._unsent: tuple[bytearray, list[int]] = (bytearray(), [])
+        self.given = 0
+        """Bytes that :meth:`send` was given in all."""
         self._is_sealed = False
         self._is_in_doubt = False  # whether what is unsent has been sent
         self._read_waits_for_write = False
@@ -104,9 +133,13 @@ class BufferedSocket:
         if not self._is_sealed:
             unsent = self._unsent[0]
             unsent += data
+            self.given += len(data)
             if self._hidden:  # the request it is, and its last line is empty
                 unsent[-2:-2] = self._hidden
                 self._hidden = b""
+            if self._bounds is not None:
+                request = bytes(data).lower()
+                self._asked_for.update(name for name in _NEGOTIATED if name.encode() in request)
         if self._bounds is not None:
             while self.unsent:
                 self.flush()
@@ -133,6 +166,17 @@ class BufferedSocket:
         encrypted = 0 if self._stream is None else self._stream.unsent
         data, counts = self._unsent
         return len(data) - sum(counts) + encrypted
+
+    @property
+    def acknowledged(self) -> int:
+        """
+        How many of the bytes :attr:`given` the far end's system has, as far as the system here tells.
+
+        From any thread; a write meanwhile may make it too large, never too small.
+        """
+        held = _held_by_system(self._sock.fileno())
+        unsent = self.unsent
+        return self.given - unsent - held
 
     @property
     def interest(self) -> int:
@@ -250,8 +294,23 @@ class BufferedSocket:
         Read the head of the HTTP response and return it for websocket-client to check.
 
         Done here because websocket-client takes a redirect for a success, reads a body only
-        if it has a length, and then all of it.
+        if it has a length, and then all of it; and because it knows no interim answers (RFC 9110, 15.2),
+        and accepts extensions and subprotocols that nobody asked for (RFC 6455, 4.1).
         """
+        for _ in range(_MOST_HEADS):
+            raw, status, headers = self._read_one_head()
+            if status == 101 or not 100 <= status < 200:
+                break
+        if status != 101:
+            raise NotUpgraded(status, headers)
+        for name in _NEGOTIATED:
+            if headers.get(name) and name not in self._asked_for:
+                raise BadUpgrade(f"its answer to the upgrade has {name.title()}, which was not asked for")
+        # Cookies would end up in a jar that all connections of the process share.
+        lines = (line for line in raw.split(b"\r\n") if not line.lower().startswith(b"set-cookie:"))
+        return b"\r\n".join(lines)
+
+    def _read_one_head(self) -> tuple[bytes, int, dict[str, str]]:
         assert self._bounds is not None
         buffer = self.buffer
         while (end := buffer.data.find(b"\r\n\r\n", buffer.begin, buffer.end)) < 0:
@@ -265,8 +324,4 @@ class BufferedSocket:
             status, headers = parse_head(raw[:-4])
         except ValueError:
             raise websocket.WebSocketException("not an HTTP response") from None
-        if status != 101:
-            raise NotUpgraded(status, headers)
-        # Cookies would end up in a jar that all connections of the process share.
-        lines = (line for line in raw.split(b"\r\n") if not line.lower().startswith(b"set-cookie:"))
-        return b"\r\n".join(lines)
+        return raw, status, headers

@@ -13,6 +13,7 @@ from collections.abc import Callable
 
 from .._concurrency import shutdown
 from .._net.dial import Target
+from .._repr import also_half_made
 from ..errors import ConnectionClosedError
 from ..options import WebSocketOptions
 from .dialling import Opener, WebSocketImpl
@@ -117,7 +118,7 @@ class Connection:
 
     @property
     def send_lag_s(self) -> float:
-        """Seconds that the oldest frame has waited that the system has not taken yet; 0 if there is none."""
+        """Seconds that the oldest frame has waited that the far end does not have; 0 if it has all."""
         return self._driver.send_queue.lag_s
 
     def written_at(self, sent: float) -> float | None:
@@ -191,6 +192,7 @@ class Connection:
         """Raise :class:`RuntimeError` in a forked child, where nothing ever comes."""
         self._driver.check_ours()
 
+    @also_half_made
     def __repr__(self) -> str:
         return f"<Connection {self._driver.name}: {self.state.name}>"
 

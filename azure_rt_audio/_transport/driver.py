@@ -112,6 +112,8 @@ class ConnectionDriver:
         self._keepalive = Keepalive(options.ping_interval, options.ping_timeout)
         self.heard_at = 0.0  # when bytes last arrived, or the peer made room for some of ours
         self.peer_date: float | None = None  # of the peer's clock at the handshake
+        self._acknowledged = 0  # bytes that the far end had at the last look
+        self._ping_end: int | None = None  # how far the bytes go of a ping that is behind others
         self._closing = CloseHandshake(self._clock)
         self._failure: ConnectionClosedError | None = None  # writing is over, and the rest is being read
         # Whole messages may be buffered, at first those that came with the handshake.
@@ -409,6 +411,9 @@ class ConnectionDriver:
     def _ping(self, transport: Transport, now: float) -> None:
         """Ping after a silence; raise if there was one after a ping, too."""
         keepalive = self._keepalive
+        if self._is_ping_on_its_way(transport):
+            keepalive.note_ping(self._clock())
+            return
         if keepalive.is_waiting and not keepalive.is_overslept(now):
             raise ConnectionClosedError(
                 f"{transport.where} did not answer a ping within {self.options.ping_timeout:g} s, so the "
@@ -417,10 +422,24 @@ class ConnectionDriver:
                 reason="keepalive ping timeout",
             )
         with self.send_queue.write_lock:
+            self._acknowledged = transport.acknowledged
             transport.ping()
+            # On a slow line much may be before it; else its time begins at once.
+            is_behind = self.send_queue.lag_s > self.options.ping_timeout / 4
+            self._ping_end = transport.given if is_behind else None
             transport.flush()
         keepalive.note_ping(self._clock())  # only now: a thread that is stopped on the way has not pinged yet
         log.debug("> %s ping", self.name)
+
+    def _is_ping_on_its_way(self, transport: Transport) -> bool:
+        """Whether the line was busy with what was before the ping: then its time begins anew."""
+        if self._ping_end is None or not self._keepalive.is_waiting:
+            return False
+        before, self._acknowledged = self._acknowledged, transport.acknowledged
+        if self._acknowledged >= self._ping_end:
+            self._ping_end = None  # it has arrived meanwhile
+            return True
+        return self._acknowledged > before
 
     def _answer(self, transport: Transport, frame: CloseFrame) -> Outcome | None:
         """Finish the close handshake after the peer's close frame."""

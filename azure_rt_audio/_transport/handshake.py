@@ -23,7 +23,7 @@ from .._net.waiting import BoundedWait, Cancelled, DeadlinePassed, Waker
 from .._version import __version__
 from ..errors import ConnectError
 from ..options import WebSocketOptions
-from .buffered_socket import BufferedSocket, NotUpgraded
+from .buffered_socket import BadUpgrade, BufferedSocket, NotUpgraded
 from .dialling import WebSocketImpl
 from .websocket import Transport
 
@@ -105,6 +105,8 @@ def open_transport(
         problem = exc
     except websocket.WebSocketConnectionClosedException:
         problem = failed(target.url, phase, EOFError())
+    except BadUpgrade as exc:
+        problem = failed(target.url, phase, ValueError(str(exc)))
     except websocket.WebSocketException:
         if _status(ws) == 101:
             problem = failed(target.url, phase, ValueError("its answer to the upgrade is not a valid one"))

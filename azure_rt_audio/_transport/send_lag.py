@@ -1,9 +1,9 @@
 """
 How far sending is behind, and when that is to be told.
 
-The lag is an age: how long the oldest frame has waited that the system has not taken yet. For speech that is
-sent as it is spoken that is also the length of the sound that waits. Only live sound is judged: a file that
-takes its time is no fault of the line.
+The lag is an age: how long the oldest frame has waited that the far end's system does not have yet (where the
+system here does not tell, that it has not taken). For speech that is sent as it is spoken that is also the
+length of the sound that waits. Only live sound is judged: a file that takes its time is no fault of the line.
 
 Pure: no socket, no clock, no thread.
 """
@@ -19,7 +19,7 @@ __all__ = ["SLACK", "LagReport", "LagWatch"]
 _BETWEEN_REPORTS: Final = 1.0
 """Seconds between two reports, at least, while the line is behind."""
 
-_CAUGHT_UP: Final = 0.25
+_CAUGHT_UP: Final = 0.4
 """Share of the limit below which the line has caught up. Dropping goes down to half of it."""
 
 _DELAYED: Final = 0.5
@@ -39,7 +39,7 @@ class LagReport:
     How far sending is behind.
 
     Attributes:
-        lag_s: Seconds that the oldest unsent frame has waited.
+        lag_s: Seconds that the oldest frame has waited that the far end does not have.
         unsent_bytes: In the queue.
         dropped_s: Seconds of sound that were dropped since the last report.
         is_behind: False if it has caught up.

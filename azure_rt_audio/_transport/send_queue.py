@@ -8,7 +8,7 @@ noted. Either way the order of calls is the order on the connection.
 
 On a slow line nearly all that is unsent waits here, where it is bounded, has an age and can be dropped: the
 system keeps little of it (see ``dial.py``), and the transport is given more only when it has written what it
-had, and little of it if that took a wait.
+had, and little of it if that took a wait. What was handed over has an age until the far end has it.
 
 Threads and locks: ``SendQueue._condition`` guards the queue and is a leaf, never held over I/O.
 ``SendQueue.write_lock`` is held over each call that touches socket or TLS; none of these calls waits, and no
@@ -42,8 +42,17 @@ _MOST: Final = 256 * 1024
 _LEAST: Final = 16 * 1024
 """The same after a wait: what the transport has cannot be dropped any more. Twice as much next time."""
 
+_TOGETHER: Final = 0.1
+"""Seconds of frames of which only the oldest's age is known once they were handed over."""
+
+_MARKS: Final = 1024
+"""Of those that are kept: a hundred seconds."""
+
 _Frame = tuple[bytes, float, float]
 """Payload, when it was put, and the seconds of live sound in it."""
+
+_Mark = tuple[int, float, bool]
+"""Bytes given to the transport until then, when the first of them was put, and whether they are live."""
 
 _IN_A_ROW: Final = 50e-6
 """Seconds within which a frame belongs to the one before: writing many together is cheaper."""
@@ -86,7 +95,7 @@ class SendQueue:
         # Of what the transport has and has not written; under write_lock, read bare.
         self._since: float | None = None  # when its oldest was put
         self._until = 0.0  # when its latest was put
-        self._has_live = False
+        self._marks: deque[_Mark] = deque()  # of what it was given; under write_lock, copied bare
         self._last = 0.0  # when a caller last sent something
         self._at_a_time = _MOST
         self.lag_due = _NEVER
@@ -112,26 +121,50 @@ class SendQueue:
             is_alone, self._last = now - self._last > _IN_A_ROW, now
             # Whether it is worth trying is decided without a lock, and again under it.
             if is_alone and not self._queue and not self.write_lock.locked() and transport.may_write_here:
-                is_tried = is_written = False
+                is_tried = is_written = is_first = False
                 try:
                     with self.write_lock:
                         is_open = self._end is None and self.failure is None and self._transport is not None
                         if is_open and not self._queue and not transport.unsent:
                             is_tried = True
                             transport.send(payload)
+                            when = self._clock()
+                            self._mark(transport, when, live_s > 0)
                             is_written = transport.flush()
                             if not is_written:
-                                self._since = self._until = self._clock()
-                                self._has_live = live_s > 0
+                                self._since = self._until = when
+                            is_first = live_s > 0 and self.lag_due == _NEVER
+                            if is_first:
+                                self.lag_due = when + self._watch.limit
                 except ConnectionClosedError as exc:
                     self.failure = exc  # the I/O thread's to find and to tell
                 finally:
-                    if is_tried and not is_written:
+                    if is_tried and (is_first or not is_written):
                         self._wake()
                 if is_tried:
                     self._last = time.monotonic()
                     return
         self._enqueue(payload, timeout, on_io_thread, live_s)
+
+    def _mark(self, transport: Transport, put: float, is_live: bool) -> None:
+        """Note how far the transport's bytes go of a frame that it was given; under ``write_lock``."""
+        marks = self._marks
+        if marks:
+            _, first, was_live = marks[-1]
+            if was_live is is_live and put - first < _TOGETHER:
+                marks[-1] = (transport.given, first, is_live)
+                return
+            if len(marks) >= _MARKS:
+                self._forget_acknowledged(transport)
+                if len(marks) >= _MARKS:
+                    marks.popleft()
+        marks.append((transport.given, put, is_live))
+
+    def _forget_acknowledged(self, transport: Transport) -> None:
+        """Forget what the far end has; under ``write_lock``."""
+        marks, acknowledged = self._marks, transport.acknowledged
+        while marks and marks[0][0] <= acknowledged:
+            marks.popleft()
 
     def _enqueue(self, payload: bytes, timeout: float | None, on_io_thread: bool, live_s: float) -> None:
         size = len(payload)
@@ -202,8 +235,14 @@ class SendQueue:
 
     @property
     def lag_s(self) -> float:
-        """Seconds that the oldest unwritten frame has waited; 0 if all are written."""
-        since = self.unsent_since
+        """Seconds that the oldest frame has waited that the far end's system has not; 0 if it has all."""
+        transport, marks = self._transport, tuple(self._marks)
+        since = None
+        if transport is not None and marks:
+            acknowledged = transport.acknowledged
+            since = next((put for end, put, _ in marks if end > acknowledged), None)
+        if since is None:
+            since = self.unsent_since
         return 0.0 if since is None else max(0.0, self._clock() - since)
 
     def written_at(self, put: float) -> float | None:
@@ -242,11 +281,11 @@ class SendQueue:
                 size += len(frame[0])
                 if frame[2]:
                     self._live.popleft()
-                    self._has_live = True
             self._queued -= size
             self._condition.notify_all()
-        for payload, when, _ in batch:
+        for payload, when, live_s in batch:
             transport.send(payload)
+            self._mark(transport, when, live_s > 0)
             self._until = when
 
     def write(self, transport: Transport) -> bool:
@@ -264,7 +303,7 @@ class SendQueue:
             self._at_a_time = min(_MOST, 2 * self._at_a_time)
             if self._since is not None:
                 self._watch.note_written(self._until, self._clock())
-                self._since, self._has_live = None, False
+                self._since = None
         else:
             self._at_a_time = _LEAST
         self._plan()
@@ -273,13 +312,21 @@ class SendQueue:
     def check_lag(self) -> LagReport | None:
         """Drop what has waited too long, if it may be, and return what is to be told, if anything is."""
         watch, now = self._watch, self._clock()
-        lag = now - (self._live_since or now)
-        if watch.may_drop and self._live and now - self._live[0] >= watch.limit:
+        lag_s = self.lag_s
+        transport = self._transport
+        if transport is not None:
+            with self.write_lock:
+                self._forget_acknowledged(transport)
+        since = self._live_since
+        lag = 0.0 if since is None else now - since
+        if watch.may_drop and lag >= watch.limit:
             with self._condition.lock:
-                # Down to half of it: few longer gaps are understood better than many short ones.
-                self._drop_locked(lambda put: now - put > watch.limit / 2)
+                if self._live:
+                    # The older half: few longer gaps are understood better than many short ones.
+                    middle = (self._live[0] + now) / 2
+                    self._drop_locked(lambda put: put < middle)
                 self._condition.notify_all()
-        report = watch.look(lag, now, self.lag_s, self._queued, self._dropped_s)
+        report = watch.look(lag, now, lag_s, self._queued, self._dropped_s)
         if report is not None:
             with self._condition.lock:
                 self._dropped_s -= report.dropped_s
@@ -288,8 +335,9 @@ class SendQueue:
 
     @property
     def _live_since(self) -> float | None:
-        """When the oldest live sound was put that is not written."""
-        return self._since if self._has_live else self._live[0] if self._live else None
+        """When the oldest live sound was put that the far end does not have, as far as was last looked."""
+        given = next((put for _, put, is_live in self._marks if is_live), None)
+        return self._live[0] if given is None and self._live else given
 
     def _plan(self) -> None:
         oldest, droppable = self._live_since, self._live[0] if self._live else None

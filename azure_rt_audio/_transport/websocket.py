@@ -76,6 +76,16 @@ class Transport:
         return self._socket.unsent + len(self._pongs)
 
     @property
+    def given(self) -> int:
+        """Bytes that were to be sent so far."""
+        return self._socket.given
+
+    @property
+    def acknowledged(self) -> int:
+        """How many of them the far end's system has; from any thread, see :class:`BufferedSocket`."""
+        return self._socket.acknowledged
+
+    @property
     def may_write_here(self) -> bool:
         """Whether the calling thread may write, one at a time."""
         if self._custom is not None:

@@ -6,6 +6,7 @@ numpy, soxr and soundfile are the ``audio`` extra, imported by the first functio
 
 from __future__ import annotations
 
+from .channels import Channel
 from .converter import Converter
 from .files import AudioReader, read_audio, write_audio
 from .g711 import alaw_decode, alaw_encode, ulaw_decode, ulaw_encode
@@ -20,14 +21,17 @@ from .pcm import (
     to_pcm16,
 )
 from .resample import Resampler, resample
+from .warning import SoundWarning
 from .wav import WavWriter, read_wav, write_wav
 
 __all__ = [
     "SAMPLE_RATE_HZ",
     "AudioLike",
     "AudioReader",
+    "Channel",
     "Converter",
     "Resampler",
+    "SoundWarning",
     "WavWriter",
     "alaw_decode",
     "alaw_encode",

@@ -8,15 +8,13 @@ Formats are those of the service: ``"pcm16"`` (int16, little-endian; 24 000 Hz b
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-from .channels import check_channels, mix
+from .channels import Channel, Mixer, check_channels
 from .g711 import DECODERS, ENCODERS
-from .pcm import SAMPLE_RATE_HZ, AudioLike, bytes_per_ms, interleaved
+from .pcm import SAMPLE_RATE_HZ, bytes_per_ms
 from .resample import Resampler
-
-if TYPE_CHECKING:
-    from typing_extensions import Buffer
+from .samples import AudioLike, interleaved, octets
 
 __all__ = ["Converter"]
 
@@ -37,12 +35,14 @@ class Converter:
     Args:
         from_format: Input format: ``"pcm16"``, ``"g711_ulaw"`` or ``"g711_alaw"``.
         from_hz: Input rate, from 1 000 to 768 000 Hz; by default the format's.
-        channels: Number of interleaved input channels, 1 to 8. They are averaged.
+        channels: Number of interleaved input channels, 1 to 8.
+        channel: ``"mix"`` averages them, with a :class:`~azure_rt_audio.audio.SoundWarning` if they cancel
+            each other out; ``"left"`` and ``"right"`` take the first and the second.
         to_format: Output format.
         to_hz: Output rate; by default the format's.
 
     Raises:
-        ValueError: An unknown format, an unsupported rate or number of channels.
+        ValueError: An unknown format or channel, an unsupported rate or number of channels.
         MissingExtraError: The rates differ, and the ``audio`` extra is not installed.
 
     **Threads**: not shared; one thread at a time.
@@ -54,6 +54,7 @@ class Converter:
         from_format: str = "pcm16",
         from_hz: int | None = None,
         channels: int = 1,
+        channel: Channel = "mix",
         to_format: str = "pcm16",
         to_hz: int | None = None,
     ) -> None:
@@ -61,6 +62,7 @@ class Converter:
             bytes_per_ms(name)  # raises for an unknown format
         check_channels(channels)
         self.channels: Final = channels
+        self._mixer = Mixer(channels, channel)
         self._decode = DECODERS.get(from_format)
         self._encode = ENCODERS.get(to_format)
         self._resampler = Resampler(
@@ -85,14 +87,14 @@ class Converter:
             ValueError, TypeError: *audio* does not fit; as for :func:`~.pcm.to_pcm16`.
         """
         if self._decode is not None:
-            pcm: bytes | memoryview = self._decode(_octets(audio))
+            pcm: bytes | memoryview = self._decode(octets(audio, "G.711"))
         else:
             pcm, _ = interleaved(audio, self.channels)
         if self._rest or len(pcm) % (2 * self.channels):
             joined = self._rest + pcm
             whole = len(joined) - len(joined) % (2 * self.channels)
             pcm, self._rest = joined[:whole], joined[whole:]
-        return self._encoded(self._resampler.feed(mix(pcm, self.channels)))
+        return self._encoded(self._resampler.feed(self._mixer.feed(pcm)))
 
     def finish(self) -> bytes:
         """
@@ -101,6 +103,7 @@ class Converter:
         An incomplete frame is dropped.
         """
         self._rest = b""
+        self._mixer.finish()
         return self._encoded(self._resampler.finish())
 
     def _encoded(self, pcm: bytes) -> bytes:
@@ -109,9 +112,3 @@ class Converter:
 
 def _default_hz(audio_format: str) -> int:
     return SAMPLE_RATE_HZ if audio_format == "pcm16" else _G711_HZ
-
-
-def _octets(audio: AudioLike) -> Buffer:
-    if not isinstance(audio, bytes | bytearray | memoryview):
-        raise TypeError(f"G.711 is bytes, one per sample, not {type(audio).__name__}")
-    return audio

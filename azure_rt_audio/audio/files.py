@@ -17,10 +17,10 @@ from azure_rt_audio._extras import importing
 from azure_rt_audio.errors import MissingExtraError
 
 from .._printable import one_line
-from .channels import mix
+from .channels import Channel
 from .pcm import SAMPLE_RATE_HZ, AudioLike, to_pcm16
 from .resample import Resampler, check_rate
-from .riff import WavSource, refusal
+from .riff import WavSource, file_mixer, refusal
 from .wav import write_wav
 
 if TYPE_CHECKING:
@@ -34,21 +34,25 @@ _HEAD_BYTES: Final = 1 << 16
 _BLOCK_SECONDS: Final = 1.0
 
 
-def read_audio(path: str | os.PathLike[str], sample_rate_hz: int = SAMPLE_RATE_HZ) -> bytes:
+def read_audio(
+    path: str | os.PathLike[str], sample_rate_hz: int = SAMPLE_RATE_HZ, channel: Channel = "mix"
+) -> bytes:
     """
     Return an audio file as PCM16: int16, little-endian, mono; 2 bytes per frame; at *sample_rate_hz*.
 
-    Channels are averaged, more than 16 bits are rounded. Blocking; for a recording too large for memory, use
-    an :class:`AudioReader`.
+    Channels are averaged, with a :class:`SoundWarning` if they cancel each other out; ``channel="left"`` and
+    ``"right"`` take the first and the second, as of a telephone call. More than 16 bits are rounded.
+    Blocking; for a recording too large for memory, use an :class:`AudioReader`.
 
     Raises:
-        ValueError: The file is empty, damaged, cut short, or not audio; names it and a remedy.
+        ValueError: The file is empty, damaged, cut short, or not audio, or is mono and has no such channel;
+            names it and a remedy.
         OSError: The file cannot be read.
         MissingExtraError: The file is not WAV, or has another rate, and the ``audio`` extra is not
             installed.
     """
     check_rate("sample_rate_hz", sample_rate_hz)
-    with AudioReader(path) as reader:
+    with AudioReader(path, channel) as reader:
         resampler = reader.resampler(sample_rate_hz)
         pieces = [resampler.feed(block) for block in reader.blocks(_BLOCK_SECONDS)]
     return b"".join((*pieces, resampler.finish()))
@@ -97,7 +101,7 @@ def write_audio(path: str | os.PathLike[str], audio: AudioLike, sample_rate_hz: 
 
 class AudioReader:
     """
-    Reads an audio file in blocks, in a ``with`` statement; formats as for :func:`read_audio`.
+    Reads an audio file in blocks, in a ``with`` statement; formats and *channel* as for :func:`read_audio`.
 
     Attributes:
         name: The path, for error messages.
@@ -110,7 +114,8 @@ class AudioReader:
     **Threads**: not shared; one thread at a time.
     """
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
+    def __init__(self, path: str | os.PathLike[str], channel: Channel = "mix") -> None:
+        self._channel: Channel = channel
         self.name: Final = os.fspath(path)
         self._file = open(path, "rb")  # noqa: SIM115 - close() and the with statement close it
         try:
@@ -133,15 +138,15 @@ class AudioReader:
         is_wav = start[:4] in (b"RIFF", b"RF64") and start[8:] == b"WAVE"
         if is_wav or not start:
             try:
-                return WavSource(self._file, self.name)
+                return WavSource(self._file, self.name, self._channel)
             except ValueError as refused:
                 # soundfile supports compressed WAV.
                 self._file.seek(0)
                 try:
-                    return _LibrarySource(self._file, self.name)
+                    return _LibrarySource(self._file, self.name, self._channel)
                 except (ValueError, MissingExtraError):
                     raise refused from None
-        return _LibrarySource(self._file, self.name)
+        return _LibrarySource(self._file, self.name, self._channel)
 
     def blocks(self, seconds: float) -> Iterator[bytes]:
         """
@@ -180,7 +185,7 @@ class AudioReader:
 class _LibrarySource:
     """The audio of a file that soundfile decodes; the counterpart of :class:`~.riff.WavSource`."""
 
-    def __init__(self, file: IO[bytes], name: str) -> None:
+    def __init__(self, file: IO[bytes], name: str, channel: Channel) -> None:
         soundfile = _soundfile(f"Reading {name}, which is not an uncompressed WAV file,")
         self._name = name
         self._error = soundfile.SoundFileError
@@ -194,6 +199,7 @@ class _LibrarySource:
         self._sound.seekable = lambda: False
         self.rate_hz: Final[int] = self._sound.samplerate
         self.frames: Final[int] = self._sound.frames
+        self._mixer = file_mixer(self._sound.channels, channel, name)
         self._left = self.frames
         # Without an index the length of an MP3 file is an estimate, and a shorter file may be complete.
         self._is_length_known = self._sound.format != "MP3" or any(mark in start for mark in _MP3_INDEXES)
@@ -211,7 +217,9 @@ class _LibrarySource:
             pcm = to_pcm16(samples.reshape(-1))
         except ValueError as error:
             raise refusal(self._name, "holds samples that are no numbers (NaN)") from error
-        return bytes(mix(pcm, self._sound.channels))
+        if not pcm:
+            self._mixer.finish()
+        return bytes(self._mixer.feed(pcm))
 
     def close(self) -> None:
         """Close the library's handle."""

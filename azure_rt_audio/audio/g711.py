@@ -10,22 +10,21 @@ convention at 8 kHz; these functions change the encoding, never the sample rate.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from ._audioop import audioop, swapped
-
-if TYPE_CHECKING:
-    from typing_extensions import Buffer
+from .samples import AudioLike, mono, octets
 
 __all__ = ["DECODERS", "ENCODERS", "alaw_decode", "alaw_encode", "ulaw_decode", "ulaw_encode"]
 
 
-def ulaw_encode(pcm: Buffer) -> bytes:
+def ulaw_encode(pcm: AudioLike) -> bytes:
     """
     Compress to µ-law.
 
     Args:
-        pcm: PCM16: int16, little-endian, mono; 2 bytes per frame; shape (frames,).
+        pcm: PCM16: int16, little-endian, mono; 2 bytes per frame; or an array, as
+            :func:`~azure_rt_audio.audio.to_pcm16` takes it.
 
     Returns:
         One byte per frame.
@@ -33,25 +32,26 @@ def ulaw_encode(pcm: Buffer) -> bytes:
     Raises:
         ValueError: An odd number of bytes.
     """
-    return audioop.lin2ulaw(swapped(pcm), 2)
+    return audioop.lin2ulaw(swapped(mono(pcm)), 2)
 
 
-def ulaw_decode(ulaw: Buffer) -> bytes:
+def ulaw_decode(ulaw: AudioLike) -> bytes:
     """
     Expand µ-law, one byte per frame.
 
     Returns:
         PCM16: int16, little-endian, mono; 2 bytes per frame; shape (frames,).
     """
-    return bytes(swapped(audioop.ulaw2lin(ulaw, 2)))
+    return bytes(swapped(audioop.ulaw2lin(octets(ulaw, "G.711"), 2)))
 
 
-def alaw_encode(pcm: Buffer) -> bytes:
+def alaw_encode(pcm: AudioLike) -> bytes:
     """
     Compress to A-law.
 
     Args:
-        pcm: PCM16: int16, little-endian, mono; 2 bytes per frame; shape (frames,).
+        pcm: PCM16: int16, little-endian, mono; 2 bytes per frame; or an array, as
+            :func:`~azure_rt_audio.audio.to_pcm16` takes it.
 
     Returns:
         One byte per frame.
@@ -59,19 +59,25 @@ def alaw_encode(pcm: Buffer) -> bytes:
     Raises:
         ValueError: An odd number of bytes.
     """
-    return audioop.lin2alaw(swapped(pcm), 2)
+    return audioop.lin2alaw(swapped(mono(pcm)), 2)
 
 
-def alaw_decode(alaw: Buffer) -> bytes:
+def alaw_decode(alaw: AudioLike) -> bytes:
     """
     Expand A-law, one byte per frame.
 
     Returns:
         PCM16: int16, little-endian, mono; 2 bytes per frame; shape (frames,).
     """
-    return bytes(swapped(audioop.alaw2lin(alaw, 2)))
+    return bytes(swapped(audioop.alaw2lin(octets(alaw, "G.711"), 2)))
 
 
-ENCODERS: Final[dict[str, Callable[[Buffer], bytes]]] = {"g711_ulaw": ulaw_encode, "g711_alaw": alaw_encode}
-DECODERS: Final[dict[str, Callable[[Buffer], bytes]]] = {"g711_ulaw": ulaw_decode, "g711_alaw": alaw_decode}
+ENCODERS: Final[dict[str, Callable[[AudioLike], bytes]]] = {
+    "g711_ulaw": ulaw_encode,
+    "g711_alaw": alaw_encode,
+}
+DECODERS: Final[dict[str, Callable[[AudioLike], bytes]]] = {
+    "g711_ulaw": ulaw_decode,
+    "g711_alaw": alaw_decode,
+}
 """By the service's names of formats."""

@@ -9,26 +9,24 @@ In dB below full scale (dBFS), from -100, which is silence or nothing at all, to
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from ._audioop import audioop, swapped
-
-if TYPE_CHECKING:
-    from typing_extensions import Buffer
+from .samples import AudioLike, mono
 
 __all__ = ["SILENCE_DB", "level_db", "peak_db"]
 
 SILENCE_DB: Final = -100.0
 
 
-def level_db(pcm: Buffer) -> float:
+def level_db(pcm: AudioLike) -> float:
     """Return the level: RMS in dBFS. A full-scale square wave has 0, a full-scale sine -3."""
-    return _db(audioop.rms(swapped(pcm), 2))
+    return _db(audioop.rms(swapped(mono(pcm)), 2))
 
 
-def peak_db(pcm: Buffer) -> float:
+def peak_db(pcm: AudioLike) -> float:
     """Return the level of the loudest sample in dBFS."""
-    return _db(audioop.max(swapped(pcm), 2))
+    return _db(audioop.max(swapped(mono(pcm)), 2))
 
 
 def _db(amplitude: int) -> float:

@@ -8,13 +8,12 @@ filter is soxr's "HQ": flat to 0.91 of the lower Nyquist frequency, aliases belo
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from azure_rt_audio._extras import importing
 from azure_rt_audio.errors import RealtimeError
 
-if TYPE_CHECKING:
-    from typing_extensions import Buffer
+from .samples import AudioLike, interleaved, mono
 
 __all__ = ["Resampler", "check_rate", "import_now", "resample"]
 
@@ -22,12 +21,13 @@ _LOWEST_HZ: Final = 1_000
 _HIGHEST_HZ: Final = 768_000
 
 
-def resample(pcm: Buffer, from_hz: int, to_hz: int) -> bytes:
+def resample(pcm: AudioLike, from_hz: int, to_hz: int) -> bytes:
     """
     Convert a whole recording to another sample rate.
 
     Args:
-        pcm: PCM16: int16, little-endian, mono; 2 bytes per frame; shape (frames,).
+        pcm: PCM16: int16, little-endian, mono; 2 bytes per frame; or an array, as
+            :func:`~azure_rt_audio.audio.to_pcm16` takes it: floats are converted, channels averaged.
         from_hz: The rate of *pcm*, from 1 000 to 768 000 Hz.
         to_hz: The rate wanted, in the same range.
 
@@ -35,10 +35,13 @@ def resample(pcm: Buffer, from_hz: int, to_hz: int) -> bytes:
         PCM16 of the same duration, to the nearest frame, without delay.
 
     Raises:
-        ValueError: An odd number of bytes, or a rate out of range.
+        ValueError: An odd number of bytes, or a rate out of range; and as for ``to_pcm16``.
+        TypeError: As for ``to_pcm16``.
         MissingExtraError: The ``audio`` extra is not installed.
     """
-    octets = bytes(pcm)
+    octets, channels = interleaved(pcm)
+    if channels > 1:
+        octets = mono(pcm)
     if len(octets) % 2:
         raise ValueError(
             f"pcm has {len(octets)} bytes, but PCM16 has 2 bytes per frame: "
@@ -102,18 +105,28 @@ class Resampler:
         self._odd_byte = b""
         self._stream = None if from_hz == to_hz else _Stream(from_hz, to_hz)
 
-    def feed(self, pcm: Buffer) -> bytes:
+    def feed(self, pcm: AudioLike) -> bytes:
         """
         Convert the next chunk, and return the output so far, possibly nothing.
 
         Args:
-            pcm: PCM16: int16, little-endian, mono, at ``from_hz``. An odd byte at the end is kept for the
-                next chunk.
+            pcm: PCM16: int16, little-endian, mono, at ``from_hz``; or an array of int16 or floats, mono. An
+                odd byte at the end is kept for the next chunk.
 
         Returns:
             PCM16 at ``to_hz``, whole frames.
+
+        Raises:
+            ValueError: More than one channel; a :class:`~azure_rt_audio.audio.Converter` mixes them.
+            ValueError, TypeError: As for :func:`~azure_rt_audio.audio.to_pcm16`.
         """
-        octets = self._odd_byte + bytes(pcm)
+        samples, channels = interleaved(pcm)
+        if channels > 1:
+            raise ValueError(
+                f"the sound has {channels} channels, and a Resampler takes mono: use "
+                f"Converter(from_hz={self.from_hz}, to_hz={self.to_hz}, channels={channels})"
+            )
+        octets = self._odd_byte + bytes(samples)
         whole = len(octets) & ~1
         self._odd_byte = octets[whole:]
         return self._advance(octets[:whole])

@@ -13,7 +13,7 @@ import sys
 from typing import IO, Final, NamedTuple
 
 from .._printable import one_line
-from .channels import mix
+from .channels import Channel, Mixer
 from .g711 import alaw_decode, ulaw_decode
 from .pcm import to_pcm16
 
@@ -45,6 +45,13 @@ def refusal(name: str, fault: str) -> ValueError:
     return ValueError(one_line(f"{name} {fault}: {remedy}"))
 
 
+def file_mixer(channels: int, channel: Channel, name: str) -> Mixer:
+    """Return the mixer of a file; a ``ValueError`` names it."""
+    if channels == 1 and channel in ("left", "right"):
+        raise ValueError(one_line(f"{name} is mono, it has no {channel} channel: leave channel out"))
+    return Mixer(channels, channel)
+
+
 class WavSource:
     """
     The audio of a WAV file, read sequentially.
@@ -52,6 +59,7 @@ class WavSource:
     Args:
         file: A binary file, at its beginning; it stays open.
         name: Its name in errors.
+        channel: What becomes of several channels.
 
     Raises:
         ValueError: Not a WAV file, or an unsupported format.
@@ -59,13 +67,14 @@ class WavSource:
     **Threads**: not shared; one thread at a time.
     """
 
-    def __init__(self, file: IO[bytes], name: str) -> None:
+    def __init__(self, file: IO[bytes], name: str, channel: Channel = "mix") -> None:
         self._file = file
         self._name = name
         self._format, self._left = _header_of(file, name)
         self._frame_bytes: Final = self._format.channels * self._format.sample_bytes
         self.rate_hz: Final = self._format.rate_hz
         _pcm16_of(self._format, b"", name)  # raises for an unsupported format
+        self._mixer = file_mixer(self._format.channels, channel, name)
 
     @property
     def frames(self) -> int:
@@ -91,7 +100,9 @@ class WavSource:
             self._left -= wanted
         octets = _take(self._file, wanted)
         whole = len(octets) - len(octets) % self._frame_bytes
-        return bytes(mix(_pcm16_of(self._format, octets[:whole], self._name), self._format.channels))
+        if not whole:
+            self._mixer.finish()
+        return bytes(self._mixer.feed(_pcm16_of(self._format, octets[:whole], self._name)))
 
     def close(self) -> None:
         """Do nothing: the file belongs to the caller."""

@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import IO, TYPE_CHECKING, Final
 
 from .._printable import one_line
+from .channels import Channel
 from .pcm import SAMPLE_RATE_HZ, AudioLike, to_pcm16
 from .resample import resample
 from .riff import WavSource, refusal
@@ -28,29 +29,32 @@ _MAX_DATA_BYTES: Final = 0xFFFFFFFF - _HEADER_BYTES
 _BLOCK_FRAMES: Final = 1 << 16
 
 
-def read_wav(path_or_file: str | os.PathLike[str] | IO[bytes]) -> bytes:
+def read_wav(path_or_file: str | os.PathLike[str] | IO[bytes], channel: Channel = "mix") -> bytes:
     """
     Return a WAV file as PCM16: int16, little-endian, mono; 2 bytes per frame; at 24 000 Hz.
 
-    Channels are averaged. More than 16 bits are truncated. A file that is cut short, or whose header
-    does not state its size, is read to its end. Blocking; holds the file in memory.
+    Channels are averaged, with a :class:`SoundWarning` if they cancel each other out. More than 16 bits are
+    truncated. A file that is cut short, or whose header does not state its size, is read to its end.
+    Blocking; holds the file in memory.
 
     Args:
         path_or_file: A path, or a binary file, which is read to its end and stays open.
+        channel: ``"left"`` and ``"right"`` take the first and the second channel.
 
     Raises:
-        ValueError: Not a WAV file, or a format not listed in the module docstring.
+        ValueError: Not a WAV file, a format not listed in the module docstring, or a mono file of which a
+            channel is wanted.
         OSError: The file cannot be read.
         MissingExtraError: The rate is not 24 000 Hz, and the ``audio`` extra is not installed.
     """
     if isinstance(path_or_file, str | os.PathLike):
         with open(path_or_file, "rb") as file:
-            return _read(file, os.fspath(path_or_file))
-    return _read(path_or_file, str(getattr(path_or_file, "name", "the file")))
+            return _read(file, os.fspath(path_or_file), channel)
+    return _read(path_or_file, str(getattr(path_or_file, "name", "the file")), channel)
 
 
-def _read(file: IO[bytes], name: str) -> bytes:
-    source = WavSource(file, name)
+def _read(file: IO[bytes], name: str, channel: Channel) -> bytes:
+    source = WavSource(file, name, channel)
     mono = b"".join(iter(lambda: source.read(_BLOCK_FRAMES), b""))
     try:
         return resample(mono, source.rate_hz, SAMPLE_RATE_HZ)
@@ -120,7 +124,8 @@ class WavWriter:
         Append audio and update the header. Blocking.
 
         Args:
-            pcm: PCM16: int16, little-endian, mono; 2 bytes per frame; shape (frames,).
+            pcm: PCM16: int16, little-endian, mono; 2 bytes per frame; or an array, as
+                :func:`~azure_rt_audio.audio.to_pcm16` takes it.
 
         Raises:
             ValueError: An odd number of bytes, a file of 4 GB, or a closed writer.

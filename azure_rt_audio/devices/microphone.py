@@ -22,7 +22,7 @@ from ..errors import DeviceError
 from .events import DeviceEvent
 from .portaudio import Stream
 from .ring import Ring
-from .supervisor import CallbackThread, DeviceSupervisor
+from .supervisor import CallbackThread, DeviceSupervisor, check_device, check_ms
 
 __all__ = ["Microphone"]
 
@@ -68,8 +68,8 @@ class Microphone:
     ) -> None:
         check_rate("sample_rate_hz", sample_rate_hz)
         for name, value in (("block_ms", block_ms), ("buffer_ms", buffer_ms)):
-            if value < 1:
-                raise ValueError(f"{name} is {value}: pass milliseconds, at least 1")
+            check_ms(name, value, 1)
+        check_device(device)
         self._device = device
         self._rate: Final = sample_rate_hz
         self._block_ms = block_ms

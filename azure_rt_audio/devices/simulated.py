@@ -18,7 +18,7 @@ import time
 from collections.abc import Callable
 from typing import Any, Final
 
-from ..audio import SAMPLE_RATE_HZ
+from ..audio import SAMPLE_RATE_HZ, AudioLike, to_pcm16
 from ..audio.level import level_db
 from ..errors import DeviceError
 from .events import Played
@@ -34,7 +34,8 @@ class SimulatedMicrophone:
     A microphone that hears what it is told to, at the pace of speech, and silence before and after.
 
     Args:
-        recording: PCM16: int16, little-endian, mono, 24 000 Hz; heard from :meth:`start` on.
+        recording: PCM16: int16, little-endian, mono, 24 000 Hz, or what
+            :func:`azure_rt_audio.audio.to_pcm16` takes; heard from :meth:`start` on.
         repeat: Whether the recording is heard again and again.
         block_ms: How much :meth:`read` returns at a time.
         tempo: Seconds of sound per second.
@@ -46,7 +47,7 @@ class SimulatedMicrophone:
     """
 
     def __init__(
-        self, recording: bytes = b"", *, repeat: bool = False, block_ms: int = 20, tempo: float = 1.0
+        self, recording: AudioLike = b"", *, repeat: bool = False, block_ms: int = 20, tempo: float = 1.0
     ) -> None:
         _check_tempo(tempo)
         if block_ms < 1:
@@ -55,11 +56,12 @@ class SimulatedMicrophone:
         """Never called: nothing is lost."""
         self.is_muted: bool = False
         self.captured_at: float = 0.0
-        self._repeated = recording if repeat else b""
+        heard = bytes(to_pcm16(recording))
+        self._repeated = heard if repeat else b""
         self._block_bytes = block_ms * _BYTES_PER_MS
         self._block_s = block_ms / 1000 / tempo
         self._lock = threading.Lock()  # leaf; guards _waiting and _silent_since
-        self._waiting = bytearray(recording)
+        self._waiting = bytearray(heard)
         self._silent_since: float | None = None
         self._ends_at = 0.0  # the next block
         self._has_started = False
@@ -74,10 +76,11 @@ class SimulatedMicrophone:
         """End, for good; a :meth:`read` that waits ends as well."""
         self._closed.set()
 
-    def say(self, pcm: bytes) -> None:
+    def say(self, pcm: AudioLike) -> None:
         """Let it hear PCM16, 24 000 Hz, after what it has been told before. Does not wait."""
+        heard = to_pcm16(pcm)
         with self._lock:
-            self._waiting += pcm
+            self._waiting += heard
             self._silent_since = None
 
     @property
@@ -151,11 +154,12 @@ class SimulatedSpeaker:
         """Be silent."""
         self.stop()
 
-    def play(self, pcm: bytes, *, item_id: str = "") -> None:
+    def play(self, pcm: AudioLike, *, item_id: str = "") -> None:
         """Append PCM16 (int16, little-endian, mono, 24 000 Hz) of an item. Does not wait."""
+        sound = to_pcm16(pcm)
         with self._lock:
             self._play_on_locked()
-            self._waiting.setdefault(item_id, bytearray()).extend(pcm)
+            self._waiting.setdefault(item_id, bytearray()).extend(sound)
             self._heard.setdefault(item_id, bytearray())
 
     def finish(self, item_id: str = "") -> None:

@@ -21,7 +21,7 @@ from ..errors import DeviceError
 from .events import DeviceEvent, Played
 from .playback import Playback
 from .portaudio import Stream
-from .supervisor import CallbackThread, DeviceSupervisor
+from .supervisor import CallbackThread, DeviceSupervisor, check_device, check_ms
 
 __all__ = ["Speaker"]
 
@@ -74,8 +74,8 @@ class Speaker:
         on_played: Callable[[bytes, float], object] | None = None,
     ) -> None:
         check_rate("sample_rate_hz", sample_rate_hz)
-        if prebuffer_ms < 0:
-            raise ValueError(f"prebuffer_ms is {prebuffer_ms}: pass milliseconds, 0 for none")
+        check_ms("prebuffer_ms", prebuffer_ms, 0, "0 for none")
+        check_device(device)
         self._device = device
         self._rate: Final = sample_rate_hz
         self.on_event: Callable[[DeviceEvent], object] | None = on_event

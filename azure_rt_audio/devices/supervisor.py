@@ -21,7 +21,7 @@ from ..errors import DeviceError, RealtimeError
 from .events import DeviceEvent, DeviceLost, DeviceOpened, Kind
 from .portaudio import Device, Stream, find, list_devices, load, open_stream, rescan
 
-__all__ = ["CallbackThread", "DeviceSupervisor"]
+__all__ = ["CallbackThread", "DeviceSupervisor", "check_device", "check_ms"]
 
 logger: Final = get_logger(__name__)
 
@@ -35,6 +35,20 @@ _OPEN_SECONDS: Final = 10.0
 _CLOSE_SECONDS: Final = 1.0
 
 _numbers = itertools.count(1)
+
+
+def check_ms(name: str, value: float, low: int, remedy: str = "") -> None:
+    """Raise an error that names the argument if it is no number of milliseconds, at least *low*."""
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"{name} must be a whole number of milliseconds, not {value!r}")
+    if value < low:
+        raise ValueError(f"{name} is {value}: pass milliseconds, {remedy or f'at least {low}'}")
+
+
+def check_device(device: object) -> None:
+    """Raise an error if it can be no device."""
+    if isinstance(device, bool) or not isinstance(device, str | int | None):
+        raise TypeError(f"device is {device!r}: pass a number or part of a name, or None for the default")
 
 
 class CallbackThread(Generic[_T]):

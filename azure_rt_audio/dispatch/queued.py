@@ -25,6 +25,10 @@ class Backlog:
     """
 
     def __init__(self, limit: int) -> None:
+        if isinstance(limit, bool) or not isinstance(limit, int):
+            raise TypeError(f"max_backlog_bytes must be a whole number of bytes, not {type(limit).__name__}")
+        if limit < 0:
+            raise ValueError(f"max_backlog_bytes is {limit}: pass a number of bytes, such as 64 * 2**20")
         self.limit = limit
         self._put_bytes = 0
         self._taken_bytes = 0
@@ -101,8 +105,9 @@ class QueueDispatcher:
         Returns:
             How many calls were made.
         """
-        if timeout is None or timeout > 0:
-            self._condition.wait_until(lambda: len(self._backlog) > 0, Deadline(timeout))
+        deadline = Deadline(timeout)
+        if not deadline.expired:
+            self._condition.wait_until(lambda: len(self._backlog) > 0, deadline)
         with self._condition.lock:
             waiting = len(self._backlog)
         for done in range(waiting):

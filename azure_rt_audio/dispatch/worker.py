@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from .._concurrency import shutdown
+from .._concurrency.deadline import check_timeout
 from .._concurrency.program_end import join_thread
 from .._log import get_logger
 from .base import report_failure
@@ -63,6 +64,7 @@ class WorkerDispatcher:
 
     def join(self, timeout: float | None) -> bool:
         """Wait *timeout* seconds for the end of the thread; return whether it came. Never waits on itself."""
+        check_timeout(timeout)
         return self._worker.join(timeout)
 
     def owns_this_thread(self) -> bool:

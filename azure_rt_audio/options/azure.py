@@ -10,6 +10,7 @@ from typing import Any, Protocol, cast
 import attrs
 from attrs import Factory, field, frozen
 
+from .._repr import also_half_made
 from .._secret import Secret, forgets_locals, made_without_traces
 from ..errors import AUTHENTICATION_ERROR, ConnectError
 from ..protocol.codec import build
@@ -82,8 +83,15 @@ def _one_line(instance: object, attribute: attrs.Attribute[Any], secret: Secret[
 
 
 def _a_name(instance: object, attribute: attrs.Attribute[Any], value: object) -> None:
-    if not isinstance(value, str) or not value.strip():
-        raise ValueError(f"{attribute.name} is empty; give the name of your deployment in Azure")
+    name = attribute.name
+    if value is not None and not isinstance(value, str):
+        raise ValueError(f"{name} must be text, not {type(value).__name__}")
+    if value is None or not value.strip():
+        raise ValueError(f"{name} is empty; give the name of your deployment in Azure")
+    if value != value.strip() or not value.isprintable():
+        raise ValueError(
+            f"{name} is {value!r}: it has blanks at an end, or characters that no name has; copy it again"
+        )
 
 
 @made_without_traces
@@ -273,3 +281,6 @@ class AzureRealTimeOptions:
                 type=AUTHENTICATION_ERROR,
             )
         return {"Authorization": f"Bearer {token}"}
+
+
+AzureRealTimeOptions.__repr__ = also_half_made(AzureRealTimeOptions.__repr__)  # type: ignore[method-assign]

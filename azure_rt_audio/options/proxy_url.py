@@ -60,7 +60,7 @@ def parse_proxy(url: str) -> Proxy:
         host = port = None  # its message quotes what may be the password
     # A special character in the password makes the rest of it look like a path, or the host like a port.
     whole = re.fullmatch(r"[^\s\x00-\x1f\x7f/?#]+://[^\s\x00-\x1f\x7f/?#]+/?", url)
-    if not (whole and scheme and scheme[1] in _PORTS and host) or port == 0:
+    if not (whole and scheme and scheme[1] in _PORTS and host and host.isprintable()) or port == 0:
         raise ValueError(
             "must look like http://user:password@host:port or socks5h://user:password@host:port; "
             "user and password may be left out, and special characters in them are percent-encoded"

@@ -10,6 +10,7 @@ from typing import Any, Literal
 import attrs
 from attrs import field, frozen
 
+from .._repr import also_half_made
 from .._secret import Secret, made_without_traces
 from .proxy_url import parse_proxy
 from .validators import seconds
@@ -55,9 +56,9 @@ def _headers(instance: object, attribute: attrs.Attribute[Any], value: dict[Any,
         if name.lower() in _HANDSHAKE_HEADERS or name.lower().startswith("sec-websocket-"):
             raise ValueError(f"headers[{name!r}] is a part of the handshake itself; leave it out")
         content = secret.reveal()
-        if not isinstance(content, str) or not re.fullmatch(r"[\t\x20-\x7e]*", content):
+        if not isinstance(content, str) or not re.fullmatch(r"[\x20-\x7e]*", content):
             raise ValueError(
-                f"headers[{name!r}] holds line breaks, characters outside ASCII, or is no text at all"
+                f"headers[{name!r}] holds tabs, line breaks, characters outside ASCII, or is no text at all"
             )
 
 
@@ -130,8 +131,8 @@ class WebSocketOptions:
             (15 MiB in one ``append_audio``).
         lag: What becomes of live sound (``append_audio``, or a file sent in real time) that the line is too
             slow for. ``"keep"``, the default, sends all of it, however late. ``"drop_oldest"`` drops the
-            oldest that is unsent, down to half of ``lag_limit``; never a command, nor a file.
-        lag_limit: Seconds that live sound may wait to be sent before that is told (``send_lag``, and a
+            half of what is unsent, once it has waited for ``lag_limit``; never a command, nor a file.
+        lag_limit: Seconds that live sound may take to the far end before that is told (``send_lag``, and a
             warning in the log, once) and acted on. From 0.1; 2 by default.
         headers: Additional headers of the handshake, such as one for a gateway. Never shown: each value is
             kept as a :class:`~azure_rt_audio.Secret`. None by default.
@@ -178,3 +179,6 @@ class WebSocketOptions:
     ssl_context: TlsTrust = field(default=None, validator=_trust)
     http_proxy: Secret[str] | None = field(default=None, repr=False, converter=_secret, validator=_proxy_url)
     sockopt: Sequence[tuple[int, int, int | bytes]] = field(default=(), validator=_sockopt)
+
+
+WebSocketOptions.__repr__ = also_half_made(WebSocketOptions.__repr__)  # type: ignore[method-assign]

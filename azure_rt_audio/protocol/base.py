@@ -29,6 +29,8 @@ else:
     # importing this package takes. Without slots, cached properties need no help.
     frozen_shape = partial(attrs.frozen, slots=False, eq=False, repr=False)
 
+from .._repr import also_half_made
+
 __all__ = ["UNSET", "ProtocolObject", "Unset", "frozen_shape", "read_mapping", "snake_case"]
 
 
@@ -91,6 +93,7 @@ class ProtocolObject:
             getattr(self, a.name) == getattr(other, a.name) for a in attrs.fields(self.__class__) if a.eq
         )
 
+    @also_half_made
     def __repr__(self) -> str:
         shown = [
             f"{a.name}={a.repr(value) if callable(a.repr) else repr(value)}"

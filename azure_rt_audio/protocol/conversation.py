@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 import orjson
 from attrs import evolve
 
+from .._repr import also_half_made
 from .conversation_entry import ConversationEntry
 from .events import (
     ConversationItemAdded,
@@ -57,7 +59,7 @@ class Conversation:
 
     def __init__(self) -> None:
         self._streams: dict[str, ItemStream] = {}
-        self._order: tuple[str, ...] = ()
+        self._order: list[str] = []  # changed in single steps of the interpreter; read by a copy
         self._outputs = ResponseOutputs(self._streams)
         self._sent: dict[str, MessageItem] = {}  # with images, until the service describes them
         self._audio_format = self._input_format = "pcm16"
@@ -89,13 +91,14 @@ class Conversation:
     def __len__(self) -> int:
         return len(self._order)
 
+    @also_half_made
     def __repr__(self) -> str:
         return f"<Conversation of {len(self)} items>"
 
     @property
     def entries(self) -> tuple[ConversationEntry, ...]:
         """All entries in the order of the conversation."""
-        found = map(self.get, self._order)
+        found = map(self.get, tuple(self._order))
         return tuple(entry for entry in found if entry is not None)
 
     def _repr_html_(self) -> str:
@@ -160,7 +163,7 @@ class Conversation:
 
     def _previous(self, item_id: str) -> str | None:
         """Return the id of the item before one; ``None`` if that is the first, or has no place."""
-        order = self._order
+        order = tuple(self._order)
         place = order.index(item_id) if item_id in order else 0
         return order[place - 1] if place else None
 
@@ -172,7 +175,7 @@ class Conversation:
         """Forget a response in progress, with its items. Called by the I/O thread."""
         keys = self._outputs.keys(response_id)
         self._outputs.finish(Response(id=response_id, status="cancelled", output=[]))
-        self._order = tuple(item_id for item_id in self._order if item_id not in keys)
+        self._order = [item_id for item_id in self._order if item_id not in keys]
         for key in keys:
             self._streams.pop(key, None)
 
@@ -226,7 +229,7 @@ class Conversation:
                 if event.previous_item_id:
                     self._names_places = True
             _describe(stream, self._with_images(event.item))
-            self._order = (*self._order[:place], item_id, *self._order[place:])
+            self._order.insert(place, item_id)
         else:
             _describe(stream, self._with_images(event.item, stream.item))
 
@@ -248,8 +251,11 @@ class Conversation:
         self, event: ConversationItemAdded | ConversationItemDone, stream: ItemStream | None
     ) -> int:
         previous = event.previous_item_id or (None if stream is None else stream.previous)
-        if previous in self._order:
-            return self._order.index(previous) + 1
+        order = self._order
+        if order and order[-1] == previous:  # nearly always, and a search takes longer with each item
+            return len(order)
+        if previous in self._streams and previous in order:
+            return order.index(previous) + 1
         # Null is what services say of the first item. Some say it of any, or when an answer's item is done.
         is_nothing_before = (
             previous is None
@@ -280,7 +286,7 @@ class Conversation:
             _describe(stream, item)
             stream.settle()
             if is_new:
-                self._order = (*self._order, key)
+                self._order.append(key)
 
     def _truncate(self, event: ConversationItemTruncated) -> None:
         # The service discards the transcript of the removed audio and does not say which part of it.
@@ -289,7 +295,8 @@ class Conversation:
             stream.truncated_at_ms = event.audio_end_ms
 
     def _delete(self, event: ConversationItemDeleted) -> None:
-        self._order = tuple(item_id for item_id in self._order if item_id != event.item_id)
+        with contextlib.suppress(ValueError):
+            self._order.remove(event.item_id)
         self._streams.pop(event.item_id, None)
 
     def _configure(self, event: SessionCreated | SessionUpdated) -> None:
@@ -305,12 +312,17 @@ class Conversation:
             if len(self._sent) > _MAX_SENT:  # the service has refused the older ones
                 self._sent.pop(next(iter(self._sent)), None)
 
+    def _is_awaited(self, item_id: str) -> bool:
+        """Whether an item was committed, and has no place yet. Called by the I/O thread."""
+        stream = self._streams.get(item_id)
+        return stream is not None and stream.item is None
+
     def _restore(self, items: Iterable[ConversationItem]) -> None:
         """Place items at the end, as a new session was given them. Called by the I/O thread."""
         for item in items:
             if item.id and item.id not in self._streams:
                 _describe(self._streams.setdefault(item.id, ItemStream(item.id)), item)
-                self._order = (*self._order, item.id)
+                self._order.append(item.id)
 
 
 def _describe(stream: ItemStream, item: ConversationItem) -> None:

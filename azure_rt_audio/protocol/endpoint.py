@@ -14,7 +14,7 @@ from .dialects import Dialect
 __all__ = ["Endpoint", "parse_endpoint"]
 
 _SCHEMES: Final = {"wss": "wss", "https": "wss", "ws": "ws", "http": "ws"}
-_KNOWN_TAIL: Final = re.compile(r"(/openai(/v1|/deployments/[^/]+)?)?(/realtime)?/*$")
+_KNOWN_TAIL: Final = re.compile(r"(/openai(/v1|/deployments/[^/]+)?)?(/realtime)?/*$", re.IGNORECASE)
 _SECRET_PARAMETERS: Final = frozenset(
     {"access_token", "api-key", "api_key", "authorization", "code", "key", "sig", "subscription-key", "token"}
 )

@@ -10,10 +10,13 @@ from ..errors import RATE_LIMIT_ERROR, RealtimeError, ResponseIncompleteError, S
 if TYPE_CHECKING:
     from .responses import Response
 
-__all__ = ["USED_UP", "response_error"]
+__all__ = ["CONNECTION_LOST", "USED_UP", "response_error"]
 
 USED_UP: Final = frozenset({"insufficient_quota", "credit_balance_exhausted", "billing_hard_limit_reached"})
 """Codes of a quota that does not come back by waiting."""
+
+CONNECTION_LOST: Final = "connection_lost"
+"""A reason of this side: the conversation goes on over another connection, without the rest."""
 
 _NO_ERROR: Final = (None, "completed", "in_progress", "queued")
 
@@ -23,6 +26,7 @@ _REASONS: Final = {
     "max_response_output_tokens of the session",
     "turn_detected": "the user began to speak",
     "client_cancelled": "this side cancelled it",
+    CONNECTION_LOST: "the connection was lost while it came",
 }
 
 

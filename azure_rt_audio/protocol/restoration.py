@@ -19,7 +19,7 @@ Pure: no clock, no thread, no connection.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Literal
 
 from attrs import field, frozen
@@ -76,6 +76,7 @@ def plan_restoration(
     sound: Mapping[str, str] | None = None,
     pending: Collection[str] = (),
     without: Collection[str] = (),
+    previous: Restoration | None = None,
 ) -> Restoration:
     """
     Plan what a new session is given.
@@ -90,6 +91,8 @@ def plan_restoration(
         sound: Base64 of the user's speech by id, in the format of the new session's input.
         pending: Call ids whose output may still come: these calls are kept whatever the budget.
         without: Ids of items to leave out without a word, as their response is asked for again.
+        previous: The plan that the session was given before: what is there stays, what was left out for the
+            budget stays out, and what is new is added.
     """
     named = {
         entry.item.id or f"restored_{number}": entry  # some services give no ids
@@ -102,8 +105,10 @@ def plan_restoration(
         named, bool(restore == "audio"), heard_ms or {}, sound or {}, pending, dialect.why_not("images")
     )
     written = {source: transcriber.write(entry, source) for source, entry in named.items()}
+    if previous is not None:
+        written = {source: _kept(source, piece, previous) for source, piece in written.items()}
     pieces = [piece for piece in written.values() if isinstance(piece, Piece)]
-    chosen = (budget or Budget()).choose(pieces)
+    chosen = (budget or Budget()).choose(pieces) if previous is None else _additional(pieces, previous)
     beyond = {piece.source for piece in pieces} - {piece.source for piece in chosen}
     return Restoration(
         items=tuple(item for piece in chosen for item in piece.items),
@@ -115,6 +120,21 @@ def plan_restoration(
             if source in beyond or isinstance(piece, str)
         },
     )
+
+
+def _kept(source: str, piece: Piece | str | None, previous: Restoration) -> Piece | str | None:
+    """Return what an item became before, if there is nothing any more that it could become, as its sound."""
+    if not isinstance(piece, str):
+        return piece
+    items = tuple(item for item in previous.items if previous.sources[item.id or ""] == source)
+    return Piece(source=source, items=items) if items else piece
+
+
+def _additional(pieces: Sequence[Piece], previous: Restoration) -> list[Piece]:
+    """Return all but what was left out before, and what belongs to that."""
+    left_out = {source for source, why in previous.lost.items() if why == BEYOND}
+    calls = {piece.call_id for piece in pieces if piece.source in left_out and piece.call_id is not None}
+    return [piece for piece in pieces if piece.source not in left_out and piece.call_id not in calls]
 
 
 class _Transcriber:

@@ -17,6 +17,8 @@ from .format import (
     Note,
     Opened,
     Received,
+    Reconnected,
+    Reconnecting,
     Sent,
     UnknownEntry,
 )
@@ -35,6 +37,8 @@ __all__ = [
     "Opened",
     "Problem",
     "Received",
+    "Reconnected",
+    "Reconnecting",
     "Recording",
     "Sent",
     "UnknownEntry",

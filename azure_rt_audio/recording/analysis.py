@@ -20,8 +20,11 @@ from .format import (
     Lost,
     Opened,
     Received,
+    Reconnected,
+    Reconnecting,
     Sent,
 )
+from .reconnections import Reconnections
 from .recording import Recording
 from .timeline import Connection, Failure, Interruption, Latency, Speech, Timeline, ToolCall, Turn
 from .tracks import Chunk, InputPlacement, OutputItem, place_items, size_of
@@ -68,7 +71,6 @@ class _Analysis:
         self._now = 0.0
         self._last = 0.0
         self._line = Timeline()
-        self._input = InputPlacement()
         self._outputs: dict[str, OutputItem] = {}
         self._turns: dict[str, Turn] = {}
         self._calls: dict[str, ToolCall] = {}
@@ -84,6 +86,9 @@ class _Analysis:
         session = recording.header.configuration.get("session")
         if isinstance(session, Mapping):
             self._set_formats(session)
+        self._changes = Reconnections(recording.entries, self._formats["input"])
+        self._input = InputPlacement(self._changes.replayed)
+        self._uncommitted_items: set[str] = set()  # of speech that the service has begun to hear
 
     def take(self, entry: Entry) -> None:
         """Take the next entry into account."""
@@ -105,6 +110,8 @@ class _Analysis:
             ended.is_lost = not (entry.is_clean or entry.is_asked_for)
             if ended.is_lost:
                 self._fail("connection", entry.message or entry.error or "the connection was lost")
+        elif isinstance(entry, Reconnecting | Reconnected):
+            self._on_reconnection(entry)
         elif isinstance(entry, ListenerFailed):
             self._fail("listener", f"{entry.listener}: {entry.error}: {entry.message}")
         elif isinstance(entry, Lost):
@@ -130,6 +137,7 @@ class _Analysis:
         line.tool_calls = list(self._calls.values())
         line.speech = list(self._speech.values())
         line.connections = list(self._connections.values())
+        line.reconnections = self._changes.found
         line.interruptions.sort(key=lambda cut: cut.at)
         line.seconds = max(self._last, line.said.end, line.heard.end)
         return line
@@ -148,7 +156,7 @@ class _Analysis:
             item = event.get("item")
             if isinstance(item, Mapping) and item.get("type") == "function_call_output":
                 call = self._calls.get(text_in(item, "call_id"))
-                if call is not None:
+                if call is not None and call.end is None:
                     call.output, call.end = text_in(item, "output"), self._now
         elif kind == "conversation.item.truncate":
             output = self._outputs.get(text_in(event, "item_id"))
@@ -183,7 +191,7 @@ class _Analysis:
         elif kind.startswith("input_audio_buffer."):
             self._on_input(kind, item_id, entry)
         elif kind.startswith("conversation.item."):
-            self._on_item(kind, item_id, event)
+            self._on_item(kind, item_id, entry)
         elif kind.startswith("response."):
             self._on_response(kind, event)
         elif kind == "error":
@@ -204,6 +212,7 @@ class _Analysis:
             self._began_at.append(self._now)
             start = said_at(entry.connection, entry.event.get("audio_start_ms"))
             self._speech[item_id] = Speech(item_id=item_id, start=self._now if start is None else start)
+            self._uncommitted_items.add(item_id)
             self._user_turn(item_id)
         elif kind == "input_audio_buffer.speech_stopped":
             end = said_at(entry.connection, entry.event.get("audio_end_ms"))
@@ -214,14 +223,19 @@ class _Analysis:
             self._ask(anew=True)
         elif kind == "input_audio_buffer.committed":
             turn = self._user_turn(item_id)
+            self._uncommitted_items.discard(item_id)
             if item_id not in self._speech and self._uncommitted is not None:
                 turn.start, turn.end, turn.is_spoken = self._uncommitted, self._input.track.end, True
             self._uncommitted = None
             self._ask()
 
-    def _on_item(self, kind: str, item_id: str, event: _Json) -> None:
+    def _on_item(self, kind: str, item_id: str, entry: Received) -> None:
+        event = entry.event
         if kind == "conversation.item.added":
             item = event.get("item")
+            is_told_again = text_in(item, "id") in self._turns and entry.connection in self._changes.replayed
+            if is_told_again or self._changes.is_restoring(entry.connection):
+                return
             if text_in(item, "type") == "message" and text_in(item, "role") != "assistant":
                 turn = self._user_turn(text_in(item, "id"), text_in(item, "role") or "user")
                 turn.text = turn.text or _content(item)
@@ -265,6 +279,16 @@ class _Analysis:
             details = response.get("status_details")
             error = details.get("error") if isinstance(details, Mapping) else None
             self._fail("service", text_in(error, "message") or "the response has failed")
+
+    def _on_reconnection(self, entry: Reconnecting | Reconnected) -> None:
+        change = self._changes.take(self._now, entry)
+        for turn in self._turns.values():
+            turn.status = change.responses.get(turn.response_id or "", turn.status)
+        if isinstance(entry, Reconnected) and not entry.is_planned:
+            for item_id in self._uncommitted_items:  # the new session hears that from its beginning
+                self._speech.pop(item_id, None)
+                self._turns.pop(item_id, None)
+            self._uncommitted_items.clear()
 
     def _on_heard(self, entry: Heard) -> None:
         output = self._outputs.get(entry.item)

@@ -14,7 +14,16 @@ __all__ = ["FORMAT", "VERSION", "document"]
 FORMAT: Final = "azure-rt-audio timeline"
 VERSION: Final = 1
 
-_LISTS: Final = ("turns", "tool_calls", "speech", "interruptions", "latencies", "connections", "failures")
+_LISTS: Final = (
+    "turns",
+    "tool_calls",
+    "speech",
+    "interruptions",
+    "latencies",
+    "connections",
+    "reconnections",
+    "failures",
+)
 
 
 def document(recording: Recording, timeline: Timeline) -> dict[str, Any]:

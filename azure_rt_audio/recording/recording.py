@@ -9,7 +9,8 @@ import attrs
 from attrs import frozen
 
 from ..errors import RecordingError
-from .format import End, Entry, Header, LineError, read_entry, read_header
+from .format import End, Entry, Header
+from .lines import LineError, read_entry, read_header
 
 __all__ = ["Problem", "Recording"]
 

@@ -6,13 +6,24 @@ Pure; shared by the terminal, subtitles, JSON and the page. All times are second
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from statistics import median
 
 from attrs import define, field, frozen
 
 from .tracks import Track
 
-__all__ = ["Connection", "Failure", "Interruption", "Latency", "Speech", "Timeline", "ToolCall", "Turn"]
+__all__ = [
+    "Connection",
+    "Failure",
+    "Interruption",
+    "Latency",
+    "Reconnection",
+    "Speech",
+    "Timeline",
+    "ToolCall",
+    "Turn",
+]
 
 
 @define(kw_only=True)
@@ -33,7 +44,8 @@ class Turn:
         heard_seconds: Of an answer's sound, what was played.
         received_seconds: Of an answer's sound, what had come.
         is_interrupted: Whether it was cut.
-        status: How its response ended, such as ``"completed"``.
+        status: How its response ended, such as ``"completed"``; of one that was cut off with its connection,
+            what became of it: ``"lost"``, ``"asked again"``.
     """
 
     role: str
@@ -128,6 +140,34 @@ class Connection:
     is_lost: bool = False
 
 
+@define(kw_only=True)
+class Reconnection:
+    """
+    The session went over to another connection.
+
+    Attributes:
+        start: When the connection was lost; of a planned change, when it happened.
+        end: When the session went on; ``None`` if it was given up, or the recording ended first.
+        connection: The number of the new one.
+        attempts: How many there were.
+        restored: Ids of the items that the new session has.
+        shortened: Those of them that it has with less, each with what is missing.
+        lost: Ids of the items that it does not have, each with the reason.
+        responses: Ids of the responses that were under way, each with what became of it.
+    """
+
+    start: float
+    end: float | None = None
+    connection: int | None = None
+    attempts: int = 0
+    reason: str = ""
+    is_planned: bool = False
+    restored: tuple[str, ...] = ()
+    shortened: Mapping[str, str] = field(factory=dict)
+    lost: Mapping[str, str] = field(factory=dict)
+    responses: Mapping[str, str] = field(factory=dict)
+
+
 @frozen(kw_only=True)
 class Failure:
     """An error of the service, a failed listener, or sound of a device that was lost."""
@@ -152,6 +192,7 @@ class Timeline:
     interruptions: list[Interruption] = field(factory=list)
     latencies: list[Latency] = field(factory=list)
     connections: list[Connection] = field(factory=list)
+    reconnections: list[Reconnection] = field(factory=list)
     failures: list[Failure] = field(factory=list)
     levels: list[tuple[float, float, float]] = field(factory=list)
     """When, microphone and speaker in dBFS."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import bisect
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from attrs import define, field, frozen
@@ -21,6 +21,8 @@ __all__ = ["Chunk", "Clip", "InputPlacement", "OutputItem", "Track", "place_item
 
 _JITTER_SECONDS: Final = 0.2
 """Messages that come so much later than the sound before them ended go on with it."""
+
+_LEAST_SECONDS: Final = 0.001
 
 _UNDERFLOW_SECONDS: Final = 0.05
 """Shorter pauses within an answer come from the clocks, not from the speaker."""
@@ -152,26 +154,46 @@ class InputPlacement:
 
     Sound that is sent faster than it lasts, such as that of a file, is ahead of the clock. Silence is then
     left out until the clock has caught up.
+
+    Args:
+        replayed: Of connections that took the place of another one, the seconds of sound that each was sent
+            at once when it did. That is what was said last; what the one before was sent of it is there
+            already.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, replayed: Mapping[int, float] | None = None) -> None:
         self.track: Track = Track()
+        self._replayed = dict(replayed or {})  # seconds that are still to come
+        self._replay_at: dict[int, float] = {}  # when the next of it was said
         self._positions: dict[int, tuple[list[float], list[float]]] = {}  # of each connection
         self._sent: dict[int, float] = {}
 
     def add(self, at: float, connection: int, chunk: Chunk) -> None:
         """Add a message that was sent at *at*."""
-        start = max(0.0, at - chunk.seconds)
-        end = self.track.end
-        if start - end < _JITTER_SECONDS and self.track.clips:
-            start = end
-        if end < at + _JITTER_SECONDS or not chunk.is_silent:
-            self.track.clips.append(Clip(start, chunk, 0.0, chunk.seconds))
+        left = self._replayed.get(connection, 0.0)
+        if left > _LEAST_SECONDS:
+            start = self._add_replayed(at, connection, chunk, left)
+        else:
+            start = max(0.0, at - chunk.seconds)
+            end = self.track.end
+            if start - end < _JITTER_SECONDS and self.track.clips:
+                start = end
+            if end < at + _JITTER_SECONDS or not chunk.is_silent:
+                self.track.clips.append(Clip(start, chunk, 0.0, chunk.seconds))
         sent = self._sent.get(connection, 0.0)
         positions, moments = self._positions.setdefault(connection, ([], []))
         positions.append(sent)
         moments.append(start)
         self._sent[connection] = sent + chunk.seconds
+
+    def _add_replayed(self, at: float, connection: int, chunk: Chunk, left: float) -> float:
+        start = self._replay_at.get(connection, at - left)
+        self._replay_at[connection] = start + chunk.seconds
+        self._replayed[connection] = left - chunk.seconds
+        skip = max(0.0, self.track.end - start)
+        if chunk.seconds - skip > _LEAST_SECONDS:
+            self.track.clips.append(Clip(start + skip, chunk, skip, chunk.seconds - skip))
+        return start
 
     def moment(self, connection: int, audio_ms: object) -> float | None:
         """

@@ -19,10 +19,11 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from .._concurrency import shutdown
-from .._concurrency.deadline import Deadline
+from .._concurrency.deadline import Deadline, check_timeout
 from .._concurrency.program_end import join_thread
 from .._log import get_logger
 from ..audio.level import SILENCE_DB, level_db
+from ..audio.pcm import AudioLike, to_pcm16
 from ..audio.resample import import_now
 from ..devices import Microphone, Speaker
 from ..devices.events import DeviceLost, DeviceOpened
@@ -208,6 +209,7 @@ class VoiceSession:
                 maximum duration too (``code`` is ``"session_expired"``).
             RealtimeError: If a device ended the session.
         """
+        check_timeout(timeout)
         with self._lock:
             self._waiting += 1
         try:
@@ -383,7 +385,8 @@ class VoiceSession:
                 "push_to_talk=True"
             )
 
-    def _process(self, block: bytes) -> None:
+    def _process(self, recorded: AudioLike) -> None:
+        block = bytes(to_pcm16(recorded))  # of a microphone of the program's own, maybe an array
         ended_at = self.microphone.captured_at + len(block) / 48_000
         played = self._reference.take(len(block) // 2, ended_at + _REFERENCE_LEAD_S)
         sent = self._echo.process(block, played, self.speaker.is_playing)

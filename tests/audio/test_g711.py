@@ -90,7 +90,7 @@ def test_an_unaligned_view_is_taken() -> None:
 @pytest.mark.parametrize("encode", [g711.ulaw_encode, g711.alaw_encode])
 def test_half_a_sample_is_refused(encode: Codec) -> None:
     """An odd number of bytes is an error that counts them."""
-    with pytest.raises(ValueError, match=r"pcm has 3 bytes.*next chunk"):
+    with pytest.raises(ValueError, match=r"audio has 3 bytes.*next chunk"):
         encode(b"\x00\x00\x00")
 
 

@@ -36,5 +36,5 @@ def test_a_sine_has_the_peak_of_a_square_and_3_db_less_of_level() -> None:
 @pytest.mark.parametrize("measure", [level_db, peak_db])
 def test_half_a_sample_has_no_level(measure: Callable[[bytes], float]) -> None:
     """An odd number of bytes is an error that counts them."""
-    with pytest.raises(ValueError, match="pcm has 3 bytes"):
+    with pytest.raises(ValueError, match="audio has 3 bytes"):
         measure(b"abc")

@@ -97,6 +97,7 @@ FLOATS = [-math.inf, -2.0, -1.0, -0.5, 0.0, 0.4 / 32768, 0.6 / 32768, 0.5, 32767
 FLOATS_PCM = struct.pack("<12h", -32768, -32768, -32768, -16384, 0, 0, 1, 16384, 32767, 32767, 32767, 32767)
 
 
+@pytest.mark.filterwarnings("ignore::azure_rt_audio.audio.SoundWarning")
 @pytest.mark.parametrize(
     "audio",
     [
@@ -114,6 +115,7 @@ def test_floats_are_scaled_rounded_and_clipped(audio: Any) -> None:
     assert bytes(to_pcm16(audio)) == FLOATS_PCM
 
 
+@pytest.mark.filterwarnings("ignore::azure_rt_audio.audio.SoundWarning")
 @given(st.lists(st.floats(width=32, allow_nan=False)))
 def test_numpy_and_the_standard_library_agree(values: list[float]) -> None:
     """The same floats give the same bytes from either kind of array."""

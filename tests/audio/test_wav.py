@@ -76,6 +76,7 @@ def test_8_bit_samples_are_unsigned() -> None:
     assert read_wav(riff(fmt(8), chunk(b"data", bytes([0, 128, 255])))) == expected
 
 
+@pytest.mark.filterwarnings("ignore::azure_rt_audio.audio.SoundWarning")
 @pytest.mark.parametrize(("code", "bits"), [("f", 32), ("d", 64)])
 def test_floats_are_scaled_and_clipped(code: str, bits: int) -> None:
     """Floats mean what they mean in an array."""

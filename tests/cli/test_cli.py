@@ -129,7 +129,7 @@ def test_chat_answers_what_is_piped_in(dialect: str, tmp_path: Path) -> None:
     ]
 
 
-def test_chat_goes_on_over_another_connection(tmp_path: Path) -> None:
+def test_chat_keeps_its_history_over_another_connection(tmp_path: Path) -> None:
     """A lost connection costs the rest of the answer, and the conversation is kept for the next start."""
     with Emulator(faults=Faults(after("response.text.delta", Drop(), count=2))) as service:
         done = run(
@@ -140,11 +140,12 @@ def test_chat_goes_on_over_another_connection(tmp_path: Path) -> None:
         )
     again = run("chat", "--history", "talk.json", cwd=tmp_path, stdin="Please count to 3.\n")
 
-    assert (done.returncode, done.stderr) == (0, "")
+    assert (done.returncode, done.stderr) == (1, "")
     for words in (
-        "connection_lost]",
+        "error    the answer is not complete: ",
         "the connection was lost",
-        "connected again",
+        "status   reconnecting in ",
+        "status   connected again after ",
         "Hello! I am the emulator",
     ):
         assert words in done.stdout
@@ -173,6 +174,19 @@ def test_chat_says_that_the_connection_was_lost(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert "error    " in done.stdout
     assert "Hello?" not in done.stdout
+
+
+def test_chat_goes_on_over_another_connection(tmp_path: Path) -> None:
+    """A connection that is lost is told, as is the answer that was cut off; the next question is answered."""
+    with Emulator(faults=Faults(after("response.text.delta", Drop(), count=2))) as service:
+        done = run("chat", cwd=tmp_path, stdin="Please count to 30.\nHello!\n", **from_emulator(service))
+
+    lines = done.stdout.splitlines()
+    assert (done.returncode, done.stderr) == (1, "")
+    assert any(line.startswith("         [incomplete: connection_lost]") for line in lines)
+    assert any(line.startswith("status   reconnecting in ") for line in lines)
+    assert any(line.startswith("status   connected again after ") for line in lines)
+    assert lines[-1] == "model    Hello! I am the emulator. How can I help you today?"
 
 
 @on_posix

@@ -152,7 +152,7 @@ def test_a_lost_connection_is_an_error_once(connect: Connect, dialect: str) -> N
     """It is told with its reason, and what is harmless is not told."""
     queue, dialogue = QueueDispatcher(), ConversationLog()
     with Emulator(pace=0, faults=Faults(after("response.created", Drop()))) as service:
-        client = connect(service=service, dispatcher=queue)
+        client = connect(service=service, dispatcher=queue, reconnect=None)
         for event in EVENTS:
             client.on(event, dialogue.update)
         client.on("error", dialogue.update)

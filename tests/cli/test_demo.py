@@ -174,7 +174,7 @@ def test_the_demo_says_that_no_tool_was_called(tmp_path: Path) -> None:
 
 
 def test_the_demo_says_that_the_connection_was_lost(tmp_path: Path) -> None:
-    """A connection that breaks in mid-answer is one line on standard error and exit code 1."""
+    """An answer that its connection cuts off is one line on standard error and exit code 1."""
     with Emulator(faults=Faults(after("response.text.delta", Drop(), count=2))) as service:
         done = run("demo", cwd=tmp_path, **from_emulator(service))
 

@@ -17,7 +17,7 @@ from azure_rt_audio import AzureRealTimeAudio
 from azure_rt_audio._cli.talk.conversation_log import EVENTS, ConversationLog
 from azure_rt_audio._cli.talk.view import TalkView
 from azure_rt_audio.dispatch import QueueDispatcher
-from azure_rt_audio.emulator import Drop, Emulator, Faults, Refuse, after, at_handshake
+from azure_rt_audio.emulator import Close, Emulator, Faults, Refuse, after, at_handshake
 from azure_rt_audio.voice import VoiceSession
 
 pytestmark = pytest.mark.thorough
@@ -28,7 +28,10 @@ LONG = "This answer is long enough to be spoken over, and it goes on for quite a
 class Talk:
     """A conversation and its screen."""
 
-    def __init__(self, client: AzureRealTimeAudio, queue: QueueDispatcher, *, push_to_talk: bool) -> None:
+    def __init__(
+        self, emulator: Emulator, client: AzureRealTimeAudio, queue: QueueDispatcher, *, push_to_talk: bool
+    ) -> None:
+        self.emulator = emulator
         self.microphone, self.speaker = StageMicrophone(), StageSpeaker()
         self.dialogue = ConversationLog()
         for event in EVENTS:
@@ -58,7 +61,7 @@ class Talk:
         clock = asyncio.get_running_loop().time
         deadline = clock() + HANG
         while not condition():
-            assert clock() < deadline, self.lines()
+            assert clock() < deadline, "\n".join(self.lines())
             await asyncio.sleep(0.02)
 
     async def until_shown(self, text: str) -> None:
@@ -81,7 +84,7 @@ def play(
         queue = QueueDispatcher()
         options = {**emulator.options(), **TRANSCRIBED}
         with contextlib.closing(AzureRealTimeAudio(options, dispatcher=queue)) as client:
-            talk = Talk(client, queue, push_to_talk=push_to_talk)
+            talk = Talk(emulator, client, queue, push_to_talk=push_to_talk)
             with talk.voice:
 
                 async def main() -> None:
@@ -233,8 +236,32 @@ def test_a_lost_connection_is_told_and_stays() -> None:
         await talk.until(lambda: any(line.lstrip().startswith("! ") for line in talk.lines()))
         await pilot.press("q")
 
-    talk = play(story, faults=Faults(after("response.created", Drop())))
+    talk = play(story, faults=Faults(after("response.created", Close(4000, "Not any more."))))
     assert talk.dialogue.end is not None
+
+
+def test_a_connection_that_is_made_again_is_told() -> None:
+    """While there is none, the screen says so; then it says what was restored, and the talk goes on."""
+
+    async def story(talk: Talk, pilot: Any) -> None:
+        talk.microphone.bring(*SPEECH)
+        await talk.until_shown("done")
+        talk.speaker.wait_until_finished()
+        talk.speaker.play_out()
+        talk.emulator.faults.add(at_handshake(Refuse(503)))
+        talk.emulator.drop()
+        await talk.until_shown("● reconnecting")
+        await talk.until_shown("Reconnecting in")
+        await talk.until_shown("Connected again after")
+        await talk.until(lambda: not any("● reconnecting" in line for line in talk.lines()))
+        talk.microphone.bring(*SPEECH)
+        await talk.until(lambda: sum("done" in line for line in talk.lines()) == 2)
+        await pilot.press("q")
+
+    talk = play(story, recogniser=["How are you?", "And now?"], responder=lambda *_: "done")
+    assert talk.dialogue.end is None
+    assert [line.role for line in talk.dialogue.lines] == ["you", "model", "note", "note", "you", "model"]
+    assert "2 restored, nothing lost" in talk.dialogue.lines[3].text
 
 
 def test_a_connection_that_is_never_made_ends_the_screen() -> None:

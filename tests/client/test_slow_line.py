@@ -79,7 +79,8 @@ def test_a_program_sees_that_the_line_is_behind(caplog: pytest.LogCaptureFixture
         last = next(event for event in lags if not event.is_behind)
         after = client.send_lag_s
 
-        assert (before, after) == (0, 0)
+        assert before < 0.1
+        assert after < 0.1
         assert behind >= first.lag_s >= 0.1
         assert first == named.get(timeout=HANG)
         assert (first.is_behind, first.dropped_s) == (True, 0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -237,7 +238,8 @@ def test_ends_of_connections() -> None:
     both = Recording(recording.header, (*recording.entries, *again))
     with Emulator.replay(both) as service:
         for code in (1011, None):
-            with client_of(service, **BARE) as client:
+            options = service.options(**BARE)
+            with AzureRealTimeAudio(options, dispatcher=InlineDispatcher(), reconnect=None) as client:
                 if code:
                     client.send({"type": "input_audio_buffer.clear"})
                     closed = client.wait_for("closed", timeout=HANG)
@@ -293,3 +295,47 @@ def test_a_wrong_speed(recorded: Path) -> None:
     """It is named."""
     with pytest.raises(ValueError, match="speed"):
         Emulator.replay(recorded, speed=0)
+
+
+def converse_over_a_loss(client: AzureRealTimeAudio, lose: Callable[[], object]) -> list[str]:
+    """Ask, lose the connection, and ask again."""
+    with client.events("reconnected", timeout=HANG) as events:
+        texts = [client.ask("How is the weather?", timeout=HANG).text]
+        lose()
+        next(events)
+    return [*texts, client.ask("And tomorrow?", timeout=HANG).text]
+
+
+@pytest.mark.parametrize("dialect", ["ga", "preview"])
+def test_a_client_that_connected_again(tmp_path: Path, dialect: str) -> None:
+    """The loss is made again, and the conversation is taken back as it was."""
+    path, policy = tmp_path / "a.rta", {"initial_delay": 0.01}
+    with (
+        Emulator(pace=0) as service,
+        AzureRealTimeAudio(service.options(dialect), record=path, reconnect=policy) as client,
+    ):
+        said = converse_over_a_loss(client, service.drop)
+
+    with Emulator.replay(path) as service:
+        with AzureRealTimeAudio(service.options(), reconnect=policy) as client:
+            assert converse_over_a_loss(client, list) == said
+        assert service.differences == ()
+
+
+def test_a_recording_that_ends_with_a_loss(tmp_path: Path) -> None:
+    """A client that connects again where the recording ends is sent away, and does not differ."""
+    path, closed = tmp_path / "a.rta", Probe()
+    with (
+        Emulator(pace=0) as service,
+        AzureRealTimeAudio(service.options(), record=path, reconnect=None) as client,
+    ):
+        client.ask("How is the weather?", timeout=HANG)
+        with client.events("closed", timeout=HANG) as events:
+            service.drop()
+            next(events)
+
+    with Emulator.replay(path) as service, AzureRealTimeAudio(service.options()) as client:
+        client.on("closed", closed)
+        client.ask("How is the weather?", timeout=HANG)
+        assert closed.next().error.reason == "the recording ends here"
+        assert service.differences == ()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from typing import Any
 
 import attrs
@@ -490,3 +491,101 @@ def test_the_emulator_takes_it(dialect: Dialect) -> None:
         assert [event["type"] for event in heard] == bench.item_events()
     assert [item.id for item in bench.engine.conversation.items] == [item.id for item in made.items]
     assert [item.text for item in bench.engine.conversation.items if item.role == "assistant"] == ["one two"]
+
+
+# ------------------------------------------------------------ any conversation
+
+
+def random_entry(dice: random.Random, number: int, calls: list[str]) -> ConversationEntry:
+    """Return an item of any kind, in any condition."""
+    id_, words = f"i{number}", " ".join(["word"] * dice.randrange(0, 12))
+    kind = dice.randrange(10)
+    if kind == 0:
+        return system(id_, words)
+    if kind in (1, 2):
+        return user(
+            id_, words, *([ContentPart(type="input_image", image_url=IMAGE)] if dice.random() < 0.3 else [])
+        )
+    if kind == 3:
+        return speech(id_, dice.choice([None, words]))
+    if kind in (4, 5):
+        cut = dice.choice([None, None, 0, 300, 99_999])
+        return answer(id_, words, truncated_at_ms=cut, status=dice.choice(["completed", "in_progress", None]))
+    if kind == 6:
+        calls.append(f"k{number}")
+        return call(id_, calls[-1], status=dice.choice(["completed", "in_progress", None]))
+    if kind in (7, 8):
+        return output(id_, calls.pop() if calls and dice.random() < 0.8 else "nobody", words)
+    return mcp_call(id_, **dice.choice([{"output": words}, {}, {"error": McpError(type="x", message="no")}]))
+
+
+def characters(item: ConversationItem) -> int:
+    """Return the characters that the model reads; of sound it reads no transcript."""
+    if isinstance(item, MessageItem):
+        return sum(len(part.text or "") for part in item.content or ())
+    if isinstance(item, FunctionCallItem):
+        return len(f"{item.name}{item.arguments}")
+    return len(item.output) if isinstance(item, FunctionCallOutputItem) else 0
+
+
+@pytest.mark.parametrize("seed", range(100))
+def test_any_conversation(seed: int) -> None:
+    """Each item is restored or lost, pairs are whole, the budget holds, and a service takes it all."""
+    dice = random.Random(seed)
+    dialect = dice.choice([GA, PREVIEW])
+    calls: list[str] = []
+    entries = [random_entry(dice, number, calls) for number in range(dice.randrange(30))]
+    budget = Budget(dice.randrange(1, 40), dice.randrange(1, 900))
+    sound = {e.item.id or "": SOUND for e in entries if dice.random() < 0.5}
+    made = plan(*entries, dialect=dialect, budget=budget, sound=sound, restore=dice.choice(["text", "audio"]))
+
+    ids = [entry.item.id for entry in entries]
+    assert sorted({*made.restored, *made.lost}, key=ids.index) == ids
+    assert list(made.restored) == [id_ for id_ in ids if id_ in made.restored]
+    others = [item for item in made.items if getattr(item, "role", "") != "system"]
+    if others:
+        assert len(made.items) <= budget.max_items
+        assert sum(map(characters, made.items)) <= budget.max_characters
+    answered = {i.call_id for i in made.items if isinstance(i, FunctionCallOutputItem)}
+    asked = {i.call_id for i in made.items if isinstance(i, FunctionCallItem)}
+    assert answered <= asked
+    unanswered = {e.item.call_id for e in entries if isinstance(e.item, FunctionCallOutputItem)} & asked
+    assert unanswered <= answered
+    bench = Bench(dialect.name)
+    for item in made.items:
+        bench.tell(**json.loads(encode(ConversationItemCreate(item=item), dialect)))
+    assert [item.id for item in bench.engine.conversation.items] == [item.id for item in made.items]
+
+
+# ------------------------------------------------------------ more of it, later
+
+
+def test_what_comes_later_is_added() -> None:
+    """A session that was given the newest keeps them: the budget does not move on under it."""
+    talk = [user(f"u{n}", "x" * 10) for n in range(6)]
+    first = plan(*talk[:4], budget=Budget(3, 99))
+    more = plan(*talk, budget=Budget(3, 99), previous=first)
+
+    assert first.restored == ("u1", "u2", "u3")
+    assert more.restored == ("u1", "u2", "u3", "u4", "u5")
+    assert more.items[:3] == first.items
+    assert more.lost == {"u0": BEYOND}
+
+
+def test_what_was_left_out_stays_out() -> None:
+    """So does the output of a call that was left out: the service would refuse it."""
+    talk = [call("c", "k"), user("a", "x" * 10), output("o", "k"), user("b", "x")]
+    first = plan(*talk[:2], budget=Budget(9, 10))
+    more = plan(*talk, budget=Budget(9, 10), previous=first)
+
+    assert first.restored == ("a",)
+    assert more.restored == ("a", "b")
+    assert more.lost == {"c": BEYOND, "o": BEYOND}
+
+
+def test_sound_that_is_no_longer_kept() -> None:
+    """What a session was given as sound it has, also when the sound is not kept here any more."""
+    first = plan(speech("u", None), sound={"u": SOUND})
+
+    assert plan(speech("u", None), user("v", "Hi"), previous=first).items[:1] == first.items
+    assert plan(speech("u", "Hello"), previous=first).items != first.items, "a transcript has come"

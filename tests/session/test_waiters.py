@@ -294,7 +294,7 @@ def test_an_unsent_command_is_not_overdue() -> None:
     waiters = Waiters(clock)
     waiters.written_at = lambda sent: left[0]
     future = commits(waiters, "1")
-    waiters.note_sent(waiters.waiting[0], 1)
+    waiters.note_sent(waiters.waiting[0])
     clock.now += 80.0
     unsent = waiters.give_up_overdue("commit")
     left[0] = clock.now - 1.0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import random
 import ssl
 from collections import Counter
@@ -27,6 +28,7 @@ BOUNDARIES: Final = {"up": range(3, 34), "down": range(3, 240)}
 """Messages of an uncut run, after those that make the session ready."""
 
 _BYTES: Final = {"up": (1_000, 90_000), "down": (3_000, 420_000)}
+_NUMBERS: Final = itertools.count(1)
 _MAX_AGE: Final = "Your session hit the maximum duration of 60 minutes."
 _EXPIRED: Final = {
     "type": "error",
@@ -79,7 +81,7 @@ class Network:
 
     def run(self, case: Case, **options: Any) -> Outcome:
         """Run one case; *options* are further arguments of the client."""
-        recording = self.recordings / f"{abs(hash(case)):016x}.rta"
+        recording = self.recordings / f"chaos-{next(_NUMBERS)}.rta"
         faults = Faults(**dict(case.faults))
         with Emulator(
             responder=respond, recogniser=recognise, synthesiser=synthesise, faults=faults

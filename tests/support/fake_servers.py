@@ -260,9 +260,9 @@ def read_frame(sock: socket.socket) -> tuple[int, bytes]:
     return first & 0x0F, (int.from_bytes(payload, "big") ^ key).to_bytes(length, "big")
 
 
-def echo_frames(sock: socket.socket) -> None:
+def echo_frames(sock: socket.socket, *extra: str) -> None:
     """Send every frame back, and the close frame too: :func:`echo` on one thread, for TLS."""
-    upgrade(sock)
+    upgrade(sock, *extra)
     while True:
         opcode, payload = read_frame(sock)
         sock.sendall(frame(PONG if opcode == PING else opcode, payload))

@@ -87,6 +87,8 @@ def respond(conversation: Conversation, session: Session) -> Answer:
     last = conversation.items[-1] if len(conversation) else None
     if last is not None and last.type == "function_call_output":
         return f"the tool says {last.output}"
+    if last is not None and " returned: " in last.text:  # the same, restored as a text
+        return f"the tool says {last.text.partition(' returned: ')[2]}"
     if "tool" in conversation.last_user_text:
         return FunctionCall("lookup", {}, call_id="call_5")
     return f"answer to {conversation.last_user_text}"
@@ -136,10 +138,19 @@ class Program:
     Args:
         client: Whose session is :data:`SESSION`.
         has_delta_listener: Whether it shows texts while they come.
+        between: Called between two turns.
     """
 
-    def __init__(self, client: AzureRealTimeAudio, *, has_delta_listener: bool = False) -> None:
+    def __init__(
+        self,
+        client: AzureRealTimeAudio,
+        *,
+        has_delta_listener: bool = False,
+        between: Callable[[], object] = lambda: None,
+    ) -> None:
         self.client = client
+        self._shows_deltas = has_delta_listener
+        self._between = between
         self.outcome = Outcome()
         self.lost_answers: set[str] = set()
         self.answers: list[str] = []
@@ -161,9 +172,12 @@ class Program:
         """Take all turns; whatever goes wrong is in the outcome."""
         began = time.monotonic()
         for number, turn in enumerate(TURNS, 1):
+            self._between()
             try:
                 turn(self, number)
             except ResponseLostError as exc:
+                if not self._shows_deltas and turn not in _HEARD:
+                    self._fail(f"turn {number}: {exc}, although nothing was heard of it")
                 self.outcome.told.append(f"turn {number}: {exc}"[:200])
                 self.lost_answers |= {words for words, owner in _ANSWERS.items() if owner == number}
             except Exception as exc:  # noqa: BLE001 - an outcome
@@ -188,14 +202,14 @@ class Program:
         deadline = time.monotonic() + BOUND
         with self._changed:
             while wanted not in self.answers:
-                losses = [event for event in self.reconnected[told:] if event.responses or event.lost]
+                losses = [event for event in self.reconnected[told:] if "lost" in event.responses.values()]
                 if losses:
                     deadline = min(deadline, time.monotonic() + _TOLD_BOUND)
                     told = len(self.reconnected)
                 if not self._changed.wait(deadline - time.monotonic()):
                     break
         if wanted not in self.answers:
-            if not any(event.responses or event.lost for event in self.reconnected):
+            if not any("lost" in event.responses.values() for event in self.reconnected):
                 raise AssertionError(f"there was no {wanted!r}")
             self.outcome.told.append(f"turn {number}: not answered")
             self.lost_answers.add(wanted)
@@ -250,6 +264,8 @@ class Program:
             try:
                 self._answered(handle.result(BOUND).text, f"queued {letter}")
             except ResponseLostError as exc:
+                if not self._shows_deltas:
+                    self._fail(f"queued {letter}: {exc}, although nothing was heard of it")
                 self.lost_answers.add(f"queued {letter}")
                 self.outcome.told.append(f"turn {number}: {exc}"[:200])
 
@@ -300,7 +316,9 @@ class Program:
     def check(self, service: Emulator) -> None:
         """Look at what the service has, after the client was closed."""
         fail = self._fail
-        conversation = service.connections[-1]._engine.conversation
+        # Not always the last one: that may have been prepared to take over.
+        last = next(link for link in service.connections if link._engine.session.id == self.client.session.id)
+        conversation = last._engine.conversation
         actual = [one for item in conversation for one in _as_calls(describe(item))]
         problems = differences(actual, self._excused(service))
         if problems:
@@ -315,7 +333,7 @@ class Program:
             for item in connection._engine.conversation:
                 if item.text.startswith("broken"):
                     fail(f"a turn of connection {connection.number} is {item.text}")
-        session = service.connections[-1]._engine.session
+        session = last._engine.session
         if session.instructions != "Be brief 8." or session.turn_detection is None:
             fail(f"the last session is not as asked for: {session.instructions[:40]!r}")
 
@@ -337,6 +355,9 @@ class Program:
                 # A whole answer has the words that any part of it begins with.
                 words |= {whole for _, whole in EXPECTED if said and whole.startswith(said)}
             self.outcome.told += [f"lost {item_id}: {why}" for item_id, why in event.lost.items()]
+            for item_id, why in event.lost.items():
+                if why not in _REASONS:
+                    self._fail(f"{item_id}, {by_id.get(item_id)!r}, was lost: {why}")
             self.outcome.told += [f"shortened {item_id}: {why}" for item_id, why in event.shortened.items()]
         return words
 
@@ -356,6 +377,11 @@ TURNS: tuple[Callable[[Program, int], None], ...] = (
     Program.queue,
 )
 
+_HEARD = (Program.stream, Program.interruption)  # the program has some of these answers before their end
+_REASONS = {
+    "nothing of it was heard",  # of an answer that is asked for again, or that was interrupted
+    "it has no transcript",
+}
 _INTERRUPTED = ("assistant", _LONG[4:])
 EXPECTED: list[tuple[str, str]] = [
     ("user", "question 1"),

@@ -28,6 +28,7 @@ from fake_servers import (
     await_eof,
     close_frame,
     echo,
+    echo_frames,
     echo_server,
     frame,
     no_thread_is_left,
@@ -334,6 +335,59 @@ def test_what_is_no_websocket_is_said_to_be_none(script: Callable[[socket.socket
     """An answer that is not one of the protocol is named."""
     with tcp_server(script) as url:
         assert words in refusal(url).message
+
+
+INTERIM = b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n"
+
+
+def test_interim_answers_are_passed_over() -> None:
+    """Any number of 1xx may come before the answer that counts (RFC 9110, 15.2), be it 101 or a refusal."""
+
+    def greet(sock: socket.socket) -> None:
+        sock.sendall(INTERIM)
+        echo_frames(sock)
+
+    def refuse(sock: socket.socket) -> None:
+        read_head(sock)
+        sock.sendall(INTERIM + b"HTTP/1.1 401 No\r\nContent-Length: 0\r\n\r\n")
+
+    with tcp_server(greet) as url, opened(url) as transport:
+        transport.send(b"hello")
+        transport.flush()
+        assert receive(transport) == b"hello"
+    with tcp_server(refuse) as url:
+        assert refusal(url).status == 401
+
+
+def test_interim_answers_without_end_are_a_refusal() -> None:
+    """A peer that sends nothing else is given up, long before the time-out."""
+    with tcp_server(lambda sock: (read_head(sock), sock.sendall(INTERIM * 20))[1]) as url:
+        assert refusal(url).status == 103
+
+
+@pytest.mark.parametrize(
+    "line", ["Sec-WebSocket-Extensions: permessage-deflate", "Sec-WebSocket-Protocol: realtime"]
+)
+def test_what_was_not_asked_for_is_refused(line: str) -> None:
+    """An extension or a subprotocol in the answer that is not in the request fails the connection."""
+    with tcp_server(lambda sock: (upgrade(sock, line), None)[1]) as url:
+        assert f"has {line.partition(':')[0].title()}, which was not asked for" in refusal(url).message
+
+
+def test_a_class_that_asks_for_a_subprotocol_gets_it() -> None:
+    """What a class of the user's own asks for is not refused."""
+
+    class Asking(websocket.WebSocket):
+        def connect(self, url: str, **options: Any) -> None:
+            super().connect(url, subprotocols=["realtime"], **options)
+
+    def greet(sock: socket.socket) -> None:
+        echo_frames(sock, "Sec-WebSocket-Protocol: realtime")
+
+    with tcp_server(greet) as url, opened(url, websocket_impl=Asking) as transport:
+        transport.send(b"hello")
+        transport.flush()
+        assert receive(transport) == b"hello"
 
 
 def test_a_wrong_accept_key_is_refused() -> None:

@@ -70,6 +70,12 @@ class Reader:
         return found
 
 
+def until_zero(figure: Callable[[], float]) -> bool:
+    """Wait until something is 0: an acknowledgement takes a moment."""
+    pause = threading.Event()
+    return any(figure() == 0 or pause.wait(0.001) for _ in range(int(HANG / 0.001)))
+
+
 @contextlib.contextmanager
 def line_to(script: Callable[[socket.socket], None], *, tls: bool = False, **options: Any) -> Iterator[Line]:
     """Yield an open connection to a scripted peer."""
@@ -106,7 +112,7 @@ def test_what_waits_has_an_age_and_is_told(tls: bool) -> None:
         assert unwritten is None
         assert arrived[1:] == [b"sound"] * 10 + [b"command"]
         assert not caught_up.is_behind
-        assert line.connection.send_lag_s == 0
+        assert until_zero(lambda: line.connection.send_lag_s)
         assert (line.connection.written_at(sent) or 0.0) >= sent
 
 
@@ -119,9 +125,10 @@ def test_the_oldest_sound_is_dropped_and_nothing_else() -> None:
             line.connection.send(b"old %d" % number, live_s=0.2)
             line.connection.send(b"command %d" % number)
         report = line.next_report()
+        arrived = peer.until(b"command 4")[1:]
         line.connection.send(b"new", live_s=0.2)
         line.connection.send(b"end")
-        arrived = peer.until(b"end")[1:]
+        arrived += peer.until(b"end")
 
         assert report.is_behind
         assert report.dropped_s == pytest.approx(1.0)
@@ -209,9 +216,9 @@ def test_only_so_much_is_remembered() -> None:
     [
         ([0.0, 1.9], []),
         ([2.0, 2.5], [True]),
-        ([2.0, 0.6], [True]),
-        ([2.0, 0.4], [True, False]),
-        ([2.0, 0.4, 2.0], [True, False, True]),
+        ([2.0, 0.9], [True]),
+        ([2.0, 0.7], [True, False]),
+        ([2.0, 0.7, 2.0], [True, False, True]),
     ],
 )
 def test_what_is_told(lags: list[float], told: list[bool]) -> None:

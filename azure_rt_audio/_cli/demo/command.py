@@ -105,7 +105,7 @@ def run(arguments: argparse.Namespace) -> int:
 def _converse(service: Service, screen: Printer, question: bytes, name: str, out: Path) -> int:
     began = monotonic()
     screen.heading("1. Connect")
-    with new_client(service) as client:
+    with new_client(service, does_reconnect=False) as client:
         session = client.session
         assert session is not None
         screen.note(

@@ -25,7 +25,7 @@ from ...protocol.events import (
     ResponseOutputAudioTranscriptDelta,
     ResponseOutputTextDelta,
 )
-from ...protocol.events.local import StatusChanged
+from ...protocol.events.local import Reconnected, Reconnecting, StatusChanged
 from ...protocol.items import FunctionCallItem
 from ...protocol.latency import Latency
 from ...protocol.turn import ModelStatusEnum
@@ -122,6 +122,8 @@ class Transcript:
         self.turn = Turn()
         reactions: dict[type[Any], Callable[[Any], None]] = {
             StatusChanged: self._on_status,
+            Reconnecting: self._on_connection,
+            Reconnected: self._on_connection,
             InputAudioBufferSpeechStarted: self._on_speech_started,
             InputAudioBufferSpeechStopped: lambda event: None,  # for the latency
             ConversationItemInputAudioTranscriptionCompleted: self._on_heard,
@@ -207,6 +209,9 @@ class Transcript:
         if event.status is ModelStatusEnum.SPEAKING:
             self._say("".join(self._unheard))
             self._unheard.clear()
+
+    def _on_connection(self, event: Reconnecting | Reconnected) -> None:
+        self._line("status", str(event))
 
     # The user -----------------------------------------------------------------------------
 

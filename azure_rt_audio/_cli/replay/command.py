@@ -85,7 +85,7 @@ def run(arguments: argparse.Namespace) -> int:
     with open_progress(1 + len(exports)) as progress:
         recording, timeline = _read(arguments.file, progress)
         for remark in _estimates(recording, timeline):
-            print(f"azure-rt-audio replay: {remark}", file=sys.stderr)
+            print(one_line(f"azure-rt-audio replay: {remark}"), file=sys.stderr)
         done = [
             _export(name, path, recording, timeline, arguments, progress) for name, path in exports.items()
         ]

@@ -9,6 +9,7 @@ from typing import Final
 
 from attrs import frozen
 
+from ...recording.reconnections import in_words
 from ...recording.timeline import Timeline, ToolCall, Turn
 
 __all__ = ["Line", "script"]
@@ -54,6 +55,11 @@ def script(timeline: Timeline) -> list[Line]:
             why = " ".join(filter(None, (str(connection.code or ""), connection.reason)))
             text = f"connection {connection.number} is closed" + (f": {why}" if why else "")
             lines.append(_line(connection.end, "status", text))
+    for change in timeline.reconnections:
+        if not change.is_planned:
+            lines.append(_line(change.start, "status", "reconnecting"))
+        if change.end is not None:
+            lines.append(_line(change.end, "status", in_words(change)))
     lines += [_line(failure.at, "error", failure.message) for failure in timeline.failures]
     # What is told of an answer comes first.
     return sorted(lines, key=lambda line: (line.at, line.label == _LABELS["assistant"]))

@@ -20,7 +20,7 @@ from ...protocol.events import (
     ResponseOutputAudioTranscriptDelta,
     ResponseOutputTextDelta,
 )
-from ...protocol.events.local import Closed, Init, StatusChanged
+from ...protocol.events.local import Closed, Init, Reconnected, Reconnecting, StatusChanged
 from ...protocol.items import MessageItem
 from ...voice import FirstSound, Interrupted, Levels, SelfInterruption
 
@@ -29,6 +29,8 @@ __all__ = ["EVENTS", "ConversationLog", "Line"]
 EVENTS: Final[tuple[type[Any], ...]] = (
     Init,
     Closed,
+    Reconnecting,
+    Reconnected,
     StatusChanged,
     InputAudioBufferSpeechStarted,
     ConversationItemAdded,
@@ -79,6 +81,7 @@ class ConversationLog:
         status: ``"connecting"``, the client's status, or ``"over"``.
         latencies_ms: From the end of each question to the first sample played of its answer.
         has_begun: Whether the session became ready.
+        outage: The line about the connection, while there is none.
         end: The error that ended the connection, if it has ended.
         has_transcription_failed: Whether the user has been told why, and what to do.
 
@@ -93,6 +96,7 @@ class ConversationLog:
     speaker_name: str | None = None
     latencies_ms: list[float] = field(factory=list)
     has_begun: bool = False
+    outage: Line | None = None
     end: RealtimeError | None = None
     has_transcription_failed: bool = False
     items_by_id: dict[str, Line] = field(factory=dict)
@@ -153,6 +157,33 @@ def _(event: StatusChanged, log: ConversationLog) -> None:
 def _(event: Closed, log: ConversationLog) -> None:
     log.status = "over"
     log.end = event.error
+    log.outage = None
+
+
+@_update.register
+def _(event: Reconnecting, log: ConversationLog) -> None:
+    if log.outage is None:
+        log.outage = Line("note")
+        log.lines.append(log.outage)
+    log.outage.change(_sentence(event))
+
+
+@_update.register
+def _(event: Reconnected, log: ConversationLog) -> None:
+    log.outage = None
+    if event.is_planned and not event.lost and not event.shortened:
+        return  # nobody could notice it
+    log.note(_sentence(event))
+    for item_id, line in list(log.items_by_id.items()):
+        if line.is_open and (line.text or item_id in event.restored):
+            line.change(line.text, remark="cut off" if line.text else "not transcribed")
+        elif line.is_open:  # the new session hears that from its beginning, under another id
+            log.drop(item_id)
+
+
+def _sentence(event: object) -> str:
+    text = str(event)
+    return f"{text[0].upper()}{text[1:]}."
 
 
 @_update.register

@@ -32,6 +32,7 @@ _STATUS_COLOURS: Final = {
     "listening": "cyan",
     "thinking": "yellow",
     "speaking": "green",
+    "reconnecting": "yellow",
     "over": "red",
     "muted": "red",
     "recording": "red",
@@ -239,6 +240,8 @@ class TalkView(App[None]):
         hint = ""
         if self._conversation.end is not None:
             hint = "the connection has ended; q quits"
+        elif self._conversation.outage is not None:
+            status, hint = "reconnecting", "what you say is kept for some seconds"
         elif self._controls.is_muted:
             status, hint = "muted", "m unmutes"
         elif self._is_pressed:

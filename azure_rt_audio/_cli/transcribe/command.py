@@ -11,7 +11,7 @@ from attrs import frozen
 
 from ... import AzureRealTimeAudio, RealtimeError, SessionConfig, WebSocketState
 from ..._printable import one_line, printable_json
-from ...audio import AudioReader
+from ...audio import AudioReader, Channel
 from ...protocol.events import (
     ConversationItemInputAudioTranscriptionCompleted,
     ConversationItemInputAudioTranscriptionFailed,
@@ -38,6 +38,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--json", action="store_true", help="print one JSON object per line and file, with timestamps"
+    )
+    parser.add_argument(
+        "--channel",
+        choices=("mix", "left", "right"),
+        default="mix",
+        help="of stereo files: both sides mixed, or one of them, as of a telephone call (default: mix)",
     )
     parser.add_argument("--language", metavar="CODE", help="language, such as en (default: detect)")
 
@@ -66,7 +72,7 @@ def run(arguments: argparse.Namespace) -> int:
     ):
         tell_remedies(arguments, service)
         for path in arguments.files:
-            outcome = _transcribe(transcriber, path, progress)
+            outcome = _transcribe(transcriber, path, arguments.channel, progress)
             failures += outcome.error is not None
             _print(outcome, arguments)
     return 1 if failures else 0
@@ -93,12 +99,12 @@ class _Outcome:
         return " ".join(transcript.text for transcript in self.transcripts)
 
 
-def _transcribe(transcriber: _Transcriber, path: str, progress: Progress) -> _Outcome:
+def _transcribe(transcriber: _Transcriber, path: str, channel: Channel, progress: Progress) -> _Outcome:
     transcripts: list[_Transcript] = []
     seconds = 0.0
     transcriber.connect()  # an error here concerns all files
     try:
-        with AudioReader(path) as reader:
+        with AudioReader(path, channel) as reader:
             seconds = reader.seconds
             progress.begin(path, seconds)
             for segment in segments(reader):
@@ -141,7 +147,10 @@ def _print(outcome: _Outcome, arguments: argparse.Namespace) -> None:
 
 class _Transcriber:
     """
-    A session for transcription; reconnects if the connection is lost.
+    A session for transcription, with a client for each connection.
+
+    A transcript that was under way when its connection was lost never comes, so its file fails at once; the
+    next file is transcribed by another client.
 
     **Threads**: not shared.
     """
@@ -157,7 +166,7 @@ class _Transcriber:
             return
         self.close()
         self._clients += 1
-        self._client = new_client(self._service, number=self._clients)
+        self._client = new_client(self._service, number=self._clients, does_reconnect=False)
         self._client.wait_until_ready()
 
     def transcribe(self, segment: Segment) -> str:

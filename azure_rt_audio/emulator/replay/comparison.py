@@ -7,6 +7,8 @@ from typing import Any, Final
 
 from attrs import frozen
 
+from ..._repr import also_half_made
+
 __all__ = ["ABSENT", "Difference", "Ids", "compare"]
 
 _REQUEST: Final = "azure_rt_request"
@@ -29,6 +31,7 @@ _SECRET: Final = "[secret]"
 
 
 class _Absent:
+    @also_half_made
     def __repr__(self) -> str:
         return "nothing"
 

@@ -19,6 +19,8 @@ __all__ = ["ReplayedService"]
 log: logging.Logger = get_logger(__name__)
 
 _MAX_DIFFERENCES: Final = 100
+_FATAL: Final = 4000
+"""Close code after which a client does not connect again."""
 
 
 class ReplayedService:
@@ -70,9 +72,12 @@ class ReplayedService:
         """Return what answers a connection; *number* counts them from 1."""
         if number <= len(self._scripts):
             script = self._scripts[number - 1]
+        elif self._scripts and self._scripts[-1] and isinstance(self._scripts[-1][-1], Ending):
+            # The last one was lost, and the recording ends there: whoever connects again is not another.
+            script = (Ending(0.0, _FATAL, "the recording ends here"),)
         else:
             self._tell(Difference(number, 0, 0, "connection", ABSENT, "a connection"))
-            script = (Ending(0.0, 1011, "this connection was not recorded"),)
+            script = (Ending(0.0, _FATAL, "this connection was not recorded"),)
         engine = ReplayEngine(
             number,
             script,

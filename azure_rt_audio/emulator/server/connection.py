@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 import orjson
 
 from ..._log import get_logger
+from ..._repr import also_half_made
 from ..dialects.names import canonical
 from ..session.engine import Close
 from . import faults as fault
@@ -142,6 +143,7 @@ class Connection:
         self._leaving: Line[dict[str, Any] | Close | str | bytes] = Line(*latency, chance)
         self._filter_pongs()
 
+    @also_half_made
     def __repr__(self) -> str:
         state = "open" if self.is_open else f"closed {self.close_code}"
         return f"<Connection {self.number} {self.dialect} {self.target} {state}>"

@@ -280,6 +280,9 @@ class Emulator(RequestLog):
         A client that says the same as the one that was recorded gets the same answers. Ids, sound and the
         time at which things are said need not be the same. Where the client differs is in
         :attr:`differences`; at the end of the ``with`` it is an ``AssertionError`` with the first one.
+        Connections are replayed one after the other: an end that the service or the network made is made
+        again, and a client that connects again meets the next one. A client that connects once more than was
+        recorded is sent away for good.
 
         Args:
             recording: A file of a :class:`~azure_rt_audio.Recorder`, or what was read of one.

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
 
 from ..._log import get_logger
+from ...audio.pcm import to_pcm16
 from ..model.background import when_done
 from ..model.conversation import Conversation, Item, Part
 from ..model.pcm import to_wire
@@ -196,7 +197,8 @@ class ResponseRun:
     def _audio(self, text: str) -> Iterator[bytes | float]:
         try:
             for piece in self.behaviour.synthesiser(text, self.session):
-                yield (yield from when_done(piece)) if isinstance(piece, Future) else piece
+                made = (yield from when_done(piece)) if isinstance(piece, Future) else piece
+                yield bytes(to_pcm16(made))
         except Exception:
             log.exception("! the synthesiser failed; the response is reported as failed")
             self._failure = Failure()

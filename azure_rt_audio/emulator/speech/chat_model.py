@@ -18,6 +18,7 @@ from concurrent.futures import Future
 from typing import IO, TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
+from ..._repr import also_half_made
 from ..._secret import Secret, forgets_locals
 from ..model.background import in_background
 from ..model.replies import Answer, Failure, FunctionCall, Reply
@@ -80,6 +81,7 @@ class ChatModel:
         proxies = [urllib.request.ProxyHandler({})] if _is_loopback(parts.hostname) else []
         self._opener = urllib.request.build_opener(_NoRedirect, *proxies)
 
+    @also_half_made
     def __repr__(self) -> str:
         return f"<ChatModel {self._url} {self._model or '(its first model)'}>"
 

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 from attrs import field
 
+from ..._repr import also_half_made
 from ..base import ProtocolObject, frozen_shape
 
 __all__ = [
@@ -71,6 +72,7 @@ class UnknownEvent(Event):
         """Name as received."""
         return self.wire_type
 
+    @also_half_made
     def __repr__(self) -> str:
         shown = super().__repr__().removeprefix("UnknownEvent(")
         return f"UnknownEvent(type={self.type!r}{')' if shown == ')' else ', ' + shown}"

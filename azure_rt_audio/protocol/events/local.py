@@ -63,8 +63,8 @@ class SendLag:
     the line has caught up.
 
     Attributes:
-        lag_s: Seconds that the oldest sound or command has waited that is not sent yet; the length of the
-            sound that waits, if it is sent as it is spoken.
+        lag_s: Seconds that the oldest sound or command has waited that the far end does not have yet; the
+            length of the sound that waits, if it is sent as it is spoken.
         unsent_bytes: What waits, in bytes of JSON.
         dropped_s: Seconds of sound that were dropped since the last of these events; 0 with ``lag="keep"``.
         is_behind: False if the line has caught up.
@@ -99,7 +99,7 @@ class SendLag:
 @frozen(kw_only=True)
 class Reconnecting:
     """
-    The connection was lost, and another attempt will be made.
+    The connection was lost, and another attempt will be made. Its ``str()`` is a line to show.
 
     Attributes:
         attempt: Number of the attempt since the loss, from 1.
@@ -112,6 +112,11 @@ class Reconnecting:
     delay_s: float
     reason: str
 
+    def __str__(self) -> str:
+        return (
+            f"reconnecting in {self.delay_s:.1f} s (attempt {self.attempt}): {_without_remedy(self.reason)}"
+        )
+
     @property
     def type(self) -> str:
         """Name for ``on`` and ``wait_for``."""
@@ -122,6 +127,8 @@ class Reconnecting:
 class Reconnected:
     """
     The conversation goes on over another connection; what became of its items, each by its id.
+
+    Its ``str()`` is a line to show.
 
     Attributes:
         gap_s: Seconds without a connection; 0 if the new one was there before the old one ended.
@@ -141,6 +148,20 @@ class Reconnected:
     shortened: Mapping[str, str] = field(factory=dict)
     lost: Mapping[str, str] = field(factory=dict)
     responses: Mapping[str, str] = field(factory=dict)
+
+    def __str__(self) -> str:
+        if self.is_planned:
+            what = f"went over to another connection ({_without_remedy(self.reason)})"
+        else:
+            what = f"connected again after {self.gap_s:.1f} s"
+        counts = [f"{len(self.restored)} restored"]
+        if self.shortened:
+            counts.append(f"{len(self.shortened)} of them shortened")
+        counts.append(f"{len(self.lost)} lost" if self.lost else "nothing lost")
+        lost = sum(outcome == "lost" for outcome in self.responses.values())
+        if lost:
+            counts.append(f"{lost} {'answers' if lost > 1 else 'answer'} cut off")
+        return f"{what}: {', '.join(counts)}"
 
     @property
     def type(self) -> str:
@@ -169,6 +190,11 @@ class Closed:
     def type(self) -> str:
         """Name for ``on`` and ``wait_for``."""
         return self.TYPE
+
+
+def _without_remedy(reason: str) -> str:
+    """Leave out what to do about the end of a connection: the client has done it."""
+    return reason.partition("; connect again")[0].removesuffix(".")
 
 
 @frozen(kw_only=True)

@@ -61,6 +61,10 @@ class Lanes {
       const name = `connection ${one.number}${one.end === null ? "" : `, closed: ${one.code ?? ""} ${one.reason}`}`;
       this.box(one.start, one.end ?? data.seconds, places.connections, one.is_lost ? "error" : "quiet", one.is_lost ? "error-soft" : "panel", name);
     }
+    for (const one of data.reconnections) {
+      const text = one.is_planned ? "" : "reconnecting";
+      this.box(one.start, one.end ?? data.seconds, places.connections, "wait", "wait-soft", text, `${one.reason}\n${one.text}`);
+    }
     for (const one of data.speech) {
       const end = one.end ?? data.seconds;
       this.box(one.start, end, places.said, "you-soft", "you-soft", "", `The service heard speech for ${lasting(end - one.start)}`);

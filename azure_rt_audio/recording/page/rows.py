@@ -9,9 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+import attrs
 from attrs import define
 
 from ...protocol.dialects.names import canonical_name
+from ...protocol.events import local
 from ..analysis import text_in
 from ..format import (
     ConnectionEnded,
@@ -23,6 +25,8 @@ from ..format import (
     Note,
     Opened,
     Received,
+    Reconnected,
+    Reconnecting,
     Sent,
     UnknownEntry,
 )
@@ -32,6 +36,8 @@ from ..tracks import size_of
 __all__ = ["rows"]
 
 SENT, RECEIVED, LOCAL = 0, 1, 2
+
+_COMMON: Final = ("t", "at", "line")
 
 _SOUND_FIELDS: Final = {"input_audio_buffer.append": "audio", "response.output_audio.delta": "delta"}
 """Of messages with sound, the field that holds it."""
@@ -93,6 +99,14 @@ def _local_row(at: float, entry: Entry) -> list[Any] | None:
     if isinstance(entry, ConnectionEnded):
         why = " ".join(filter(None, (str(entry.code or ""), entry.reason, entry.message)))
         return [at, LOCAL, entry.connection, "connection closed", why[:_MAX_CHARACTERS], None]
+    if isinstance(entry, Reconnecting):
+        text = str(local.Reconnecting(attempt=entry.attempt, delay_s=entry.delay_s, reason=entry.reason))
+        return [at, LOCAL, 0, "reconnecting", text[:_MAX_CHARACTERS], {"reason": entry.reason}]
+    if isinstance(entry, Reconnected):
+        fields = {name: value for name, value in attrs.asdict(entry).items() if name not in _COMMON}
+        number = fields.pop("connection")
+        text = str(local.Reconnected(**fields))
+        return [at, LOCAL, number, "reconnected", text[:_MAX_CHARACTERS], fields]
     if isinstance(entry, Heard):
         if entry.end is None:
             return None

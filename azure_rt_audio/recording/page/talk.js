@@ -11,6 +11,7 @@ class Talk {
       ...data.turns.map((one) => ({ at: one.start, end: one.end, cameAt: Math.min(one.start, one.came_at), kind: one.role, text: one.text, one })),
       ...data.tools.map((one) => ({ at: one.start, end: one.end ?? one.start, kind: "tool", text: `${one.name} ${one.arguments} ${one.output ?? ""}`, one })),
       ...data.failures.map((one) => ({ at: one.at, end: one.at, kind: "failure", text: one.message, one })),
+      ...data.reconnections.map((one) => ({ at: one.start, end: one.end ?? one.start, kind: "change", text: `${one.reason} ${one.text}`, one })),
     ].sort((one, other) => (one.cameAt ?? one.at) - (other.cameAt ?? other.at));
     // An answer may be heard after the next question.
     this.timed = [...this.entries].sort((one, other) => one.at - other.at);
@@ -37,7 +38,7 @@ class Talk {
   }
 
   head({ at, end, kind, one }, answered) {
-    const names = { user: "You", assistant: "Assistant", system: "System", tool: "Tool", failure: "Error" };
+    const names = { user: "You", assistant: "Assistant", system: "System", tool: "Tool", failure: "Error", change: "Connection" };
     const head = element("div", "head", `${clock(at)} · ${names[kind] ?? kind}`);
     if (end - at >= 0.1) head.append(` · ${lasting(end - at)}`);
     const wait = kind === "assistant" ? this.waits.get(one.response_id) : undefined;
@@ -59,6 +60,7 @@ class Talk {
       return element("div", "body", element("code", "", ...marked(`${one.name}(${compact(one.arguments)})`, this.words)),
         element("br"), "→ ", element("code", "", ...marked(output, this.words)));
     }
+    if (kind === "change") return element("div", "body", ...marked(one.text, this.words));
     if (kind === "failure") return element("div", "body", ...marked(one.message, this.words));
     const heard = kind === "assistant" ? one.text.slice(0, one.heard) : one.text;
     const rest = one.text.slice(heard.length);

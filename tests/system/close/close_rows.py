@@ -113,7 +113,7 @@ class Place:
         if "credential" in options:
             proof = {"credential": options.pop("credential")}
         target = {"host_name": self.host, "deployment": "m", **proof}
-        return AzureRealTimeAudio(target, options, dispatcher=self.dispatcher)
+        return AzureRealTimeAudio(target, options, dispatcher=self.dispatcher, reconnect=None)
 
 
 Places = contextlib.AbstractContextManager[Place]

@@ -42,7 +42,7 @@ def connect(which="service", roomy=False, **more):
     limits = {"connect_timeout": 60, "send_timeout": 60}
     if roomy:
         limits["max_send_backlog_bytes"] = 2**30
-    client = AzureRealTimeAudio(options[which], limits, **more)
+    client = AzureRealTimeAudio(options[which], limits, **{"reconnect": None, **more})
     if which not in ("dark", "blank", "nowhere"):
         client.wait_until_ready(5)
     return client

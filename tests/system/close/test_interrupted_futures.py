@@ -99,7 +99,14 @@ RESPONSES: dict[str, Callable[[PendingResponse, PendingResponse], object]] = {
 def storm(
     service: Emulator, make: Callable[[Client], Any], call: Callable[[Any, Any], object], interrupts: int
 ) -> None:
-    """Interrupt a call so many times, and look whether the client is well."""
+    """Interrupt a call so many times, and look whether the client is well; 200 times one client."""
+    for done in range(0, interrupts, 200):
+        storm_over_one(service, make, call, min(200, interrupts - done))
+
+
+def storm_over_one(
+    service: Emulator, make: Callable[[Client], Any], call: Callable[[Any, Any], object], interrupts: int
+) -> None:
     blowing = Storm()
     struck = 0
     with Client(service.options(session_config={"modalities": ["text"]})) as client:

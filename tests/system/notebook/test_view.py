@@ -77,6 +77,22 @@ def test_the_view_follows_the_conversation(notebook: Kernel) -> None:
     notebook.until(lambda: notebook.threads() == [])
 
 
+def test_the_view_tells_of_a_connection_that_is_made_again(notebook: Kernel) -> None:
+    """While there is none, the light says so; then a line says what was restored, until the next answer."""
+    notebook.ok(SHOWN)
+    notebook.ok("from azure_rt_audio.emulator import Refuse, at_handshake")
+    notebook.ok("client.ask('Hello?'); service.faults.add(at_handshake(Refuse(503, retry_after_ms=1500)))")
+    notebook.ok("events = client.events('reconnected'); service.drop();")
+    notebook.until(lambda: ">reconnecting<" in shown(notebook) and "(attempt 2)" in shown(notebook))
+    notebook.ok("next(events);")
+    notebook.until(lambda: "2 restored, nothing lost" in shown(notebook))
+    assert ">reconnecting<" not in shown(notebook)
+
+    notebook.ok("client.ask('And now?');")
+    notebook.until(lambda: "2 restored" not in shown(notebook))
+    notebook.ok("client.close()")
+
+
 def test_a_flood_of_deltas_does_not_flood_the_channel(notebook: Kernel) -> None:
     """Of thousands of events come ten pictures a second at most, the last of which is complete."""
     start = time.monotonic()

@@ -1,5 +1,5 @@
 """
-Install what the tests marked ``parts`` run: nginx, squid, microsocks and ip, from packages of Debian.
+Install what the tests marked ``parts`` run: nginx, squid, microsocks, ip and tc, from packages of Debian.
 
 As root it installs what is missing; otherwise it names the command to run, and its exit code is 1.
 """
@@ -16,7 +16,13 @@ sys.path.append(str(Path(__file__).parents[2] / "support"))  # as the tests have
 
 from debian import install
 
-PROGRAMS = {"nginx": "nginx", "squid": "squid", "microsocks": "microsocks", "ip": "iproute2"}
+PROGRAMS = {
+    "nginx": "nginx",
+    "squid": "squid",
+    "microsocks": "microsocks",
+    "ip": "iproute2",
+    "tc": "iproute2",
+}
 """Programs, and the packages that bring them."""
 
 PATH = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
@@ -30,7 +36,7 @@ def find(program: str) -> str | None:
 
 def main() -> int:
     """Install, or say how to."""
-    missing = sorted(package for program, package in PROGRAMS.items() if find(program) is None)
+    missing = sorted({package for program, package in PROGRAMS.items() if find(program) is None})
     failed = install(missing)
     if missing and not failed:
         # The packages start services for the whole machine where there is a manager; the tests want none.

@@ -197,7 +197,8 @@ def test_an_idle_connection_is_cut_by_nginx(
 ) -> None:
     """It is reported as a loss without a close frame, by the name of the host."""
     ended, errors = threading.Event(), []
-    with AzureRealTimeAudio(impatient, {"ssl_context": tls_context, "ping_interval": None}) as client:
+    never = {"ssl_context": tls_context, "ping_interval": None}
+    with AzureRealTimeAudio(impatient, never, reconnect=None) as client:
         client.on("error", errors.append)
         client.on("closed", lambda _: ended.set())
         assert ended.wait(HANG)

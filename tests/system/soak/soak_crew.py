@@ -18,7 +18,7 @@ from typing import Annotated, Any, Final
 
 from soak_talk import PATIENCE, Kind, Site, Surprise, Talk, Tally, expect
 
-from azure_rt_audio import AzureRealTimeAudio
+from azure_rt_audio import AzureRealTimeAudio, RealtimeError
 from azure_rt_audio.protocol.events import ResponseOutputAudioDelta
 from azure_rt_audio.tools import Tools
 
@@ -108,6 +108,8 @@ class Talker(Member):
         """Begin another conversation."""
         talk, self.talk = self.talk, None
         if talk is not None:
+            with contextlib.suppress(RealtimeError, Surprise):
+                talk.announce()  # else what was appended would count as lost as well
             talk.client.close(1.0)
 
     def finish(self) -> None:
@@ -226,7 +228,9 @@ class Asker(Member):
         self.tally.add("connects")
         options = self.site.options(kind, "gpt-realtime", emulator=True)
         session = {"turn_detection": None, "modalities": ["text"], "tools": self._tools.declarations}
-        client = AzureRealTimeAudio({**options, "session_config": session}, {"ssl_context": self.site.tls})
+        client = AzureRealTimeAudio(
+            {**options, "session_config": session}, {"ssl_context": self.site.tls}, reconnect=None
+        )
         self.tally.clients.add(client)
         client.on("error", self.tally.note_error)
         client.wait_until_ready(PATIENCE)

@@ -33,6 +33,8 @@ __all__ = [
 WARM_UP: Final = 0.2
 """Share of the run, and at most so many seconds, in which pools and caches may still fill."""
 WARM_UP_SECONDS: Final = 120.0
+LONG_SECONDS: Final = 3600.0
+"""From this length on, the second half is judged: by then everything has come to rest."""
 LEAST_SECONDS: Final = 120.0
 """A run shorter than this says nothing about memory: the allocator has not come to rest."""
 _ROWS: Final = 24
@@ -48,6 +50,7 @@ class Sample:
     Attributes:
         seconds: Since the beginning.
         rss: Resident memory in bytes; 0 where the system does not tell.
+        malloc: Bytes that the C library has given out; 0 where it does not tell.
         blocks: Pieces of memory that Python's objects take.
         descriptors: Open ones; 0 where the system does not tell.
         cpu: Seconds of it that were used so far.
@@ -59,6 +62,7 @@ class Sample:
 
     seconds: float
     rss: float = 0
+    malloc: float = 0
     blocks: float = 0
     descriptors: float = 0
     threads: float = 0
@@ -111,7 +115,8 @@ class Verdict:
 
 def warmed_up(samples: Sequence[Sample]) -> list[Sample]:
     """Return the samples after the warm-up."""
-    start = min(samples[-1].seconds * WARM_UP, WARM_UP_SECONDS) if samples else 0.0
+    length = samples[-1].seconds if samples else 0.0
+    start = length / 2 if length >= LONG_SECONDS else min(length * WARM_UP, WARM_UP_SECONDS)
     return [sample for sample in samples if sample.seconds >= start]
 
 
@@ -169,6 +174,7 @@ def _columns() -> list[tuple[str, int, Callable[[Sample, Sample], str]]]:
     return [
         ("time", 8, lambda now, _: f"{int(now.seconds) // 60}:{int(now.seconds) % 60:02}"),
         ("RSS MiB", 9, lambda now, _: f"{now.rss / 2**20:.1f}"),
+        ("malloc", 8, lambda now, _: f"{now.malloc / 2**20:.1f}"),
         ("objects", 9, lambda now, _: f"{now.blocks / 1000:.0f}k"),
         ("fds", 5, lambda now, _: f"{now.descriptors:.0f}"),
         ("threads", 9, lambda now, _: f"{now.threads:.0f}"),
@@ -207,6 +213,7 @@ def print_table(samples: Sequence[Sample]) -> None:
         last = attrs.evolve(
             group[-1],
             rss=statistics.median(sample.rss for sample in group),
+            malloc=statistics.median(sample.malloc for sample in group),
             blocks=statistics.median(sample.blocks for sample in group),
             descriptors=statistics.median(sample.descriptors for sample in group),
             threads=statistics.median(sample.threads for sample in group),
@@ -220,6 +227,7 @@ def _series(samples: Sequence[Sample]) -> list[tuple[str, list[float]]]:
     pairs = list(zip(samples[1:], samples, strict=False))
     return [
         ("memory, MiB", [now.rss / 2**20 for now, _ in pairs]),
+        ("malloc, MiB", [now.malloc / 2**20 for now, _ in pairs]),
         ("objects, thousands", [now.blocks / 1000 for now, _ in pairs]),
         ("descriptors", [now.descriptors for now, _ in pairs]),
         ("threads", [now.threads for now, _ in pairs]),

@@ -56,7 +56,7 @@ _GOODBYE_SECONDS: Final = 5.0
 _RECEIVE_BUFFER: Final = 1 << 18
 """The system would let it grow to tens of megabytes, and a stalled service would stall nobody."""
 _LEAST_NAP: Final = 0.005
-_LOSE_EVERY: Final = 250
+_LOSE_EVERY: Final = 100
 """With sabotage: which delta, or append, is lost."""
 _UNWELL: Final = frozenset({"refuse", "mute", "hasty"})
 _PREVIEW_PATH: Final = "/openai/realtime"

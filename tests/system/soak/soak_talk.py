@@ -146,7 +146,10 @@ class Talk:
         where = {"queue": queue or self._queue, "inline": InlineDispatcher()}.get(kind.dispatcher)
         tally.add("connects")
         self.client = AzureRealTimeAudio(
-            site.options(kind, deployment), {"ssl_context": site.tls, **options}, dispatcher=where
+            site.options(kind, deployment),
+            {"ssl_context": site.tls, **options},
+            dispatcher=where,
+            reconnect=None,  # what is counted is what one connection loses
         )
         tally.clients.add(self.client)
         # These listeners hold the client that holds them, as those of a program do.
@@ -250,6 +253,10 @@ class Talk:
             else:
                 pause.wait(0.005)
         return True
+
+    def run(self, queue: QueueDispatcher) -> None:
+        """Run the listeners of a queue from now on, while this object waits."""
+        self._queue = queue
 
     def wait_closed(self) -> RealtimeError:
         """Wait until listeners know that the connection is over, and return why it is."""

@@ -10,6 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trustme
@@ -21,7 +22,7 @@ from azure_rt_audio import AzureRealTimeAudio, ConnectError, RealtimeError, WebS
 
 pytestmark = pytest.mark.thorough
 
-Make = Callable[[str], AzureRealTimeAudio]
+Make = Callable[..., AzureRealTimeAudio]
 
 
 def closed_by_us(make: Make) -> None:
@@ -42,14 +43,24 @@ def closed_after_work(make: Make) -> None:
 
 def closed_by_the_peer(make: Make) -> None:
     """Be told goodbye."""
-    _until_closed(make("closes"))
+    _until_closed(make("closes", reconnect=None))
 
 
 def cut_by_the_peer(make: Make) -> None:
     """Lose the connection without a word."""
-    client = make("drops")
+    client = make("drops", reconnect=None)
     client.on("error", Probe())
     _until_closed(client)
+
+
+def closed_between_two_connections(make: Make) -> None:
+    """Lose the connection, and be closed before there is another one."""
+    assert _without_connection(make).close(HANG)
+
+
+def dropped_between_two_connections(make: Make) -> None:
+    """Lose the connection, and be forgotten before there is another one."""
+    _without_connection(make)
 
 
 def refused(make: Make) -> None:
@@ -99,6 +110,8 @@ FATES = (
     closed_after_work,
     closed_by_the_peer,
     cut_by_the_peer,
+    closed_between_two_connections,
+    dropped_between_two_connections,
     refused,
     dropped,
     dropped_with_listeners,
@@ -114,6 +127,17 @@ def _until_closed(client: AzureRealTimeAudio) -> None:
     while client.state is not WebSocketState.CLOSED:
         assert time.monotonic() < deadline
         threading.Event().wait(0.001)
+
+
+def _without_connection(make: Make) -> AzureRealTimeAudio:
+    client = make("drops", reconnect={"retry_first": True, "initial_delay": 60, "max_delay": 60})
+    reconnector = client._engine.reconnector
+    assert reconnector is not None
+    deadline = time.monotonic() + HANG
+    while not reconnector.is_reconnecting():
+        assert time.monotonic() < deadline
+        threading.Event().wait(0.001)
+    return client
 
 
 class Belongings:
@@ -168,11 +192,11 @@ def test_nothing_is_left(
 ) -> None:
     """However connections end, threads, descriptors and objects are as many afterwards as before."""
     caplog.set_level("CRITICAL", "azure_rt_audio")  # what is logged is kept, and what it is about
-    rounds = max(5, round((20 if "tls" in request.node.name else 91) * effort))  # of eleven connections
+    rounds = max(5, round((20 if "tls" in request.node.name else 91) * effort))  # of thirteen connections
 
-    def make(model: str) -> AzureRealTimeAudio:
+    def make(model: str, **more: Any) -> AzureRealTimeAudio:
         options = {"ssl_context": tls_context, "close_timeout": 0.5}
-        return AzureRealTimeAudio(service.options(model), options)
+        return AzureRealTimeAudio(service.options(model), options, **more)
 
     for fate in FATES:  # whatever is made once is made now
         fate(make)

@@ -12,7 +12,7 @@ from cli_runner import Terminal, from_emulator
 from sound.room import Room
 from speech import QUESTION_WORDS, errors_in, needs_speech, read_question
 
-from azure_rt_audio.emulator import Drop, Emulator, Faults, Recogniser, Synthesiser, after
+from azure_rt_audio.emulator import Close, Emulator, Faults, Recogniser, Synthesiser, after
 
 pytestmark = pytest.mark.sound
 
@@ -112,8 +112,8 @@ def test_a_refused_key_gives_the_screen_back(room: Room, tmp_path: Path) -> None
 
 
 def test_a_connection_lost_in_mid_call_is_told(room: Room, tmp_path: Path) -> None:
-    """It stays on the screen until the user leaves; the exit code is 1, and the reason is said once more."""
-    faults = Faults(after("response.audio.delta", Drop(), count=3))
+    """An end for good stays on the screen; the exit code is 1, and the reason is said once more."""
+    faults = Faults(after("response.audio.delta", Close(4000), count=3))
     service = Emulator(faults=faults)
     with service, Terminal("talk", cwd=tmp_path, **from_emulator(service)) as terminal:
         terminal.wait_for("say something")

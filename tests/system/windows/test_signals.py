@@ -36,6 +36,14 @@ def window() -> Iterator[QtWindow]:
     made.destroy()
 
 
+def test_what_is_no_client_is_refused(window: QtWindow) -> None:
+    """At once, by its type."""
+    from azure_rt_audio.qt import RealtimeSignals
+
+    with pytest.raises(TypeError, match="client must be an AzureRealTimeAudio, not str"):
+        RealtimeSignals("x")  # type: ignore[arg-type]
+
+
 def test_there_is_a_signal_for_every_event() -> None:
     """And none for anything else."""
     from qtpy.QtCore import Signal

@@ -1,0 +1,143 @@
+"""A conversation that was kept begins another client: the model knows it, and no listener is told of it."""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import Any
+
+import pytest
+from listeners import HANG, NO_VAD, TONE, Connect, Probe, message
+
+from azure_rt_audio.emulator import Conversation, Emulator, FunctionCall, Reply, Session
+
+TOOL = {"type": "function", "name": "look", "description": "Look.", "parameters": {"type": "object"}}
+
+
+class Model:
+    """A responder that remembers what it was shown, and calls a tool where the user says "look"."""
+
+    def __init__(self) -> None:
+        self.saw: list[str] = []
+
+    def __call__(self, conversation: Conversation, session: Session) -> Reply:
+        self.saw = [
+            item.text or item.output or f"{item.name} {json.loads(item.arguments)}"
+            for item in conversation.items
+        ]
+        last = conversation.items[-1]
+        if last.type == "message" and last.text == "Look":
+            return Reply(calls=[FunctionCall("look", {"at": 1})])
+        return Reply("One two three four.")
+
+
+@pytest.fixture
+def model() -> Model:
+    """The model that the emulator plays."""
+    return Model()
+
+
+@pytest.fixture
+def service(model: Model) -> Any:
+    """An emulator with that model."""
+    with Emulator(pace=0, responder=model, recogniser=lambda *_: "What is it?") as service:
+        yield service
+
+
+def test_a_conversation_goes_on(connect: Connect, service: Emulator, model: Model) -> None:
+    """Texts, speech, a tool, and an answer as far as it was heard: all of it, once, in order."""
+    config = {"session_config": {**NO_VAD, "tools": [TOOL]}}
+    first = connect(service=service, **config)
+    with first.events("response.done", timeout=HANG) as done:
+        first.create_conversation_item(message("Look"))
+        call = first.create_response().result(HANG).function_calls[0]
+        first.create_conversation_item(
+            {"type": "function_call_output", "call_id": call.call_id, "output": "a tree"}
+        )
+        answer = first.create_response().result(HANG)
+        next(done)
+    spoken = answer.output[0]
+    heard_ms = first.conversation.get(spoken.id or "").audio_ms // 2  # type: ignore[union-attr]
+    first.truncate_item(spoken.id or "", 0, heard_ms).result(HANG)
+    with first.events("conversation.item.added", timeout=HANG) as added:
+        first.append_audio(TONE)
+        item_id = first.commit_audio().result(HANG).item_id
+        assert next(event for event in added if event.item.id == item_id)
+    kept, mute = first.conversation.to_dict(sound=True), first.conversation.to_dict()
+    assert base64.b64decode(kept["items"][-1]["content"][0]["audio"]) == TONE
+
+    told = Probe()
+    second = connect(service=service, history=kept, **config)
+    second.on("*", told)
+    second.wait_until_ready(HANG)
+    second.ask("And now?", timeout=HANG)
+
+    assert model.saw == ["Look", "look {'at': 1}", "a tree", "One two", "What is it?", "And now?"]
+    assert [entry.item.id for entry in second.conversation.entries][:5] == [
+        item["id"] for item in kept["items"]
+    ]
+    heard = told.until(lambda event: event.type == "response.done")
+    known = {item["id"] for item in kept["items"]}
+    assert [event.type for event in heard if getattr(getattr(event, "item", None), "id", "") in known] == []
+
+    third = connect(service=service, history=mute, **config)
+    third.ask("And now?", timeout=HANG)
+
+    assert model.saw == ["Look", "look {'at': 1}", "a tree", "One two", "And now?"]
+    assert "'audio':" not in str(mute)
+
+
+def test_a_plain_list(connect: Connect, service: Emulator, model: Model) -> None:
+    """Pairs of role and text are enough, and the session is ready when the model knows them."""
+    client = connect(
+        service=service, history=[("system", "Be brief."), ("user", "Hello"), ("assistant", "Hi")]
+    )
+    client.wait_until_ready(HANG)
+
+    assert [entry.text for entry in client.conversation.entries] == ["Be brief.", "Hello", "Hi"]
+    client.ask("And now?", timeout=HANG)
+    assert model.saw == ["Be brief.", "Hello", "Hi", "And now?"]
+
+
+def test_the_session_is_changed_later(
+    connect: Connect, service: Emulator, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Updates, and going over to another connection, do not restore it once more."""
+    client = connect(service=service, history=[("user", "Hello"), ("assistant", "Hi")])
+    client.update_session({"instructions": "Be brief."}).result(HANG)
+
+    assert client.reconnect().result(HANG).restored == ("history_1", "history_2")
+    assert "callback failed" not in caplog.text
+    for connection in service.connections:
+        created = [
+            command for command in connection.received if command["type"] == "conversation.item.create"
+        ]
+        assert [command["item"]["id"] for command in created] == ["history_1", "history_2"]
+
+
+def test_the_budget_and_the_format(
+    connect: Connect, service: Emulator, model: Model, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Of what is too long the newest is taken; sound in another format is lost; both are logged."""
+    kept = {
+        "version": 1,
+        "input_audio_format": "g711_ulaw",
+        "items": [
+            {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "Hello"}]},
+            {"type": "message", "role": "user", "content": [{"type": "input_audio", "audio": "AAAA"}]},
+            {"type": "message", "role": "assistant", "content": [{"type": "text", "text": "Hi there."}]},
+        ],
+    }
+    client = connect(service=service, history=kept, reconnect={"max_characters": 12})
+    client.ask("And now?", timeout=HANG)
+
+    assert model.saw == ["Hi there.", "And now?"]
+    assert "2 of 3 items of the history were not restored" in caplog.text
+
+
+def test_what_is_refused(connect: Connect, service: Emulator) -> None:
+    """A history that cannot be right is refused by the constructor, with its path; nothing is dialled."""
+    with pytest.raises(ValueError, match=r"history\[1\]\.role"):
+        connect(service=service, history=[("user", "Hello"), ("robot", "Hi")])
+
+    assert service.connections == ()

@@ -1,0 +1,83 @@
+"""Arguments that cannot be right are refused at once, by name, whatever state the client is in."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from listeners import HANG, Connect
+
+from azure_rt_audio import AzureRealTimeAudio, AzureRealTimeOptions, QueueDispatcher
+from azure_rt_audio.devices import Microphone, SimulatedMicrophone, Speaker
+from azure_rt_audio.dispatch import WorkerDispatcher
+
+Door = Callable[[Any], object]
+
+
+def doors(client: AzureRealTimeAudio) -> Iterator[Door]:
+    """Yield everything of a client that takes a time-out; what it waits for may be there already."""
+    future = client.clear_audio_buffer()
+    future.result(HANG)
+    done, pending = client.create_response(), client.create_response()
+    done.result(HANG)
+    for handle in (done, pending):
+        yield from (handle.result, handle.text, handle.audio)
+    yield from (future.result, future.exception, client.clear_audio_buffer().result)
+    yield from (client.wait_until_ready, client.close, QueueDispatcher().run_pending)
+    yield lambda timeout: client.ask("Hello", timeout=timeout)
+    yield lambda timeout: client.events("init", timeout=timeout)
+    yield lambda timeout: client.wait_for("init", timeout=timeout)
+    yield from (WorkerDispatcher().join, client.talk(SimulatedMicrophone()).wait, client.talk().close)
+
+
+def test_timeouts(connect: Connect) -> None:
+    """Not a number, another type and a truth value are refused; infinity is no limit."""
+    client = connect()
+    client.wait_until_ready(math.inf)
+    for door in doors(client):
+        for value in (math.nan, "5", True, [5]):
+            error = ValueError if isinstance(value, float) else TypeError
+            with pytest.raises(error, match="timeout must be a number of seconds, or None"):
+                door(value)
+
+    assert client.clear_audio_buffer().result(math.inf).type == "input_audio_buffer.cleared"
+
+
+def test_a_timeout_in_place_of_the_predicate(connect: Connect) -> None:
+    """Who counts on the order of other libraries is told what to write."""
+    with pytest.raises(TypeError, match=r"predicate must be a function .* timeout=5"):
+        connect().wait_for("response.done", 5)  # type: ignore[call-overload]
+    with pytest.raises(TypeError, match="predicate must be a function of the event, or None, not str"):
+        connect().wait_for("response.done", "completed")  # type: ignore[call-overload]
+
+
+def test_the_rest() -> None:
+    """Sizes, lengths, devices and files."""
+    options = {"host_name": "localhost:1", "deployment": "m", "api_key": "k"}
+    calls: list[tuple[str, Callable[[], object]]] = []
+    for value in (math.nan, "5", True, -1):
+        calls += [
+            ("max_backlog_bytes", lambda value=value: QueueDispatcher(value)),
+            ("max_backlog_bytes", lambda value=value: WorkerDispatcher(value)),
+            ("block_ms", lambda value=value: Microphone(block_ms=value)),
+            ("buffer_ms", lambda value=value: Microphone(buffer_ms=value)),
+            ("prebuffer_ms", lambda value=value: Speaker(prebuffer_ms=value)),
+        ]
+    for odd in (math.nan, True, b"USB"):
+        calls += [
+            ("device", lambda odd=odd: Microphone(odd)),
+            ("device", lambda odd=odd: Speaker(odd)),
+            ("record", lambda odd=odd: AzureRealTimeAudio(options, record=odd)),
+        ]
+    for name, call in calls:
+        with pytest.raises((TypeError, ValueError), match=f"{name} (is|must be)"):
+            call()
+
+
+def test_capitals_in_a_pasted_url() -> None:
+    """The path that every resource has is known in any spelling."""
+    for host in ("https://res.example.com/OpenAI/V1/realtime", "res.example.com/OPENAI/"):
+        options = AzureRealTimeOptions(host_name=host, deployment="m", api_key="k")
+        assert options.url == "wss://res.example.com/openai/v1/realtime?model=m"
