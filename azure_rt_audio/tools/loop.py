@@ -33,7 +33,6 @@ import logging
 import threading
 import weakref
 from collections.abc import Callable, Iterable
-from concurrent.futures import Future
 from typing import Any, Final, Literal, cast
 
 import attrs
@@ -54,6 +53,7 @@ from ..protocol.turn import is_out_of_band
 from .call import Call, FollowUp, Round, Waiting
 from .catalogue import Catalogue
 from .context import ToolContext
+from .job import run_tool
 from .output import ToolOutput, error_output
 from .outputs import OutputSender, Sent
 from .runner import Job
@@ -210,6 +210,8 @@ class ToolLoop:
                 current.waiting = [Waiting(config=waiting[-1].config)]
         if goes_on:
             self._keep_open(response_id, waiting)
+        if is_unwanted:
+            self._abandon([current])
 
     def _keep_open(self, response_id: str, waiting: Iterable[Waiting]) -> None:
         """Let handles stay open when the response ends."""
@@ -248,7 +250,7 @@ class ToolLoop:
         if tool.timeout_s is not None:
             self._call_in(min(tool.timeout_s, LOOK))
         answer = _weakly(self._returned, current, call, tool)
-        if not self._submit(functools.partial(_run, tool, arguments, call.context, answer, self._submit)):
+        if not self._submit(functools.partial(run_tool, tool, arguments, call.context, answer, self._submit)):
             self._returned(current, call, tool, _BUSY)
         elif tool.background:
             self._answer(current, call, _STARTED)
@@ -536,20 +538,9 @@ class ToolLoop:
                 if current in self._due:
                     self._due.remove(current)
                     self._rounds.pop(current.response_id, None)
-            contexts = [call.context for r in unwanted for call in r.calls.values() if not call.is_answered]
-            undecided = [
-                (current, call)
-                for current in unwanted
-                for call in current.calls.values()
-                if call.asked_at is not None and not call.is_decided
-            ]
             begun = next((asked for asked in self._begun.values() if one in asked.waiting), None)
             is_alone = begun is not None and all(other.is_cancelled for other in begun.waiting)
-        for context in contexts:
-            context.cancelled.set()
-        for current, call in undecided:
-            if call.tool is not None:
-                self._decide(current, call, call.tool, False, "nobody waits for it any more")
+        self._abandon(unwanted)
         self._withdraw_if_answered()
         if begun is not None and begun.request is not None and is_alone:
             self._canceller.cancel_request(begun.request)  # its end is passed on
@@ -557,6 +548,15 @@ class ToolLoop:
         handle = one.held
         if handle is not None:
             handle._finish(cancelled_response())
+
+    def _abandon(self, rounds: Iterable[Round]) -> None:
+        """Nobody waits for the results of these calls: tell those that run, deny what needs approval."""
+        with self._lock:
+            calls = [(one, call) for one in rounds for call in one.calls.values() if not call.is_answered]
+        for current, call in calls:
+            call.context.cancelled.set()
+            if call.tool is not None and call.asked_at is not None:
+                self._decide(current, call, call.tool, False, "nobody waits for it any more")
 
     def check(self) -> float | None:
         """Look at the clock; return the seconds until the next look, if there is to be one."""
@@ -614,52 +614,6 @@ class ToolLoop:
             contexts = [call.context for call in self._running]
         for context in contexts:
             context.cancelled.set()
-
-
-def _run(
-    tool: Tool,
-    arguments: str,
-    context: ToolContext,
-    answer: Callable[[ToolOutput], object],
-    submit: Callable[[Job], bool],
-) -> None:
-    """Run a tool for a call, here or in its executor. Holds neither the loop nor the client."""
-    try:
-        if tool.executor is None:
-            answer(tool._context.copy().run(tool._answer, arguments, context))
-            return
-        if not tool._is_in_process:
-            future = tool.executor.submit(tool._context.copy().run, tool._answer, arguments, context)
-        else:
-            made = tool._arguments(arguments)
-            if isinstance(made, ToolOutput):
-                answer(made)
-                return
-            future = tool.executor.submit(tool.function, **made)
-    except Exception as exc:  # noqa: BLE001 - such as an executor that was shut down
-        answer(tool._failed(exc))
-        return
-    future.add_done_callback(functools.partial(_deliver, tool, answer, submit))
-
-
-def _deliver(
-    tool: Tool,
-    answer: Callable[[ToolOutput], object],
-    submit: Callable[[Job], bool],
-    future: Future[Any],
-) -> None:
-    """Take the result of an executor. It is sent by a thread of ours: the executor's own have other work."""
-
-    def take() -> None:
-        try:
-            result = future.result(0)
-            output = result if isinstance(result, ToolOutput) else tool._output(result)
-        except BaseException as exc:  # noqa: BLE001 - user code, or a pool that broke
-            output = tool._failed(exc)
-        answer(output)
-
-    if not submit(take):
-        take()
 
 
 def _weakly(method: Any, *first: Any) -> Callable[..., Any]:

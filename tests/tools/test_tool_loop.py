@@ -335,7 +335,8 @@ def test_cancelling_tells_the_tools(service: Emulator) -> None:
             pending = client._engine.questions.ask(message("call wait {}"), None, client)
             assert started.wait(HANG)
             pending.cancel()
-            assert pending.result(HANG).status == "cancelled"
+            response = pending.result(HANG)
+            assert response.status == "cancelled" or response.function_calls  # it was over already
             assert cancelled.wait(HANG)
             while next(added).item.type != "function_call_output":
                 pass
