@@ -274,11 +274,24 @@ class Attempts:
         for other in others:
             other.begin_close(timeout)
         is_waiting = not self.current.is_started and self.has_been_ready
-        if is_waiting:
-            self.call_in(0.0)  # it waits for its time to connect; the I/O thread ends it
         have_ended = [is_waiting or current.close(timeout)]
         have_ended += [other.close(deadline.remaining()) for other in others]
-        return all(have_ended) and self._io_thread.join((deadline.remaining() or 0.0) + _GRACE)
+        has_ended = all(have_ended) and self._io_thread.join((deadline.remaining() or 0.0) + _GRACE)
+        if is_waiting and (has_ended or current.owns_this_thread()):
+            self._end_waiting()
+        return has_ended
+
+    def _end_waiting(self) -> None:
+        """End a session that waits for its time to connect. The I/O thread, or, after its end, any other."""
+        attempt = self.current
+        with self.lock:
+            if attempt.is_over or attempt.is_started:
+                return
+            attempt.is_over = True
+            self._discard_locked(attempt)
+        self.fail(
+            attempt, ConnectionClosedError("The connection was closed by this side before it was open.")
+        )
 
     def note_closing(self) -> None:
         """Make no more attempts. Without a lock: a forked child may have nobody left to release it."""

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Iterator
 from typing import Final
 
+import attrs
+
 from .._concurrency.condition import Condition
 from .._concurrency.deadline import Deadline, check_timeout
+from .._log import get_logger
 from .._pages import WAITING
 from .._repr import also_half_made
 from ..audio.converter import Converter
@@ -28,11 +32,17 @@ from .partial_response import streamed_response
 
 __all__ = ["DEFAULT_TIMEOUT", "PendingResponse"]
 
+log: logging.Logger = get_logger(__name__)
+
 DEFAULT_TIMEOUT: Final = 90.0
 """
 Seconds that blocking methods wait for the service unless told otherwise; longer than a response may be
 silent, so that its loss is told before a time-out is.
 """
+
+
+_MAX_SOUND: Final = 64 * 2**20
+"""Characters of base64 that a handle keeps: 17 minutes of PCM16, and far more than a response may have."""
 
 
 class PendingResponse:
@@ -44,6 +54,9 @@ class PendingResponse:
 
         for words in client.create_response().text():
             print(words, end="", flush=True)
+
+    A handle that is kept holds the sound of its response, 64 MiB of base64 or 17 minutes of PCM16 at most;
+    beyond that it lets go of the oldest, with a warning in the log.
 
     **Threads.** Any thread may wait, several at once; each iteration starts from the beginning.
     """
@@ -63,6 +76,8 @@ class PendingResponse:
         self._condition = Condition()  # leaf; guards the rest
         self._pieces: list[Event] = []
         self._read = 0  # pieces that an iteration has had
+        self._sound_size = 0  # characters of base64 in _pieces
+        self._let_go = 0  # pieces before this one have no sound any more
         self._id: str | None = None
         self._latest = 0  # the first piece of the latest response
         self._steps: list[Response | FunctionCallOutputItem] = []
@@ -287,6 +302,10 @@ class PendingResponse:
             if isinstance(event, ResponseCreated):
                 self._latest = len(self._pieces)
             self._pieces.append(event)
+            if isinstance(event, ResponseOutputAudioDelta):
+                self._sound_size += len(event.delta)
+                if self._sound_size > _MAX_SOUND:
+                    self._let_go_of_sound_locked()
             if isinstance(event, ResponseCreated | ResponseDone):
                 self._id = event.response.id
             if isinstance(event, ResponseDone):
@@ -318,6 +337,17 @@ class PendingResponse:
         with self._condition.lock:
             self._steps.append(output)
 
+    def _let_go_of_sound_locked(self) -> None:
+        """Keep the oldest pieces without their sound."""
+        if not self._let_go:
+            log.warning("! %r has more than 64 MiB of sound, and lets go of the oldest", self)
+        while self._sound_size > _MAX_SOUND:
+            piece = self._pieces[self._let_go]
+            if isinstance(piece, ResponseOutputAudioDelta):
+                self._sound_size -= len(piece.delta)
+                self._pieces[self._let_go] = attrs.evolve(piece, delta="")
+            self._let_go += 1
+
     def _kinds(self) -> set[type[Event]]:
         """Return the classes of the events that came."""
         with self._condition.lock:
@@ -329,6 +359,10 @@ class PendingResponse:
             if self._read > self._latest or self.done:
                 return False
             del self._pieces[self._latest :]
+            self._let_go = min(self._let_go, self._latest)
+            self._sound_size = sum(
+                len(piece.delta) for piece in self._pieces if isinstance(piece, ResponseOutputAudioDelta)
+            )
             self._id = None
         return True
 

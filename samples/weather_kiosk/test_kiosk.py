@@ -43,16 +43,26 @@ def test_an_answer_without_a_function(kiosk: Kiosk) -> None:
     "rt_emulator",
     [
         at_handshake(Refuse(429)),
-        after("response.created", Drop()),
-        after("response.created", Close(1011)),
+        after("response.created", Close(3000)),
         {"responder": lambda *_: Reply(failure=Failure())},
     ],
     indirect=True,
-    ids=["refused", "lost", "closed", "failed"],
+    ids=["refused", "closed", "failed"],
 )
 def test_a_service_that_fails(kiosk: Kiosk) -> None:
     """The kiosk apologises, whatever goes wrong."""
     assert kiosk.answer("How is the weather in Lisbon?") == SORRY
+
+
+@pytest.mark.parametrize(
+    "rt_emulator",
+    [after("response.created", Drop()), after("response.created", Close(1011))],
+    indirect=True,
+    ids=["lost", "closed"],
+)
+def test_a_connection_that_is_lost(kiosk: Kiosk) -> None:
+    """The client connects again, and asks again: the customer notices nothing but time."""
+    assert "sunny in Lisbon" in kiosk.answer("How is the weather in Lisbon?")
 
 
 @pytest.mark.rt_replay("sunny.rta")

@@ -143,7 +143,7 @@ def test_chat_keeps_its_history_over_another_connection(tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (1, "")
     for words in (
         "error    the answer is not complete: ",
-        "the connection was lost",
+        "connection_lost",
         "status   reconnecting in ",
         "status   connected again after ",
         "Hello! I am the emulator",

@@ -16,7 +16,7 @@ from speech import HEARD, needs_speech, write_stereo
 
 from azure_rt_audio import __version__
 from azure_rt_audio.audio import read_wav, resample
-from azure_rt_audio.emulator import Drop, Emulator, Faults, after
+from azure_rt_audio.emulator import Close, Drop, Emulator, Faults, after
 
 pytestmark = pytest.mark.thorough
 
@@ -174,13 +174,33 @@ def test_the_demo_says_that_no_tool_was_called(tmp_path: Path) -> None:
 
 
 def test_the_demo_says_that_the_connection_was_lost(tmp_path: Path) -> None:
-    """An answer that its connection cuts off is one line on standard error and exit code 1."""
-    with Emulator(faults=Faults(after("response.text.delta", Drop(), count=2))) as service:
+    """An end for good in mid-answer is one line on standard error and exit code 1."""
+    end = Close(4000, "Not any more.")
+    with Emulator(faults=Faults(after("response.text.delta", end, count=2))) as service:
         done = run("demo", cwd=tmp_path, **from_emulator(service))
 
     assert done.returncode == 1
     assert done.stderr.startswith("azure-rt-audio demo: ")
     assert len(done.stderr.splitlines()) == 1
+
+
+def test_the_demo_says_that_an_answer_was_cut_off(tmp_path: Path) -> None:
+    """An answer that is lost with its connection did not happen as it should: exit code 1."""
+    with Emulator(faults=Faults(after("response.text.delta", Drop(), count=2))) as service:
+        done = run("demo", cwd=tmp_path, **from_emulator(service))
+
+    assert (done.returncode, done.stderr) == (1, "")
+    assert "connection_lost" in done.stdout
+
+
+def test_the_demo_goes_on_over_another_connection(tmp_path: Path) -> None:
+    """A connection that is lost before anything of an answer came is told, and costs nothing but time."""
+    with Emulator(faults=Faults(after("response.created", Drop()))) as service:
+        done = run("demo", cwd=tmp_path, **from_emulator(service))
+
+    assert (done.returncode, done.stderr) == (0, "")
+    for words in ("status   reconnecting in ", "status   connected again after "):
+        assert words in done.stdout
 
 
 def test_the_demo_follows_the_environment(tmp_path: Path) -> None:

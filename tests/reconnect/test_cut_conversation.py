@@ -11,6 +11,7 @@ import gc
 import os
 import random
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -51,6 +52,19 @@ def test_cut_at_each_boundary(
     table = held(network, random.Random(seed).sample(cases, count), capsys)
 
     assert table.uncut <= 0.05 * count + 1  # a run that is shorter than most
+
+
+@pytest.mark.parametrize("is_cut", [False, True], ids=["whole", "cut"])
+def test_planned_swaps(
+    is_cut: bool, network: Network, effort: float, seed: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Going over to another connection all the time loses nothing, whatever happens to either."""
+    count = max(1, round(10 * effort))
+    drawn = [case for case in draw(4 * count, seed) if is_cut or not case.faults][:count]
+    cases = [replace(case, swaps=True, cuts=case.cuts if is_cut else ()) for case in drawn]
+    table = held(network, cases, capsys)
+
+    assert table.planned > 2 * len(cases)
 
 
 @pytest.mark.parametrize("how", KINDS)

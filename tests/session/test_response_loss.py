@@ -30,6 +30,7 @@ from azure_rt_audio.protocol.events import (
     ResponseDone,
     ResponseMcpCallCompleted,
     ResponseMcpCallInProgress,
+    ResponseOutputAudioDelta,
     ResponseOutputTextDelta,
 )
 
@@ -477,3 +478,17 @@ def test_a_request_that_has_not_left_is_not_given_up(bench: Bench) -> None:
     assert (waited, on_its_way) == (False, False)
     with pytest.raises(ResponseLostError, match="20 s"):
         handle.result(0)
+
+
+def test_a_handle_keeps_so_much_sound(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
+    """Beyond 64 MiB the oldest goes, with one warning; who keeps up has had it, and places stay."""
+    handle = bench.ask()
+    bench.queue.on_event(bench.created("r", bench.request_id()))
+    place = {"response_id": "r", "item_id": "i", "output_index": 0, "content_index": 0}
+    delta = "AAAA" * 2**20
+    for _ in range(20):
+        bench.queue.feed(ResponseOutputAudioDelta(delta=delta, **place))
+
+    kept = [len(piece.delta) for piece in handle._pieces if isinstance(piece, ResponseOutputAudioDelta)]
+    assert kept == [0] * 4 + [len(delta)] * 16
+    assert len([r for r in caplog.records if "lets go of the oldest" in r.getMessage()]) == 1

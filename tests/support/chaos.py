@@ -6,6 +6,7 @@ import contextlib
 import itertools
 import random
 import ssl
+import threading
 from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -53,6 +54,7 @@ class Case:
         seed: Of the network's delays.
         shows_deltas: Whether the program listens to deltas, so that what was cut off was heard.
         faults: Arguments of the emulator's :class:`Faults`, as pairs.
+        swaps: Whether it goes over to another connection before each turn, or amid it.
     """
 
     cuts: tuple[Cut, ...]
@@ -61,10 +63,12 @@ class Case:
     seed: int = 0
     shows_deltas: bool = False
     faults: tuple[tuple[str, Any], ...] = ()
+    swaps: bool = False
 
     def __str__(self) -> str:
         cuts = ", ".join(f"{cut.how} {cut.direction} {cut.unit} {cut.position}" for cut in self.cuts)
         extras = "".join(f" {name}" for name, _ in self.faults) + (" deltas" if self.shows_deltas else "")
+        extras += " swaps" if self.swaps else ""
         return f"[{cuts}] {self.dialect} {'tls' if self.is_secure else 'plain'} seed {self.seed}{extras}"
 
 
@@ -114,7 +118,17 @@ class Network:
                     record=str(recording),
                     **options,
                 )
-                program = Program(client, has_delta_listener=case.shows_deltas)
+                chance, pause = random.Random(case.seed), threading.Event()
+
+                def swap() -> None:
+                    client.reconnect()
+                    pause.wait(chance.uniform(0.0, 0.8))  # or it would not be quiet for long enough
+
+                program = Program(
+                    client,
+                    has_delta_listener=case.shows_deltas,
+                    between=swap if case.swaps else lambda: None,
+                )
                 try:
                     client.wait_until_ready(HANG)
                     outcome = program.run()
@@ -185,6 +199,7 @@ class Table:
         self.uncut = 0
         self.cuts = 0
         self.reconnects = 0
+        self.planned = 0
         self.told: Counter[str] = Counter()
         self.gaps: list[float] = []
         self.failures: list[str] = []
@@ -196,6 +211,7 @@ class Table:
         self.cuts += outcome.cuts
         self.uncut += not outcome.cuts
         self.reconnects += outcome.reconnects
+        self.planned += outcome.planned
         self.told.update(line.partition(" ")[0] for line in outcome.told)
         self.told_lines += [f"{case}: {line}" for line in outcome.told]
         self.gaps += outcome.gaps
@@ -206,7 +222,8 @@ class Table:
         at = [gaps[min(len(gaps) - 1, int(len(gaps) * share))] for share in (0.5, 0.99)] if gaps else [0, 0]
         told = ", ".join(f"{count} {kind}" for kind, count in self.told.items()) or "nothing"
         return (
-            f"{self.runs} runs, {self.cuts} cuts, {self.reconnects} reconnects, {self.uncut} not reached; "
+            f"{self.runs} runs, {self.cuts} cuts ({self.uncut} not reached), {self.reconnects} reconnects "
+            f"({self.planned} planned); "
             f"lost and told: {told}; gap p50 {at[0]:.2f} s, p99 {at[1]:.2f} s; {len(self.failures)} failures"
         )
 

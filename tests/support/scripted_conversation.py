@@ -119,7 +119,7 @@ class Outcome:
     Attributes:
         failures: What must not be; empty if all is well.
         told: What was lost, and the program was told: by an error, or by ``Reconnected``.
-        gaps: Seconds without a connection.
+        gaps: Seconds without a connection, but for planned swaps.
         seconds: Of the whole run.
     """
 
@@ -128,6 +128,7 @@ class Outcome:
     gaps: list[float] = field(default_factory=list)
     cuts: int = 0
     reconnects: int = 0
+    planned: int = 0
     seconds: float = 0.0
 
 
@@ -183,7 +184,8 @@ class Program:
             except Exception as exc:  # noqa: BLE001 - an outcome
                 self._fail(f"turn {number} ({turn.__name__}): {exc!r}"[:600])
         self.outcome.seconds = time.monotonic() - began
-        self.outcome.gaps = [event.gap_s for event in self.reconnected]
+        self.outcome.gaps = [event.gap_s for event in self.reconnected if not event.is_planned]
+        self.outcome.planned = sum(event.is_planned for event in self.reconnected)
         self.outcome.reconnects = len(self.reconnected)
         return self.outcome
 
