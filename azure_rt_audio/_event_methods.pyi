@@ -69,6 +69,7 @@ from .protocol.events.local import (
     Reconnecting,
     SendLag,
     StatusChanged,
+    ToolApprovalRequested,
     ToolEnded,
     ToolProgress,
     ToolStarted,
@@ -144,6 +145,14 @@ class EventMethods:
         self,
         event: Literal["closed"],
         listener: Callable[[Closed], object],
+        *,
+        dispatcher: Dispatcher | None = None,
+    ) -> Subscription: ...
+    @overload
+    def on(
+        self,
+        event: Literal["tool_approval_requested"],
+        listener: Callable[[ToolApprovalRequested], object],
         *,
         dispatcher: Dispatcher | None = None,
     ) -> Subscription: ...
@@ -607,6 +616,10 @@ class EventMethods:
     def on(
         self, event: Literal["closed"], *, dispatcher: Dispatcher | None = None
     ) -> Callable[[Callable[[Closed], object]], Callable[[Closed], object]]: ...
+    @overload
+    def on(
+        self, event: Literal["tool_approval_requested"], *, dispatcher: Dispatcher | None = None
+    ) -> Callable[[Callable[[ToolApprovalRequested], object]], Callable[[ToolApprovalRequested], object]]: ...
     @overload
     def on(
         self, event: Literal["tool_started"], *, dispatcher: Dispatcher | None = None
@@ -1009,6 +1022,14 @@ class EventMethods:
     @overload
     def once(
         self,
+        event: Literal["tool_approval_requested"],
+        listener: Callable[[ToolApprovalRequested], object],
+        *,
+        dispatcher: Dispatcher | None = None,
+    ) -> Subscription: ...
+    @overload
+    def once(
+        self,
         event: Literal["tool_started"],
         listener: Callable[[ToolStarted], object],
         *,
@@ -1468,6 +1489,10 @@ class EventMethods:
     ) -> Callable[[Callable[[Closed], object]], Callable[[Closed], object]]: ...
     @overload
     def once(
+        self, event: Literal["tool_approval_requested"], *, dispatcher: Dispatcher | None = None
+    ) -> Callable[[Callable[[ToolApprovalRequested], object]], Callable[[ToolApprovalRequested], object]]: ...
+    @overload
+    def once(
         self, event: Literal["tool_started"], *, dispatcher: Dispatcher | None = None
     ) -> Callable[[Callable[[ToolStarted], object]], Callable[[ToolStarted], object]]: ...
     @overload
@@ -1858,6 +1883,13 @@ class EventMethods:
         predicate: Callable[[Closed], bool] | None = None,
         timeout: float | None = 60.0,
     ) -> Closed: ...
+    @overload
+    def wait_for(
+        self,
+        event: Literal["tool_approval_requested"],
+        predicate: Callable[[ToolApprovalRequested], bool] | None = None,
+        timeout: float | None = 60.0,
+    ) -> ToolApprovalRequested: ...
     @overload
     def wait_for(
         self,
@@ -2305,6 +2337,10 @@ class EventMethods:
     ) -> EventStream[Reconnected]: ...
     @overload
     def events(self, event: Literal["closed"], /, *, timeout: float | None = None) -> EventStream[Closed]: ...
+    @overload
+    def events(
+        self, event: Literal["tool_approval_requested"], /, *, timeout: float | None = None
+    ) -> EventStream[ToolApprovalRequested]: ...
     @overload
     def events(
         self, event: Literal["tool_started"], /, *, timeout: float | None = None

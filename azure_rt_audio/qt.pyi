@@ -15,6 +15,7 @@ class RealtimeSignals(QObject):
     reconnecting: Signal
     reconnected: Signal
     closed: Signal
+    tool_approval_requested: Signal
     tool_started: Signal
     tool_progress: Signal
     tool_ended: Signal

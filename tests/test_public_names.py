@@ -79,7 +79,7 @@ PUBLIC = {
         ResponseOutputItemAdded ResponseOutputItemDone ResponseOutputTextDelta
         ResponseOutputTextDone SendLag SessionClosed SessionCreated SessionInputTranscriptDelta
         SessionOutputAudioDelta SessionOutputTranscriptDelta SessionUpdated StatusChanged
-        ToolEnded ToolProgress ToolStarted
+        ToolApprovalRequested ToolEnded ToolProgress ToolStarted
         TranscriptionError TranscriptionInputTokens TranscriptionLanguage
         TranscriptionSessionCreated TranscriptionSessionUpdated TranscriptionUsage UnknownEvent
     """,
@@ -115,7 +115,7 @@ INTERNAL_FILES = {
         "analysis document format lines page reconnections recording stereo subtitles timeline tracks"
     ),
     "tools": (
-        "call catalogue collection context declaration docstring loop output outputs runner schema "
+        "call catalogue collection context declaration docstring job loop output outputs runner schema "
         "session_tools shape tool"
     ),
     "voice": (

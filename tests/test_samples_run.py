@@ -30,6 +30,12 @@ STORIES = {
     ],
     "plot_turn": ["It is sunny in Lisbon today.\nsaved as turn.png"],
     "function_calling": ["get_weather -> ", "sky sunny", "It is noon in Tokyo."],
+    "approval": [
+        'may it? send_mail({"to": "Ada"}) -> no',
+        "did not run: not to Ada",
+        'may it? send_mail({"to": "Bo"}) -> yes',
+        "the mail to Bo was sent",
+    ],
     "slow_tools": [
         "started; the result follows in a message",
         "I am the emulator",

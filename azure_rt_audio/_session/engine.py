@@ -478,9 +478,10 @@ class Engine:
         except DispatchOverflowError as exc:
             self.connection.abort(exc)
 
-    def has_listener(self, kind: type[Event]) -> bool:
+    def has_listener(self, kind: type[Event | LocalEvent]) -> bool:
         """Whether anybody is handed events of a kind."""
-        return self.listeners.has(kind.TYPE) or self.streams.take(kind.TYPE)
+        keys = (kind.TYPE, kind)  # those of the client itself are known by their class, too
+        return any(self.listeners.has(key) or self.streams.take(key) for key in keys)
 
     def rest(self) -> None:
         """No response is in progress any more, and nobody is known to speak."""

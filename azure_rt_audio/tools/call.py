@@ -57,6 +57,9 @@ class Call:
         is_acknowledged: The service has it in the conversation.
         is_refused: It could not be sent, or was refused.
         sent_at: When it was sent.
+        started_at: When the function was called.
+        asked_at: When its approval was asked for.
+        is_decided: That is decided.
         future: Of the acknowledgement; kept alive until it came.
     """
 
@@ -70,7 +73,21 @@ class Call:
     is_acknowledged: bool = False
     is_refused: bool = False
     sent_at: float = 0.0
+    started_at: float | None = None
+    asked_at: float | None = None
+    is_decided: bool = False
     future: Future[object] | None = None
+
+    def seconds_left(self, now: float) -> float | None:
+        """Return the seconds until it is given up; ``None`` if nothing limits it now."""
+        tool = self.tool
+        if tool is None or self.is_answered:
+            return None
+        if self.asked_at is not None and not self.is_decided:
+            return self.asked_at + tool.approval_timeout_s - now
+        if self.started_at is not None and tool.timeout_s is not None:
+            return self.started_at + tool.timeout_s - now
+        return None
 
     @property
     def arguments(self) -> object:

@@ -12,6 +12,7 @@ What leaves each state, and what does if that never comes:
 ===================  ==========================================  ==========================================
 a call is            it goes on with                             else
 ===================  ==========================================  ==========================================
+to be approved       a decision                                  ``approval_timeout_s`` of the tool: denied
 running              the function's end; the session's end       ``timeout_s`` of the tool; without it, it
                                                                  keeps neither the user nor the next
                                                                  response waiting
@@ -32,7 +33,6 @@ import logging
 import threading
 import weakref
 from collections.abc import Callable, Iterable
-from concurrent.futures import Future
 from typing import Any, Final, Literal, cast
 
 import attrs
@@ -45,7 +45,7 @@ from .._session.response_watchdog import LOOK
 from ..errors import RealtimeError, ServiceError
 from ..protocol.base import UNSET, Unset
 from ..protocol.events import Event, ResponseCreated, ResponseDone, ResponseOutputItemDone
-from ..protocol.events.local import LocalEvent, ToolEnded, ToolProgress, ToolStarted
+from ..protocol.events.local import LocalEvent, ToolApprovalRequested, ToolEnded, ToolProgress, ToolStarted
 from ..protocol.items import FunctionCallItem
 from ..protocol.responses import Response, ResponseConfig
 from ..protocol.tools import ToolChoice
@@ -53,6 +53,7 @@ from ..protocol.turn import is_out_of_band
 from .call import Call, FollowUp, Round, Waiting
 from .catalogue import Catalogue
 from .context import ToolContext
+from .job import run_tool
 from .output import ToolOutput, error_output
 from .outputs import OutputSender, Sent
 from .runner import Job
@@ -168,6 +169,8 @@ class ToolLoop:
             self._answer(current, call, self._catalogue.unknown(name))
         elif tool.on_duplicate == "refuse" and self._runs_already(call):
             self._answer(current, call, _RUNNING)
+        elif tool.needs_approval:
+            self._ask_approval(current, call, tool)
         else:
             self._start(current, call, tool)
 
@@ -207,6 +210,8 @@ class ToolLoop:
                 current.waiting = [Waiting(config=waiting[-1].config)]
         if goes_on:
             self._keep_open(response_id, waiting)
+        if is_unwanted:
+            self._abandon([current])
 
     def _keep_open(self, response_id: str, waiting: Iterable[Waiting]) -> None:
         """Let handles stay open when the response ends."""
@@ -241,13 +246,45 @@ class ToolLoop:
         )
         with self._lock:
             self._running.add(call)
+            call.started_at = self._clock()
         if tool.timeout_s is not None:
             self._call_in(min(tool.timeout_s, LOOK))
         answer = _weakly(self._returned, current, call, tool)
-        if not self._submit(functools.partial(_run, tool, arguments, call.context, answer, self._submit)):
+        if not self._submit(functools.partial(run_tool, tool, arguments, call.context, answer, self._submit)):
             self._returned(current, call, tool, _BUSY)
         elif tool.background:
             self._answer(current, call, _STARTED)
+
+    def _ask_approval(self, current: Round, call: Call, tool: Tool) -> None:
+        request = ToolApprovalRequested(
+            call_id=call.call_id,
+            name=tool.name,
+            arguments=call.item.arguments or "",
+            decide=_weakly(self._decide, current, call, tool),
+        )
+        with self._lock:
+            call.asked_at = self._clock()
+        self._call_in(min(tool.approval_timeout_s, LOOK))
+        if not callable(tool.needs_approval):
+            engine = self._engine()
+            if engine is not None and not engine.has_listener(ToolApprovalRequested):
+                log.warning("! tool %s needs approval, and nobody listens to %r", tool.name, request.type)
+            self._tell(request)
+        elif not self._submit(functools.partial(tool._ask_approver, request)):
+            self._answer(current, call, _BUSY)
+
+    def _decide(self, current: Round, call: Call, tool: Tool, is_approved: bool, reason: str | None) -> bool:
+        """Take a decision; from any thread. Return whether it was the first."""
+        with self._lock:
+            if call.is_decided or call.is_answered or self._has_ended:
+                return False
+            call.is_decided = True
+        if is_approved:
+            self._start(current, call, tool)
+        else:
+            why = f": {reason}" if reason else ""
+            self._answer(current, call, error_output(f"this call was not allowed, and did not run{why}"))
+        return True
 
     def _runs_already(self, call: Call) -> bool:
         with self._lock:
@@ -501,11 +538,9 @@ class ToolLoop:
                 if current in self._due:
                     self._due.remove(current)
                     self._rounds.pop(current.response_id, None)
-            contexts = [call.context for r in unwanted for call in r.calls.values() if not call.is_answered]
             begun = next((asked for asked in self._begun.values() if one in asked.waiting), None)
             is_alone = begun is not None and all(other.is_cancelled for other in begun.waiting)
-        for context in contexts:
-            context.cancelled.set()
+        self._abandon(unwanted)
         self._withdraw_if_answered()
         if begun is not None and begun.request is not None and is_alone:
             self._canceller.cancel_request(begun.request)  # its end is passed on
@@ -513,6 +548,15 @@ class ToolLoop:
         handle = one.held
         if handle is not None:
             handle._finish(cancelled_response())
+
+    def _abandon(self, rounds: Iterable[Round]) -> None:
+        """Nobody waits for the results of these calls: tell those that run, deny what needs approval."""
+        with self._lock:
+            calls = [(one, call) for one in rounds for call in one.calls.values() if not call.is_answered]
+        for current, call in calls:
+            call.context.cancelled.set()
+            if call.tool is not None and call.asked_at is not None:
+                self._decide(current, call, call.tool, False, "nobody waits for it any more")
 
     def check(self) -> float | None:
         """Look at the clock; return the seconds until the next look, if there is to be one."""
@@ -522,10 +566,10 @@ class ToolLoop:
             is_idle = not self._rounds
             now = self._clock()
             left = [
-                (call, one, call.since + call.tool.timeout_s - now)
+                (call, one, seconds)
                 for one in self._rounds.values()
                 for call in one.calls.values()
-                if not call.is_answered and call.tool is not None and call.tool.timeout_s is not None
+                if (seconds := call.seconds_left(now)) is not None
             ]
         for call, current, seconds in left:
             if seconds <= 0:
@@ -540,6 +584,10 @@ class ToolLoop:
     def _give_up(self, current: Round, call: Call) -> None:
         """The time of a tool is over."""
         assert call.tool is not None
+        if call.started_at is None:
+            limit = call.tool.approval_timeout_s
+            self._decide(current, call, call.tool, False, f"nobody has decided within {limit:g} seconds")
+            return
         seconds, is_told = call.tool.timeout_s, call.tool.late == "tell"
         log.warning("! tool %s has not returned within %g s", call.tool.name, seconds)
         what = "it follows in a message, if there is one" if is_told else "do without it"
@@ -566,52 +614,6 @@ class ToolLoop:
             contexts = [call.context for call in self._running]
         for context in contexts:
             context.cancelled.set()
-
-
-def _run(
-    tool: Tool,
-    arguments: str,
-    context: ToolContext,
-    answer: Callable[[ToolOutput], object],
-    submit: Callable[[Job], bool],
-) -> None:
-    """Run a tool for a call, here or in its executor. Holds neither the loop nor the client."""
-    try:
-        if tool.executor is None:
-            answer(tool._context.copy().run(tool._answer, arguments, context))
-            return
-        if not tool._is_in_process:
-            future = tool.executor.submit(tool._context.copy().run, tool._answer, arguments, context)
-        else:
-            made = tool._arguments(arguments)
-            if isinstance(made, ToolOutput):
-                answer(made)
-                return
-            future = tool.executor.submit(tool.function, **made)
-    except Exception as exc:  # noqa: BLE001 - such as an executor that was shut down
-        answer(tool._failed(exc))
-        return
-    future.add_done_callback(functools.partial(_deliver, tool, answer, submit))
-
-
-def _deliver(
-    tool: Tool,
-    answer: Callable[[ToolOutput], object],
-    submit: Callable[[Job], bool],
-    future: Future[Any],
-) -> None:
-    """Take the result of an executor. It is sent by a thread of ours: the executor's own have other work."""
-
-    def take() -> None:
-        try:
-            result = future.result(0)
-            output = result if isinstance(result, ToolOutput) else tool._output(result)
-        except BaseException as exc:  # noqa: BLE001 - user code, or a pool that broke
-            output = tool._failed(exc)
-        answer(output)
-
-    if not submit(take):
-        take()
 
 
 def _weakly(method: Any, *first: Any) -> Callable[..., Any]:

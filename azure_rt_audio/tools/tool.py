@@ -9,6 +9,7 @@ from concurrent.futures import Executor
 from typing import Any, Final, Literal
 
 from .._log import get_logger
+from ..protocol.events.local import ToolApprovalRequested
 from ..protocol.tools import FunctionTool
 from .context import RUNNING, ToolContext
 from .declaration import declare
@@ -51,6 +52,11 @@ class Tool:
             message when it is there, which is answered when the user is silent.
         on_duplicate: ``"refuse"`` tells the model to wait if it calls again, with the same arguments, what
             is still running.
+        needs_approval: Whether each call has to be approved before it runs, by a listener of
+            ``"tool_approval_requested"``. Or a function of the request
+            (:class:`~azure_rt_audio.events.ToolApprovalRequested`), called on a thread of the tools, which
+            returns whether it is approved, or why not; with ``None`` it decides later.
+        approval_timeout_s: Seconds after which a call that nobody has approved is denied.
         executor: Where it is run, in place of the client's own threads. In a process pool it can have no
             :class:`ToolContext`.
 
@@ -75,6 +81,8 @@ class Tool:
         late: Literal["drop", "tell"] = "drop",
         background: bool = False,
         on_duplicate: Literal["allow", "refuse"] = "allow",
+        needs_approval: bool | Callable[[ToolApprovalRequested], bool | str | None] = False,
+        approval_timeout_s: float = 60.0,
         executor: Executor | None = None,
     ) -> None:
         self._declaration = declare(function, name=name, description=description, parameters=parameters)
@@ -83,6 +91,8 @@ class Tool:
         check_choice("on_duplicate", on_duplicate, ("allow", "refuse"))
         if timeout_s is not None and not timeout_s > 0:
             raise ValueError(f"timeout_s must be more than 0 seconds, not {timeout_s!r}")
+        if not approval_timeout_s > 0:
+            raise ValueError(f"approval_timeout_s must be more than 0 seconds, not {approval_timeout_s!r}")
         if timeout_s is not None and background:
             raise ValueError("a tool in the background keeps nobody waiting: leave timeout_s out")
         if max_output < 1:
@@ -102,6 +112,8 @@ class Tool:
         self.late = late
         self.background = background
         self.on_duplicate = on_duplicate
+        self.needs_approval = needs_approval
+        self.approval_timeout_s = approval_timeout_s
         self.executor = executor
         self._context = contextvars.copy_context()
 
@@ -123,6 +135,19 @@ class Tool:
         return self.function(*arguments, **named)
 
     # ------------------------------------------------------------ a model's call
+
+    def _ask_approver(self, request: ToolApprovalRequested) -> None:
+        """Ask the function that approves. Blocks as long as it does."""
+        assert callable(self.needs_approval)
+        try:
+            verdict = self._context.copy().run(self.needs_approval, request)
+        except BaseException as exc:
+            log.error("! the approval of tool %s failed, and it does not run", self.name, exc_info=exc)
+            verdict = False
+        if isinstance(verdict, str):
+            request.deny(verdict)
+        elif verdict is not None:
+            request.approve() if verdict else request.deny()
 
     def _answer(self, text: str, context: ToolContext) -> ToolOutput:
         """Take what a model wrote, and call the function with it. Blocks as long as that does."""

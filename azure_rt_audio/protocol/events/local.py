@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import ClassVar, Final
 
 from attrs import field, frozen
@@ -20,6 +20,7 @@ __all__ = [
     "Reconnecting",
     "SendLag",
     "StatusChanged",
+    "ToolApprovalRequested",
     "ToolEnded",
     "ToolProgress",
     "ToolStarted",
@@ -221,6 +222,42 @@ class ToolStarted:
 
 
 @frozen(kw_only=True)
+class ToolApprovalRequested:
+    """
+    The model has called a tool that needs approval: it runs, or does not, once that is decided.
+
+    Attributes:
+        call_id: The service's id of the call.
+        name: Name of the tool.
+        arguments: As the model wrote them: JSON, which may not fit.
+    """
+
+    TYPE: ClassVar[str] = "tool_approval_requested"
+    call_id: str
+    name: str
+    arguments: str
+    _decide: Callable[[bool, str | None], bool | None] = field(repr=False, eq=False)
+
+    @property
+    def type(self) -> str:
+        """Name for ``on`` and ``wait_for``."""
+        return self.TYPE
+
+    def approve(self) -> bool:
+        """Let the tool run. From any thread; return whether it was still to be decided."""
+        return bool(self._decide(True, None))
+
+    def deny(self, reason: str | None = None) -> bool:
+        """
+        Do not let the tool run. From any thread; return whether it was still to be decided.
+
+        Args:
+            reason: Told to the model.
+        """
+        return bool(self._decide(False, reason))
+
+
+@frozen(kw_only=True)
 class ToolProgress:
     """
     A tool that runs has told how far it is.
@@ -275,6 +312,7 @@ LocalEvent = (
     | Reconnecting
     | Reconnected
     | Closed
+    | ToolApprovalRequested
     | ToolStarted
     | ToolProgress
     | ToolEnded
@@ -287,6 +325,7 @@ LOCAL_EVENTS: Final = (
     Reconnecting,
     Reconnected,
     Closed,
+    ToolApprovalRequested,
     ToolStarted,
     ToolProgress,
     ToolEnded,

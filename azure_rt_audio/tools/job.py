@@ -1,0 +1,68 @@
+"""One call of a tool, as a thread of the tools runs it. It holds neither the loop nor the client."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Any
+
+from .context import ToolContext
+from .output import ToolOutput
+from .runner import Job
+from .tool import Tool
+
+__all__ = ["run_tool"]
+
+
+def run_tool(
+    tool: Tool,
+    arguments: str,
+    context: ToolContext,
+    answer: Callable[[ToolOutput], object],
+    submit: Callable[[Job], bool],
+) -> None:
+    """
+    Run a tool for a call, here or in its executor.
+
+    Args:
+        arguments: As the model wrote them.
+        answer: Called with the output, on a thread of the tools.
+        submit: Has a job run on one of them.
+    """
+    try:
+        if tool.executor is None:
+            answer(tool._context.copy().run(tool._answer, arguments, context))
+            return
+        if not tool._is_in_process:
+            future = tool.executor.submit(tool._context.copy().run, tool._answer, arguments, context)
+        else:
+            made = tool._arguments(arguments)
+            if isinstance(made, ToolOutput):
+                answer(made)
+                return
+            future = tool.executor.submit(tool.function, **made)
+    except Exception as exc:  # noqa: BLE001 - such as an executor that was shut down
+        answer(tool._failed(exc))
+        return
+    future.add_done_callback(functools.partial(_deliver, tool, answer, submit))
+
+
+def _deliver(
+    tool: Tool,
+    answer: Callable[[ToolOutput], object],
+    submit: Callable[[Job], bool],
+    future: Future[Any],
+) -> None:
+    """Take the result of an executor. It is sent by a thread of ours: the executor's own have other work."""
+
+    def take() -> None:
+        try:
+            result = future.result(0)
+            output = result if isinstance(result, ToolOutput) else tool._output(result)
+        except BaseException as exc:  # noqa: BLE001 - user code, or a pool that broke
+            output = tool._failed(exc)
+        answer(output)
+
+    if not submit(take):
+        take()

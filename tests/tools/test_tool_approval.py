@@ -1,0 +1,161 @@
+"""Calls that have to be approved before they run."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from listeners import HANG
+from simulated_tools import ToolSession, lookup
+
+from azure_rt_audio import AzureRealTimeAudio, Tool, Tools
+from azure_rt_audio.emulator import Conversation, Emulator, FunctionCall, Reply, Session
+from azure_rt_audio.events import ToolApprovalRequested, ToolStarted
+from azure_rt_audio.protocol.event_filter import event_filter
+
+CALL = FunctionCall("pay", {"amount": 5})
+
+
+def reply(conversation: Conversation, session: Session) -> Reply | str:
+    """Pay, and say what came of it."""
+    last = conversation.items[-1]
+    return (last.output or "") if last.type == "function_call_output" else Reply(calls=[CALL])
+
+
+@pytest.fixture
+def service() -> Iterator[Emulator]:
+    """A service whose model pays."""
+    with Emulator(responder=reply, pace=0) as emulator:
+        yield emulator
+
+
+paid: list[int] = []
+
+
+def pay(amount: int) -> str:
+    """Pay."""
+    paid.append(amount)
+    return "paid"
+
+
+def test_an_approved_call_runs(service: Emulator) -> None:
+    """From any thread, once: later decisions are told that they are too late. It has not begun before."""
+    paid.clear()
+    seen: list[Any] = []
+
+    def decide(request: ToolApprovalRequested) -> None:
+        seen.append((request.name, request.arguments, list(paid)))
+        seen.extend((request.approve(), request.deny("no"), request.approve()))
+
+    with AzureRealTimeAudio(service.options(), tools=[Tool(pay, needs_approval=True)]) as client:
+        client.on("tool_approval_requested", decide)
+        with client.events(ToolStarted, timeout=HANG) as started:
+            assert client.ask("pay", timeout=HANG).text == "paid"
+            assert next(started).name == "pay"
+
+    assert seen[0][2] == []  # not before
+    assert seen[1:] == [True, False, False]
+    assert paid == [5]
+
+
+@pytest.mark.parametrize(
+    ("verdict", "said"),
+    [
+        (True, "paid"),
+        (False, "not allowed, and did not run"),
+        ("too much", "not allowed, and did not run: too much"),
+    ],
+)
+def test_a_function_may_decide(service: Emulator, verdict: Any, said: str) -> None:
+    """On a thread of the tools; it returns whether, or why not."""
+    names: list[str] = []
+
+    def decide(request: ToolApprovalRequested) -> Any:
+        names.append(threading.current_thread().name)
+        return verdict
+
+    with AzureRealTimeAudio(service.options(), tools=[Tool(pay, needs_approval=decide)]) as client:
+        assert said in client.ask("pay", timeout=HANG).text
+    assert names[0].startswith("azure-rt-tool-")
+
+
+def test_a_function_that_fails_or_decides_later(service: Emulator, caplog: pytest.LogCaptureFixture) -> None:
+    """A failure is logged, and no approval; ``None`` leaves it to the request."""
+    requests: list[ToolApprovalRequested] = []
+    is_there = threading.Event()
+
+    def keep(request: ToolApprovalRequested) -> None:
+        requests.append(request)
+        is_there.set()
+
+    def fail(request: ToolApprovalRequested) -> bool:
+        raise ValueError("no keyboard")
+
+    with AzureRealTimeAudio(service.options(), tools=[Tool(pay, needs_approval=keep)]) as client:
+        threading.Thread(target=lambda: is_there.wait(HANG) and requests[0].deny("not today")).start()
+        assert client.ask("pay", timeout=HANG).text.endswith('did not run: not today"}')
+        client.tools = [Tool(pay, needs_approval=fail)]
+        assert "not allowed" in client.ask("pay", timeout=HANG).text
+    assert "the approval of tool pay failed" in caplog.text
+
+
+def test_nobody_decides(caplog: pytest.LogCaptureFixture) -> None:
+    """The call is denied after the time; that nobody listens is logged at once; the user talks meanwhile."""
+    tools = Tools(Tool(lookup, needs_approval=True, approval_timeout_s=3.0, timeout_s=1.0))
+    session = ToolSession(1, tools=tools)
+    session.run(1)
+    pending = session.ask("call 1")
+    session.run(2)
+    other = session.ask("hello")
+    session.run(10)
+
+    assert "nobody listens to 'tool_approval_requested'" in caplog.text
+    assert other.result(0).text == "answer to hello"
+    assert "did not run: nobody has decided within 3 seconds" in pending.result(0).text
+    assert session.errors == []
+    assert session.is_quiet()
+
+
+def test_a_slow_approval_is_not_the_tools_time() -> None:
+    """``timeout_s`` counts from the approval."""
+    tools = Tools(Tool(lookup, needs_approval=True, timeout_s=1.0))
+    session = ToolSession(1, tools=tools, seconds=lambda number: 0.5)
+    engine = session.engine
+    engine.listeners.add(
+        event_filter(ToolApprovalRequested),
+        lambda request: session.at(20, request.approve),
+        engine.dispatcher,
+        once=False,
+    )
+    session.run(1)
+    pending = session.ask("call 2")
+    session.run(30)
+
+    assert pending.result(0).text == "answer to looked up 2"
+    assert session.errors == []
+
+
+def test_a_cancelled_answer_needs_no_approval_any_more() -> None:
+    """The call has its output, and the request is over."""
+    requests: list[ToolApprovalRequested] = []
+    session = ToolSession(1, tools=Tools(Tool(lookup, needs_approval=True)))
+    engine = session.engine
+    engine.listeners.add(event_filter(ToolApprovalRequested), requests.append, engine.dispatcher, once=False)
+    session.run(1)
+    pending = session.ask("call 1")
+    session.run(2)
+    pending.cancel()
+    session.run(2)
+
+    assert pending.result(0).status == "cancelled"
+    assert not requests[0].approve()
+    assert session.outputs_of_calls() == {"call_1": 1}
+    assert session.errors == []
+
+
+def test_times_that_cannot_be() -> None:
+    """They are refused where they are written."""
+    with pytest.raises(ValueError, match="approval_timeout_s must be more than 0"):
+        Tool(pay, needs_approval=True, approval_timeout_s=0)
