@@ -7,6 +7,7 @@ import weakref
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Protocol, TypeVar, overload
 
+from .._repr import also_half_made
 from ..protocol.items import FunctionCallItem, FunctionCallOutputItem
 from ..protocol.tools import FunctionTool
 from .context import ToolContext
@@ -69,6 +70,7 @@ class Tools:
     def __contains__(self, name: object) -> bool:
         return name in self._by_name
 
+    @also_half_made
     def __repr__(self) -> str:
         return f"<Tools {', '.join(self._by_name) or 'none'}>"
 

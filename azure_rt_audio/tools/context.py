@@ -7,6 +7,8 @@ import threading
 from collections.abc import Callable
 from typing import Any, Final
 
+from .._repr import also_half_made
+
 __all__ = ["RUNNING", "ToolContext"]
 
 
@@ -52,6 +54,7 @@ class ToolContext:
         self._find_client = find_client
         self._tell = tell
 
+    @also_half_made
     def __repr__(self) -> str:
         return f"<ToolContext {self.name} {self.call_id}>"
 

@@ -9,6 +9,7 @@ from concurrent.futures import Executor
 from typing import Any, Final, Literal
 
 from .._log import get_logger
+from .._repr import also_half_made
 from ..protocol.events.local import ToolApprovalRequested
 from ..protocol.tools import FunctionTool
 from .context import RUNNING, ToolContext
@@ -117,6 +118,7 @@ class Tool:
         self.executor = executor
         self._context = contextvars.copy_context()
 
+    @also_half_made
     def __repr__(self) -> str:
         return f"<Tool {self.name}>"
 
