@@ -291,11 +291,17 @@ class Reconnector:
         attempt.take_updates(previous)
         if self._attempts.has_been_ready:
             attempt.on_configured = weakly(self._restore, attempt)
+            attempt.on_event = weakly(self._on_early_event)
         self._attempts.replace(attempt)
         self._due = self._clock() + delay
         self._attempts.call_in(delay)
         log.info("= attempt %d to connect again in %.1f s: %s", decision.attempt, delay, decision.reason)
         self._session.tell(Reconnecting(attempt=decision.attempt, delay_s=delay, reason=decision.reason))
+
+    def _on_early_event(self, event: Event) -> None:
+        """Take an event of a connection whose session is not configured yet."""
+        if isinstance(event, Error):  # the service does not take the configuration any more
+            self._session.apply_event(event)
 
     # ------------------------------------------------------------ a history to begin with
 
