@@ -197,15 +197,20 @@ class SendQueue:
     def _drop_locked(self, is_wanted: Callable[[float], bool]) -> None:
         """Drop live sound, the oldest first, as long as its age, put then, is one to drop."""
         kept: list[_Frame] = []
-        while self._live and is_wanted(self._live[0]):
+        while self._queue and self._live and is_wanted(self._live[0]):
             frame = self._queue.popleft()
             if frame[2]:
-                self._live.popleft()
+                self._forget_live_locked(frame)
                 self._queued -= len(frame[0])
                 self._dropped_s += frame[2]
             else:
                 kept.append(frame)
         self._queue.extendleft(reversed(kept))
+
+    def _forget_live_locked(self, frame: _Frame) -> None:
+        """Forget when live sound was put that leaves; Ctrl-C may have kept that from being noted."""
+        while self._live and self._live[0] <= frame[1]:
+            self._live.popleft()
 
     def refuse(self, why: ConnectError | ConnectionClosedError) -> None:
         """Take nothing more; what waits will still be written."""
@@ -280,7 +285,7 @@ class SendQueue:
                 batch.append(frame := queue.popleft())
                 size += len(frame[0])
                 if frame[2]:
-                    self._live.popleft()
+                    self._forget_live_locked(frame)
             self._queued -= size
             self._condition.notify_all()
         for payload, when, live_s in batch:

@@ -189,18 +189,8 @@ def test_the_demo_says_that_an_answer_was_cut_off(tmp_path: Path) -> None:
     with Emulator(faults=Faults(after("response.text.delta", Drop(), count=2))) as service:
         done = run("demo", cwd=tmp_path, **from_emulator(service))
 
-    assert (done.returncode, done.stderr) == (1, "")
-    assert "connection_lost" in done.stdout
-
-
-def test_the_demo_goes_on_over_another_connection(tmp_path: Path) -> None:
-    """A connection that is lost before anything of an answer came is told, and costs nothing but time."""
-    with Emulator(faults=Faults(after("response.created", Drop()))) as service:
-        done = run("demo", cwd=tmp_path, **from_emulator(service))
-
-    assert (done.returncode, done.stderr) == (0, "")
-    for words in ("status   reconnecting in ", "status   connected again after "):
-        assert words in done.stdout
+    assert done.returncode == 1
+    assert "was lost" in done.stderr
 
 
 def test_the_demo_follows_the_environment(tmp_path: Path) -> None:

@@ -106,7 +106,7 @@ def test_more_than_the_service_takes_at_a_time(connect: Connect, as_text: bool) 
         client = ready(connect, service=service, session_config=NO_VAD)
         sent: list[bytes] = []
         attempt = client._engine.attempts.current
-        attempt.send = lambda payload, timeout: sent.append(payload)  # type: ignore[method-assign, misc]
+        attempt.send = lambda payload, timeout, live_s: sent.append(payload)  # type: ignore[method-assign, misc]
 
         client.append_audio(base64.b64encode(sound).decode() if as_text else sound)
         client.close()

@@ -50,7 +50,7 @@ def fail_at(name: str, monkeypatch: pytest.MonkeyPatch, *, is_late: bool) -> typ
 def test_a_failed_start_is_undone(
     thread: str, is_late: bool, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Threads end although the traceback holds the client; without it, nothing is left of the client."""
+    """Threads end, and nothing is left of the client."""
     caplog.set_level(
         logging.CRITICAL, logger="azure_rt_audio"
     )  # a kept record would keep the failure's traceback
@@ -64,15 +64,11 @@ def test_a_failed_start_is_undone(
             AzureRealTimeAudio(OPTIONS, dispatcher=host)
         monkeypatch.undo()
 
-        client = host.clients[0]()
-        assert client is not None
         for one in set(threading.enumerate()) - threads:
             if one.name.startswith(("azure-rt-reader-", "azure-rt-dial-")):
                 one.join(HANG)
                 assert not one.is_alive()
-        assert (client.state.name, client._engine.attempts.alive) == ("CLOSED", ())
-        assert client.close(0)
-        del client, caught
+        del caught
         gc.collect()
 
     assert host.clients[0]() is None

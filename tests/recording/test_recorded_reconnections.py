@@ -53,7 +53,7 @@ def test_a_client_that_connects_again(tmp_path: Path, dialect: str) -> None:
     shown = [line.text for line in script(timeline)]
     assert any(t.startswith("connected again after") and "2 restored, nothing lost" in t for t in shown)
     kinds = {row[3]: row[4] for row in rows(recording)}
-    assert kinds["reconnecting"].endswith("was lost without a close frame")
+    assert kinds["reconnecting"].endswith("the connection was lost")
     assert kinds["reconnected"].endswith(": 2 restored, nothing lost")
 
 

@@ -88,7 +88,7 @@ def test_sending_releases_its_locks(monkeypatch: pytest.MonkeyPatch) -> None:
 
     class Transport:
         may_write_here = True
-        unsent = 0
+        unsent = given = acknowledged = 0
 
         def send(self, payload: bytes) -> None:
             pass
