@@ -660,6 +660,7 @@ class Engine:
         is_asked_for = self.attempts.is_closing
         status = self.status.set(ModelStatusEnum.IDLE)
         log.debug("= the session is over")  # its connection has said why
+        self.journal.end(outcome)
         if self.calls is not None:
             self.calls.end(outcome)
         is_raised = self.response_queue.end(outcome)
