@@ -21,6 +21,7 @@ from ._session.engine import Engine
 from ._session.pending_response import DEFAULT_TIMEOUT, PendingResponse
 from ._session.readiness import Readiness
 from ._session.waiters import is_item_added
+from ._tool_loop.session_tools import GivenTools, SessionTools
 from ._transport import WebSocketImpl, WebSocketState
 from ._typescript import TypeScriptNames
 from .audio.channels import Channel
@@ -59,7 +60,6 @@ from .protocol.responses import Response, ResponseConfig
 from .protocol.session import Session, SessionConfig
 from .protocol.turn import ModelStatusEnum
 from .tools import Tools
-from .tools.session_tools import GivenTools, SessionTools
 
 if TYPE_CHECKING:
     from .voice import EchoPolicy, MicrophoneLike, SpeakerLike, VoiceSession

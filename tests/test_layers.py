@@ -30,6 +30,7 @@ ROOMS = {
     "dispatch": {"dispatch"},
     "session": {"_session"},
     "tools": {"tools"},
+    "tool_loop": {"_tool_loop"},
     "notebook": {"_notebook"},
     "recording": {"recording"},
     "recorder": {"_recorder"},
@@ -71,7 +72,8 @@ MAY_IMPORT: dict[str, set[str]] = {
         "transport",
         "dispatch",
     },
-    "tools": {"text", "errors", "concurrency", "protocol", "options", "session"},
+    "tools": {"text", "errors", "concurrency", "protocol", "options"},
+    "tool_loop": {"text", "errors", "concurrency", "protocol", "options", "session", "tools"},
     "notebook": {"text", "errors", "audio", "protocol", "pictures", "dispatch"},
     "recording": {"text", "errors", "audio", "protocol"},
     "recorder": {
@@ -100,6 +102,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "session",
         "recorder",
         "tools",
+        "tool_loop",
         "voice",  # inside talk()
     },
     "voice": {"text", "errors", "concurrency", "protocol", "audio", "devices", "dispatch"},

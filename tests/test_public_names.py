@@ -114,10 +114,7 @@ INTERNAL_FILES = {
     "recording": (
         "analysis document format lines page reconnections recording stereo subtitles timeline tracks"
     ),
-    "tools": (
-        "call catalogue collection context declaration docstring job loop output outputs runner schema "
-        "session_tools shape tool"
-    ),
+    "tools": "collection context declaration docstring output schema shape tool",
     "voice": (
         "account canceller downlink echo echo_reference events interfaces played self_interruption "
         "session uplink"

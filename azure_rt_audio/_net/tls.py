@@ -19,7 +19,7 @@ import socket
 import ssl
 import threading
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from .._concurrency.deadline import Deadline
 from .._extras import importing
@@ -38,13 +38,31 @@ _shared_lock = threading.Lock()  # guards _shared
 _shared: dict[str, ssl.SSLContext] = {}
 
 
+_handshake_lock = threading.Lock()
+"""Held over a step of a handshake, which does not wait: OpenSSL has locks that a fork in the middle of one
+would leave taken in the child."""
+_forking = threading.local()
+
+_FORK_WAIT: Final = 1.0
+"""Seconds that a fork waits for a step of a handshake, at most; one takes a few milliseconds."""
+
+
+def _before_fork() -> None:
+    _forking.has_lock = _handshake_lock.acquire(timeout=_FORK_WAIT)
+
+
+def _after_fork() -> None:
+    if _forking.has_lock:
+        _handshake_lock.release()
+
+
 def _start_anew() -> None:
-    global _shared_lock, _shared
-    _shared_lock, _shared = threading.Lock(), {}
+    global _shared_lock, _handshake_lock, _shared
+    _shared_lock, _handshake_lock, _shared = threading.Lock(), threading.Lock(), {}
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_start_anew)
+    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_start_anew)
 
 
 def choose_context(trust: TlsTrust) -> ssl.SSLContext:
@@ -101,7 +119,7 @@ def secure(
     # By the module of the function, because truststore can put its own class in the place of ssl.SSLContext.
     if getattr(type(context).wrap_socket, "__module__", "") == "ssl":
         stream = TlsStream(sock, context, name)
-        return _shake_hands(stream, lambda events: bounds.wait(sock, events))
+        return _shake_hands(stream, lambda events: bounds.wait(sock, events), is_gated=True)
     with sock.dup() as handle:  # sock itself gives its descriptor away
 
         def stop() -> None:
@@ -154,11 +172,13 @@ def _await(sock: socket.socket, events: int, deadline: Deadline) -> None:
             raise DeadlinePassed
 
 
-def _shake_hands(tls: S, wait: Callable[[int], None]) -> S:
+def _shake_hands(tls: S, wait: Callable[[int], None], *, is_gated: bool = False) -> S:
+    lock = _handshake_lock if is_gated else contextlib.nullcontext()
     try:
         while True:
             try:
-                tls.do_handshake()
+                with lock:
+                    tls.do_handshake()
                 return tls
             except ssl.SSLWantReadError:
                 wait(selectors.EVENT_READ)

@@ -17,6 +17,7 @@ from typing import Any, Final
 import attrs
 import orjson
 
+from .._concurrency.program_end import ends_the_program
 from .._log import get_logger
 from .._transport import Connection, Outcome, Payload
 from ..errors import ConnectionClosedError, DecodeError
@@ -188,6 +189,15 @@ class Attempt:
                 self._prepare(decode_event(payload, self._quirks))
             except DecodeError:
                 log.debug("< malformed frame (%d bytes)", len(payload))
+            except BaseException as exc:
+                if ends_the_program(exc):
+                    raise
+                log.exception("! the session could not be prepared")
+                self.connection.abort(
+                    ConnectionClosedError(
+                        "The session could not be prepared; please report this.", close_code=1011
+                    )
+                )
 
     def _prepare(self, event: Event) -> None:
         """Configure the session by this connection's own events."""

@@ -292,6 +292,7 @@ class Reconnector:
         self._attempts.replace(attempt)
         if self._attempts.has_been_ready:
             attempt.on_configured = weakly(self._restore, attempt)
+            attempt.on_event = weakly(self._on_early_event)
         elif self._history is not None:
             self.begin_with(self._history, attempt)
         else:
@@ -300,6 +301,11 @@ class Reconnector:
         self._attempts.call_in(delay)
         log.info("= attempt %d to connect again in %.1f s: %s", decision.attempt, delay, decision.reason)
         self._session.tell(Reconnecting(attempt=decision.attempt, delay_s=delay, reason=decision.reason))
+
+    def _on_early_event(self, event: Event) -> None:
+        """Take an event of a connection whose session is not configured yet."""
+        if isinstance(event, Error):  # the service does not take the configuration any more
+            self._session.apply_event(event)
 
     # ------------------------------------------------------------ a history to begin with
 

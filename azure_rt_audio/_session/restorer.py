@@ -170,11 +170,12 @@ class Restorer:
     def on_event(self, event: Event) -> bool:
         """Take an event of the connection; return whether it is about what was created here."""
         if isinstance(event, ConversationItemAdded):
-            return self._added(event.item)
+            # No conversation.item.done follows in the preview protocol.
+            return self._added(event.item, is_undone=event.wire_type != "conversation.item.created")
         if isinstance(event, ConversationItemDone):
-            is_ours = self._added(event.item) or event.item.id in self._undone
+            is_known = event.item.id in self._undone
             self._undone.discard(event.item.id or "")
-            return is_ours
+            return self._added(event.item, is_undone=False) or is_known
         return isinstance(event, Error) and self._refused(event)
 
     def _write_call(self, call: FunctionCallItem) -> None:
@@ -201,7 +202,7 @@ class Restorer:
             call_as_text(call, output), "root" if previous is None else self._ids.get(previous, previous)
         )
 
-    def _added(self, item: ConversationItem) -> bool:
+    def _added(self, item: ConversationItem, *, is_undone: bool) -> bool:
         """Match an item that the service has: by its id, or else by the order."""
         found = next((key for key, asked in self._waiting.items() if asked.id == item.id), None)
         if found is None and self._waiting and item.id and not self._is_known(item.id):
@@ -214,7 +215,8 @@ class Restorer:
             return False
         self._heard_at = self._clock()
         del self._waiting[found]
-        self._undone.add(item.id or "")
+        if is_undone:
+            self._undone.add(item.id or "")
         if self.is_done:
             self.on_done()
         return True

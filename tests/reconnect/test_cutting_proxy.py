@@ -5,6 +5,7 @@ from __future__ import annotations
 import array
 import json
 import queue
+import socket
 import ssl
 from typing import Any
 
@@ -94,7 +95,7 @@ def test_silence_and_what_the_service_does(emulator: Emulator) -> None:
             assert talk(other, 0) == ["session.created"]
         with pytest.raises(TimeoutError):
             client.recv(timeout=0.1)
-        client.socket.close()
+        client.socket.shutdown(socket.SHUT_RDWR)  # its thread that reads would wait for ever
 
     assert asked.get(timeout=HANG) == ("1001", 2)
     assert list(emulator.connections[0].received) == []

@@ -11,11 +11,11 @@ from simulated_session import Message, SimulatedSession
 
 from azure_rt_audio import ConnectionClosedError, Tool, Tools
 from azure_rt_audio._session.response_request import ResponseRequest
+from azure_rt_audio._tool_loop.catalogue import Catalogue
+from azure_rt_audio._tool_loop.loop import ToolLoop
 from azure_rt_audio.emulator.model.conversation import Conversation
 from azure_rt_audio.emulator.model.replies import Answer, FunctionCall, Reply
 from azure_rt_audio.emulator.model.session import Session
-from azure_rt_audio.tools.catalogue import Catalogue
-from azure_rt_audio.tools.loop import ToolLoop
 
 _CALLS = re.compile(r"call (\d)(?: in (\d) rounds)?")
 

@@ -17,10 +17,10 @@ from ..protocol.base import Unset
 from ..protocol.commands import SessionUpdate
 from ..protocol.responses import ResponseConfig
 from ..protocol.session import SessionConfig
+from ..tools.collection import Tools
+from ..tools.context import RUNNING
+from ..tools.tool import check_choice
 from .catalogue import Catalogue
-from .collection import Tools
-from .context import RUNNING
-from .tool import check_choice
 
 if TYPE_CHECKING:
     from .loop import ToolLoop
@@ -39,7 +39,7 @@ class SessionTools:
     Args:
         client: Known weakly.
         options: Of the client.
-        follow_up: See :class:`~azure_rt_audio.tools.loop.ToolLoop`.
+        follow_up: See ``ToolLoop``.
         max_rounds: The same.
 
     Raises:

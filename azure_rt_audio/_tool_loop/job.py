@@ -7,10 +7,10 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any
 
-from .context import ToolContext
-from .output import ToolOutput
+from ..tools.context import ToolContext
+from ..tools.output import ToolOutput
+from ..tools.tool import Tool
 from .runner import Job
-from .tool import Tool
 
 __all__ = ["run_tool"]
 

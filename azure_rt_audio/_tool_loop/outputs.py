@@ -18,7 +18,7 @@ from ..protocol.items import (
     FunctionCallOutputItem,
     MessageItem,
 )
-from .output import ToolOutput
+from ..tools.output import ToolOutput
 
 __all__ = ["OutputSender", "Sent"]
 

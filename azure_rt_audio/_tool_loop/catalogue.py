@@ -11,9 +11,9 @@ from ..protocol.responses import ResponseConfig
 from ..protocol.session import Session, SessionConfig
 from ..protocol.tools import FunctionTool
 from ..protocol.tools import Tool as DeclaredTool
-from .collection import Tools
-from .output import ToolOutput
-from .tool import Tool
+from ..tools.collection import Tools
+from ..tools.output import ToolOutput
+from ..tools.tool import Tool
 
 __all__ = ["Catalogue"]
 

@@ -50,14 +50,14 @@ from ..protocol.items import FunctionCallItem
 from ..protocol.responses import Response, ResponseConfig
 from ..protocol.tools import ToolChoice
 from ..protocol.turn import is_out_of_band
+from ..tools.context import ToolContext
+from ..tools.output import ToolOutput, error_output
+from ..tools.tool import Tool
 from .call import Call, FollowUp, Round, Waiting
 from .catalogue import Catalogue
-from .context import ToolContext
 from .job import run_tool
-from .output import ToolOutput, error_output
 from .outputs import OutputSender, Sent
 from .runner import Job
-from .tool import Tool
 
 __all__ = ["ToolLoop"]
 

@@ -13,8 +13,8 @@ from ..errors import RealtimeError
 from ..protocol.events import Event, ResponseCreated, ResponseDone
 from ..protocol.items import FunctionCallItem, FunctionCallOutputItem
 from ..protocol.responses import Response, ResponseConfig
-from .context import ToolContext
-from .tool import Tool
+from ..tools.context import ToolContext
+from ..tools.tool import Tool
 
 if TYPE_CHECKING:
     from concurrent.futures import Future

@@ -1,0 +1,1 @@
+"""Runs the tools of a client: calls come from the session, outputs and one answer to them go back."""
