@@ -6,6 +6,7 @@ import base64
 import gc
 import json
 import os
+import signal
 import threading
 import time
 import weakref
@@ -497,6 +498,23 @@ def test_close(state: str, emulator: Emulator, dialect: str) -> None:
     with pytest.raises(RealtimeError):
         client.append_audio(SPOKEN)
     assert len(emulator.attempts) == dials
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_ctrl_c(state: str, emulator: Emulator) -> None:
+    """It interrupts who waits, and nothing else; the client can be closed, or go on."""
+    client = AzureRealTimeAudio(emulator.options("ga", session_config=NO_VAD), reconnect=QUICK)
+    client.wait_until_ready(HANG)
+    client.ask("one", timeout=HANG)
+    enter(state, emulator, client)
+    interrupter = threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGINT))
+    interrupter.start()
+    with pytest.raises(KeyboardInterrupt):
+        client.wait_for("test.marker", timeout=HANG)
+    interrupter.join()
+
+    assert client.ask("two", timeout=2 * HANG).text
+    assert client.close(2.0)
 
 
 @pytest.mark.parametrize("state", STATES)
