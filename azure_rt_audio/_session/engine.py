@@ -315,7 +315,10 @@ class Engine:
     def reconnect(self, owner: object) -> Future[Reconnected]:
         """Go over to another connection; see :meth:`azure_rt_audio.client.AzureRealTimeAudio.reconnect`."""
         if self._policy is None:
-            raise RuntimeError("this client was made with reconnect=None; give it a ReconnectPolicy")
+            raise RuntimeError(
+                "this client was made with reconnect=None, or with a key that opens one connection (ek_); "
+                "give it a ReconnectPolicy and another key"
+            )
         self.sender.wait_to_send()
         outcome = self.ready.outcome
         if outcome is not None and not self.attempts.is_lasting:
@@ -660,6 +663,7 @@ class Engine:
         is_asked_for = self.attempts.is_closing
         status = self.status.set(ModelStatusEnum.IDLE)
         log.debug("= the session is over")  # its connection has said why
+        self.journal.end(outcome)
         if self.calls is not None:
             self.calls.end(outcome)
         is_raised = self.response_queue.end(outcome)

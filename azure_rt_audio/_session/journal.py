@@ -25,7 +25,7 @@ import pybase64
 from attrs import define
 
 from ..audio.pcm import bytes_per_ms
-from ..errors import ConnectionClosedError
+from ..errors import ConnectionClosedError, RealtimeError
 from ..options import ReconnectPolicy
 from ..protocol.codec import encode_append
 from .attempt import Attempt
@@ -98,6 +98,7 @@ class Journal:
         self._transcribed: str | None = None  # the latest turn, until its transcript has come
         self._committed_at = 0.0
         self._held_from = 0  # index of the first byte of sound that is held
+        self._outcome: RealtimeError | None = None  # why the session is over; written once, read bare
 
     # ------------------------------------------------------------ sending: any thread
 
@@ -122,6 +123,7 @@ class Journal:
                     waiter.sound_index = self._ring.end
                     waiter.payload = payload
                 if self.is_holding:
+                    self._check_held()
                     if waiter is None and may_hold:
                         self._hold_locked(payload)
                     return
@@ -174,6 +176,7 @@ class Journal:
             self._keep_locked(sound)
             is_holding, attempt = self.is_holding, self._attempts.current
         if is_holding:
+            self._check_held()
             return
         try:
             payload = encode_append(pybase64.b64encode(sound) if text is None else text)
@@ -200,6 +203,20 @@ class Journal:
     def _goes_on(self, attempt: Attempt) -> bool:
         """Whether the session may outlive the end of an attempt that has just been met."""
         return self._policy is not None and self._attempts.may_go_on(attempt)
+
+    def _check_held(self) -> None:
+        """Raise if nothing that is held will ever be sent: the session is over, or this is a forked child."""
+        self._attempts.current.connection.check_ours()
+        if self._outcome is not None:
+            raise self._outcome.again()
+
+    def end(self, outcome: RealtimeError) -> None:
+        """The session is over: forget what is held, and hold nothing more."""
+        with self._lock:
+            self._outcome = outcome
+            self._held.clear()
+            self._held_bytes = 0
+            self._ring.forget_before(self._ring.end)
 
     def _hold_locked(self, payload: bytes) -> None:
         if self._held_bytes + len(payload) > self._limit and self._held:

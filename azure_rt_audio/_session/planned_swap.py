@@ -456,6 +456,8 @@ class PlannedSwap:
         self._standby = self._restorer = self._old = self._limit = None
         self._state = _State.IDLE
         self._configuration.drop_barriers()
+        if not self._tells_update:
+            self._asked_for = ""  # there will be another connection
         if attempt is None or attempt.outcome is not None:
             return None
         if restorer is None or state not in (_State.STANDBY, _State.HOLDING):

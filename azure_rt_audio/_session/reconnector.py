@@ -199,8 +199,10 @@ class Reconnector:
         if not has_been_ready and not self.policy.retry_first:
             return False
         now = self._clock()
-        if self._outage is None and self._live_since is not None and now - self._live_since > STEADY_S:
-            self.prove()
+        if self._outage is None and has_been_ready:
+            live_since = attempt.opened_at if self._live_since is None else self._live_since
+            if now - live_since > STEADY_S:
+                self.prove()
         if self._restorer is not None:
             self._deaths += 1
         self._restorer = None
@@ -217,7 +219,7 @@ class Reconnector:
             )
             self._outage = None
             return False
-        if self._outage is None:
+        if self._outage is None and has_been_ready:
             self._lose(attempt, outcome, now)
         if other is not None and self._promote(*other):
             return True
@@ -250,8 +252,6 @@ class Reconnector:
     def _lose(self, attempt: Attempt, outcome: Outcome, now: float) -> None:
         """The connection that there was is over: nothing is sent until there is another one."""
         self._outage = Outage(now, outcome, attempt.connection.heard_at, attempt)
-        if not self._attempts.has_been_ready:
-            return
         self._late_turns.cancel()
         self._journal.hold()
         self._queue.hold()
@@ -289,10 +289,14 @@ class Reconnector:
         """Make another attempt, to be started when its time has come."""
         attempt = self._configuration.new_attempt()
         attempt.take_updates(previous)
+        self._attempts.replace(attempt)
         if self._attempts.has_been_ready:
             attempt.on_configured = weakly(self._restore, attempt)
             attempt.on_event = weakly(self._on_early_event)
-        self._attempts.replace(attempt)
+        elif self._history is not None:
+            self.begin_with(self._history, attempt)
+        else:
+            self._attempts.resume(attempt)  # a first connection, as the one before was to be
         self._due = self._clock() + delay
         self._attempts.call_in(delay)
         log.info("= attempt %d to connect again in %.1f s: %s", decision.attempt, delay, decision.reason)
@@ -307,7 +311,7 @@ class Reconnector:
 
     def begin_with(self, history: History, attempt: Attempt) -> None:
         """Give a conversation that was kept to the first session, before that is told. Any thread."""
-        self._history = history
+        self._history, self._first_events = history, []
         self._attempts.intercept(attempt)
         attempt.on_configured = weakly(self._restore_history, attempt)
         attempt.on_event = weakly(self._on_first_event)
@@ -352,6 +356,8 @@ class Reconnector:
     def check(self) -> float | None:
         """Look at the clock; return the seconds until the next look."""
         attempt = self._attempts.current
+        if self._due is not None:
+            return self._dial_if_due(attempt, self._due)
         if self._history is not None:
             return self._watch(attempt)
         if self._outage is None:
@@ -359,8 +365,10 @@ class Reconnector:
                 seconds for seconds in (self.swap.check(), self._late_turns.check()) if seconds is not None
             ]
             return min(looks, default=None)
-        if self._due is None:
-            return self._watch(attempt)
+        return self._watch(attempt)
+
+    def _dial_if_due(self, attempt: Attempt, due: float) -> float | None:
+        """Begin an attempt when its time has come; return the seconds until then."""
         if self._attempts.is_closing:
             self._due = None
             attempt.connection.abort(
@@ -368,8 +376,8 @@ class Reconnector:
             )
             return None
         now = self._clock()
-        if now < self._due:
-            return self._due - now
+        if now < due:
+            return due - now
         self._due = None
         try:
             self._attempts.start(attempt)

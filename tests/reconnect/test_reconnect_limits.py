@@ -1,0 +1,231 @@
+"""What limits reconnecting: the first connection, keys for one connection, deaths, ages, and how often."""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import Any
+
+import pytest
+from listeners import HANG, NO_VAD, Aside, Connect, Probe, ready
+
+from azure_rt_audio import ConnectError, ConnectionClosedError, Session
+from azure_rt_audio.emulator import Drop, Emulator, Faults, Refuse, at_handshake, before
+
+QUICK = {"initial_delay": 0.02, "max_delay": 0.1}
+
+
+def probe(client: Any, *names: str) -> Probe:
+    """Return what hears of these events."""
+    told = Probe()
+    for name in names:
+        client.on(name, told)
+    return told
+
+
+def warned(caplog: pytest.LogCaptureFixture, words: str) -> list[str]:
+    """Return the warnings with these words."""
+    records = [record for record in caplog.records if record.levelno == logging.WARNING]
+    return [record.getMessage() for record in records if words in record.getMessage()]
+
+
+# ---------------------------------------------------------------- the first connection
+
+
+def test_the_first_connection_is_not_tried_again(connect: Connect, emulator: Emulator) -> None:
+    """Unless the policy says so: a mistake in the address is to be seen at once."""
+    emulator.faults.add(at_handshake(Refuse(503), times=None))
+    client = connect(reconnect=QUICK)
+    with pytest.raises(ConnectError):
+        client.wait_until_ready(HANG)
+    assert len(emulator.attempts) == 1
+
+
+def test_retry_first(connect: Connect, emulator: Emulator) -> None:
+    """Then what is sent waits for it, and ``init`` comes once."""
+    emulator.faults.add(at_handshake(Refuse(503), times=2))
+    client = connect(reconnect={**QUICK, "retry_first": True}, session_config=NO_VAD)
+    told = probe(client, "init", "closed", "error")
+
+    assert client.ask("hello", timeout=HANG).text
+    assert [attempt.status for attempt in emulator.attempts] == [503, 503, 101]
+    emulator.drop()
+    assert client.ask("hello", timeout=HANG).text
+    (session,) = told.told
+    assert isinstance(session, Session)
+
+
+def test_retry_first_with_a_history(connect: Connect, emulator: Emulator) -> None:
+    """Whichever connection is the first one is given it, also if it was lost half way."""
+    emulator.faults.add(
+        at_handshake(Refuse(503)),
+        before("conversation.item.added", Drop(), count=2),
+        before("conversation.item.created", Drop(), count=2),
+    )
+    kept = [("user", "One"), ("assistant", "Two"), ("user", "Three")]
+    client = connect(reconnect={**QUICK, "retry_first": True}, session_config=NO_VAD, history=kept)
+    told = probe(client, "init", "closed", "error")
+
+    assert client.ask("hello", timeout=HANG).text
+    assert [attempt.status for attempt in emulator.attempts] == [503, 101, 101]
+    texts = [item.text for item in emulator.connections[-1]._engine.conversation]
+    assert texts[:4] == ["One", "Two", "Three", "hello"]
+    (session,) = told.told
+    assert isinstance(session, Session)
+
+
+def test_retry_first_gives_up(connect: Connect, emulator: Emulator) -> None:
+    """The limits of the policy hold for the first connection too; a refused key is fatal."""
+    for status, policy, count in ((503, {"max_attempts": 2}, 3), (401, {}, 1)):
+        before_it = len(emulator.attempts)
+        emulator.faults.clear()
+        emulator.faults.add(at_handshake(Refuse(status), times=None))
+        client = connect(reconnect={**QUICK, "retry_first": True, **policy})
+        with pytest.raises(ConnectError):
+            client.wait_until_ready(HANG)
+        with pytest.raises(ConnectError):
+            client.append_audio(bytes(4800))
+        assert len(emulator.attempts) - before_it == count, status
+
+
+def test_close_before_the_first_connection(connect: Connect, emulator: Emulator) -> None:
+    """While the next attempt waits for its time: at once, with what was waiting told."""
+    emulator.faults.add(at_handshake(Refuse(503), times=None))
+    policy = {"initial_delay": 3600, "max_delay": 3600, "retry_first": True}
+    client = connect(reconnect=policy)
+    told = probe(client, "reconnecting", "closed")
+    told.next()
+    waiting = Aside(lambda: client.ask("hello", timeout=HANG))
+    assert client.close(2.0)
+    with pytest.raises(ConnectionClosedError):
+        waiting.result()
+    assert told.next().type == "closed"
+    assert len(emulator.attempts) == 1
+
+
+# ---------------------------------------------------------------- a key for one connection
+
+
+def test_an_ephemeral_key(connect: Connect, caplog: pytest.LogCaptureFixture) -> None:
+    """It opens one connection: said once at the start, and the session ends with that."""
+    with Emulator(pace=0, api_key="ek_test") as service:
+        client = connect(service=service, reconnect=QUICK, session_config=NO_VAD)
+        assert client.ask("hello", timeout=HANG).text
+        told = probe(client, "reconnecting", "closed")
+        with pytest.raises(RuntimeError, match="ek_"):
+            client.reconnect()
+        service.drop()
+
+        assert told.next().type == "closed"
+        assert len(service.attempts) == 1
+        assert len(warned(caplog, "ek_")) == 1
+        assert "ek_test" not in caplog.text
+
+
+# ---------------------------------------------------------------- the model goes on in writing
+
+
+def test_an_answer_in_text_after_a_restore(connect: Connect, caplog: pytest.LogCaptureFixture) -> None:
+    """It is logged once, with the remedy."""
+    with Emulator(pace=0, faults=Faults(writes_on=True)) as service:
+        client = connect(service=service, reconnect=QUICK, session_config=NO_VAD)
+        assert client.ask("one", timeout=HANG).audio
+        told = probe(client, "reconnected")
+        for _ in range(2):
+            assert not warned(caplog, "answers in text")
+            service.drop()
+            told.next()
+            assert not client.ask("two", timeout=HANG).audio
+            assert not client.ask("three", timeout=HANG).audio
+            (remedy,) = warned(caplog, "answers in text")
+            assert "max_items" in remedy
+            caplog.clear()
+
+
+# ---------------------------------------------------------------- deaths while restoring
+
+
+@pytest.mark.parametrize(("deaths", "kept"), [(1, 8), (2, 4), (4, 0)])
+def test_deaths_while_restoring(
+    deaths: int, kept: int, connect: Connect, emulator: Emulator, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Two halve what is restored, four leave nothing; told item by item. A response begins the count anew."""
+    client = ready(connect, reconnect={**QUICK, "max_items": 8}, session_config=NO_VAD)
+    for text in ("one", "two", "three", "four"):
+        client.ask(text, timeout=HANG)
+    items = [entry.item.id for entry in client.conversation.entries]
+    told = probe(client, "reconnecting", "reconnected", "closed")
+    is_ga = client.options.resolved_dialect.name == "ga"
+    added = "conversation.item.added" if is_ga else "conversation.item.created"
+    emulator.faults.add(before(added, Drop(), count=2, times=deaths))
+    emulator.drop()
+    *attempts, event = told.until(lambda event: event.type in ("reconnected", "closed"))
+
+    assert event.type == "reconnected"
+    assert [attempt.attempt for attempt in attempts] == list(range(1, deaths + 2))
+    assert list(event.restored) == items[8 - kept :]
+    assert list(event.lost) == items[: 8 - kept]
+    assert bool(warned(caplog, "connections ended")) == (deaths >= 2)
+    assert len(emulator.connections[-1]._engine.conversation) == kept
+    assert client.ask("five", timeout=HANG).text
+    emulator.drop()
+    assert len(told.until(lambda event: event.type in ("reconnected", "closed"))[-1].restored) == 8
+
+
+# ---------------------------------------------------------------- the age of a session
+
+
+def test_what_is_no_age(connect: Connect, emulator: Emulator) -> None:
+    """Neither zero, null nor text is one, nor a moment that is past or years away."""
+    client = ready(connect, reconnect=QUICK, session_config=NO_VAD)
+    swap, session = client._engine.reconnector.swap, dict(emulator.sent("session.updated")[-1]["session"])
+    known = probe(client, "session.updated")
+
+    def left(expires_at: object) -> float | None:
+        emulator.say({"type": "session.updated", "session": {**session, "expires_at": expires_at}})
+        known.next()
+        return swap._left(swap._clock())
+
+    now = time.time()
+    for strange in (0, None, "soon", "", True, -1, now - 3600, now + 10 * 365 * 86400, 1e300, [], {}):
+        assert left(strange) is None, strange
+    found = left(int(now) + 1800)
+    assert found is not None
+    assert 1700 < found <= 1800
+    assert client.ask("hello", timeout=HANG).text
+
+
+def test_swaps_by_age_are_a_minute_apart(connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However short sessions last; a program may ask for more."""
+    monkeypatch.setattr("azure_rt_audio._session.planned_swap._LEAST_INTERVAL", 1.2)
+    with Emulator(pace=0) as service:
+        policy = {**QUICK, "max_age_s": 0.4, "swap_before_s": 0.2}
+        client = ready(connect, service=service, reconnect=policy, session_config=NO_VAD)
+        times: list[float] = []
+        told = Probe()
+        client.on("reconnected", lambda event: (times.append(time.monotonic()), told(event)))
+        events = [told.next()]
+        assert client.reconnect().result(HANG)
+        events += [told.next(), told.next()]
+
+        assert all(event.is_planned and not event.lost for event in events)
+        assert times[1] - times[0] < 1.0
+        assert times[2] - times[1] >= 1.1
+
+
+@pytest.mark.parametrize("status", [401, 403, 429, 503])
+def test_a_standby_that_cannot_be_had(
+    status: int, connect: Connect, emulator: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The session that lives goes on, and nobody is told; it is tried again later."""
+    monkeypatch.setattr("azure_rt_audio._session.planned_swap._RETRY", 0.2)
+    client = ready(connect, reconnect=QUICK, session_config=NO_VAD)
+    told = probe(client, "reconnecting", "reconnected", "closed", "error")
+    emulator.faults.add(at_handshake(Refuse(status), times=2))
+    swapped = client.reconnect()
+
+    assert client.ask("hello", timeout=HANG).text
+    assert swapped.result(HANG).is_planned
+    assert [attempt.status for attempt in emulator.attempts] == [101, status, status, 101]
+    assert told.next().type == "reconnected"
+    assert not told.told
