@@ -106,9 +106,10 @@ def interrupt_calls(
             process.send_signal(signal.SIGINT)
             assert said_by(process) == "interrupted", name
             seconds[name] = time.monotonic() - pressed
+        ended = said_by(process)
         out, err = process.communicate(timeout=HANG_SECONDS)
-    ended = " ".join("True" for _ in clients.split()) + "\n"
-    assert (process.returncode, out, err) == (0, ended, ""), (process.returncode, out, err)
+    assert ended == " ".join("True" for _ in clients.split()), ended
+    assert (process.returncode, out, err) == (0, "", ""), (process.returncode, out, err)
     return seconds
 
 
