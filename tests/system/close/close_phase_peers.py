@@ -10,9 +10,9 @@ import struct
 import threading
 from collections.abc import Iterator
 
-from close_peers import CLEARED, host_of, no_answer, silent, greet
+from close_peers import CLEARED, greet, host_of, no_answer, silent
 from close_phases import LOSSES
-from fake_servers import CLOSE, TEXT, read_frame, read_head, tcp_server, frame
+from fake_servers import CLOSE, TEXT, frame, read_frame, read_head, tcp_server
 
 
 @contextlib.contextmanager

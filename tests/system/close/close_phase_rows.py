@@ -17,8 +17,15 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from close_callers import OPEN_CALLS, TIMEOUT, Client, Closing, beside_a_patient_one
-from close_callers import from_two_threads, straight
+from close_callers import (
+    OPEN_CALLS,
+    TIMEOUT,
+    Client,
+    Closing,
+    beside_a_patient_one,
+    from_two_threads,
+    straight,
+)
 from close_interrupts import interrupt_calls
 from close_phase_peers import phased
 from close_phases import HANG, LOSSES, PHASES, QUICK, reach
@@ -135,7 +142,9 @@ def _closed_inline(phase: str, subject: str) -> Iterator[Place]:
             clients.clear()
 
     with phased(phase, HANG) as (host, prompt):
-        yield Place(host, get_there, is_there.set, dispatcher=InlineDispatcher(), reconnect=QUICK, close=close)
+        yield Place(
+            host, get_there, is_there.set, dispatcher=InlineDispatcher(), reconnect=QUICK, close=close
+        )
 
 
 @contextlib.contextmanager
@@ -185,9 +194,7 @@ def _asking_for_a_token() -> Iterator[Place]:
         assert obstacle.entered.wait(HANG)
 
     with phased("connecting", HANG) as (host, _):
-        yield Place(
-            host, get_there, obstacle.go_on.set, options={"credential": credential}, reconnect=QUICK
-        )
+        yield Place(host, get_there, obstacle.go_on.set, options={"credential": credential}, reconnect=QUICK)
 
 
 def _rows(phase: str) -> Iterator[tuple[str, Row]]:

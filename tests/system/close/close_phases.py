@@ -1,8 +1,8 @@
 """
 The phases of a client that is about to have another connection, and how it is brought into each.
 
-``waiting``, ``connecting`` and ``restoring`` follow a loss; ``standby`` and ``holding`` are those of a planned
-swap. Programs import this module as well as the tests, so it needs nothing but the library.
+``waiting``, ``connecting`` and ``restoring`` follow a loss; ``standby`` and ``holding`` are those of a
+planned swap. Programs import this module as well as the tests, so it needs nothing but the library.
 """
 
 from __future__ import annotations

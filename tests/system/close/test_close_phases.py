@@ -1,7 +1,7 @@
 """
 The close matrix for a client that is about to have another connection: after a loss, and in a planned swap.
 
-``--effort`` 1 draws a seeded share of it, 4 runs all.
+``--effort`` 1 draws a seeded share of it, 8 runs all.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def share(effort: float, seed: int) -> Callable[[Iterable[str]], list[str]]:
 
     def draw(names: Iterable[str]) -> list[str]:
         found = list(names)
-        count = max(1, round(len(found) * min(1.0, effort / 4)))
+        count = max(1, round(len(found) * min(1.0, effort / 8)))
         return random.Random(seed).sample(found, count)
 
     return draw
