@@ -289,9 +289,9 @@ class Attempts:
                 return
             attempt.is_over = True
             self._discard_locked(attempt)
-        self.fail(
-            attempt, ConnectionClosedError("The connection was closed by this side before it was open.")
-        )
+        outcome = ConnectionClosedError("The connection was closed by this side before it was open.")
+        attempt.connection.abort(outcome)  # its state is CLOSED then; it has nothing more to tell
+        self.fail(attempt, outcome)
 
     def note_closing(self) -> None:
         """Make no more attempts. Without a lock: a forked child may have nobody left to release it."""

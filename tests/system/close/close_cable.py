@@ -38,6 +38,7 @@ class Cable:
             _ip("addr", "add", f"{self._here}/30", "dev", self._ours)
             _ip("link", "set", self._ours, "up")
             _ip("-n", self._name, "addr", "add", f"{self.address}/30", "dev", self._theirs)
+            _ip("-n", self._name, "link", "set", "lo", "up")
             self.plug("theirs")
         except BaseException:
             self.__exit__(None, None, None)

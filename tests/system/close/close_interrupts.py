@@ -48,9 +48,10 @@ def enter(which):
     with connect(which):
         pass
 
-mute, dark, deaf = connect("mute"), connect("dark"), connect("deaf")
 queue = QueueDispatcher()
 """
+
+CLIENTS = 'mute, dark, deaf = connect("mute"), connect("dark"), connect("deaf")'
 
 BLOCKING_CALLS = {
     "wait_for": "mute.wait_for('response.done', timeout=None)",
@@ -80,19 +81,35 @@ BLOCKING_CALLS = {
 
 def interrupt_all() -> dict[str, float]:
     """Press Ctrl-C in every blocking call of one program; return the seconds each then took to end."""
-    presses = [f"press({name!r}, lambda: {call})" for name, call in BLOCKING_CALLS.items()]
-    ends = ["print(deaf.close(TIMEOUT), dark.close(TIMEOUT), mute.close(TIMEOUT))"]
+    with services() as hosts:
+        return interrupt_calls(CLIENTS, BLOCKING_CALLS, "deaf dark mute", hosts)
+
+
+def interrupt_calls(
+    begin: str, calls: dict[str, str], clients: str, hosts: dict[str, str]
+) -> dict[str, float]:
+    """
+    Do so with other calls.
+
+    Args:
+        begin: Makes the clients.
+        clients: Their names, in the order in which they are closed at the end.
+    """
+    presses = [f"press({name!r}, lambda: {call})" for name, call in calls.items()]
+    ends = [f"print(*[client.close(TIMEOUT) for client in ({', '.join(clients.split())},)])"]
     seconds: dict[str, float] = {}
-    with services() as hosts, started("\n".join([INTERRUPTED, *presses, *ends]), hosts) as process:
-        for name in BLOCKING_CALLS:
+    with started("\n".join([INTERRUPTED, begin, *presses, *ends]), hosts) as process:
+        for name in calls:
             said = said_by(process)
             assert said == name, said
             pressed = time.monotonic()
             process.send_signal(signal.SIGINT)
             assert said_by(process) == "interrupted", name
             seconds[name] = time.monotonic() - pressed
+        ended = said_by(process)
         out, err = process.communicate(timeout=HANG_SECONDS)
-    assert (process.returncode, out, err) == (0, "True True True\n", ""), (process.returncode, out, err)
+    assert ended == " ".join("True" for _ in clients.split()), ended
+    assert (process.returncode, out, err) == (0, "", ""), (process.returncode, out, err)
     return seconds
 
 

@@ -91,6 +91,7 @@ class Place:
         options: Of the client, all together.
         dispatcher: Of the client.
         close: How to close.
+        reconnect: The policy; none by default.
     """
 
     host: str
@@ -99,6 +100,7 @@ class Place:
     options: Mapping[str, Any] = field(default_factory=dict)
     dispatcher: Any = None
     close: Close = straight
+    reconnect: Any = None
 
     def connect(self, **more: Any) -> Client:
         """Return a client that is about to get there."""
@@ -113,7 +115,7 @@ class Place:
         if "credential" in options:
             proof = {"credential": options.pop("credential")}
         target = {"host_name": self.host, "deployment": "m", **proof}
-        return AzureRealTimeAudio(target, options, dispatcher=self.dispatcher, reconnect=None)
+        return AzureRealTimeAudio(target, options, dispatcher=self.dispatcher, reconnect=self.reconnect)
 
 
 Places = contextlib.AbstractContextManager[Place]

@@ -78,7 +78,12 @@ class Script:
 
     def run(self) -> float:
         """Run it, check everything that must hold, and return the seconds it took."""
-        with services() as hosts, started(self.source, hosts, self.before) as process:
+        with services() as hosts:
+            return self.run_at(hosts)
+
+    def run_at(self, hosts: dict[str, str]) -> float:
+        """Do so with services of the caller's."""
+        with started(self.source, hosts, self.before) as process:
             said = [said_by(process) for _ in range(self.closes or 1)]
             since = time.monotonic()
             out, err = process.communicate(timeout=HANG_SECONDS)

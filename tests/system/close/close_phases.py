@@ -1,0 +1,76 @@
+"""
+The phases of a client that is about to have another connection, and how it is brought into each.
+
+``waiting``, ``connecting`` and ``restoring`` follow a loss; ``standby`` and ``holding`` are those of a
+planned swap. Programs import this module as well as the tests, so it needs nothing but the library.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+from azure_rt_audio import AzureRealTimeAudio
+
+PHASES = ("waiting", "connecting", "restoring", "standby", "holding")
+
+LOSSES = PHASES[:3]
+"""Those without a connection."""
+
+HANG = 10.0
+"""Seconds after which a phase that is not reached counts as a hang."""
+
+QUICK = {"initial_delay": 0.01}
+"""The policy of a client that is to get there soon."""
+
+
+def _waits(client: AzureRealTimeAudio) -> bool:
+    due = _reconnector(client)._due
+    return due is not None and due - time.monotonic() > 10
+
+
+def _connects(client: AzureRealTimeAudio) -> bool:
+    return _is_between(client) and client._engine.attempts.current.is_started
+
+
+def _restores(client: AzureRealTimeAudio) -> bool:
+    return _is_between(client) and _reconnector(client)._restorer is not None
+
+
+def _is_between(client: AzureRealTimeAudio) -> bool:
+    reconnector = _reconnector(client)
+    return reconnector.is_reconnecting() and reconnector._due is None
+
+
+def _reconnector(client: AzureRealTimeAudio) -> Any:
+    return client._engine.reconnector
+
+
+def _swaps(state: str) -> Callable[[AzureRealTimeAudio], bool]:
+    return lambda client: _reconnector(client).swap._state.name == state
+
+
+_REACHED: dict[str, Callable[[AzureRealTimeAudio], bool]] = {
+    "waiting": _waits,
+    "connecting": _connects,
+    "restoring": _restores,
+    "standby": _swaps("STANDBY"),
+    "holding": _swaps("HOLDING"),
+}
+
+
+def reach(client: AzureRealTimeAudio, phase: str) -> None:
+    """Bring a client of ``close_phase_peers.phased`` into a phase; one item is to be restored."""
+    client.wait_until_ready(HANG)
+    item = {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "hello"}]}
+    client.create_conversation_item(item).result(HANG)
+    if phase != "holding":  # the service takes that as its cue, or leaves it unanswered
+        client.clear_audio_buffer()
+    if phase not in LOSSES:
+        client.reconnect()
+    deadline = time.monotonic() + HANG
+    while not _REACHED[phase](client):
+        assert time.monotonic() < deadline, f"{phase} is not reached"
+        threading.Event().wait(0.005)
