@@ -15,7 +15,7 @@ import shutil
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -101,64 +101,115 @@ def notebook(file: Path) -> None:
 
 def talk(file: Path) -> None:
     """The screen of ``azure-rt-audio talk``: an interrupted answer, and one that is being spoken."""
-    from _service import synthesiser
-
-    from azure_rt_audio import AzureRealTimeAudio
     from azure_rt_audio._cli import recordings
-    from azure_rt_audio._cli.talk.conversation_log import EVENTS, ConversationLog
-    from azure_rt_audio._cli.talk.view import TalkView
-    from azure_rt_audio.devices import SimulatedMicrophone, SimulatedSpeaker
-    from azure_rt_audio.dispatch import QueueDispatcher
-    from azure_rt_audio.emulator import Emulator
 
     heard = [
         "What is the weather like in Lisbon today?",
         "Stop, thank you, that is enough.",
         "What is the weather like in New York tomorrow?",
     ]
-    answers = iter(
-        [
-            "It is sunny in Lisbon, twenty four degrees, with a light wind from the sea, and it stays so.",
-            "You are welcome. Just ask if you need anything else.",
-            "Tomorrow it will rain in New York, so take an umbrella. It clears up in the evening.",
-        ]
-    )
-    config = {"voice": "coral", "input_audio_transcription": {"model": "gpt-4o-transcribe"}}
-    queue, log, microphone = QueueDispatcher(), ConversationLog(), SimulatedMicrophone()
-    with (
-        Emulator(
+    answers = [
+        "It is sunny in Lisbon, twenty four degrees, with a light wind from the sea, and it stays so.",
+        "You are welcome. Just ask if you need anything else.",
+        "Tomorrow it will rain in New York, so take an umbrella. It clears up in the evening.",
+    ]
+
+    async def scene(screen: Screen) -> None:
+        screen.microphone.say(recordings.question())
+        await screen.until("speaking")
+        await asyncio.sleep(3)
+        screen.microphone.say(recordings.interruption())
+        await screen.until("listening")
+        await screen.until("speaking")
+        await screen.until("idle")
+        screen.microphone.say(recordings.question())
+        await screen.until("speaking")
+        await asyncio.sleep(3)
+
+    draw(Screen(heard, answers, size=(92, 21)).show(scene), file)
+
+
+def reconnecting(file: Path) -> None:
+    """The same screen: the connection is lost in the middle of an answer, and the talk goes on."""
+    from azure_rt_audio._cli import recordings
+    from azure_rt_audio.emulator import Refuse, at_handshake
+
+    heard = ["What is the weather like in Lisbon today?", "What is the weather like in New York tomorrow?"]
+    answers = [
+        "It is sunny in Lisbon, twenty four degrees, with a light wind from the sea, and it stays so.",
+        "Tomorrow it will rain in New York, so take an umbrella. It clears up in the evening.",
+    ]
+
+    async def scene(screen: Screen) -> None:
+        screen.microphone.say(recordings.question())
+        await screen.until("speaking")
+        await asyncio.sleep(1.5)
+        screen.service.faults.add(at_handshake(Refuse(503), times=2))
+        screen.service.drop()
+        await screen.until("idle")
+        screen.microphone.say(recordings.question())
+        await screen.until("speaking")
+        await asyncio.sleep(3)
+
+    draw(Screen(heard, answers, size=(92, 21)).show(scene), file)
+
+
+class Screen:
+    """The screen of ``talk``, with an emulator and simulated devices behind it."""
+
+    def __init__(self, heard: list[str], answers: list[str], size: tuple[int, int], **client: Any) -> None:
+        from _service import synthesiser
+
+        from azure_rt_audio.devices import SimulatedMicrophone
+        from azure_rt_audio.emulator import Emulator
+
+        coming = iter(answers)
+        self.service = Emulator(
             recogniser=heard,
-            responder=lambda *_: next(answers),
+            responder=lambda *_: next(coming),
             synthesiser=synthesiser(),
             first_delay=0.4,
-        ) as service,
-        AzureRealTimeAudio({**service.options(), "session_config": config}, dispatcher=queue) as client,
-    ):
-        for event in EVENTS:
-            client.on(event, log.update)
-        client.on("error", log.update)
-        with client.talk(microphone, SimulatedSpeaker(), echo="headphones", on_event=log.update) as voice:
-            view = TalkView(log, queue.run_pending, voice, "A guide to Lisbon", "voice: coral")
+        )
+        self.microphone = SimulatedMicrophone()
+        self._size = size
+        self._arguments = client
 
-            async def until(status: str) -> None:
-                while client.status != status:
-                    await asyncio.sleep(0.02)
+    def show(self, scene: Callable[[Screen], Coroutine[Any, Any, None]]) -> str:
+        """Run a conversation to the end of the scene; return the screen, as an SVG."""
+        from azure_rt_audio import AzureRealTimeAudio
+        from azure_rt_audio._cli.talk.conversation_log import EVENTS, ConversationLog
+        from azure_rt_audio._cli.talk.view import TalkView
+        from azure_rt_audio.devices import SimulatedSpeaker
+        from azure_rt_audio.dispatch import QueueDispatcher
 
-            async def scene() -> str:
-                async with view.run_test(size=(92, 21)):
-                    microphone.say(recordings.question())
-                    await until("speaking")
-                    await asyncio.sleep(3)
-                    microphone.say(recordings.interruption())
-                    await until("listening")
-                    await until("speaking")
-                    await until("idle")
-                    microphone.say(recordings.question())
-                    await until("speaking")
-                    await asyncio.sleep(3)
-                    return view.export_screenshot()
+        queue, log = QueueDispatcher(), ConversationLog()
+        config = {"voice": "coral", "input_audio_transcription": {"model": "gpt-4o-transcribe"}}
+        with (
+            self.service as service,
+            AzureRealTimeAudio(
+                {**service.options(), "session_config": config}, dispatcher=queue, **self._arguments
+            ) as client,
+        ):
+            self._client = client
+            for event in EVENTS:
+                client.on(event, log.update)
+            client.on("error", log.update)
+            with client.talk(
+                self.microphone, SimulatedSpeaker(), echo="headphones", on_event=log.update
+            ) as voice:
+                view = TalkView(log, queue.run_pending, voice, "A guide to Lisbon", "voice: coral")
 
-            draw(asyncio.run(scene()), file)
+                async def main() -> str:
+                    async with view.run_test(size=self._size):
+                        await scene(self)
+                        return view.export_screenshot()
+
+                return asyncio.run(main())
+
+    async def until(self, status: str) -> None:
+        """Wait for the model to do something."""
+        while self._client.status != status:
+            await asyncio.sleep(0.02)
 
 
 def recording(file: Path) -> None:
@@ -314,7 +365,8 @@ def play(scene: Scene, later: Callable[[float, Callable[[], None]], object]) -> 
 
 
 SCENES: dict[str, Callable[[Path], None]] = {
-    scene.__name__: scene for scene in (tk_push_to_talk, qt_assistant, notebook, talk, recording, turn)
+    scene.__name__: scene
+    for scene in (tk_push_to_talk, qt_assistant, notebook, talk, reconnecting, recording, turn)
 }
 
 

@@ -105,7 +105,9 @@ class _Analysis:
         elif isinstance(entry, Opened):
             self._connection(entry.connection)
         elif isinstance(entry, ConnectionEnded):
+            was_made = entry.connection in self._connections
             ended = self._connection(entry.connection)
+            ended.was_made = was_made
             ended.end, ended.code, ended.reason = self._now, entry.code, entry.reason or entry.message
             ended.is_lost = not (entry.is_clean or entry.is_asked_for)
             if ended.is_lost:
@@ -282,6 +284,9 @@ class _Analysis:
 
     def _on_reconnection(self, entry: Reconnecting | Reconnected) -> None:
         change = self._changes.take(self._now, entry)
+        failures = self._line.failures
+        if isinstance(entry, Reconnecting) and failures and failures[-1].kind == "connection":
+            failures.pop()  # what this attempt mends
         for turn in self._turns.values():
             turn.status = change.responses.get(turn.response_id or "", turn.status)
         if isinstance(entry, Reconnected) and not entry.is_planned:

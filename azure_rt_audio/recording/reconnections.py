@@ -14,7 +14,7 @@ from .format import Entry, Opened, Reconnected, Reconnecting, Sent
 from .timeline import Reconnection
 from .tracks import Chunk, size_of
 
-__all__ = ["Reconnections", "in_words"]
+__all__ = ["Reconnections", "in_words", "with_reason"]
 
 
 class Reconnections:
@@ -84,3 +84,12 @@ def in_words(change: Reconnection) -> str:
             responses=change.responses,
         )
     )
+
+
+def with_reason(change: Reconnection) -> str:
+    """Return why a change was made, and how it ended, in a line."""
+    words = in_words(change)
+    if change.is_planned:
+        return words  # with the reason
+    tries = f" ({change.attempts} attempts)" if change.attempts > 1 else ""
+    return f"{change.reason}; {words}{tries}"

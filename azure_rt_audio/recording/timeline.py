@@ -130,13 +130,25 @@ class Latency:
 
 @define(kw_only=True)
 class Connection:
-    """A connection; *end* is ``None`` if the recording ended first. *is_lost*: nobody wanted its end."""
+    """
+    A connection, or an attempt to make one.
+
+    Attributes:
+        number: From 1; attempts count.
+        start: When it was open, or the attempt failed.
+        end: ``None`` if the recording ended first.
+        code: Close code.
+        reason: Why it ended, or could not be made.
+        was_made: False for an attempt that failed.
+        is_lost: Nobody wanted its end.
+    """
 
     number: int
     start: float
     end: float | None = None
     code: int | None = None
     reason: str = ""
+    was_made: bool = True
     is_lost: bool = False
 
 
@@ -170,7 +182,11 @@ class Reconnection:
 
 @frozen(kw_only=True)
 class Failure:
-    """An error of the service, a failed listener, or sound of a device that was lost."""
+    """
+    An error of the service, a failed listener, entries that are missing, or the loss of a connection.
+
+    A loss after which another attempt was made is none: a :class:`Reconnection` tells of it.
+    """
 
     at: float
     kind: str

@@ -17,6 +17,7 @@ from azure_rt_audio.recording import Opened, Reconnected, Reconnecting, Recordin
 from azure_rt_audio.recording.analysis import analyse
 from azure_rt_audio.recording.document import document
 from azure_rt_audio.recording.page.rows import rows
+from azure_rt_audio.recording.reconnections import with_reason
 
 
 def test_a_client_that_connects_again(tmp_path: Path, dialect: str) -> None:
@@ -53,7 +54,7 @@ def test_a_client_that_connects_again(tmp_path: Path, dialect: str) -> None:
     shown = [line.text for line in script(timeline)]
     assert any(t.startswith("connected again after") and "2 restored, nothing lost" in t for t in shown)
     kinds = {row[3]: row[4] for row in rows(recording)}
-    assert kinds["reconnecting"].endswith("the connection was lost")
+    assert kinds["reconnecting"].endswith("(attempt 1): the connection was lost")
     assert kinds["reconnected"].endswith(": 2 restored, nothing lost")
 
 
@@ -117,3 +118,25 @@ def test_an_answer_that_was_cut_off_says_so() -> None:
     first, second = timeline.reconnections
     assert (first.start, first.end, first.attempts, first.reason) == (2.0, 3.1, 2, "it broke")
     assert (second.start, second.end) == (4.0, None)
+
+
+def test_attempts_that_failed_are_no_connections() -> None:
+    """A loss that was mended is told once, as such; the last one of those that were not is a failure."""
+    made = Made().add(0.0, "opened", connection=1)
+    for number, (at, reason) in enumerate([(2.0, "it broke"), (2.5, "nobody answered")], 1):
+        made.add(at, "closed", connection=number, error="ConnectError", message=reason)
+        made.add(at, "reconnecting", attempt=number, delay_s=0.1, reason=reason)
+    made.add(3.0, "opened", connection=3)
+    made.add(3.1, "reconnected", connection=3, gap_s=1.1, reason="it broke")
+    mended = analyse(made.recording)
+    made.add(4.0, "closed", connection=3, error="ConnectionClosedError", message="it broke for good")
+    given_up = analyse(made.recording)
+
+    assert [one.was_made for one in mended.connections] == [True, False, True]
+    assert mended.failures == []
+    told = "it broke; connected again after 1.1 s: 0 restored, nothing lost (2 attempts)"
+    assert with_reason(mended.reconnections[0]) == told
+    shown = [line.text for line in script(mended)]
+    assert "connection 2 could not be made: nobody answered" in shown
+    assert "connection 2 is open" not in shown
+    assert [failure.message for failure in given_up.failures] == ["it broke for good"]

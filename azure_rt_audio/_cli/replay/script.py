@@ -50,10 +50,12 @@ def script(timeline: Timeline) -> list[Line]:
         heard = f"{cut.heard_seconds:.1f} of {cut.received_seconds:.1f} s were heard"
         lines.append(_line(cut.at, "", f"interrupted by {who}: {heard}"))
     for connection in timeline.connections:
-        lines.append(_line(connection.start, "status", f"connection {connection.number} is open"))
+        if connection.was_made:
+            lines.append(_line(connection.start, "status", f"connection {connection.number} is open"))
         if connection.end is not None:
+            what = "is closed" if connection.was_made else "could not be made"
             why = " ".join(filter(None, (str(connection.code or ""), connection.reason)))
-            text = f"connection {connection.number} is closed" + (f": {why}" if why else "")
+            text = f"connection {connection.number} {what}" + (f": {why}" if why else "")
             lines.append(_line(connection.end, "status", text))
     for change in timeline.reconnections:
         if not change.is_planned:

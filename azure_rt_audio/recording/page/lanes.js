@@ -58,12 +58,13 @@ class Lanes {
 
     this.drawRuler(places.ruler, height);
     for (const one of data.connections) {
+      if (!one.was_made && data.reconnections.length) continue;  // an attempt: told below
       const name = `connection ${one.number}${one.end === null ? "" : `, closed: ${one.code ?? ""} ${one.reason}`}`;
       this.box(one.start, one.end ?? data.seconds, places.connections, one.is_lost ? "error" : "quiet", one.is_lost ? "error-soft" : "panel", name);
     }
     for (const one of data.reconnections) {
       const text = one.is_planned ? "" : "reconnecting";
-      this.box(one.start, one.end ?? data.seconds, places.connections, "wait", "wait-soft", text, `${one.reason}\n${one.text}`);
+      this.box(one.start, one.end ?? data.seconds, places.connections, "wait", "wait-soft", text, one.text);
     }
     for (const one of data.speech) {
       const end = one.end ?? data.seconds;

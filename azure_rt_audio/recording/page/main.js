@@ -28,7 +28,7 @@ for (const [name, value, isBad] of [
   ["median latency", data.medianLatency === null ? "–" : lasting(data.medianLatency)],
   ["interruptions", interruptions],
   ["tool calls", data.tools.length],
-  ["connections", data.connections.length],
+  ["connections", data.connections.filter((one) => one.was_made).length],
   ["errors", data.failures.length, data.failures.length > 0],
 ]) {
   $("facts").append(element("div", "", element("dt", "", name), element("dd", isBad ? "bad" : "", String(value))));

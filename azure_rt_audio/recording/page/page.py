@@ -23,7 +23,7 @@ import orjson
 
 from ..._printable import one_line, printable_tree
 from ...errors import MissingExtraError
-from ..reconnections import in_words
+from ..reconnections import with_reason
 from ..recording import Recording
 from ..stereo import stereo_blocks
 from ..timeline import Timeline
@@ -142,7 +142,9 @@ def _data(recording: Recording, timeline: Timeline, title: str, ms: int) -> dict
         "latencies": [{**_times(wait), "seconds": round(wait.seconds, 3)} for wait in timeline.latencies],
         "medianLatency": timeline.median_latency,
         "connections": [_times(connection) for connection in timeline.connections],
-        "reconnections": [{**_times(change), "text": in_words(change)} for change in timeline.reconnections],
+        "reconnections": [
+            {**_times(change), "text": with_reason(change)} for change in timeline.reconnections
+        ],
         "failures": [_times(failure) for failure in timeline.failures],
         "types": list(types),
         "rows": listed,

@@ -11,7 +11,7 @@ class Talk {
       ...data.turns.map((one) => ({ at: one.start, end: one.end, cameAt: Math.min(one.start, one.came_at), kind: one.role, text: one.text, one })),
       ...data.tools.map((one) => ({ at: one.start, end: one.end ?? one.start, kind: "tool", text: `${one.name} ${one.arguments} ${one.output ?? ""}`, one })),
       ...data.failures.map((one) => ({ at: one.at, end: one.at, kind: "failure", text: one.message, one })),
-      ...data.reconnections.map((one) => ({ at: one.start, end: one.end ?? one.start, kind: "change", text: `${one.reason} ${one.text}`, one })),
+      ...data.reconnections.map((one) => ({ at: one.start, end: one.end ?? one.start, kind: "change", text: one.text, one })),
     ].sort((one, other) => (one.cameAt ?? one.at) - (other.cameAt ?? other.at));
     // An answer may be heard after the next question.
     this.timed = [...this.entries].sort((one, other) => one.at - other.at);
