@@ -128,12 +128,14 @@ def test_a_connection_lost_in_mid_call_is_told(room: Room, tmp_path: Path) -> No
 def test_nothing_is_written_over_the_screen(room: Room, tmp_path: Path) -> None:
     """What C libraries and loggers write to standard error is not drawn between the lines of the screen."""
     (tmp_path / "sitecustomize.py").write_text(
-        "import logging, os, threading\n"
-        "def spill():\n"
+        "import logging, os, sys, threading\n"
+        "def spill(before=sys.__stderr__):\n"
+        "    while sys.__stderr__ is before:  # there is no screen yet\n"
+        "        threading.Event().wait(0.05)\n"
         "    os.write(2, b'ALSA lib says no')\n"
         "    logging.getLogger('azure_rt_audio').warning('a warning')\n"
         "    logging.getLogger('other').warning('of others')\n"
-        "threading.Timer(2.0, spill).start()\n"
+        "threading.Thread(target=spill, daemon=True).start()\n"
     )
     path = os.pathsep.join((str(tmp_path), str(Path(__file__).parents[3])))
     with Terminal("talk", cwd=tmp_path, PYTHONPATH=path) as terminal:

@@ -17,7 +17,7 @@ from toolkits import QtWindow
 
 from azure_rt_audio import ConnectionClosedError, Session
 from azure_rt_audio.protocol.events import EVENT_CLASSES
-from azure_rt_audio.protocol.events.local import Closed, Init, StatusChanged
+from azure_rt_audio.protocol.events.local import LOCAL_EVENTS
 
 pytestmark = pytest.mark.windows
 
@@ -51,7 +51,7 @@ def test_there_is_a_signal_for_every_event() -> None:
     from azure_rt_audio.qt import RealtimeSignals
 
     names = {name.replace(".", "_") for name in EVENT_CLASSES}
-    names |= {cls.TYPE for cls in (Init, StatusChanged, Closed)}
+    names |= {cls.TYPE for cls in LOCAL_EVENTS}
 
     assert {name for name, value in vars(RealtimeSignals).items() if isinstance(value, Signal)} == names
 
