@@ -287,7 +287,6 @@ class Attempts:
         with self.lock:
             if attempt.is_over or attempt.is_started:
                 return
-            attempt.is_over = True
             self._discard_locked(attempt)
         outcome = ConnectionClosedError("The connection was closed by this side before it was open.")
         attempt.connection.abort(outcome)  # its state is CLOSED then; it has nothing more to tell
@@ -383,7 +382,11 @@ class Attempts:
             attempt.ready.end(outcome)
 
     def fail(self, attempt: Attempt, outcome: Outcome) -> None:
-        """The current attempt could not even begin. The I/O thread's."""
+        """The current attempt could not even begin. The I/O thread's, or, after its end, any other's."""
+        with self.lock:
+            if attempt.is_over:  # close() was a moment earlier, and its end was told
+                return
+            attempt.is_over = True
         attempt.outcome = outcome
         self._lost(attempt)
 
