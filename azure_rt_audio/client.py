@@ -294,7 +294,7 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
         Go over to another connection at the next quiet moment, while the present one works. Does not wait.
 
         The conversation goes on, see ``docs/how-to/reconnecting.md``. Without a connection it changes
-        nothing: one is being made already.
+        nothing: one is being made already, and the future is that of it.
 
         Returns:
             A future of the event that says what was restored.

@@ -177,7 +177,7 @@ class Reconnector:
             status,
             clock,
         )
-        self._late_turns = LateTurns(configuration, sender, waiters, queue, clock)
+        self._late_turns = LateTurns(configuration, sender, waiters, queue, clock, attempts.call_in)
         self._deaths = 0  # of connections while the conversation was restored on them
         self._live_since: float | None = None
         self._expects_speech = False  # it was restored, and the model has not spoken since
@@ -430,9 +430,7 @@ class Reconnector:
                 again.append(request)
             else:
                 outage.responses[response_id] = "lost"
-                request.finish(
-                    ResponseLostError(f"the connection was lost during the response: {outage.reason}")
-                )
+                request.finish(ResponseLostError(f"{in_words(outage.reason)} during the response; ask again"))
                 self._end_response(response_id, "incomplete")
         if lost.unasked is not None:
             is_heard = any(map(self._session.has_listener, _DELTAS)) and self._has_output(lost.unasked)
@@ -449,9 +447,7 @@ class Reconnector:
             queue.put_back([*again, *lost.unbegun])
         else:
             for request in lost.unbegun:
-                request.finish(
-                    ResponseLostError(f"the connection was lost before the response: {outage.reason}")
-                )
+                request.finish(ResponseLostError(f"{in_words(outage.reason)} before the response; ask again"))
 
     def _may_ask_again(self, request: ResponseRequest) -> bool:
         if self.policy.reask != "unheard":
