@@ -32,7 +32,8 @@ def _waits(client: AzureRealTimeAudio) -> bool:
 
 
 def _connects(client: AzureRealTimeAudio) -> bool:
-    return _is_between(client) and client._engine.attempts.current.is_started
+    dialling = client._engine.connection._driver._dialling
+    return _is_between(client) and dialling is not None and dialling.ident is not None
 
 
 def _restores(client: AzureRealTimeAudio) -> bool:
