@@ -90,6 +90,7 @@ class Journal:
         self._held_bytes = 0
         self._ring = SoundRing()
         self._format = "pcm16"
+        self._room, self._turn_room = self._rooms()
         self._settled = 0  # index after the sound of the last turn, or the last clear
         self._turn_start: int | None = None  # where the user began to speak, if that is known
         self._turn_end: int | None = None
@@ -167,13 +168,14 @@ class Journal:
             text: Its base64, if that is at hand.
             is_live: Whether it is spoken now, and may be dropped if the line is too slow.
         """
-        live_s = len(sound) / bytes_per_ms(self._audio_format()) / 1000 if is_live else 0.0
+        audio_format = self._audio_format()
+        live_s = len(sound) / bytes_per_ms(audio_format) / 1000 if is_live else 0.0
         if self._policy is None:
             payload = encode_append(pybase64.b64encode(sound) if text is None else text)
             self._send_unkept(payload, timeout, live_s)
             return
         with self._lock:
-            self._keep_locked(sound)
+            self._keep_locked(sound, audio_format)
             is_holding, attempt = self.is_holding, self._attempts.current
         if is_holding:
             self._check_held()
@@ -227,20 +229,23 @@ class Journal:
         self._held.append(_Held(next(self._positions), self._ring.end, payload))
         self._held_bytes += len(payload)
 
-    def _keep_locked(self, sound: bytes) -> None:
-        audio_format = self._audio_format()
+    def _keep_locked(self, sound: bytes, audio_format: str) -> None:
         if audio_format != self._format:  # what the buffer has in another format is noise to the next session
             self._format = audio_format
+            self._room, self._turn_room = self._rooms()
             self._ring.forget_before(self._ring.end)
             self._settled, self._turn_start, self._turn_end = self._ring.end, None, None
             self._turns.clear()
         self._ring.append(sound, self._clock())
-        assert self._policy is not None
         is_needed = self._is_manual or self._turn_start is not None
-        seconds = self._policy.keep_audio_s
-        if is_needed:
-            seconds = max(seconds, self._policy.keep_turns_s)
-        self._ring.limit(self._bytes(1000 * seconds))
+        self._ring.limit(self._turn_room if is_needed else self._room)
+
+    def _rooms(self) -> tuple[int, int]:
+        """Return the bytes of sound that are kept while nobody speaks, and in a turn."""
+        if self._policy is None:
+            return 0, 0
+        idle, turn = self._policy.keep_audio_s, self._policy.keep_turns_s
+        return self._bytes(1000 * idle), self._bytes(1000 * max(idle, turn))
 
     def _bytes(self, ms: float) -> int:
         """Return the number of bytes of so many milliseconds, whole frames."""
