@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import gc
 import os
+import threading
 import random
 from collections.abc import Iterator
 from dataclasses import replace
@@ -29,7 +30,11 @@ def network(tmp_path: Path) -> Iterator[Network]:
     gc.collect()
     before = len(os.listdir("/proc/self/fd"))
     yield network
-    gc.collect()  # what websockets made
+    for _ in range(100):  # the service's threads may still be closing theirs
+        gc.collect()  # what websockets made
+        if len(os.listdir("/proc/self/fd")) <= before:
+            break
+        threading.Event().wait(0.05)
     assert len(os.listdir("/proc/self/fd")) <= before
 
 

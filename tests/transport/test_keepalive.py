@@ -336,6 +336,7 @@ COMPARE_DATES = {
     "_session/attempts.py",
     "_session/planned_swap.py",
     "tools/schema.py",  # dates as arguments of tools
+    "tools/shape.py",
 }
 """The service says when a session ends by the wall clock."""
 
