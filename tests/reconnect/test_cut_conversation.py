@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import gc
 import os
-import threading
 import random
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
