@@ -21,6 +21,8 @@ __all__ = ["add_arguments", "run"]
 _INSTRUCTIONS: Final = "You are a friendly assistant. Answer in the user's language, briefly."
 _HELP: Final = "Type a message and press Enter. Ctrl-C interrupts an answer; twice, or Ctrl-D, quits."
 _POLL_SECONDS: Final = 0.1
+_LOST_SECONDS: Final = 1.0
+"""Seconds that the end of an answer has to be told after it was given up."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -122,8 +124,9 @@ class _Chat:
                         raise
                     has_cancelled = True
                     pending.cancel()
-                if isinstance(pending.error, ResponseLostError):  # nothing else tells of it
-                    self._on_error(pending.error)
+                error = pending.error
+                if isinstance(error, ResponseLostError) and not self._is_done.wait(_LOST_SECONDS):
+                    self._on_error(error)  # no event tells of it
         finally:
             self._keep()
 
@@ -146,6 +149,7 @@ class _Chat:
             self._screen.note("[interrupted]")
         elif response.reason == CONNECTION_LOST:
             self._screen.note(f"[{response.status}: {response.reason}]")  # the conversation goes on
+            self._has_failed = True
         elif response.error is not None:
             self._screen.line("error", f"the answer is not complete: {response.error}")
             self._has_failed = True

@@ -142,8 +142,8 @@ def test_chat_keeps_its_history_over_another_connection(tmp_path: Path) -> None:
 
     assert (done.returncode, done.stderr) == (1, "")
     for words in (
-        "status   reconnecting in ",
-        "status   connected again after ",
+        "reconnecting in ",
+        "connected again after ",
         "1 answer cut off",
         "Hello! I am the emulator",
     ):
@@ -183,8 +183,8 @@ def test_chat_goes_on_over_another_connection(tmp_path: Path) -> None:
     lines = done.stdout.splitlines()
     assert (done.returncode, done.stderr) == (1, "")
     assert any("1 answer cut off" in line for line in lines)
-    assert any(line.startswith("status   reconnecting in ") for line in lines)
-    assert any(line.startswith("status   connected again after ") for line in lines)
+    assert "reconnecting in " in done.stdout
+    assert "connected again after " in done.stdout
     assert lines[-1] == "model    Hello! I am the emulator. How can I help you today?"
 
 
