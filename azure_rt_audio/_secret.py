@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import hmac
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import FrameType, TracebackType
@@ -23,7 +24,7 @@ R = TypeVar("R")
 C = TypeVar("C", bound=type)
 
 _PACKAGE: Final = str(Path(__file__).parent)
-_GENERATED: Final = f"<attrs generated methods {__package__}."
+_GENERATED: Final = re.compile(rf"<attrs generated \w+ {__package__}\.")  # methods, or init in older versions
 _LIBRARIES: Final = ("websocket", "python_socks")
 """Packages whose functions are given headers and passwords."""
 
@@ -121,7 +122,7 @@ def _frames(error: BaseException | None, seen: set[int]) -> Iterator[FrameType]:
 
 def _is_ours(frame: FrameType) -> bool:
     name = frame.f_code.co_filename
-    if name.startswith((_PACKAGE, _GENERATED)):
+    if name.startswith(_PACKAGE) or _GENERATED.match(name):
         return True
     module: Any = frame.f_globals.get("__name__")
     return isinstance(module, str) and module.partition(".")[0] in _LIBRARIES

@@ -85,7 +85,7 @@ class Attempt:
         self.outcome: Outcome | None = None  # written once, by the I/O thread
         self.ids = ItemIds()
         self.asked: Any = None  # what its configuration was made of
-        self.opened_at = 0.0  # on the clock of the attempts; written by the I/O thread
+        self.opened_at: float | None = None  # on the clock of the attempts; written by the I/O thread
         self.opened_wall = 0.0
         self.is_started = False  # it has begun to connect
         self.sound_base = 0  # index of the first byte of sound that was sent on it; written by the journal

@@ -321,9 +321,9 @@ class Attempts:
             self._taps.opened(number)
         attempt = self._find(number)
         if attempt is not None:
-            attempt.opened_at, attempt.opened_wall = self._clock(), time.time()
-            attempt.configure_at = attempt.opened_at + _CREATED_GRACE
-            attempt.ready_at = attempt.opened_at + _UPDATED_GRACE
+            now = self._clock()
+            attempt.opened_at, attempt.opened_wall = now, time.time()
+            attempt.configure_at, attempt.ready_at = now + _CREATED_GRACE, now + _UPDATED_GRACE
             self.call_in(_CREATED_GRACE)
 
     def _check(self) -> float | None:

@@ -104,7 +104,13 @@ class Journal:
     # ------------------------------------------------------------ sending: any thread
 
     def send(
-        self, payload: bytes, timeout: float | None, waiter: Waiter | None = None, *, may_hold: bool = True
+        self,
+        payload: bytes,
+        timeout: float | None,
+        waiter: Waiter | None = None,
+        *,
+        may_hold: bool = True,
+        live_s: float = 0.0,
     ) -> None:
         """
         Send a command, or hold it until there is a connection.
@@ -112,6 +118,7 @@ class Journal:
         Args:
             waiter: Waits for its acknowledgement; without one the command counts as done once it was sent.
             may_hold: Otherwise a command is dropped for which there is no connection.
+            live_s: Seconds of live sound in it, which may be dropped if the line is too slow.
 
         Raises:
             ConnectionClosedError: If the session is over.
@@ -132,7 +139,7 @@ class Journal:
                 if waiter is not None:
                     waiter.connection = attempt.number
             try:
-                attempt.send(payload, timeout)
+                attempt.send(payload, timeout, live_s)
             except ConnectionClosedError:
                 if attempt is self._attempts.current and not self._goes_on(attempt):
                     raise
@@ -147,19 +154,6 @@ class Journal:
             else:
                 return
 
-    def send_once(self, payload: bytes, timeout: float | None, number: int) -> None:
-        """Send a command on the connection with that number, or not at all: who sends it sends it again."""
-        if self.is_holding:
-            return
-        attempt = self._attempts.current
-        if attempt.number != number:
-            return
-        try:
-            attempt.send(payload, timeout)
-        except ConnectionClosedError:
-            if attempt is self._attempts.current and not self._goes_on(attempt):
-                raise
-
     def send_sound(self, sound: bytes, text: bytes | None, timeout: float | None, *, is_live: bool) -> None:
         """
         Send sound, and keep it as long as it may be needed.
@@ -172,7 +166,7 @@ class Journal:
         live_s = len(sound) / bytes_per_ms(audio_format) / 1000 if is_live else 0.0
         if self._policy is None:
             payload = encode_append(pybase64.b64encode(sound) if text is None else text)
-            self._send_unkept(payload, timeout, live_s)
+            self.send(payload, timeout, live_s=live_s)
             return
         with self._lock:
             self._keep_locked(sound, audio_format)
@@ -190,17 +184,6 @@ class Journal:
             with self._lock:
                 self._ring.retract(sound)
             raise
-
-    def _send_unkept(self, payload: bytes, timeout: float | None, live_s: float) -> None:
-        while True:
-            attempt = self._attempts.current
-            try:
-                attempt.send(payload, timeout, live_s)
-            except ConnectionClosedError:
-                if attempt is self._attempts.current:
-                    raise
-            else:
-                return
 
     def _goes_on(self, attempt: Attempt) -> bool:
         """Whether the session may outlive the end of an attempt that has just been met."""

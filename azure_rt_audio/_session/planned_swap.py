@@ -69,6 +69,8 @@ _LOOK: Final = 0.1
 """Seconds between looks for a quiet moment."""
 _BARRIER: Final = 2.0
 """Seconds that the old session has to show that it has taken all commands, and the new one the rest."""
+_PREPARE: Final = 60.0
+"""Seconds that another connection has to be made and configured."""
 _DRAIN: Final = 1.0
 """Seconds that the old connection has to close."""
 _RETRY: Final = 10.0
@@ -118,7 +120,6 @@ class PlannedSwap:
         replay: Sends what was held on a new connection, from an index of the sound on.
         settle: Ends, or asks again, what was in progress; returns what became of each response.
         status: What the model is doing.
-        prefix_ms: Milliseconds of sound before speech that belong to it.
     """
 
     def __init__(
@@ -156,6 +157,7 @@ class PlannedSwap:
         self._restorer: Restorer | None = None
         self._swapped_at: float | None = None
         self._retry_at = 0.0
+        self._quiet_at = 0.0  # before that no moment counts as quiet
         self._limit: float | None = None  # of HOLDING, or DRAINING
         self._is_passed = False  # the barrier
         self._running: tuple[str, ...] = ()  # responses that go on in the old session
@@ -187,11 +189,17 @@ class PlannedSwap:
             return self._begin_if_due(now)
         if self._state is _State.STANDBY and not self._is_fresh():
             self._refresh("the session was changed")
-        elif self._state is _State.STANDBY and self._is_quiet(now):
+        elif self._state is _State.STANDBY and now >= self._quiet_at and self._is_quiet(now):
             self._hold(now)
         elif self._limit is not None and now >= self._limit:
             if self._state is _State.HOLDING:
                 self._abandon("the service did not answer in time")
+                self._quiet_at = now + _RETRY  # holding up the program again and again is no use
+            elif self._state is _State.PREPARING and self._standby is not None:
+                self._standby.connection.abort(
+                    ConnectionClosedError("The service did not make the session ready in time.")
+                )
+                self._limit = None
             elif self._state is _State.DRAINING and self._old is not None:
                 self._old.connection.abort(ConnectionClosedError("It was replaced by another connection."))
                 self._limit = None
@@ -206,6 +214,8 @@ class PlannedSwap:
         attempt = self._attempts.current
         left: list[float] = []
         self._life = self._policy.max_age_s
+        if attempt.opened_at is None:
+            return None
         if self._policy.max_age_s is not None:
             left.append(attempt.opened_at + self._policy.max_age_s - now)
         session = self._configuration.session
@@ -237,14 +247,15 @@ class PlannedSwap:
         elif now < self._retry_at:
             return self._retry_at - now
         self._reason = self._asked_for or "the session is about to reach its maximum age"
-        self._prepare(now)
+        self._prepare()
         return _LOOK
 
-    def _prepare(self, now: float) -> None:
+    def _prepare(self) -> None:
         try:
             attempt = self._configuration.new_attempt()
             attempt.on_configured = weakly(self._restore, attempt)
             self._standby, self._state = attempt, _State.PREPARING
+            self._limit = self._clock() + _PREPARE
             self._attempts.start(attempt)
         except (RealtimeError, RuntimeError) as exc:
             self._fail(exc)
@@ -254,7 +265,7 @@ class PlannedSwap:
         log.info("= no other connection yet, again in %.0f s: %s", _RETRY, why)
         if self._state is _State.HOLDING:
             self._release()
-        self._standby = self._restorer = None
+        self._standby = self._restorer = self._limit = None
         self._state, self._retry_at = _State.IDLE, self._clock() + _RETRY
 
     def on_ended(self, attempt: Attempt, outcome: Outcome) -> None:
@@ -266,6 +277,7 @@ class PlannedSwap:
 
     def _restore(self, attempt: Attempt) -> None:
         if attempt is self._standby:
+            self._limit = None  # the restorer has one of its own
             self._restorer = self._new_restorer(attempt, weakly(self._restored, attempt))
             self._follow()
 

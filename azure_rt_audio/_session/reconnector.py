@@ -61,7 +61,7 @@ from .planned_swap import PlannedSwap
 from .response_queue import ResponseQueue
 from .response_request import ResponseRequest
 from .restored_items import RestoredItems
-from .restorer import Restorer
+from .restorer import RESTORE_TIMEOUT, Restorer
 from .sender import CommandSender
 from .verdict import in_words
 from .waiters import Waiter, Waiters
@@ -108,15 +108,15 @@ class Outage:
     Attributes:
         reason: Why the connection ended.
         heard_at: When something was last heard on it.
+        attempt: It.
+        responses: What became of the responses that were in progress, by their ids.
     """
 
     since: float
     reason: RealtimeError
     heard_at: float
     attempt: Attempt
-    is_planned: bool = False
     responses: dict[str, str] = attrs.Factory(dict)
-    lost: dict[str, str] = attrs.Factory(dict)
 
 
 class Reconnector:
@@ -126,7 +126,6 @@ class Reconnector:
     Args:
         session: Told of all; held weakly by its caller.
         has_fresh_token: Whether each attempt asks for a credential anew.
-        prefix_ms: Milliseconds of sound before speech that belong to it.
     """
 
     def __init__(
@@ -200,8 +199,8 @@ class Reconnector:
             return False
         now = self._clock()
         if self._outage is None and has_been_ready:
-            live_since = attempt.opened_at if self._live_since is None else self._live_since
-            if now - live_since > STEADY_S:
+            live_since = self._live_since or attempt.opened_at
+            if live_since is not None and now - live_since > STEADY_S:
                 self.prove()
         if self._restorer is not None:
             self._deaths += 1
@@ -221,7 +220,7 @@ class Reconnector:
             return False
         if self._outage is None and has_been_ready:
             self._lose(attempt, outcome, now)
-        if other is not None and self._promote(*other):
+        if other is not None and self._promote(attempt, *other):
             return True
         delay = next_slot(self._host, decision.delay_s, is_limited=outcome.status == 429)
         self._schedule(attempt, delay, decision, outcome)
@@ -270,8 +269,12 @@ class Reconnector:
                 if ConversationItemAdded.TYPE not in self._sender.dialect.names:  # preview has but one event
                     self._session.apply_event(ConversationItemDone(item=item))
 
-    def _promote(self, attempt: Attempt, restorer: Restorer) -> bool:
-        """Go on over the connection that was prepared for a planned swap."""
+    def _promote(self, previous: Attempt, attempt: Attempt, restorer: Restorer) -> bool:
+        """Go on over the connection that was prepared for a planned swap, unless it is of no use."""
+        if not self._configuration.is_asked_of(attempt):  # the session was changed since
+            attempt.connection.begin_close(1.0)
+            return False
+        attempt.take_updates(previous)
         self._attempts.replace(attempt)
         self._restorer = restorer
         restorer.on_done = weakly(self._go_live, attempt)
@@ -388,13 +391,15 @@ class Reconnector:
         return 1.0
 
     def _watch(self, attempt: Attempt) -> float | None:
-        if self._restorer is None:
-            return None
-        if self._restorer.is_overdue:
-            attempt.connection.abort(
-                ConnectionClosedError("The service did not take back the conversation in time.")
-            )
-            return None
+        """Give up an attempt whose service has fallen silent; until it is open, it has limits of its own."""
+        restorer, opened_at = self._restorer, attempt.opened_at
+        if restorer is None:
+            is_overdue = opened_at is not None and self._clock() - opened_at >= RESTORE_TIMEOUT
+        else:
+            is_overdue = restorer.is_overdue
+        if is_overdue:
+            what = "make the session ready" if restorer is None else "take back the conversation"
+            attempt.connection.abort(ConnectionClosedError(f"The service did not {what} in time."))
         return 1.0
 
     # ------------------------------------------------------------ what was in progress

@@ -134,10 +134,6 @@ class CommandSender:
         """Send an encoded command that has no meaning for another connection than the present one."""
         self._journal.send(payload, self.timeout, may_hold=False)
 
-    def send_once(self, payload: bytes, number: int) -> None:
-        """Send an encoded command on the connection with that number, or not at all."""
-        self._journal.send_once(payload, self.timeout, number)
-
     def send_sound(self, sound: bytes, text: bytes | None = None, *, is_live: bool = True) -> None:
         """
         Append sound to the input buffer. Raises as :meth:`send`.

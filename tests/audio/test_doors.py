@@ -208,7 +208,8 @@ def test_a_channel(channel: Any, call: Path) -> None:
 
 def test_a_channel_of_another_format(tmp_path: Path) -> None:
     """FLAC is read by a library."""
-    soundfile = pytest.importorskip("soundfile")
+    import soundfile
+
     soundfile.write(tmp_path / "call.flac", STEREO, 24_000)
 
     assert read_audio(tmp_path / "call.flac", channel="right") == CHOICES["right"]

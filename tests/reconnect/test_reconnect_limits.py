@@ -9,8 +9,17 @@ from typing import Any
 import pytest
 from listeners import HANG, NO_VAD, Aside, Connect, Probe, ready
 
-from azure_rt_audio import ConnectError, ConnectionClosedError, Session
-from azure_rt_audio.emulator import Drop, Emulator, Faults, Refuse, at_handshake, before
+from azure_rt_audio import AzureRealTimeAudio, ConnectError, ConnectionClosedError, Session
+from azure_rt_audio._session import planned_swap, reconnector
+from azure_rt_audio.emulator import (
+    Drop,
+    Emulator,
+    Faults,
+    Refuse,
+    Swallow,
+    at_handshake,
+    before,
+)
 
 QUICK = {"initial_delay": 0.02, "max_delay": 0.1}
 
@@ -229,3 +238,79 @@ def test_a_standby_that_cannot_be_had(
     assert [attempt.status for attempt in emulator.attempts] == [101, status, status, 101]
     assert told.next().type == "reconnected"
     assert not told.told
+
+
+# ---------------------------------------------------------------- a service that falls silent
+
+
+def test_a_new_connection_on_which_nothing_is_said(
+    connect: Connect, emulator: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is given up, and another one made: keepalive alone would hold it for ever."""
+    monkeypatch.setattr(reconnector, "RESTORE_TIMEOUT", 0.7)
+    client = ready(connect, reconnect=QUICK, session_config=NO_VAD)
+    emulator.faults.add(before("session.created", Swallow()), before("session.updated", Swallow()))
+    emulator.drop()
+
+    assert client.ask("hello", timeout=HANG).text
+    assert len(emulator.connections) == 3
+
+
+def test_a_standby_on_which_nothing_is_said(
+    connect: Connect, emulator: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is given up likewise, and the session goes over to another one."""
+    monkeypatch.setattr(planned_swap, "_PREPARE", 0.7)
+    monkeypatch.setattr(planned_swap, "_RETRY", 0.05)
+    client = ready(connect, reconnect=QUICK, session_config=NO_VAD)
+    emulator.faults.add(before("session.created", Swallow()), before("session.updated", Swallow()))
+
+    assert client.reconnect().result(HANG).is_planned
+    assert len(emulator.connections) == 3
+
+
+def test_a_session_that_does_not_answer_is_not_held_up_again_and_again(
+    connect: Connect, emulator: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a hold in vain the program's commands go on for a while."""
+    monkeypatch.setattr(planned_swap, "_BARRIER", 0.1)
+    emulator.faults.add(before("session.updated", Swallow(), count=2))  # the one after the configuration
+    client = ready(connect, reconnect=QUICK, session_config=NO_VAD)
+    swap = client._engine.reconnector.swap
+    hold, holds, looks = swap._hold, Probe(), Probe()
+    monkeypatch.setattr(swap, "_hold", lambda now: (holds(now), hold(now)))
+    monkeypatch.setattr(swap, "_is_quiet", lambda now: False)
+    client.reconnect()
+    stand_by(client)
+    monkeypatch.setattr(swap, "_is_fresh", lambda: (looks(True), True)[1])
+    monkeypatch.setattr(swap, "_is_quiet", lambda now: True)
+    holds.next()
+    for _ in range(8):  # looks for a quiet moment
+        looks.next()
+
+    assert holds.told == []
+    client.clear_audio_buffer().result(HANG)
+
+
+def stand_by(client: AzureRealTimeAudio) -> None:
+    """Wait until another connection is ready to take over."""
+    while client._engine.reconnector.swap._state is not planned_swap._State.STANDBY:
+        client.clear_audio_buffer().result(HANG)
+
+
+def test_a_standby_that_is_behind_is_not_promoted(
+    connect: Connect, emulator: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A session that was changed since has its loss mended by a connection that knows of it."""
+    client = ready(connect, reconnect=QUICK, session_config=NO_VAD)
+    swap = client._engine.reconnector.swap
+    monkeypatch.setattr(swap, "_is_quiet", lambda now: False)
+    monkeypatch.setattr(swap, "_is_fresh", lambda: True)
+    client.reconnect()
+    stand_by(client)
+    client.update_session({"instructions": "Be brief."}).result(HANG)
+    emulator.inject(Drop(), emulator.connections[0])
+
+    assert client.ask("hello", timeout=HANG).text
+    assert client.session is not None
+    assert client.session.instructions == "Be brief."
