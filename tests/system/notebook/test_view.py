@@ -26,7 +26,8 @@ def widgets(kernel: Kernel) -> dict[str, dict[str, Any]]:
         if message["msg_type"] == "comm_open":
             states[content["comm_id"]] = dict(content["data"]["state"])
         elif message["msg_type"] == "comm_msg" and content["data"]["method"] == "update":
-            states[content["comm_id"]].update(content["data"]["state"])
+            # What is of a view before is nothing to this page.
+            states.get(content["comm_id"], {}).update(content["data"]["state"])
         elif message["msg_type"] == "comm_close":
             states.pop(content["comm_id"], None)
     return states
