@@ -133,7 +133,7 @@ class PlannedSwap:
         new_restorer: Callable[[Attempt, Callable[[], object]], Restorer],
         plan: Callable[[Collection[str], Restoration | None], Restoration],
         replay: Callable[[Attempt, int], None],
-        settle: Callable[[], Mapping[str, str]],
+        settle: Callable[[RealtimeError], Mapping[str, str]],
         status: Callable[[], ModelStatusEnum],
         clock: Callable[[], float],
     ) -> None:
@@ -442,7 +442,8 @@ class PlannedSwap:
         """The old connection has ended, and events of the new one are applied."""
         done, self._done = self._done, None
         if self._running and done is not None:  # the old session has ended in mid-response
-            done = evolve(done, responses=self._settle())
+            reason = ConnectionClosedError("The session ended during the response.")
+            done = evolve(done, responses=self._settle(reason))
             if self._restorer is not None:
                 with contextlib.suppress(ConnectionClosedError):
                     self._restorer.add(self._plan((), self._restorer.planned))

@@ -26,7 +26,7 @@ import orjson
 
 from .._log import get_logger
 from .._transport import Outcome
-from ..errors import ConnectError, ConnectionClosedError, RealtimeError, ResponseLostError
+from ..errors import ConnectError, ConnectionClosedError, RealtimeError
 from ..options import ReconnectPolicy
 from ..protocol.budget import Budget
 from ..protocol.conversation import Conversation, ConversationEntry
@@ -36,18 +36,11 @@ from ..protocol.events import (
     ConversationItemTruncated,
     Error,
     Event,
-    ResponseCreated,
-    ResponseDone,
-    ResponseFunctionCallArgumentsDelta,
-    ResponseOutputAudioDelta,
-    ResponseOutputAudioTranscriptDelta,
-    ResponseOutputTextDelta,
 )
 from ..protocol.events.local import Reconnected, Reconnecting
 from ..protocol.history import History
 from ..protocol.items import ContentPart, FunctionCallItem, FunctionCallOutputItem, MessageItem
-from ..protocol.response_errors import CONNECTION_LOST
-from ..protocol.responses import Response, ResponseStatusDetails
+from ..protocol.responses import Response
 from ..protocol.restoration import Restoration, plan_restoration
 from ..protocol.turn import ModelStatusEnum
 from .attempt import Attempt
@@ -55,11 +48,11 @@ from .attempts import Attempts, weakly
 from .backoff import STEADY_S, Backoff, GiveUp, Retry
 from .configuration import Configuration
 from .dial_spacing import next_slot
+from .interrupted_responses import InterruptedResponses
 from .journal import Journal
 from .late_turns import LateTurns
 from .planned_swap import PlannedSwap
 from .response_queue import ResponseQueue
-from .response_request import ResponseRequest
 from .restored_items import RestoredItems
 from .restorer import RESTORE_TIMEOUT, Restorer
 from .sender import CommandSender
@@ -70,12 +63,6 @@ __all__ = ["Reconnector"]
 
 log: logging.Logger = get_logger(__name__)
 
-_DELTAS: Final = (
-    ResponseOutputTextDelta,
-    ResponseOutputAudioTranscriptDelta,
-    ResponseOutputAudioDelta,
-    ResponseFunctionCallArgumentsDelta,
-)
 _LATE_MS: Final = 1000.0
 """Sound that was not sent in time and may hold more than one turn of the user, in milliseconds."""
 
@@ -162,6 +149,7 @@ class Reconnector:
         self._outage: Outage | None = None  # written by the I/O thread, read bare
         self._due: float | None = None  # when the next attempt is made
         self._restorer: Restorer | None = None
+        self._interrupted = InterruptedResponses(session, policy, queue, conversation)
         self.swap = PlannedSwap(
             session,
             policy,
@@ -172,7 +160,7 @@ class Reconnector:
             weakly(self.new_restorer),
             weakly(self.plan),
             weakly(self.replay),
-            weakly(self.settle_responses),
+            self._interrupted.settle,
             status,
             clock,
         )
@@ -256,7 +244,7 @@ class Reconnector:
         self._queue.hold()
         self._waiters.hold()
         self._place_turns()
-        self._settle_responses(self._outage)
+        self._outage.responses = self._interrupted.settle(outcome)
         self._session.rest()
 
     def _place_turns(self) -> None:
@@ -401,82 +389,6 @@ class Reconnector:
             what = "make the session ready" if restorer is None else "take back the conversation"
             attempt.connection.abort(ConnectionClosedError(f"The service did not {what} in time."))
         return 1.0
-
-    # ------------------------------------------------------------ what was in progress
-
-    def settle_responses(self) -> Mapping[str, str]:
-        """End, or ask again, what was in progress; return what became of each response."""
-        now, attempt = self._clock(), self._attempts.current
-        reason = ConnectionClosedError("The session ended during the response.")
-        outage = Outage(now, reason, now, attempt)
-        self._settle_responses(outage)
-        return outage.responses
-
-    def _settle_responses(self, outage: Outage) -> None:
-        """End, or ask again, what was in progress on the connection that was lost."""
-        queue, conversation = self._queue, self._conversation
-        for response_id in queue.running():
-            if conversation._is_whole(response_id):  # only its end was not heard
-                outage.responses[response_id] = "completed"
-                self._end_response(response_id, "completed")
-        lost = queue.lose()
-        may_ask = self.policy.reask != "never"
-        again: list[ResponseRequest] = []
-        for request in lost.begun:
-            response_id = request.response_id or ""
-            if request.stands_for is not None:  # it is asked again already
-                conversation._forget_response(response_id)
-            elif request.is_cancelled or queue.canceller.is_cancelled(response_id):
-                outage.responses[response_id] = "cancelled"
-                self._end_response(response_id, "cancelled", request)
-            elif self._may_ask_again(request):
-                outage.responses[response_id] = "asked again"
-                conversation._forget_response(response_id)
-                again.append(request)
-            else:
-                outage.responses[response_id] = "lost"
-                request.finish(ResponseLostError(f"{in_words(outage.reason)} during the response; ask again"))
-                self._end_response(response_id, "incomplete")
-        if lost.unasked is not None:
-            is_heard = any(map(self._session.has_listener, _DELTAS)) and self._has_output(lost.unasked)
-            if may_ask and self.policy.reask == "unheard" and not is_heard:
-                outage.responses[lost.unasked] = "asked again"
-                conversation._forget_response(lost.unasked)
-                queue.answer_user()
-            else:
-                outage.responses[lost.unasked] = "lost"
-                self._end_response(lost.unasked, "incomplete")
-        elif lost.is_answer_owed and may_ask:
-            queue.answer_user()
-        if may_ask:
-            queue.put_back([*again, *lost.unbegun])
-        else:
-            for request in lost.unbegun:
-                request.finish(ResponseLostError(f"{in_words(outage.reason)} before the response; ask again"))
-
-    def _may_ask_again(self, request: ResponseRequest) -> bool:
-        if self.policy.reask != "unheard":
-            return False
-        handle = request.handle() if request.handle is not None else None
-        if request.latest is not None and not isinstance(request.latest, ResponseCreated):
-            kinds = _DELTAS if handle is None else handle._kinds()
-            if any(self._session.has_listener(kind) for kind in kinds if kind in _DELTAS):
-                return False
-        return handle is None or handle._restart()
-
-    def _has_output(self, response_id: str) -> bool:
-        return bool(self._conversation._outputs.keys(response_id))
-
-    def _end_response(self, response_id: str, status: str, request: ResponseRequest | None = None) -> None:
-        """Report the end of a response that was not heard of."""
-        details = None
-        if status != "completed":
-            details = ResponseStatusDetails(type=status, reason=CONNECTION_LOST)
-        response = Response(id=response_id, status=status, status_details=details, output=[])
-        event = ResponseDone(response=response)
-        self._session.apply_event(event)
-        if request is not None:
-            request.feed(event)
 
     # ------------------------------------------------------------ another connection
 
