@@ -210,7 +210,7 @@ def test_a_transcript_comes_from_the_old_session(
         return late[0] if len(late) == 1 else recognise(pcm, session)
 
     with Emulator(pace=0, recogniser=recogniser, responder=respond, synthesiser=synthesise) as late_service:
-        late_service.faults.add(on_command("session.update", Delay(0.3), count=3))
+        late_service.faults.add(on_command("session.update", Delay(1.0), count=3))  # the barrier
         quiet = {**SESSION, "turn_detection": None}
         client = ready(connect, service=late_service, session_config=quiet, reconnect=QUICK)
         told = probe(client, "conversation.item.input_audio_transcription.completed")
