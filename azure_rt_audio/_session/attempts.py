@@ -445,7 +445,8 @@ class Attempts:
         """The current attempt has ended: the session ends, unless somebody makes another one."""
         outcome, session = attempt.outcome, self._session()
         assert outcome is not None
-        goes_on = not self.is_closing and self.on_ended is not None and self.on_ended(attempt, outcome)
+        on_ended = None if session is None or self.is_closing else self.on_ended
+        goes_on = on_ended is not None and on_ended(attempt, outcome)
         self.is_lasting = goes_on
         # After that: who waits for it looks whether another one has taken its place.
         attempt.ready.end(outcome)

@@ -253,7 +253,7 @@ class PlannedSwap:
     def _prepare(self) -> None:
         try:
             attempt = self._configuration.new_attempt()
-            attempt.on_configured = weakly(self._restore, attempt)
+            attempt.on_configured = weakly(self._restore)
             self._standby, self._state = attempt, _State.PREPARING
             self._limit = self._clock() + _PREPARE
             self._attempts.start(attempt)

@@ -282,7 +282,7 @@ class Reconnector:
         attempt.take_updates(previous)
         self._attempts.replace(attempt)
         if self._attempts.has_been_ready:
-            attempt.on_configured = weakly(self._restore, attempt)
+            attempt.on_configured = weakly(self._restore)
             attempt.on_event = weakly(self._on_early_event)
         elif self._history is not None:
             self.begin_with(self._history, attempt)
@@ -304,7 +304,7 @@ class Reconnector:
         """Give a conversation that was kept to the first session, before that is told. Any thread."""
         self._history, self._first_events = history, []
         self._attempts.intercept(attempt)
-        attempt.on_configured = weakly(self._restore_history, attempt)
+        attempt.on_configured = weakly(self._restore_history)
         attempt.on_event = weakly(self._on_first_event)
 
     def _on_first_event(self, event: Event) -> None:

@@ -40,7 +40,7 @@ def test_close_returns_in_time_in(phase: str, share: Callable[[Iterable[str]], l
         keeps_its_time(PHASE_ROWS[name].run, LIMIT)
 
 
-@pytest.mark.parametrize("phase", [phase for phase in PHASES if phase != "connecting"])
+@pytest.mark.parametrize("phase", PHASES)
 def test_a_client_nobody_holds_goes_in(phase: str) -> None:
     """A client that is dropped there is collected, and its threads and descriptors go in time."""
     for name, row in PHASE_ROWS.items():
