@@ -277,8 +277,11 @@ class Attempts:
         have_ended = [is_waiting or current.close(timeout)]
         have_ended += [other.close(deadline.remaining()) for other in others]
         has_ended = all(have_ended) and self._io_thread.join((deadline.remaining() or 0.0) + _GRACE)
-        if is_waiting and (has_ended or current.owns_this_thread()):
-            self._end_waiting()
+        if is_waiting:
+            if has_ended or current.owns_this_thread():
+                self._end_waiting()
+            else:
+                current.end_aside()
         return has_ended
 
     def _end_waiting(self) -> None:
