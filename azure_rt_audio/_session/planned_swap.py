@@ -14,9 +14,9 @@ that came before, the rest of the conversation is created, and the held commands
 old session, what begins after that is cancelled and not told.
 
 What is quiet: no response, no speech, no command without an answer, no transcript to come, and nothing being
-played. After half of the time that is left the speaker may play; in the last 15 s the user may speak: the new
-session hears that from its beginning. In the last 5 s a response may run: it ends in the old session, and
-what it brought is created in the new one.
+played. After half of the time that is left the speaker may play. In the last 15 s the user may speak: the new
+session hears that from its beginning; and commands may come without a pause. In the last 5 s a response may
+run: it ends in the old session, and what it brought is created in the new one.
 
 **Threads.** The I/O thread, but for :meth:`PlannedSwap.ask`.
 """
@@ -44,6 +44,7 @@ from ..protocol.events import (
     ConversationItemInputAudioTranscriptionFailed,
     Error,
     Event,
+    InputAudioBufferCommitted,
     InputAudioBufferSpeechStarted,
     RateLimitsUpdated,
     ResponseCreated,
@@ -57,7 +58,7 @@ from ..protocol.turn import ModelStatusEnum
 from .attempt import Attempt
 from .attempts import Attempts, weakly
 from .configuration import Configuration
-from .journal import Journal
+from .journal import Journal, sound_beyond
 from .response_queue import ResponseQueue
 from .restorer import Restorer
 
@@ -89,6 +90,10 @@ _TRANSCRIPTS: Final = (
     ConversationItemInputAudioTranscriptionFailed,
     RateLimitsUpdated,
 )
+
+
+_UNQUIET: Final = (InputAudioBufferSpeechStarted, InputAudioBufferCommitted, ResponseCreated, Error)
+"""What ends the hold: the user begins to speak, or has ended and is answered, or a command is refused."""
 
 
 class _State(enum.Enum):
@@ -303,15 +308,15 @@ class PlannedSwap:
         if left is not None and left < min(_RESPONSE_MAY_GO_ON, self._window() / 4) and self._queue.running():
             return self._queue.is_only_running()
         late = bool(self._asked_for) or (left is not None and left < self._window() / 2)
-        if self._journal.unacknowledged():
+        is_urgent = left is not None and left < min(_SPEECH_MAY_BE_CUT, self._window() / 2)
+        # Those that are sent without a pause are never all answered; those before the barrier are then.
+        if not is_urgent and self._journal.unacknowledged():
             return False
         if self._configuration.does_transcribe and self._journal.awaits_transcript(now):
             return False
         if not late and self._status() is not ModelStatusEnum.IDLE:
             return False
-        if left is not None and left < min(_SPEECH_MAY_BE_CUT, self._window() / 2) and not self._asked_for:
-            return self._queue.is_silent()
-        return self._queue.is_quiet()
+        return self._queue.is_silent() if is_urgent else self._queue.is_quiet()
 
     # ------------------------------------------------------------ the moment itself
 
@@ -338,7 +343,7 @@ class PlannedSwap:
                 self._pass()
                 return
             self._session.apply_event(event)
-            if isinstance(event, InputAudioBufferSpeechStarted | ResponseCreated | Error):
+            if isinstance(event, _UNQUIET):
                 self._abandon(f"{event.type} came")
         elif isinstance(event, _TRANSCRIPTS) or self._is_of_running(event):
             self._session.apply_event(event)
@@ -420,6 +425,8 @@ class PlannedSwap:
         self._swapped_at, self._asked_for = now, ""
         restored, shortened, lost = restorer.hand_over()
         start = self._journal.needed_from(is_planned=True, prefix_ms=self._configuration.prefix_ms)
+        if (seconds := self._journal.missing_s(start)) > 0.05:
+            lost["sound"] = sound_beyond(seconds)
         attempt.on_event = None
         self._attempts.go_over_to(attempt)
         self._standby = None

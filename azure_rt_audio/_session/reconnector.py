@@ -49,7 +49,7 @@ from .backoff import STEADY_S, Backoff, GiveUp, Retry
 from .configuration import Configuration
 from .dial_spacing import next_slot
 from .interrupted_responses import InterruptedResponses
-from .journal import Journal
+from .journal import Journal, sound_beyond
 from .late_turns import LateTurns
 from .planned_swap import PlannedSwap
 from .response_queue import ResponseQueue
@@ -463,7 +463,7 @@ class Reconnector:
         restored, shortened, lost = restorer.hand_over()
         seconds = self._journal.lost_sound_s(outage.heard_at)
         if seconds > 0.05:
-            lost["sound"] = f"{seconds:.1f} s of sound were more than is kept"
+            lost["sound"] = sound_beyond(seconds)
         self._attempts.go_over(outage.attempt)
         start = self._journal.needed_from(is_planned=False, prefix_ms=0.0)
         detection = self._configuration.turn_detection
