@@ -53,12 +53,13 @@ from ..protocol.events import (
 )
 from ..protocol.events.local import Reconnected
 from ..protocol.items import MessageItem
-from ..protocol.restoration import Restoration
+from ..protocol.restoration import UNHEARD, Restoration
 from ..protocol.turn import ModelStatusEnum
 from .attempt import Attempt
 from .attempts import Attempts, weakly
 from .configuration import Configuration
 from .journal import Journal, sound_beyond
+from .older_turns import OlderTurns
 from .response_queue import ResponseQueue
 from .restorer import Restorer
 
@@ -119,6 +120,7 @@ class PlannedSwap:
     Replaces the connection of a session that lives.
 
     Args:
+        older_turns: What the present session is asked for.
         new_restorer: Makes what gives the conversation to the session of an attempt.
         plan: Returns what another session is to be given now, but for the items of these responses; and
             after what it has been given.
@@ -135,6 +137,7 @@ class PlannedSwap:
         configuration: Configuration,
         journal: Journal,
         queue: ResponseQueue,
+        older_turns: OlderTurns,
         new_restorer: Callable[[Attempt, Callable[[], object]], Restorer],
         plan: Callable[[Collection[str], Restoration | None], Restoration],
         replay: Callable[[Attempt, int], None],
@@ -148,6 +151,7 @@ class PlannedSwap:
         self._configuration = configuration
         self._journal = journal
         self._queue = queue
+        self._older_turns = older_turns
         self._new_restorer = new_restorer
         self._plan = plan
         self._replay = replay
@@ -264,6 +268,9 @@ class PlannedSwap:
             self._attempts.start(attempt)
         except (RealtimeError, RuntimeError) as exc:
             self._fail(exc)
+            return
+        lost = self._plan(self._queue.running(), None).lost
+        self._older_turns.ask(self._attempts.current, [key for key, why in lost.items() if why == UNHEARD])
 
     def _fail(self, why: object) -> None:
         """The other connection is gone: the session goes on with the one it has."""
@@ -283,6 +290,7 @@ class PlannedSwap:
     def _restore(self, attempt: Attempt) -> None:
         if attempt is self._standby:
             self._limit = None  # the restorer has one of its own
+            self._older_turns.stop()
             self._restorer = self._new_restorer(attempt, weakly(self._restored, attempt))
             self._follow()
 
@@ -456,6 +464,7 @@ class PlannedSwap:
                     self._restorer.add(self._plan((), self._restorer.planned))
         self._old = self._limit = self._restorer = None
         self._running = ()
+        self._older_turns.forget()
         if self._state is _State.DRAINING and done is not None:
             self._state = _State.IDLE
             self._queue.release()
@@ -474,6 +483,7 @@ class PlannedSwap:
         """
         attempt, restorer, state = self._standby, self._restorer, self._state
         self._standby = self._restorer = self._old = self._limit = None
+        self._older_turns.forget()
         self._state = _State.IDLE
         self._configuration.drop_barriers()
         if not self._tells_update:

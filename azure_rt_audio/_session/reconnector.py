@@ -51,6 +51,7 @@ from .dial_spacing import next_slot
 from .interrupted_responses import InterruptedResponses
 from .journal import Journal, sound_beyond
 from .late_turns import LateTurns
+from .older_turns import OlderTurns
 from .planned_swap import PlannedSwap
 from .response_queue import ResponseQueue
 from .restored_items import RestoredItems
@@ -150,6 +151,7 @@ class Reconnector:
         self._due: float | None = None  # when the next attempt is made
         self._restorer: Restorer | None = None
         self._interrupted = InterruptedResponses(session, policy, queue, conversation)
+        self._older_turns = OlderTurns(sender, waiters)
         self.swap = PlannedSwap(
             session,
             policy,
@@ -157,6 +159,7 @@ class Reconnector:
             configuration,
             journal,
             queue,
+            self._older_turns,
             weakly(self.new_restorer),
             weakly(self.plan),
             weakly(self.replay),
@@ -423,7 +426,8 @@ class Reconnector:
             )
         without = {key for response_id in running for key in self._conversation._outputs.keys(response_id)}
         entries = [entry for entry in self._conversation.entries if entry.item.id not in without]
-        return self._planned(entries, self._journal.sound_of_turns(), previous)
+        sound = {**self._older_turns.sound, **self._journal.sound_of_turns()}
+        return self._planned(entries, sound, previous)
 
     def _planned(
         self,

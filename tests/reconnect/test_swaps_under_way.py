@@ -9,11 +9,21 @@ from typing import Any
 
 import pytest
 from listeners import HANG, NO_VAD, Aside, Connect, Probe, message, ready
-from scripted_conversation import SESSION, describe, respond, synthesise
+from scripted_conversation import SESSION, describe, respond, speech, synthesise
 
 from azure_rt_audio import AzureRealTimeAudio
 from azure_rt_audio._session import planned_swap
-from azure_rt_audio.emulator import Connection, Delay, Emulator, Say, Session, after, on_command
+from azure_rt_audio.emulator import (
+    Connection,
+    Delay,
+    Emulator,
+    Say,
+    Session,
+    Swallow,
+    after,
+    before,
+    on_command,
+)
 
 QUICK = {"initial_delay": 0.02, "max_delay": 0.1}
 
@@ -288,3 +298,36 @@ def _check(client: AzureRealTimeAudio, service: Emulator, change: str) -> None:
         found[cut], wanted = told[cut], ["one", "answer to one", "two", "answer to two"]
     assert found == told
     assert found[:-2] == wanted
+
+
+# ---------------------------------------------------------------- turns that only the old session still has
+
+
+@pytest.mark.parametrize("answer", ["retrieved", "refused", "never"])
+def test_turns_without_transcript(answer: str, connect: Connect) -> None:
+    """What is older than what is kept comes from the old session, if that gives it; nothing waits for it."""
+    with Emulator(pace=0, responder=respond, synthesiser=synthesise) as service:
+        if answer == "never":
+            service.faults.add(before("conversation.item.retrieved", Swallow(), count=None, times=2))
+        policy = {**QUICK, "keep_turns_s": 0.1}
+        client = ready(connect, service=service, session_config=NO_VAD, reconnect=policy)
+        told = probe(client, "conversation.item.retrieved", "error")
+        items = []
+        for turn in range(3):
+            client.append_audio(speech(turn))
+            items.append(client.commit_audio().result(HANG).item_id)
+        if answer == "refused":
+            held = service.connections[0]._engine.conversation
+            for item in list(held)[:2]:
+                held.remove(item)
+        event = client.reconnect().result(HANG)
+
+        is_given = answer == "retrieved"
+        assert list(event.lost) == ([] if is_given else items[:2])
+        old, new = service.connections
+        assert [command["type"] for command in old.received].count("conversation.item.retrieve") == 2
+        found = {item.id: bytes(item.parts[0].audio) for item in new._engine.conversation}
+        assert found == {items[turn]: speech(turn) for turn in (range(3) if is_given else [2])}
+        assert not told.told
+        assert client.retrieve_item(items[2]).result(HANG).item.id == items[2]
+        assert told.next().item.id == items[2]
