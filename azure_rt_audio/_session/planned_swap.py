@@ -59,6 +59,7 @@ from .attempt import Attempt
 from .attempts import Attempts, weakly
 from .configuration import Configuration
 from .journal import Journal, sound_beyond
+from .losses import SOUND
 from .older_turns import OlderTurns
 from .response_queue import ResponseQueue
 from .restorer import Restorer
@@ -111,9 +112,6 @@ class _Session(Protocol):
     def apply_event(self, event: Event) -> None:
         """Take an event into account, and tell those who want to know."""
 
-    def tell(self, event: Reconnected) -> None:
-        """Tell listeners of an event of the client's own."""
-
 
 class PlannedSwap:
     """
@@ -126,6 +124,7 @@ class PlannedSwap:
             after what it has been given.
         replay: Sends what was held on a new connection, from an index of the sound on.
         settle: Ends, or asks again, what was in progress; returns what became of each response.
+        tell: Tells the program that it is done.
         status: What the model is doing.
     """
 
@@ -142,6 +141,7 @@ class PlannedSwap:
         plan: Callable[[Collection[str], Restoration | None], Restoration],
         replay: Callable[[Attempt, int], None],
         settle: Callable[[RealtimeError], Mapping[str, str]],
+        tell: Callable[[Reconnected], None],
         status: Callable[[], ModelStatusEnum],
         clock: Callable[[], float],
     ) -> None:
@@ -156,6 +156,7 @@ class PlannedSwap:
         self._plan = plan
         self._replay = replay
         self._settle = settle
+        self._tell = tell
         self._status = status
         self._clock = clock
         self._tells_update = False
@@ -434,7 +435,7 @@ class PlannedSwap:
         restored, shortened, lost = restorer.hand_over()
         start = self._journal.needed_from(is_planned=True, prefix_ms=self._configuration.prefix_ms)
         if (seconds := self._journal.missing_s(start)) > 0.05:
-            lost["sound"] = sound_beyond(seconds)
+            lost[SOUND] = sound_beyond(seconds)
         attempt.on_event = None
         self._attempts.go_over_to(attempt)
         self._standby = None
@@ -472,7 +473,7 @@ class PlannedSwap:
             if self._tells_update and session is not None:
                 self._tells_update = False
                 self._session.apply_event(SessionUpdated(session=session))
-            self._session.tell(done)
+            self._tell(done)
 
     def give(self) -> tuple[Attempt, Restorer] | None:
         """

@@ -51,6 +51,7 @@ from .dial_spacing import next_slot
 from .interrupted_responses import InterruptedResponses
 from .journal import Journal, sound_beyond
 from .late_turns import LateTurns
+from .losses import SOUND, Losses
 from .older_turns import OlderTurns
 from .planned_swap import PlannedSwap
 from .response_queue import ResponseQueue
@@ -151,6 +152,7 @@ class Reconnector:
         self._due: float | None = None  # when the next attempt is made
         self._restorer: Restorer | None = None
         self._interrupted = InterruptedResponses(session, policy, queue, conversation)
+        self._losses = Losses()
         self._older_turns = OlderTurns(sender, waiters)
         self.swap = PlannedSwap(
             session,
@@ -164,6 +166,7 @@ class Reconnector:
             weakly(self.plan),
             weakly(self.replay),
             self._interrupted.settle,
+            weakly(self._tell),
             status,
             clock,
         )
@@ -467,7 +470,7 @@ class Reconnector:
         restored, shortened, lost = restorer.hand_over()
         seconds = self._journal.lost_sound_s(outage.heard_at)
         if seconds > 0.05:
-            lost["sound"] = sound_beyond(seconds)
+            lost[SOUND] = sound_beyond(seconds)
         self._attempts.go_over(outage.attempt)
         start = self._journal.needed_from(is_planned=False, prefix_ms=0.0)
         detection = self._configuration.turn_detection
@@ -492,7 +495,7 @@ class Reconnector:
         if not is_late:
             self._queue.release()
         log.info("= connected again after %.1f s; %d items restored, %d lost", gap, len(restored), len(lost))
-        self._session.tell(
+        self._tell(
             Reconnected(
                 gap_s=gap,
                 reason=in_words(outage.reason),
@@ -502,6 +505,9 @@ class Reconnector:
                 responses=outage.responses,
             )
         )
+
+    def _tell(self, event: Reconnected) -> None:
+        self._session.tell(self._losses.told_once(event))
 
     def replay(self, attempt: Attempt, start: int) -> None:
         """
