@@ -249,22 +249,6 @@ class Engine:
         """Begin to connect; returns at once."""
         self.attempts.start(self.attempts.current)
 
-    def connect(self) -> Attempt:
-        """
-        Make another attempt beside the current one; returns at once.
-
-        It connects and configures its session as asked for until now. Its events change nothing else until
-        it is promoted.
-
-        Raises:
-            ConnectionClosedError: If the session has ended or is being closed.
-            ConnectError: If the system has no more descriptors.
-            RuntimeError: In a forked child, or if the system has no more threads.
-        """
-        attempt = self.configuration.new_attempt()
-        self.attempts.start(attempt)
-        return attempt
-
     def close(self, timeout: float) -> bool:
         """Close all connections; see :meth:`azure_rt_audio.client.AzureRealTimeAudio.close`."""
         self.ready.needs_no_log.set()
@@ -642,21 +626,13 @@ class Engine:
         self._tell_status(self.status.settle(has_turn_ended=has_turn_ended, has_lost=has_lost))
         return seconds
 
-    def move(self, previous: Attempt, attempt: Attempt) -> None:
+    def move(self, attempt: Attempt) -> None:
         """Take into account that events of another attempt will be applied."""
-        outcome = previous.outcome
-        assert outcome is not None
         self.has_expired, self.ids = False, attempt.ids
         if attempt.session is not None:
             self.configuration.session = attempt.session
-        if self._policy is not None:
-            self.turns.follow_detection()
-            self.reconnector.swap.on_moved()
-            return
-        self.waiters.move(previous.number, outcome)
-        self.response_queue.move(outcome)
-        if self.status.now is ModelStatusEnum.THINKING:
-            self.set_status(ModelStatusEnum.IDLE)
+        self.turns.follow_detection()
+        self.reconnector.swap.on_moved()
 
     def end(self, outcome: Outcome) -> None:
         """End the session."""

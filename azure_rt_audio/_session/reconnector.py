@@ -97,14 +97,12 @@ class Outage:
     Attributes:
         reason: Why the connection ended.
         heard_at: When something was last heard on it.
-        attempt: It.
         responses: What became of the responses that were in progress, by their ids.
     """
 
     since: float
     reason: RealtimeError
     heard_at: float
-    attempt: Attempt
     responses: dict[str, str] = attrs.Factory(dict)
 
 
@@ -244,7 +242,7 @@ class Reconnector:
 
     def _lose(self, attempt: Attempt, outcome: Outcome, now: float) -> None:
         """The connection that there was is over: nothing is sent until there is another one."""
-        self._outage = Outage(now, outcome, attempt.connection.heard_at, attempt)
+        self._outage = Outage(now, outcome, attempt.connection.heard_at)
         self._late_turns.cancel()
         self._journal.hold()
         self._queue.hold()
@@ -471,7 +469,7 @@ class Reconnector:
         seconds = self._journal.lost_sound_s(outage.heard_at)
         if seconds > 0.05:
             lost[SOUND] = sound_beyond(seconds)
-        self._attempts.go_over(outage.attempt)
+        self._attempts.go_over()
         start = self._journal.needed_from(is_planned=False, prefix_ms=0.0)
         detection = self._configuration.turn_detection
         is_late = (

@@ -76,4 +76,4 @@ def test_after_the_end_no_connection_is_made(engine: Engine, emulator: Emulator)
         engine.wait_for(event_filter("response.done"), None, None, None)
 
     with pytest.raises(ConnectionClosedError, match="does not connect again"):
-        engine.connect()
+        engine.attempts.start(engine.configuration.new_attempt())
