@@ -20,6 +20,7 @@ from ._secret import forgets_locals
 from ._session.engine import Engine
 from ._session.pending_response import DEFAULT_TIMEOUT, PendingResponse
 from ._session.readiness import Readiness
+from ._session.recital import recital
 from ._session.waiters import is_item_added
 from ._tool_loop.session_tools import GivenTools, SessionTools
 from ._transport import WebSocketImpl, WebSocketState
@@ -591,6 +592,43 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
             owner=self,
             wait=self._engine.sender.wait_to_send,
             superseded=superseded,
+        )
+
+    def say(self, text: str, *, superseded: Literal["wait", "drop"] = "wait") -> PendingResponse:
+        """
+        Have the model say a text, such as a greeting. Does not wait.
+
+        ::
+
+            with AzureRealTimeAudio(options) as client, client.talk() as voice:
+                client.say("Hello! How can I help you?")
+                voice.wait()
+
+        It is said in its turn, as any response: not over another answer, nor while the user speaks, who may
+        interrupt it. It is part of the conversation, and calls no tools. The words are asked of the model by
+        instruction: it keeps to them as well as it follows those. To have it said at once, stop the answer
+        first: :meth:`cancel_response`, or ``interrupt()`` of the voice session.
+
+        Args:
+            text: What to say, in any language.
+            superseded: As that of :meth:`create_response`.
+
+        Returns:
+            A handle, as that of :meth:`create_response`.
+
+        Raises:
+            TypeError: If *text* is no text.
+            ValueError: If it is empty.
+        """
+        if superseded not in ("wait", "drop"):
+            raise ValueError(f'superseded must be "wait" or "drop", not {superseded!r}')
+        return self._engine.response_queue.request(
+            recital(text),
+            may_wait=True,
+            owner=self,
+            wait=self._engine.sender.wait_to_send,
+            superseded=superseded,
+            is_recital=True,
         )
 
     def cancel_response(self, response_id: str | None = None) -> None:

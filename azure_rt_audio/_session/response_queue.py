@@ -169,6 +169,7 @@ class ResponseQueue:
         superseded: Superseded = "wait",
         ask_first: Callable[[ResponseRequest], None] | None = None,
         answers_turn: bool = False,
+        is_recital: bool = False,
     ) -> PendingResponse:
         """
         Ask for a response; send the request now or when its turn comes. Does not block.
@@ -180,6 +181,7 @@ class ResponseQueue:
             superseded: What becomes of it if the user's own turn is answered while it waits.
             ask_first: Sends what belongs right before it, on the thread that sends it.
             answers_turn: Whether it asks for the answer to the user's turn, which comes before all others.
+            is_recital: Whether it says a given text, and answers nothing.
 
         Raises:
             ValueError: If the service would refuse it.
@@ -197,6 +199,7 @@ class ResponseQueue:
         request.handle = weakref.ref(handle)
         request.superseded = superseded
         request.answers_turn = answers_turn
+        request.is_recital = is_recital
         if ask_first is not None:
             request.ask_first = ask_first
         self._submit(request, may_wait=may_wait)
