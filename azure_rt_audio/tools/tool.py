@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextvars
 import logging
+import math
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 from typing import Any, Final, Literal
@@ -51,6 +52,11 @@ class Tool:
             ``ToolContext.cancelled``, or ``"tell"``, as with *background*.
         background: Whether the model is told at once that the tool has been started, and the result in a
             message when it is there, which is answered when the user is silent.
+        say_meanwhile: What the model says while the tool runs and nothing else is said, such as
+            ``"One moment, please."``: beside the conversation, once for the calls of a response, until the
+            user or another answer begins. Not where the protocol has no responses beside the conversation
+            (2024-10-01-preview).
+        say_meanwhile_after_s: Seconds of silence after which it is said.
         on_duplicate: ``"refuse"`` tells the model to wait if it calls again, with the same arguments, what
             is still running.
         needs_approval: Whether each call has to be approved before it runs, by a listener of
@@ -81,6 +87,8 @@ class Tool:
         timeout_s: float | None = None,
         late: Literal["drop", "tell"] = "drop",
         background: bool = False,
+        say_meanwhile: str | None = None,
+        say_meanwhile_after_s: float = 2.0,
         on_duplicate: Literal["allow", "refuse"] = "allow",
         needs_approval: bool | Callable[[ToolApprovalRequested], bool | str | None] = False,
         approval_timeout_s: float = 60.0,
@@ -96,6 +104,17 @@ class Tool:
             raise ValueError(f"approval_timeout_s must be more than 0 seconds, not {approval_timeout_s!r}")
         if timeout_s is not None and background:
             raise ValueError("a tool in the background keeps nobody waiting: leave timeout_s out")
+        if say_meanwhile is not None:
+            if not isinstance(say_meanwhile, str):
+                raise TypeError(f"say_meanwhile must be text, not {type(say_meanwhile).__name__}")
+            if not say_meanwhile.strip():
+                raise ValueError("say_meanwhile is empty: there is nothing to say")
+            if background:
+                raise ValueError("a tool in the background keeps nobody waiting: leave say_meanwhile out")
+        if not 0 < say_meanwhile_after_s < math.inf:
+            raise ValueError(
+                f"say_meanwhile_after_s must be more than 0 seconds, not {say_meanwhile_after_s!r}"
+            )
         if max_output < 1:
             raise ValueError(f"max_output must be at least 1 character, not {max_output}")
         if executor is not None and not callable(getattr(executor, "submit", None)):
@@ -112,6 +131,8 @@ class Tool:
         self.timeout_s = timeout_s
         self.late = late
         self.background = background
+        self.say_meanwhile = say_meanwhile
+        self.say_meanwhile_after_s = say_meanwhile_after_s
         self.on_duplicate = on_duplicate
         self.needs_approval = needs_approval
         self.approval_timeout_s = approval_timeout_s
