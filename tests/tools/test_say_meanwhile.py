@@ -8,14 +8,17 @@ import threading
 from typing import Any
 
 import pytest
-from listeners import HANG
+from jittering_relay import JitteringRelay
+from listeners import HANG, Probe, message
 from simulated_tools import ToolSession, lookup
 
 from azure_rt_audio import AzureRealTimeAudio, ModelStatusEnum, Tool, Tools
+from azure_rt_audio.devices import SimulatedMicrophone, SimulatedSpeaker
 from azure_rt_audio.emulator import Conversation, Emulator, FunctionCall, Reply, Session
 from azure_rt_audio.emulator.model.replies import Answer
-from azure_rt_audio.events import ResponseDone
+from azure_rt_audio.events import ResponseDone, ResponseOutputAudioDelta
 from azure_rt_audio.protocol.event_filter import event_filter
+from azure_rt_audio.voice import FirstSound
 
 SERVER = {"type": "server_vad", "silence_duration_ms": 500}
 MOMENT = "One moment, please."
@@ -266,3 +269,46 @@ def test_what_cannot_be(options: dict[str, Any], error: type[Exception], said: s
     """It is refused where it is written."""
     with pytest.raises(error, match=said):
         Tool(lookup, **options)
+
+
+def test_it_is_heard_over_a_network_with_delay() -> None:
+    """By voice, 60 ± 30 ms each way: first what is said meanwhile, then the answer, which has its place."""
+    has_sounded = threading.Event()
+
+    def look(number: int) -> str:
+        return f"found {number} {has_sounded.wait(2 * HANG)}"
+
+    def reply(conversation: Conversation, session: Session) -> Answer:
+        if MOMENT in session.instructions:
+            return MOMENT
+        last = conversation.items[-1]
+        is_result = last.type == "function_call_output"
+        return f"said {last.output}" if is_result else Reply(calls=[FunctionCall("look", {"number": 1})])
+
+    with Emulator(responder=reply) as emulator, JitteringRelay(emulator.port) as relay:
+        options = {**emulator.options(), "host_name": f"127.0.0.1:{relay.port}"}
+        tool = Tool(look, say_meanwhile=MOMENT, say_meanwhile_after_s=0.3)
+        speaker, heard, told = SimulatedSpeaker(), Probe(), []
+
+        def on_delta(event: ResponseOutputAudioDelta) -> None:
+            if event.item_id not in told:
+                told.append(event.item_id)
+
+        def on_event(event: Any) -> None:  # levels, many times a second
+            heard(event)
+            if told and speaker.played_ms(told[0]):
+                has_sounded.set()
+
+        with AzureRealTimeAudio(options, tools=[tool]) as client:
+            client.on(ResponseOutputAudioDelta, on_delta)
+            with client.talk(SimulatedMicrophone(), speaker, echo="headphones", on_event=on_event):
+                client.create_conversation_item(message("look"))
+                response = client.create_response().result(2 * HANG)
+                first = heard.until(lambda event: isinstance(event, FirstSound))[-1]
+            texts = [entry.text for entry in client.conversation.entries if entry.text]
+
+    assert response.text == "said found 1 True"
+    assert first.response_id == response.id
+    assert len(told) == 2
+    assert MOMENT not in texts
+    assert texts[-1] == response.text
