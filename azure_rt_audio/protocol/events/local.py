@@ -135,8 +135,11 @@ class Reconnected:
         reason: Why the old connection ended or was replaced.
         is_planned: Whether the new connection took over before the old one ended.
         restored: Ids of the items that the new session has, in order.
-        shortened: Those of them that it has with less than they had, each with what is missing.
-        lost: Ids of the items that it does not have, each with the reason.
+        shortened: Those of them that this reconnection has shortened, each with what is missing. What an
+            earlier one has told is not told again.
+        lost: Ids of the items that this reconnection has lost, each with the reason. They stay in
+            ``client.conversation``; later ones do not name them again. ``"sound"`` stands for sound that was
+            appended and is no item.
         responses: Ids of the responses that were under way, each with what became of it.
     """
 
