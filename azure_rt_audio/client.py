@@ -307,6 +307,7 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
 
     # ------------------------------------------------------------ the session
 
+    @forgets_locals  # tools of a server hold tokens
     def update_session(self, config: SessionConfig | Mapping[str, Any]) -> Future[SessionUpdated]:
         """
         Condition the session. Does not wait.
@@ -548,6 +549,7 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
 
     # ------------------------------------------------------------ responses
 
+    @forgets_locals
     def create_response(
         self,
         config: ResponseConfig | Mapping[str, Any] | None = None,
@@ -603,6 +605,7 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
         self._engine.sender.wait_to_send()
         self._engine.response_queue.canceller.cancel(response_id)
 
+    @forgets_locals
     def ask(
         self,
         prompt: str | AudioLike,
@@ -675,6 +678,7 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
                 ) from None
             raise
 
+    @forgets_locals
     def send(self, event: Mapping[str, Any] | Command) -> None:
         """
         Send an event of your own making. Waits only until the session is ready.
