@@ -145,8 +145,8 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
         reconnect: ReconnectPolicy | Mapping[str, Any] | None = _DEFAULT_POLICY,
         history: Mapping[str, Any] | Sequence[Any] | str | None = None,
     ) -> None:
-        self._options = make_options(AzureRealTimeOptions, options)
-        ws_options = make_options(WebSocketOptions, websocket_options)
+        self._options = make_options(AzureRealTimeOptions, options, "options")
+        ws_options = make_options(WebSocketOptions, websocket_options, "websocket_options")
         ours = "api-key" if self._options.api_key is not None else "authorization"
         for name in ws_options.headers:
             if name.lower() == ours:
@@ -159,7 +159,7 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
         where = dispatcher if self._worker is None else self._worker
         assert where is not None
         self._tools = SessionTools(self, self._options, tools, follow_up, max_tool_rounds)
-        policy = None if reconnect is None else make_options(ReconnectPolicy, reconnect)
+        policy = None if reconnect is None else make_options(ReconnectPolicy, reconnect, "reconnect")
         if policy is not None and _is_ephemeral(self._options, ws_options):
             log.warning("! an ephemeral key (ek_) opens one connection: the session ends with it")
             policy = None

@@ -115,7 +115,7 @@ INTERNAL_FILES = {
         "analysis document dropped_sound format lines page reconnections recording stereo subtitles timeline "
         "tracks"
     ),
-    "tools": "collection context declaration docstring output schema shape tool",
+    "tools": "checks collection context declaration docstring output schema shape tool",
     "voice": (
         "account canceller downlink echo echo_reference events interfaces played self_interruption "
         "session uplink"

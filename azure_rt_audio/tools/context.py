@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from .._repr import also_half_made
+from .checks import check_text
 
 __all__ = ["RUNNING", "ToolContext"]
 
@@ -73,6 +74,7 @@ class ToolContext:
 
     def progress(self, text: str) -> None:
         """Tell whoever shows it how far the tool is, as *text*; the model is not told."""
+        check_text("text", text)
         self._tell(text)
 
 

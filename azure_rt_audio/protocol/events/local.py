@@ -254,6 +254,8 @@ class ToolApprovalRequested:
         Args:
             reason: Told to the model.
         """
+        if reason is not None and not isinstance(reason, str):
+            raise TypeError(f"reason must be text or None, not {type(reason).__name__}")
         return bool(self._decide(False, reason))
 
 
