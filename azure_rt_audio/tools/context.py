@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable
 from typing import Any, Final
 
+from .._printable import one_line
 from .._repr import also_half_made
 from .checks import check_text
 
@@ -57,7 +58,7 @@ class ToolContext:
 
     @also_half_made
     def __repr__(self) -> str:
-        return f"<ToolContext {self.name} {self.call_id}>"
+        return f"<ToolContext {one_line(self.name)} {one_line(self.call_id)}>"
 
     @property
     def client(self) -> Any:

@@ -7,6 +7,7 @@ from typing import ClassVar, Final
 
 from attrs import field, frozen
 
+from ..._printable import one_line
 from ...errors import ConnectError, ConnectionClosedError
 from ..session import Session
 from ..turn import ModelStatusEnum
@@ -193,8 +194,8 @@ class Closed:
 
 
 def _without_remedy(reason: str) -> str:
-    """Leave out what to do about the end of a connection: the client has done it."""
-    return reason.partition("; connect again")[0].removesuffix(".")
+    """Leave out what to do about the end of a connection: the client has done it. On one line."""
+    return one_line(reason.partition("; connect again")[0].removesuffix("."))
 
 
 @frozen(kw_only=True)
