@@ -146,8 +146,8 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
         reconnect: ReconnectPolicy | Mapping[str, Any] | None = _DEFAULT_POLICY,
         history: Mapping[str, Any] | Sequence[Any] | str | None = None,
     ) -> None:
-        self._options = make_options(AzureRealTimeOptions, options)
-        ws_options = make_options(WebSocketOptions, websocket_options)
+        self._options = make_options(AzureRealTimeOptions, options, "options")
+        ws_options = make_options(WebSocketOptions, websocket_options, "websocket_options")
         ours = "api-key" if self._options.api_key is not None else "authorization"
         for name in ws_options.headers:
             if name.lower() == ours:
@@ -160,7 +160,7 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
         where = dispatcher if self._worker is None else self._worker
         assert where is not None
         self._tools = SessionTools(self, self._options, tools, follow_up, max_tool_rounds)
-        policy = None if reconnect is None else make_options(ReconnectPolicy, reconnect)
+        policy = None if reconnect is None else make_options(ReconnectPolicy, reconnect, "reconnect")
         if policy is not None and _is_ephemeral(self._options, ws_options):
             log.warning("! an ephemeral key (ek_) opens one connection: the session ends with it")
             policy = None
@@ -308,6 +308,7 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
 
     # ------------------------------------------------------------ the session
 
+    @forgets_locals  # tools of a server hold tokens
     def update_session(self, config: SessionConfig | Mapping[str, Any]) -> Future[SessionUpdated]:
         """
         Condition the session. Does not wait.
@@ -549,6 +550,7 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
 
     # ------------------------------------------------------------ responses
 
+    @forgets_locals
     def create_response(
         self,
         config: ResponseConfig | Mapping[str, Any] | None = None,
@@ -641,6 +643,7 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
         self._engine.sender.wait_to_send()
         self._engine.response_queue.canceller.cancel(response_id)
 
+    @forgets_locals
     def ask(
         self,
         prompt: str | AudioLike,
@@ -713,6 +716,7 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
                 ) from None
             raise
 
+    @forgets_locals
     def send(self, event: Mapping[str, Any] | Command) -> None:
         """
         Send an event of your own making. Waits only until the session is ready.

@@ -7,6 +7,7 @@ from typing import ClassVar, Final
 
 from attrs import field, frozen
 
+from ..._printable import one_line
 from ...errors import ConnectError, ConnectionClosedError
 from ..session import Session
 from ..turn import ModelStatusEnum
@@ -196,8 +197,8 @@ class Closed:
 
 
 def _without_remedy(reason: str) -> str:
-    """Leave out what to do about the end of a connection: the client has done it."""
-    return reason.partition("; connect again")[0].removesuffix(".")
+    """Leave out what to do about the end of a connection: the client has done it. On one line."""
+    return one_line(reason.partition("; connect again")[0].removesuffix("."))
 
 
 @frozen(kw_only=True)
@@ -257,6 +258,8 @@ class ToolApprovalRequested:
         Args:
             reason: Told to the model.
         """
+        if reason is not None and not isinstance(reason, str):
+            raise TypeError(f"reason must be text or None, not {type(reason).__name__}")
         return bool(self._decide(False, reason))
 
 
