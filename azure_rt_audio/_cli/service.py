@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from ..dispatch import Dispatcher
     from ..emulator.model.replies import ResponderFunction
     from ..protocol.endpoint import Endpoint
+    from ..tools import Tools
 
 __all__ = [
     "TRANSCRIPTION_VARIABLE",
@@ -82,6 +83,7 @@ def new_client(
     number: int = 1,
     does_reconnect: bool = True,
     history: str | None = None,
+    tools: Tools | None = None,
 ) -> AzureRealTimeAudio:
     """
     Return a client of the service, which connects, and records if it was asked to.
@@ -90,6 +92,7 @@ def new_client(
         number: Counts the clients of a command; each records into a file of its own.
         does_reconnect: Whether its session outlives a connection.
         history: A conversation to go on with, as JSON.
+        tools: For the model to call.
 
     Raises:
         UsageError: The recording cannot be made.
@@ -100,7 +103,12 @@ def new_client(
     reconnect = ReconnectPolicy() if does_reconnect else None
     try:
         return AzureRealTimeAudio(
-            service.options, dispatcher=dispatcher, record=record, reconnect=reconnect, history=history
+            service.options,
+            dispatcher=dispatcher,
+            record=record,
+            reconnect=reconnect,
+            history=history,
+            tools=tools,
         )
     except OSError as exc:
         raise UsageError(f"--record {record}: {exc.strerror or exc}") from exc
