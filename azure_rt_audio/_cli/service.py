@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 import attrs
 from attrs import frozen
 
-from .. import AzureRealTimeAudio, AzureRealTimeOptions, ReconnectPolicy, SessionConfig
+from .. import AzureRealTimeAudio, AzureRealTimeOptions, ReconnectPolicy, SessionConfig, Tools
 from .._printable import one_line
 from ..protocol.dialects import DIALECTS
 from ..protocol.endpoint import parse_endpoint
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from ..dispatch import Dispatcher
     from ..emulator.model.replies import ResponderFunction
     from ..protocol.endpoint import Endpoint
-    from ..tools import Tools
 
 __all__ = [
     "TRANSCRIPTION_VARIABLE",

@@ -11,8 +11,8 @@ from collections.abc import Iterable
 from types import ModuleType
 from typing import Any
 
+from .. import Tool, Tools
 from .._printable import one_line
-from ..tools import Tool, Tools
 from . import UsageError
 
 __all__ = ["add_tools_argument", "load_tools"]

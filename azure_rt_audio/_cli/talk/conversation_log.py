@@ -20,9 +20,20 @@ from ...protocol.events import (
     ResponseOutputAudioTranscriptDelta,
     ResponseOutputTextDelta,
 )
-from ...protocol.events.local import Closed, Init, Reconnected, Reconnecting, StatusChanged
+from ...protocol.events.local import (
+    Closed,
+    Init,
+    Reconnected,
+    Reconnecting,
+    StatusChanged,
+    ToolApprovalRequested,
+    ToolEnded,
+    ToolProgress,
+    ToolStarted,
+)
 from ...protocol.items import MessageItem
 from ...voice import FirstSound, Interrupted, Levels, SelfInterruption
+from ..tool_calls import call_text, result_text
 
 __all__ = ["EVENTS", "ConversationLog", "Line"]
 
@@ -41,6 +52,10 @@ EVENTS: Final[tuple[type[Any], ...]] = (
     ResponseOutputAudioTranscriptDelta,
     ResponseOutputTextDelta,
     ResponseDone,
+    ToolStarted,
+    ToolApprovalRequested,
+    ToolProgress,
+    ToolEnded,
 )
 """Events of the client to pass to the log, besides errors and the voice session's events."""
 
@@ -50,7 +65,7 @@ SILENCE_DB: Final = -100.0
 @define(eq=False)
 class Line:
     """
-    A message or a note.
+    A message, a note or a call of a tool.
 
     Attributes:
         text: The text so far.
@@ -59,7 +74,7 @@ class Line:
         revision: Incremented by every change.
     """
 
-    role: Literal["you", "model", "note", "error"]
+    role: Literal["you", "model", "tool", "note", "error"]
     text: str = ""
     remark: str = ""
     is_open: bool = False
@@ -84,6 +99,7 @@ class ConversationLog:
         outage: The line about the connection, while there is none.
         end: The error that ended the connection, if it has ended.
         has_transcription_failed: Whether the user has been told why, and what to do.
+        approvals: Calls of tools that wait for a yes or no.
 
     **Threads**: not shared; one thread at a time.
     """
@@ -100,6 +116,8 @@ class ConversationLog:
     end: RealtimeError | None = None
     has_transcription_failed: bool = False
     items_by_id: dict[str, Line] = field(factory=dict)
+    approvals: list[ToolApprovalRequested] = field(factory=list)
+    calls_by_id: dict[str, Line] = field(factory=dict)
 
     def update(self, event: object) -> None:
         """Apply an event of the client or of the voice session, or an error; ignores others."""
@@ -116,6 +134,17 @@ class ConversationLog:
             self.items_by_id[key] = line = Line(role, is_open=True)
             self.lines.append(line)
         return self.items_by_id[key]
+
+    def line_of_call(self, call_id: str) -> Line:
+        """Return the line of a call; appends one if needed."""
+        if call_id not in self.calls_by_id:
+            self.calls_by_id[call_id] = line = Line("tool", is_open=True)
+            self.lines.append(line)
+        return self.calls_by_id[call_id]
+
+    def settle(self, call_id: str) -> None:
+        """It is decided whether a call may run: by the user, or by somebody else."""
+        self.approvals = [request for request in self.approvals if request.call_id != call_id]
 
     def drop(self, item_id: str) -> None:
         """Remove an item that was not played."""
@@ -158,6 +187,7 @@ def _(event: Closed, log: ConversationLog) -> None:
     log.status = "over"
     log.end = event.error
     log.outage = None
+    log.approvals.clear()
 
 
 @_update.register
@@ -261,6 +291,35 @@ def _(event: ResponseDone, log: ConversationLog) -> None:
 @_update.register
 def _(event: ConversationItemDeleted, log: ConversationLog) -> None:
     log.drop(event.item_id)
+
+
+# Tools ------------------------------------------------------------------------------------------
+
+
+@_update.register
+def _(event: ToolStarted, log: ConversationLog) -> None:
+    log.line_of_call(event.call_id).change(call_text(event), is_open=True)
+    log.settle(event.call_id)
+
+
+@_update.register
+def _(event: ToolApprovalRequested, log: ConversationLog) -> None:
+    log.line_of_call(event.call_id).change(call_text(event), remark="needs your approval", is_open=True)
+    log.approvals.append(event)
+
+
+@_update.register
+def _(event: ToolProgress, log: ConversationLog) -> None:
+    line = log.line_of_call(event.call_id)
+    line.change(line.text or event.name, remark=event.text, is_open=True)
+
+
+@_update.register
+def _(event: ToolEnded, log: ConversationLog) -> None:
+    line = log.line_of_call(event.call_id)
+    line.change(f"{line.text or event.name} \N{RIGHTWARDS ARROW} {result_text(event)}")
+    log.calls_by_id.pop(event.call_id, None)
+    log.settle(event.call_id)
 
 
 # The voice session ------------------------------------------------------------------------------
