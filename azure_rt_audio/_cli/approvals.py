@@ -9,7 +9,6 @@ from typing import Final
 
 from ..protocol.events.local import ToolApprovalRequested
 from .printer import Printer
-from .tool_calls import call_text
 
 __all__ = ["NO", "YES", "Approvals"]
 
@@ -70,7 +69,7 @@ class Approvals:
         return True
 
     def _ask(self, request: ToolApprovalRequested) -> None:
-        self._screen.line("tool", f"{call_text(request)} needs your approval")
+        self._screen.line("tool", f"{request} needs your approval")
         while True:
             try:
                 word = self._read(self._screen.prompt("allow?") + "[y/N] ").strip().lower()

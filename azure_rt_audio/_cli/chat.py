@@ -32,7 +32,7 @@ from .approvals import Approvals
 from .history_file import HistoryFile
 from .printer import Printer
 from .service import add_service_arguments, new_client, open_service
-from .tool_calls import call_text, result_text
+from .tool_calls import result_text
 from .tools_option import add_tools_argument, load_tools
 
 __all__ = ["add_arguments", "run"]
@@ -268,7 +268,7 @@ class _Chat:
             self._screen.line("status", str(event))
 
     def _on_tool_started(self, event: ToolStarted) -> None:
-        self._begin_call(event.call_id, call_text(event))
+        self._begin_call(event.call_id, str(event))
 
     def _begin_call(self, call_id: str, text: str) -> None:
         self._screen.end_line()
@@ -288,7 +288,7 @@ class _Chat:
         self._calls.pop(event.call_id, None)
 
     def _on_approval(self, request: ToolApprovalRequested) -> None:
-        self._calls[request.call_id] = call_text(request)
+        self._calls[request.call_id] = str(request)
         with self._lock:
             if sys.stdin.isatty() and not self._is_at_prompt:
                 self._kept = self._kept or []
@@ -296,7 +296,7 @@ class _Chat:
             self._print(self._on_asked)(request)
 
     def _on_asked(self, request: ToolApprovalRequested) -> None:
-        self._screen.line("tool", f"{call_text(request)} needs your approval: answer y or n")
+        self._screen.line("tool", f"{request} needs your approval: answer y or n")
 
     def _on_closed(self, event: Any) -> None:
         self._is_lost.set()

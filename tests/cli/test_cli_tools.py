@@ -11,7 +11,7 @@ import pytest
 from cli_runner import Terminal, run
 
 from azure_rt_audio._cli import UsageError
-from azure_rt_audio._cli.tool_calls import call_text, result_text
+from azure_rt_audio._cli.tool_calls import result_text
 from azure_rt_audio._cli.tools_option import load_tools
 from azure_rt_audio.events import ToolEnded, ToolStarted
 
@@ -114,7 +114,7 @@ def test_calls_are_on_a_line_each() -> None:
     failed = ToolEnded(call_id="c", name="n", output="", error=KeyError("\x1bkey\nb"), seconds=1.0)
     refused = ToolEnded(call_id="c", name="n", output='{"error":"no"}', error=None, seconds=1.0)
 
-    assert call_text(started) == r'na\x1b[2Jme({"a": "\u001b]0;x\u0007 y"})'
+    assert str(started) == r'na\x1b[2Jme({"a": "\u001b]0;x\u0007 y"})'
     assert result_text(ended).startswith(r"1 2\x9bxxx")
     assert result_text(ended).endswith("xx…")
     assert len(result_text(ended)) == 240

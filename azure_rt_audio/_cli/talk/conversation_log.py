@@ -33,7 +33,7 @@ from ...protocol.events.local import (
 )
 from ...protocol.items import MessageItem
 from ...voice import FirstSound, Interrupted, Levels, SelfInterruption
-from ..tool_calls import call_text, result_text
+from ..tool_calls import result_text
 
 __all__ = ["EVENTS", "ConversationLog", "Line"]
 
@@ -298,13 +298,13 @@ def _(event: ConversationItemDeleted, log: ConversationLog) -> None:
 
 @_update.register
 def _(event: ToolStarted, log: ConversationLog) -> None:
-    log.line_of_call(event.call_id).change(call_text(event), is_open=True)
+    log.line_of_call(event.call_id).change(str(event), is_open=True)
     log.settle(event.call_id)
 
 
 @_update.register
 def _(event: ToolApprovalRequested, log: ConversationLog) -> None:
-    log.line_of_call(event.call_id).change(call_text(event), remark="needs your approval", is_open=True)
+    log.line_of_call(event.call_id).change(str(event), remark="needs your approval", is_open=True)
     log.approvals.append(event)
 
 

@@ -21,7 +21,6 @@ from textual.widgets import Footer, Static
 
 from ..._printable import one_line, printable
 from ...protocol.events.local import ToolApprovalRequested
-from ..tool_calls import call_text
 from .conversation_log import SILENCE_DB, ConversationLog, Line
 
 __all__ = ["Controls", "TalkView"]
@@ -270,7 +269,7 @@ class TalkView(App[None]):
             self._approval.display = False
         else:
             rest = f"   ({len(waiting) - 1} more)" if len(waiting) > 1 else ""
-            question = (call_text(first), "bold"), ("?   y yes · n no", ""), (rest, _DIM)
+            question = (str(first), "bold"), ("?   y yes · n no", ""), (rest, _DIM)
             self._approval.update(Text.assemble(("May it run? ", ""), *question))
             self._approval.display = True
         if first is not self._asked:
