@@ -158,9 +158,7 @@ def test_a_tool_waits_for_a_button(notebook: Kernel) -> None:
     notebook.ok(TOOLS)
     assert not is_asked()
     notebook.ok("pending = client.create_response()")
-    notebook.until(
-        lambda: "{&quot;to&quot;: &quot;&lt;b&gt;Ada&lt;/b&gt;&quot;})" in shown(notebook)
-    )
+    notebook.until(lambda: "{&quot;to&quot;: &quot;&lt;b&gt;Ada&lt;/b&gt;&quot;})" in shown(notebook))
     notebook.until(lambda: "(1 more)" in shown(notebook) and is_asked())
     press(notebook, "Allow")
     notebook.until(lambda: "&quot;Bo&quot;" in shown(notebook) and "more)" not in shown(notebook))
