@@ -9,6 +9,7 @@ from attrs import field, frozen
 
 from ..._printable import one_line
 from ...errors import ConnectError, ConnectionClosedError
+from ..call_text import call_text
 from ..session import Session
 from ..turn import ModelStatusEnum
 
@@ -206,6 +207,8 @@ class ToolStarted:
     """
     The model has called a tool of the client, which is about to run.
 
+    ``str(event)`` is the call on one line, fit to be printed.
+
     Attributes:
         call_id: The service's id of the call.
         name: Name of the tool.
@@ -219,6 +222,9 @@ class ToolStarted:
     arguments: str
     response_id: str
 
+    def __str__(self) -> str:
+        return call_text(self.name, self.arguments)
+
     @property
     def type(self) -> str:
         """Name for ``on`` and ``wait_for``."""
@@ -229,6 +235,13 @@ class ToolStarted:
 class ToolApprovalRequested:
     """
     The model has called a tool that needs approval: it runs, or does not, once that is decided.
+
+    ``str(event)`` is the call on one line, fit to be printed, to ask a person::
+
+        if input(f"{request}? [y/N] ") == "y":
+            request.approve()
+        else:
+            request.deny("the user has said no")
 
     Attributes:
         call_id: The service's id of the call.
@@ -241,6 +254,9 @@ class ToolApprovalRequested:
     name: str
     arguments: str
     _decide: Callable[[bool, str | None], bool | None] = field(repr=False, eq=False)
+
+    def __str__(self) -> str:
+        return call_text(self.name, self.arguments)
 
     @property
     def type(self) -> str:
