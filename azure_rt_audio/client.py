@@ -327,6 +327,52 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
             self._engine.audio_input.finish()  # the rest of a stream is in the format that ends here
         return self._engine.update_session(command, self)
 
+    def become(
+        self,
+        instructions: str | None = None,
+        *,
+        tools: GivenTools | None = None,
+        session: SessionConfig | Mapping[str, Any] | None = None,
+    ) -> Future[SessionUpdated]:
+        """
+        Go on as another assistant: a handoff. Does not wait.
+
+        The conversation is kept. From a tool the answer to its result is the new assistant's already; so is
+        every response that is asked for later. One in progress goes on as it began, and what it calls is
+        still run, by the tools that it knows. Tools that run go on, and their results are told to the
+        new assistant. A new connection begins as the new assistant. ::
+
+            def to_billing() -> str:
+                "Hand the customer over to billing."
+                client.become("You answer questions about bills.", tools=[find_bill])
+                return "You are billing now. Greet the customer."
+
+        Args:
+            instructions: Of the new assistant; ``None`` leaves those of the one before.
+            tools: The functions that it has in place of those of the client; ``[]`` for none, ``None``
+                leaves them. The ``tools`` of the session's configuration stay.
+            session: What else changes, as :meth:`update_session` takes it. A voice cannot change after the
+                model has spoken, unless the :class:`ReconnectPolicy` has ``voice_change="swap"``: then it
+                does at the next quiet moment, and all else at once.
+
+        Returns:
+            A future of the acknowledging event. If it fails with a :class:`ServiceError`, which is logged as
+            well, the assistant is the one before.
+
+        Raises:
+            ValueError: If a field cannot be right, a name is among the tools of the session's
+                configuration, or the voice cannot change.
+            TypeError: If a tool cannot be declared.
+            ConnectionClosedError: If the session is over.
+        """
+        made = build(SessionConfig, {} if session is None else session, "session")
+        if instructions is not None:
+            said = build(SessionConfig, {"instructions": instructions}, "session")
+            made = attrs.evolve(made, instructions=said.instructions)
+        if getattr(made, "input_audio_format", UNSET) is not UNSET:
+            self._engine.audio_input.finish()  # as in update_session
+        return self._tools.become(made, tools)
+
     # ------------------------------------------------------------ audio
 
     def append_audio(

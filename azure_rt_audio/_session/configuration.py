@@ -76,7 +76,12 @@ class Configuration:
         """Whether the session of an attempt was asked to be what is asked for now."""
         return attempt.asked is self._asked
 
-    def update(self, command: SessionUpdate, owner: object) -> Acknowledgement[SessionUpdated]:
+    def update(
+        self,
+        command: SessionUpdate,
+        owner: object,
+        future: Acknowledgement[SessionUpdated] | None = None,
+    ) -> Acknowledgement[SessionUpdated]:
         """Send a change of the session; after a refused configuration, this may be the remedy."""
         attempt = self._attempts.current
 
@@ -94,6 +99,7 @@ class Configuration:
                 wait=wait,
                 kind=command.type,
                 params=("session",),
+                future=future,
             )
         except BaseException:
             attempt.settle(command.event_id)

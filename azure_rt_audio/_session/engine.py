@@ -292,14 +292,8 @@ class Engine:
 
     def update_session(self, command: SessionUpdate, owner: object) -> Future[SessionUpdated]:
         """Change the session: the one that there is, or, for another voice, another one in its place."""
-        policy, config = self._policy, command.session
-        if (
-            policy is None
-            or policy.voice_change != "swap"
-            or not isinstance(config, SessionConfig)
-            or not self.configuration.is_another_voice(config)
-            or not any(entry.audio_base64_length for entry in self.conversation.entries)
-        ):
+        config = command.session
+        if not (self.swaps_for_voice and isinstance(config, SessionConfig) and self.has_spoken_unlike(config)):
             return self.configuration.update(command, owner)
         self.sender.encode(command)  # a mistake is raised here
         self.configuration.ask(config)
@@ -311,6 +305,17 @@ class Engine:
         self.waiters.add(Waiter(is_it, future))
         self.reconnector.swap.ask("the voice changes", tells_update=True)
         return future
+
+    @property
+    def swaps_for_voice(self) -> bool:
+        """Whether another session takes the place of one whose voice cannot change any more."""
+        return self._policy is not None and self._policy.voice_change == "swap"
+
+    def has_spoken_unlike(self, config: SessionConfig) -> bool:
+        """Whether a change asks for another voice after the model has spoken, which a session refuses."""
+        return self.configuration.is_another_voice(config) and any(
+            entry.audio_base64_length for entry in self.conversation.entries
+        )
 
     def reconnect(self, owner: object) -> Future[Reconnected]:
         """Go over to another connection; see :meth:`azure_rt_audio.client.AzureRealTimeAudio.reconnect`."""

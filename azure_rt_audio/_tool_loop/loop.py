@@ -127,6 +127,8 @@ class ToolLoop:
             if isinstance(event.item, FunctionCallItem):
                 self._take_call(event.response_id, event.item)
         elif isinstance(event, ResponseCreated):
+            if not is_out_of_band(event.response):
+                self._catalogue.forget(self._configuration.session)
             self._on_created(event)
         elif isinstance(event, ResponseDone):
             with self._lock:
