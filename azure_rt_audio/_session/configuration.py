@@ -45,6 +45,7 @@ class Configuration:
 
     Attributes:
         session: The session in force, as the service last described it.
+        assistant: Another number for each assistant that the client has become, see ``client.become``.
     """
 
     def __init__(self, attempts: Attempts, sender: CommandSender, waiters: Waiters, asked: Any) -> None:
@@ -54,6 +55,7 @@ class Configuration:
         self._asked = asked
         self._told: set[str] = set()  # fields that the service has changed
         self.session: Session | None = None
+        self.assistant = 0
         self.turns_ended = 0  # turns of the user that became items; the I/O thread's
         self._barrier: Waiter | None = None  # the I/O thread's
         self._barriers: list[tuple[Attempt, Waiter]] = []  # that were not answered yet; the I/O thread's

@@ -293,7 +293,11 @@ class Engine:
     def update_session(self, command: SessionUpdate, owner: object) -> Future[SessionUpdated]:
         """Change the session: the one that there is, or, for another voice, another one in its place."""
         config = command.session
-        if not (self.swaps_for_voice and isinstance(config, SessionConfig) and self.has_spoken_unlike(config)):
+        if (
+            not isinstance(config, SessionConfig)
+            or not self.swaps_for_voice
+            or not self.has_spoken_unlike(config)
+        ):
             return self.configuration.update(command, owner)
         self.sender.encode(command)  # a mistake is raised here
         self.configuration.ask(config)

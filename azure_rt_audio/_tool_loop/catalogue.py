@@ -26,9 +26,6 @@ class Catalogue:
     Args:
         by_hand: The ``tools`` of the session's configuration.
 
-    Attributes:
-        assistant: Another number for each assistant that the client has become.
-
     **Threads and locks.** Any thread reads; who changes it takes care that changes come one after the other.
     The lock is a leaf; it guards the tools of sets that were replaced, which the I/O thread forgets.
     """
@@ -38,7 +35,6 @@ class Catalogue:
         self._lock = threading.Lock()  # leaf
         self._replaced: dict[str, Tool] = {}  # guarded by _lock: may still be called
         self.by_hand = list(by_hand)
-        self.assistant = 0
         self.tools = Tools()
         self.take(tools)
 

@@ -168,7 +168,8 @@ class SessionTools:
             tools: ``None`` leaves those that it has.
         """
         client, engine = self._client(), self._engine() if self._engine is not None else None
-        assert client is not None and engine is not None
+        assert client is not None
+        assert engine is not None
         made = None if tools is None else _made(tools)
         if not isinstance(config.tools, Unset):
             raise ValueError(_BY_HAND)
@@ -197,7 +198,7 @@ class SessionTools:
             config = attrs.evolve(config, tools=self._catalogue.declarations)
             if isinstance(config.tool_choice, Unset) and self._catalogue.frees_choice(engine.session):
                 config = attrs.evolve(config, tool_choice="auto")
-        self._catalogue.assistant += 1
+        engine.configuration.assistant += 1
         must_swap = engine.has_spoken_unlike(config)
         at_once = attrs.evolve(config, voice=UNSET) if must_swap else config
         try:
