@@ -1,8 +1,8 @@
 """
 Hand the conversation over to another assistant, and back.
 
-Each assistant is its instructions and its tools, and one of these hands over. The conversation is kept, so the
-customer says nothing twice.
+Each assistant is its instructions and its tools, and one of these hands over. The conversation is kept, so
+the customer says nothing twice.
 
 Threads: the tools run on threads of the client; the main thread waits for the final answers.
 """

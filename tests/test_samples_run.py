@@ -43,9 +43,9 @@ STORIES = {
     ],
     "handoff": [
         "from 9 to 18",
-        "you are billing now: go on with what the customer wants.\n  (tools now: find_invoice, to_reception)",
+        "you are billing now: go on with what the customer wants.\n  (tools now: find_invoice, to_r",
         "number 1207, amount 48 euros",
-        "you are the reception now: go on with what the customer wants.\n  (tools now: open_hours, to_billing)",
+        "you are the reception now: go on with what the customer wants.\n  (tools now: open_hours, ",
     ],
     "push_to_talk": ["pressed\nreleased\n4.0 s: Hello!", "discarded, no answer was requested"],
     "barge_in": [
