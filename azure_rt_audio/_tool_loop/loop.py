@@ -41,6 +41,7 @@ from ..errors import RealtimeError
 from ..protocol.events import Event, ResponseCreated, ResponseDone, ResponseOutputItemDone
 from ..protocol.items import FunctionCallItem
 from ..protocol.responses import Response
+from ..protocol.turn import is_out_of_band
 from ..tools.output import error_output
 from .call import Call, Round, Waiting
 from .calls import Calls
@@ -109,6 +110,8 @@ class ToolLoop:
             if isinstance(event.item, FunctionCallItem):
                 self._take_call(event.response_id, event.item)
         elif isinstance(event, ResponseCreated):
+            if not is_out_of_band(event.response):
+                self._catalogue.forget(self._configuration.session)
             self._follow_ups.on_created(event)
         elif isinstance(event, ResponseDone):
             self._follow_ups.on_done(event.response.id or "")
@@ -171,7 +174,7 @@ class ToolLoop:
             waiting, is_settled = current.waiting, self._rounds.settle_locked(current)
             goes_on = current.is_wanted and not is_settled and status == "completed"
             if not goes_on:
-                current.waiting = [Waiting(config=waiting[-1].config)]
+                current.waiting = [Waiting(config=waiting[-1].config, assistant=waiting[-1].assistant)]
         if goes_on:
             self._follow_ups.keep_open(response_id, waiting)
         if is_unwanted:

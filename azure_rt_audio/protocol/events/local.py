@@ -16,6 +16,7 @@ from ..turn import ModelStatusEnum
 __all__ = [
     "LOCAL_EVENTS",
     "Closed",
+    "GuardTripped",
     "Init",
     "LocalEvent",
     "Reconnected",
@@ -327,6 +328,33 @@ class ToolEnded:
         return self.TYPE
 
 
+@frozen(kw_only=True)
+class GuardTripped:
+    """
+    The client's guard has stopped an answer. Its ``str()`` is a line to show.
+
+    Attributes:
+        response_id: The response, which is cancelled; a voice session stops playing it.
+        reason: What the guard returned; a neutral text if it failed.
+        text: What it was called with: the answer as far as it had come.
+        error: What the guard raised; ``None`` if it gave the reason.
+    """
+
+    TYPE: ClassVar[str] = "guard_tripped"
+    response_id: str
+    reason: str
+    text: str
+    error: BaseException | None = None
+
+    def __str__(self) -> str:
+        return f"the answer was stopped: {one_line(self.reason)}"
+
+    @property
+    def type(self) -> str:
+        """Name for ``on`` and ``wait_for``."""
+        return self.TYPE
+
+
 LocalEvent = (
     Init
     | StatusChanged
@@ -338,6 +366,7 @@ LocalEvent = (
     | ToolStarted
     | ToolProgress
     | ToolEnded
+    | GuardTripped
 )
 
 LOCAL_EVENTS: Final = (
@@ -351,5 +380,6 @@ LOCAL_EVENTS: Final = (
     ToolStarted,
     ToolProgress,
     ToolEnded,
+    GuardTripped,
 )
 """The classes of them all."""
