@@ -334,6 +334,8 @@ class Attempts:
 
     def _lags(self, number: int, report: LagReport) -> None:
         session = self._session()
+        if report.dropped and self._taps.active:
+            self._taps.dropped(number, report.dropped)
         if session is not None and number == self.current.number:
             session.tell_lag(report)
 
