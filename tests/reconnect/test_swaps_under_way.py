@@ -5,6 +5,7 @@ from __future__ import annotations
 import array
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from typing import Any
 
 import pytest
@@ -176,6 +177,22 @@ def test_commands_without_a_pause(connect: Connect, service: Emulator) -> None:
     assert spoken.id == committed
     assert bytes(spoken.parts[0].audio) == loud(0, 480 * len(futures))
     assert [entry.text for entry in client.conversation.entries][:-1] == [item.text for item in created]
+
+
+def test_a_transcript_that_never_comes(connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It keeps no session from being replaced before its end: the new one has the sound."""
+    monkeypatch.setattr("azure_rt_audio._session.journal._TRANSCRIPT_TIMEOUT", 3600.0)
+    with Emulator(pace=0, recogniser=lambda pcm, session: Future()) as service:
+        quiet = {**SESSION, "turn_detection": None}
+        client = ready(connect, service=service, session_config=quiet, reconnect={**QUICK, **SHORT_LIVED})
+        with client.events("reconnecting", "reconnected", timeout=4 * HANG) as events:
+            client.append_audio(speech(1))
+            committed = client.commit_audio().result(HANG).item_id
+            event = next(events)
+
+        assert event.is_planned
+        assert event.restored == (committed,)
+        assert bytes(next(iter(service.connections[1]._engine.conversation)).parts[0].audio) == speech(1)
 
 
 def test_a_turn_ends_in_the_hold(connect: Connect) -> None:
