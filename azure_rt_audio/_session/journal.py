@@ -132,7 +132,9 @@ class Journal:
                     waiter.payload = payload
                 if self.is_holding:
                     self._check_held()
-                    if waiter is None and may_hold:
+                    if waiter is not None:
+                        self._count_locked(payload)  # the waiter holds it
+                    elif may_hold:
                         self._hold_locked(payload)
                     return
                 attempt = self._attempts.current
@@ -204,12 +206,15 @@ class Journal:
             self._ring.forget_before(self._ring.end)
 
     def _hold_locked(self, payload: bytes) -> None:
-        if self._held_bytes + len(payload) > self._limit and self._held:
+        self._count_locked(payload)
+        self._held.append(_Held(next(self._positions), self._ring.end, payload))
+
+    def _count_locked(self, payload: bytes) -> None:
+        if self._held_bytes and self._held_bytes + len(payload) > self._limit:
             raise TimeoutError(
                 f"{self._held_bytes} bytes of commands wait for the connection to come back; "
                 "this one was not queued"
             )
-        self._held.append(_Held(next(self._positions), self._ring.end, payload))
         self._held_bytes += len(payload)
 
     def _keep_locked(self, sound: bytes, audio_format: str) -> None:
