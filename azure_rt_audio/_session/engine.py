@@ -481,6 +481,10 @@ class Engine:
         except DispatchOverflowError as exc:
             self.connection.abort(exc)
 
+    def runs_calls(self, response_id: str) -> bool:
+        """Whether functions run that a response in progress has called."""
+        return self.calls is not None and self.calls.runs_calls(response_id)
+
     def has_listener(self, kind: type[Event | LocalEvent]) -> bool:
         """Whether anybody is handed events of a kind."""
         keys = (kind.TYPE, kind)  # those of the client itself are known by their class, too
