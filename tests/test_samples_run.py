@@ -41,6 +41,12 @@ STORIES = {
         "I am the emulator",
         "(make_report has ended)\nI have news for you. The result of make_report",
     ],
+    "handoff": [
+        "from 9 to 18",
+        "you are billing now: go on with what the customer wants.\n  (tools now: find_invoice, to_r",
+        "number 1207, amount 48 euros",
+        "you are the reception now: go on with what the customer wants.\n  (tools now: open_hours, ",
+    ],
     "push_to_talk": ["pressed\nreleased\n4.0 s: Hello!", "discarded, no answer was requested"],
     "barge_in": [
         "the answer begins\ninterrupted: truncated where playback stopped\n",

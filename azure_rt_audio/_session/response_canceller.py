@@ -165,6 +165,21 @@ class ResponseCanceller:
         except (RealtimeError, TimeoutError) as exc:
             log.debug("! the response cannot be cancelled any more: %s", exc)
 
+    def leave_unanswered(self, response_id: str) -> None:
+        """Have the results of what a response has called, or still calls, not be answered."""
+        with self._lock:
+            request = self._table.begun.get(response_id)
+            if request is not None:
+                request.is_unwanted = True
+            self._unwanted = (*self._unwanted[1 - _REMEMBERED :], response_id)
+
+    def stop_quietly(self, response_id: str) -> None:
+        """Cancel a response if it is in progress, where nobody waits for that."""
+        with self._lock:
+            is_over = response_id not in (*self._table.begun, self._table.active_id)
+        if not is_over:
+            self.cancel_quietly(response_id)
+
     def end_locked(self, response_id: str | None, response: Response) -> None:
         """
         Take the end of a response: unless it ended of itself, no refusal of its cancels is due.

@@ -34,10 +34,12 @@ class Waiting:
     Attributes:
         handle: Told of the responses on the way and of the answer.
         config: What was asked to be different; the answers to results are asked for in the same way.
+        assistant: Which was asked, see ``Configuration.assistant``.
     """
 
     handle: weakref.ReferenceType[PendingResponse] | None = None
     config: ResponseConfig | None = None
+    assistant: int = 0
     is_cancelled: bool = False
 
     @property

@@ -42,6 +42,7 @@ from ..protocol.events import Event, ResponseCreated, ResponseDone, ResponseOutp
 from ..protocol.items import FunctionCallItem
 from ..protocol.response_errors import CONNECTION_LOST
 from ..protocol.responses import Response
+from ..protocol.turn import is_out_of_band
 from ..tools.output import error_output
 from .call import Call, Round, Waiting
 from .calls import Calls
@@ -110,6 +111,8 @@ class ToolLoop:
             if isinstance(event.item, FunctionCallItem):
                 self._take_call(event.response_id, event.item)
         elif isinstance(event, ResponseCreated):
+            if not is_out_of_band(event.response):
+                self._catalogue.forget(self._configuration.session)
             self._follow_ups.on_created(event)
         elif isinstance(event, ResponseDone):
             self._follow_ups.on_done(event.response.id or "")
@@ -178,7 +181,7 @@ class ToolLoop:
             waiting, is_settled = current.waiting, self._rounds.settle_locked(current)
             goes_on = current.is_wanted and not is_settled and _is_answered_to_its_asker(response)
             if not goes_on:
-                current.waiting = [Waiting(config=waiting[-1].config)]
+                current.waiting = [Waiting(config=waiting[-1].config, assistant=waiting[-1].assistant)]
         if goes_on:
             self._follow_ups.keep_open(response_id, waiting)
         if is_unwanted:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextvars
 import logging
-import math
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 from typing import Any, Final, Literal
@@ -13,12 +12,13 @@ from .._log import get_logger
 from .._repr import also_half_made
 from ..protocol.events.local import ToolApprovalRequested
 from ..protocol.tools import FunctionTool
+from .checks import check_choice, check_count, check_flag, check_positive_seconds, check_text
 from .context import RUNNING, ToolContext
 from .declaration import declare
 from .output import MAX_OUTPUT_CHARACTERS, ToolError, ToolOutput, error_output, output_of
 from .shape import UnfitError
 
-__all__ = ["Tool", "check_choice"]
+__all__ = ["Tool"]
 
 log: logging.Logger = get_logger(__name__)
 
@@ -94,14 +94,18 @@ class Tool:
         approval_timeout_s: float = 60.0,
         executor: Executor | None = None,
     ) -> None:
+        check_text("name", name, or_none=True)
+        check_text("description", description, or_none=True)
         self._declaration = declare(function, name=name, description=description, parameters=parameters)
         check_choice("errors", errors, ("hide", "tell"))
         check_choice("late", late, ("drop", "tell"))
         check_choice("on_duplicate", on_duplicate, ("allow", "refuse"))
-        if timeout_s is not None and not timeout_s > 0:
-            raise ValueError(f"timeout_s must be more than 0 seconds, not {timeout_s!r}")
-        if not approval_timeout_s > 0:
-            raise ValueError(f"approval_timeout_s must be more than 0 seconds, not {approval_timeout_s!r}")
+        check_flag("background", background)
+        if not callable(needs_approval):
+            check_flag("needs_approval", needs_approval)
+        check_positive_seconds("timeout_s", timeout_s, or_none=True)
+        check_positive_seconds("approval_timeout_s", approval_timeout_s)
+        check_count("max_output", max_output, "characters")
         if timeout_s is not None and background:
             raise ValueError("a tool in the background keeps nobody waiting: leave timeout_s out")
         if say_meanwhile is not None:
@@ -111,12 +115,7 @@ class Tool:
                 raise ValueError("say_meanwhile is empty: there is nothing to say")
             if background:
                 raise ValueError("a tool in the background keeps nobody waiting: leave say_meanwhile out")
-        if not 0 < say_meanwhile_after_s < math.inf:
-            raise ValueError(
-                f"say_meanwhile_after_s must be more than 0 seconds, not {say_meanwhile_after_s!r}"
-            )
-        if max_output < 1:
-            raise ValueError(f"max_output must be at least 1 character, not {max_output}")
+        check_positive_seconds("say_meanwhile_after_s", say_meanwhile_after_s)
         if executor is not None and not callable(getattr(executor, "submit", None)):
             raise TypeError(f"executor must have submit(function), not {type(executor).__name__}")
         self._is_in_process = any(cls.__name__ == "ProcessPoolExecutor" for cls in type(executor).__mro__)
@@ -205,9 +204,3 @@ class Tool:
             return error_output(str(exc), exc)
         log.error("! tool %s failed", self.name, exc_info=exc)
         return error_output(f"{type(exc).__name__}: {exc}" if self.errors == "tell" else FAILED, exc)
-
-
-def check_choice(name: str, value: object, choices: tuple[object, ...]) -> None:
-    """Refuse a value that is none of the choices."""
-    if value not in choices:
-        raise ValueError(f"{name} must be {' or '.join(map(repr, choices))}, not {value!r}")

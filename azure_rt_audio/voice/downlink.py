@@ -9,6 +9,7 @@ from ..audio.converter import Converter
 from ..audio.pcm import bytes_per_ms, readable_format
 from ..devices.interfaces import SpeakerLike
 from ..protocol.events import ResponseCreated, ResponseDone, ResponseOutputAudioDelta, ResponseOutputAudioDone
+from ..protocol.events.local import GuardTripped
 from ..protocol.latency import Latency
 from ..protocol.turn import is_filler, is_out_of_band
 from .account import Account
@@ -136,6 +137,14 @@ class Downlink:
             self._engine.interruption.truncate_unheard(cut.item_id, cut.heard_ms)
         if cuts:
             self._emit(Interrupted(cuts=cuts, by_user=by_user))
+
+    def on_guard(self, event: GuardTripped) -> None:
+        """The guard has stopped an answer, which is cancelled: play no more of it."""
+        if not self._audio.is_unheard(event.response_id, self._speaker.played_ms):
+            return
+        for other in self._audio.others(event.response_id):  # the speaker is emptied of it, too
+            self._engine.interruption.cancel(other)
+        self.interrupt(by_user=False, must_cancel=False)
 
     def end(self, stopped_ms: dict[str, float]) -> None:
         """The session ends; *stopped_ms* is what was played of each item that was not played to its end."""

@@ -6,7 +6,7 @@ Pure: no clock, no device, no connection.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from attrs import frozen
@@ -125,6 +125,17 @@ class PlayedAudio:
         if not self._interrupted:
             self._cut.clear()
         return tuple(Cut(item_id, 0, 0) for item_id in late)
+
+    def is_unheard(self, response_id: str, played_ms: Callable[[str], float]) -> bool:
+        """Whether there is something of a response that the user has not heard, or more of it may come."""
+        return response_id in self._in_progress or any(
+            item.response_id == response_id and played_ms(item_id) < int(item.received_ms)
+            for item_id, item in self._items.items()
+        )
+
+    def others(self, response_id: str) -> list[str]:
+        """Return the responses in progress but this one."""
+        return [other for other in self._in_progress if other != response_id]
 
     def is_over(self, response_id: str) -> bool:
         """Whether a response is done."""
