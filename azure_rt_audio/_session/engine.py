@@ -68,7 +68,7 @@ from ..protocol.turn import ModelStatusEnum
 from .attempt import Attempt
 from .attempts import Attempts, weakly
 from .audio_input import AudioInput
-from .call_follower import CallFollower
+from .call_follower import CallFollower, CallRunner
 from .configuration import Configuration
 from .event_stream import EventStream, EventStreams
 from .interruption import Interruption
@@ -213,7 +213,7 @@ class Engine:
         self.interruption = Interruption(self.sender, self.response_queue, self.restored_items)
         self._watchdog.written_at = self.waiters.written_at = self.attempts.written_at
         self._send_lag = SendLagLog(websocket_options.lag)
-        self.calls: CallFollower | None = None
+        self.calls: CallRunner | None = None
         self.guard: CallFollower | None = None
         self.audio_input = AudioInput(
             self.sender, self.configuration.input_audio_format, self.response_queue.turn
