@@ -22,7 +22,7 @@ from cutting_proxy import Cut, CuttingProxy
 from listeners import HANG, NO_VAD
 
 from azure_rt_audio import AzureRealTimeAudio, ReconnectPolicy, ToolContext
-from azure_rt_audio.emulator import Close, Conversation, Emulator, FunctionCall, Reply, Session
+from azure_rt_audio.emulator import Close, Conversation, Drop, Emulator, FunctionCall, Reply, Session
 
 POLICY = ReconnectPolicy(initial_delay=0.05, max_delay=0.5, max_seconds=20)
 KINDS = ("reset", "end", "1011")
@@ -133,3 +133,31 @@ def test_results_reach_the_next_connection(
     drawn = random.Random(seed).sample(range(10_000), max(1, round(6 * effort)))
 
     assert list(failures([0, 9, *drawn])) == []  # 0: an answer is lost; 9: a response whose calls run
+
+
+@pytest.mark.parametrize("is_late", [False, True], ids=["between two connections", "on the next one"])
+def test_a_tool_during_which_the_connection_is_lost(is_late: bool, dialect: str) -> None:
+    """It is not run again; its result goes to the next connection, and is answered there."""
+    ran: list[int] = []
+    connected = threading.Event()
+    lost = threading.Event()
+
+    def find(number: int) -> str:
+        ran.append(number)
+        if number == 1:
+            service.connections[-1].perform(Drop())
+            assert lost.wait(HANG)
+            if is_late:
+                assert connected.wait(HANG)
+        return f"found {number}"
+
+    with Emulator(responder=respond, pace=0) as service:
+        options = service.options(dialect, session_config={**NO_VAD, "modalities": ["text"]})
+        with AzureRealTimeAudio(options, tools=[find], reconnect=POLICY) as client:
+            client.on("reconnecting", lambda event: lost.set())
+            client.on("reconnected", lambda event: connected.set())
+            text = client.ask("find 1 and 2, then 3", timeout=BOUND).text
+        assert len(service.connections) == 2
+
+    assert text == "['found 1', 'found 2', 'found 3']"
+    assert sorted(ran) == [1, 2, 3]
