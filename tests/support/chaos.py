@@ -219,7 +219,7 @@ class Table:
         for line in outcome.told:
             kind, _, rest = line.partition(" ")
             reason = "an answer, by an error" if kind == "turn" else rest.partition(": ")[2]
-            self.reasons[f"{kind}: {re.sub('[0-9]+ of [0-9]+', 'a part of', reason)}"] += 1
+            self.reasons[f"{kind}: {re.sub('[0-9]+ of [0-9]+ ms', 'a part', reason)}"] += 1
         self.gaps += outcome.gaps
         self.failures += [f"{case}: {failure}" for failure in outcome.failures]
 
