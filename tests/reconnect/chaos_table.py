@@ -107,7 +107,7 @@ def tell(tables: dict[str, Table]) -> None:
     for name, table in tables.items():
         told = "".join(f"{table.told[kind]:7}" for kind in ("lost", "shortened", "turn"))
         gaps = f"{table.gap_s(0.5):7.2f}{table.gap_s(0.99):7.2f}"
-        say(f"{name:16}{table.runs:7}{table.cuts:7}{table.reconnects:7}{told}{gaps}{len(table.failures):7}")
+        say(f"{name:16}{table.runs:7}{table.cuts:7}{table.reconnects:7}{told}{gaps}{table.failed:7}")
     say("\nLost, shortened and told:")
     for reason, count in tables["all"].reasons.most_common():
         say(f"{count:7}  {reason}")
@@ -153,13 +153,14 @@ def main() -> int:
             pool.shutdown(wait=False, cancel_futures=True)
             for process in multiprocessing.active_children():
                 process.terminate()
+                process.join(_HANG)
             say("\nended early")
     minutes = (time.monotonic() - began) / 60
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     cpu = (used.ru_utime + used.ru_stime) / max(1, tables["all"].runs)
     say(f"\nseed {chosen.seed}, {minutes:.1f} min, {cpu:.2f} s of CPU for each run")
     tell(tables)
-    return int(bool(tables["all"].failures))
+    return int(bool(tables["all"].failed))
 
 
 if __name__ == "__main__":
