@@ -5,8 +5,8 @@ A plain :class:`ssl.SSLContext` does its handshake here without blocking. One wi
 ``wrap_socket`` of its own, such as truststore's, has the system check the certificate afterwards, which
 may ask the network for as long as it likes: that goes to a helper thread, ``azure-rt-tls``.
 
-Threads and locks: ``_shared_lock`` guards the contexts that connections share; a leaf. A forked child has a
-lock and contexts of its own: the parent may be loading certificates, or in the midst of OpenSSL, at the fork.
+Threads and locks: ``_openssl_lock``, a leaf, guards the contexts that connections share, and is held where a
+fork must not happen. A forked child has a lock and contexts of its own.
 """
 
 from __future__ import annotations
@@ -34,31 +34,32 @@ __all__ = ["choose_context", "import_truststore", "secure"]
 
 S = TypeVar("S", ssl.SSLSocket, TlsStream)
 
-_shared_lock = threading.Lock()  # guards _shared
+_openssl_lock = threading.Lock()
+"""
+Guards _shared. Held while certificates are loaded, and over a step of a handshake, neither of which waits:
+OpenSSL has locks that a fork in the middle would leave taken in the child, which then hangs in its first
+context.
+"""
 _shared: dict[str, ssl.SSLContext] = {}
-
-
-_handshake_lock = threading.Lock()
-"""Held over a step of a handshake, which does not wait: OpenSSL has locks that a fork in the middle of one
-would leave taken in the child."""
 _forking = threading.local()
 
-_FORK_WAIT: Final = 1.0
-"""Seconds that a fork waits for a step of a handshake, at most; one takes a few milliseconds."""
+_FORK_WAIT: Final = 3.0
+"""Seconds that a fork waits for that, at most; a step takes a few milliseconds, loading some 20, once."""
 
 
 def _before_fork() -> None:
-    _forking.has_lock = _handshake_lock.acquire(timeout=_FORK_WAIT)
+    _forking.has_lock = False  # Ctrl-C may end the next line
+    _forking.has_lock = _openssl_lock.acquire(timeout=_FORK_WAIT)
 
 
 def _after_fork() -> None:
     if _forking.has_lock:
-        _handshake_lock.release()
+        _openssl_lock.release()
 
 
 def _start_anew() -> None:
-    global _shared_lock, _handshake_lock, _shared
-    _shared_lock, _handshake_lock, _shared = threading.Lock(), threading.Lock(), {}
+    global _openssl_lock, _shared
+    _openssl_lock, _shared = threading.Lock(), {}
 
 
 if hasattr(os, "register_at_fork"):
@@ -75,7 +76,7 @@ def choose_context(trust: TlsTrust) -> ssl.SSLContext:
     if isinstance(trust, ssl.SSLContext):
         return trust
     kind, make = ("truststore", _truststore) if trust else ("default", ssl.create_default_context)
-    with _shared_lock:  # 18 ms and 0.9 MB each, so it is worth the wait for one
+    with _openssl_lock:  # 18 ms and 0.9 MB each, so it is worth the wait for one
         if kind not in _shared:
             _shared[kind] = make()
         return _shared[kind]
@@ -118,7 +119,8 @@ def secure(
     """
     # By the module of the function, because truststore can put its own class in the place of ssl.SSLContext.
     if getattr(type(context).wrap_socket, "__module__", "") == "ssl":
-        stream = TlsStream(sock, context, name)
+        with _openssl_lock:
+            stream = TlsStream(sock, context, name)
         return _shake_hands(stream, lambda events: bounds.wait(sock, events), is_gated=True)
     with sock.dup() as handle:  # sock itself gives its descriptor away
 
@@ -173,7 +175,7 @@ def _await(sock: socket.socket, events: int, deadline: Deadline) -> None:
 
 
 def _shake_hands(tls: S, wait: Callable[[int], None], *, is_gated: bool = False) -> S:
-    lock = _handshake_lock if is_gated else contextlib.nullcontext()
+    lock = _openssl_lock if is_gated else contextlib.nullcontext()
     try:
         while True:
             try:
