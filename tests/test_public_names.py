@@ -65,7 +65,7 @@ PUBLIC = {
         ConversationItemDone ConversationItemInputAudioTranscriptionCompleted
         ConversationItemInputAudioTranscriptionDelta ConversationItemInputAudioTranscriptionFailed
         ConversationItemInputAudioTranscriptionSegment ConversationItemRetrieved
-        ConversationItemTruncated Error ErrorDetails Event Init InputAudioBufferCleared
+        ConversationItemTruncated Error ErrorDetails Event GuardTripped Init InputAudioBufferCleared
         InputAudioBufferCommitted InputAudioBufferDtmfEventReceived InputAudioBufferSpeechStarted
         InputAudioBufferSpeechStopped InputAudioBufferTimeoutTriggered LogProbability
         McpListToolsCompleted McpListToolsFailed McpListToolsInProgress OutputAudioBufferCleared

@@ -202,6 +202,7 @@ class CommandSender:
         params: tuple[str, ...] = (),
         ids: frozenset[str] = frozenset(),
         is_quiet: bool = False,
+        future: Acknowledgement[Any] | None = None,
     ) -> Acknowledgement[Any]:
         """
         Send a command and return a future of the event that acknowledges it.
@@ -215,10 +216,12 @@ class CommandSender:
             params: Fields that only this kind of command has.
             ids: What the command names, by which such errors are told apart.
             is_quiet: Whether a refusal is reported to no one, listeners of errors included.
+            future: The one to return, if there is one already.
         """
         payload = self.encode(command)
         wait()
-        future = self.new_future(owner)
+        if future is None:
+            future = self.new_future(owner)
         waiter = Waiter(
             matches,
             future,

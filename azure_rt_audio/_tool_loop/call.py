@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import orjson
 from attrs import Factory, define
 
+from .._session.response_request import cancelled_response
 from ..errors import RealtimeError
 from ..protocol.events import Event, ResponseCreated, ResponseDone
 from ..protocol.items import FunctionCallItem, FunctionCallOutputItem
@@ -33,10 +34,12 @@ class Waiting:
     Attributes:
         handle: Told of the responses on the way and of the answer.
         config: What was asked to be different; the answers to results are asked for in the same way.
+        assistant: Which was asked, see ``Configuration.assistant``.
     """
 
     handle: weakref.ReferenceType[PendingResponse] | None = None
     config: ResponseConfig | None = None
+    assistant: int = 0
     is_cancelled: bool = False
 
     @property
@@ -110,6 +113,7 @@ class Round:
         is_over: The response has ended.
         is_by_hand: It called something else, too, which the program answers.
         is_wanted: Whether the results are to be answered.
+        is_filled: Something was said while its tools ran.
         response: As it ended.
     """
 
@@ -120,6 +124,7 @@ class Round:
     is_over: bool = False
     is_by_hand: bool = False
     is_wanted: bool = False
+    is_filled: bool = False
     response: Response | None = None
 
     @property
@@ -142,6 +147,13 @@ class Round:
         return all(
             call.is_acknowledged or call.is_refused or call.sent_at <= latest for call in self.calls.values()
         )
+
+    def finish_in_vain(self) -> None:
+        """No output came into the conversation: the response that called is all there is."""
+        for one in self.waiting:
+            handle = one.held
+            if handle is not None:
+                handle._finish(self.response or cancelled_response())
 
     def note(self, output: FunctionCallOutputItem) -> None:
         """Note an output as a step of the handles."""

@@ -52,6 +52,11 @@ class Tool:
             ``ToolContext.cancelled``, or ``"tell"``, as with *background*.
         background: Whether the model is told at once that the tool has been started, and the result in a
             message when it is there, which is answered when the user is silent.
+        say_meanwhile: What the model says while the tool runs and nothing else is said, such as
+            ``"One moment, please."``: beside the conversation, once for the calls of a response, until the
+            user or another answer begins. Not where the protocol has no responses beside the conversation
+            (2024-10-01-preview).
+        say_meanwhile_after_s: Seconds of silence after which it is said.
         on_duplicate: ``"refuse"`` tells the model to wait if it calls again, with the same arguments, what
             is still running.
         needs_approval: Whether each call has to be approved before it runs, by a listener of
@@ -82,6 +87,8 @@ class Tool:
         timeout_s: float | None = None,
         late: Literal["drop", "tell"] = "drop",
         background: bool = False,
+        say_meanwhile: str | None = None,
+        say_meanwhile_after_s: float = 2.0,
         on_duplicate: Literal["allow", "refuse"] = "allow",
         needs_approval: bool | Callable[[ToolApprovalRequested], bool | str | None] = False,
         approval_timeout_s: float = 60.0,
@@ -101,6 +108,14 @@ class Tool:
         check_count("max_output", max_output, "characters")
         if timeout_s is not None and background:
             raise ValueError("a tool in the background keeps nobody waiting: leave timeout_s out")
+        if say_meanwhile is not None:
+            if not isinstance(say_meanwhile, str):
+                raise TypeError(f"say_meanwhile must be text, not {type(say_meanwhile).__name__}")
+            if not say_meanwhile.strip():
+                raise ValueError("say_meanwhile is empty: there is nothing to say")
+            if background:
+                raise ValueError("a tool in the background keeps nobody waiting: leave say_meanwhile out")
+        check_positive_seconds("say_meanwhile_after_s", say_meanwhile_after_s)
         if executor is not None and not callable(getattr(executor, "submit", None)):
             raise TypeError(f"executor must have submit(function), not {type(executor).__name__}")
         self._is_in_process = any(cls.__name__ == "ProcessPoolExecutor" for cls in type(executor).__mro__)
@@ -115,6 +130,8 @@ class Tool:
         self.timeout_s = timeout_s
         self.late = late
         self.background = background
+        self.say_meanwhile = say_meanwhile
+        self.say_meanwhile_after_s = say_meanwhile_after_s
         self.on_duplicate = on_duplicate
         self.needs_approval = needs_approval
         self.approval_timeout_s = approval_timeout_s

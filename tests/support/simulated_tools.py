@@ -90,7 +90,7 @@ class ToolSession(SimulatedSession):
 
     def is_quiet(self) -> bool:
         """Whether nothing has been going on for a while: all is answered."""
-        if all(handle.done for handle in self.handles) and not self.loop._rounds:
+        if all(handle.done for handle in self.handles) and not self.loop._rounds.open:
             last = self.log[-1][0]
             return self.now - last > 2 and not self._plans and not self.engine.response_queue.is_busy
         return False

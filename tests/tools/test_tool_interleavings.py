@@ -82,7 +82,7 @@ def check(kind: str, seed: int) -> ToolSession:
     assert set(session.outputs_of_calls().values()) <= {1}, where  # none unanswered, none answered twice
     untold, needless = session.tellings()
     assert (untold, needless) == ([], []), where
-    assert not session.loop._begun, where
+    assert not session.loop._follow_ups.begun, where
     return session
 
 

@@ -9,12 +9,14 @@ from attrs import field, frozen
 
 from ..._printable import one_line
 from ...errors import ConnectError, ConnectionClosedError
+from ..call_text import call_text
 from ..session import Session
 from ..turn import ModelStatusEnum
 
 __all__ = [
     "LOCAL_EVENTS",
     "Closed",
+    "GuardTripped",
     "Init",
     "LocalEvent",
     "Reconnected",
@@ -136,8 +138,11 @@ class Reconnected:
         reason: Why the old connection ended or was replaced.
         is_planned: Whether the new connection took over before the old one ended.
         restored: Ids of the items that the new session has, in order.
-        shortened: Those of them that it has with less than they had, each with what is missing.
-        lost: Ids of the items that it does not have, each with the reason.
+        shortened: Those of them that this reconnection has shortened, each with what is missing. What an
+            earlier one has told is not told again.
+        lost: Ids of the items that this reconnection has lost, each with the reason. They stay in
+            ``client.conversation``; later ones do not name them again. ``"sound"`` stands for sound that was
+            appended and is no item.
         responses: Ids of the responses that were under way, each with what became of it.
     """
 
@@ -203,6 +208,8 @@ class ToolStarted:
     """
     The model has called a tool of the client, which is about to run.
 
+    ``str(event)`` is the call on one line, fit to be printed.
+
     Attributes:
         call_id: The service's id of the call.
         name: Name of the tool.
@@ -216,6 +223,9 @@ class ToolStarted:
     arguments: str
     response_id: str
 
+    def __str__(self) -> str:
+        return call_text(self.name, self.arguments)
+
     @property
     def type(self) -> str:
         """Name for ``on`` and ``wait_for``."""
@@ -226,6 +236,13 @@ class ToolStarted:
 class ToolApprovalRequested:
     """
     The model has called a tool that needs approval: it runs, or does not, once that is decided.
+
+    ``str(event)`` is the call on one line, fit to be printed, to ask a person::
+
+        if input(f"{request}? [y/N] ") == "y":
+            request.approve()
+        else:
+            request.deny("the user has said no")
 
     Attributes:
         call_id: The service's id of the call.
@@ -238,6 +255,9 @@ class ToolApprovalRequested:
     name: str
     arguments: str
     _decide: Callable[[bool, str | None], bool | None] = field(repr=False, eq=False)
+
+    def __str__(self) -> str:
+        return call_text(self.name, self.arguments)
 
     @property
     def type(self) -> str:
@@ -308,6 +328,33 @@ class ToolEnded:
         return self.TYPE
 
 
+@frozen(kw_only=True)
+class GuardTripped:
+    """
+    The client's guard has stopped an answer. Its ``str()`` is a line to show.
+
+    Attributes:
+        response_id: The response, which is cancelled; a voice session stops playing it.
+        reason: What the guard returned; a neutral text if it failed.
+        text: What it was called with: the answer as far as it had come.
+        error: What the guard raised; ``None`` if it gave the reason.
+    """
+
+    TYPE: ClassVar[str] = "guard_tripped"
+    response_id: str
+    reason: str
+    text: str
+    error: BaseException | None = None
+
+    def __str__(self) -> str:
+        return f"the answer was stopped: {one_line(self.reason)}"
+
+    @property
+    def type(self) -> str:
+        """Name for ``on`` and ``wait_for``."""
+        return self.TYPE
+
+
 LocalEvent = (
     Init
     | StatusChanged
@@ -319,6 +366,7 @@ LocalEvent = (
     | ToolStarted
     | ToolProgress
     | ToolEnded
+    | GuardTripped
 )
 
 LOCAL_EVENTS: Final = (
@@ -332,5 +380,6 @@ LOCAL_EVENTS: Final = (
     ToolStarted,
     ToolProgress,
     ToolEnded,
+    GuardTripped,
 )
 """The classes of them all."""
