@@ -32,6 +32,7 @@ from ..protocol.commands import SessionUpdate
 from ..protocol.conversation import Conversation
 from ..protocol.event_filter import EVERYTHING, EventFilter
 from ..protocol.events import (
+    ConversationItemDone,
     ConversationItemInputAudioTranscriptionCompleted,
     ConversationItemInputAudioTranscriptionFailed,
     Error,
@@ -40,6 +41,7 @@ from ..protocol.events import (
     InputAudioBufferCommitted,
     InputAudioBufferSpeechStarted,
     InputAudioBufferSpeechStopped,
+    McpListToolsFailed,
     RateLimitsUpdated,
     ResponseCreated,
     ResponseDone,
@@ -62,7 +64,7 @@ from ..protocol.events.local import (
 from ..protocol.history import History
 from ..protocol.response_errors import CONNECTION_LOST
 from ..protocol.responses import Response
-from ..protocol.service_errors import service_error
+from ..protocol.service_errors import mcp_listing_error, service_error
 from ..protocol.session import Session, SessionConfig
 from ..protocol.turn import ModelStatusEnum
 from .attempt import Attempt
@@ -111,6 +113,8 @@ _WITH_CONSEQUENCES: Final = frozenset(
         ResponseCreated,
         ResponseDone,
         ResponseOutputItemDone,
+        ConversationItemDone,
+        McpListToolsFailed,
         *MCP_STEPS,
     )
 )
@@ -515,6 +519,9 @@ class Engine:
             if event.response.status == "completed":
                 self.reconnector.on_done(event.response)
             self._report_response(event.response, is_told=is_told)
+        elif isinstance(event, McpListToolsFailed):
+            entry = self.conversation.get(event.item_id)
+            self._report(mcp_listing_error(event, None if entry is None else entry.item))
         elif (untranscribed := self.transcription.take(event)) is not None:
             self._report(untranscribed, is_told=self.transcription.is_told(untranscribed))
 
@@ -652,6 +659,8 @@ class Engine:
         if self._policy is not None:
             self.turns.follow_detection()
             self.reconnector.swap.on_moved()
+            if self.calls is not None:
+                self.calls.on_moved()
             return
         self.waiters.move(previous.number, outcome)
         self.response_queue.move(outcome)

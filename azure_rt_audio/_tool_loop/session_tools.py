@@ -17,8 +17,10 @@ from ..protocol.base import Unset
 from ..protocol.commands import SessionUpdate
 from ..protocol.responses import ResponseConfig
 from ..protocol.session import SessionConfig
+from ..protocol.tools import McpTool
 from ..tools.collection import Tools
 from ..tools.context import RUNNING
+from ..tools.mcp_server import McpServer
 from ..tools.tool import check_choice
 from .catalogue import Catalogue
 
@@ -28,8 +30,8 @@ if TYPE_CHECKING:
 
 __all__ = ["GivenTools", "SessionTools"]
 
-GivenTools = Tools | Iterable[Callable[..., Any] | Tools]
-"""What a client takes as ``tools``: functions, ``Tool`` objects, sets of them."""
+GivenTools = Tools | Iterable[Callable[..., Any] | Tools | McpServer | McpTool]
+"""What a client takes as ``tools``: functions, ``Tool`` objects, MCP servers, sets of them."""
 
 
 class SessionTools:
@@ -75,7 +77,7 @@ class SessionTools:
 
     def configured(self, options: AzureRealTimeOptions) -> AzureRealTimeOptions:
         """Return the options with what the session is told at first."""
-        if not len(self.tools):
+        if self._catalogue.is_empty:
             return options
         config = attrs.evolve(options.session_config, tools=self._catalogue.declarations)
         return attrs.evolve(options, session_config=config)
@@ -87,7 +89,7 @@ class SessionTools:
 
     def _make_loop(self) -> None:
         engine = self._engine() if self._engine is not None else None
-        if engine is None or self._loop is not None or not len(self.tools):
+        if engine is None or self._loop is not None or self._catalogue.is_empty:
             return
         from .loop import ToolLoop
         from .runner import Runner
@@ -113,9 +115,9 @@ class SessionTools:
         made._watch(self)
         self.on_change()
 
-    def check(self, names: Iterable[str]) -> None:
+    def check(self, names: Iterable[str], labels: Iterable[str] = ()) -> None:
         """Refuse names that the program declares by hand."""
-        self._catalogue.check(names)
+        self._catalogue.check(names, labels)
 
     def on_change(self) -> None:
         """Tell the session of a change of the set. On a connection that is over, do nothing."""

@@ -37,7 +37,7 @@ from .events import (
 )
 from .history import write_history
 from .item_stream import ItemStream
-from .items import ConversationItem, MessageItem
+from .items import ConversationItem, McpListedTool, McpListToolsItem, MessageItem
 from .response_outputs import ResponseOutputs
 from .responses import Response
 
@@ -100,6 +100,12 @@ class Conversation:
         """All entries in the order of the conversation."""
         found = map(self.get, tuple(self._order))
         return tuple(entry for entry in found if entry is not None)
+
+    @property
+    def mcp_tools(self) -> dict[str, list[McpListedTool]]:
+        """The tools that MCP servers have listed, by the label of the server."""
+        items = (entry.item for entry in self.entries)
+        return {item.server_label: item.tools for item in items if isinstance(item, McpListToolsItem)}
 
     def _repr_html_(self) -> str:
         """Return HTML for a notebook's cell, with the texts and transcripts."""

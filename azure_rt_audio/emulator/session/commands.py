@@ -17,7 +17,7 @@ from ..dialects.rules import RefusalError
 from ..model.conversation import Conversation, Item, Part
 from ..model.session import Session
 from .input_audio import InputAudio, TurnTarget
-from .mcp import list_tools
+from .mcp import list_tools, run_approved
 from .response import ResponseRun
 
 __all__ = ["Commands"]
@@ -183,6 +183,9 @@ class Commands:
             *target.make.item_added(item, target.conversation),
             *target.make.item_done(item, target.conversation),
         )
+        if item.type == "mcp_approval_response":
+            servers = target.behaviour.mcp_tools
+            target.run_in_background(run_approved(item, servers, target.conversation, target.make))
 
     def _read_item(self, given: Mapping[str, Any], path: str, conversation: Conversation) -> Item:
         """Make an item of the wire's; its fields were checked, its references are checked here."""

@@ -17,7 +17,7 @@ from ..model.replies import FunctionCall, McpServers
 from ..model.session import Session
 from .events import EventMaker
 
-__all__ = ["approved", "call", "list_tools", "needs_approval", "server_of"]
+__all__ = ["call", "list_tools", "needs_approval", "run_approved", "server_of"]
 
 
 def list_tools(
@@ -55,13 +55,32 @@ def needs_approval(name: str, server: str, session: Session) -> bool:
     return rule != "never"
 
 
-def approved(conversation: Conversation) -> list[Item]:
-    """The requests that the client approved, and that were not carried out yet."""
-    answers = [item.extra for item in conversation if item.type == "mcp_approval_response"]
-    agreed = [answer.get("approval_request_id") for answer in answers if answer.get("approve") is True]
-    over = [item.extra.get("approval_request_id") for item in conversation if item.type == "mcp_call"]
-    requests = [item for item in conversation if item.type == "mcp_approval_request"]
-    return [item for item in requests if item.id in agreed and item.id not in over]
+def run_approved(
+    answer: Item, servers: McpServers, conversation: Conversation, make: EventMaker
+) -> Generator[float | dict[str, Any], None, None]:
+    """
+    Run the call that an answer approves, beside the responses; another one than the first changes nothing.
+
+    Whether the service runs it at once or in the next response is not documented.
+    """
+    request = conversation.get(str(answer.extra.get("approval_request_id")))
+    others = [item for item in conversation if item.type == "mcp_approval_response" and item is not answer]
+    if answer.extra.get("approve") is not True or request is None or request.type != "mcp_approval_request":
+        return
+    if any(item.extra.get("approval_request_id") == request.id for item in others):
+        return
+    told = {name: request.extra[name] for name in ("server_label", "name", "arguments")}
+    item = Item(make.new_id("mcp"), "mcp_call", extra={**told, "approval_request_id": request.id})
+    conversation.add(item)
+    yield from make.item_added(item, conversation)
+    where = {"item_id": item.id, "output_index": 0}
+    yield make.event("response.mcp_call.in_progress", **where)
+    item.extra |= yield from call(
+        told["server_label"], FunctionCall(told["name"], told["arguments"]), servers
+    )
+    outcome = "completed" if item.extra["error"] is None else "failed"
+    yield make.event(f"response.mcp_call.{outcome}", **where)
+    yield from make.item_done(item, conversation)
 
 
 def call(server: str, wanted: FunctionCall, servers: McpServers) -> Generator[float, None, dict[str, Any]]:
