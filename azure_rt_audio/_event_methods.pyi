@@ -65,6 +65,7 @@ from .protocol.events import (
 )
 from .protocol.events.local import (
     Closed,
+    GuardTripped,
     Reconnected,
     Reconnecting,
     SendLag,
@@ -177,6 +178,14 @@ class EventMethods:
         self,
         event: Literal["tool_ended"],
         listener: Callable[[ToolEnded], object],
+        *,
+        dispatcher: Dispatcher | None = None,
+    ) -> Subscription: ...
+    @overload
+    def on(
+        self,
+        event: Literal["guard_tripped"],
+        listener: Callable[[GuardTripped], object],
         *,
         dispatcher: Dispatcher | None = None,
     ) -> Subscription: ...
@@ -632,6 +641,10 @@ class EventMethods:
     def on(
         self, event: Literal["tool_ended"], *, dispatcher: Dispatcher | None = None
     ) -> Callable[[Callable[[ToolEnded], object]], Callable[[ToolEnded], object]]: ...
+    @overload
+    def on(
+        self, event: Literal["guard_tripped"], *, dispatcher: Dispatcher | None = None
+    ) -> Callable[[Callable[[GuardTripped], object]], Callable[[GuardTripped], object]]: ...
     @overload
     def on(
         self, event: Literal["conversation.created"], *, dispatcher: Dispatcher | None = None
@@ -1054,6 +1067,14 @@ class EventMethods:
     @overload
     def once(
         self,
+        event: Literal["guard_tripped"],
+        listener: Callable[[GuardTripped], object],
+        *,
+        dispatcher: Dispatcher | None = None,
+    ) -> Subscription: ...
+    @overload
+    def once(
+        self,
         event: Literal["conversation.created"],
         listener: Callable[[ConversationCreated], object],
         *,
@@ -1505,6 +1526,10 @@ class EventMethods:
     ) -> Callable[[Callable[[ToolEnded], object]], Callable[[ToolEnded], object]]: ...
     @overload
     def once(
+        self, event: Literal["guard_tripped"], *, dispatcher: Dispatcher | None = None
+    ) -> Callable[[Callable[[GuardTripped], object]], Callable[[GuardTripped], object]]: ...
+    @overload
+    def once(
         self, event: Literal["conversation.created"], *, dispatcher: Dispatcher | None = None
     ) -> Callable[[Callable[[ConversationCreated], object]], Callable[[ConversationCreated], object]]: ...
     @overload
@@ -1911,6 +1936,13 @@ class EventMethods:
         predicate: Callable[[ToolEnded], bool] | None = None,
         timeout: float | None = 60.0,
     ) -> ToolEnded: ...
+    @overload
+    def wait_for(
+        self,
+        event: Literal["guard_tripped"],
+        predicate: Callable[[GuardTripped], bool] | None = None,
+        timeout: float | None = 60.0,
+    ) -> GuardTripped: ...
     @overload
     def wait_for(
         self,
@@ -2353,6 +2385,10 @@ class EventMethods:
     def events(
         self, event: Literal["tool_ended"], /, *, timeout: float | None = None
     ) -> EventStream[ToolEnded]: ...
+    @overload
+    def events(
+        self, event: Literal["guard_tripped"], /, *, timeout: float | None = None
+    ) -> EventStream[GuardTripped]: ...
     @overload
     def events(
         self, event: Literal["conversation.created"], /, *, timeout: float | None = None

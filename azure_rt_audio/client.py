@@ -13,6 +13,7 @@ import attrs
 
 from ._concurrency.deadline import Deadline, check_timeout
 from ._event_methods import EventMethods
+from ._guard import Guard, GuardFunction, check_guard
 from ._log import get_logger
 from ._recorder import Record, Recorder, make_recorder
 from ._repr import also_half_made
@@ -20,6 +21,7 @@ from ._secret import forgets_locals
 from ._session.engine import Engine
 from ._session.pending_response import DEFAULT_TIMEOUT, PendingResponse
 from ._session.readiness import Readiness
+from ._session.recital import recital
 from ._session.waiters import is_item_added
 from ._tool_loop.session_tools import GivenTools, SessionTools
 from ._transport import WebSocketImpl, WebSocketState
@@ -100,6 +102,9 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
             up to eight threads ``azure-rt-tool-N``; and their results are sent.
         follow_up: ``"never"`` leaves it to the program to ask for the answer to results.
         max_tool_rounds: How often tools are called for one answer; then it is given without.
+        guard: Called with the text of each answer as it grows, what is spoken by its transcript, on a
+            thread ``azure-rt-guard-N.M``. It returns why the answer is to be stopped, or ``None``. One that
+            raises, or has not returned after 30 seconds, stops it as well. See ``docs/how-to/guard.md``.
         reconnect: What to do when the connection is lost or about to end: a :class:`ReconnectPolicy` or a
             mapping. ``None`` ends the session with its connection.
         history: A conversation to begin with: what ``client.conversation.to_dict()`` or ``to_json()`` of
@@ -142,11 +147,12 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
         tools: GivenTools | None = None,
         follow_up: Literal["auto", "never"] = "auto",
         max_tool_rounds: int = 8,
+        guard: GuardFunction | None = None,
         reconnect: ReconnectPolicy | Mapping[str, Any] | None = _DEFAULT_POLICY,
         history: Mapping[str, Any] | Sequence[Any] | str | None = None,
     ) -> None:
-        self._options = make_options(AzureRealTimeOptions, options)
-        ws_options = make_options(WebSocketOptions, websocket_options)
+        self._options = make_options(AzureRealTimeOptions, options, "options")
+        ws_options = make_options(WebSocketOptions, websocket_options, "websocket_options")
         ours = "api-key" if self._options.api_key is not None else "authorization"
         for name in ws_options.headers:
             if name.lower() == ours:
@@ -158,8 +164,10 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
         self._worker = default_dispatcher() if dispatcher is None else None  # ours to close
         where = dispatcher if self._worker is None else self._worker
         assert where is not None
+        if guard is not None:
+            check_guard(guard)
         self._tools = SessionTools(self, self._options, tools, follow_up, max_tool_rounds)
-        policy = None if reconnect is None else make_options(ReconnectPolicy, reconnect)
+        policy = None if reconnect is None else make_options(ReconnectPolicy, reconnect, "reconnect")
         if policy is not None and _is_ephemeral(self._options, ws_options):
             log.warning("! an ephemeral key (ek_) opens one connection: the session ends with it")
             policy = None
@@ -167,6 +175,8 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
         configured = self._tools.configured(self._options)
         self._engine = Engine(configured, ws_options, websocket_impl, where, policy=policy, history=kept)
         self._tools.attach(self._engine)
+        self._guard = None if guard is None else Guard(self._engine, guard)
+        self._engine.guard = self._guard
         self._recorder: Recorder | None = None
         try:
             if record is not None:
@@ -307,6 +317,7 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
 
     # ------------------------------------------------------------ the session
 
+    @forgets_locals  # tools of a server hold tokens
     def update_session(self, config: SessionConfig | Mapping[str, Any]) -> Future[SessionUpdated]:
         """
         Condition the session. Does not wait.
@@ -326,6 +337,52 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
         if getattr(command.session, "input_audio_format", UNSET) is not UNSET:
             self._engine.audio_input.finish()  # the rest of a stream is in the format that ends here
         return self._engine.update_session(command, self)
+
+    def become(
+        self,
+        instructions: str | None = None,
+        *,
+        tools: GivenTools | None = None,
+        session: SessionConfig | Mapping[str, Any] | None = None,
+    ) -> Future[SessionUpdated]:
+        """
+        Go on as another assistant: a handoff. Does not wait.
+
+        The conversation is kept. From a tool the answer to its result is the new assistant's already; so is
+        every response that is asked for later. One in progress goes on as it began, and what it calls is
+        still run, by the tools that it knows. Tools that run go on, and their results are told to the
+        new assistant. A new connection begins as the new assistant. ::
+
+            def to_billing() -> str:
+                "Hand the customer over to billing."
+                client.become("You answer questions about bills.", tools=[find_bill])
+                return "You are billing now. Greet the customer."
+
+        Args:
+            instructions: Of the new assistant; ``None`` leaves those of the one before.
+            tools: The functions that it has in place of those of the client; ``[]`` for none, ``None``
+                leaves them. The ``tools`` of the session's configuration stay.
+            session: What else changes, as :meth:`update_session` takes it. A voice cannot change after the
+                model has spoken, unless the :class:`ReconnectPolicy` has ``voice_change="swap"``: then it
+                does at the next quiet moment, and all else at once.
+
+        Returns:
+            A future of the acknowledging event. If it fails with a :class:`ServiceError`, which is logged as
+            well, the assistant is the one before.
+
+        Raises:
+            ValueError: If a field cannot be right, a name is among the tools of the session's
+                configuration, or the voice cannot change.
+            TypeError: If a tool cannot be declared.
+            ConnectionClosedError: If the session is over.
+        """
+        made = build(SessionConfig, {} if session is None else session, "session")
+        if instructions is not None:
+            said = build(SessionConfig, {"instructions": instructions}, "session")
+            made = attrs.evolve(made, instructions=said.instructions)
+        if getattr(made, "input_audio_format", UNSET) is not UNSET:
+            self._engine.audio_input.finish()  # as in update_session
+        return self._tools.become(made, tools)
 
     # ------------------------------------------------------------ audio
 
@@ -548,6 +605,7 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
 
     # ------------------------------------------------------------ responses
 
+    @forgets_locals
     def create_response(
         self,
         config: ResponseConfig | Mapping[str, Any] | None = None,
@@ -593,6 +651,43 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
             superseded=superseded,
         )
 
+    def say(self, text: str, *, superseded: Literal["wait", "drop"] = "wait") -> PendingResponse:
+        """
+        Have the model say a text, such as a greeting. Does not wait.
+
+        ::
+
+            with AzureRealTimeAudio(options) as client, client.talk() as voice:
+                client.say("Hello! How can I help you?")
+                voice.wait()
+
+        It is said in its turn, as any response: not over another answer, nor while the user speaks, who may
+        interrupt it. It is part of the conversation, and calls no tools. The words are asked of the model by
+        instruction: it keeps to them as well as it follows those. To have it said at once, stop the answer
+        first: :meth:`cancel_response`, or ``interrupt()`` of the voice session.
+
+        Args:
+            text: What to say, in any language.
+            superseded: As that of :meth:`create_response`.
+
+        Returns:
+            A handle, as that of :meth:`create_response`.
+
+        Raises:
+            TypeError: If *text* is no text.
+            ValueError: If it is empty.
+        """
+        if superseded not in ("wait", "drop"):
+            raise ValueError(f'superseded must be "wait" or "drop", not {superseded!r}')
+        return self._engine.response_queue.request(
+            recital(text),
+            may_wait=True,
+            owner=self,
+            wait=self._engine.sender.wait_to_send,
+            superseded=superseded,
+            is_recital=True,
+        )
+
     def cancel_response(self, response_id: str | None = None) -> None:
         """
         Stop the response in progress, or the one named. Does not wait.
@@ -603,6 +698,7 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
         self._engine.sender.wait_to_send()
         self._engine.response_queue.canceller.cancel(response_id)
 
+    @forgets_locals
     def ask(
         self,
         prompt: str | AudioLike,
@@ -675,6 +771,7 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
                 ) from None
             raise
 
+    @forgets_locals
     def send(self, event: Mapping[str, Any] | Command) -> None:
         """
         Send an event of your own making. Waits only until the session is ready.
@@ -787,8 +884,8 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
                 one second more, whatever the service or the network does.
 
         Returns:
-            Whether both threads and those of tools have ended, and the recording, if there is one, was
-            written; from a listener they cannot yet have, and a tool may run on.
+            Whether both threads and those of tools and the guard have ended, and the recording, if there is
+            one, was written; from a listener they cannot yet have, and a tool may run on.
         """
         check_timeout(timeout)
         if timeout is None or timeout == FROM_OPTIONS:
@@ -796,6 +893,8 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
         timeout = min(timeout, 604800.0)  # as the options; the system's clock cannot count to infinity
         deadline = Deadline(timeout)
         self._tools.stop()
+        if self._guard is not None:
+            self._guard.stop()
         has_ended = self._engine.close(timeout)
         if self._worker is not None:
             self._worker.close()
@@ -804,6 +903,8 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
             else:
                 has_ended = self._worker.join(deadline.remaining()) and has_ended
         have_tools_ended = self._tools.join(deadline.remaining())
+        if self._guard is not None:
+            have_tools_ended = self._guard.join(deadline.remaining()) and have_tools_ended
         if self._recorder is None:
             return has_ended and have_tools_ended
         if not has_ended:  # what is still to come is recorded

@@ -361,7 +361,8 @@ class ResponseIncompleteError(RealtimeError):
 
     Attributes:
         code: The service's reason: ``"content_filter"``, ``"max_output_tokens"`` (cut short),
-            ``"turn_detected"``, ``"client_cancelled"`` (cancelled).
+            ``"turn_detected"``, ``"client_cancelled"`` (cancelled); ``"guard"`` if the client's guard
+            stopped it.
         response: The :class:`~azure_rt_audio.Response`; its ``status`` is ``"incomplete"`` or
             ``"cancelled"``.
     """

@@ -74,6 +74,7 @@ from .protocol.events import (
 )
 from .protocol.events.local import (
     Closed,
+    GuardTripped,
     Init,
     Reconnected,
     Reconnecting,
@@ -101,6 +102,7 @@ __all__ = [
     "Error",
     "ErrorDetails",
     "Event",
+    "GuardTripped",
     "Init",
     "InputAudioBufferCleared",
     "InputAudioBufferCommitted",

@@ -19,6 +19,7 @@ class RealtimeSignals(QObject):
     tool_started: Signal
     tool_progress: Signal
     tool_ended: Signal
+    guard_tripped: Signal
     session_created: Signal
     session_updated: Signal
     transcription_session_created: Signal

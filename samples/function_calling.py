@@ -24,13 +24,12 @@ def get_time(city: Annotated[str, "Name of the city"]) -> str:
     return f"It is noon in {city}"
 
 
+tools = [get_weather, get_time]
+
+
 def main() -> None:
     """Ask questions that need the functions."""
-    tools = [get_weather, get_time]
-    with (
-        service({"modalities": ["text"]}) as options,
-        AzureRealTimeAudio(options, tools=tools) as client,
-    ):
+    with service({"modalities": ["text"]}) as options, AzureRealTimeAudio(options, tools=tools) as client:
         client.on(ToolEnded, lambda event: print(f"  {event.name} -> {event.output}"))
         for question in ("What is the weather in Lisbon?", "And what time is it in Tokyo?"):
             print(question)

@@ -31,6 +31,7 @@ ROOMS = {
     "session": {"_session"},
     "tools": {"tools"},
     "tool_loop": {"_tool_loop"},
+    "guard": {"_guard"},
     "notebook": {"_notebook"},
     "recording": {"recording"},
     "recorder": {"_recorder"},
@@ -52,7 +53,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "errors": {"text"},
     "concurrency": {"text"},
     "pictures": {"text", "audio"},
-    "protocol": {"text", "errors", "pictures"},
+    "protocol": {"text", "secret", "errors", "pictures"},
     "events": {"protocol"},
     "audio": {"text", "errors"},
     "devices": {"text", "errors", "concurrency", "audio"},
@@ -74,6 +75,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "tools": {"text", "errors", "concurrency", "protocol", "options"},
     "tool_loop": {"text", "errors", "concurrency", "protocol", "options", "session", "tools"},
+    "guard": {"text", "errors", "concurrency", "protocol", "session", "tool_loop"},
     "notebook": {"text", "errors", "audio", "protocol", "pictures", "dispatch"},
     "recording": {"text", "errors", "audio", "protocol"},
     "recorder": {
@@ -103,6 +105,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "recorder",
         "tools",
         "tool_loop",
+        "guard",
         "voice",  # inside talk()
     },
     "voice": {"text", "errors", "concurrency", "protocol", "audio", "devices", "dispatch"},

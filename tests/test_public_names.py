@@ -66,7 +66,7 @@ PUBLIC = {
         ConversationItemDone ConversationItemInputAudioTranscriptionCompleted
         ConversationItemInputAudioTranscriptionDelta ConversationItemInputAudioTranscriptionFailed
         ConversationItemInputAudioTranscriptionSegment ConversationItemRetrieved
-        ConversationItemTruncated Error ErrorDetails Event Init InputAudioBufferCleared
+        ConversationItemTruncated Error ErrorDetails Event GuardTripped Init InputAudioBufferCleared
         InputAudioBufferCommitted InputAudioBufferDtmfEventReceived InputAudioBufferSpeechStarted
         InputAudioBufferSpeechStopped InputAudioBufferTimeoutTriggered LogProbability
         McpListToolsCompleted McpListToolsFailed McpListToolsInProgress OutputAudioBufferCleared
@@ -88,7 +88,7 @@ PUBLIC = {
         RealtimeSignals
     """,
     "azure_rt_audio.recording": """
-        ConnectionEnded End Entry Header Heard LevelsMeasured ListenerFailed Lost Note Opened Problem
+        ConnectionEnded Dropped End Entry Header Heard LevelsMeasured ListenerFailed Lost Note Opened Problem
         Received Reconnected Reconnecting Recording Sent UnknownEntry
     """,
     "azure_rt_audio.testing": """
@@ -113,9 +113,10 @@ INTERNAL_FILES = {
     "dispatch": "base mailbox notebook qt queued tk worker",
     "emulator": "dialects model replay server session speech",
     "recording": (
-        "analysis document format lines page reconnections recording stereo subtitles timeline tracks"
+        "analysis document dropped_sound format lines page reconnections recording stereo subtitles timeline "
+        "tracks"
     ),
-    "tools": "collection context declaration docstring mcp_server output schema shape tool",
+    "tools": "checks collection context declaration docstring mcp_server output schema shape tool",
     "voice": (
         "account canceller downlink echo echo_reference events interfaces played self_interruption "
         "session uplink"

@@ -18,7 +18,7 @@ SAMPLES = Path(__file__).parents[1] / "samples"
 WINDOWED = {"tk_push_to_talk", "qt_assistant", "screenshots"}
 """Samples that need a display; tests/system/windows has one."""
 STORIES = {
-    "quickstart": ["I am the emulator", "1, 2, 3, 4, 5, 6, 7, 8, 9, 10."],
+    "quickstart": ["Welcome! Ask me anything.\nHello! I am the emulator", "1, 2, 3, 4, 5, 6, 7, 8, 9, 10."],
     "voice_assistant": [
         "ready, with the voice alloy",
         "listening...\nthinking...\nspeaking...\nsaid: It is sunny in Lisbon.\nidle...",
@@ -40,6 +40,12 @@ STORIES = {
         "started; the result follows in a message",
         "I am the emulator",
         "(make_report has ended)\nI have news for you. The result of make_report",
+    ],
+    "handoff": [
+        "from 9 to 18",
+        "you are billing now: go on with what the customer wants.\n  (tools now: find_invoice, to_r",
+        "number 1207, amount 48 euros",
+        "you are the reception now: go on with what the customer wants.\n  (tools now: open_hours, ",
     ],
     "push_to_talk": ["pressed\nreleased\n4.0 s: Hello!", "discarded, no answer was requested"],
     "barge_in": [

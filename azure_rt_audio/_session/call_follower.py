@@ -1,4 +1,4 @@
-"""What the engine tells whoever runs the function calls of responses."""
+"""What the engine tells whoever runs the function calls of responses, or judges what they say."""
 
 from __future__ import annotations
 

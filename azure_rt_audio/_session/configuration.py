@@ -45,6 +45,7 @@ class Configuration:
 
     Attributes:
         session: The session in force, as the service last described it.
+        assistant: Another number for each assistant that the client has become, see ``client.become``.
     """
 
     def __init__(self, attempts: Attempts, sender: CommandSender, waiters: Waiters, asked: Any) -> None:
@@ -54,6 +55,7 @@ class Configuration:
         self._asked = asked
         self._told: set[str] = set()  # fields that the service has changed
         self.session: Session | None = None
+        self.assistant = 0
         self.turns_ended = 0  # turns of the user that became items; the I/O thread's
         self._barrier: Waiter | None = None  # the I/O thread's
         self._barriers: list[tuple[Attempt, Waiter]] = []  # that were not answered yet; the I/O thread's
@@ -76,7 +78,12 @@ class Configuration:
         """Whether the session of an attempt was asked to be what is asked for now."""
         return attempt.asked is self._asked
 
-    def update(self, command: SessionUpdate, owner: object) -> Acknowledgement[SessionUpdated]:
+    def update(
+        self,
+        command: SessionUpdate,
+        owner: object,
+        future: Acknowledgement[SessionUpdated] | None = None,
+    ) -> Acknowledgement[SessionUpdated]:
         """Send a change of the session; after a refused configuration, this may be the remedy."""
         attempt = self._attempts.current
 
@@ -94,6 +101,7 @@ class Configuration:
                 wait=wait,
                 kind=command.type,
                 params=("session",),
+                future=future,
             )
         except BaseException:
             attempt.settle(command.event_id)

@@ -218,6 +218,7 @@ class Engine:
         self._watchdog.written_at = self.waiters.written_at = self.attempts.written_at
         self._send_lag = SendLagLog(websocket_options.lag)
         self.calls: CallFollower | None = None
+        self.guard: CallFollower | None = None
         self.audio_input = AudioInput(
             self.sender, self.configuration.input_audio_format, self.response_queue.turn
         )
@@ -296,13 +297,11 @@ class Engine:
 
     def update_session(self, command: SessionUpdate, owner: object) -> Future[SessionUpdated]:
         """Change the session: the one that there is, or, for another voice, another one in its place."""
-        policy, config = self._policy, command.session
+        config = command.session
         if (
-            policy is None
-            or policy.voice_change != "swap"
-            or not isinstance(config, SessionConfig)
-            or not self.configuration.is_another_voice(config)
-            or not any(entry.audio_base64_length for entry in self.conversation.entries)
+            not isinstance(config, SessionConfig)
+            or not self.swaps_for_voice
+            or not self.has_spoken_unlike(config)
         ):
             return self.configuration.update(command, owner)
         self.sender.encode(command)  # a mistake is raised here
@@ -315,6 +314,17 @@ class Engine:
         self.waiters.add(Waiter(is_it, future))
         self.reconnector.swap.ask("the voice changes", tells_update=True)
         return future
+
+    @property
+    def swaps_for_voice(self) -> bool:
+        """Whether another session takes the place of one whose voice cannot change any more."""
+        return self._policy is not None and self._policy.voice_change == "swap"
+
+    def has_spoken_unlike(self, config: SessionConfig) -> bool:
+        """Whether a change asks for another voice after the model has spoken, which a session refuses."""
+        return self.configuration.is_another_voice(config) and any(
+            entry.audio_base64_length for entry in self.conversation.entries
+        )
 
     def reconnect(self, owner: object) -> Future[Reconnected]:
         """Go over to another connection; see :meth:`azure_rt_audio.client.AzureRealTimeAudio.reconnect`."""
@@ -434,6 +444,8 @@ class Engine:
             if self.streams.streams:
                 self.streams.offer(key, event)
             self.listeners.publish(key, event, to_all=True)
+            if self.guard is not None:
+                self.guard.on_event(event)
         except DispatchOverflowError as exc:
             self.connection.abort(exc)
 
@@ -453,12 +465,17 @@ class Engine:
             self._refused(event)
             return
         self.rate_limits.take(event)
-        calls = self.calls
-        if calls is not None and isinstance(event, ResponseDone):
-            calls.on_ending(event)
+        calls, guard = self.calls, self.guard
+        if isinstance(event, ResponseDone):
+            if calls is not None:
+                calls.on_ending(event)
+            if guard is not None:
+                guard.on_ending(event)
         is_told = self.response_queue.on_event(event)
         if calls is not None:
             calls.on_event(event)
+        if guard is not None:
+            guard.on_event(event)
         self._before_publish(event, previous)
         key = event.type
         self._offer(key, event)
@@ -642,8 +659,8 @@ class Engine:
     def check(self) -> float | None:
         """Look at the clock; return the seconds until the next look, if there is to be one."""
         seconds = self.response_queue.check()
-        if self.calls is not None:
-            due = self.calls.check()
+        for follower in (self.calls, self.guard):
+            due = None if follower is None else follower.check()
             seconds = min((s for s in (seconds, due) if s is not None), default=None)
         has_turn_ended, has_lost = self.turns.has_ended(), self.response_queue.has_lost
         self._tell_status(self.status.settle(has_turn_ended=has_turn_ended, has_lost=has_lost))
@@ -673,8 +690,9 @@ class Engine:
         status = self.status.set(ModelStatusEnum.IDLE)
         log.debug("= the session is over")  # its connection has said why
         self.journal.end(outcome)
-        if self.calls is not None:
-            self.calls.end(outcome)
+        for follower in (self.calls, self.guard):
+            if follower is not None:
+                follower.end(outcome)
         is_raised = self.response_queue.end(outcome)
         # Callers come first: listeners of an inline dispatcher may take their time.
         if status is not None:

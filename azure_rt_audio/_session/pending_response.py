@@ -83,6 +83,7 @@ class PendingResponse:
         self._steps: list[Response | FunctionCallOutputItem] = []
         self._goes_on_after: str | None = None  # a response whose calls are run, and answered
         self._cancel_rest: Callable[[], None] = lambda: None
+        self._ending: Response | None = None  # that its end is kept back, see ``held_end.py``
         self._response: Response | None = None
         self._failure: RealtimeError | None = None
 
@@ -298,6 +299,7 @@ class PendingResponse:
 
     def _feed(self, event: Event) -> None:
         """Take an event of the response. Called by the I/O thread."""
+        held = None
         with self._condition.lock:
             if isinstance(event, ResponseCreated):
                 self._latest = len(self._pieces)
@@ -319,8 +321,17 @@ class PendingResponse:
                     self._steps.insert(place, response)
                 else:
                     response._keep_steps(self._steps)
-                    self._response = response
+                    held, self._ending = response._held_end, response
+                    if held is None:
+                        self._response = response
             self._condition.notify_all()
+        if held is not None:
+            held.add(self._let_end)
+
+    def _let_end(self) -> None:
+        """Take the end that was kept back. Called by whichever thread lets it go."""
+        if self._ending is not None:
+            self._finish(self._ending)
 
     def _go_on(self, response_id: str, cancel_rest: Callable[[], None]) -> None:
         """

@@ -87,6 +87,8 @@ class ResponseCanceller:
         If it has been asked for but not begun, it is cancelled as soon as it begins. If there is nothing to
         cancel, the service answers with a harmless error.
         """
+        if response_id is None:
+            self.give_way()
         with self._lock:
             target = response_id or self._table.active_id
             request = self._table.begun.get(target) if target is not None else self._table.sent
@@ -104,12 +106,24 @@ class ResponseCanceller:
         Returns:
             The id of the response; ``""`` if it has yet to begin; ``None`` if there is none.
         """
+        self.give_way()
         with self._lock:
             target = self._table.active_id
             if target is None:
                 return "" if self._table.cancel_beginning() else None
         self.send(target, is_quiet=True)
         return target
+
+    def give_way(self) -> None:
+        """Cancel what fills a silence: something else begins. On a connection that is over, do nothing."""
+        with self._lock:
+            filler = self._table.filler
+            if filler is None:
+                return
+            filler.is_unwanted = True
+            filler.is_cancelled = filler.response_id is None  # as soon as it begins
+        if filler.response_id is not None:
+            self.cancel_quietly(filler.response_id)
 
     def cancel_request(self, request: ResponseRequest) -> None:
         """Stop what a request asks for: at once, when it begins, or before it was ever sent."""
@@ -150,6 +164,21 @@ class ResponseCanceller:
             self.send(response_id, is_quiet=True)
         except (RealtimeError, TimeoutError) as exc:
             log.debug("! the response cannot be cancelled any more: %s", exc)
+
+    def leave_unanswered(self, response_id: str) -> None:
+        """Have the results of what a response has called, or still calls, not be answered."""
+        with self._lock:
+            request = self._table.begun.get(response_id)
+            if request is not None:
+                request.is_unwanted = True
+            self._unwanted = (*self._unwanted[1 - _REMEMBERED :], response_id)
+
+    def stop_quietly(self, response_id: str) -> None:
+        """Cancel a response if it is in progress, where nobody waits for that."""
+        with self._lock:
+            is_over = response_id not in (*self._table.begun, self._table.active_id)
+        if not is_over:
+            self.cancel_quietly(response_id)
 
     def end_locked(self, response_id: str | None, response: Response) -> None:
         """

@@ -35,10 +35,12 @@ class Waiting:
     Attributes:
         handle: Told of the responses on the way and of the answer.
         config: What was asked to be different; the answers to results are asked for in the same way.
+        assistant: Which was asked, see ``Configuration.assistant``.
     """
 
     handle: weakref.ReferenceType[PendingResponse] | None = None
     config: ResponseConfig | None = None
+    assistant: int = 0
     is_cancelled: bool = False
 
     @property
@@ -113,6 +115,7 @@ class Round:
         mcp: The calls of MCP servers, which the service runs, by the item of the call or of the request.
         is_by_hand: It called something else, too, which the program answers.
         is_wanted: Whether the results are to be answered.
+        is_filled: Something was said while its tools ran.
         response: As it ended.
     """
 
@@ -124,6 +127,7 @@ class Round:
     is_over: bool = False
     is_by_hand: bool = False
     is_wanted: bool = False
+    is_filled: bool = False
     response: Response | None = None
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterable
 
 import attrs
@@ -9,7 +10,7 @@ import attrs
 from ..protocol.base import Unset
 from ..protocol.responses import ResponseConfig
 from ..protocol.session import Session, SessionConfig
-from ..protocol.tools import FunctionTool, McpTool
+from ..protocol.tools import FunctionTool, McpTool, ToolChoice
 from ..protocol.tools import Tool as DeclaredTool
 from ..tools.collection import Tools
 from ..tools.mcp_server import McpServer
@@ -26,12 +27,16 @@ class Catalogue:
     Args:
         by_hand: The ``tools`` of the session's configuration.
 
-    **Threads.** Any thread reads; who changes it takes care that changes come one after the other.
+    **Threads and locks.** Any thread reads; who changes it takes care that changes come one after the other.
+    The lock is a leaf; it guards the tools of sets that were replaced, which the I/O thread forgets.
     """
 
     def __init__(self, tools: Tools, by_hand: Iterable[DeclaredTool]) -> None:
         self._ours: set[str] = set()  # all names that there ever were; only grows
+        self._lock = threading.Lock()  # leaf
+        self._replaced: dict[str, Tool] = {}  # guarded by _lock: may still be called
         self.by_hand = list(by_hand)
+        self.tools = Tools()
         self.take(tools)
 
     def take(self, tools: Tools) -> None:
@@ -42,8 +47,19 @@ class Catalogue:
             ValueError: If the program declares one of the names by hand.
         """
         self._check(tools)
-        self.tools = tools
+        with self._lock:
+            known = {**self._replaced, **{tool.name: tool for tool in self.tools}}
+            self._replaced = {name: tool for name, tool in known.items() if name not in tools}
+            self.tools = tools
         self._ours |= {tool.name for tool in tools}
+
+    def forget(self, session: Session | None) -> None:
+        """A response begins: forget what it cannot call, which the session does not declare any more."""
+        if not self._replaced:
+            return
+        declared = _names((session and session.tools) or ())
+        with self._lock:
+            self._replaced = {name: tool for name, tool in self._replaced.items() if name in declared}
 
     @property
     def is_empty(self) -> bool:
@@ -68,8 +84,14 @@ class Catalogue:
             )
 
     def find(self, name: str | None) -> Tool | None:
-        """Return the tool that is run for a name."""
-        return self.tools._find(name)
+        """Return the tool that is run for a name: of this set, or of one before that may still be called."""
+        return self.tools._find(name) or self._replaced.get(name or "")
+
+    def frees_choice(self, session: Session | None) -> bool:
+        """Whether the session would have the model call a function that is not declared any more."""
+        choice = None if session is None else session.tool_choice
+        name = choice.name if isinstance(choice, ToolChoice) and choice.type == "function" else None
+        return name is not None and name not in _names(self.declarations)
 
     def server(self, label: str) -> McpServer | None:
         """Return the MCP server whose calls are followed; those that the program declares by hand are not."""

@@ -73,7 +73,7 @@ class FollowUps:
             request = request.stands_for  # it is accepted after all if it is completed
         if request is not None and not request.is_follow_up:  # the handle of its own asker
             handle = cast("weakref.ReferenceType[PendingResponse] | None", request.handle)
-            waiting.append(Waiting(handle, request.config))
+            waiting.append(Waiting(handle, request.config, self._configuration.assistant))
         level = 1 if before is None else before.level + 1
         current = Round(response_id, level, waiting or [Waiting()])
         self._rounds.open[response_id] = current
@@ -105,7 +105,8 @@ class FollowUps:
 
     def _config_locked(self, asked: FollowUp) -> ResponseConfig | None:
         """Return what the follow-up is to have different: as the question, but free to answer."""
-        config = next((one.config for r in reversed(asked.rounds) for one in r.waiting if one.config), None)
+        waiting = [one for current in reversed(asked.rounds) for one in current.waiting]
+        config = next((self._still_wanted(one) for one in waiting if one.config), None)
         session = self._configuration.session
         choice: Any = None if session is None else session.tool_choice
         if config is not None and not isinstance(config.tool_choice, Unset):
@@ -125,6 +126,12 @@ class FollowUps:
             append_input_items=UNSET,
             tool_choice=config.tool_choice if wanted is UNSET else wanted,
         )
+
+    def _still_wanted(self, one: Waiting) -> ResponseConfig | None:
+        """Return what was asked to be different: not instructions and tools for another assistant."""
+        if one.config is None or one.assistant == self._configuration.assistant:
+            return one.config
+        return attrs.evolve(one.config, instructions=UNSET, prompt=UNSET, tools=UNSET, tool_choice=UNSET)
 
     # ------------------------------------------------------------ what begins and ends: the I/O thread
 
@@ -154,6 +161,7 @@ class FollowUps:
                 request.is_out_of_band
                 or request.is_follow_up
                 or request.is_cancelled
+                or request.is_recital
                 or request.stands_for is not None
             )
         ):

@@ -24,7 +24,7 @@ due                  a follow-up, or another answer, begins      what ends a req
 Calls of MCP servers, which the service runs, are part of it: ``mcp_calls.py``.
 
 The parts: ``Rounds`` are the calls whose results are not answered yet, ``Calls`` runs them and sends their
-outputs, ``FollowUps`` asks for the answers.
+outputs, ``FollowUps`` asks for the answers, ``Fillers`` has something said meanwhile.
 
 **Threads and locks.** The I/O thread reports events; threads of tools report results; any thread cancels.
 ``Rounds.lock`` is a leaf. It guards calls, rounds and follow-ups; what is sent is decided under it and sent
@@ -43,10 +43,12 @@ from ..errors import RealtimeError
 from ..protocol.events import Event, ResponseCreated, ResponseDone, ResponseOutputItemDone
 from ..protocol.items import FunctionCallItem, McpApprovalRequestItem, McpCallItem, MessageItem
 from ..protocol.responses import Response
+from ..protocol.turn import is_out_of_band
 from ..tools.output import error_output
 from .call import Call, Round, Waiting
 from .calls import Calls
 from .catalogue import Catalogue
+from .fillers import Fillers
 from .follow_ups import FollowUps
 from .mcp_call import McpCall
 from .mcp_calls import McpCalls
@@ -103,6 +105,8 @@ class ToolLoop:
         )
         self._mcp_calls = McpCalls(engine, self._rounds, self._follow_ups, submit)
 
+        self._fillers = Fillers(engine, self._rounds)
+
     # ------------------------------------------------------------ events: the I/O thread
 
     def on_event(self, event: Event) -> None:
@@ -113,6 +117,8 @@ class ToolLoop:
             elif isinstance(event.item, McpCallItem | McpApprovalRequestItem):
                 self._take_mcp_call(event.response_id, event.item)
         elif isinstance(event, ResponseCreated):
+            if not is_out_of_band(event.response):
+                self._catalogue.forget(self._configuration.session)
             self._follow_ups.on_created(event)
         elif isinstance(event, ResponseDone):
             self._follow_ups.on_done(event.response.id or "")
@@ -232,7 +238,7 @@ class ToolLoop:
             waiting, is_settled = current.waiting, self._rounds.settle_locked(current)
             goes_on = current.is_wanted and not is_settled and status == "completed"
             if not goes_on:
-                current.waiting = [Waiting(config=waiting[-1].config)]
+                current.waiting = [Waiting(config=waiting[-1].config, assistant=waiting[-1].assistant)]
         if goes_on:
             self._follow_ups.keep_open(response_id, waiting)
         if is_unwanted:
@@ -251,13 +257,13 @@ class ToolLoop:
             open_ids = [one.response_id for one in self._rounds.open.values() if not one.is_over]
             open_ids += self._follow_ups.begun
             is_idle = not self._rounds.open
-        looks = (self._calls.check(), self._mcp_calls.check())
-        seconds = min((look for look in looks if look is not None), default=None)
+        looks = [LOOK, self._calls.check(), self._mcp_calls.check()]
         for response_id in filter(self._queue.has_lost, open_ids):
             self._end_response(response_id, None)
             self._follow_ups.on_done(response_id)
         self._follow_ups.ask_if_due()
-        return None if is_idle else min(LOOK, LOOK if seconds is None else seconds)
+        looks.append(self._fillers.check())
+        return None if is_idle else min(look for look in looks if look is not None)
 
     def end(self, outcome: RealtimeError) -> None:
         """The session is over: nobody waits for results any more."""

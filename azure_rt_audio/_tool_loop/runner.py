@@ -82,12 +82,15 @@ class Runner:
     """
     Runs jobs on up to eight threads.
 
+    Args:
+        name: Of the threads, without their numbers.
+
     **Threads.** Any thread submits; nothing waits but :meth:`join`.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, name: str = "azure-rt-tool") -> None:
         self._work = _Work()
-        self._name = f"azure-rt-tool-{next(_numbers)}"
+        self._name = f"{name}-{next(_numbers)}"
         self._count = itertools.count(1)
         finalizer = weakref.finalize(self, self._work.close)
         finalizer.atexit = False

@@ -3,25 +3,32 @@
 from __future__ import annotations
 
 import contextlib
+import functools
+import logging
 import weakref
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any, Literal
+from concurrent.futures import Future
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import attrs
 
 from .._concurrency import shutdown
+from .._log import get_logger
+from .._session.acknowledgement import Acknowledgement
 from .._session.engine import Engine
-from ..errors import RealtimeError
+from .._session.one_by_one import OneByOne, Step
+from ..errors import RealtimeError, ServiceError
 from ..options import AzureRealTimeOptions
-from ..protocol.base import Unset
+from ..protocol.base import UNSET, Unset
 from ..protocol.commands import SessionUpdate
+from ..protocol.events import SessionUpdated
 from ..protocol.responses import ResponseConfig
 from ..protocol.session import SessionConfig
 from ..protocol.tools import McpTool
+from ..tools.checks import check_choice, check_count
 from ..tools.collection import Tools
 from ..tools.context import RUNNING
 from ..tools.mcp_server import McpServer
-from ..tools.tool import check_choice
 from .catalogue import Catalogue
 
 if TYPE_CHECKING:
@@ -29,6 +36,17 @@ if TYPE_CHECKING:
     from .runner import Runner
 
 __all__ = ["GivenTools", "SessionTools"]
+
+log: logging.Logger = get_logger(__name__)
+
+_BY_HAND: Final = (
+    "session.tools are those that the program answers itself: change them with update_session(); "
+    "the functions of the new assistant are the argument tools"
+)
+_VOICE: Final = (
+    "session.voice cannot change after the model has spoken; leave it out, or make the client with "
+    'reconnect=ReconnectPolicy(voice_change="swap"), which makes another session for it'
+)
 
 GivenTools = Tools | Iterable[Callable[..., Any] | Tools | McpServer | McpTool]
 """What a client takes as ``tools``: functions, ``Tool`` objects, MCP servers, sets of them."""
@@ -57,14 +75,14 @@ class SessionTools:
         max_rounds: int,
     ) -> None:
         check_choice("follow_up", follow_up, ("auto", "never"))
-        if max_rounds < 1:
-            raise ValueError(f"max_tool_rounds must be at least 1, not {max_rounds!r}")
+        check_count("max_tool_rounds", max_rounds)
         self._client = weakref.ref(client)
         self._follow_up: Literal["auto", "never"] = follow_up
         self._max_rounds = max_rounds
         self._engine: weakref.ReferenceType[Engine] | None = None
         self._loop: ToolLoop | None = None
         self._runner: Runner | None = None
+        self._changes = OneByOne()  # so that what the session is told is what the client has
         config = options.session_config
         by_hand = config.tools if isinstance(config, SessionConfig) else None
         self._catalogue = Catalogue(_made(tools), [] if isinstance(by_hand, Unset) else by_hand or [])
@@ -109,11 +127,14 @@ class SessionTools:
 
     def replace(self, tools: GivenTools) -> None:
         """Have other tools from now on; the session follows. Does not wait."""
-        before, made = self.tools, _made(tools)
-        self._catalogue.take(made)
-        before._unwatch(self)
-        made._watch(self)
+        self._take(_made(tools))
         self.on_change()
+
+    def _take(self, tools: Tools) -> None:
+        before = self.tools
+        self._catalogue.take(tools)
+        before._unwatch(self)
+        tools._watch(self)
 
     def check(self, names: Iterable[str], labels: Iterable[str] = ()) -> None:
         """Refuse names that the program declares by hand."""
@@ -121,21 +142,86 @@ class SessionTools:
 
     def on_change(self) -> None:
         """Tell the session of a change of the set. On a connection that is over, do nothing."""
+        self._changes.run(Step(self._declare, lambda exc: None))
+
+    def _declare(self) -> None:
         client = self._client()
         engine = self._engine() if self._engine is not None else None
         if engine is None or client is None:
             return
         self._make_loop()
-        command = SessionUpdate(
-            event_id=engine.sender.new_event_id(),
-            session=SessionConfig(tools=self._catalogue.declarations),
-        )
+        command = _update(engine, SessionConfig(tools=self._catalogue.declarations))
         with contextlib.suppress(RealtimeError):
             engine.configuration.update(command, client)
 
     def complete(self, config: SessionConfig) -> SessionConfig:
         """Return a change of the session, with the tools of the client beside those that it names."""
         return self._catalogue.configured(config) if isinstance(config, SessionConfig) else config
+
+    # ------------------------------------------------------------ another assistant
+
+    def become(self, config: SessionConfig, tools: GivenTools | None) -> Future[SessionUpdated]:
+        """
+        Change what the assistant is, by one update of the session.
+
+        Args:
+            config: Its instructions, and what else changes.
+            tools: ``None`` leaves those that it has.
+        """
+        client, engine = self._client(), self._engine() if self._engine is not None else None
+        assert client is not None
+        assert engine is not None
+        made = None if tools is None else _made(tools)
+        if not isinstance(config.tools, Unset):
+            raise ValueError(_BY_HAND)
+        if made is not None:
+            self._catalogue.check(tool.name for tool in made)
+        if engine.has_spoken_unlike(config) and not engine.swaps_for_voice:
+            raise ValueError(_VOICE)
+        engine.sender.encode(SessionUpdate(session=config))  # a mistake is raised here
+        future = engine.sender.new_future(client)
+        change = functools.partial(self._become, engine, client, config, made, future)
+        self._changes.run(Step(change, future.set_exception))
+        return future
+
+    def _become(
+        self,
+        engine: Engine,
+        client: object,
+        config: SessionConfig,
+        tools: Tools | None,
+        future: Acknowledgement[SessionUpdated],
+    ) -> None:
+        before = self.tools
+        if tools is not None:
+            self._take(tools)
+            self._make_loop()
+            config = attrs.evolve(config, tools=self._catalogue.declarations)
+            if isinstance(config.tool_choice, Unset) and self._catalogue.frees_choice(engine.session):
+                config = attrs.evolve(config, tool_choice="auto")
+        engine.configuration.assistant += 1
+        must_swap = engine.has_spoken_unlike(config)
+        at_once = attrs.evolve(config, voice=UNSET) if must_swap else config
+        try:
+            engine.configuration.update(_update(engine, at_once), client, future)
+            if must_swap:
+                engine.update_session(_update(engine, config), client)
+        except BaseException:
+            self._go_back(before, tools)
+            raise
+        # A callback keeps the future alive: a refusal counts as told then, and this tells it.
+        future.add_done_callback(functools.partial(self._on_answered, before, tools))
+
+    def _on_answered(self, before: Tools, tools: Tools | None, future: Future[SessionUpdated]) -> None:
+        error = None if future.cancelled() else future.exception(0)
+        if isinstance(error, ServiceError):
+            log.warning("! the assistant stays what it was: %s", error)
+            self._go_back(before, tools)
+
+    def _go_back(self, before: Tools, tools: Tools | None) -> None:
+        """The session has not changed: have the tools that it knows, unless others were set since."""
+        if tools is not None and self.tools is tools:
+            self._take(before)
 
     # ------------------------------------------------------------ asking, and the end
 
@@ -160,6 +246,10 @@ class SessionTools:
     def join(self, timeout: float | None) -> bool:
         """Wait for the tools that run; return whether all have ended."""
         return self._runner is None or self._runner.join(timeout)
+
+
+def _update(engine: Engine, config: SessionConfig) -> SessionUpdate:
+    return SessionUpdate(event_id=engine.sender.new_event_id(), session=config)
 
 
 def _made(tools: GivenTools | None) -> Tools:

@@ -10,13 +10,16 @@ from ..errors import RATE_LIMIT_ERROR, RealtimeError, ResponseIncompleteError, S
 if TYPE_CHECKING:
     from .responses import Response
 
-__all__ = ["CONNECTION_LOST", "USED_UP", "response_error"]
+__all__ = ["CONNECTION_LOST", "GUARD", "USED_UP", "response_error"]
 
 USED_UP: Final = frozenset({"insufficient_quota", "credit_balance_exhausted", "billing_hard_limit_reached"})
 """Codes of a quota that does not come back by waiting."""
 
 CONNECTION_LOST: Final = "connection_lost"
 """A reason of this side: the conversation goes on over another connection, without the rest."""
+
+GUARD: Final = "guard"
+"""A reason of this side: the client's guard has stopped it, and said why."""
 
 _NO_ERROR: Final = (None, "completed", "in_progress", "queued")
 
@@ -43,6 +46,8 @@ def response_error(response: Response) -> RealtimeError | None:
     if response.status != "failed":
         reason = details.reason if details is not None else None
         why = _REASONS.get(reason or "", reason or "the service gave no reason")
+        if reason == GUARD and details is not None and details.error is not None:
+            why = f"the guard stopped it: {details.error.message}"
         end = "was cancelled" if response.status == "cancelled" else f"is {response.status}"
         return ResponseIncompleteError(f"response {response.id} {end}: {why}", code=reason, response=response)
     error = details.error if details is not None else None

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Literal, Protocol, cast
+from typing import Any, Literal, Protocol, cast
 
 from attrs import field
 
 from ..errors import RealtimeError
 from .base import UNSET, ProtocolObject, Unset, frozen_shape, read_mapping
 from .items import ConversationItem, FunctionCallItem, FunctionCallOutputItem, MessageItem
-from .response_errors import response_error
+from .response_errors import GUARD, response_error
 from .session import (
     CustomVoice,
     Given,
@@ -111,7 +111,7 @@ class ResponseStatusDetails(ProtocolObject):
     More about how a response ended.
 
     Attributes:
-        reason: ``"turn_detected"`` or ``"client_cancelled"`` (cancelled),
+        reason: ``"turn_detected"``, ``"client_cancelled"`` or ``"guard"`` (cancelled),
             ``"max_output_tokens"`` or ``"content_filter"`` (incomplete).
         error: Of a failed one.
     """
@@ -259,6 +259,21 @@ class Response(ProtocolObject):
     def _note_limit(self, reset_seconds: float | None) -> None:
         """Remember when a limit is reset that the service has told of; called before anybody has it."""
         self.__dict__["_reset_seconds"] = reset_seconds
+
+    @property
+    def _held_end(self) -> Any:
+        """What keeps its end from those who wait for it, if something does."""
+        return self.__dict__.get("_end")
+
+    def _hold_end(self, end: Any) -> None:
+        """Keep its end from them; called before any of them has it."""
+        self.__dict__["_end"] = end
+
+    def _stop(self, reason: str) -> None:
+        """The guard has stopped it, even if the service knows it as completed."""
+        error = ResponseError(code=GUARD, message=reason)
+        self.__dict__["status"] = "cancelled"
+        self.__dict__["status_details"] = ResponseStatusDetails(type="cancelled", reason=GUARD, error=error)
 
     def _complete(self, output: list[ConversationItem]) -> None:
         """Take what streamed into its output; called before anybody else has it."""

@@ -10,6 +10,7 @@ from typing import Any, Protocol, TypeVar, overload
 from .._repr import also_half_made
 from ..protocol.items import FunctionCallItem, FunctionCallOutputItem
 from ..protocol.tools import FunctionTool, McpTool
+from .checks import check_text
 from .context import ToolContext
 from .mcp_server import McpServer
 from .output import ToolOutput, error_output
@@ -126,6 +127,8 @@ class Tools:
             TypeError: As :meth:`add`.
             ValueError: As :meth:`add`.
         """
+        if not isinstance(tools, Iterable):
+            raise TypeError(f"tools must be functions in a list, or Tools, not {type(tools).__name__}")
         new: list[Tool] = []
         new_servers: list[McpServer] = []
         for tool in tools:
@@ -158,6 +161,7 @@ class Tools:
         Raises:
             KeyError: If there is none of that name.
         """
+        check_text("name", name)
         with self._lock:
             by_name, servers = dict(self._by_name), dict(self._servers)
             del (by_name if name in by_name else servers)[name]
@@ -185,6 +189,8 @@ class Tools:
         Returns:
             The item to send back. A ``str`` is the output unchanged, other results are encoded as JSON.
         """
+        if not isinstance(call, FunctionCallItem):
+            raise TypeError(f"call must be a FunctionCallItem, not {type(call).__name__}")
         tool = self._by_name.get(call.name or "")
         if tool is None:
             output = self._unknown(call.name)

@@ -12,6 +12,7 @@ from .._repr import also_half_made
 from ..protocol.codec import build
 from ..protocol.events.local import ToolApprovalRequested
 from ..protocol.tools import McpTool
+from .checks import check_positive_seconds
 
 __all__ = ["McpServer"]
 
@@ -52,8 +53,7 @@ class McpServer:
         approve: Callable[[ToolApprovalRequested], bool | str | None] | None = None,
         approval_timeout_s: float = 60.0,
     ) -> None:
-        if not approval_timeout_s > 0:
-            raise ValueError(f"approval_timeout_s must be more than 0 seconds, not {approval_timeout_s!r}")
+        check_positive_seconds("approval_timeout_s", approval_timeout_s)
         if approve is not None and not callable(approve):
             raise TypeError(f"approve must be a function, not {type(approve).__name__}")
         self.declaration: McpTool = build(McpTool, declaration, "mcp_server")

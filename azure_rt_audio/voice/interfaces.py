@@ -18,6 +18,9 @@ class Interruption(Protocol):
     def stop_response(self) -> str | None:
         """Cancel the response in progress; its id, ``""`` if it has none yet, ``None`` if there is none."""
 
+    def cancel(self, response_id: str, /) -> None:
+        """Cancel a response."""
+
     def truncate_unheard(self, item_id: str, heard_ms: int) -> None:
         """Truncate an item at the position that was played; delete it at 0."""
 

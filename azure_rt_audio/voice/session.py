@@ -39,7 +39,7 @@ from ..protocol.events import (
     ResponseOutputAudioDelta,
     ResponseOutputAudioDone,
 )
-from ..protocol.events.local import Closed
+from ..protocol.events.local import Closed, GuardTripped
 from .downlink import Downlink
 from .echo import EchoPolicy, Headphones, echo_control
 from .echo_reference import SAMPLE_RATE_HZ, Reference
@@ -310,6 +310,7 @@ class VoiceSession:
             on(ResponseDone, down.on_done, dispatcher=worker),
             on(InputAudioBufferSpeechStarted, self._on_speech_started, dispatcher=worker),
             on(InputAudioBufferSpeechStopped, self._on_speech_stopped, dispatcher=worker),
+            on(GuardTripped, down.on_guard, dispatcher=worker),
             on(Closed, self._on_closed, dispatcher=worker),
         )
 

@@ -4,7 +4,7 @@ A kiosk that answers questions about the weather; its tests are in test_kiosk.py
 ``python kiosk.py --emulator --record sunny.rta "How is the weather in Lisbon?"`` made the recording that one
 of them replays.
 
-Threads: all on the main thread.
+Threads: the function runs on a thread of the client; the main thread waits for the answers.
 """
 
 from __future__ import annotations
@@ -16,14 +16,10 @@ from typing import Annotated, Any
 
 from azure_rt_audio import AzureRealTimeAudio, AzureRealTimeOptions, RealtimeError
 from azure_rt_audio.emulator import Emulator
-from azure_rt_audio.tools import Tools
 
 SORRY = "Sorry, I cannot answer at the moment."
 
-tools = Tools()
 
-
-@tools.add
 def get_weather(city: Annotated[str, "Name of the city"]) -> str:
     """Get the current weather in a city."""
     return f"sunny in {city}"
@@ -33,21 +29,18 @@ class Kiosk:
     """Answers one question after the other."""
 
     def __init__(self, options: Mapping[str, Any], record: Path | None = None) -> None:
-        session = {"modalities": ["text"], "instructions": "Be brief.", "tools": tools.declarations}
-        self.client = AzureRealTimeAudio({**options, "session_config": session}, record=record)
+        session = {"modalities": ["text"], "instructions": "Be brief."}
+        self.client = AzureRealTimeAudio(
+            {**options, "session_config": session}, tools=[get_weather], record=record
+        )
         self.client.on("error", lambda error: None)  # handled where the question is asked
 
     def answer(self, question: str) -> str:
         """Return the answer to a question, or an apology."""
         try:
-            response = self.client.ask(question, timeout=10)
-            while response.function_calls:
-                for call in response.function_calls:
-                    self.client.create_conversation_item(tools.call(call))
-                response = self.client.create_response().result(timeout=10)
+            return self.client.ask(question, timeout=10).text or SORRY
         except (RealtimeError, TimeoutError):
             return SORRY
-        return response.text or SORRY
 
 
 def main() -> None:

@@ -13,7 +13,7 @@ import pytest
 from fake_devices import BLOCK, QUIET, StageMicrophone, StageSpeaker
 from listeners import HANG
 
-from azure_rt_audio import AzureRealTimeAudio, Tool, Tools
+from azure_rt_audio import AzureRealTimeAudio, SendLag, Tool, Tools
 from azure_rt_audio._cli.talk.conversation_log import EVENTS, ConversationLog
 from azure_rt_audio._cli.talk.view import TalkView
 from azure_rt_audio.dispatch import QueueDispatcher
@@ -329,6 +329,21 @@ def test_a_connection_that_is_made_again_is_told() -> None:
     assert talk.dialogue.end is None
     assert [line.role for line in talk.dialogue.lines] == ["you", "model", "note", "note", "you", "model"]
     assert "2 restored, nothing lost" in talk.dialogue.lines[3].text
+
+
+def test_a_line_that_is_too_slow_is_told() -> None:
+    """Beside the status, in seconds, until it has caught up."""
+
+    async def story(talk: Talk, pilot: Any) -> None:
+        await talk.until_shown("● idle")
+        talk.dialogue.update(SendLag(lag_s=3.21, unsent_bytes=1, dropped_s=0.0, is_behind=True))
+        await talk.until_shown("lag 3.2 s")
+        talk.dialogue.update(SendLag(lag_s=0.1, unsent_bytes=0, dropped_s=0.0, is_behind=False))
+        await talk.until(lambda: not any("lag" in line for line in talk.lines()))
+        await pilot.press("q")
+
+    assert SendLag in EVENTS
+    play(story)
 
 
 def test_a_connection_that_is_never_made_ends_the_screen() -> None:

@@ -25,6 +25,7 @@ from ...protocol.events.local import (
     Init,
     Reconnected,
     Reconnecting,
+    SendLag,
     StatusChanged,
     ToolApprovalRequested,
     ToolEnded,
@@ -42,6 +43,7 @@ EVENTS: Final[tuple[type[Any], ...]] = (
     Closed,
     Reconnecting,
     Reconnected,
+    SendLag,
     StatusChanged,
     InputAudioBufferSpeechStarted,
     ConversationItemAdded,
@@ -96,6 +98,7 @@ class ConversationLog:
         status: ``"connecting"``, the client's status, or ``"over"``.
         latencies_ms: From the end of each question to the first sample played of its answer.
         has_begun: Whether the session became ready.
+        lag_s: How far the line is behind what is said; 0 if it is not.
         outage: The line about the connection, while there is none.
         end: The error that ended the connection, if it has ended.
         has_transcription_failed: Whether the user has been told why, and what to do.
@@ -112,6 +115,7 @@ class ConversationLog:
     speaker_name: str | None = None
     latencies_ms: list[float] = field(factory=list)
     has_begun: bool = False
+    lag_s: float = 0.0
     outage: Line | None = None
     end: RealtimeError | None = None
     has_transcription_failed: bool = False
@@ -187,11 +191,22 @@ def _(event: Closed, log: ConversationLog) -> None:
     log.status = "over"
     log.end = event.error
     log.outage = None
+    log.lag_s = 0.0
     log.approvals.clear()
 
 
 @_update.register
+def _(event: SendLag, log: ConversationLog) -> None:
+    log.lag_s = event.lag_s if event.is_behind else 0.0
+    if event.dropped_s:
+        log.note(
+            f"The line is too slow: {event.dropped_s:.1f} s of what you said were dropped.", is_error=True
+        )
+
+
+@_update.register
 def _(event: Reconnecting, log: ConversationLog) -> None:
+    log.lag_s = 0.0
     if log.outage is None:
         log.outage = Line("note")
         log.lines.append(log.outage)

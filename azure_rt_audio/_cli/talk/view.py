@@ -296,6 +296,8 @@ class TalkView(App[None]):
         elif status == "speaking":
             hint = "speak, or press i, to interrupt"
         parts = [(f"● {status}", f"bold {_STATUS_COLOURS.get(status, 'white')}")]
+        if self._conversation.lag_s:
+            parts.append((f"   lag {self._conversation.lag_s:.1f} s", "yellow"))
         latencies = self._conversation.latencies_ms
         if latencies:
             parts.append((f"   answered after {latencies[-1]:.0f} ms", "white"))

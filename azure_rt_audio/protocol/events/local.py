@@ -7,6 +7,7 @@ from typing import ClassVar, Final
 
 from attrs import field, frozen
 
+from ..._printable import one_line
 from ...errors import ConnectError, ConnectionClosedError
 from ..call_text import call_text
 from ..session import Session
@@ -15,6 +16,7 @@ from ..turn import ModelStatusEnum
 __all__ = [
     "LOCAL_EVENTS",
     "Closed",
+    "GuardTripped",
     "Init",
     "LocalEvent",
     "Reconnected",
@@ -136,8 +138,11 @@ class Reconnected:
         reason: Why the old connection ended or was replaced.
         is_planned: Whether the new connection took over before the old one ended.
         restored: Ids of the items that the new session has, in order.
-        shortened: Those of them that it has with less than they had, each with what is missing.
-        lost: Ids of the items that it does not have, each with the reason.
+        shortened: Those of them that this reconnection has shortened, each with what is missing. What an
+            earlier one has told is not told again.
+        lost: Ids of the items that this reconnection has lost, each with the reason. They stay in
+            ``client.conversation``; later ones do not name them again. ``"sound"`` stands for sound that was
+            appended and is no item.
         responses: Ids of the responses that were under way, each with what became of it.
     """
 
@@ -194,8 +199,8 @@ class Closed:
 
 
 def _without_remedy(reason: str) -> str:
-    """Leave out what to do about the end of a connection: the client has done it."""
-    return reason.partition("; connect again")[0].removesuffix(".")
+    """Leave out what to do about the end of a connection: the client has done it. On one line."""
+    return one_line(reason.partition("; connect again")[0].removesuffix("."))
 
 
 @frozen(kw_only=True)
@@ -274,6 +279,8 @@ class ToolApprovalRequested:
         Args:
             reason: Told to the model.
         """
+        if reason is not None and not isinstance(reason, str):
+            raise TypeError(f"reason must be text or None, not {type(reason).__name__}")
         return bool(self._decide(False, reason))
 
 
@@ -327,6 +334,33 @@ class ToolEnded:
         return self.TYPE
 
 
+@frozen(kw_only=True)
+class GuardTripped:
+    """
+    The client's guard has stopped an answer. Its ``str()`` is a line to show.
+
+    Attributes:
+        response_id: The response, which is cancelled; a voice session stops playing it.
+        reason: What the guard returned; a neutral text if it failed.
+        text: What it was called with: the answer as far as it had come.
+        error: What the guard raised; ``None`` if it gave the reason.
+    """
+
+    TYPE: ClassVar[str] = "guard_tripped"
+    response_id: str
+    reason: str
+    text: str
+    error: BaseException | None = None
+
+    def __str__(self) -> str:
+        return f"the answer was stopped: {one_line(self.reason)}"
+
+    @property
+    def type(self) -> str:
+        """Name for ``on`` and ``wait_for``."""
+        return self.TYPE
+
+
 LocalEvent = (
     Init
     | StatusChanged
@@ -338,6 +372,7 @@ LocalEvent = (
     | ToolStarted
     | ToolProgress
     | ToolEnded
+    | GuardTripped
 )
 
 LOCAL_EVENTS: Final = (
@@ -351,5 +386,6 @@ LOCAL_EVENTS: Final = (
     ToolStarted,
     ToolProgress,
     ToolEnded,
+    GuardTripped,
 )
 """The classes of them all."""
