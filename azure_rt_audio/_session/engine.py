@@ -45,6 +45,7 @@ from ..protocol.events import (
     RateLimitsUpdated,
     ResponseCreated,
     ResponseDone,
+    ResponseMcpCallArgumentsDone,
     ResponseOutputAudioDelta,
     ResponseOutputItemDone,
     SessionCreated,
@@ -115,6 +116,7 @@ _WITH_CONSEQUENCES: Final = frozenset(
         ResponseOutputItemDone,
         ConversationItemDone,
         McpListToolsFailed,
+        ResponseMcpCallArgumentsDone,
         *MCP_STEPS,
     )
 )

@@ -36,11 +36,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any, Final, Literal
 
+import attrs
+
 from .._session.attempts import weakly
 from .._session.engine import Engine
 from .._session.response_watchdog import LOOK
 from ..errors import RealtimeError
-from ..protocol.events import Event, ResponseCreated, ResponseDone, ResponseOutputItemDone
+from ..protocol.events import (
+    Event,
+    ResponseCreated,
+    ResponseDone,
+    ResponseMcpCallArgumentsDone,
+    ResponseOutputItemDone,
+)
 from ..protocol.items import FunctionCallItem, McpApprovalRequestItem, McpCallItem, MessageItem
 from ..protocol.responses import Response
 from ..protocol.turn import is_out_of_band
@@ -123,6 +131,10 @@ class ToolLoop:
         elif isinstance(event, ResponseDone):
             self._follow_ups.on_done(event.response.id or "")
             self._follow_ups.ask_if_due()
+        elif isinstance(event, ResponseMcpCallArgumentsDone):
+            item = self._mcp_calls.item_of(event.item_id)
+            if item is not None:
+                self._take_mcp_call(event.response_id, attrs.evolve(item, arguments=event.arguments))
         else:
             self._mcp_calls.on_event(event)
 

@@ -99,10 +99,14 @@ class McpCalls:
             if isinstance(event.item, McpCallItem):
                 self.take(event.item)
         elif isinstance(event, ResponseMcpCallInProgress | ResponseMcpCallCompleted | ResponseMcpCallFailed):
-            entry = self._conversation.get(event.item_id)
-            item = None if entry is None else entry.item
-            if isinstance(item, McpCallItem):
+            item = self.item_of(event.item_id)
+            if item is not None:
                 self.take(item)
+
+    def item_of(self, item_id: str) -> McpCallItem | None:
+        """Return what the conversation has of a call."""
+        entry = self._conversation.get(item_id)
+        return entry.item if entry is not None and isinstance(entry.item, McpCallItem) else None
 
     def take(self, item: McpCallItem) -> None:
         """Take what is known of a call by now. It is over when it has an output or an error."""
@@ -246,8 +250,12 @@ class McpCalls:
         """Another connection has taken over: its service knows none of the calls. On the I/O thread."""
         with self._rounds.lock:
             calls = self._pending_locked()
-            for _, call in calls:
+            for current, call in calls:
                 call.decided_at = call.decided_at or self._clock()  # nothing can be decided any more
+                if not current.is_over:  # the response itself is lost, and asked for again if need be
+                    del current.mcp[call.call_id]
+                    if not current.all_calls:
+                        self._rounds.open.pop(current.response_id, None)
         for current, call in calls:
             log.warning("! a call of MCP server %s was lost with its connection", call.server.label)
             self._finish(current, call, _LOST)

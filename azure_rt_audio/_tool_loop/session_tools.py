@@ -13,15 +13,16 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 import attrs
 
 from .._concurrency import shutdown
+from .._concurrency.deadline import Deadline
 from .._log import get_logger
 from .._session.acknowledgement import Acknowledgement
 from .._session.engine import Engine
 from .._session.one_by_one import OneByOne, Step
-from ..errors import RealtimeError, ServiceError
+from ..errors import ConnectionClosedError, RealtimeError, ServiceError
 from ..options import AzureRealTimeOptions
 from ..protocol.base import UNSET, Unset
 from ..protocol.commands import SessionUpdate
-from ..protocol.events import SessionUpdated
+from ..protocol.events import ConversationItemDone, McpListToolsFailed, SessionUpdated
 from ..protocol.responses import ResponseConfig
 from ..protocol.session import SessionConfig
 from ..protocol.tools import McpTool
@@ -222,6 +223,29 @@ class SessionTools:
         """The session has not changed: have the tools that it knows, unless others were set since."""
         if tools is not None and self.tools is tools:
             self._take(before)
+
+    def wait_for_lists(self, timeout: float | None) -> None:
+        """Wait until the MCP servers have listed their tools, or could not; see the client."""
+        client = self._client()
+        assert client is not None
+        deadline = Deadline(timeout)
+        while True:
+            kinds = (ConversationItemDone, McpListToolsFailed)
+            with client.events(
+                *kinds, timeout=deadline.remaining()
+            ) as events:  # before the look at the lists
+                labels = {server.label for server in self.tools.servers}
+                missing = labels - client.conversation._mcp_settled()
+                if not missing:
+                    return
+                try:
+                    if next(events, None) is None:
+                        raise ConnectionClosedError("the client was closed")
+                except TimeoutError:
+                    names = ", ".join(map(repr, sorted(missing)))
+                    raise TimeoutError(
+                        f"the tools of {names} were not listed within {timeout} seconds"
+                    ) from None
 
     # ------------------------------------------------------------ asking, and the end
 

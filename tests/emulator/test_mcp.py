@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
 from emulator_session import Bench, kinds, only
 
 from azure_rt_audio.emulator import FunctionCall
@@ -45,6 +46,18 @@ def test_tools_are_listed_or_the_import_fails() -> None:
     assert events[4]["item"]["tools"] == [
         {"name": "tide", "description": "Tells the tide.", "input_schema": {"type": "object"}}
     ]
+
+
+@pytest.mark.parametrize("allowed", [["tide"], {"tool_names": ["tide"]}])
+def test_only_what_is_allowed_is_there(allowed: Any) -> None:
+    """The other tools are neither listed nor called."""
+    functions = {"tide": tide, "wreck": tide}
+    made = Bench(responder=lambda *_: FunctionCall("wreck", {"at": 5}), mcp_tools={"port": functions})
+    events = made.tell("session.update", session=made.session(tools=[server(allowed_tools=allowed)]))
+    items = [event["item"] for event in made.tell("response.create") if "output_item.done" in event["type"]]
+
+    assert [tool["name"] for tool in events[-1]["item"]["tools"]] == ["tide"]
+    assert [item["type"] for item in items] == ["function_call"]
 
 
 def test_a_tool_is_called_by_the_service() -> None:

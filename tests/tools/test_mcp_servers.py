@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from dataclasses import replace
 from typing import Any
 
@@ -11,8 +12,19 @@ import pytest
 from listeners import HANG
 from simulated_tools import ToolSession
 
-from azure_rt_audio import AzureRealTimeAudio, McpListingError, McpServer, Tools
-from azure_rt_audio.emulator import Conversation, Emulator, FunctionCall, Reply, Session
+from azure_rt_audio import AzureRealTimeAudio, ConnectionClosedError, McpListingError, McpServer, Tools
+from azure_rt_audio.emulator import (
+    Conversation,
+    Drop,
+    Emulator,
+    Faults,
+    FunctionCall,
+    Reply,
+    Session,
+    Swallow,
+    after,
+    before,
+)
 from azure_rt_audio.events import (
     Reconnected,
     ResponseDone,
@@ -68,7 +80,7 @@ def client_with(service: Emulator) -> Iterator[Connect]:
     def make(*tools: Any, **arguments: Any) -> AzureRealTimeAudio:
         client = AzureRealTimeAudio(service.options(), tools=list(tools), **arguments)
         clients.append(client)
-        client.wait_for("mcp_list_tools.completed", timeout=HANG)
+        client.wait_for_mcp_tools(HANG)
         return client
 
     yield make
@@ -79,7 +91,6 @@ def client_with(service: Emulator) -> Iterator[Connect]:
 def test_what_a_server_lists_can_be_read(client_with: Connect) -> None:
     """Typed, by the label of the server; the declaration stands beside those of functions."""
     client = client_with(McpServer(FREE))
-    client.update_session({"instructions": "Be brief."}).result(HANG)  # the item comes before that
     (listed,) = client.conversation.mcp_tools["port"]
 
     assert (listed.name, listed.description) == ("tide", "Tell the tide.")
@@ -210,6 +221,22 @@ def test_a_lost_connection_loses_what_waits_and_the_model_asks_again(
     assert (lost.call_id, lost.output) == (first.call_id, "it was lost with its connection")
 
 
+def test_a_call_in_progress_is_lost_with_its_connection() -> None:
+    """It is told as ended, and the model calls again over the next one."""
+    never: Future[str] = Future()
+
+    def tide(at: int) -> Any:
+        return never if len(service.connections) == 1 else "high"
+
+    faults = Faults(after("response.mcp_call.in_progress", Drop()))
+    service = Emulator(responder=reply, pace=0, mcp_tools={"port": {"tide": tide}}, faults=faults)
+    with service, AzureRealTimeAudio(service.options(), tools=[McpServer(FREE)]) as client:
+        client.wait_for_mcp_tools(HANG)
+        with client.events(ToolEnded, timeout=HANG) as ended:
+            assert client.ask("tide 5", timeout=4 * HANG).text == "high"
+            assert [next(ended).output for _ in range(2)] == ["it was lost with its connection", "high"]
+
+
 def test_a_server_that_cannot_be_reached_is_told(service: Emulator) -> None:
     """By its label, with what to do; the session goes on."""
     errors: list[Any] = []
@@ -222,8 +249,9 @@ def test_a_server_that_cannot_be_reached_is_told(service: Emulator) -> None:
     nowhere = McpServer({"server_label": "star", "server_url": "https://star.test/mcp"})
     with AzureRealTimeAudio(service.options(), tools=[nowhere]) as client:
         client.on("error", note)
-        client.update_session({"instructions": "Hello."}).result(HANG)
-        client.tools = [McpServer({**PORT, "server_label": "moon"})]
+        assert client.wait_for_mcp_tools(HANG) == {}
+        client.tools = [McpServer({**PORT, "server_label": "moon"}), McpServer(PORT)]
+        assert list(client.wait_for_mcp_tools(HANG)) == ["port"]
         assert is_told.wait(HANG)
         assert client.ask("hello", timeout=HANG).text == "nothing"
         client.close()
@@ -232,6 +260,22 @@ def test_a_server_that_cannot_be_reached_is_told(service: Emulator) -> None:
     assert isinstance(error, McpListingError)
     assert (error.code, error.type) == ("mcp_list_tools_failed", "server_error")
     assert 'could not list the tools of "moon"' in str(error)
+
+
+def test_waiting_for_lists_is_bounded() -> None:
+    """A list that does not come is a time-out that names the server; a closed client has none."""
+    faults = Faults(
+        before("mcp_list_tools.failed", Swallow(), times=None, count=None),
+    )
+    with Emulator(pace=0, faults=faults) as service:
+        client = AzureRealTimeAudio(service.options(), tools=[McpServer(PORT)])
+        with (
+            client,
+            pytest.raises(TimeoutError, match=r"the tools of 'port' were not listed within 0\.2 seconds"),
+        ):
+            client.wait_for_mcp_tools(0.2)
+        with pytest.raises(ConnectionClosedError):
+            client.wait_for_mcp_tools(HANG)
 
 
 def test_what_the_program_does_by_hand_is_left_to_it(service: Emulator) -> None:

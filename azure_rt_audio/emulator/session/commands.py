@@ -103,8 +103,10 @@ class Commands:
         target.send(
             target.make.event(acknowledgement, session=target.make.dialect.session_on_wire(target.session))
         )
-        for label in sorted({*_mcp_labels(target.session)} - {*_mcp_labels(session)}):
-            target.send(*list_tools(label, target.behaviour.mcp_tools, target.conversation, target.make))
+        known, servers = _mcp_tools(session), _mcp_tools(target.session)
+        for label in sorted({*servers} - {*known}):
+            tool, functions = servers[label], target.behaviour.mcp_tools
+            target.send(*list_tools(tool, functions, target.conversation, target.make))
 
     def _refuse_other_voice(self, changes: Mapping[str, Any], owner: str) -> None:
         target = self._target
@@ -355,5 +357,5 @@ class Commands:
         target.cancel(run, "client_cancelled")
 
 
-def _mcp_labels(session: Session) -> list[str]:
-    return [str(tool["server_label"]) for tool in session.tools if tool.get("type") == "mcp"]
+def _mcp_tools(session: Session) -> dict[str, Mapping[str, Any]]:
+    return {str(tool["server_label"]): tool for tool in session.tools if tool.get("type") == "mcp"}

@@ -21,9 +21,10 @@ __all__ = ["call", "list_tools", "needs_approval", "run_approved", "server_of"]
 
 
 def list_tools(
-    server: str, servers: McpServers, conversation: Conversation, make: EventMaker
+    tool: Mapping[str, Any], servers: McpServers, conversation: Conversation, make: EventMaker
 ) -> Iterator[dict[str, Any]]:
     """The events of the import of a server's tools, which fails if there is no such server."""
+    server = str(tool["server_label"])
     item = Item(make.new_id("mcpl"), "mcp_list_tools", extra={"server_label": server, "tools": []})
     conversation.add(item)
     yield from make.item_added(item, conversation)
@@ -35,6 +36,7 @@ def list_tools(
     item.extra["tools"] = [
         {"name": name, "description": function.__doc__ or "", "input_schema": {"type": "object"}}
         for name, function in functions.items()
+        if _allows(tool, name)
     ]
     yield make.event("mcp_list_tools.completed", item_id=item.id)
     yield from make.item_done(item, conversation)
@@ -42,8 +44,16 @@ def list_tools(
 
 def server_of(name: str, session: Session, servers: McpServers) -> str | None:
     """The label of the server whose tool has this name; ``None`` if it is a function of the client's."""
-    labels = [str(tool["server_label"]) for tool in session.tools if tool.get("type") == "mcp"]
+    tools = [tool for tool in session.tools if tool.get("type") == "mcp" and _allows(tool, name)]
+    labels = [str(tool["server_label"]) for tool in tools]
     return next((label for label in labels if name in servers.get(label, {})), None)
+
+
+def _allows(tool: Mapping[str, Any], name: str) -> bool:
+    """Whether the client wants a tool of a server."""
+    allowed = tool.get("allowed_tools")
+    names = allowed.get("tool_names") if isinstance(allowed, Mapping) else allowed
+    return names is None or name in names
 
 
 def needs_approval(name: str, server: str, session: Session) -> bool:
