@@ -30,6 +30,7 @@ from ..protocol.codec import Quirks, decode_event, prepare
 from ..protocol.commands import SessionUpdate
 from ..protocol.conversation import Conversation
 from ..protocol.events import (
+    ConversationItemDone,
     ConversationItemInputAudioTranscriptionCompleted,
     ConversationItemInputAudioTranscriptionFailed,
     Error,
@@ -38,9 +39,11 @@ from ..protocol.events import (
     InputAudioBufferCommitted,
     InputAudioBufferSpeechStarted,
     InputAudioBufferSpeechStopped,
+    McpListToolsFailed,
     RateLimitsUpdated,
     ResponseCreated,
     ResponseDone,
+    ResponseMcpCallArgumentsDone,
     ResponseOutputAudioDelta,
     ResponseOutputItemDone,
     SessionCreated,
@@ -57,7 +60,7 @@ from ..protocol.events.local import (
     StatusChanged,
 )
 from ..protocol.history import History
-from ..protocol.service_errors import service_error
+from ..protocol.service_errors import mcp_listing_error, service_error
 from ..protocol.session import Session, SessionConfig
 from ..protocol.turn import ModelStatusEnum
 from .attempt import Attempt
@@ -108,6 +111,9 @@ _WITH_CONSEQUENCES: Final = frozenset(
         ResponseCreated,
         ResponseDone,
         ResponseOutputItemDone,
+        ConversationItemDone,
+        McpListToolsFailed,
+        ResponseMcpCallArgumentsDone,
         *MCP_STEPS,
     )
 )
@@ -470,6 +476,9 @@ class Engine:
             if event.response.status == "completed":
                 self.reconnector.on_done(event.response)
             self.audience.report_response(event.response, is_told=is_told)
+        elif isinstance(event, McpListToolsFailed):
+            entry = self.conversation.get(event.item_id)
+            self.audience.report(mcp_listing_error(event, None if entry is None else entry.item))
         elif (untranscribed := self.transcription.take(event)) is not None:
             self.audience.report(untranscribed, is_told=self.transcription.is_told(untranscribed))
 
@@ -564,6 +573,8 @@ class Engine:
             self.configuration.session = attempt.session
         self.turns.follow_detection()
         self.reconnector.swap.on_moved()
+        if self.calls is not None:
+            self.calls.on_moved()
 
     def end(self, outcome: Outcome) -> None:
         """End the session."""
