@@ -20,6 +20,8 @@ from .format import (
     Reconnected,
     Reconnecting,
     Sent,
+    ToolEnded,
+    ToolStarted,
     UnknownEntry,
 )
 from .recording import Problem, Recording
@@ -41,5 +43,7 @@ __all__ = [
     "Reconnecting",
     "Recording",
     "Sent",
+    "ToolEnded",
+    "ToolStarted",
     "UnknownEntry",
 ]
