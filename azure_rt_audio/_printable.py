@@ -4,8 +4,9 @@ Text that others wrote, made fit to be printed.
 What comes from the service, a proxy, a recording or a file's name may hold escape sequences that a terminal
 obeys, marks that turn the order of letters, and line breaks that begin a line of a log. It is kept as
 received; where it leaves for a person to read, it goes through here. The exits are: the ``str`` of errors
-(``errors.py``), the log (``_log.py``), standard output and error of the commands (``_cli/streams.py``), HTML
-(``_html.py``), pages and subtitles of recordings (``recording/``).
+(``errors.py``) and of events that are lines to show (``protocol/events/local.py``), the log (``_log.py``),
+standard output and error of commands (``_cli/streams.py``), the screen of ``talk`` (``_cli/talk/view.py``),
+HTML (``_html.py``), pages and subtitles of recordings (``recording/``).
 
 Shown as escapes (``\x1b``, ``\u202e``) are the controls of C0 and C1, lone surrogates, and the embeddings,
 overrides and isolates of bidirectional text. Marks of direction, which right-to-left text needs and which

@@ -21,6 +21,7 @@ from ._secret import forgets_locals
 from ._session.engine import Engine
 from ._session.pending_response import DEFAULT_TIMEOUT, PendingResponse
 from ._session.readiness import Readiness
+from ._session.recital import recital
 from ._session.waiters import is_item_added
 from ._tool_loop.session_tools import GivenTools, SessionTools
 from ._transport import WebSocketImpl, WebSocketState
@@ -150,8 +151,8 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
         reconnect: ReconnectPolicy | Mapping[str, Any] | None = _DEFAULT_POLICY,
         history: Mapping[str, Any] | Sequence[Any] | str | None = None,
     ) -> None:
-        self._options = make_options(AzureRealTimeOptions, options)
-        ws_options = make_options(WebSocketOptions, websocket_options)
+        self._options = make_options(AzureRealTimeOptions, options, "options")
+        ws_options = make_options(WebSocketOptions, websocket_options, "websocket_options")
         ours = "api-key" if self._options.api_key is not None else "authorization"
         for name in ws_options.headers:
             if name.lower() == ours:
@@ -166,7 +167,7 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
         if guard is not None:
             check_guard(guard)
         self._tools = SessionTools(self, self._options, tools, follow_up, max_tool_rounds)
-        policy = None if reconnect is None else make_options(ReconnectPolicy, reconnect)
+        policy = None if reconnect is None else make_options(ReconnectPolicy, reconnect, "reconnect")
         if policy is not None and _is_ephemeral(self._options, ws_options):
             log.warning("! an ephemeral key (ek_) opens one connection: the session ends with it")
             policy = None
@@ -316,6 +317,7 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
 
     # ------------------------------------------------------------ the session
 
+    @forgets_locals  # tools of a server hold tokens
     def update_session(self, config: SessionConfig | Mapping[str, Any]) -> Future[SessionUpdated]:
         """
         Condition the session. Does not wait.
@@ -603,6 +605,7 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
 
     # ------------------------------------------------------------ responses
 
+    @forgets_locals
     def create_response(
         self,
         config: ResponseConfig | Mapping[str, Any] | None = None,
@@ -648,6 +651,43 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
             superseded=superseded,
         )
 
+    def say(self, text: str, *, superseded: Literal["wait", "drop"] = "wait") -> PendingResponse:
+        """
+        Have the model say a text, such as a greeting. Does not wait.
+
+        ::
+
+            with AzureRealTimeAudio(options) as client, client.talk() as voice:
+                client.say("Hello! How can I help you?")
+                voice.wait()
+
+        It is said in its turn, as any response: not over another answer, nor while the user speaks, who may
+        interrupt it. It is part of the conversation, and calls no tools. The words are asked of the model by
+        instruction: it keeps to them as well as it follows those. To have it said at once, stop the answer
+        first: :meth:`cancel_response`, or ``interrupt()`` of the voice session.
+
+        Args:
+            text: What to say, in any language.
+            superseded: As that of :meth:`create_response`.
+
+        Returns:
+            A handle, as that of :meth:`create_response`.
+
+        Raises:
+            TypeError: If *text* is no text.
+            ValueError: If it is empty.
+        """
+        if superseded not in ("wait", "drop"):
+            raise ValueError(f'superseded must be "wait" or "drop", not {superseded!r}')
+        return self._engine.response_queue.request(
+            recital(text),
+            may_wait=True,
+            owner=self,
+            wait=self._engine.sender.wait_to_send,
+            superseded=superseded,
+            is_recital=True,
+        )
+
     def cancel_response(self, response_id: str | None = None) -> None:
         """
         Stop the response in progress, or the one named. Does not wait.
@@ -658,6 +698,7 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
         self._engine.sender.wait_to_send()
         self._engine.response_queue.canceller.cancel(response_id)
 
+    @forgets_locals
     def ask(
         self,
         prompt: str | AudioLike,
@@ -730,6 +771,7 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
                 ) from None
             raise
 
+    @forgets_locals
     def send(self, event: Mapping[str, Any] | Command) -> None:
         """
         Send an event of your own making. Waits only until the session is ready.

@@ -44,12 +44,17 @@ from azure_rt_audio import (
     Reconnected,
     Reconnecting,
     StatusChanged,
+    Tool,
 )
+from azure_rt_audio.emulator import FunctionCall, Reply
 from azure_rt_audio.events import (
     ConversationItemAdded,
     ConversationItemInputAudioTranscriptionCompleted,
     ResponseOutputAudioDelta,
     ResponseOutputAudioTranscriptDelta,
+    ToolApprovalRequested,
+    ToolEnded,
+    ToolStarted,
 )
 from azure_rt_audio.voice import FirstSound, Levels, VoiceSession
 
@@ -60,8 +65,16 @@ ANSWERS = cycle(
         "Begin in Alfama, the old quarter, and walk up to the castle for the view. Take tram 28 across the "
         "hills, have lunch in Chiado, and end the day at the tower of Belém, when the light is golden.",
         "Tram 15 goes there from Praça da Figueira, and takes about half an hour.",
+        Reply(calls=[FunctionCall("book_table", {"place": "Chiado", "people": 2})]),
+        "There we are.",
     ]
 )
+
+
+def book_table(place: str, people: int) -> str:
+    """Book a table in a restaurant."""
+    return f"a table for {people} in {place} is booked"  # a real one would call the restaurant
+
 
 INK, PAPER, CARD, FAINT, ACCENT = "#1d2430", "#f4f6fa", "#ffffff", "#7b8698", "#3867f4"
 COLOURS = {"connecting": "#e8a33d", "idle": "#9aa5b5", "listening": "#26a868", "thinking": "#8a5cf6"}
@@ -78,6 +91,8 @@ STYLE = f"""
     QFrame#card {{ border: 1px solid #e2e7ef; border-radius: 14px; }}
     QFrame#errors, QFrame#errors QLabel {{ background: #fdecea; color: #8c2018; }}
     QFrame#errors {{ border: 1px solid #f3c1bb; border-radius: 12px; }}
+    QFrame#approval, QFrame#approval QLabel {{ background: #fff6e5; }}
+    QFrame#approval {{ border: 1px solid #f0d6a3; border-radius: 12px; }}
     QLineEdit, QPlainTextEdit {{ background: {CARD}; border: 1px solid #d5dce7; border-radius: 10px;
         padding: 8px 10px; }}
     QPushButton {{ background: {CARD}; border: 1px solid #d5dce7; border-radius: 10px; padding: 8px 14px; }}
@@ -182,6 +197,7 @@ class Assistant(QWidget):
         self.setWindowTitle("Assistant")
         self.setStyleSheet(STYLE)
         self.resize(860, 640)
+        self.approvals: list[ToolApprovalRequested] = []
         self.build()
         self.clock = QTimer(self)
         self.clock.timeout.connect(self.follow_speaker)
@@ -192,7 +208,9 @@ class Assistant(QWidget):
         """Begin a conversation; also after the connection was lost."""
         self.errors.hide()
         self.show_status("connecting")
-        self.client = client = AzureRealTimeAudio(self.options, dispatcher=QtDispatcher(self))
+        self.client = client = AzureRealTimeAudio(
+            self.options, dispatcher=QtDispatcher(self), tools=[Tool(book_table, needs_approval=True)]
+        )
         client.on("init", lambda session: self.show_status("idle"))
         client.on(StatusChanged, lambda event: self.show_status(event.status.value))
         client.on(ConversationItemAdded, self.begin_turn)
@@ -203,6 +221,9 @@ class Assistant(QWidget):
         client.on(ResponseOutputAudioDelta, self.draw_sound)
         client.on(Reconnecting, lambda event: self.show_connection("reconnecting", event))
         client.on(Reconnected, lambda event: self.show_connection("idle", event))
+        client.on(ToolApprovalRequested, self.ask_approval)
+        client.on(ToolStarted, self.end_approval)
+        client.on(ToolEnded, self.end_approval)
         client.on("error", self.show_error)
         client.on(Closed, lambda event: self.show_status("closed"))
         microphone, speaker = devices()
@@ -238,6 +259,19 @@ class Assistant(QWidget):
         line.setStretch(0, 1)
         self.errors.setLayout(line)
 
+        self.approval = QFrame()
+        self.approval.setObjectName("approval")
+        self.question = QLabel()
+        self.question.setWordWrap(True)
+        self.allow, self.deny = QPushButton("Allow"), QPushButton("Deny")
+        self.allow.setObjectName("main")
+        self.allow.clicked.connect(lambda: self.approvals[0].approve())
+        self.deny.clicked.connect(lambda: self.approvals[0].deny("the user has said no"))
+        line = row(self.question, self.allow, self.deny)
+        line.setStretch(0, 1)
+        self.approval.setLayout(line)
+        self.approval.hide()
+
         self.bubbles = Bubbles()
         self.waveform = Waveform()
         self.line = QLineEdit()
@@ -252,6 +286,7 @@ class Assistant(QWidget):
         left.addLayout(head)
         left.addWidget(self.errors)
         left.addWidget(self.bubbles, 1)
+        left.addWidget(self.approval)
         left.addWidget(self.waveform)
         left.addLayout(row(self.line, send))
         everything = QHBoxLayout(self)
@@ -343,6 +378,21 @@ class Assistant(QWidget):
     def add_heard(self, event: ConversationItemInputAudioTranscriptionCompleted) -> None:
         """Show the transcription of the user."""
         self.bubbles.add(event.item_id, event.transcript.strip())
+
+    def ask_approval(self, request: ToolApprovalRequested) -> None:
+        """Ask whether a tool may run."""
+        self.approvals.append(request)
+        self.show_approval()
+
+    def end_approval(self, event: ToolStarted | ToolEnded) -> None:
+        """It is decided, by a button, or because it took too long."""
+        self.approvals = [request for request in self.approvals if request.call_id != event.call_id]
+        self.show_approval()
+
+    def show_approval(self) -> None:
+        """Show the call that waits first, and its buttons."""
+        self.question.setText(f"May it run? {self.approvals[0]}" if self.approvals else "")
+        self.approval.setVisible(bool(self.approvals))
 
     def draw_sound(self, event: ResponseOutputAudioDelta) -> None:
         """Draw the audio that will be played."""

@@ -1,5 +1,5 @@
 """
-Ask in writing: first for the whole answer, then with the answer printed as it arrives.
+Write: have a greeting said, ask for a whole answer, then for one that is printed as it arrives.
 
 Threads: all of this runs on the main thread; the client receives on a thread of its own.
 """
@@ -12,9 +12,10 @@ from azure_rt_audio import AzureRealTimeAudio
 
 
 def main() -> None:
-    """Ask twice."""
+    """Greet, and ask twice."""
     session = {"modalities": ["text"], "instructions": "Answer in one sentence."}
     with service(session) as options, AzureRealTimeAudio(options) as client:
+        print(client.say("Welcome! Ask me anything.").result().text)
         print(client.ask("Hello, who are you?").text)
 
         client.create_conversation_item(

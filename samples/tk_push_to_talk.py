@@ -24,12 +24,17 @@ from azure_rt_audio import (
     Reconnecting,
     StatusChanged,
     TkDispatcher,
+    Tool,
 )
 from azure_rt_audio.devices import MicrophoneLike, SpeakerLike
+from azure_rt_audio.emulator import FunctionCall, Reply
 from azure_rt_audio.events import (
     ConversationItemAdded,
     ConversationItemInputAudioTranscriptionCompleted,
     ResponseOutputAudioTranscriptDelta,
+    ToolApprovalRequested,
+    ToolEnded,
+    ToolStarted,
 )
 from azure_rt_audio.voice import Cut, Interrupted, Levels
 
@@ -39,13 +44,20 @@ COLOURS = {"connecting": "#f2c14e", "idle": "#8b93a1", "listening": "#3ddc84", "
 COLOURS |= {"speaking": "#7cc4ff", "reconnecting": "#f2c14e", "closed": "#ff6b6b"}
 
 # Recognised questions and answers of the emulator.
-QUESTIONS = cycle(["What is the tallest tree in the world?", "And how old is it?"])
+QUESTIONS = cycle(["What is the tallest tree in the world?", "And how old is it?", "Note that, please."])
 ANSWERS = cycle(
     [
         "Hyperion, a coast redwood in California. It stands about 116 metres high.",
         "Hyperion is thought to be between 600 and 800 years old, which is young for a redwood.",
+        Reply(calls=[FunctionCall("write_note", {"text": "Hyperion: 116 metres, 600 to 800 years"})]),
+        "All right.",
     ]
 )
+
+
+def write_note(text: str) -> str:
+    """Write a note into the user's notebook."""
+    return f"written: {text}"  # a real one would write it
 
 
 class PushToTalk:
@@ -62,6 +74,7 @@ class PushToTalk:
         self.client = client
         self.voice = client.talk(microphone, speaker, push_to_talk=True, on_event=self.show_voice)
         self.is_pressed = False
+        self.approvals: list[ToolApprovalRequested] = []
         self.build()
         client.on("init", lambda session: self.show_status("idle"))
         client.on(StatusChanged, lambda event: self.show_status(event.status.value))
@@ -70,6 +83,9 @@ class PushToTalk:
         client.on(ResponseOutputAudioTranscriptDelta, lambda event: self.add(event.item_id, event.delta))
         client.on(Reconnecting, lambda event: self.show_connection("reconnecting", event))
         client.on(Reconnected, lambda event: self.show_connection("idle", event))
+        client.on(ToolApprovalRequested, self.ask_approval)
+        client.on(ToolStarted, self.end_approval)
+        client.on(ToolEnded, self.end_approval)
         client.on("error", self.show_error)
         client.on(Closed, lambda event: self.show_status("closed"))
 
@@ -105,6 +121,16 @@ class PushToTalk:
         self.text.tag_configure("Assistant", foreground=ASSISTANT, font=(font, 9, "bold"), spacing1=10)
         self.text.tag_configure("note", foreground=PALE, font=(font, 10, "italic"))
         self.text.pack(fill="both", expand=True, pady=(12, 0))
+        self.approval = tk.Frame(self.root, bg=PANEL, padx=12, pady=10)
+        self.question = tk.Label(self.approval, bg=PANEL, fg=TEXT, wraplength=390, justify="left")
+        self.question.pack(anchor="w")
+        self.allow = tk.Button(self.approval, text="Allow", command=lambda: self.approvals[0].approve())
+        self.deny = tk.Button(
+            self.approval, text="Deny", command=lambda: self.approvals[0].deny("the user has said no")
+        )
+        for button in (self.allow, self.deny):
+            button.configure(bg=OUT, fg=TEXT, activebackground=PALE, bd=0, padx=14, highlightthickness=0)
+            button.pack(side="left", padx=(0, 8), pady=(8, 0))
         self.button.bind("<ButtonPress-1>", self.press)
         self.button.bind("<ButtonRelease-1>", self.release)
         self.root.bind("<KeyPress-space>", self.press)
@@ -169,6 +195,24 @@ class PushToTalk:
         self.text.configure(state="disabled")
         self.text.see("end")
 
+    def ask_approval(self, request: ToolApprovalRequested) -> None:
+        """Ask whether a tool may run."""
+        self.approvals.append(request)
+        self.show_approval()
+
+    def end_approval(self, event: ToolStarted | ToolEnded) -> None:
+        """It is decided, by a button, or because it took too long."""
+        self.approvals = [request for request in self.approvals if request.call_id != event.call_id]
+        self.show_approval()
+
+    def show_approval(self) -> None:
+        """Show the call that waits first, and its buttons."""
+        if self.approvals:
+            self.question.configure(text=f"May it run?\n{self.approvals[0]}")
+            self.approval.pack(side="bottom", fill="x", pady=(12, 0), before=self.text)
+        else:
+            self.approval.pack_forget()
+
     def show_voice(self, event: Any) -> None:
         """Show events of the devices."""
         if isinstance(event, Levels):
@@ -222,7 +266,8 @@ def main(act: Callable[[PushToTalk], None] | None = None) -> None:
     }
     with service(session, first_delay=0.3, **emulator) as options:
         root = tk.Tk()
-        with AzureRealTimeAudio(options, dispatcher=TkDispatcher(root)) as client:
+        tools = [Tool(write_note, needs_approval=True)]
+        with AzureRealTimeAudio(options, dispatcher=TkDispatcher(root), tools=tools) as client:
             window = PushToTalk(root, client, *devices())
             with window.voice:
                 if act is not None:

@@ -53,7 +53,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "errors": {"text"},
     "concurrency": {"text"},
     "pictures": {"text", "audio"},
-    "protocol": {"text", "errors", "pictures"},
+    "protocol": {"text", "secret", "errors", "pictures"},
     "events": {"protocol"},
     "audio": {"text", "errors"},
     "devices": {"text", "errors", "concurrency", "audio"},

@@ -87,7 +87,7 @@ PUBLIC = {
         RealtimeSignals
     """,
     "azure_rt_audio.recording": """
-        ConnectionEnded End Entry Header Heard LevelsMeasured ListenerFailed Lost Note Opened Problem
+        ConnectionEnded Dropped End Entry Header Heard LevelsMeasured ListenerFailed Lost Note Opened Problem
         Received Reconnected Reconnecting Recording Sent ToolEnded ToolStarted UnknownEntry
     """,
     "azure_rt_audio.testing": """
@@ -112,9 +112,10 @@ INTERNAL_FILES = {
     "dispatch": "base mailbox notebook qt queued tk worker",
     "emulator": "dialects model replay server session speech",
     "recording": (
-        "analysis document format lines page reconnections recording stereo subtitles timeline tracks"
+        "analysis document dropped_sound format lines page reconnections recording stereo subtitles timeline "
+        "tracks"
     ),
-    "tools": "collection context declaration docstring output schema shape tool",
+    "tools": "checks collection context declaration docstring output schema shape tool",
     "voice": (
         "account canceller downlink echo echo_reference events interfaces played self_interruption "
         "session uplink"

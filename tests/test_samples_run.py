@@ -18,7 +18,7 @@ SAMPLES = Path(__file__).parents[1] / "samples"
 WINDOWED = {"tk_push_to_talk", "qt_assistant", "screenshots"}
 """Samples that need a display; tests/system/windows has one."""
 STORIES = {
-    "quickstart": ["I am the emulator", "1, 2, 3, 4, 5, 6, 7, 8, 9, 10."],
+    "quickstart": ["Welcome! Ask me anything.\nHello! I am the emulator", "1, 2, 3, 4, 5, 6, 7, 8, 9, 10."],
     "voice_assistant": [
         "ready, with the voice alloy",
         "listening...\nthinking...\nspeaking...\nsaid: It is sunny in Lisbon.\nidle...",

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 import attrs
 from attrs import frozen
 
-from .. import AzureRealTimeAudio, AzureRealTimeOptions, ReconnectPolicy, SessionConfig
+from .. import AzureRealTimeAudio, AzureRealTimeOptions, ReconnectPolicy, SessionConfig, Tools
 from .._printable import one_line
 from ..protocol.dialects import DIALECTS
 from ..protocol.endpoint import parse_endpoint
@@ -82,6 +82,7 @@ def new_client(
     number: int = 1,
     does_reconnect: bool = True,
     history: str | None = None,
+    tools: Tools | None = None,
 ) -> AzureRealTimeAudio:
     """
     Return a client of the service, which connects, and records if it was asked to.
@@ -90,6 +91,7 @@ def new_client(
         number: Counts the clients of a command; each records into a file of its own.
         does_reconnect: Whether its session outlives a connection.
         history: A conversation to go on with, as JSON.
+        tools: For the model to call.
 
     Raises:
         UsageError: The recording cannot be made.
@@ -100,7 +102,12 @@ def new_client(
     reconnect = ReconnectPolicy() if does_reconnect else None
     try:
         return AzureRealTimeAudio(
-            service.options, dispatcher=dispatcher, record=record, reconnect=reconnect, history=history
+            service.options,
+            dispatcher=dispatcher,
+            record=record,
+            reconnect=reconnect,
+            history=history,
+            tools=tools,
         )
     except OSError as exc:
         raise UsageError(f"--record {record}: {exc.strerror or exc}") from exc

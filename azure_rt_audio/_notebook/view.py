@@ -34,6 +34,7 @@ from ..protocol.events.local import Reconnected, Reconnecting
 from ..protocol.latency import Latency
 from ..protocol.session import Session
 from ..protocol.turn import ModelStatusEnum
+from .approval import ApprovalRow
 from .gauges import Levels
 
 __all__ = ["show"]
@@ -143,7 +144,8 @@ class _View:
             [self._head, self._stop_button, self._close_button],
             layout=widgets.Layout(align_items="center", width="100%"),
         )
-        self.box = widgets.VBox([top, self._body], layout=_frame(widgets))
+        self._approval = ApprovalRow(widgets)
+        self.box = widgets.VBox([top, self._body, self._approval.box], layout=_frame(widgets))
         self.box.add_class("azure-rt-view")
         self._render(client)
         inline = InlineDispatcher()
@@ -183,6 +185,8 @@ class _View:
             self._has_connection = True
             if not event.is_planned:
                 self._note = str(event)
+        else:
+            self._approval.see(event)
         if not self._is_stale:
             self._is_stale = True
             self._wakeup.put(None)
@@ -194,6 +198,7 @@ class _View:
 
     def _on_closed(self, _: object) -> None:
         self._is_closed = True
+        self._approval.clear()
         self.end()
 
     # ------------------------------------------------------------ rendering
@@ -233,7 +238,8 @@ class _View:
         self._body.value = _body(self._transcript, self._note, self._error)
         self._stop_button.disabled = state not in ("thinking", "speaking")
         self._close_button.disabled = state in ("closed", "failed")
-        for button in (self._stop_button, self._close_button):
+        self._approval.render()
+        for button in (self._stop_button, self._close_button, *self._approval.buttons):
             _allow_subshell(button)
         return client is not None
 
@@ -251,7 +257,8 @@ class _View:
         """Replace the widgets by plain HTML, because a saved notebook does not contain them."""
         style = f"border:{LINE};border-radius:8px;padding:8px 12px;max-width:46em"
         handle.update(html(f'<div style="{style}">{self._head.value}{self._body.value}</div>'))
-        for widget in (self._head, self._stop_button, self._close_button, *self.box.children, self.box):
+        shown = (self._head, self._stop_button, self._close_button, *self._approval.parts)
+        for widget in (*shown, *self.box.children, self.box):
             for part in (getattr(widget, "style", None), widget.layout, widget):
                 if part is not None:
                     part.close()  # otherwise ipywidgets keeps it as long as the kernel

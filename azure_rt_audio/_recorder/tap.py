@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from .._session.taps import Tap
-from .._transport import Payload
+from .._transport import DroppedSound, Payload
 from ..errors import ConnectionClosedError, RealtimeError
 from ..protocol.events.local import Reconnected, Reconnecting, ToolEnded, ToolStarted
 from .writer import RecordingWriter
@@ -49,6 +49,13 @@ class RecorderTap(Tap):
     def on_sent(self, connection: int, payload: bytes, when: float) -> None:
         """Record a command."""
         self._writer.put("sent", payload, connection, when)
+
+    def on_dropped(self, connection: int, sound: tuple[DroppedSound, ...]) -> None:
+        """Record which of the commands were not sent."""
+        for run in sound:
+            since = round(self._writer.since_beginning(run.since), 6)
+            fields = {"connection": connection, "since": since, "count": run.count}
+            self._writer.put("dropped", {**fields, "seconds": round(run.seconds, 3)})
 
     def on_closed(self, connection: int, outcome: RealtimeError) -> None:
         """Record the end of a connection."""

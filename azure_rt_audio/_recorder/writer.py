@@ -119,6 +119,10 @@ class RecordingWriter:
         """Whether what is put is recorded."""
         return not (self._is_finishing or self._is_over)
 
+    def since_beginning(self, moment: float) -> float:
+        """Return a moment of the monotonic clock as the ``t`` of the recording."""
+        return moment - self._began
+
     def put(
         self, kind: str, body: bytes | dict[str, Any], connection: int = 0, when: float | None = None
     ) -> None:

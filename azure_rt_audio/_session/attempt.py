@@ -89,9 +89,14 @@ class Attempt:
         self.opened_wall = 0.0
         self.is_started = False  # it has begun to connect
         self.sound_base = 0  # index of the first byte of sound that was sent on it; written by the journal
-        self.on_configured: Callable[[], object] | None = None
+        self.on_configured: Callable[[Attempt], object] | None = None
+        """
+        Called once, in place of becoming ready, which is the callee's to bring about. The I/O thread's.
+
+        The attempt is its argument: a function that held it would be held by it, and keep a connection that
+        nobody wants any more.
+        """
         self._is_configured = False
-        """Called once, in place of becoming ready, which is the callee's to bring about. The I/O thread's."""
         self.on_event: Callable[[Event], object] | None = None
         """Called with each event that is not applied. The I/O thread's."""
         self.configure_at: float | None = None  # when the grace for session.created is over
@@ -223,7 +228,7 @@ class Attempt:
             self.ready.initialize_unless_refused()
         elif not self._is_configured:  # later updates are the program's, or the barrier of a swap
             self._is_configured = True
-            self.on_configured()
+            self.on_configured(self)
 
     def take_updates(self, previous: Attempt) -> None:
         """Expect the answers to updates of the session that the attempt before has not had; know its ids."""

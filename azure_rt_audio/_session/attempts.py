@@ -277,8 +277,11 @@ class Attempts:
         have_ended = [is_waiting or current.close(timeout)]
         have_ended += [other.close(deadline.remaining()) for other in others]
         has_ended = all(have_ended) and self._io_thread.join((deadline.remaining() or 0.0) + _GRACE)
-        if is_waiting and (has_ended or current.owns_this_thread()):
-            self._end_waiting()
+        if is_waiting:
+            if has_ended or current.owns_this_thread():
+                self._end_waiting()
+            else:
+                current.end_aside()
         return has_ended
 
     def _end_waiting(self) -> None:
@@ -355,6 +358,8 @@ class Attempts:
 
     def _lags(self, number: int, report: LagReport) -> None:
         session = self._session()
+        if report.dropped and self._taps.active:
+            self._taps.dropped(number, report.dropped)
         if session is not None and number == self.current.number:
             session.tell_lag(report)
 
@@ -445,7 +450,8 @@ class Attempts:
         """The current attempt has ended: the session ends, unless somebody makes another one."""
         outcome, session = attempt.outcome, self._session()
         assert outcome is not None
-        goes_on = not self.is_closing and self.on_ended is not None and self.on_ended(attempt, outcome)
+        on_ended = None if session is None or self.is_closing else self.on_ended
+        goes_on = on_ended is not None and on_ended(attempt, outcome)
         self.is_lasting = goes_on
         # After that: who waits for it looks whether another one has taken its place.
         attempt.ready.end(outcome)

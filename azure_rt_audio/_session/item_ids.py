@@ -9,14 +9,20 @@ goes on with the ids that it knows.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, TypeVar
 
 import attrs
 import orjson
 
 from ..protocol.commands import Command, ConversationItemCreate
-from ..protocol.events import ConversationItemAdded, ConversationItemDeleted, ConversationItemDone, Event
+from ..protocol.events import (
+    ConversationItemAdded,
+    ConversationItemDeleted,
+    ConversationItemDone,
+    ConversationItemRetrieved,
+    Event,
+)
 from ..protocol.items import ConversationItem, FunctionCallOutputItem
 from ..protocol.restored_texts import output_as_text
 
@@ -43,6 +49,7 @@ class ItemIds:
         self.restored: Mapping[str, ConversationItem] = {}
         self._unannounced: frozenset[str] = frozenset()
         self._gone: Mapping[str, Event] = {}
+        self._retrieved: Mapping[str, Callable[[ConversationItem], object]] = {}
         self.service: Mapping[str, str] = {}
         self.calls: Mapping[str, str] = {}
         self._program: Mapping[str, str] = {}
@@ -88,6 +95,11 @@ class ItemIds:
         self._gone = {**self._gone, service_id: event}
         self.is_active = True
 
+    def retrieve(self, item_id: str, take: Callable[[ConversationItem], object]) -> None:
+        """Give an item that the client asks for by itself to *take*, and tell nobody."""
+        self._retrieved = {**self._retrieved, self.service.get(item_id, item_id): take}
+        self.is_active = True
+
     def to_service(self, command: Command) -> Command:
         """Return a command with the service's ids; the output of a call that is a text is a text, too."""
         if self.calls and isinstance(command, ConversationItemCreate):
@@ -126,10 +138,17 @@ class ItemIds:
             self._gone = {key: other for key, other in self._gone.items() if key != event.item_id}
             self._settle()
             return told
+        elif isinstance(event, ConversationItemRetrieved) and (event.item.id or "") in self._retrieved:
+            retrieved = dict(self._retrieved)
+            take = retrieved.pop(event.item.id or "")
+            self._retrieved = retrieved
+            self._settle()
+            take(event.item)
+            return None
         return _translated(event, self._program) if self._program else event
 
     def _settle(self) -> None:
-        self.is_active = bool(self.service or self._unannounced or self._gone)
+        self.is_active = bool(self.service or self._unannounced or self._gone or self._retrieved)
 
 
 def _translated(message: _T, names: Mapping[str, str]) -> _T:

@@ -33,7 +33,7 @@ from .attempts import Attempts
 from .sound_ring import SoundRing
 from .waiters import Waiter, Waiters
 
-__all__ = ["Journal"]
+__all__ = ["Journal", "sound_beyond"]
 
 _PIECE: Final = 4800
 """Bytes of sound that are sent again in one message."""
@@ -340,6 +340,11 @@ class Journal:
         with self._lock:
             return max(0, self._ring.end - max(start, self._ring.start)) / bytes_per_ms(self._format)
 
+    def missing_s(self, start: int) -> float:
+        """Return the seconds of sound from an index on that are not kept any more."""
+        with self._lock:
+            return max(0, self._ring.start - start) / bytes_per_ms(self._format) / 1000
+
     def lost_sound_s(self, last_heard: float) -> float:
         """Return the seconds of sound that were dropped and that the old session may not have heard."""
         with self._lock:
@@ -419,3 +424,8 @@ class Journal:
         for begin in range(0, len(sound), _PIECE):
             attempt.send(encode_append(pybase64.b64encode(sound[begin : begin + _PIECE])), 0.0)
         return stop
+
+
+def sound_beyond(seconds: float) -> str:
+    """Return why so much sound is lost."""
+    return f"{seconds:.1f} s of sound were more than is kept"

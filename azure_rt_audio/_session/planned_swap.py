@@ -14,9 +14,9 @@ that came before, the rest of the conversation is created, and the held commands
 old session, what begins after that is cancelled and not told.
 
 What is quiet: no response, no speech, no command without an answer, no transcript to come, and nothing being
-played. After half of the time that is left the speaker may play; in the last 15 s the user may speak: the new
-session hears that from its beginning. In the last 5 s a response may run: it ends in the old session, and
-what it brought is created in the new one.
+played. After half of the time that is left the speaker may play. In the last 15 s the user may speak: the new
+session hears that from its beginning; and commands may come without a pause. In the last 5 s a response may
+run: it ends in the old session, and what it brought is created in the new one.
 
 **Threads.** The I/O thread, but for :meth:`PlannedSwap.ask`.
 """
@@ -44,6 +44,7 @@ from ..protocol.events import (
     ConversationItemInputAudioTranscriptionFailed,
     Error,
     Event,
+    InputAudioBufferCommitted,
     InputAudioBufferSpeechStarted,
     RateLimitsUpdated,
     ResponseCreated,
@@ -52,12 +53,14 @@ from ..protocol.events import (
 )
 from ..protocol.events.local import Reconnected
 from ..protocol.items import MessageItem
-from ..protocol.restoration import Restoration
+from ..protocol.restoration import UNHEARD, Restoration
 from ..protocol.turn import ModelStatusEnum
 from .attempt import Attempt
 from .attempts import Attempts, weakly
 from .configuration import Configuration
-from .journal import Journal
+from .journal import Journal, sound_beyond
+from .losses import SOUND
+from .older_turns import OlderTurns
 from .response_queue import ResponseQueue
 from .restorer import Restorer
 
@@ -91,6 +94,10 @@ _TRANSCRIPTS: Final = (
 )
 
 
+_UNQUIET: Final = (InputAudioBufferSpeechStarted, InputAudioBufferCommitted, ResponseCreated, Error)
+"""What ends the hold: the user begins to speak, or has ended and is answered, or a command is refused."""
+
+
 class _State(enum.Enum):
     IDLE = enum.auto()
     PREPARING = enum.auto()
@@ -105,20 +112,19 @@ class _Session(Protocol):
     def apply_event(self, event: Event) -> None:
         """Take an event into account, and tell those who want to know."""
 
-    def tell(self, event: Reconnected) -> None:
-        """Tell listeners of an event of the client's own."""
-
 
 class PlannedSwap:
     """
     Replaces the connection of a session that lives.
 
     Args:
+        older_turns: What the present session is asked for.
         new_restorer: Makes what gives the conversation to the session of an attempt.
         plan: Returns what another session is to be given now, but for the items of these responses; and
             after what it has been given.
         replay: Sends what was held on a new connection, from an index of the sound on.
         settle: Ends, or asks again, what was in progress; returns what became of each response.
+        tell: Tells the program that it is done.
         status: What the model is doing.
     """
 
@@ -130,10 +136,12 @@ class PlannedSwap:
         configuration: Configuration,
         journal: Journal,
         queue: ResponseQueue,
+        older_turns: OlderTurns,
         new_restorer: Callable[[Attempt, Callable[[], object]], Restorer],
         plan: Callable[[Collection[str], Restoration | None], Restoration],
         replay: Callable[[Attempt, int], None],
         settle: Callable[[RealtimeError], Mapping[str, str]],
+        tell: Callable[[Reconnected], None],
         status: Callable[[], ModelStatusEnum],
         clock: Callable[[], float],
     ) -> None:
@@ -143,10 +151,12 @@ class PlannedSwap:
         self._configuration = configuration
         self._journal = journal
         self._queue = queue
+        self._older_turns = older_turns
         self._new_restorer = new_restorer
         self._plan = plan
         self._replay = replay
         self._settle = settle
+        self._tell = tell
         self._status = status
         self._clock = clock
         self._tells_update = False
@@ -253,12 +263,15 @@ class PlannedSwap:
     def _prepare(self) -> None:
         try:
             attempt = self._configuration.new_attempt()
-            attempt.on_configured = weakly(self._restore, attempt)
+            attempt.on_configured = weakly(self._restore)
             self._standby, self._state = attempt, _State.PREPARING
             self._limit = self._clock() + _PREPARE
             self._attempts.start(attempt)
         except (RealtimeError, RuntimeError) as exc:
             self._fail(exc)
+            return
+        lost = self._plan(self._queue.running(), None).lost
+        self._older_turns.ask(self._attempts.current, [key for key, why in lost.items() if why == UNHEARD])
 
     def _fail(self, why: object) -> None:
         """The other connection is gone: the session goes on with the one it has."""
@@ -278,6 +291,7 @@ class PlannedSwap:
     def _restore(self, attempt: Attempt) -> None:
         if attempt is self._standby:
             self._limit = None  # the restorer has one of its own
+            self._older_turns.stop()
             self._restorer = self._new_restorer(attempt, weakly(self._restored, attempt))
             self._follow()
 
@@ -303,15 +317,15 @@ class PlannedSwap:
         if left is not None and left < min(_RESPONSE_MAY_GO_ON, self._window() / 4) and self._queue.running():
             return self._queue.is_only_running()
         late = bool(self._asked_for) or (left is not None and left < self._window() / 2)
-        if self._journal.unacknowledged():
+        is_urgent = left is not None and left < min(_SPEECH_MAY_BE_CUT, self._window() / 2)
+        # Those that are sent without a pause are never all answered; those before the barrier are then.
+        if not is_urgent and self._journal.unacknowledged():
             return False
         if self._configuration.does_transcribe and self._journal.awaits_transcript(now):
             return False
         if not late and self._status() is not ModelStatusEnum.IDLE:
             return False
-        if left is not None and left < min(_SPEECH_MAY_BE_CUT, self._window() / 2) and not self._asked_for:
-            return self._queue.is_silent()
-        return self._queue.is_quiet()
+        return self._queue.is_silent() if is_urgent else self._queue.is_quiet()
 
     # ------------------------------------------------------------ the moment itself
 
@@ -338,7 +352,7 @@ class PlannedSwap:
                 self._pass()
                 return
             self._session.apply_event(event)
-            if isinstance(event, InputAudioBufferSpeechStarted | ResponseCreated | Error):
+            if isinstance(event, _UNQUIET):
                 self._abandon(f"{event.type} came")
         elif isinstance(event, _TRANSCRIPTS) or self._is_of_running(event):
             self._session.apply_event(event)
@@ -420,6 +434,8 @@ class PlannedSwap:
         self._swapped_at, self._asked_for = now, ""
         restored, shortened, lost = restorer.hand_over()
         start = self._journal.needed_from(is_planned=True, prefix_ms=self._configuration.prefix_ms)
+        if (seconds := self._journal.missing_s(start)) > 0.05:
+            lost[SOUND] = sound_beyond(seconds)
         attempt.on_event = None
         self._attempts.go_over_to(attempt)
         self._standby = None
@@ -449,6 +465,7 @@ class PlannedSwap:
                     self._restorer.add(self._plan((), self._restorer.planned))
         self._old = self._limit = self._restorer = None
         self._running = ()
+        self._older_turns.forget()
         if self._state is _State.DRAINING and done is not None:
             self._state = _State.IDLE
             self._queue.release()
@@ -456,7 +473,7 @@ class PlannedSwap:
             if self._tells_update and session is not None:
                 self._tells_update = False
                 self._session.apply_event(SessionUpdated(session=session))
-            self._session.tell(done)
+            self._tell(done)
 
     def give(self) -> tuple[Attempt, Restorer] | None:
         """
@@ -467,6 +484,7 @@ class PlannedSwap:
         """
         attempt, restorer, state = self._standby, self._restorer, self._state
         self._standby = self._restorer = self._old = self._limit = None
+        self._older_turns.forget()
         self._state = _State.IDLE
         self._configuration.drop_barriers()
         if not self._tells_update:

@@ -49,8 +49,10 @@ from .backoff import STEADY_S, Backoff, GiveUp, Retry
 from .configuration import Configuration
 from .dial_spacing import next_slot
 from .interrupted_responses import InterruptedResponses
-from .journal import Journal
+from .journal import Journal, sound_beyond
 from .late_turns import LateTurns
+from .losses import SOUND, Losses
+from .older_turns import OlderTurns
 from .planned_swap import PlannedSwap
 from .response_queue import ResponseQueue
 from .restored_items import RestoredItems
@@ -150,6 +152,8 @@ class Reconnector:
         self._due: float | None = None  # when the next attempt is made
         self._restorer: Restorer | None = None
         self._interrupted = InterruptedResponses(session, policy, queue, conversation)
+        self._losses = Losses()
+        self._older_turns = OlderTurns(sender, waiters)
         self.swap = PlannedSwap(
             session,
             policy,
@@ -157,10 +161,12 @@ class Reconnector:
             configuration,
             journal,
             queue,
+            self._older_turns,
             weakly(self.new_restorer),
             weakly(self.plan),
             weakly(self.replay),
             self._interrupted.settle,
+            weakly(self._tell),
             status,
             clock,
         )
@@ -282,7 +288,7 @@ class Reconnector:
         attempt.take_updates(previous)
         self._attempts.replace(attempt)
         if self._attempts.has_been_ready:
-            attempt.on_configured = weakly(self._restore, attempt)
+            attempt.on_configured = weakly(self._restore)
             attempt.on_event = weakly(self._on_early_event)
         elif self._history is not None:
             self.begin_with(self._history, attempt)
@@ -304,7 +310,7 @@ class Reconnector:
         """Give a conversation that was kept to the first session, before that is told. Any thread."""
         self._history, self._first_events = history, []
         self._attempts.intercept(attempt)
-        attempt.on_configured = weakly(self._restore_history, attempt)
+        attempt.on_configured = weakly(self._restore_history)
         attempt.on_event = weakly(self._on_first_event)
 
     def _on_first_event(self, event: Event) -> None:
@@ -423,7 +429,8 @@ class Reconnector:
             )
         without = {key for response_id in running for key in self._conversation._outputs.keys(response_id)}
         entries = [entry for entry in self._conversation.entries if entry.item.id not in without]
-        return self._planned(entries, self._journal.sound_of_turns(), previous)
+        sound = {**self._older_turns.sound, **self._journal.sound_of_turns()}
+        return self._planned(entries, sound, previous)
 
     def _planned(
         self,
@@ -463,7 +470,7 @@ class Reconnector:
         restored, shortened, lost = restorer.hand_over()
         seconds = self._journal.lost_sound_s(outage.heard_at)
         if seconds > 0.05:
-            lost["sound"] = f"{seconds:.1f} s of sound were more than is kept"
+            lost[SOUND] = sound_beyond(seconds)
         self._attempts.go_over(outage.attempt)
         start = self._journal.needed_from(is_planned=False, prefix_ms=0.0)
         detection = self._configuration.turn_detection
@@ -488,7 +495,7 @@ class Reconnector:
         if not is_late:
             self._queue.release()
         log.info("= connected again after %.1f s; %d items restored, %d lost", gap, len(restored), len(lost))
-        self._session.tell(
+        self._tell(
             Reconnected(
                 gap_s=gap,
                 reason=in_words(outage.reason),
@@ -498,6 +505,9 @@ class Reconnector:
                 responses=outage.responses,
             )
         )
+
+    def _tell(self, event: Reconnected) -> None:
+        self._session.tell(self._losses.told_once(event))
 
     def replay(self, attempt: Attempt, start: int) -> None:
         """

@@ -87,6 +87,8 @@ class ResponseCanceller:
         If it has been asked for but not begun, it is cancelled as soon as it begins. If there is nothing to
         cancel, the service answers with a harmless error.
         """
+        if response_id is None:
+            self.give_way()
         with self._lock:
             target = response_id or self._table.active_id
             request = self._table.begun.get(target) if target is not None else self._table.sent
@@ -104,12 +106,24 @@ class ResponseCanceller:
         Returns:
             The id of the response; ``""`` if it has yet to begin; ``None`` if there is none.
         """
+        self.give_way()
         with self._lock:
             target = self._table.active_id
             if target is None:
                 return "" if self._table.cancel_beginning() else None
         self.send(target, is_quiet=True)
         return target
+
+    def give_way(self) -> None:
+        """Cancel what fills a silence: something else begins. On a connection that is over, do nothing."""
+        with self._lock:
+            filler = self._table.filler
+            if filler is None:
+                return
+            filler.is_unwanted = True
+            filler.is_cancelled = filler.response_id is None  # as soon as it begins
+        if filler.response_id is not None:
+            self.cancel_quietly(filler.response_id)
 
     def cancel_request(self, request: ResponseRequest) -> None:
         """Stop what a request asks for: at once, when it begins, or before it was ever sent."""

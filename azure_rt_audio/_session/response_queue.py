@@ -169,6 +169,7 @@ class ResponseQueue:
         superseded: Superseded = "wait",
         ask_first: Callable[[ResponseRequest], None] | None = None,
         answers_turn: bool = False,
+        is_recital: bool = False,
     ) -> PendingResponse:
         """
         Ask for a response; send the request now or when its turn comes. Does not block.
@@ -180,6 +181,7 @@ class ResponseQueue:
             superseded: What becomes of it if the user's own turn is answered while it waits.
             ask_first: Sends what belongs right before it, on the thread that sends it.
             answers_turn: Whether it asks for the answer to the user's turn, which comes before all others.
+            is_recital: Whether it says a given text, and answers nothing.
 
         Raises:
             ValueError: If the service would refuse it.
@@ -197,6 +199,7 @@ class ResponseQueue:
         request.handle = weakref.ref(handle)
         request.superseded = superseded
         request.answers_turn = answers_turn
+        request.is_recital = is_recital
         if ask_first is not None:
             request.ask_first = ask_first
         self._submit(request, may_wait=may_wait)
@@ -219,6 +222,31 @@ class ResponseQueue:
         request.is_follow_up = True
         self._submit(request, may_wait=True)
         return request
+
+    def fill(self, config: ResponseConfig) -> bool:
+        """
+        Have something said beside the conversation, if nothing goes on there, and until something does.
+
+        Returns:
+            Whether it was asked for.
+
+        Raises:
+            ValueError: If the service would refuse it: not every version has responses out of band.
+        """
+        request = self._make_request(config)
+        request.gives_way = True
+        now = self._clock()
+        with self._lock:
+            if self._ended is not None or not self._table.may_fill:
+                return False
+            epoch = self._table.epoch
+            self._table.enter(request, now)
+        return self._send_request(request, epoch)
+
+    def may_fill(self) -> bool:
+        """Whether nothing goes on in the conversation: no answer, no request, no turn of the user."""
+        with self._lock:
+            return self._table.may_fill
 
     def follow(self, response_id: str, follower: ResponseHandle) -> None:
         """Tell another one, too, of a response that has begun. Called by the I/O thread."""
@@ -278,6 +306,7 @@ class ResponseQueue:
         """The user begins to speak, or presses the button; from any thread."""
         with self._lock:
             unanswered = self._table.begin_turn(self._clock(), is_detected=is_detected)
+        self.canceller.give_way()
         for request in unanswered:
             request.finish(cancelled_response())
         self._call_in(LOOK)
@@ -338,8 +367,12 @@ class ResponseQueue:
         self._call_in(LOOK)
         response_id = event.response.id
         assert response_id is not None
-        if beginning.is_unplayed:
+        request = beginning.request
+        is_too_late = request is not None and request.gives_way and request.is_cancelled
+        if beginning.is_unplayed or is_too_late:
             self.canceller.leave_unplayed(response_id)
+        if response_id == self._table.active_id:
+            self.canceller.give_way()
         is_told = beginning.request is not None and beginning.request.feed(event)
         if beginning.must_cancel or beginning.is_unplayed:
             self.canceller.cancel_quietly(response_id)
@@ -351,7 +384,7 @@ class ResponseQueue:
             request = self._table.end(event.response)
             self.watchdog.end_steps()
             following = self._table.take_next(self._clock())
-        is_told = request is not None and request.feed(event)
+        is_told = request is not None and (request.feed(event) or request.gives_way)  # nobody has asked
         self._send_next(following)
         return is_told
 
@@ -394,6 +427,9 @@ class ResponseQueue:
         if wait is not None or is_users:
             return Handled.RETRIED
         if is_over:  # it was taken back, and another response had begun
+            return Handled.SILENT
+        if request.gives_way and error.event_id is not None:
+            log.warning("! the service refused to say something meanwhile: %s", error)
             return Handled.SILENT
         return Handled.TOLD if is_told else Handled.UNHEARD
 
@@ -554,6 +590,9 @@ class ResponseQueue:
 
         One that was entered for another connection is not sent: it has been put back, and comes again.
         """
+
+        if not request.is_out_of_band:
+            self.canceller.give_way()
 
         def send() -> None:
             if epoch == self._table.epoch and not self._table.is_held:

@@ -84,6 +84,8 @@ class ResponseRequest:
     is_doubted: bool = False  # the service has said that its response is over
     config: ResponseConfig | None = None  # what was asked to be different, without the request id
     is_follow_up: bool = False  # it asks about the outputs of tools
+    gives_way: bool = False  # it fills a silence beside the conversation, and ends with that
+    is_recital: bool = False  # it says a given text, and answers nothing
     follower: weakref.ReferenceType[ResponseHandle] | None = None  # is told of its response, too
 
     @property

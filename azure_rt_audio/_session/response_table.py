@@ -103,6 +103,17 @@ class ResponseTable:
         return self.is_held or (self.is_free and not in_progress)
 
     @property
+    def may_fill(self) -> bool:
+        """Whether nothing goes on, and a silence may be filled."""
+        return not (self.is_held or self.is_busy or self.turn.is_on or self.filler is not None)
+
+    @property
+    def filler(self) -> ResponseRequest | None:
+        """What fills a silence, until it has to give way; ``None`` if nothing does."""
+        requests = (*self._unbegun.values(), *self.begun.values())
+        return next((one for one in requests if one.gives_way and not one.is_unwanted), None)
+
+    @property
     def unbegun(self) -> list[ResponseRequest]:
         """All that were sent and have not begun."""
         unique = {id(r): r for r in (*self._unbegun.values(), self.sent) if r is not None}
@@ -336,7 +347,9 @@ class ResponseTable:
 
     def move(self) -> tuple[list[ResponseRequest], list[ResponseRequest]]:
         """The connection is over; return what had begun on it, and what was sent and had not begun."""
-        begun, unbegun = list(self.begun.values()), self.unbegun
+        begun, unbegun = list(self.begun.values()), [one for one in self.unbegun if not one.gives_way]
+        if self.filler is not None:
+            self.filler.is_cancelled = True  # it was for that moment
         self.epoch += 1
         self.begun.clear()
         self._unbegun.clear()

@@ -11,6 +11,7 @@ from .._repr import also_half_made
 from .._secret import Secret
 from ..options import AzureRealTimeOptions, WebSocketOptions
 from ..options.proxy_url import parse_proxy
+from ..protocol.tools import McpTool
 
 __all__ = ["Secrets"]
 
@@ -20,7 +21,7 @@ _SHORTEST: Final = 6
 
 class Secrets:
     """
-    Keys, tokens, values of headers, the password of a proxy.
+    Keys, tokens, values of headers, the password of a proxy; those for MCP servers of the session, too.
 
     **Threads.** :meth:`reveal` from any thread. Dial threads add; what two add at the same moment may be
     lost until the next handshake.
@@ -33,6 +34,12 @@ class Secrets:
         self.add({name: value.reveal() for name, value in websocket_options.headers.items()})
         if options.api_key is not None:
             self.add({"api-key": options.api_key.reveal()})
+        tools = options.session_config.tools
+        for tool in tools if isinstance(tools, list) else ():
+            if isinstance(tool, McpTool):
+                self.add({name: value.reveal() for name, value in (tool.headers or {}).items()})
+                if tool.authorization is not None:
+                    self.add({"authorization": tool.authorization.reveal()})
         if websocket_options.http_proxy is not None:
             proxy = parse_proxy(websocket_options.http_proxy.reveal())
             self.add({"proxy": proxy.auth[1] if proxy.auth is not None else ""})

@@ -14,9 +14,8 @@ import orjson
 from .._pages import THREADS
 from .._stacklevel import stacklevel
 from ..dispatch import Dispatcher
-from ..protocol.base import ProtocolObject
 from ..protocol.checks import check_command
-from ..protocol.codec import encode, to_json
+from ..protocol.codec import encode, write_other
 from ..protocol.commands import Command
 from ..protocol.dialects import Dialect
 from .acknowledgement import Acknowledgement
@@ -78,7 +77,7 @@ class CommandSender:
         if not isinstance(name, str) or not name:
             raise ValueError(f'an event needs a "type", such as "response.create", not {name!r}')
         try:
-            return orjson.dumps(dict(event), default=_write_mapping)
+            return orjson.dumps(dict(event), default=write_other)
         except TypeError as exc:
             raise TypeError(f"{name} holds something that JSON cannot express: {exc}") from None
 
@@ -235,11 +234,3 @@ class CommandSender:
         )
         self.send_awaited(waiter, payload)
         return future
-
-
-def _write_mapping(value: Any) -> Any:
-    if isinstance(value, ProtocolObject):
-        return to_json(value)
-    if isinstance(value, Mapping):
-        return dict(value)
-    raise TypeError(f"{type(value).__name__} is not JSON")

@@ -15,7 +15,7 @@ from typing import Any
 
 from .._concurrency.program_end import ends_the_program
 from .._log import get_logger
-from .._transport import Payload
+from .._transport import DroppedSound, Payload
 from ..errors import RealtimeError
 from ..protocol.events.local import Reconnected, Reconnecting, ToolEnded, ToolStarted
 
@@ -48,6 +48,9 @@ class Tap:
 
         *when* is before that, on the monotonic clock, and so before anything that the service answers.
         """
+
+    def on_dropped(self, connection: int, sound: tuple[DroppedSound, ...]) -> None:
+        """Of what was accepted for sending, this was dropped: the line is too slow."""
 
     def on_closed(self, connection: int, outcome: RealtimeError) -> None:
         """The connection has ended; nothing follows."""
@@ -112,6 +115,11 @@ class Taps:
                 tap.on_sent(connection, payload, when)
             except BaseException as exc:  # noqa: BLE001 - logged, or raised again
                 self._remove_failed(tap, exc)
+
+    def dropped(self, connection: int, sound: tuple[DroppedSound, ...]) -> None:
+        """Report sound that was accepted for sending and is not sent."""
+        for tap in self.active:
+            self._call(tap, tap.on_dropped, connection, sound)
 
     def closed(self, connection: int, outcome: RealtimeError) -> None:
         """Report the end of a connection."""

@@ -113,6 +113,7 @@ class Round:
         is_over: The response has ended.
         is_by_hand: It called something else, too, which the program answers.
         is_wanted: Whether the results are to be answered.
+        is_filled: Something was said while its tools ran.
         response: As it ended.
     """
 
@@ -123,6 +124,7 @@ class Round:
     is_over: bool = False
     is_by_hand: bool = False
     is_wanted: bool = False
+    is_filled: bool = False
     response: Response | None = None
 
     @property

@@ -103,6 +103,8 @@ class Calls:
             call.started_at = self._clock()
         if tool.timeout_s is not None:
             self._call_in(min(tool.timeout_s, LOOK))
+        if tool.say_meanwhile is not None:
+            self._call_in(0.0)
         answer = weakly(self._returned, current, call, tool)
         if not self._submit(functools.partial(run_tool, tool, arguments, call.context, answer, self._submit)):
             self._returned(current, call, tool, _BUSY)

@@ -161,6 +161,7 @@ class FollowUps:
                 request.is_out_of_band
                 or request.is_follow_up
                 or request.is_cancelled
+                or request.is_recital
                 or request.stands_for is not None
             )
         ):

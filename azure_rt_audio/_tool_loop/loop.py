@@ -22,7 +22,7 @@ due                  a follow-up, or another answer, begins      what ends a req
 ===================  ==========================================  ==========================================
 
 The parts: ``Rounds`` are the calls whose results are not answered yet, ``Calls`` runs them and sends their
-outputs, ``FollowUps`` asks for the answers.
+outputs, ``FollowUps`` asks for the answers, ``Fillers`` has something said meanwhile.
 
 **Threads and locks.** The I/O thread reports events; threads of tools report results; any thread cancels.
 ``Rounds.lock`` is a leaf. It guards calls, rounds and follow-ups; what is sent is decided under it and sent
@@ -46,6 +46,7 @@ from ..tools.output import error_output
 from .call import Call, Round, Waiting
 from .calls import Calls
 from .catalogue import Catalogue
+from .fillers import Fillers
 from .follow_ups import FollowUps
 from .rounds import Rounds
 from .runner import Job
@@ -98,6 +99,8 @@ class ToolLoop:
             find_client=find_client,
             answers_late=follow_up == "auto",
         )
+
+        self._fillers = Fillers(engine, self._rounds)
 
     # ------------------------------------------------------------ events: the I/O thread
 
@@ -193,7 +196,8 @@ class ToolLoop:
             self._end_response(response_id, None)
             self._follow_ups.on_done(response_id)
         self._follow_ups.ask_if_due()
-        return None if is_idle else min(LOOK, LOOK if seconds is None else seconds)
+        looks = [one for one in (LOOK, seconds, self._fillers.check()) if one is not None]
+        return None if is_idle else min(looks)
 
     def end(self, outcome: RealtimeError) -> None:
         """The session is over: nobody waits for results any more."""

@@ -24,9 +24,9 @@ from ..protocol.commands import SessionUpdate
 from ..protocol.events import SessionUpdated
 from ..protocol.responses import ResponseConfig
 from ..protocol.session import SessionConfig
+from ..tools.checks import check_choice, check_count
 from ..tools.collection import Tools
 from ..tools.context import RUNNING
-from ..tools.tool import check_choice
 from .catalogue import Catalogue
 
 if TYPE_CHECKING:
@@ -73,8 +73,7 @@ class SessionTools:
         max_rounds: int,
     ) -> None:
         check_choice("follow_up", follow_up, ("auto", "never"))
-        if max_rounds < 1:
-            raise ValueError(f"max_tool_rounds must be at least 1, not {max_rounds!r}")
+        check_count("max_tool_rounds", max_rounds)
         self._client = weakref.ref(client)
         self._follow_up: Literal["auto", "never"] = follow_up
         self._max_rounds = max_rounds

@@ -17,11 +17,12 @@ from .dialling import WebSocketImpl
 from .driver import Outcome
 from .frames import Payload
 from .io_thread import IOThread
-from .send_lag import LagReport
+from .send_lag import DroppedSound, LagReport
 from .state import WebSocketState
 
 __all__ = [
     "Connection",
+    "DroppedSound",
     "IOThread",
     "LagReport",
     "Outcome",

@@ -160,6 +160,10 @@ class Connection:
         """Begin to close, with *timeout* seconds for all of it. Does not wait; :meth:`close` does."""
         self._driver.begin_close(timeout)
 
+    def end_aside(self) -> None:
+        """End although the I/O thread is held up in a callback; ``on_end`` is waited for, 0.25 s at most."""
+        self._driver.end_aside()
+
     def abort(self, outcome: ConnectionClosedError) -> None:
         """End at once, with this outcome; what is queued is lost. Does not wait."""
         self._driver.abort(outcome)

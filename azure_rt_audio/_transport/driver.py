@@ -180,7 +180,7 @@ class ConnectionDriver:
             return False
         # The I/O thread keeps the deadline itself; what is added is for it to get that far.
         if not self.join(seconds + _GRACE):
-            self._end_aside(held_up())
+            self.end_aside()
         return self.join(0)
 
     def begin_close(self, seconds: float, code: int = 1000, reason: str = "") -> None:
@@ -229,8 +229,9 @@ class ConnectionDriver:
         if self._record(outcome):
             self._call(self._on_end, outcome)
 
-    def _end_aside(self, outcome: Outcome) -> None:
+    def end_aside(self) -> None:
         """The same for a caller that cannot wait for what hangs on the I/O thread, and may hang again."""
+        outcome = held_up()
         # While Python exits no thread runs any more, and Thread.start would wait for one. Then on_end is not
         # called: here it could hang, and the callers that wait are gone, or daemons.
         if not self._record(outcome) or sys.is_finalizing():

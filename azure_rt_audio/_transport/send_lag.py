@@ -14,7 +14,7 @@ from typing import Final
 
 import attrs
 
-__all__ = ["SLACK", "LagReport", "LagWatch"]
+__all__ = ["SLACK", "DroppedSound", "LagReport", "LagWatch"]
 
 _BETWEEN_REPORTS: Final = 1.0
 """Seconds between two reports, at least, while the line is behind."""
@@ -34,6 +34,22 @@ _NEVER: Final = float("inf")
 
 
 @attrs.frozen
+class DroppedSound:
+    """
+    Frames of live sound that followed each other and were dropped.
+
+    Attributes:
+        since: When the first of them was put.
+        count: How many.
+        seconds: Of sound in them.
+    """
+
+    since: float
+    count: int
+    seconds: float
+
+
+@attrs.frozen
 class LagReport:
     """
     How far sending is behind.
@@ -43,12 +59,14 @@ class LagReport:
         unsent_bytes: In the queue.
         dropped_s: Seconds of sound that were dropped since the last report.
         is_behind: False if it has caught up.
+        dropped: That sound, in order.
     """
 
     lag_s: float
     unsent_bytes: int
     dropped_s: float
     is_behind: bool
+    dropped: tuple[DroppedSound, ...] = ()
 
 
 class LagWatch:
@@ -103,12 +121,15 @@ class LagWatch:
             due = min(due, droppable + self.limit)
         return min(due, self._next_report) if has_dropped else due
 
-    def look(self, live_lag: float, now: float, lag: float, size: int, dropped: float) -> LagReport | None:
+    def look(
+        self, live_lag: float, now: float, lag: float, size: int, dropped: tuple[DroppedSound, ...] = ()
+    ) -> LagReport | None:
         """Return what is to be told now, if anything is."""
         was_behind = self._is_behind
         self._is_behind = live_lag >= (self.limit * _CAUGHT_UP if was_behind else self.limit)
-        is_due = (self._is_behind or dropped > 0) and now >= self._next_report
+        is_due = (self._is_behind or bool(dropped)) and now >= self._next_report
         if self._is_behind == was_behind and not is_due:
             return None
         self._next_report = now + _BETWEEN_REPORTS
-        return LagReport(max(lag, live_lag), size, dropped, self._is_behind)
+        seconds = sum(one.seconds for one in dropped)
+        return LagReport(max(lag, live_lag), size, seconds, self._is_behind, dropped)

@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING, Final
 from .._concurrency.condition import Condition
 from .._concurrency.deadline import Deadline
 from ..errors import ConnectError, ConnectionClosedError
-from .send_lag import SLACK, LagReport, LagWatch
+from .send_lag import SLACK, DroppedSound, LagReport, LagWatch
 
 if TYPE_CHECKING:
     from .websocket import Transport
@@ -88,7 +88,7 @@ class SendQueue:
         self._queue: deque[_Frame] = deque()
         self._queued = 0  # bytes in _queue
         self._live: deque[float] = deque()  # when the live sound in _queue was put
-        self._dropped_s = 0.0  # seconds of sound that were dropped and not told yet
+        self._dropped: list[DroppedSound] = []  # and not told yet
         self._end: ConnectError | ConnectionClosedError | None = None  # nothing more is taken, and why
         self.write_lock = Lock()  # to touch the transport
         self._transport: Transport | None = None  # written by the I/O thread, under write_lock
@@ -197,15 +197,24 @@ class SendQueue:
     def _drop_locked(self, is_wanted: Callable[[float], bool]) -> None:
         """Drop live sound, the oldest first, as long as its age, put then, is one to drop."""
         kept: list[_Frame] = []
+        run: list[_Frame] = []
         while self._queue and self._live and is_wanted(self._live[0]):
             frame = self._queue.popleft()
             if frame[2]:
                 self._forget_live_locked(frame)
                 self._queued -= len(frame[0])
-                self._dropped_s += frame[2]
+                run.append(frame)
             else:
                 kept.append(frame)
+                self._note_dropped_locked(run)
+                run = []
+        self._note_dropped_locked(run)
         self._queue.extendleft(reversed(kept))
+
+    def _note_dropped_locked(self, run: list[_Frame]) -> None:
+        if run:
+            seconds = sum(live_s for _, _, live_s in run)
+            self._dropped.append(DroppedSound(run[0][1], len(run), seconds))
 
     def _forget_live_locked(self, frame: _Frame) -> None:
         """Forget when live sound was put that leaves; Ctrl-C may have kept that from being noted."""
@@ -331,10 +340,10 @@ class SendQueue:
                     middle = (self._live[0] + now) / 2
                     self._drop_locked(lambda put: put < middle)
                 self._condition.notify_all()
-        report = watch.look(lag, now, lag_s, self._queued, self._dropped_s)
+        report = watch.look(lag, now, lag_s, self._queued, tuple(self._dropped))
         if report is not None:
             with self._condition.lock:
-                self._dropped_s -= report.dropped_s
+                del self._dropped[: len(report.dropped)]
         self._plan()
         return report
 
@@ -346,4 +355,4 @@ class SendQueue:
 
     def _plan(self) -> None:
         oldest, droppable = self._live_since, self._live[0] if self._live else None
-        self.lag_due = self._watch.due_at(oldest, droppable, has_dropped=self._dropped_s > 0)
+        self.lag_due = self._watch.due_at(oldest, droppable, has_dropped=bool(self._dropped))

@@ -14,9 +14,12 @@ __all__ = ["make_options"]
 T = TypeVar("T", bound=attrs.AttrsInstance)
 
 
-def make_options(cls: type[T], value: T | Mapping[str, Any] | None) -> T:
+def make_options(cls: type[T], value: T | Mapping[str, Any] | None, name: str = "options") -> T:
     """
     Make options from a mapping with the names in snake_case or camelCase.
+
+    Args:
+        name: Of the argument, for errors.
 
     Raises:
         ValueError: If a name is unknown, or a value is wrong.
@@ -25,7 +28,7 @@ def make_options(cls: type[T], value: T | Mapping[str, Any] | None) -> T:
     if isinstance(value, cls):
         return value
     if value is not None and not isinstance(value, Mapping):
-        raise TypeError(f"expected {cls.__name__} or a mapping, not {type(value).__name__}")
+        raise TypeError(f"{name} must be {cls.__name__} or a mapping, not {type(value).__name__}")
     known = [a.name for a in attrs.fields(cls) if a.init]
     chosen: dict[str, Any] = {}
     for name, given in (value or {}).items():

@@ -41,7 +41,8 @@ class ReconnectPolicy:
         keep_audio_s: Sound appended while there is no connection, in seconds: the newest that is kept
             and sent later. From 0 to 600; 10 by default.
         keep_turns_s: The newest speech of the user, in seconds, whose sound is kept to be restored where it
-            has no transcript; 120 s of PCM16 take under 6 MB. From 0 to 3600; 120 by default.
+            has no transcript; 120 s of PCM16 take under 6 MB. Older turns, the newest 16, are asked of the
+            old session before it is replaced; after a loss they are lost. From 0 to 3600; 120 by default.
         swap_before_s: How long before the end of the session's age another connection is made and takes over
             at a quiet moment. ``None`` waits for the end. 120 by default.
         max_age_s: Age of a session at which it is replaced at the latest, where the service says none, or

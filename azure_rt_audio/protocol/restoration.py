@@ -20,7 +20,7 @@ Pure: no clock, no thread, no connection.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Literal
+from typing import Final, Literal
 
 from attrs import field, frozen
 
@@ -40,7 +40,10 @@ from .items import (
 )
 from .restored_texts import heard_text, short_id
 
-__all__ = ["Restoration", "plan_restoration"]
+__all__ = ["UNHEARD", "Restoration", "plan_restoration"]
+
+UNHEARD: Final = "it has no transcript, and its sound is not kept"
+"""Why a spoken turn of the user is lost."""
 
 
 @frozen(kw_only=True)
@@ -234,7 +237,7 @@ class _Transcriber:
                     if entry.is_being_heard:
                         missing["the end of its transcript"] = "its transcript was cut off"
                 else:
-                    missing["speech"] = "it has no transcript, and its sound is not kept"
+                    missing["speech"] = UNHEARD
             elif words:
                 content.append(ContentPart(type="input_text", text=words))
         what = f"without {' and '.join(missing)}" if missing else ""

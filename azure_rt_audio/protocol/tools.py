@@ -7,6 +7,7 @@ from typing import Any
 
 from attrs import field
 
+from .._secret import Secret
 from .base import ProtocolObject, frozen_shape
 
 __all__ = [
@@ -53,6 +54,16 @@ class McpApprovalFilter(ProtocolObject):
     never: McpToolFilter | None = None
 
 
+def _secret(value: str | Secret[str] | None) -> Secret[str] | None:
+    return value if value is None or isinstance(value, Secret) else Secret(value)
+
+
+def _secrets(value: Mapping[str, str | Secret[str]] | None) -> Mapping[str, Secret[str]] | None:
+    if not isinstance(value, Mapping):  # None, or what the codec refuses
+        return value
+    return {name: part if isinstance(part, Secret) else Secret(part) for name, part in value.items()}
+
+
 @frozen_shape(kw_only=True)
 class McpTool(ProtocolObject):
     """
@@ -60,8 +71,9 @@ class McpTool(ProtocolObject):
 
     Attributes:
         server_label: Name of the server in its calls.
-        authorization: Access token for the server; never shown in a ``repr``.
-        headers: HTTP headers for the server; may hold secrets, never shown in a ``repr``.
+        authorization: Access token for the server; a text is kept as a :class:`~azure_rt_audio.Secret`,
+            which only the service is told.
+        headers: HTTP headers for the server; each value is kept as a secret likewise.
         allowed_tools: Names or a filter of the tools the model may call; ``None`` allows all.
         require_approval: Approval before each call: ``"always"``, ``"never"`` or a filter.
     """
@@ -72,8 +84,8 @@ class McpTool(ProtocolObject):
     server_description: str | None = None
     connector_id: str | None = None
     tunnel_id: str | None = None
-    authorization: str | None = field(default=None, repr=False)
-    headers: Mapping[str, str] | None = field(default=None, repr=False)
+    authorization: Secret[str] | None = field(default=None, repr=False, converter=_secret)
+    headers: Mapping[str, Secret[str]] | None = field(default=None, repr=False, converter=_secrets)
     allowed_tools: list[str] | McpToolFilter | None = None
     allowed_callers: list[str] | None = None
     require_approval: str | McpApprovalFilter | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+from typing import Final
 
 from .events import (
     Event,
@@ -14,7 +15,10 @@ from .events import (
 from .items import MessageItem
 from .responses import Response
 
-__all__ = ["ModelStatusEnum", "TurnState", "is_out_of_band"]
+__all__ = ["FILLER", "ModelStatusEnum", "TurnState", "is_filler", "is_out_of_band"]
+
+FILLER: Final = "azure_rt_filler"
+"""Key in the metadata of a response that fills a silence."""
 
 
 class ModelStatusEnum(str, enum.Enum):
@@ -38,12 +42,14 @@ class TurnState:
     Attributes:
         status: May be set from outside as well; the next event goes on from there.
         current: The response in progress in the conversation.
+        filler: The latest one beside it that is to be heard all the same.
         speaking: The response of which sound has come last.
     """
 
     def __init__(self) -> None:
         self.status: ModelStatusEnum = ModelStatusEnum.IDLE
         self.current: str | None = None
+        self.filler: str | None = None
         self.speaking: str | None = None
 
     def advance(self, event: Event) -> ModelStatusEnum:
@@ -54,12 +60,18 @@ class TurnState:
             if event.response_id == self.current and event.response_id != self.speaking:
                 self.speaking = event.response_id
                 self.status = ModelStatusEnum.SPEAKING
+            elif event.response_id == self.filler != self.speaking:
+                self.speaking = event.response_id
+                if self.status is not ModelStatusEnum.LISTENING:  # the user cuts it short
+                    self.status = ModelStatusEnum.SPEAKING
         elif isinstance(event, InputAudioBufferSpeechStarted):
             self.status = ModelStatusEnum.LISTENING
         elif isinstance(event, ResponseCreated):
             if not is_out_of_band(event.response):
                 self.current = event.response.id
                 self.status = ModelStatusEnum.THINKING
+            elif is_filler(event.response):
+                self.filler = event.response.id
         elif isinstance(event, ResponseDone) and event.response.id in (None, self.current):
             is_spoken = _has_audio(event.response) or self.speaking == self.current is not None
             self.current = None
@@ -105,6 +117,11 @@ class TurnState:
 def is_out_of_band(response: Response) -> bool:
     """Whether a response stands beside the conversation; the service says so with a null id."""
     return response.conversation_id is None and "conversation_id" in response.extra
+
+
+def is_filler(response: Response) -> bool:
+    """Whether a response beside the conversation is to be heard: it fills a silence."""
+    return FILLER in (response.metadata or {})
 
 
 def _after(response: Response, *, is_spoken: bool) -> ModelStatusEnum:

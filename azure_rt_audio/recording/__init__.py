@@ -7,6 +7,7 @@ not be read. It needs no client, no device and no network.
 
 from .format import (
     ConnectionEnded,
+    Dropped,
     End,
     Entry,
     Header,
@@ -28,6 +29,7 @@ from .recording import Problem, Recording
 
 __all__ = [
     "ConnectionEnded",
+    "Dropped",
     "End",
     "Entry",
     "Header",

@@ -11,8 +11,10 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from ..protocol.dialects.names import canonical_name
+from .dropped_sound import dropped_sound
 from .format import (
     ConnectionEnded,
+    Dropped,
     Entry,
     Heard,
     LevelsMeasured,
@@ -41,6 +43,9 @@ _REDACTED: Final = "[redacted]"
 
 _BARGE_IN_SECONDS: Final = 2.0
 """An answer that is cut so soon after the user began to speak was interrupted by the user."""
+
+_AT_ONCE_SECONDS: Final = 5.0
+"""Sound that is dropped so soon after other sound is told together with it."""
 
 
 def analyse(recording: Recording, advance: Callable[[float], object] | None = None) -> Timeline:
@@ -88,8 +93,10 @@ class _Analysis:
         session = recording.header.configuration.get("session")
         if isinstance(session, Mapping):
             self._set_formats(session)
-        self._changes = Reconnections(recording.entries, self._formats["input"])
+        self._dropped = dropped_sound(recording.entries)
+        self._changes = Reconnections(recording.entries, self._formats["input"], self._dropped)
         self._input = InputPlacement(self._changes.replayed)
+        self._dropped_at, self._dropped_seconds = 0.0, 0.0
         self._uncommitted_items: set[str] = set()  # of speech that the service has begun to hear
 
     def take(self, entry: Entry) -> None:
@@ -120,6 +127,8 @@ class _Analysis:
             self._on_tool(entry)
         elif isinstance(entry, ListenerFailed):
             self._fail("listener", f"{entry.listener}: {entry.error}: {entry.message}")
+        elif isinstance(entry, Dropped):
+            self._on_dropped(entry)
         elif isinstance(entry, Lost):
             self._fail("lost", f"{entry.count} entries are missing here: the disk was too slow")
 
@@ -154,7 +163,7 @@ class _Analysis:
         kind, event = entry.type, entry.event
         if kind == "input_audio_buffer.append":
             chunk = self._chunk(entry, "audio", "input")
-            if chunk is not None:
+            if chunk is not None and id(entry) not in self._dropped:
                 self._input.add(self._now, entry.connection, chunk)
                 if self._uncommitted is None:
                     self._uncommitted = self._input.track.clips[-1].start
@@ -305,6 +314,15 @@ class _Analysis:
             call.ran_from = self._now
         else:
             call.ran_until, call.has_failed = self._now, entry.has_failed
+
+    def _on_dropped(self, entry: Dropped) -> None:
+        """Tell of what was dropped since the line became too slow at once."""
+        failures, seconds, at = self._line.failures, entry.seconds, self._now
+        if failures and failures[-1].kind == "dropped" and at - self._dropped_at < _AT_ONCE_SECONDS:
+            seconds, at = seconds + self._dropped_seconds, failures.pop().at
+        self._dropped_at, self._dropped_seconds = self._now, seconds
+        words = f"{seconds:.1f} s of what was said were dropped: the line was too slow"
+        failures.append(Failure(at=at, kind="dropped", message=words))
 
     def _on_heard(self, entry: Heard) -> None:
         output = self._outputs.get(entry.item)

@@ -15,6 +15,7 @@ __all__ = [
     "FORMAT",
     "VERSION",
     "ConnectionEnded",
+    "Dropped",
     "End",
     "Entry",
     "Header",
@@ -123,7 +124,7 @@ class _Message(Entry):
 
 @frozen(kw_only=True)
 class Sent(_Message):
-    """A command, at the time at which it was handed to the connection."""
+    """A command, at the time at which it was handed to the connection. See also :class:`Dropped`."""
 
     KIND: ClassVar[str] = "sent"
 
@@ -133,6 +134,26 @@ class Received(_Message):
     """An event of the service."""
 
     KIND: ClassVar[str] = "received"
+
+
+@frozen(kw_only=True)
+class Dropped(Entry):
+    """
+    Sound among the commands that was dropped instead of sent, because the line was too slow.
+
+    Attributes:
+        connection: Whose commands, from 1.
+        since: When the first of them was handed to the connection, as *t*; it is recorded just before that.
+        count: How many commands with sound, that one and those that follow.
+        seconds: Of sound in them.
+    """
+
+    KIND: ClassVar[str] = "dropped"
+
+    connection: int = 1
+    since: float = 0.0
+    count: int = 0
+    seconds: float = 0.0
 
 
 @frozen(kw_only=True)

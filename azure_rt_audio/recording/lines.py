@@ -13,6 +13,7 @@ from .format import (
     FORMAT,
     VERSION,
     ConnectionEnded,
+    Dropped,
     End,
     Entry,
     Header,
@@ -182,6 +183,13 @@ _READERS: Final[dict[str, Callable[[_Fields, _Common], Entry]]] = {
         is_asked_for=get.flag("is_asked_for"),
         error=get.text("error"),
         message=get.text("message"),
+        **common,
+    ),
+    Dropped.KIND: lambda get, common: Dropped(
+        connection=get.count("connection", 1),
+        since=get.number("since"),
+        count=get.count("count"),
+        seconds=get.number("seconds"),
         **common,
     ),
     Reconnecting.KIND: lambda get, common: Reconnecting(

@@ -7,7 +7,7 @@ recording twice.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 
 from ..protocol.events import local
 from .format import Entry, Opened, Reconnected, Reconnecting, Sent
@@ -28,9 +28,12 @@ class Reconnections:
     Args:
         entries: All of the recording, in order.
         audio_format: Of the sound that is sent.
+        dropped: The ``id()`` of each command that was not sent.
     """
 
-    def __init__(self, entries: Iterable[Entry], audio_format: str) -> None:
+    def __init__(
+        self, entries: Iterable[Entry], audio_format: str, dropped: Container[int] = frozenset()
+    ) -> None:
         sizes: dict[int, int] = {}
         self.found: list[Reconnection] = []
         self.replayed: dict[int, float] = {}
@@ -39,6 +42,8 @@ class Reconnections:
             if isinstance(entry, Opened):
                 sizes[entry.connection] = 0
             elif isinstance(entry, Sent) and entry.type == "input_audio_buffer.append":
+                if id(entry) in dropped:
+                    continue
                 audio = entry.event.get("audio")
                 size = entry.sound_bytes or size_of(audio if isinstance(audio, str) else "")
                 sizes[entry.connection] = sizes.get(entry.connection, 0) + size

@@ -196,7 +196,8 @@ class Reconnection:
 @frozen(kw_only=True)
 class Failure:
     """
-    An error of the service, a failed listener, entries that are missing, or the loss of a connection.
+    An error of the service, a failed listener, the loss of a connection, sound that was dropped, or entries
+    that are missing.
 
     A loss after which another attempt was made is none: a :class:`Reconnection` tells of it.
     """

@@ -10,6 +10,7 @@ from typing import Any, Protocol, TypeVar, overload
 from .._repr import also_half_made
 from ..protocol.items import FunctionCallItem, FunctionCallOutputItem
 from ..protocol.tools import FunctionTool
+from .checks import check_text
 from .context import ToolContext
 from .output import ToolOutput, error_output
 from .tool import Tool
@@ -118,6 +119,8 @@ class Tools:
             TypeError: As :meth:`add`.
             ValueError: As :meth:`add`.
         """
+        if not isinstance(tools, Iterable):
+            raise TypeError(f"tools must be functions in a list, or Tools, not {type(tools).__name__}")
         new: list[Tool] = []
         for tool in tools:
             new += tool if isinstance(tool, Tools) else [tool if isinstance(tool, Tool) else Tool(tool)]
@@ -139,6 +142,7 @@ class Tools:
         Raises:
             KeyError: If there is none of that name.
         """
+        check_text("name", name)
         with self._lock:
             rest = dict(self._by_name)
             del rest[name]
@@ -161,6 +165,8 @@ class Tools:
         Returns:
             The item to send back. A ``str`` is the output unchanged, other results are encoded as JSON.
         """
+        if not isinstance(call, FunctionCallItem):
+            raise TypeError(f"call must be a FunctionCallItem, not {type(call).__name__}")
         tool = self._by_name.get(call.name or "")
         if tool is None:
             output = self._unknown(call.name)

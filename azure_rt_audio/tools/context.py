@@ -7,7 +7,9 @@ import threading
 from collections.abc import Callable
 from typing import Any, Final
 
+from .._printable import one_line
 from .._repr import also_half_made
+from .checks import check_text
 
 __all__ = ["RUNNING", "ToolContext"]
 
@@ -56,7 +58,7 @@ class ToolContext:
 
     @also_half_made
     def __repr__(self) -> str:
-        return f"<ToolContext {self.name} {self.call_id}>"
+        return f"<ToolContext {one_line(self.name)} {one_line(self.call_id)}>"
 
     @property
     def client(self) -> Any:
@@ -73,6 +75,7 @@ class ToolContext:
 
     def progress(self, text: str) -> None:
         """Tell whoever shows it how far the tool is, as *text*; the model is not told."""
+        check_text("text", text)
         self._tell(text)
 
 

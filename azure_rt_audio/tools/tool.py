@@ -12,12 +12,13 @@ from .._log import get_logger
 from .._repr import also_half_made
 from ..protocol.events.local import ToolApprovalRequested
 from ..protocol.tools import FunctionTool
+from .checks import check_choice, check_count, check_flag, check_positive_seconds, check_text
 from .context import RUNNING, ToolContext
 from .declaration import declare
 from .output import MAX_OUTPUT_CHARACTERS, ToolError, ToolOutput, error_output, output_of
 from .shape import UnfitError
 
-__all__ = ["Tool", "check_choice"]
+__all__ = ["Tool"]
 
 log: logging.Logger = get_logger(__name__)
 
@@ -51,6 +52,11 @@ class Tool:
             ``ToolContext.cancelled``, or ``"tell"``, as with *background*.
         background: Whether the model is told at once that the tool has been started, and the result in a
             message when it is there, which is answered when the user is silent.
+        say_meanwhile: What the model says while the tool runs and nothing else is said, such as
+            ``"One moment, please."``: beside the conversation, once for the calls of a response, until the
+            user or another answer begins. Not where the protocol has no responses beside the conversation
+            (2024-10-01-preview).
+        say_meanwhile_after_s: Seconds of silence after which it is said.
         on_duplicate: ``"refuse"`` tells the model to wait if it calls again, with the same arguments, what
             is still running.
         needs_approval: Whether each call has to be approved before it runs, by a listener of
@@ -81,23 +87,35 @@ class Tool:
         timeout_s: float | None = None,
         late: Literal["drop", "tell"] = "drop",
         background: bool = False,
+        say_meanwhile: str | None = None,
+        say_meanwhile_after_s: float = 2.0,
         on_duplicate: Literal["allow", "refuse"] = "allow",
         needs_approval: bool | Callable[[ToolApprovalRequested], bool | str | None] = False,
         approval_timeout_s: float = 60.0,
         executor: Executor | None = None,
     ) -> None:
+        check_text("name", name, or_none=True)
+        check_text("description", description, or_none=True)
         self._declaration = declare(function, name=name, description=description, parameters=parameters)
         check_choice("errors", errors, ("hide", "tell"))
         check_choice("late", late, ("drop", "tell"))
         check_choice("on_duplicate", on_duplicate, ("allow", "refuse"))
-        if timeout_s is not None and not timeout_s > 0:
-            raise ValueError(f"timeout_s must be more than 0 seconds, not {timeout_s!r}")
-        if not approval_timeout_s > 0:
-            raise ValueError(f"approval_timeout_s must be more than 0 seconds, not {approval_timeout_s!r}")
+        check_flag("background", background)
+        if not callable(needs_approval):
+            check_flag("needs_approval", needs_approval)
+        check_positive_seconds("timeout_s", timeout_s, or_none=True)
+        check_positive_seconds("approval_timeout_s", approval_timeout_s)
+        check_count("max_output", max_output, "characters")
         if timeout_s is not None and background:
             raise ValueError("a tool in the background keeps nobody waiting: leave timeout_s out")
-        if max_output < 1:
-            raise ValueError(f"max_output must be at least 1 character, not {max_output}")
+        if say_meanwhile is not None:
+            if not isinstance(say_meanwhile, str):
+                raise TypeError(f"say_meanwhile must be text, not {type(say_meanwhile).__name__}")
+            if not say_meanwhile.strip():
+                raise ValueError("say_meanwhile is empty: there is nothing to say")
+            if background:
+                raise ValueError("a tool in the background keeps nobody waiting: leave say_meanwhile out")
+        check_positive_seconds("say_meanwhile_after_s", say_meanwhile_after_s)
         if executor is not None and not callable(getattr(executor, "submit", None)):
             raise TypeError(f"executor must have submit(function), not {type(executor).__name__}")
         self._is_in_process = any(cls.__name__ == "ProcessPoolExecutor" for cls in type(executor).__mro__)
@@ -112,6 +130,8 @@ class Tool:
         self.timeout_s = timeout_s
         self.late = late
         self.background = background
+        self.say_meanwhile = say_meanwhile
+        self.say_meanwhile_after_s = say_meanwhile_after_s
         self.on_duplicate = on_duplicate
         self.needs_approval = needs_approval
         self.approval_timeout_s = approval_timeout_s
@@ -184,9 +204,3 @@ class Tool:
             return error_output(str(exc), exc)
         log.error("! tool %s failed", self.name, exc_info=exc)
         return error_output(f"{type(exc).__name__}: {exc}" if self.errors == "tell" else FAILED, exc)
-
-
-def check_choice(name: str, value: object, choices: tuple[object, ...]) -> None:
-    """Refuse a value that is none of the choices."""
-    if value not in choices:
-        raise ValueError(f"{name} must be {' or '.join(map(repr, choices))}, not {value!r}")

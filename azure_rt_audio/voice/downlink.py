@@ -11,7 +11,7 @@ from ..devices.interfaces import SpeakerLike
 from ..protocol.events import ResponseCreated, ResponseDone, ResponseOutputAudioDelta, ResponseOutputAudioDone
 from ..protocol.events.local import GuardTripped
 from ..protocol.latency import Latency
-from ..protocol.turn import is_out_of_band
+from ..protocol.turn import is_filler, is_out_of_band
 from .account import Account
 from .events import FirstSound, Interrupted, VoiceEvent
 from .interfaces import Engine
@@ -52,11 +52,13 @@ class Downlink:
             self._audio.drop_completed()
         if event.response.id is None:
             return
-        is_unheard = is_out_of_band(event.response)
-        self._audio.begin(event.response.id, is_out_of_band=is_unheard)
+        is_beside = is_out_of_band(event.response)
+        self._audio.begin(
+            event.response.id, is_out_of_band=is_beside, is_filler=is_beside and is_filler(event.response)
+        )
         if self._engine.interruption.is_unplayed(event.response.id):
             self._audio.discard(event.response.id)
-        elif self._must_discard_next and not is_unheard:
+        elif self._must_discard_next and not is_beside:
             self._must_discard_next = False
             self._audio.discard(event.response.id)
 
@@ -67,10 +69,14 @@ class Downlink:
         duration_ms = len(event.audio) / bytes_per_ms(audio_format)
         if self._engine.interruption.is_unplayed(event.response_id):  # it was given up since, and comes late
             self._audio.discard(event.response_id)
-        is_first = event.response_id != self._audio.latest
+        before = self._audio.latest
+        is_first = event.response_id != before
         if not self._audio.receive(event.response_id, event.item_id, duration_ms):
             return
-        if is_first:
+        is_answer = is_first and not self._audio.is_filler(event.response_id)
+        if is_answer and self._audio.is_filler(before):
+            self._stop_filler()
+        if is_answer:
             self._awaited = (event.response_id, event.item_id, self._latency)
             self._latency = Latency()
         converter = self._converters.get(event.item_id)
@@ -96,6 +102,12 @@ class Downlink:
         if pcm:
             self._account.receive(item_id, len(pcm) / _BYTES_PER_MS)
             self._speaker.play(pcm, item_id=item_id)
+
+    def _stop_filler(self) -> None:
+        """Play the answer in place of what filled the silence before, which is all that is played now."""
+        self._account.interrupt({played.item_id: played.ms for played in self._speaker.stop()})
+        self._converters.clear()
+        self._audio.drop_fillers()
 
     # ------------------------------------------------------------ turns
 

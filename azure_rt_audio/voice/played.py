@@ -42,7 +42,8 @@ class PlayedAudio:
     """
     The audio items that are being received or played.
 
-    Out-of-band responses are not played.
+    Out-of-band responses are not played, but for fillers: those are not in the conversation, and there is
+    nothing to truncate.
 
     **Threads.** Not shared; one thread at a time.
     """
@@ -51,14 +52,17 @@ class PlayedAudio:
         self._items: dict[str, _Item] = {}
         self._in_progress: set[str] = set()
         self._out_of_band: set[str] = set()
+        self._fillers: set[str] = set()
         self._interrupted: dict[str, list[str]] = {}  # still in progress, with the items that came too late
         self._cut: set[str] = set()
         self.latest: str | None = None
         """The response that was received last."""
 
-    def begin(self, response_id: str, *, is_out_of_band: bool = False) -> None:
+    def begin(self, response_id: str, *, is_out_of_band: bool = False, is_filler: bool = False) -> None:
         """Note that a response was created."""
-        if is_out_of_band:
+        if is_filler:
+            self._fillers.add(response_id)
+        if is_out_of_band and not is_filler:
             self._out_of_band.add(response_id)
         else:
             self._in_progress.add(response_id)
@@ -66,6 +70,17 @@ class PlayedAudio:
     def discard(self, response_id: str) -> None:
         """Note that a response was cancelled: its later audio is not to be played."""
         self._interrupted.setdefault(response_id, [])
+
+    def is_filler(self, response_id: str | None) -> bool:
+        """Whether a response fills a silence."""
+        return response_id in self._fillers
+
+    def drop_fillers(self) -> None:
+        """An answer is to be heard: nothing more of what filled the silence before."""
+        self._items = {name: i for name, i in self._items.items() if i.response_id not in self._fillers}
+        for response_id in self._fillers & self._in_progress:
+            self.discard(response_id)
+        self._fillers &= self._in_progress
 
     def receive(self, response_id: str, item_id: str, duration_ms: float) -> bool:
         """
@@ -105,7 +120,8 @@ class PlayedAudio:
         for item in self._items.values():
             if item.response_id == response_id:
                 item.is_complete = True
-        late = self._interrupted.pop(response_id, [])
+        late = [] if response_id in self._fillers else self._interrupted.get(response_id, [])
+        self._interrupted.pop(response_id, None)
         if not self._interrupted:
             self._cut.clear()
         return tuple(Cut(item_id, 0, 0) for item_id in late)
@@ -128,6 +144,7 @@ class PlayedAudio:
     def drop_completed(self) -> None:
         """Drop completed items: the speaker is quiet, so they were played to their end."""
         self._items = {name: item for name, item in self._items.items() if not item.is_complete}
+        self._fillers &= {self.latest, *self._in_progress, *(i.response_id for i in self._items.values())}
 
     def interrupt(self, heard_ms: Mapping[str, float]) -> tuple[Cut, ...]:
         """
@@ -144,7 +161,7 @@ class PlayedAudio:
         for item_id, item in self._items.items():
             received = int(item.received_ms)
             heard = max(0, min(int(heard_ms.get(item_id, received)), received))
-            if not item.is_complete or heard < received:
+            if item.response_id not in self._fillers and (not item.is_complete or heard < received):
                 cuts.append(Cut(item_id, heard, received))
                 self._cut.add(item_id)
         self._items.clear()

@@ -13,6 +13,7 @@ from azure_rt_audio.devices import DeviceLost, DeviceOpened
 from azure_rt_audio.dispatch import QueueDispatcher
 from azure_rt_audio.emulator import Drop, Emulator, Faults, after
 from azure_rt_audio.protocol.codec import decode_event
+from azure_rt_audio.protocol.events.local import Reconnecting, SendLag
 from azure_rt_audio.voice import Cut, FirstSound, Interrupted, Levels, SelfInterruption
 
 
@@ -51,6 +52,24 @@ def test_a_conversation_with_a_service(connect: Connect) -> None:
     ]
     assert [line.is_open for line in dialogue.lines] == [False] * 4
     assert (dialogue.has_begun, dialogue.status) == (True, "over")
+
+
+def test_how_far_the_line_is_behind() -> None:
+    """Until it has caught up, or there is another connection; what was dropped is told."""
+    dialogue = ConversationLog()
+    seen = []
+    for lag_s, dropped_s, is_behind in (
+        (2.1, 0.0, True),
+        (3.0, 1.5, True),
+        (0.2, 0.0, False),
+        (2.5, 0.0, True),
+    ):
+        dialogue.update(SendLag(lag_s=lag_s, unsent_bytes=1, dropped_s=dropped_s, is_behind=is_behind))
+        seen.append(dialogue.lag_s)
+    dialogue.update(Reconnecting(attempt=1, delay_s=0.0, reason="it broke"))
+
+    assert [*seen, dialogue.lag_s] == [2.1, 3.0, 0.0, 2.5, 0.0]
+    assert shown(dialogue)[0] == ("error", "The line is too slow: 1.5 s of what you said were dropped.", "")
 
 
 def test_a_service_that_names_no_items() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import shutil
 import sys
@@ -151,6 +152,8 @@ def test_a_service_cannot_write_on_the_terminal(
         ["emulator", "--hears", "{}=words"],
         ["devices", "--test", "--input", "{}"],
         ["chat", "--{}"],
+        ["chat", "--emulator", "--history", "{}"],
+        ["chat", "--emulator", "--history", "{}/x"],
     ],
     ids=lambda arguments: " ".join(arguments),
 )
@@ -170,6 +173,30 @@ def test_a_name_cannot_write_on_the_terminal(
 
     assert code in (1, 2)
     assert reaches(printed) == []
+
+
+HISTORIES: list[Any] = [
+    [{"role": HOSTILE, "text": "x"}],
+    [{"role": "user", "text": "x", HOSTILE: 1}],
+    [[HOSTILE, "x"]],
+    {"version": HOSTILE, "items": []},
+    {"version": 1, HOSTILE: 1, "items": [{"type": HOSTILE, "id": HOSTILE}]},
+    [["user", HOSTILE.removesuffix("\ud83d")]],
+]
+
+
+@pytest.mark.parametrize("history", HISTORIES)
+def test_a_history_cannot_write_on_the_terminal(
+    command: Callable[..., tuple[int, str]], history: Any, tmp_path: Path
+) -> None:
+    """What is wrong in it, and what is right."""
+    (tmp_path / "talk.json").write_text(json.dumps(history))
+
+    code, printed = command("chat", "--emulator", "--history", "talk.json")
+
+    assert code in (0, 2)
+    assert reaches(printed) == []
+    assert printed
 
 
 @pytest.mark.parametrize("options", [[], ["--to-srt", "-"], ["--to-json", "-"]], ids=" ".join)
@@ -225,6 +252,11 @@ def _hostile_talk(folder: Path) -> Path:
     made.add(1.8, "heard", item=text, ms=1_000, end=text)
     made.add(1.9, "listener_failed", listener=text, error=text, message=text, where=[text])
     made.add(2.0, "note", text=text).add(2.1, text, **{text: text})
+    made.add(2.2, "dropped", connection=1, since=1.0, count=1, seconds=0.5)
+    made.add(2.3, "reconnecting", attempt=1, delay_s=0.1, reason=text)
+    told = {"shortened": {text: text}, "lost": {text: text}, "responses": {text: text}}
+    made.add(2.4, "reconnected", connection=2, gap_s=0.1, reason=text, restored=[text], **told)
+    made.add(2.5, "reconnecting", attempt=1, delay_s=0.1, reason=text)
     made.add(3.1, "closed", connection=1, code=1000, reason=text, message=text, is_clean=True)
     made.lines.append(text.encode())
     return made.save(folder / "talk.rta")

@@ -13,11 +13,20 @@ import pytest
 from fake_devices import BLOCK, QUIET, StageMicrophone, StageSpeaker
 from listeners import HANG
 
-from azure_rt_audio import AzureRealTimeAudio
+from azure_rt_audio import AzureRealTimeAudio, SendLag, Tool, Tools
 from azure_rt_audio._cli.talk.conversation_log import EVENTS, ConversationLog
 from azure_rt_audio._cli.talk.view import TalkView
 from azure_rt_audio.dispatch import QueueDispatcher
-from azure_rt_audio.emulator import Close, Emulator, Faults, Refuse, after, at_handshake
+from azure_rt_audio.emulator import (
+    Close,
+    Emulator,
+    Faults,
+    FunctionCall,
+    Refuse,
+    Reply,
+    after,
+    at_handshake,
+)
 from azure_rt_audio.voice import VoiceSession
 
 pytestmark = pytest.mark.thorough
@@ -77,13 +86,14 @@ def play(
     *,
     size: tuple[int, int] = (90, 24),
     push_to_talk: bool = False,
+    tools: Tools | None = None,
     **service: Any,
 ) -> Talk:
     """Run a conversation on a screen, with somebody at its keyboard, to the end of the story."""
     with Emulator(pace=0, **service) as emulator:
         queue = QueueDispatcher()
         options = {**emulator.options(), **TRANSCRIBED}
-        with contextlib.closing(AzureRealTimeAudio(options, dispatcher=queue)) as client:
+        with contextlib.closing(AzureRealTimeAudio(options, dispatcher=queue, tools=tools)) as client:
             talk = Talk(emulator, client, queue, push_to_talk=push_to_talk)
             with talk.voice:
 
@@ -227,6 +237,63 @@ def test_a_model_cannot_drive_the_terminal() -> None:
     play(story, recogniser=["How are you?"], responder=lambda *_: "[red]No[/red]\x1b]0;owned\x07done")
 
 
+def send_mail(to: str) -> str:
+    """Send mail."""
+    return f"sent to {to}\x1b[31m"
+
+
+def test_a_tool_waits_for_a_yes_or_no() -> None:
+    """Calls are shown with their results; who is asked says y or n, one call after the other."""
+    names = ("Ada", "Bo\x1b]0;x\x07", "Cy")
+
+    def reply(conversation: Any, session: Any) -> Any:
+        if conversation.items[-1].type == "function_call_output":
+            return "That is all."
+        return Reply(calls=[FunctionCall("send_mail", {"to": name}) for name in names])
+
+    async def story(talk: Talk, pilot: Any) -> None:
+        await talk.until_shown("● idle")
+        assert not any("Yes" in line for line in talk.lines())
+        await pilot.press("y")  # nothing is asked
+        talk.microphone.bring(*SPEECH)
+        await talk.until_shown('May it run? send_mail({"to": "Ada"})?   y yes · n no   (2 more)')
+        await talk.until_shown("y Yes")
+        await pilot.press("y")
+        await talk.until_shown(r'send_mail({"to": "Ada"}) → sent to Ada\x1b[31m')
+        await talk.until_shown("(1 more)")
+        await pilot.press("n")
+        await talk.until_shown('May it run? send_mail({"to": "Cy"})?')
+        await talk.until_shown("the user has said no")
+        await pilot.press("y")
+        await talk.until_shown('send_mail({"to": "Cy"}) → sent to Cy')
+        await talk.until_shown("model That is all.")
+        await talk.until(lambda: not any("y yes" in line or "y Yes" in line for line in talk.lines()))
+        assert all(line.isprintable() for line in talk.lines())
+
+    tools = Tools(Tool(send_mail, needs_approval=True))
+    talk = play(story, tools=tools, size=(100, 30), recogniser=["Send mail."], responder=reply)
+    assert [line.role for line in talk.dialogue.lines] == ["you", "tool", "tool", "tool", "model"]
+
+
+def test_what_nobody_decides_is_not_asked_for_any_more() -> None:
+    """The question goes when the time is over, as the model is told."""
+
+    def reply(conversation: Any, session: Any) -> Any:
+        last = conversation.items[-1]
+        if last.type == "function_call_output":
+            return "Well."
+        return Reply(calls=[FunctionCall("send_mail", {"to": "Ada"})])
+
+    async def story(talk: Talk, pilot: Any) -> None:
+        talk.microphone.bring(*SPEECH)
+        await talk.until_shown("May it run?")
+        await talk.until_shown("within 0.5 seconds")
+        await talk.until(lambda: not any("May it run?" in line for line in talk.lines()))
+
+    tools = Tools(Tool(send_mail, needs_approval=True, approval_timeout_s=0.5))
+    play(story, tools=tools, size=(100, 30), recogniser=["Send mail."], responder=reply)
+
+
 def test_a_lost_connection_is_told_and_stays() -> None:
     """What happened is on the screen until the user leaves."""
 
@@ -262,6 +329,21 @@ def test_a_connection_that_is_made_again_is_told() -> None:
     assert talk.dialogue.end is None
     assert [line.role for line in talk.dialogue.lines] == ["you", "model", "note", "note", "you", "model"]
     assert "2 restored, nothing lost" in talk.dialogue.lines[3].text
+
+
+def test_a_line_that_is_too_slow_is_told() -> None:
+    """Beside the status, in seconds, until it has caught up."""
+
+    async def story(talk: Talk, pilot: Any) -> None:
+        await talk.until_shown("● idle")
+        talk.dialogue.update(SendLag(lag_s=3.21, unsent_bytes=1, dropped_s=0.0, is_behind=True))
+        await talk.until_shown("lag 3.2 s")
+        talk.dialogue.update(SendLag(lag_s=0.1, unsent_bytes=0, dropped_s=0.0, is_behind=False))
+        await talk.until(lambda: not any("lag" in line for line in talk.lines()))
+        await pilot.press("q")
+
+    assert SendLag in EVENTS
+    play(story)
 
 
 def test_a_connection_that_is_never_made_ends_the_screen() -> None:

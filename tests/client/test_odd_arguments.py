@@ -12,6 +12,8 @@ from listeners import HANG, Connect
 from azure_rt_audio import AzureRealTimeAudio, AzureRealTimeOptions, QueueDispatcher
 from azure_rt_audio.devices import Microphone, SimulatedMicrophone, Speaker
 from azure_rt_audio.dispatch import WorkerDispatcher
+from azure_rt_audio.events import ToolApprovalRequested
+from azure_rt_audio.tools import Tool, ToolContext, Tools
 
 Door = Callable[[Any], object]
 
@@ -74,6 +76,75 @@ def test_the_rest() -> None:
     for name, call in calls:
         with pytest.raises((TypeError, ValueError), match=f"{name} (is|must be)"):
             call()
+
+
+def look_up(item: str) -> str:
+    """Look something up."""
+    return item
+
+
+WRONG: dict[str, tuple[object, ...]] = {
+    "timeout_s": (math.nan, -1, 0, "5", True, [5]),
+    "approval_timeout_s": (math.nan, -1, "5", True, None),
+    "max_output": (math.nan, 0, -1, "5", True, None, 1.5),
+    "background": (None, 1, "yes"),
+    "needs_approval": (None, 1, "yes"),
+    "errors": (None, True, "show", []),
+    "late": (None, True, "keep", []),
+    "on_duplicate": (None, True, "drop", []),
+    "name": (5, True, b"x", "", "a b", "x" * 65, "\x1b"),
+    "description": (5, True, b"x", [], "x" * 1025),
+    "parameters": (5, "x", [], {}, {"type": "object", "x": object()}),
+    "executor": (5, True, "threads"),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_options_of_tools(name: str) -> None:
+    """Another type, a truth value for a number, not a number, and what the service would refuse."""
+    for value in WRONG[name]:
+        with pytest.raises((TypeError, ValueError), match=name):
+            Tool(look_up, **{name: value})  # type: ignore[arg-type]
+    assert Tool(look_up, timeout_s=math.inf).timeout_s == math.inf
+
+
+def test_what_tools_are_given() -> None:
+    """Sets of tools, what a tool says, and what it is answered."""
+    tools: Any = Tools(look_up)
+    context: Any = ToolContext("call_1", "look_up")
+    request: Any = ToolApprovalRequested(call_id="c", name="look_up", arguments="{}", decide=lambda *_: True)
+    calls: list[tuple[str, Callable[[], object]]] = []
+    for odd in (math.nan, True, 5, object()):
+        calls += [
+            ("a tool is a function", lambda odd=odd: Tools(odd)),
+            ("tools must be", lambda odd=odd: tools.update(odd)),
+            ("name must be", lambda odd=odd: tools.remove(odd)),
+            ("call must be", lambda odd=odd: tools.call(odd)),
+            ("text must be", lambda odd=odd: context.progress(odd)),
+            ("reason must be", lambda odd=odd: request.deny(odd)),
+        ]
+    for name, call in calls:
+        with pytest.raises((TypeError, ValueError), match=name):
+            call()
+    assert len(tools) == 1
+
+
+def test_what_a_client_is_given() -> None:
+    """Each of its arguments is named when it cannot be right, and no thread was started."""
+    options = {"host_name": "localhost:1", "deployment": "m", "api_key": "k"}
+    wrong: dict[str, tuple[object, ...]] = {
+        "websocket_options": (5, True, math.nan, "x", []),
+        "dispatcher": (5, True, math.nan, "x", []),
+        "tools": (5, True, math.nan),
+        "follow_up": (5, None, True, "always"),
+        "max_tool_rounds": (0, -1, True, None, math.nan, 1.5, "8"),
+        "reconnect": (5, True, False, math.nan, "x", []),
+        "history": (5, True, math.nan, "x", [("user", 5)], [("nobody", "x")], [5], {}),
+    }
+    for name, values in wrong.items():
+        for value in values:
+            with pytest.raises((TypeError, ValueError), match=name):
+                AzureRealTimeAudio(options, **{name: value})  # type: ignore[arg-type]
 
 
 def test_capitals_in_a_pasted_url() -> None:

@@ -10,6 +10,7 @@ import sys
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import attrs
@@ -18,9 +19,18 @@ import websocket
 from frames import held_by_frames, shows
 from hostile_service import http, refusing
 
-from azure_rt_audio import AzureRealTimeAudio, AzureRealTimeOptions, RealtimeError, Secret, WebSocketOptions
+from azure_rt_audio import (
+    AzureRealTimeAudio,
+    AzureRealTimeOptions,
+    RealtimeError,
+    Secret,
+    SessionConfig,
+    WebSocketOptions,
+)
 from azure_rt_audio._secret import forget_locals, forgets_locals
 from azure_rt_audio.emulator import ChatModel, Close, Emulator, Faults, on_command
+from azure_rt_audio.protocol.codec import to_json, typed
+from azure_rt_audio.protocol.tools import McpTool
 
 KEY = "KEY-0123456789-SECRET"
 
@@ -257,6 +267,92 @@ def test_what_shows_options(options: Any) -> None:
         pickle.dumps(options)
 
 
+def mcp_tool() -> McpTool:
+    """A server of tools that is shown a token and a key."""
+    return McpTool(
+        server_label="s", server_url="https://h/", authorization=KEY, headers={"X-Key": f"{KEY}-2"}
+    )
+
+
+@pytest.mark.parametrize(
+    "tool",
+    [
+        mcp_tool(),
+        {"type": "mcp", "server_label": "s", "authorization": KEY, "headers": {"X-Key": Secret(KEY)}},
+    ],
+)
+def test_what_shows_a_session_with_an_mcp_server(tool: McpTool | dict[str, Any]) -> None:
+    """The token of a server that the service calls is kept like a key, in the session and in a response."""
+    options = AzureRealTimeOptions(
+        host_name="ws://127.0.0.1:1", api_key="k", deployment="m", session_config={"tools": [tool]}
+    )
+    config = options.session_config
+
+    ways = [
+        config,
+        attrs.asdict(config),
+        attrs.astuple(config),
+        to_json(config),
+        options,
+        attrs.asdict(options),
+    ]
+    ways += [copy.deepcopy(config), attrs.evolve(config), typed(config), f"{config!r}{config._repr_html_()}"]
+    assert [shows(way, KEY) for way in ways] == [[]] * 10
+    with pytest.raises(TypeError, match="not pickled"):
+        pickle.dumps(config)
+
+
+WRONG_SERVERS: list[dict[str, Any]] = [
+    {"server_label": "s", "authorization": [KEY]},
+    {"server_label": "s", "headers": {"X-Key": [KEY]}},
+    {"server_label": "s", "headers": KEY},
+    {"authorization": KEY},
+    {"server_label": "s", "authorisation": KEY},
+]
+
+
+@pytest.mark.parametrize("server", WRONG_SERVERS)
+def test_a_wrong_mcp_server_shows_no_token(server: dict[str, Any], client: AzureRealTimeAudio) -> None:
+    """Neither the error of a configuration nor a frame of ours, whatever method was given it."""
+    wrong = {"tools": [{"type": "mcp", **server}]}
+    calls: list[Callable[[], object]] = [
+        lambda: AzureRealTimeOptions(
+            host_name="ws://127.0.0.1:1", api_key="k", deployment="m", session_config=wrong
+        ),
+        lambda: client.update_session(wrong),
+        lambda: client.create_response(wrong),
+        lambda: client.ask("hello", response=wrong),
+        lambda: client.send({"type": "response.create", "response": {**wrong, "x": object()}}),
+    ]
+
+    for call in calls:
+        with pytest.raises((ValueError, TypeError), match=r"tools\[0\]|response.create") as raised:
+            call()
+        assert held_by_frames(raised.value, KEY) == []
+
+
+def test_the_service_is_told_the_token_of_an_mcp_server(tmp_path: Path) -> None:
+    """In the session, in a response, in events of one's own making; a recording does not hold it."""
+    tool = mcp_tool()
+    recording = tmp_path / "talk.rta"
+    config = SessionConfig(tools=[tool], instructions=f"Never say {KEY}.")
+    with Emulator(api_key="k") as service:
+        options = service.options("ga", session_config=config)
+        with AzureRealTimeAudio(options, record=recording) as client:
+            client.create_response({"tools": [tool]}).result(10, check=False)
+            client.send({"type": "session.update", "session": {"type": "realtime", "tools": [tool]}})
+            client.ask("hello", timeout=10)
+            told = client.session.tools[0]
+        sent = [command for command in service.received() if "tools" in json.dumps(command)]
+
+    kinds = ["session.update", "response.create", "session.update"]
+    assert [command["type"] for command in sent] == kinds
+    assert [json.dumps(command).count(f'"{KEY}"') for command in sent] == [1, 1, 1]
+    assert [json.dumps(command).count(f'"{KEY}-2"') for command in sent] == [1, 1, 1]
+    assert shows(told, KEY) == []
+    assert KEY not in recording.read_text(encoding="utf-8")
+
+
 def test_secrets_are_readable() -> None:
     """For the program that gave them, which can compare them too; and they can be given on."""
     options, entra, web = OPTIONS
@@ -264,6 +360,8 @@ def test_secrets_are_readable() -> None:
     assert (entra.credential.reveal().token, entra.api_key) == (KEY, None)
     assert (web.http_proxy.reveal(), web.headers["X"].reveal()) == (f"http://user:{KEY}@h:1", KEY)
     assert options.authorization() == {"api-key": KEY}
+    tool = mcp_tool()
+    assert (tool.authorization.reveal(), tool == mcp_tool(), tool.authorization == KEY) == (KEY, True, True)
     again = AzureRealTimeOptions(host_name="ws://127.0.0.1:1", api_key=options.api_key, deployment="m")
     assert again == options
     assert WebSocketOptions(headers=web.headers, http_proxy=web.http_proxy) == web

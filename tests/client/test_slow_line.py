@@ -8,12 +8,15 @@ import queue
 import socket
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from fake_servers import HANG, TEXT, frame, read_frame, tcp_server, upgrade
 
 from azure_rt_audio import AzureRealTimeAudio, SendLag
+from azure_rt_audio.recording import Dropped, Recording
+from azure_rt_audio.recording.analysis import analyse
 
 SESSION = {"id": "sess_1", "object": "realtime.session", "type": "realtime", "model": "m"}
 LARGE = bytes(6_600_000)
@@ -49,12 +52,12 @@ class Service:
 
 
 @contextlib.contextmanager
-def served(**options: Any) -> Iterator[tuple[Service, AzureRealTimeAudio]]:
+def served(record: Path | None = None, **options: Any) -> Iterator[tuple[Service, AzureRealTimeAudio]]:
     """Yield a service and a client whose session is ready."""
     service = Service()
     with tcp_server(service) as url:
         facts = {"host_name": url.split("/openai")[0], "deployment": "m", "api_key": "k"}
-        client = AzureRealTimeAudio(facts, {"lag_limit": 0.1, **options})
+        client = AzureRealTimeAudio(facts, {"lag_limit": 0.1, **options}, record=record)
         try:
             client.wait_until_ready(HANG)
             yield service, client
@@ -110,6 +113,35 @@ def test_the_oldest_sound_can_be_dropped() -> None:
         assert sum(event.dropped_s for event in told) == pytest.approx(3.0)
         assert f"; {told[-1].dropped_s:.1f} s of the oldest were dropped" in told[-1].message
         assert service.pieces == [len(LARGE) // 3 * 4]
+
+
+def test_a_recording_says_what_was_dropped(tmp_path: Path) -> None:
+    """Its sound is where it was said; what the service was not sent is neither heard nor counted."""
+    talk = tmp_path / "talk.rta"
+    with (
+        served(talk, lag="drop_oldest") as (service, client),
+        client.events("send_lag", timeout=HANG) as lags,
+    ):
+        client.append_audio(LARGE)
+        for _ in range(3):
+            client.append_audio(SECOND)
+        cleared = client.clear_audio_buffer()
+        dropped = 0.0
+        while dropped < 2.99:
+            dropped += next(lags).dropped_s
+        service.go_on.set()
+        cleared.result(HANG)
+        client.append_audio(b"\1" * len(SECOND))
+        client.clear_audio_buffer().result(HANG)
+    recording = Recording.load(talk)
+    timeline = analyse(recording)
+    runs = [entry for entry in recording.entries if isinstance(entry, Dropped)]
+
+    assert service.pieces == [len(LARGE) // 3 * 4, len(SECOND) // 3 * 4]
+    assert (sum(run.count for run in runs), sum(run.seconds for run in runs)) == (3, pytest.approx(3.0))
+    assert [clip.chunk.size for clip in timeline.said.clips] == [len(LARGE), len(SECOND)]
+    assert [failure.kind for failure in timeline.failures] == ["dropped"]
+    assert timeline.failures[0].message == "3.0 s of what was said were dropped: the line was too slow"
 
 
 def test_seconds_are_those_of_the_format() -> None:

@@ -88,7 +88,7 @@ def test_websocket_options_in_camel_case() -> None:
         ({**NEEDED, "colour": "red"}, ValueError, "known are host_name, deployment"),
         ({"apiKey": KEY}, ValueError, "needs host_name"),
         (["host_name"], TypeError, "or a mapping, not list"),
-        (WebSocketOptions(), TypeError, "expected AzureRealTimeOptions"),
+        (WebSocketOptions(), TypeError, "options must be AzureRealTimeOptions"),
     ],
 )
 def test_what_is_no_option(given: Any, error: type[Exception], says: str) -> None:

@@ -7,7 +7,7 @@ import time
 from typing import Any
 
 import pytest
-from listeners import HANG, NO_VAD, Aside, Connect, Probe, ready
+from listeners import HANG, NO_VAD, Aside, Connect, Probe, message, ready
 
 from azure_rt_audio import AzureRealTimeAudio, ConnectError, ConnectionClosedError, Session
 from azure_rt_audio._session import planned_swap, reconnector
@@ -314,3 +314,30 @@ def test_a_standby_that_is_behind_is_not_promoted(
     assert client.ask("hello", timeout=HANG).text
     assert client.session is not None
     assert client.session.instructions == "Be brief."
+
+
+@pytest.mark.parametrize("is_planned", [True, False])
+def test_what_is_lost_is_told_once(is_planned: bool, connect: Connect, emulator: Emulator) -> None:
+    """By the reconnection that has lost it; the next one names only what is lost since."""
+    client = ready(connect, reconnect={**QUICK, "max_items": 2}, session_config=NO_VAD)
+    told = probe(client, "reconnected")
+
+    def reconnect() -> Any:
+        if is_planned:
+            client.reconnect()
+        else:
+            emulator.drop()
+        return told.next()
+
+    ids = [client.create_conversation_item(message(text)).result(HANG).item.id for text in "abc"]
+    assert list(reconnect().lost) == ids[:1]
+    ids.append(client.create_conversation_item(message("d")).result(HANG).item.id)
+    event = reconnect()
+    assert (list(event.lost), list(event.restored)) == (ids[1:2], ids[2:])
+    assert not reconnect().lost
+    client.delete_item(ids[3]).result(HANG)
+    event = reconnect()  # there is room for one that was lost
+    assert (list(event.lost), list(event.restored)) == ([], ids[1:3])
+    ids.append(client.create_conversation_item(message("e")).result(HANG).item.id)
+    assert list(reconnect().lost) == ids[1:2]
+    assert [entry.text for entry in client.conversation.entries] == ["a", "b", "c", "e"]

@@ -104,6 +104,29 @@ def test_connections_and_failures(timeline: Timeline) -> None:
     assert timeline.levels == [(6.0, -20.0, -100.0)]
 
 
+def test_dropped_sound_was_not_said() -> None:
+    """A run is found by its time; positions in the service's buffer, which never had it, are without it."""
+    made = Made()
+    for tick in range(1, 31):
+        made.said(tick / 10, tone(0.1), connection=1 + tick // 21)
+    made.sent(2.05, "input_audio_buffer.clear", connection=2)
+    made.add(2.2, "dropped", connection=1, since=0.5001, count=10, seconds=1.0)
+    made.add(2.3, "dropped", connection=1, since=1.7, count=3, seconds=0.3)
+    made.add(9.0, "dropped", connection=2, since=2.90001, count=5, seconds=0.2)
+    made.add(9.0, "dropped", connection=3, since=1.0, count=5, seconds=0.5)
+    made.add(9.1, "dropped", connection=1, since=-1.0, count=5, seconds=0.5)
+    made.received(2.4, "input_audio_buffer.speech_started", item_id="item_q", audio_start_ms=500)
+    timeline = analyse(made.recording)
+
+    sent = [1, 2, 3, 4, 15, 16, *range(20, 29)]
+    assert [clip.end for clip in timeline.said.clips] == [pytest.approx(tick / 10) for tick in sent]
+    assert timeline.speech[0].start == pytest.approx(1.5)
+    assert [(failure.at, failure.message.partition(" of")[0]) for failure in timeline.failures] == [
+        (2.2, "1.3 s"),
+        (9.0, "1.2 s"),
+    ]
+
+
 def test_written_turns() -> None:
     """Text without sound: the wait ends with the first word."""
     made = Made()

@@ -315,3 +315,18 @@ def test_a_dropped_client_is_collected(service: Emulator, state: str) -> None:
 
     until(lambda: not [t for t in set(threading.enumerate()) - before if t.name.startswith("azure-rt")])
     assert [reference() for reference in references] == [None, None, None]
+
+
+def test_a_connection_lost_while_its_client_goes(service: Emulator, caplog: pytest.LogCaptureFixture) -> None:
+    """A loss between the end of a session and that of its parts makes no other connection, and no noise."""
+    client = AzureRealTimeAudio(service.options())
+    client.wait_until_ready(HANG)
+    engine = weakref.ref(client._engine)
+    reconnector, io_thread = client._engine.reconnector, client._engine.attempts._io_thread
+    del client
+    assert engine() is None
+    service.drop()
+
+    assert io_thread.join(HANG)
+    assert not reconnector.is_reconnecting()
+    assert [record for record in caplog.records if record.levelname == "ERROR"] == []

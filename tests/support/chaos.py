@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import random
+import re
 import ssl
 import threading
 from collections import Counter
@@ -22,7 +23,7 @@ from scripted_conversation import SESSION, Outcome, Program, recognise, respond,
 from azure_rt_audio import AzureRealTimeAudio
 from azure_rt_audio.emulator import Close, Emulator, Faults, Say
 
-__all__ = ["KINDS", "Case", "Network", "Table", "boundaries", "draw", "run_all"]
+__all__ = ["KINDS", "Case", "Network", "Table", "boundaries", "draw", "draw_one", "run_all"]
 
 KINDS: Final = ("reset", "end", "silence", "1001", "1011", "1012", "session_expired")
 BOUNDARIES: Final = {"up": range(3, 34), "down": range(3, 240)}
@@ -167,10 +168,12 @@ def boundaries(seed: int) -> list[Case]:
 def draw(count: int, seed: int) -> list[Case]:
     """Return random cases: bytes and messages, one cut or more, restoring included, every fault."""
     chance = random.Random(seed)
-    return [_random_case(chance) for _ in range(count)]
+    return [draw_one(chance) for _ in range(count)]
 
 
-def _random_case(chance: random.Random) -> Case:
+def draw_one(chance: random.Random) -> Case:
+    """Return a random case."""
+
     def cut(is_first: bool) -> Cut:
         direction = chance.choice(("up", "down"))
         if chance.random() < 0.5:
@@ -201,9 +204,9 @@ class Table:
         self.reconnects = 0
         self.planned = 0
         self.told: Counter[str] = Counter()
+        self.reasons: Counter[str] = Counter()
         self.gaps: list[float] = []
         self.failures: list[str] = []
-        self.told_lines: list[str] = []
 
     def add(self, case: Case, outcome: Outcome) -> None:
         """Count a run."""
@@ -213,19 +216,25 @@ class Table:
         self.reconnects += outcome.reconnects
         self.planned += outcome.planned
         self.told.update(line.partition(" ")[0] for line in outcome.told)
-        self.told_lines += [f"{case}: {line}" for line in outcome.told]
+        for line in outcome.told:
+            kind, _, rest = line.partition(" ")
+            reason = "an answer, by an error" if kind == "turn" else rest.partition(": ")[2]
+            self.reasons[f"{kind}: {re.sub('[0-9]+ of [0-9]+', 'a part of', reason)}"] += 1
         self.gaps += outcome.gaps
         self.failures += [f"{case}: {failure}" for failure in outcome.failures]
 
     def __str__(self) -> str:
-        gaps = sorted(self.gaps)
-        at = [gaps[min(len(gaps) - 1, int(len(gaps) * share))] for share in (0.5, 0.99)] if gaps else [0, 0]
         told = ", ".join(f"{count} {kind}" for kind, count in self.told.items()) or "nothing"
         return (
             f"{self.runs} runs, {self.cuts} cuts ({self.uncut} not reached), {self.reconnects} reconnects "
-            f"({self.planned} planned); "
-            f"lost and told: {told}; gap p50 {at[0]:.2f} s, p99 {at[1]:.2f} s; {len(self.failures)} failures"
+            f"({self.planned} planned); lost and told: {told}; gap p50 {self.gap_s(0.5):.2f} s, "
+            f"p99 {self.gap_s(0.99):.2f} s; {len(self.failures)} failures"
         )
+
+    def gap_s(self, share: float) -> float:
+        """Return the seconds without a connection that so large a share of losses did not exceed."""
+        gaps = sorted(self.gaps)
+        return gaps[min(len(gaps) - 1, int(len(gaps) * share))] if gaps else 0.0
 
 
 def run_all(network: Network, cases: Sequence[Case], *, at_once: int = 16, **options: Any) -> Table:

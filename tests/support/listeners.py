@@ -112,6 +112,11 @@ class Aside:
         except BaseException as exc:  # noqa: BLE001 - handed to whoever asks for the result
             self._error = exc
 
+    @property
+    def is_running(self) -> bool:
+        """Whether it has not ended."""
+        return self._thread.is_alive()
+
     def result(self) -> Any:
         """Wait for the end; return the result or raise the error."""
         self._thread.join(HANG)

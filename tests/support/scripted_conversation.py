@@ -9,6 +9,7 @@ words what was lost, doubled or disordered on the way.
 from __future__ import annotations
 
 import array
+import functools
 import itertools
 import threading
 import time
@@ -61,6 +62,7 @@ _LONG = "say " + " ".join(f"w{index}" for index in range(40))
 # ---------------------------------------------------------------- the service's parts
 
 
+@functools.cache
 def speech(turn: int) -> bytes:
     """PCM16, 24 000 Hz: a spoken turn, whose samples count up, with the sign of a 500 Hz tone."""
     first = _LOUDNESS + turn * _APART

@@ -224,7 +224,7 @@ def test_only_so_much_is_remembered() -> None:
 def test_what_is_told(lags: list[float], told: list[bool]) -> None:
     """Only a change, half a second apart; in between the lag goes up and down."""
     watch = LagWatch(2.0)
-    reports = [watch.look(lag, 0.5 * number, lag, 0, 0.0) for number, lag in enumerate(lags)]
+    reports = [watch.look(lag, 0.5 * number, lag, 0) for number, lag in enumerate(lags)]
 
     assert [report.is_behind for report in reports if report is not None] == told
 
@@ -232,6 +232,6 @@ def test_what_is_told(lags: list[float], told: list[bool]) -> None:
 def test_it_is_told_once_a_second() -> None:
     """Whoever listens sees how it goes, and is not flooded."""
     watch = LagWatch(2.0)
-    reports = [watch.look(3.0, number / 10, 3.0, 0, 0.0) for number in range(31)]
+    reports = [watch.look(3.0, number / 10, 3.0, 0) for number in range(31)]
 
     assert sum(report is not None for report in reports) == 4

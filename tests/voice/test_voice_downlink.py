@@ -189,3 +189,69 @@ def test_sound_of_an_item_that_was_cut_is_not_finished(line: Line) -> None:
 
     assert line.speaker.finished == 0
     assert line.desk.taken_back == [("a", 40)]
+
+
+FILLER = {"conversation_id": None, "metadata": {"azure_rt_filler": "1"}}
+
+
+def test_what_fills_a_silence_is_heard(line: Line) -> None:
+    """Although it is beside the conversation, unlike others there. It is no first sound of an answer."""
+    line.created("beside", conversation_id=None)
+    line.sound("beside", "a")
+    line.created("f", **FILLER)
+    line.sound("f", "b")
+    line.sound_done("f", "b")
+    line.speaker.play_out()
+    line.downlink.update(0.0)
+    line.done("f")
+    line.downlink.update(0.0)
+
+    assert line.speaker.items == ["b"]
+    assert line.speaker.finished == 1
+    assert line.desk.followed == [("f", False)]
+    assert line.told == []
+
+
+@pytest.mark.parametrize("is_done", [False, True])
+def test_an_answer_is_heard_in_place_of_a_filler(line: Line, is_done: bool) -> None:
+    """From its first sound on, whether the filler has come completely or not; nothing is truncated."""
+    line.created("f", **FILLER)
+    line.sound("f", "a")
+    line.speaker.play_on(40)
+    if is_done:
+        line.sound_done("f", "a")
+        line.done("f")
+    line.created("r", conversation_id="c")
+    line.speaker.play_on(10)
+    line.sound("r", "b")
+    if not is_done:
+        line.sound("f", "a")
+        line.sound_done("f", "a")
+        line.done("f")
+    line.sound("r", "b")
+    line.sound_done("r", "b")
+    line.speaker.play_out()
+    line.done("r")
+    line.downlink.update(1.0)
+
+    assert (line.speaker.stops, len(line.speaker.heard("a")) // 48) == (1, 50)
+    assert len(line.speaker.heard("b")) // 48 == 200
+    assert line.desk.taken_back == []
+    assert line.desk.followed == [("r", False)]
+    assert [event.response_id for event in line.told] == ["r"]
+
+
+def test_an_interrupted_filler_is_not_truncated(line: Line) -> None:
+    """It is not in the conversation; what still comes of it is not played, and the next one is."""
+    line.created("f", **FILLER)
+    line.sound("f", "a")
+    line.speaker.play_on(40)
+    line.interrupt()
+    line.sound("f", "a")
+    line.done("f")
+    line.created("g", **FILLER)
+    line.sound("g", "b")
+
+    assert line.speaker.items == ["a", "b"]
+    assert line.desk.taken_back == []
+    assert line.told == []

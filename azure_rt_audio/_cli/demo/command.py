@@ -93,10 +93,8 @@ def run(arguments: argparse.Namespace) -> int:
     with open_service(arguments, session, told, will_hear=True) as service:
         screen.line("service", service.name)
         if service.is_embedded:
-            screen.note(
-                f"(no account, no network, no model: it answers by rule, {service.speech}, and runs "
-                f"at {service.tempo:.0f} times real time)"
-            )
+            # That it has no model, and how it hears and speaks, is told on standard error already.
+            screen.note(f"(no account, no network; at {service.tempo:.0f} times real time)")
             for remedy in service.remedies:
                 screen.note(f"({remedy})")
         return _converse(service, screen, question, name, out)

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from typing import Final
 
-from ... import UNSET, SessionConfig, TurnDetection
+from ... import UNSET, SessionConfig, Tools, TurnDetection
 from ..._extras import importing
 from ...devices import Microphone, Speaker
 from ...dispatch import QueueDispatcher
@@ -23,6 +23,7 @@ from ..service import (
     new_client,
     open_service,
 )
+from ..tools_option import add_tools_argument, load_tools
 from .conversation_log import EVENTS, ConversationLog
 
 __all__ = ["add_arguments", "run"]
@@ -62,6 +63,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--instructions", metavar="TEXT", default=_INSTRUCTIONS, help="instructions for the model"
     )
+    add_tools_argument(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -75,22 +77,23 @@ def run(arguments: argparse.Namespace) -> int:
         import textual  # noqa: F401
     if not (sys.stdin.isatty() and sys.stdout.isatty() and sys.stderr.isatty()):
         raise UsageError("talk needs an interactive terminal; in a program, use client.talk()")
+    tools = load_tools(arguments.tools)
     session = SessionConfig(
         voice=arguments.voice,
         instructions=arguments.instructions,
         turn_detection=TurnDetection(type="server_vad", threshold=0.5, silence_duration_ms=600),
     )
     with open_service(arguments, session, {}, will_hear=True) as service, _stderr_redirected():
-        return _talk(service, arguments)
+        return _talk(service, arguments, tools)
 
 
-def _talk(service: Service, arguments: argparse.Namespace) -> int:
+def _talk(service: Service, arguments: argparse.Namespace, tools: Tools | None) -> int:
     from .view import TalkView
 
     conversation = ConversationLog()
     # Listeners run on the main thread, between two frames.
     queue = QueueDispatcher()
-    with closing(new_client(service, queue)) as client:
+    with closing(new_client(service, queue, tools=tools)) as client:
         for event in EVENTS:
             client.on(event, conversation.update)
         client.on("error", conversation.update)

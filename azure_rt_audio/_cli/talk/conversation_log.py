@@ -20,9 +20,21 @@ from ...protocol.events import (
     ResponseOutputAudioTranscriptDelta,
     ResponseOutputTextDelta,
 )
-from ...protocol.events.local import Closed, Init, Reconnected, Reconnecting, StatusChanged
+from ...protocol.events.local import (
+    Closed,
+    Init,
+    Reconnected,
+    Reconnecting,
+    SendLag,
+    StatusChanged,
+    ToolApprovalRequested,
+    ToolEnded,
+    ToolProgress,
+    ToolStarted,
+)
 from ...protocol.items import MessageItem
 from ...voice import FirstSound, Interrupted, Levels, SelfInterruption
+from ..tool_calls import result_text
 
 __all__ = ["EVENTS", "ConversationLog", "Line"]
 
@@ -31,6 +43,7 @@ EVENTS: Final[tuple[type[Any], ...]] = (
     Closed,
     Reconnecting,
     Reconnected,
+    SendLag,
     StatusChanged,
     InputAudioBufferSpeechStarted,
     ConversationItemAdded,
@@ -41,6 +54,10 @@ EVENTS: Final[tuple[type[Any], ...]] = (
     ResponseOutputAudioTranscriptDelta,
     ResponseOutputTextDelta,
     ResponseDone,
+    ToolStarted,
+    ToolApprovalRequested,
+    ToolProgress,
+    ToolEnded,
 )
 """Events of the client to pass to the log, besides errors and the voice session's events."""
 
@@ -50,7 +67,7 @@ SILENCE_DB: Final = -100.0
 @define(eq=False)
 class Line:
     """
-    A message or a note.
+    A message, a note or a call of a tool.
 
     Attributes:
         text: The text so far.
@@ -59,7 +76,7 @@ class Line:
         revision: Incremented by every change.
     """
 
-    role: Literal["you", "model", "note", "error"]
+    role: Literal["you", "model", "tool", "note", "error"]
     text: str = ""
     remark: str = ""
     is_open: bool = False
@@ -81,9 +98,11 @@ class ConversationLog:
         status: ``"connecting"``, the client's status, or ``"over"``.
         latencies_ms: From the end of each question to the first sample played of its answer.
         has_begun: Whether the session became ready.
+        lag_s: How far the line is behind what is said; 0 if it is not.
         outage: The line about the connection, while there is none.
         end: The error that ended the connection, if it has ended.
         has_transcription_failed: Whether the user has been told why, and what to do.
+        approvals: Calls of tools that wait for a yes or no.
 
     **Threads**: not shared; one thread at a time.
     """
@@ -96,10 +115,13 @@ class ConversationLog:
     speaker_name: str | None = None
     latencies_ms: list[float] = field(factory=list)
     has_begun: bool = False
+    lag_s: float = 0.0
     outage: Line | None = None
     end: RealtimeError | None = None
     has_transcription_failed: bool = False
     items_by_id: dict[str, Line] = field(factory=dict)
+    approvals: list[ToolApprovalRequested] = field(factory=list)
+    calls_by_id: dict[str, Line] = field(factory=dict)
 
     def update(self, event: object) -> None:
         """Apply an event of the client or of the voice session, or an error; ignores others."""
@@ -116,6 +138,17 @@ class ConversationLog:
             self.items_by_id[key] = line = Line(role, is_open=True)
             self.lines.append(line)
         return self.items_by_id[key]
+
+    def line_of_call(self, call_id: str) -> Line:
+        """Return the line of a call; appends one if needed."""
+        if call_id not in self.calls_by_id:
+            self.calls_by_id[call_id] = line = Line("tool", is_open=True)
+            self.lines.append(line)
+        return self.calls_by_id[call_id]
+
+    def settle(self, call_id: str) -> None:
+        """It is decided whether a call may run: by the user, or by somebody else."""
+        self.approvals = [request for request in self.approvals if request.call_id != call_id]
 
     def drop(self, item_id: str) -> None:
         """Remove an item that was not played."""
@@ -158,10 +191,22 @@ def _(event: Closed, log: ConversationLog) -> None:
     log.status = "over"
     log.end = event.error
     log.outage = None
+    log.lag_s = 0.0
+    log.approvals.clear()
+
+
+@_update.register
+def _(event: SendLag, log: ConversationLog) -> None:
+    log.lag_s = event.lag_s if event.is_behind else 0.0
+    if event.dropped_s:
+        log.note(
+            f"The line is too slow: {event.dropped_s:.1f} s of what you said were dropped.", is_error=True
+        )
 
 
 @_update.register
 def _(event: Reconnecting, log: ConversationLog) -> None:
+    log.lag_s = 0.0
     if log.outage is None:
         log.outage = Line("note")
         log.lines.append(log.outage)
@@ -261,6 +306,35 @@ def _(event: ResponseDone, log: ConversationLog) -> None:
 @_update.register
 def _(event: ConversationItemDeleted, log: ConversationLog) -> None:
     log.drop(event.item_id)
+
+
+# Tools ------------------------------------------------------------------------------------------
+
+
+@_update.register
+def _(event: ToolStarted, log: ConversationLog) -> None:
+    log.line_of_call(event.call_id).change(str(event), is_open=True)
+    log.settle(event.call_id)
+
+
+@_update.register
+def _(event: ToolApprovalRequested, log: ConversationLog) -> None:
+    log.line_of_call(event.call_id).change(str(event), remark="needs your approval", is_open=True)
+    log.approvals.append(event)
+
+
+@_update.register
+def _(event: ToolProgress, log: ConversationLog) -> None:
+    line = log.line_of_call(event.call_id)
+    line.change(line.text or event.name, remark=event.text, is_open=True)
+
+
+@_update.register
+def _(event: ToolEnded, log: ConversationLog) -> None:
+    line = log.line_of_call(event.call_id)
+    line.change(f"{line.text or event.name} \N{RIGHTWARDS ARROW} {result_text(event)}")
+    log.calls_by_id.pop(event.call_id, None)
+    log.settle(event.call_id)
 
 
 # The voice session ------------------------------------------------------------------------------

@@ -20,14 +20,15 @@ from textual.widget import Widget
 from textual.widgets import Footer, Static
 
 from ..._printable import one_line, printable
+from ...protocol.events.local import ToolApprovalRequested
 from .conversation_log import SILENCE_DB, ConversationLog, Line
 
 __all__ = ["Controls", "TalkView"]
 
 _FRAMES_PER_SECOND: Final = 20
 _DIM: Final = "grey58"
-_LABELS: Final = {"you": "you", "model": "model", "note": "·", "error": "!"}
-_COLOURS: Final = {"you": "cyan", "model": "green", "note": _DIM, "error": "red"}
+_LABELS: Final = {"you": "you", "model": "model", "tool": "tool", "note": "·", "error": "!"}
+_COLOURS: Final = {"you": "cyan", "model": "green", "tool": "yellow", "note": _DIM, "error": "red"}
 _STATUS_COLOURS: Final = {
     "listening": "cyan",
     "thinking": "yellow",
@@ -114,6 +115,8 @@ class TalkView(App[None]):
         Binding("space", "talk", "Talk / send"),
         Binding("m", "mute", "Mute"),
         Binding("i,escape", "interrupt", "Interrupt"),
+        Binding("y", "allow", "Yes"),
+        Binding("n", "deny", "No"),
         Binding("q", "quit", "Quit"),
         Binding("ctrl+c", "quit", "Quit", show=False, priority=True),
     ]
@@ -123,6 +126,7 @@ class TalkView(App[None]):
     #details { height: auto; max-height: 2; padding: 0 1; color: $text-muted; }
     #lines { padding: 1 1 0 1; scrollbar-size-vertical: 1; }
     #lines Static { margin-bottom: 1; }
+    #approval { height: auto; max-height: 4; padding: 0 1; background: $warning 30%; }
     #status { height: 1; padding: 0 1; }
     #meters { height: auto; padding: 0 1; }
     Meter { width: 1fr; height: 1; margin-right: 2; }
@@ -148,6 +152,8 @@ class TalkView(App[None]):
         self._shown: dict[Line, tuple[Static, int]] = {}
         self._device_names = Static(id="details")
         self._lines = VerticalScroll(id="lines")
+        self._approval = Static(id="approval")
+        self._asked: ToolApprovalRequested | None = None  # what is shown there
         self._status_line = Static(id="status")
         self._microphone = Meter("you", id="microphone")
         self._speaker = Meter("model", id="speaker")
@@ -157,12 +163,14 @@ class TalkView(App[None]):
         yield Static(Text(one_line(self._heading), no_wrap=True, overflow="ellipsis"), id="title")
         yield self._device_names
         yield self._lines
+        yield self._approval
         yield self._status_line
         yield Horizontal(self._microphone, self._speaker, id="meters")
         yield Footer()
 
     def on_mount(self) -> None:
         """Begin to draw, and handle signals, so that the terminal is restored."""
+        self._approval.display = False
         if sys.platform != "win32":  # which has no such signals
             for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
                 asyncio.get_running_loop().add_signal_handler(number, self.exit, None, 128 + number)
@@ -173,7 +181,9 @@ class TalkView(App[None]):
         self.set_class(event.size.width < 64, "narrow")
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Offer push-to-talk only in a push-to-talk session."""
+        """Offer push-to-talk only in a push-to-talk session, and an answer only to a question."""
+        if action in ("allow", "deny"):
+            return bool(self._conversation.approvals)
         return self._controls.is_push_to_talk if action == "talk" else True
 
     # Keys -----------------------------------------------------------------------------------
@@ -194,6 +204,21 @@ class TalkView(App[None]):
         """Stop the answer."""
         self._controls.interrupt()
 
+    def action_allow(self) -> None:
+        """Let the tool run that is asked for."""
+        self._decide(ToolApprovalRequested.approve)
+
+    def action_deny(self) -> None:
+        """Do not let it run."""
+        self._decide(lambda request: request.deny("the user has said no"))
+
+    def _decide(self, decide: Callable[[ToolApprovalRequested], object]) -> None:
+        """Decide what is on the screen, and nothing that came since."""
+        if self._asked is not None and self._asked in self._conversation.approvals:
+            decide(self._asked)
+            self._conversation.settle(self._asked.call_id)
+            self._draw_approval()
+
     async def action_quit(self) -> None:
         """Quit."""
         self.exit()
@@ -209,6 +234,7 @@ class TalkView(App[None]):
         if not self._lines.is_attached:
             return  # during shutdown
         self._draw_lines()
+        self._draw_approval()
         self._status_line.update(self._status())
         self._device_names.update(self._devices())
         self._microphone.show(conversation.microphone_db)
@@ -235,6 +261,21 @@ class TalkView(App[None]):
         if has_changed and is_at_end:
             area.scroll_end(animate=False)
 
+    def _draw_approval(self) -> None:
+        """Show which call waits for a yes or no, if one does."""
+        waiting = self._conversation.approvals
+        first = waiting[0] if waiting else None
+        if first is None:
+            self._approval.display = False
+        else:
+            rest = f"   ({len(waiting) - 1} more)" if len(waiting) > 1 else ""
+            question = (str(first), "bold"), ("?   y yes · n no", ""), (rest, _DIM)
+            self._approval.update(Text.assemble(("May it run? ", ""), *question))
+            self._approval.display = True
+        if first is not self._asked:
+            self._asked = first
+            self.refresh_bindings()
+
     def _status(self) -> Text:
         status = self._conversation.status
         hint = ""
@@ -242,6 +283,8 @@ class TalkView(App[None]):
             hint = "the connection has ended; q quits"
         elif self._conversation.outage is not None:
             status, hint = "reconnecting", "what you say is kept for some seconds"
+        elif self._conversation.approvals:
+            hint = "a tool waits for your y or n"
         elif self._controls.is_muted:
             status, hint = "muted", "m unmutes"
         elif self._is_pressed:
@@ -253,6 +296,8 @@ class TalkView(App[None]):
         elif status == "speaking":
             hint = "speak, or press i, to interrupt"
         parts = [(f"● {status}", f"bold {_STATUS_COLOURS.get(status, 'white')}")]
+        if self._conversation.lag_s:
+            parts.append((f"   lag {self._conversation.lag_s:.1f} s", "yellow"))
         latencies = self._conversation.latencies_ms
         if latencies:
             parts.append((f"   answered after {latencies[-1]:.0f} ms", "white"))

@@ -44,6 +44,7 @@ _NUMBER_VALUES: Final = {
 _NUMBER_WORDS: Final = re.compile(
     r"\b(?:{0})(?:(?:[\s-]+and)?[\s-]+(?:{0}|hundred))*(?:\s+|\b)".format("|".join(_NUMBER_VALUES)), re.I
 )
+_TO_SAY: Final = re.compile(r"\bsay exactly\b[^:]*:\s*(.+)", re.I | re.S)
 _QUOTED: Final = re.compile("[\"'\u201c\u2018]([^\"'\u201d\u2019]+)[\"'\u201d\u2019]")
 
 
@@ -51,10 +52,12 @@ def default_responder(conversation: Conversation, session: Session) -> Reply:
     """
     Answer sensibly enough for a demonstration.
 
-    A function result is spoken as a sentence; a declared tool is called when the user's words
-    match its name or description; greetings, thanks and "repeat after me" have their answers;
-    anything else is said back.
+    Instructions to say exactly a text are followed. Else a function result is spoken as a sentence; a
+    declared tool is called when the user's words match its name or description; greetings, thanks and
+    "repeat after me" have their answers; anything else is said back.
     """
+    if to_say := _TO_SAY.search(session.instructions or ""):
+        return Reply(to_say.group(1).strip())
     results = _results_since_user(conversation)
     if results and session.tool_choice != "required":
         return Reply(" ".join(_spoken_result(item, conversation) for item in results))

@@ -9,6 +9,7 @@ from .codec import (
     prepare,
     to_json,
     typed,
+    write_other,
 )
 from .quirks import Quirks
 
@@ -22,4 +23,5 @@ __all__ = [
     "prepare",
     "to_json",
     "typed",
+    "write_other",
 ]

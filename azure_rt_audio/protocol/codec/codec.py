@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar, get_args
 
 import orjson
 
+from ..._secret import Secret
 from ...errors import DecodeError
 from ..base import ProtocolObject, _readers
 from ..commands import Command
@@ -38,6 +39,7 @@ __all__ = [
     "prepare",
     "to_json",
     "typed",
+    "write_other",
 ]
 
 S = TypeVar("S", bound=ProtocolObject)
@@ -229,7 +231,11 @@ def typed(shape: S) -> S:
 
 
 def to_json(shape: ProtocolObject) -> dict[str, Any]:
-    """Return an object of the protocol as JSON values, in the vocabulary of the library."""
+    """
+    Return an object of the protocol as JSON values, in the vocabulary of the library.
+
+    Secrets stay what they are; :func:`encode` reveals them when it writes the bytes.
+    """
     fields: dict[str, Any] = _converter().unstructure(shape)
     return fields
 
@@ -258,7 +264,7 @@ def encode(message: Command | Event, dialect: Dialect, leave_out: Callable[[str]
         if not isinstance(getattr(message, "session", None), TranslationSessionConfig):  # nested as it is
             fields = dialect.to_wire(fields, leave_out)
     try:
-        return orjson.dumps(fields, default=_write_other)
+        return orjson.dumps(fields, default=write_other)
     except TypeError as exc:
         raise TypeError(f"{name} holds something that JSON cannot express: {exc}") from None
 
@@ -273,8 +279,10 @@ def encode_append(audio: bytes) -> bytes:
     return b'{"audio":"%b","type":"input_audio_buffer.append"}' % audio
 
 
-def _write_other(value: Any) -> Any:
-    """Convert a user's value in a field of any JSON."""
+def write_other(value: Any) -> Any:
+    """Convert a user's value in a field of any JSON, and a secret, which must reach the service."""
+    if isinstance(value, Secret):
+        return value.reveal()
     if isinstance(value, ProtocolObject):
         return to_json(value)
     if isinstance(value, Mapping):

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn, Union, get_args, get_ori
 
 import attrs
 
+from ..._secret import Secret
 from ..base import UNSET, ProtocolObject, Unset, snake_case
 from ..dialects.nesting import RESPONSE, SESSION, Nesting, flat_choice, flat_part
 from ..events import Event
@@ -100,6 +101,13 @@ def _read_bool(value: Any, _: Any) -> bool:
     raise mistyped("true or false", value)
 
 
+def _read_secret(value: Any, _: Any) -> Secret[str]:
+    text = value.reveal() if isinstance(value, Secret) else value
+    if isinstance(text, str):
+        return value if isinstance(value, Secret) else Secret(text)
+    raise mistyped("a string", text)
+
+
 def _read_any(value: Any, _: Any) -> Any:
     return value
 
@@ -114,6 +122,10 @@ def is_union(cls: Any) -> bool:
 
 def is_list(cls: Any) -> bool:
     return get_origin(cls) is list
+
+
+def is_secret(cls: Any) -> bool:
+    return get_origin(cls) is Secret
 
 
 def is_mapping(cls: Any) -> bool:
@@ -134,6 +146,7 @@ def make_converter(*, from_user: bool = False) -> Converter:
     for kind, hook in ((str, _read_str), (int, _read_int), (float, _read_float), (bool, _read_bool)):
         converter.register_structure_hook(kind, hook)
     converter.register_structure_hook_func(lambda cls: cls is Any, _read_any)
+    converter.register_structure_hook_func(is_secret, _read_secret)
     converter.register_structure_hook_factory(is_list, lambda cls: _list_hook(cls, converter))
     converter.register_structure_hook_factory(is_mapping, lambda cls: _mapping_hook(cls, converter))
     converter.register_structure_hook_factory(is_union, lambda cls: union_hook(cls, converter, from_user))

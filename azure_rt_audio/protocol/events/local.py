@@ -9,6 +9,7 @@ from attrs import field, frozen
 
 from ..._printable import one_line
 from ...errors import ConnectError, ConnectionClosedError
+from ..call_text import call_text
 from ..session import Session
 from ..turn import ModelStatusEnum
 
@@ -137,8 +138,11 @@ class Reconnected:
         reason: Why the old connection ended or was replaced.
         is_planned: Whether the new connection took over before the old one ended.
         restored: Ids of the items that the new session has, in order.
-        shortened: Those of them that it has with less than they had, each with what is missing.
-        lost: Ids of the items that it does not have, each with the reason.
+        shortened: Those of them that this reconnection has shortened, each with what is missing. What an
+            earlier one has told is not told again.
+        lost: Ids of the items that this reconnection has lost, each with the reason. They stay in
+            ``client.conversation``; later ones do not name them again. ``"sound"`` stands for sound that was
+            appended and is no item.
         responses: Ids of the responses that were under way, each with what became of it.
     """
 
@@ -195,14 +199,16 @@ class Closed:
 
 
 def _without_remedy(reason: str) -> str:
-    """Leave out what to do about the end of a connection: the client has done it."""
-    return reason.partition("; connect again")[0].removesuffix(".")
+    """Leave out what to do about the end of a connection: the client has done it. On one line."""
+    return one_line(reason.partition("; connect again")[0].removesuffix("."))
 
 
 @frozen(kw_only=True)
 class ToolStarted:
     """
     The model has called a tool of the client, which is about to run.
+
+    ``str(event)`` is the call on one line, fit to be printed.
 
     Attributes:
         call_id: The service's id of the call.
@@ -217,6 +223,9 @@ class ToolStarted:
     arguments: str
     response_id: str
 
+    def __str__(self) -> str:
+        return call_text(self.name, self.arguments)
+
     @property
     def type(self) -> str:
         """Name for ``on`` and ``wait_for``."""
@@ -227,6 +236,13 @@ class ToolStarted:
 class ToolApprovalRequested:
     """
     The model has called a tool that needs approval: it runs, or does not, once that is decided.
+
+    ``str(event)`` is the call on one line, fit to be printed, to ask a person::
+
+        if input(f"{request}? [y/N] ") == "y":
+            request.approve()
+        else:
+            request.deny("the user has said no")
 
     Attributes:
         call_id: The service's id of the call.
@@ -239,6 +255,9 @@ class ToolApprovalRequested:
     name: str
     arguments: str
     _decide: Callable[[bool, str | None], bool | None] = field(repr=False, eq=False)
+
+    def __str__(self) -> str:
+        return call_text(self.name, self.arguments)
 
     @property
     def type(self) -> str:
@@ -256,6 +275,8 @@ class ToolApprovalRequested:
         Args:
             reason: Told to the model.
         """
+        if reason is not None and not isinstance(reason, str):
+            raise TypeError(f"reason must be text or None, not {type(reason).__name__}")
         return bool(self._decide(False, reason))
 
 

@@ -67,7 +67,7 @@ class Caller:
         try:
             call(client)
         except Exception as exc:  # noqa: BLE001 - looked at by who started it
-            self.error = exc
+            self.error = exc.with_traceback(None)  # whose frames hold the client
         self.woke = time.monotonic()
 
     def wait_until_blocked(self) -> None:

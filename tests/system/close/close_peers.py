@@ -188,14 +188,23 @@ def nobody_home() -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def resolver_that_hangs() -> Iterator[tuple[threading.Event, threading.Event]]:
-    """Have the look-up of ``hang.example`` hang; yield what is set when it has begun, and what ends it."""
+def resolver_that_hangs(
+    name: str = "hang.example", answers: int = 0
+) -> Iterator[tuple[threading.Event, threading.Event]]:
+    """
+    Have the look-up of a name hang; yield what is set when it has begun, and what ends it.
+
+    Args:
+        answers: Look-ups that find this machine before.
+    """
     entered, go_on = threading.Event(), threading.Event()
-    real = socket.getaddrinfo
+    real, left = socket.getaddrinfo, iter(range(answers))
 
     def resolve(host: str, *args: Any, **options: Any) -> Any:
-        if host != "hang.example":
+        if host != name:
             return real(host, *args, **options)
+        if not options.get("flags") and next(left, None) is not None:
+            return real("127.0.0.1", *args, **options)
         if not options.get("flags"):
             entered.set()
             assert go_on.wait(6 * HANG)

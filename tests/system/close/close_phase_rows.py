@@ -14,6 +14,7 @@ import textwrap
 import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +24,12 @@ from close_callers import (
     Client,
     Closing,
     beside_a_patient_one,
+    blocked,
     from_two_threads,
     straight,
 )
 from close_interrupts import interrupt_calls
+from close_phase_kinds import KIND_ROWS
 from close_phase_peers import phased
 from close_phases import HANG, LOSSES, PHASES, QUICK, reach
 from close_rows import Obstacle, Place, Places, Row
@@ -41,6 +44,9 @@ _OUTCOMES = {
     "standby": r"did not answer the close frame within 0\.3 s",
     "holding": r"did not answer the close frame within 0\.3 s",
 }
+
+
+_HELD_UP = "held up in a callback"
 
 
 @contextlib.contextmanager
@@ -110,41 +116,66 @@ def _in_a_callback(client: Client, act: Callable[[Any], Any]) -> None:
     client.create_conversation_item(item).add_done_callback(act)
 
 
-@contextlib.contextmanager
-def _closed_inline(phase: str, subject: str) -> Iterator[Place]:
-    """The client is closed on the I/O thread, by a listener to an event that comes in that phase."""
-    told: queue.Queue[Closing] = queue.Queue()
-    clients: list[Client] = []
-    entered, is_there = threading.Event(), threading.Event()
+_Act = Callable[[Any], Any]
 
-    def act(_: object) -> None:
+
+def _in_an_inline_listener(client: Client, subject: str, act: _Act) -> None:
+    client.once(subject, act)
+
+
+def _in_a_predicate(client: Client, subject: str, act: _Act) -> None:
+    blocked({"wait_for": lambda client: client.wait_for(subject, act, timeout=None)}, client)
+
+
+@contextlib.contextmanager
+def _on_the_io_thread(
+    phase: str, place: Callable[[Client, str, _Act], object], act: _Act, **more: Any
+) -> Iterator[Place]:
+    """A function of the program's is called on the I/O thread, with an event that comes in that phase."""
+    entered = threading.Event()
+
+    def called(event: object) -> None:
         entered.set()
-        assert is_there.wait(HANG)
-        told.put(straight(clients[0]))
+        act(event)
 
     def get_there(client: Client) -> None:
-        clients.append(client)
         if phase in LOSSES:
-            client.once(subject, act)
             client.wait_until_ready(HANG)
+            place(client, "reconnecting", called)
             client.clear_audio_buffer()
-            assert entered.wait(HANG)
         else:
             reach(client, phase)
-            client.once(subject, act)
-
-    def close(_: Client) -> Closing:
-        prompt.set()
-        is_there.set()
-        try:
-            return told.get(timeout=HANG)
-        finally:
-            clients.clear()
+            place(client, "input_audio_buffer.cleared", called)
+            prompt.set()
+        assert entered.wait(HANG)
 
     with phased(phase, HANG) as (host, prompt):
-        yield Place(
-            host, get_there, is_there.set, dispatcher=InlineDispatcher(), reconnect=QUICK, close=close
-        )
+        yield Place(host, get_there, dispatcher=InlineDispatcher(), reconnect=QUICK, **more)
+
+
+@contextlib.contextmanager
+def _stuck_inline(phase: str, place: Callable[[Client, str, _Act], object]) -> Iterator[Place]:
+    """That function does not return."""
+    obstacle = Obstacle()
+    with _on_the_io_thread(phase, place, obstacle, lift=obstacle.go_on.set) as there:
+        yield there
+
+
+@contextlib.contextmanager
+def _closed_inline(phase: str, place: Callable[[Client, str, _Act], object]) -> Iterator[Place]:
+    """That function closes the client."""
+    told: queue.Queue[Closing] = queue.Queue()
+    clients: queue.Queue[Client] = queue.Queue()
+
+    def act(_: object) -> None:
+        told.put(straight(clients.get(timeout=HANG)))
+
+    def close(client: Client) -> Closing:
+        clients.put(client)
+        return told.get(timeout=HANG)
+
+    with _on_the_io_thread(phase, place, act, close=close) as there:
+        yield there
 
 
 @contextlib.contextmanager
@@ -216,21 +247,22 @@ def _rows(phase: str) -> Iterator[tuple[str, Row]]:
     yield "from a listener", row(lambda: _closed_beneath(phase, _in_a_listener), ends=False, is_dropped=False)
     yield "from a callback", row(lambda: _closed_beneath(phase, _in_a_callback), ends=False, is_dropped=False)
     if phase not in ("connecting", "restoring"):  # which no event comes in
-        subject = "reconnecting" if phase in LOSSES else "input_audio_buffer.cleared"
-        yield (
-            "from an inline listener",
-            row(lambda: _closed_inline(phase, subject), ends=False, is_dropped=False),
-        )
+        places = {"an inline listener": _in_an_inline_listener, "a predicate": _in_a_predicate}
+        for name, place in places.items():
+            closed, stuck = partial(_closed_inline, phase, place), partial(_stuck_inline, phase, place)
+            yield f"from {name}", row(closed, ends=False, is_dropped=False)
+            yield (
+                f"{name} hangs",
+                Row(stuck, _HELD_UP, ends=False, is_dropped=place is _in_an_inline_listener),
+            )
     if phase == "connecting":
         yield "from its credential", row(_closed_by_its_credential, ends=False, is_dropped=False)
         yield "credential hangs", row(_asking_for_a_token, ends=False)
 
 
 PHASE_ROWS = {
-    # One dropped right as its dial begins has now and then left that going on: not held by a test yet.
-    f"{phase}: {name}": dataclasses.replace(row, is_dropped=row.is_dropped and phase != "connecting")
-    for phase in PHASES
-    for name, row in _rows(phase)
+    **KIND_ROWS,
+    **{f"{phase}: {name}": row for phase in PHASES for name, row in _rows(phase)},
 }
 
 

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from azure_rt_audio import AzureRealTimeAudio
+from azure_rt_audio import AzureRealTimeAudio, WebSocketState
 
 PHASES = ("waiting", "connecting", "restoring", "standby", "holding")
 
@@ -71,7 +71,20 @@ def reach(client: AzureRealTimeAudio, phase: str) -> None:
         client.clear_audio_buffer()
     if phase not in LOSSES:
         client.reconnect()
+    _wait_until(_REACHED[phase], client, phase)
+
+
+def reach_unconfigured(client: AzureRealTimeAudio) -> None:
+    """Bring a client onto a second connection that is open and has no session."""
+    client.wait_until_ready(HANG)
+    client.clear_audio_buffer()
+    _wait_until(lambda client: _is_between(client) and client.state is WebSocketState.OPEN, client, "open")
+
+
+def _wait_until(
+    is_reached: Callable[[AzureRealTimeAudio], bool], client: AzureRealTimeAudio, phase: str
+) -> None:
     deadline = time.monotonic() + HANG
-    while not _REACHED[phase](client):
+    while not is_reached(client):
         assert time.monotonic() < deadline, f"{phase} is not reached"
         threading.Event().wait(0.005)

@@ -28,9 +28,9 @@ options, forks, seed = map(json.loads, sys.argv[1:])
 chance, pause, broken = random.Random(seed), threading.Event(), []
 
 def answer():
-    signal.alarm(40)  # ends a child that hangs
+    signal.alarm(60)  # ends a child that hangs
     try:
-        client = AzureRealTimeAudio(options)
+        client = AzureRealTimeAudio(options, {"connect_timeout": 40})  # a busy machine is no hang
         os._exit(0 if client.ask("Hello", timeout=30).text and client.close() else 3)
     except BaseException:
         traceback.print_exc()

@@ -98,17 +98,30 @@ RESPONSES: dict[str, Callable[[PendingResponse, PendingResponse], object]] = {
 
 
 def storm(
-    service: Emulator, make: Callable[[Client], Any], call: Callable[[Any, Any], object], interrupts: int
-) -> None:
-    """Interrupt a call so many times, and look whether the client is well; 200 times one client."""
-    for done in range(0, interrupts, 200):
-        storm_over_one(service, make, call, min(200, interrupts - done))
+    service: Emulator,
+    make: Callable[[Client], Any],
+    call: Callable[[Any, Any], object],
+    interrupts: int,
+    times: int = 1,
+) -> int:
+    """
+    Interrupt a call so many times, and look whether the client is well; 200 times one client.
+
+    Returns:
+        How many second interrupts struck in what cleans up after a first.
+    """
+    each = [min(200, interrupts - done) for done in range(0, interrupts, 200)]
+    return sum(storm_over_one(service, make, call, number, times) for number in each)
 
 
 def storm_over_one(
-    service: Emulator, make: Callable[[Client], Any], call: Callable[[Any, Any], object], interrupts: int
-) -> None:
-    blowing = Storm()
+    service: Emulator,
+    make: Callable[[Client], Any],
+    call: Callable[[Any, Any], object],
+    interrupts: int,
+    times: int,
+) -> int:
+    blowing = Storm(times)
     struck = 0
     with Client(service.options(session_config={"modalities": ["text"]})) as client:
         probe = Probe()
@@ -126,8 +139,14 @@ def storm_over_one(
         assert item.result(HANG).item.id in [event.item.id for event in probe.until(is_last(item))]
         assert client.ask("Hello", timeout=HANG).text
         assert client.close()
+    forget_unstarted_threads()
+    return blowing.in_cleanup
+
+
+def forget_unstarted_threads() -> None:
+    """Forget those that Ctrl-C struck in ``Thread.start``: Python lists them for ever as about to start."""
     for thread in threading.enumerate():
-        if thread.ident is None:  # Ctrl-C in Thread.start: Python lists it for ever as about to start
+        if thread.ident is None:
             threading._limbo.pop(thread, None)  # type: ignore[attr-defined]
 
 
@@ -147,3 +166,57 @@ def test_interrupts_in_futures(name: str, emulator: Emulator, effort: float) -> 
 def test_interrupts_in_responses(name: str, emulator: Emulator, effort: float) -> None:
     """Each call that the handle of a response has."""
     storm(emulator, Client.create_response, RESPONSES[name], round(INTERRUPTS * min(1.0, effort / 20)))
+
+
+@pytest.mark.parametrize("name", FUTURES)
+def test_second_interrupts_in_futures(name: str, emulator: Emulator, effort: float) -> None:
+    """A second one strikes while a first is cleaned up after; whoever is impatient presses twice."""
+    storm(emulator, clear, FUTURES[name], round(INTERRUPTS * min(1.0, effort / 20)), times=2)
+
+
+@pytest.mark.parametrize("name", RESPONSES)
+def test_second_interrupts_in_responses(name: str, emulator: Emulator, effort: float) -> None:
+    """The same with the handle of a response."""
+    storm(
+        emulator, Client.create_response, RESPONSES[name], round(INTERRUPTS * min(1.0, effort / 40)), times=2
+    )
+
+
+def test_second_interrupts_strike_in_cleanup(emulator: Emulator) -> None:
+    """They do: in a wait that has a handler, most of them."""
+
+    def wait(first: Future[Any], second: Future[Any]) -> None:
+        concurrent.futures.wait([first, second], HANG)
+
+    assert storm(emulator, clear, wait, 100, times=2) > 0
+
+
+def test_second_interrupts_in_questions(emulator: Emulator, effort: float) -> None:
+    """Who stops a question, and stops what takes it back, can ask the next one."""
+    blowing, struck = Storm(times=2), 0
+    with Client(emulator.options(session_config={"modalities": ["text"]})) as client:
+        with blowing.blowing():
+            while struck < max(10, round(INTERRUPTS * min(1.0, effort / 40))):
+                struck += blowing.strikes(lambda: client.ask("Hello", timeout=HANG))
+
+        assert client.ask("Hello", timeout=HANG).text
+        assert client.close()
+    forget_unstarted_threads()
+
+
+def test_second_interrupts_in_close(emulator: Emulator, effort: float) -> None:
+    """Who stops the end of a ``with`` block twice leaves a client that ends all the same."""
+    blowing, struck = Storm(times=2), 0
+
+    def leave() -> None:
+        with client:
+            pass
+
+    while struck < max(5, round(INTERRUPTS * min(1.0, effort / 100))):
+        client = Client(emulator.options())
+        client.wait_until_ready(HANG)
+        with blowing.blowing():
+            struck += blowing.strikes(leave)
+
+        assert client.close()
+    forget_unstarted_threads()

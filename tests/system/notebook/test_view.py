@@ -126,6 +126,51 @@ def test_stop_stops_the_answer_and_close_ends_the_conversation(notebook: Kernel)
     notebook.until(lambda: notebook.value("client.state.name") == "CLOSED")
 
 
+TOOLS = """
+from azure_rt_audio import Tool
+from azure_rt_audio.emulator import FunctionCall, Reply
+
+service.stop()
+
+def reply(conversation, session):
+    outputs = [item.output for item in conversation.items if item.type == "function_call_output"]
+    calls = [FunctionCall("send_mail", {"to": to}) for to in ("<b>Ada</b>", "Bo")]
+    return " and ".join(outputs) if outputs else Reply(calls=calls)
+
+service = Emulator(pace=0, responder=reply); service.start()
+
+def send_mail(to: str) -> str:
+    return "sent to " + to
+
+client = AzureRealTimeAudio(service.options(), tools=[Tool(send_mail, needs_approval=True)])
+client.wait_until_ready()
+client.display()
+"""
+
+
+def test_a_tool_waits_for_a_button(notebook: Kernel) -> None:
+    """The calls that need approval are asked for one after the other, and the buttons are there only then."""
+
+    def is_asked() -> bool:
+        rows = [s for s in widgets(notebook).values() if s.get("description") in ("Allow", "Deny")]
+        return [row["disabled"] for row in rows] == [False, False]
+
+    notebook.ok(TOOLS)
+    assert not is_asked()
+    notebook.ok("pending = client.create_response()")
+    notebook.until(lambda: "{&quot;to&quot;: &quot;&lt;b&gt;Ada&lt;/b&gt;&quot;})" in shown(notebook))
+    notebook.until(lambda: "(1 more)" in shown(notebook) and is_asked())
+    press(notebook, "Allow")
+    notebook.until(lambda: "&quot;Bo&quot;" in shown(notebook) and "more)" not in shown(notebook))
+    press(notebook, "Deny")
+    text = notebook.value(f"pending.result({BOUND}).text")
+    assert text.startswith("sent to <b>Ada</b> and ")
+    assert "the user has said no" in text
+    notebook.until(lambda: not is_asked())
+    notebook.ok("client.close()")
+    notebook.until(lambda: widgets(notebook) == {})
+
+
 def test_there_is_one_view_of_a_client(notebook: Kernel) -> None:
     """It moves to the cell that asks last; ten of them leave one thread, and that ends with the client."""
     notebook.ok(SHOWN)

@@ -249,13 +249,16 @@ class Soak:
         latest = self._sample()
         self.log.append(latest)
         pause = threading.Event()
-        show = _shower()
+        show, shown = _shower(), 0
         with contextlib.suppress(KeyboardInterrupt):
             while latest.seconds < seconds:
                 pause.wait(min(interval, max(0.01, seconds - latest.seconds)))
                 latest = self._sample()
                 self.log.append(latest)
                 show(self.log)
+                for surprise in self.tally.surprises[shown:]:
+                    print(f"surprise: {latest.seconds / 60:.0f} min: {surprise}", file=sys.stderr, flush=True)
+                shown = len(self.tally.surprises)
                 if self._leaks:
                     self._kept += [socket.socket(), bytearray(LEAK_BYTES)]
 
@@ -409,7 +412,7 @@ def main() -> int:
     settled = warmed_up(samples)
     print(resolution(samples, _memory_tolerance(settled[0].rss / 2**20) * 2**20))
     for surprise in soak.tally.surprises:
-        print(f"surprise: {surprise}")
+        print(f"surprise: {surprise}")  # once more: those told during the run are far above
     if arguments.plot is not None:
         version = ".".join(map(str, sys.version_info[:3]))
         save_plot(samples, arguments.plot, f"{seconds / 60:g} minutes, Python {version}, {sys.platform}")

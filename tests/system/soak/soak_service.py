@@ -65,8 +65,9 @@ counts: Counter[str] = Counter()
 """All that is told to the other side; written on the loop's thread only."""
 
 
-def _note_lost(pieces: int) -> None:
-    counts["lost"] += pieces
+def _complain(words: str) -> None:
+    """Say at once what the figures of the end only count."""
+    print(f"service: {words}", file=sys.stderr, flush=True)  # noqa: T201
 
 
 def _note_corrupted() -> None:
@@ -78,11 +79,11 @@ class Peer:
 
     def __init__(self, ws: ServerConnection, sabotage: frozenset[str]) -> None:
         assert ws.request is not None
-        path = ws.request.path
+        path = self._path = ws.request.path
         self._ws = ws
         self._dialect = "preview" if path.startswith(_PREVIEW_PATH) else "ga"
         self._sabotage = sabotage
-        self._appended = Checker(_note_lost, _note_corrupted)
+        self._appended = Checker(self._note_lost, _note_corrupted)
         self._announced: int | None = None
         self._must_announce = _treatment(path) not in _UNWELL
         self._sent = 0  # deltas
@@ -107,6 +108,16 @@ class Peer:
                 task.cancel()
             self._judge_end()
 
+    def __str__(self) -> str:
+        return (
+            f"{self._dialect} {_treatment(self._path)}, {self._appended.expected} appends, "
+            f"{self._responses} responses, {self._items} items"
+        )
+
+    def _note_lost(self, pieces: int) -> None:
+        counts["lost"] += pieces
+        _complain(f"{pieces} appends are missing: {self}")
+
     def _judge_end(self) -> None:
         """Who said goodbye has also said how much there was."""
         protocol = self._ws.protocol
@@ -114,6 +125,7 @@ class Peer:
         if is_asked_for and protocol.close_code == 1000 and self._must_announce:
             if self._announced is None:
                 counts["unannounced"] += 1
+                _complain(f"said goodbye, and not how much was sent: {self}")
             else:
                 self._appended.finish(self._announced)
 

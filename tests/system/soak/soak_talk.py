@@ -8,6 +8,7 @@ has them run. ``Tally._lock`` is a leaf and guards the counters.
 from __future__ import annotations
 
 import ssl
+import sys
 import threading
 import time
 import weakref
@@ -142,7 +143,7 @@ class Talk:
         self._outcome: RealtimeError | None = None
         self._appended = 0
         self.errors: list[RealtimeError] = []
-        self.heard = Checker(lambda n: tally.add("lost", n), lambda: tally.add("corrupted"))
+        self.heard = Checker(self._note_lost, lambda: tally.add("corrupted"))
         where = {"queue": queue or self._queue, "inline": InlineDispatcher()}.get(kind.dispatcher)
         tally.add("connects")
         self.client = AzureRealTimeAudio(
@@ -168,6 +169,10 @@ class Talk:
         self.heard.finish(int((event.response.metadata or {})["sent"]))
         self._tally.add("responses")
         self._finished.release()
+
+    def _note_lost(self, pieces: int) -> None:
+        self._tally.add("lost", pieces)
+        print(f"{self.client!r}: {pieces} deltas are missing", file=sys.stderr, flush=True)  # noqa: T201
 
     def _note_error(self, error: RealtimeError) -> None:
         self.errors.append(error)

@@ -47,6 +47,8 @@ def main() -> None:
     room = Path(os.environ["XDG_RUNTIME_DIR"])
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)  # Ctrl-C is for the tests; they close the pipe
+    with contextlib.suppress(OSError):  # where that is not allowed
+        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))  # the daemons inherit it
     running: dict[str, subprocess.Popen[bytes]] = {}
     try:
         for line in sys.stdin:

@@ -43,7 +43,7 @@ pcm.spk2 { type pulse device spk2 }
 pcm.narrow { type pipewire playback_node spk capture_node micpipe rate 48000 channels 2 format S16_LE }
 """
 
-# Slow but steady: the machine may be busy, and grants nobody real time.
+# Slow but steady: the machine may be busy, and need not grant real time.
 _CONFIGURATION = {
     "pipewire": "context.properties = { default.clock.quantum = 1024 default.clock.min-quantum = 1024 }",
     "pipewire-pulse": "pulse.properties = { pulse.min.quantum = 1024/48000 }",

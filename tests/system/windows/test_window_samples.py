@@ -16,10 +16,12 @@ SAMPLES = Path(__file__).parents[3] / "samples"
 
 SCENES = {
     "tk_push_to_talk": """
+        import itertools
         import tk_push_to_talk as sample
 
         def act(window):
             shown = lambda: window.text.get("1.0", "end")
+            ticks = itertools.count()
 
             def go_on(step=0):
                 steps = [
@@ -27,6 +29,11 @@ SCENES = {
                     lambda: window.loudness > -40 and (window.release(), True)[1],
                     lambda: window.loudness > -60 and "metres high." in shown() and (window.press(), True)[1],
                     lambda: "… (interrupted)" in shown() and "metres high" not in shown(),
+                    lambda: next(ticks) > 25 and (window.release(), True)[1],
+                    lambda: "years old" in shown() and (window.press(), True)[1],
+                    lambda: next(ticks) > 75 and (window.release(), True)[1],
+                    lambda: window.allow.winfo_ismapped() and (window.allow.invoke(), True)[1],
+                    lambda: "All right." in shown() and not window.allow.winfo_ismapped(),
                 ]
                 step += bool(steps[step]())
                 if step < len(steps):
@@ -56,6 +63,9 @@ SCENES = {
                     lambda: "golden" in shown() and window.waveform.heard_ms > 500,
                     ask,
                     lambda: "Tram 15" in shown() and window.waveform.peaks,
+                    ask,
+                    lambda: window.approval.isVisible() and (window.deny.click(), True)[1],
+                    lambda: "There we are." in shown() and not window.approval.isVisible(),
                     lambda: (window.voice_name.setCurrentText("coral"), window.apply_settings()),
                     lambda: "set the voice before" in window.error_text.text() and window.errors.isVisible(),
                     lambda: (window.client.close(), True)[1],

@@ -1,0 +1,37 @@
+"""
+What the present session lacks of the conversation: a program is told of each item once.
+
+An item that was lost stays in the mirror, because it was said, and every later session lacks it, too. Only
+the reconnection that has lost it names it. One that is restored again, and lost again, is named again.
+
+**Threads.** The I/O thread.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from attrs import evolve
+
+from ..protocol.events.local import Reconnected
+
+__all__ = ["SOUND", "Losses"]
+
+SOUND: Final = "sound"
+"""Stands in the place of an id for sound that is no item, and is lost anew each time."""
+
+
+class Losses:
+    """What was told to be lost, or shortened, and still is."""
+
+    def __init__(self) -> None:
+        self._lost: Mapping[str, str] = {}
+        self._shortened: Mapping[str, str] = {}
+
+    def told_once(self, event: Reconnected) -> Reconnected:
+        """Return an event that is about to be told, with what is new in it, and remember the rest."""
+        lost = {key: why for key, why in event.lost.items() if key == SOUND or key not in self._lost}
+        shortened = {k: what for k, what in event.shortened.items() if self._shortened.get(k) != what}
+        self._lost, self._shortened = event.lost, event.shortened
+        return evolve(event, lost=lost, shortened=shortened)

@@ -1,0 +1,140 @@
+"""Calls of tools by a service that wants to write on the terminal, and tools that fail with secrets."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from frames import held_by_frames
+from hostile_service import HOSTILE, hostile_service, reaches
+from listeners import HANG, Connect, Probe
+
+from azure_rt_audio import AzureRealTimeAudio
+from azure_rt_audio.emulator import Emulator, FunctionCall, Reply
+from azure_rt_audio.protocol.events.local import Reconnected, Reconnecting
+from azure_rt_audio.tools import Tool, ToolContext, Tools
+
+PASSWORD = "PASSWORD-0123456789"
+PRINTED = HOSTILE.removesuffix("\ud83d")  # a model's arguments are JSON, which has no half characters
+
+
+def listen(text: str) -> str:
+    """Listen."""
+    return text
+
+
+def explode(text: str = "") -> str:
+    """Fail with what the model wrote."""
+    password = PASSWORD
+    raise ValueError(f"{text}{len(password)}")
+
+
+def slow(context: ToolContext) -> str:
+    """Say how far it is, for longer than anybody waits."""
+    context.progress(HOSTILE)
+    context.cancelled.wait(HANG)
+    return ""
+
+
+@contextlib.contextmanager
+def calling(name: str, arguments: str, call_id: str = "c") -> Iterator[str]:
+    """Yield the URL of a service whose model calls a tool once, and then refuses all outputs."""
+
+    def act(send: Any, command: dict[str, Any], connection: Any) -> None:
+        if command["type"] != "response.create":
+            return
+        call = {"id": "i", "type": "function_call", "call_id": call_id, "name": name, "arguments": arguments}
+        response = {"id": HOSTILE, "object": "realtime.response", "status": "in_progress", "output": []}
+        send("response.created", response=response)
+        send("response.output_item.done", response_id=HOSTILE, output_index=0, item=call)
+        send("response.done", response={**response, "status": "completed", "output": [call]})
+
+    with hostile_service(act) as url:
+        yield url
+
+
+CALLS = {
+    "unknown": (HOSTILE, "{}", "c"),
+    "no JSON": ("listen", HOSTILE, "c"),
+    "another type": ("listen", json.dumps({"text": [PRINTED]}), "c"),
+    "unknown argument": ("listen", json.dumps({PRINTED: 1}), "c"),
+    "fails": ("explode", json.dumps({"text": PRINTED}), "c"),
+    "denied": ("approved", "{}", HOSTILE),
+    "times out": ("slow", "{}", HOSTILE),
+    "well": ("listen", json.dumps({"text": PRINTED}), HOSTILE),
+}
+
+
+@pytest.mark.parametrize("case", CALLS)
+def test_a_call_cannot_write_into_the_log(case: str, caplog: pytest.LogCaptureFixture) -> None:
+    """Names, arguments, ids and what comes of them; exceptions, and what shows objects."""
+    caplog.set_level(logging.DEBUG, "azure_rt_audio")
+
+    def refuse(request: Any) -> str:
+        raise ValueError(HOSTILE)
+
+    tools = Tools(
+        listen,
+        explode,
+        Tool(slow, timeout_s=0.02),
+        Tool(lambda: "", name="approved", parameters={"type": "object"}, needs_approval=refuse),
+    )
+    told = Probe()
+    with calling(*CALLS[case]) as url:
+        options = {"host_name": url, "deployment": "m", "api_key": "k"}
+        with AzureRealTimeAudio(options, tools=tools, reconnect=None) as client:
+            for name in ("tool_started", "tool_progress", "tool_ended", "tool_approval_requested"):
+                client.on(name, told)
+            client.create_response()
+            events = told.until(lambda event: event.type == "tool_ended")
+    shown = "\n".join([*map(repr, events), repr(ToolContext(HOSTILE, HOSTILE)), repr(tools)])
+
+    assert reaches(shown.replace("\n", "")) == []
+    for record in caplog.records:
+        line = logging.Formatter().format(record)
+        assert reaches(line.replace("\n", "")) == []
+        assert not any(part.startswith("forged") for part in line.splitlines())
+
+
+def test_the_line_of_a_reconnection_is_one() -> None:
+    """Whatever reason the service gave."""
+    again = Reconnected(gap_s=1.0, reason=HOSTILE, is_planned=True)
+    lines = [str(Reconnecting(attempt=1, delay_s=0.0, reason=HOSTILE)), str(again)]
+
+    assert [(reaches(line), line.count("\n")) for line in lines] == [([], 0)] * 2
+
+
+def test_what_a_tool_fails_with_stays_here(connect: Connect, caplog: pytest.LogCaptureFixture) -> None:
+    """The log has the traceback, for whoever wrote the tool; the service is told neither."""
+    caplog.set_level(logging.DEBUG, "azure_rt_audio")
+
+    def look_up(text: str) -> str:
+        """Look something up in a database."""
+        password = PASSWORD
+        raise ConnectionError(f"no database for {text}" if password else "")
+
+    def answer(conversation: Any, session: Any) -> Any:
+        is_answered = any(item.type == "function_call_output" for item in conversation)
+        return "sorry" if is_answered else Reply("", calls=[FunctionCall("look_up", '{"text": "a flat"}')])
+
+    told = Probe()
+    with Emulator(pace=0, responder=answer) as service:
+        client = connect(service=service, session_config={"modalities": ["text"]}, api_key="emulator-key")
+        client.tools = [look_up]
+        client.on("tool_ended", told)
+        assert client.ask("hello", timeout=HANG).text == "sorry"
+        (ended,) = told.until(lambda event: True)
+        sent = json.dumps(service.received())
+        assert client.close()
+
+    assert "no database" not in sent
+    assert "the function failed; no more is known" in sent
+    assert PASSWORD not in sent + caplog.text
+    (record,) = [record for record in caplog.records if record.levelname == "ERROR"]
+    assert "ConnectionError: no database for a flat" in caplog.text
+    assert ended.error is record.exc_info[1]  # type: ignore[index]
+    assert held_by_frames(ended.error, "emulator-key") == []
