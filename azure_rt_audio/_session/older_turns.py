@@ -2,8 +2,8 @@
 The sound of turns of the user that have no transcript, and that the client does not keep any more.
 
 The session that is about to be replaced still has it. It is asked when another connection begins to be made,
-and what comes until that one is configured is restored on it. Nobody waits: what comes later, or never, is
-lost, as it would be without.
+and what comes until that one is configured, or within 2 s of that, is restored on it. What comes later, or
+never, is lost, as it would be without.
 
 **Threads.** The I/O thread.
 """
@@ -43,9 +43,14 @@ class OlderTurns:
     def __init__(self, sender: CommandSender, waiters: Waiters) -> None:
         self._sender = sender
         self._waiters = waiters
-        self._asked: dict[str, Waiter] = {}
+        self._asked: dict[str, tuple[Waiter, Future[Any]]] = {}
         self._is_open = False
         self.sound: dict[str, str] = {}
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether something that was asked for is neither there nor refused."""
+        return any(not future.done() for _, future in self._asked.values())
 
     def ask(self, attempt: Attempt, item_ids: Sequence[str]) -> None:
         """Ask a session for the sound of the newest of these items, which are in their order."""
@@ -64,15 +69,16 @@ class OlderTurns:
         event_id = self._sender.new_event_id()
         payload = self._sender.encode(ConversationItemRetrieve(event_id=event_id, item_id=item_id))
         # It matches nothing: it is there so that a refusal is told to nobody.
-        waiter = Waiter(lambda _, event: False, Future[Any](), event_id=event_id, is_quiet=True)
+        future = Future[Any]()
+        waiter = Waiter(lambda _, event: False, future, event_id=event_id, is_quiet=True)
         self._waiters.add(waiter)
-        self._asked[item_id] = waiter
+        self._asked[item_id] = waiter, future
         attempt.ids.retrieve(item_id, weakly(self._take, item_id))
         attempt.send(payload, 0.0)
 
     def _take(self, item_id: str, item: ConversationItem) -> None:
-        if (waiter := self._asked.pop(item_id, None)) is not None:
-            self._waiters.discard(waiter)
+        if (asked := self._asked.pop(item_id, None)) is not None:
+            self._waiters.discard(asked[0])
         parts = (item.content or ()) if isinstance(item, MessageItem) else ()
         sound = next((part.audio for part in parts if part.audio), None)
         if sound is not None and self._is_open:
@@ -86,6 +92,6 @@ class OlderTurns:
         """Nothing of it is needed any more."""
         self.stop()
         self.sound.clear()
-        for waiter in self._asked.values():
+        for waiter, _ in self._asked.values():
             self._waiters.discard(waiter)
         self._asked.clear()

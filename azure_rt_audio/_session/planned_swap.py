@@ -74,6 +74,8 @@ _BARRIER: Final = 2.0
 """Seconds that the old session has to show that it has taken all commands, and the new one the rest."""
 _PREPARE: Final = 60.0
 """Seconds that another connection has to be made and configured."""
+_RETRIEVE: Final = 2.0
+"""Seconds that a configured connection waits for what the old session was asked for."""
 _DRAIN: Final = 1.0
 """Seconds that the old connection has to close."""
 _RETRY: Final = 10.0
@@ -169,6 +171,7 @@ class PlannedSwap:
         self._retry_at = 0.0
         self._quiet_at = 0.0  # before that no moment counts as quiet
         self._limit: float | None = None  # of HOLDING, or DRAINING
+        self._retrieve_until: float | None = None  # the standby is configured, the old session asked
         self._is_passed = False  # the barrier
         self._running: tuple[str, ...] = ()  # responses that go on in the old session
         self._reason = ""
@@ -201,6 +204,9 @@ class PlannedSwap:
             self._refresh("the session was changed")
         elif self._state is _State.STANDBY and now >= self._quiet_at and self._is_quiet(now):
             self._hold(now)
+        elif self._retrieve_until is not None and self._standby is not None:
+            if now >= self._retrieve_until or not self._older_turns.is_waiting:
+                self._give_conversation(self._standby)
         elif self._limit is not None and now >= self._limit:
             if self._state is _State.HOLDING:
                 self._abandon("the service did not answer in time")
@@ -278,7 +284,7 @@ class PlannedSwap:
         log.info("= no other connection yet, again in %.0f s: %s", _RETRY, why)
         if self._state is _State.HOLDING:
             self._release()
-        self._standby = self._restorer = self._limit = None
+        self._standby = self._restorer = self._limit = self._retrieve_until = None
         self._state, self._retry_at = _State.IDLE, self._clock() + _RETRY
 
     def on_ended(self, attempt: Attempt, outcome: Outcome) -> None:
@@ -289,11 +295,19 @@ class PlannedSwap:
     # ------------------------------------------------------------ the other connection
 
     def _restore(self, attempt: Attempt) -> None:
-        if attempt is self._standby:
-            self._limit = None  # the restorer has one of its own
-            self._older_turns.stop()
-            self._restorer = self._new_restorer(attempt, weakly(self._restored, attempt))
-            self._follow()
+        if attempt is not self._standby:
+            return
+        self._limit = None
+        if self._older_turns.is_waiting:
+            self._retrieve_until = self._clock() + _RETRIEVE
+        else:
+            self._give_conversation(attempt)
+
+    def _give_conversation(self, attempt: Attempt) -> None:
+        self._retrieve_until = None
+        self._older_turns.stop()
+        self._restorer = self._new_restorer(attempt, weakly(self._restored, attempt))
+        self._follow()
 
     def _follow(self) -> bool:
         """Give it what it does not have yet; return ``False`` if it cannot be given that."""
@@ -483,7 +497,7 @@ class PlannedSwap:
             ``None`` if there is none whose session is configured, and had the conversation.
         """
         attempt, restorer, state = self._standby, self._restorer, self._state
-        self._standby = self._restorer = self._old = self._limit = None
+        self._standby = self._restorer = self._old = self._limit = self._retrieve_until = None
         self._older_turns.forget()
         self._state = _State.IDLE
         self._configuration.drop_barriers()
