@@ -218,7 +218,7 @@ def test_another_connection_begins_as_the_new_assistant(
     service: Emulator, dialect: str, is_cut_first: bool
 ) -> None:
     """Whether it was lost before the change or after it."""
-    with reception(service, dialect=dialect) as client, client.events(Reconnected, timeout=HANG) as again:
+    with reception(service, dialect=dialect) as client, client.events(Reconnected, timeout=4 * HANG) as again:
         client.ask("Hello", timeout=HANG)
         if is_cut_first:
             service.drop()
@@ -250,7 +250,7 @@ def test_another_voice_comes_with_another_session(service: Emulator) -> None:
     policy = {"voice_change": "swap"}
     with (
         reception(service, session=SPOKEN, reconnect=policy) as client,
-        client.events(Reconnected, timeout=HANG) as again,
+        client.events(Reconnected, timeout=4 * HANG) as again,
     ):
         client.ask("Hello", timeout=HANG)
         client.become("Billing", tools=[find_bill], session={"voice": "sage"}).result(HANG)
