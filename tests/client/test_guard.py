@@ -18,6 +18,7 @@ from azure_rt_audio import AzureRealTimeAudio, ResponseIncompleteError
 from azure_rt_audio._guard import LIMIT_S
 from azure_rt_audio.emulator import (
     Conversation,
+    Delay,
     Emulator,
     Faults,
     FunctionCall,
@@ -254,22 +255,29 @@ def test_what_is_asked_for_beside_is_not_judged(service: Emulator, dialect: str)
     assert "Hello" not in seen
 
 
-def test_what_a_stopped_answer_has_called_is_not_answered(service: Emulator) -> None:
-    """The tool has its output; no further answer is asked for."""
-    ran = threading.Event()
+def test_what_a_stopped_answer_has_called_is_not_answered() -> None:
+    """The tool has its output; no answer to it is asked for."""
+    ran, stopped = threading.Event(), Probe()
 
     def look_up() -> str:
         """Look up."""
         ran.set()
         return "the secret"
 
-    with guarded(service, no_secret, tools=[look_up]) as client:
+    faults = Faults(before("response.done", Delay(0.5)))  # it is stopped before that
+    with (
+        Emulator(responder=reply, pace=0, faults=faults) as service,
+        guarded(service, no_secret, tools=[look_up]) as client,
+    ):
+        client.on(GuardTripped, stopped)
         first = client.ask("look up", timeout=HANG)
-        assert client.ask("Hello", timeout=HANG).text == "Hello"
+        stopped.next()
+        assert ran.wait(HANG)
+        service.wait_for_command("conversation.item.create", count=2)
+        asked = service.received("response.create")
 
-    assert ran.is_set() or first.status == "cancelled"
-    assert first.error is not None
-    assert first.error.code == "guard"
+    assert (first.status, first.reason) == ("cancelled", "guard")
+    assert len(asked) == 1
 
 
 def test_the_answer_to_a_tool_is_judged(service: Emulator) -> None:
