@@ -30,6 +30,7 @@ from ..protocol.codec import Quirks, decode_event, prepare
 from ..protocol.commands import SessionUpdate
 from ..protocol.conversation import Conversation
 from ..protocol.events import (
+    ConversationItemDone,
     ConversationItemInputAudioTranscriptionCompleted,
     ConversationItemInputAudioTranscriptionFailed,
     Error,
@@ -38,9 +39,11 @@ from ..protocol.events import (
     InputAudioBufferCommitted,
     InputAudioBufferSpeechStarted,
     InputAudioBufferSpeechStopped,
+    McpListToolsFailed,
     RateLimitsUpdated,
     ResponseCreated,
     ResponseDone,
+    ResponseMcpCallArgumentsDone,
     ResponseOutputAudioDelta,
     ResponseOutputItemDone,
     SessionCreated,
@@ -53,18 +56,17 @@ from ..protocol.events.local import (
     Init,
     LocalEvent,
     Reconnected,
-    Reconnecting,
     StatusChanged,
 )
 from ..protocol.history import History
-from ..protocol.service_errors import service_error
+from ..protocol.service_errors import mcp_listing_error, service_error
 from ..protocol.session import Session, SessionConfig
 from ..protocol.turn import ModelStatusEnum
 from .attempt import Attempt
 from .attempts import Attempts, weakly
 from .audience import Audience
 from .audio_input import AudioInput
-from .call_follower import CallFollower
+from .call_follower import CallFollower, CallRunner
 from .configuration import Configuration
 from .event_stream import EventStreams
 from .event_waits import EventWaits
@@ -82,7 +84,7 @@ from .response_watchdog import MCP_STEPS
 from .restored_items import RestoredItems
 from .send_lag_log import SendLagLog
 from .sender import CommandSender
-from .taps import Taps
+from .taps import Taps, Told
 from .transcription import Transcription
 from .turn_taking import TurnTaking
 from .user_turn import TurnLimits
@@ -108,6 +110,9 @@ _WITH_CONSEQUENCES: Final = frozenset(
         ResponseCreated,
         ResponseDone,
         ResponseOutputItemDone,
+        ConversationItemDone,
+        McpListToolsFailed,
+        ResponseMcpCallArgumentsDone,
         *MCP_STEPS,
     )
 )
@@ -210,7 +215,7 @@ class Engine:
         self.interruption = Interruption(self.sender, self.response_queue, self.restored_items)
         self._watchdog.written_at = self.waiters.written_at = self.attempts.written_at
         self._send_lag = SendLagLog(websocket_options.lag)
-        self.calls: CallFollower | None = None
+        self.calls: CallRunner | None = None
         self.guard: CallFollower | None = None
         self.audio_input = AudioInput(
             self.sender, self.configuration.input_audio_format, self.response_queue.turn
@@ -426,12 +431,16 @@ class Engine:
 
     def tell(self, event: LocalEvent) -> None:
         """Tell listeners of an event of the client's own."""
-        if self.taps.active and isinstance(event, Reconnecting | Reconnected):
+        if self.taps.active and isinstance(event, Told):
             self.taps.told(self.attempts.current.number, event)
         try:
             self.audience.tell(event)
         except DispatchOverflowError as exc:
             self.connection.abort(exc)
+
+    def runs_calls(self, response_id: str) -> bool:
+        """Whether functions run that a response in progress has called."""
+        return self.calls is not None and self.calls.runs_calls(response_id)
 
     def has_listener(self, kind: type[Event | LocalEvent]) -> bool:
         """Whether anybody is handed events of a kind."""
@@ -466,6 +475,9 @@ class Engine:
             if event.response.status == "completed":
                 self.reconnector.on_done(event.response)
             self.audience.report_response(event.response, is_told=is_told)
+        elif isinstance(event, McpListToolsFailed):
+            entry = self.conversation.get(event.item_id)
+            self.audience.report(mcp_listing_error(event, None if entry is None else entry.item))
         elif (untranscribed := self.transcription.take(event)) is not None:
             self.audience.report(untranscribed, is_told=self.transcription.is_told(untranscribed))
 
@@ -560,6 +572,8 @@ class Engine:
             self.configuration.session = attempt.session
         self.turns.follow_detection()
         self.reconnector.swap.on_moved()
+        if self.calls is not None:
+            self.calls.on_moved()
 
     def end(self, outcome: Outcome) -> None:
         """End the session."""

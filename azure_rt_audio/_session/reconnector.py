@@ -81,6 +81,9 @@ class _Session(Protocol):
     def tell(self, event: Reconnecting | Reconnected) -> None:
         """Tell listeners of an event of the client's own."""
 
+    def runs_calls(self, response_id: str) -> bool:
+        """Whether functions run that a response in progress has called."""
+
     def has_listener(self, kind: type[Event]) -> bool:
         """Whether anybody is handed events of a kind."""
 
