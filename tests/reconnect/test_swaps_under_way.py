@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import array
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from typing import Any
@@ -44,6 +45,14 @@ def probe(client: AzureRealTimeAudio, *names: str) -> Probe:
     for name in names:
         client.on(name, told)
     return told
+
+
+def until(condition: Callable[[], object]) -> None:
+    """Wait until something is so."""
+    deadline, pause = time.monotonic() + 4 * HANG, threading.Event()
+    while not condition():
+        assert time.monotonic() < deadline
+        pause.wait(0.003)
 
 
 def words(connection: Connection) -> list[str]:
@@ -222,6 +231,29 @@ def test_a_turn_ends_in_the_hold(connect: Connect) -> None:
         assert swapped.result(HANG).is_planned
         assert [told.next().type for _ in range(3)] == ["response.created", "response.done", "reconnected"]
         assert client.ask("go on", timeout=HANG).text == "answer to go on"
+
+
+def test_an_answer_that_runs_through_the_end_of_its_session(connect: Connect) -> None:
+    """It ends where it began, with its usage, while the program is on the new session already."""
+    answer = " ".join(f"w{number}" for number in range(30))  # three seconds
+    with Emulator(pace=1, responder=lambda *_: answer, synthesiser=synthesise) as service:
+        client = ready(connect, service=service, session_config=NO_VAD, reconnect={**QUICK, **SHORT_LIVED})
+        done, deltas = probe(client, "response.done"), probe(client, "response.output_audio.delta")
+        with client.events("reconnecting", "reconnected", timeout=4 * HANG) as events:
+            asked = Aside(lambda: client.ask("one", timeout=4 * HANG))
+            until(lambda: client._engine.attempts.current.number == 2)
+            assert not done.told
+            response = asked.result()
+            event = next(events)
+
+        assert event.is_planned
+        assert (response.status, response.text) == ("completed", answer)
+        assert response.usage is not None
+        assert response.usage.output_tokens
+        assert sum(len(delta.audio) for delta in deltas.told) == 30 * 4_800
+        assert response.output[0].id not in event.lost
+        client.create_conversation_item(message("last")).result(HANG)
+        assert words(service.connections[-1]) == ["one", answer, "last"]
 
 
 # ---------------------------------------------------------------- changes to what the other session has
