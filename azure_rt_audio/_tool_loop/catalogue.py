@@ -35,6 +35,7 @@ class Catalogue:
         self._ours: set[str] = set()  # all names that there ever were; only grows
         self._lock = threading.Lock()  # leaf
         self._replaced: dict[str, Tool] = {}  # guarded by _lock: may still be called
+        self._replaced_servers: dict[str, McpServer] = {}  # likewise, by label
         self.by_hand = list(by_hand)
         self.tools = Tools()
         self.take(tools)
@@ -50,16 +51,20 @@ class Catalogue:
         with self._lock:
             known = {**self._replaced, **{tool.name: tool for tool in self.tools}}
             self._replaced = {name: tool for name, tool in known.items() if name not in tools}
+            servers = {**self._replaced_servers, **self.tools._servers}
+            self._replaced_servers = {k: v for k, v in servers.items() if k not in tools._servers}
             self.tools = tools
         self._ours |= {tool.name for tool in tools}
 
     def forget(self, session: Session | None) -> None:
         """A response begins: forget what it cannot call, which the session does not declare any more."""
-        if not self._replaced:
+        if not (self._replaced or self._replaced_servers):
             return
-        declared = _names((session and session.tools) or ())
+        tools = (session and session.tools) or ()
+        names, labels = _names(tools), _labels(tools)
         with self._lock:
-            self._replaced = {name: tool for name, tool in self._replaced.items() if name in declared}
+            self._replaced = {name: tool for name, tool in self._replaced.items() if name in names}
+            self._replaced_servers = {k: v for k, v in self._replaced_servers.items() if k in labels}
 
     @property
     def is_empty(self) -> bool:
@@ -71,8 +76,7 @@ class Catalogue:
 
     def check(self, names: Iterable[str], labels: Iterable[str] = ()) -> None:
         """Refuse names of tools, and labels of MCP servers, that the program declares by hand."""
-        by_hand = {tool.server_label for tool in self.by_hand if isinstance(tool, McpTool)}
-        if taken := by_hand.intersection(labels):
+        if taken := _labels(self.by_hand).intersection(labels):
             raise ValueError(
                 f"MCP server {min(taken)!r} is in the tools of the session's configuration, too; leave it "
                 "out there"
@@ -95,7 +99,7 @@ class Catalogue:
 
     def server(self, label: str) -> McpServer | None:
         """Return the MCP server whose calls are followed; those that the program declares by hand are not."""
-        return self.tools._servers.get(label)
+        return self.tools._servers.get(label) or self._replaced_servers.get(label)
 
     def unknown(self, name: str | None) -> ToolOutput:
         """Return what a model is told that calls something unknown."""
@@ -114,8 +118,11 @@ class Catalogue:
     def declarations(self) -> list[DeclaredTool]:
         """What the session is told."""
         self._ours |= {tool.name for tool in self.tools}
-        servers = [server.declaration for server in self.tools.servers]
-        return [*self.by_hand, *self.tools.declarations, *servers]
+        return self.declared_with(self.tools)
+
+    def declared_with(self, tools: Tools) -> list[DeclaredTool]:
+        """What the session would be told of a set."""
+        return [*self.by_hand, *tools.declarations, *(server.declaration for server in tools.servers)]
 
     def configured(self, config: SessionConfig) -> SessionConfig:
         """
@@ -134,6 +141,10 @@ class Catalogue:
             self.by_hand = before
             raise
         return attrs.evolve(config, tools=self.declarations)
+
+
+def _labels(tools: Iterable[DeclaredTool]) -> set[str]:
+    return {tool.server_label for tool in tools if isinstance(tool, McpTool)}
 
 
 def _names(tools: Iterable[DeclaredTool]) -> set[str]:

@@ -175,11 +175,13 @@ class SessionTools:
         made = None if tools is None else _made(tools)
         if not isinstance(config.tools, Unset):
             raise ValueError(_BY_HAND)
+        checked = config
         if made is not None:
-            self._catalogue.check(tool.name for tool in made)
+            self._catalogue.check([tool.name for tool in made], [server.label for server in made.servers])
+            checked = attrs.evolve(config, tools=self._catalogue.declared_with(made))
         if engine.has_spoken_unlike(config) and not engine.swaps_for_voice:
             raise ValueError(_VOICE)
-        engine.sender.encode(SessionUpdate(session=config))  # a mistake is raised here
+        engine.sender.encode(SessionUpdate(session=checked))  # a mistake is raised here
         future = engine.sender.new_future(client)
         change = functools.partial(self._become, engine, client, config, made, future)
         self._changes.run(Step(change, future.set_exception))

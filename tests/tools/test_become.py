@@ -12,10 +12,10 @@ import orjson
 import pytest
 from listeners import HANG
 
-from azure_rt_audio import AzureRealTimeAudio, ServiceError, Tool, ToolContext
+from azure_rt_audio import AzureRealTimeAudio, McpServer, ServiceError, Tool, ToolContext
 from azure_rt_audio.dispatch import InlineDispatcher
 from azure_rt_audio.emulator import Conversation, Emulator, FunctionCall, Reply, Session
-from azure_rt_audio.events import Reconnected, ResponseDone, ToolEnded
+from azure_rt_audio.events import Reconnected, ResponseDone, ToolApprovalRequested, ToolEnded
 
 
 def reply(conversation: Conversation, session: Session) -> Reply | str:
@@ -251,6 +251,43 @@ def test_a_connection_that_is_lost_in_the_middle(service: Emulator, dialect: str
 
     assert said == "Billing ['find_bill']: handed over"
     assert later == "Billing ['find_bill']: 12 euros"
+
+
+PORT = McpServer({"server_label": "port", "server_url": "https://port.test/mcp"})
+
+
+def mcp_reply(conversation: Conversation, session: Session) -> Reply | str:
+    """Call ``tide`` once, then say what has come of it."""
+    items = conversation.items
+    calls = [item for item in items if item.type == "mcp_call"]
+    asked = items[-1].type == "message" and items[-1].text == "tide"
+    return Reply(calls=[FunctionCall("tide", {})]) if asked else str(calls and calls[-1].extra["output"])
+
+
+def test_an_mcp_server_comes_and_goes() -> None:
+    """Its call that needs approval is followed to its end, although the assistant has changed meanwhile."""
+    with (
+        Emulator(responder=mcp_reply, pace=0, mcp_tools={"port": {"tide": lambda: "high at 5"}}) as service,
+        reception(service) as client,
+    ):
+        client.become("Port", tools=[PORT])
+        client.wait_for_mcp_tools(HANG)
+
+        @client.on(ToolApprovalRequested)
+        def decide(request: ToolApprovalRequested) -> None:
+            client.become("Billing", tools=[find_bill]).add_done_callback(lambda done: request.approve())
+
+        assert client.ask("tide", timeout=HANG).text == "high at 5"
+        assert [tool.name for tool in client.tools] == ["find_bill"]
+
+
+def test_an_mcp_server_where_there_are_none(service: Emulator) -> None:
+    """The protocol of preview has none: refused here, and nothing has changed."""
+    with reception(service, dialect="preview") as client:
+        with pytest.raises(ValueError, match="MCP tools and items exist on GA only"):
+            client.become("Port", tools=[PORT])
+        assert [tool.name for tool in client.tools] == ["to_billing"]
+        assert client.ask("Hello", timeout=HANG).text == "Reception ['to_billing']: Hello"
 
 
 SPOKEN = {"modalities": ["audio"], "voice": "alloy"}
