@@ -19,6 +19,9 @@ class CallFollower(Protocol):
     def on_event(self, event: Event) -> None:
         """Take the beginning of a response, an item that is complete, and what else changes the session."""
 
+    def on_moved(self) -> None:
+        """Events of another connection will come from now on."""
+
     def check(self) -> float | None:
         """Look at the clock; return the seconds until the next look, if there is to be one."""
 
