@@ -90,6 +90,8 @@ class FollowUps:
 
     def ask_if_due(self) -> None:
         """Ask for the answer to all that is due, unless it is asked for already; from any thread."""
+        if not self._rounds.due:  # read bare: who adds to it asks again
+            return
         with self._rounds.lock:
             if not self._rounds.due or self._asked is not None or self._rounds.has_ended:
                 return
@@ -153,6 +155,8 @@ class FollowUps:
 
     def on_created(self, event: ResponseCreated) -> None:
         """Another response has begun: it may answer what is due."""
+        if not self._rounds.due:
+            return
         response_id = event.response.id or ""
         request = self._queue.begun.get(response_id)
         if is_out_of_band(event.response) or (
@@ -184,6 +188,8 @@ class FollowUps:
 
     def on_done(self, response_id: str) -> None:
         """A response has ended, and its handles have been told."""
+        if response_id not in self._begun:  # read bare: it was put there on this thread
+            return
         with self._rounds.lock:
             self._begun.pop(response_id, None)
 

@@ -150,7 +150,8 @@ class ToolLoop:
         for item in response.function_calls:
             self._take_call(response_id, item, is_cut=response.status not in ("completed", None))
         self._take_mcp_calls(response_id, response)
-        self._end_response(response_id, response)
+        if response_id in self._rounds.open:  # read bare: it was put there on this thread
+            self._end_response(response_id, response)
         self._follow_ups.ask_if_due()  # what asks now comes before all that waits for the end
 
     def runs_calls(self, response_id: str) -> bool:
