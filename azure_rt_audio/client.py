@@ -359,6 +359,7 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
             self._engine.audio_input.finish()  # the rest of a stream is in the format that ends here
         return self._engine.update_session(command, self)
 
+    @forgets_locals
     def become(
         self,
         instructions: str | None = None,

@@ -11,14 +11,20 @@ from .._printable import one_line
 __all__ = ["call_text", "shortened"]
 
 _MAX_CHARACTERS: Final = 160
-"""Of a name, and of arguments; whoever decides on a call has to be able to read them."""
+"""Of a name, and of arguments."""
+
+_MAX_TO_DECIDE: Final = 4_000
+"""The same for whoever decides on a call: what is dangerous must not hide behind what is long."""
 
 
-def call_text(name: str, arguments: str) -> str:
+def call_text(name: str, arguments: str, *, to_decide: bool = False) -> str:
     """Return name and arguments, fit to be printed: JSON loses the line breaks that models write."""
+    limit = _MAX_TO_DECIDE if to_decide else _MAX_CHARACTERS
     with contextlib.suppress(ValueError):
         arguments = json.dumps(json.loads(arguments or "{}"), ensure_ascii=False)
-    return f"{shortened(name, _MAX_CHARACTERS)}({shortened(arguments, _MAX_CHARACTERS)})"
+    more = len(arguments) - limit if to_decide else 0
+    told = f" ({more} characters more, not shown)" if more > 0 else ""
+    return f"{shortened(name, limit)}({shortened(arguments, limit)}){told}"
 
 
 def shortened(text: str, limit: int) -> str:

@@ -86,6 +86,8 @@ def look_up(item: str) -> str:
 WRONG: dict[str, tuple[object, ...]] = {
     "timeout_s": (math.nan, -1, 0, "5", True, [5]),
     "approval_timeout_s": (math.nan, -1, "5", True, None),
+    "say_meanwhile": (5, True, "", b"x", []),
+    "say_meanwhile_after_s": (math.nan, 0, -1, "5", True, None),
     "max_output": (math.nan, 0, -1, "5", True, None, 1.5),
     "background": (None, 1, "yes"),
     "needs_approval": (None, 1, "yes"),
@@ -104,7 +106,7 @@ def test_options_of_tools(name: str) -> None:
     """Another type, a truth value for a number, not a number, and what the service would refuse."""
     for value in WRONG[name]:
         with pytest.raises((TypeError, ValueError), match=name):
-            Tool(look_up, **{name: value})  # type: ignore[arg-type]
+            Tool(look_up, **{"say_meanwhile": "One moment.", name: value})  # type: ignore[arg-type]
     assert Tool(look_up, timeout_s=math.inf).timeout_s == math.inf
 
 
@@ -136,6 +138,7 @@ def test_what_a_client_is_given() -> None:
         "websocket_options": (5, True, math.nan, "x", []),
         "dispatcher": (5, True, math.nan, "x", []),
         "tools": (5, True, math.nan),
+        "guard": (5, True, math.nan, "x"),
         "follow_up": (5, None, True, "always"),
         "max_tool_rounds": (0, -1, True, None, math.nan, 1.5, "8"),
         "reconnect": (5, True, False, math.nan, "x", []),

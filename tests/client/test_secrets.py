@@ -320,6 +320,7 @@ def test_a_wrong_mcp_server_shows_no_token(server: dict[str, Any], client: Azure
             host_name="ws://127.0.0.1:1", api_key="k", deployment="m", session_config=wrong
         ),
         lambda: client.update_session(wrong),
+        lambda: client.become(session=wrong),
         lambda: client.create_response(wrong),
         lambda: client.ask("hello", response=wrong),
         lambda: client.send({"type": "response.create", "response": {**wrong, "x": object()}}),

@@ -15,7 +15,7 @@ from listeners import HANG, Connect, Probe
 
 from azure_rt_audio import AzureRealTimeAudio
 from azure_rt_audio.emulator import Emulator, FunctionCall, Reply
-from azure_rt_audio.protocol.events.local import Reconnected, Reconnecting
+from azure_rt_audio.protocol.events.local import Reconnected, Reconnecting, ToolApprovalRequested
 from azure_rt_audio.tools import Tool, ToolContext, Tools
 
 PASSWORD = "PASSWORD-0123456789"
@@ -98,6 +98,19 @@ def test_a_call_cannot_write_into_the_log(case: str, caplog: pytest.LogCaptureFi
         line = logging.Formatter().format(record)
         assert reaches(line.replace("\n", "")) == []
         assert not any(part.startswith("forged") for part in line.splitlines())
+
+
+def test_who_decides_sees_all_arguments() -> None:
+    """What is long does not hide what follows; of very long ones it is told that there is more."""
+    long, longer = (json.dumps({"note": "x" * size, "path": "/"}) for size in (3_000, 9_000))
+    shown, cut = (
+        str(ToolApprovalRequested(call_id="c", name="delete", arguments=given, decide=lambda *_: True))
+        for given in (long, longer)
+    )
+
+    assert shown == f"delete({long})"
+    assert cut.endswith("\N{HORIZONTAL ELLIPSIS}) (5025 characters more, not shown)")
+    assert len(cut) < 5_000
 
 
 def test_the_line_of_a_reconnection_is_one() -> None:

@@ -261,7 +261,7 @@ class ToolApprovalRequested:
     _decide: Callable[[bool, str | None], bool | None] = field(repr=False, eq=False)
 
     def __str__(self) -> str:
-        return call_text(self.name, self.arguments)
+        return call_text(self.name, self.arguments, to_decide=True)
 
     @property
     def type(self) -> str:

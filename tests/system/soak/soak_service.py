@@ -85,6 +85,7 @@ class Peer:
         self._sabotage = sabotage
         self._appended = Checker(self._note_lost, _note_corrupted)
         self._announced: int | None = None
+        self._has_begun = False  # else it was told that it had come too late, when the machine was busy
         self._must_announce = _treatment(path) not in _UNWELL
         self._sent = 0  # deltas
         self._responses = 0
@@ -122,7 +123,7 @@ class Peer:
         """Who said goodbye has also said how much there was."""
         protocol = self._ws.protocol
         is_asked_for = protocol.close_rcvd is not None and protocol.close_rcvd_then_sent
-        if is_asked_for and protocol.close_code == 1000 and self._must_announce:
+        if is_asked_for and protocol.close_code == 1000 and self._must_announce and self._has_begun:
             if self._announced is None:
                 counts["unannounced"] += 1
                 _complain(f"said goodbye, and not how much was sent: {self}")
@@ -139,6 +140,7 @@ class Peer:
 
     async def _obey(self, command: dict[str, Any]) -> None:
         kind = command["type"]
+        self._has_begun |= kind != "session.update"
         if kind == "input_audio_buffer.append":
             self._append(command["audio"])
         elif kind == "input_audio_buffer.commit":
