@@ -7,7 +7,7 @@ from typing import Protocol
 from ..errors import RealtimeError
 from ..protocol.events import Event, ResponseDone
 
-__all__ = ["CallFollower"]
+__all__ = ["CallFollower", "CallRunner"]
 
 
 class CallFollower(Protocol):
@@ -27,3 +27,10 @@ class CallFollower(Protocol):
 
     def end(self, outcome: RealtimeError) -> None:
         """The session is over."""
+
+
+class CallRunner(CallFollower, Protocol):
+    """Who runs the function calls."""
+
+    def runs_calls(self, response_id: str) -> bool:
+        """Whether functions run that a response in progress has called."""

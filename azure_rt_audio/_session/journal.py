@@ -168,8 +168,14 @@ class Journal:
             payload = encode_append(pybase64.b64encode(sound) if text is None else text)
             self.send(payload, timeout, live_s=live_s)
             return
+        ring = self._ring
         with self._lock:
-            self._keep_locked(sound, audio_format)
+            if audio_format != self._format:
+                self._change_format_locked(audio_format)
+            ring.append(sound, self._clock())
+            room = self._turn_room if self._is_manual or self._turn_start is not None else self._room
+            if ring.end - ring.start > room:
+                ring.limit(room)
             is_holding, attempt = self.is_holding, self._attempts.current
         if is_holding:
             self._check_held()
@@ -212,16 +218,13 @@ class Journal:
         self._held.append(_Held(next(self._positions), self._ring.end, payload))
         self._held_bytes += len(payload)
 
-    def _keep_locked(self, sound: bytes, audio_format: str) -> None:
-        if audio_format != self._format:  # what the buffer has in another format is noise to the next session
-            self._format = audio_format
-            self._room, self._turn_room = self._rooms()
-            self._ring.forget_before(self._ring.end)
-            self._settled, self._turn_start, self._turn_end = self._ring.end, None, None
-            self._turns.clear()
-        self._ring.append(sound, self._clock())
-        is_needed = self._is_manual or self._turn_start is not None
-        self._ring.limit(self._turn_room if is_needed else self._room)
+    def _change_format_locked(self, audio_format: str) -> None:
+        """What the buffer has in another format is noise to the next session."""
+        self._format = audio_format
+        self._room, self._turn_room = self._rooms()
+        self._ring.forget_before(self._ring.end)
+        self._settled, self._turn_start, self._turn_end = self._ring.end, None, None
+        self._turns.clear()
 
     def _rooms(self) -> tuple[int, int]:
         """Return the bytes of sound that are kept while nobody speaks, and in a turn."""

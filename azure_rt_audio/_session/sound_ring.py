@@ -39,9 +39,10 @@ class SoundRing:
 
     def limit(self, size: int) -> None:
         """Drop the oldest chunks until no more than *size* bytes are left, or one chunk."""
-        while len(self._chunks) > 1 and self.end - self._chunks[1][0] >= size:
-            self.dropped_at = self._chunks.popleft()[2]
-            self.start = self._chunks[0][0]
+        chunks, last = self._chunks, self.end - size
+        while len(chunks) > 1 and chunks[1][0] <= last:
+            self.dropped_at = chunks.popleft()[2]
+            self.start = chunks[0][0]
 
     def forget_before(self, index: int) -> None:
         """Let go of the sound before an index: nobody needs it any more."""

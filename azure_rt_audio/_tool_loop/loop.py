@@ -50,6 +50,7 @@ from ..protocol.events import (
     ResponseOutputItemDone,
 )
 from ..protocol.items import FunctionCallItem, McpApprovalRequestItem, McpCallItem, MessageItem
+from ..protocol.response_errors import CONNECTION_LOST
 from ..protocol.responses import Response
 from ..protocol.turn import is_out_of_band
 from ..tools.output import error_output
@@ -152,6 +153,12 @@ class ToolLoop:
         self._end_response(response_id, response)
         self._follow_ups.ask_if_due()  # what asks now comes before all that waits for the end
 
+    def runs_calls(self, response_id: str) -> bool:
+        """Whether functions run that a response in progress has called."""
+        with self._rounds.lock:
+            current = self._rounds.open.get(response_id)
+            return current is not None and not current.is_over and bool(current.calls)
+
     def _take_call(self, response_id: str, item: FunctionCallItem, *, is_cut: bool = False) -> None:
         request = self._queue.begun.get(response_id)
         call_id, name = item.call_id, item.name or ""
@@ -248,7 +255,7 @@ class ToolLoop:
                 and current.level <= self._max_rounds
             )
             waiting, is_settled = current.waiting, self._rounds.settle_locked(current)
-            goes_on = current.is_wanted and not is_settled and status == "completed"
+            goes_on = current.is_wanted and not is_settled and _is_answered_to_its_asker(response)
             if not goes_on:
                 current.waiting = [Waiting(config=waiting[-1].config, assistant=waiting[-1].assistant)]
         if goes_on:
@@ -267,12 +274,13 @@ class ToolLoop:
         """Look at the clock; return the seconds until the next look, if there is to be one."""
         with self._rounds.lock:
             open_ids = [one.response_id for one in self._rounds.open.values() if not one.is_over]
-            open_ids += self._follow_ups.begun
-            is_idle = not self._rounds.open
+            begun = self._follow_ups.begun
+            is_idle = not (self._rounds.open or begun)
         looks = [LOOK, self._calls.check(), self._mcp_calls.check()]
         for response_id in filter(self._queue.has_lost, open_ids):
             self._end_response(response_id, None)
-            self._follow_ups.on_done(response_id)
+        for response_id in filter(self._queue.has_lost, begun):
+            self._follow_ups.on_lost(response_id)
         self._follow_ups.ask_if_due()
         looks.append(self._fillers.check())
         return None if is_idle else min(look for look in looks if look is not None)
@@ -293,3 +301,12 @@ class ToolLoop:
         with self._rounds.lock:
             self._rounds.has_ended = True
         self._calls.stop()
+
+
+def _is_answered_to_its_asker(response: Response | None) -> bool:
+    """Whether who waits for a response that calls is given the answer to the results in place of it."""
+    if response is None:
+        return False
+    return response.status == "completed" or (
+        response.status == "incomplete" and response.reason == CONNECTION_LOST
+    )

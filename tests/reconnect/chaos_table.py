@@ -20,6 +20,8 @@ import logging
 import multiprocessing
 import os
 import random
+import resource
+import signal
 import sys
 import tempfile
 import threading
@@ -58,9 +60,12 @@ def case_of(number: int, seed: int) -> Case:
 @functools.cache
 def _network(recordings: Path) -> Network:
     logging.disable()  # thousands of losses are told
-    network = Network(recordings)
+    own = recordings / str(os.getpid())
+    own.mkdir(parents=True)
+    network = Network(own)
     gc.collect()
     gc.freeze()
+    gc.set_threshold(20_000)  # a tenth of the time would be spent on it: clients have many objects
     return network
 
 
@@ -102,7 +107,7 @@ def tell(tables: dict[str, Table]) -> None:
     for name, table in tables.items():
         told = "".join(f"{table.told[kind]:7}" for kind in ("lost", "shortened", "turn"))
         gaps = f"{table.gap_s(0.5):7.2f}{table.gap_s(0.99):7.2f}"
-        say(f"{name:16}{table.runs:7}{table.cuts:7}{table.reconnects:7}{told}{gaps}{len(table.failures):7}")
+        say(f"{name:16}{table.runs:7}{table.cuts:7}{table.reconnects:7}{told}{gaps}{table.failed:7}")
     say("\nLost, shortened and told:")
     for reason, count in tables["all"].reasons.most_common():
         say(f"{count:7}  {reason}")
@@ -126,6 +131,8 @@ def main() -> int:
     for name in (*KINDS, "ga", "preview", "plain", "tls", "all"):
         tables[name] = Table()
     began = time.monotonic()
+    for number in (signal.SIGINT, signal.SIGTERM):  # also in a shell's background
+        signal.signal(number, signal.default_int_handler)
     context = multiprocessing.get_context("spawn")
     with concurrent.futures.ProcessPoolExecutor(chosen.processes, context) as pool:
         batches = [
@@ -144,10 +151,16 @@ def main() -> int:
                 sys.stderr.write(f"\r{done} of {len(numbers)} in {time.monotonic() - began:.0f} s ")
         except KeyboardInterrupt:
             pool.shutdown(wait=False, cancel_futures=True)
+            for process in multiprocessing.active_children():
+                process.terminate()
+                process.join(_HANG)
             say("\nended early")
-    say(f"\nseed {chosen.seed}, {(time.monotonic() - began) / 60:.1f} min")
+    minutes = (time.monotonic() - began) / 60
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    cpu = (used.ru_utime + used.ru_stime) / max(1, tables["all"].runs)
+    say(f"\nseed {chosen.seed}, {minutes:.1f} min, {cpu:.2f} s of CPU for each run")
     tell(tables)
-    return int(bool(tables["all"].failures))
+    return int(bool(tables["all"].failed))
 
 
 if __name__ == "__main__":

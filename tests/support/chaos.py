@@ -206,6 +206,7 @@ class Table:
         self.told: Counter[str] = Counter()
         self.reasons: Counter[str] = Counter()
         self.gaps: list[float] = []
+        self.failed = 0
         self.failures: list[str] = []
 
     def add(self, case: Case, outcome: Outcome) -> None:
@@ -219,8 +220,9 @@ class Table:
         for line in outcome.told:
             kind, _, rest = line.partition(" ")
             reason = "an answer, by an error" if kind == "turn" else rest.partition(": ")[2]
-            self.reasons[f"{kind}: {re.sub('[0-9]+ of [0-9]+', 'a part of', reason)}"] += 1
+            self.reasons[f"{kind}: {re.sub('[0-9]+ of [0-9]+ ms', 'a part', reason)}"] += 1
         self.gaps += outcome.gaps
+        self.failed += bool(outcome.failures)
         self.failures += [f"{case}: {failure}" for failure in outcome.failures]
 
     def __str__(self) -> str:

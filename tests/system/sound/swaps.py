@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import gc
 import os
 import random
 import sys
@@ -48,7 +49,9 @@ _PAUSE_S = 0.08  # between words: less than what ends a turn
 _ANSWER_S = 2.0
 _PACE = 4.0  # sent that much faster than played: a response is over long before its sound
 _ANCHOR = 2 * RATE_HZ // 5  # bytes of 200 ms
-_CLEAR = RATE_HZ // 50  # frames beside an answer that filters smear
+_CLEAR = RATE_HZ // 50  # frames beside a sound that filters smear
+_LOUD = 1000
+_APART = 20 * RATE_HZ  # frames from the end of an answer to that of the next
 
 
 def _word(number: int) -> bytes:
@@ -65,18 +68,20 @@ def _spoken(turn: int) -> bytes:
     return pause.join(map(_word, words_of(turn))) + bytes(RATE_HZ)
 
 
-def _understand(pcm: bytes, turns: int) -> list[int]:
-    """Return the words in a sound, in their order; one that is there twice is named twice."""
+def _understand(pcm: bytes, turn: int) -> list[int]:
+    """Return the words in a sound, in order: of this turn and those beside it, or -1 for what is none."""
     found: list[tuple[int, int]] = []
     left = numpy.frombuffer(pcm, "<i2").copy()
-    for number in range(turns * _WORDS):
+    for number in range((turn - 1) * _WORDS, (turn + 2) * _WORDS):
         said = _word(number)
         while 2 * len(left) >= len(said):
             likeness, frame = best_match(said, left.tobytes())
             if likeness < 0.9:
                 break
             found.append((frame, number))
-            left[frame : frame + len(said) // 2] = 0
+            left[max(0, frame - _CLEAR) : frame + len(said) // 2 + _CLEAR] = 0
+    loud = numpy.flatnonzero(numpy.abs(left) > _LOUD)
+    found += [(int(loud[0]), -1)] if len(loud) else []
     return [number for _, number in sorted(found)]
 
 
@@ -158,6 +163,16 @@ def _real_time() -> Iterator[bool]:
         os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
 
 
+@contextlib.contextmanager
+def _without_collections() -> Iterator[None]:
+    """The emulator remembers dozens of sessions in this process; looking through them would take 100 ms."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+
+
 def converse(room: Room, turns: int, *, swaps: bool, dialect: str = "ga", seed: int = 1) -> Talk:
     """
     Talk, while the client goes over to another connection as often as it can, or never.
@@ -182,6 +197,7 @@ def converse(room: Room, turns: int, *, swaps: bool, dialect: str = "ga", seed: 
         given.extend(pcm)
 
     with (
+        _without_collections(),
         _real_time() as is_real_time,
         Emulator(
             recogniser=recognise,
@@ -212,7 +228,7 @@ def converse(room: Room, turns: int, *, swaps: bool, dialect: str = "ga", seed: 
         kept = [item.text for item in last._engine.conversation if item.role == "user"]
         sent = _sent(service)
     answers, click = _find(heard.pcm, bytes(given), sent)
-    understood = [_understand(committed[int(number) - 1], turns) for number in kept]
+    understood = [_understand(committed[int(number) - 1], turn) for turn, number in enumerate(kept)]
     said = list(map(words_of, range(turns)))
     return Talk(said, understood, answers, told, click, errors, heard.pcm, is_real_time)
 
@@ -253,11 +269,12 @@ def _find(recording: bytes, given: bytes, sent: list[bytes]) -> tuple[list[Answe
     """Return each answer as it is on a recording, and the largest sample beside them."""
     whole = numpy.frombuffer(recording, "<i2").astype("i4")
     is_beside = numpy.ones(len(whole), bool)
-    answers = []
+    answers, end = [], 0
     for said in sent:
         frames = len(said) // 2
-        first = best_match(said[:_ANCHOR], recording)[1]
-        end = best_match(said[-_ANCHOR:], recording)[1] + _ANCHOR // 2
+        place = recording[2 * end : 2 * (end + _APART)]
+        first = end + best_match(said[:_ANCHOR], place)[1]
+        end += best_match(said[-_ANCHOR:], place)[1] + _ANCHOR // 2
         is_beside[max(0, first - _CLEAR) : end + _CLEAR] = False
         gap_ms = (end - first - frames) * 1000 / RATE_HZ
         answers.append(Answer(first / RATE_HZ, gap_ms, said in given, whole[first : first + frames]))
