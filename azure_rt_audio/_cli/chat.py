@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from .. import (
     AzureRealTimeAudio,
+    McpListingError,
     PendingResponse,
     RealtimeError,
     ResponseLostError,
@@ -42,6 +43,8 @@ _HELP: Final = "Type a message and press Enter. Ctrl-C interrupts an answer; twi
 _POLL_SECONDS: Final = 0.1
 _LOST_SECONDS: Final = 1.0
 """Seconds that the end of an answer has to be told after it was given up."""
+_LIST_SECONDS: Final = 10.0
+"""Seconds that MCP servers have to list their tools before the first question is asked without them."""
 _UNTOLD: Final = (ResponseLostError, ResponseSupersededError)
 
 
@@ -76,10 +79,14 @@ def run(arguments: argparse.Namespace) -> int:
         if file is not None and file.count:
             screen.note(f"Going on with {file.count} items of {arguments.history}.")
         with new_client(service, history=history, tools=tools) as client:
+            chat = _Chat(client, screen, file)
+            if tools is not None and tools.servers:
+                with contextlib.suppress(TimeoutError):
+                    client.wait_for_mcp_tools(_LIST_SECONDS)
             if sys.stdin.isatty():
                 screen.note(_HELP)
                 _enable_line_editing()
-            return _Chat(client, screen, file).run()
+            return chat.run()
 
 
 class _Chat:
@@ -251,7 +258,7 @@ class _Chat:
         elif response.error is not None:
             self._screen.line("error", f"the answer is not complete: {response.error}")
             self._has_failed = True
-        elif not response.text and not response.function_calls:
+        elif is_last and not response.text and not response.function_calls:
             self._screen.note("[no words]")
         if is_last:
             self._is_done.set()
@@ -260,6 +267,8 @@ class _Chat:
         if isinstance(error, ServiceError) and error.is_benign:
             return
         self._screen.line("error", error.message)
+        if isinstance(error, McpListingError):
+            return  # no answer has failed
         self._has_failed = True
         self._is_done.set()
 

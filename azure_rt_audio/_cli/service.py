@@ -94,7 +94,7 @@ def new_client(
         tools: For the model to call.
 
     Raises:
-        UsageError: The recording cannot be made.
+        UsageError: The recording cannot be made, or the session cannot have the tools.
     """
     record = None if service.record is None else Path(service.record)
     if record is not None and number > 1:
@@ -109,6 +109,10 @@ def new_client(
             history=history,
             tools=tools,
         )
+    except ValueError as exc:
+        if tools is None:
+            raise
+        raise UsageError(f"--tools: {exc}") from exc  # such as MCP servers in a dialect without
     except OSError as exc:
         raise UsageError(f"--record {record}: {exc.strerror or exc}") from exc
 

@@ -105,6 +105,25 @@ def test_equal_names_are_refused(folder: Path) -> None:
     assert "--tools my_tools:some: there is already a tool named 'get_weather'" in done.stderr
 
 
+@pytest.mark.parametrize("dialect", ["ga", "preview"])
+def test_chat_with_a_server_that_has_no_tools(dialect: str, folder: Path) -> None:
+    """One that cannot be reached is told, and the conversation goes on; preview knows none."""
+    (folder / "far_tools.py").write_text(
+        "from azure_rt_audio import McpServer\n"
+        "port = McpServer({'server_label': 'port', 'server_url': 'https://port.test/mcp'})\n"
+    )
+    command = ("chat", "--emulator", "--dialect", dialect, "--tools", "far_tools:port")
+    done = run(*command, cwd=folder, stdin="Hello!\n")
+
+    if dialect == "preview":
+        assert done.returncode == 2
+        assert "--tools: session.tools[0]: MCP tools and items exist on GA only" in done.stderr
+    else:
+        assert (done.returncode, done.stderr) == (0, "")
+        assert 'could not list the tools of "port"' in done.stdout
+        assert done.stdout.splitlines()[-1].startswith("model    Hello! I am the emulator.")
+
+
 def test_calls_are_on_a_line_each() -> None:
     """Name, arguments and result, without line breaks and escapes, and not longer than can be read."""
     started = ToolStarted(

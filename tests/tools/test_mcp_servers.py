@@ -185,12 +185,16 @@ def test_nobody_decides(client_with: Connect, caplog: pytest.LogCaptureFixture) 
     assert "MCP server port needs approval, and nobody listens" in caplog.text
 
     client.tools = Tools(McpServer(PORT, approval_timeout_s=60))
-    with client.events(ToolApprovalRequested, timeout=HANG) as requests:
+    with (
+        client.events(ToolApprovalRequested, timeout=HANG) as requests,
+        client.events(ResponseDone, timeout=HANG) as done,
+    ):
         client.create_conversation_item(
             {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "tide 6"}]}
         )
         pending = client.create_response()
         request = next(requests)
+        next(done)  # else the response may come to its end in the moment in which it is cancelled
         pending.cancel()
         assert pending.result(HANG).status == "cancelled"
         assert not request.approve()

@@ -23,6 +23,18 @@ CELLS = [
     "client.on('response.done', lambda event: print('a listener heard', event.response.status));",
     "response = client.ask('Tell me a story.')\nresponse",
     "client.close()",
+    "from azure_rt_audio import Tool\n"
+    "from azure_rt_audio.emulator import FunctionCall, Reply\n"
+    "def reply(conversation, session):\n"
+    "    last = conversation.items[-1]\n"
+    "    return last.output or Reply(calls=(FunctionCall('pay', {'amount': 5}),))\n"
+    "def pay(amount: int) -> str:\n"
+    "    return f'paid {amount}'\n"
+    "bank = Emulator(pace=0, responder=reply)\n"
+    "bank.start()\n"
+    "payer = AzureRealTimeAudio(bank.options(), tools=[Tool(pay, needs_approval=True)])\n"
+    "payer.display()",
+    "payer.ask('Pay, please.').text",
 ]
 
 
@@ -63,6 +75,19 @@ def test_the_view_is_live_and_its_stop_button_works_while_a_cell_waits(opened: P
     expect(view).to_have_count(0)
     expect(cells.nth(1).locator(".jp-RenderedHTML")).to_contain_text("closed")
     expect(cells.nth(1).locator(".jp-RenderedHTML")).to_contain_text("Tell me a story.")
+
+
+def test_a_tool_is_allowed_by_a_button_while_a_cell_waits(opened: Page) -> None:
+    """The row with the question and its buttons is there as long as it is asked, and no longer."""
+    from playwright.sync_api import expect
+
+    expect.set_options(timeout=60_000)
+    cells = opened.locator(".jp-Cell")
+    view = cells.nth(4).locator(".azure-rt-view")
+    expect(view).to_contain_text('May it run? pay({"amount": 5})')
+    view.get_by_role("button", name="Allow").click()
+    expect(cells.nth(5).locator(".jp-OutputArea-executeResult")).to_contain_text("paid 5")
+    expect(view.get_by_role("button", name="Allow")).to_be_hidden()
 
 
 def test_the_picture_takes_the_colours_of_the_theme(opened: Page) -> None:
