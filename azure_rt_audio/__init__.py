@@ -29,6 +29,7 @@ from .errors import (
     ConnectionClosedError,
     DecodeError,
     DispatchOverflowError,
+    McpListingError,
     MissingExtraError,
     RealtimeError,
     RecordingError,
@@ -48,7 +49,7 @@ from .protocol.responses import Response, ResponseConfig
 from .protocol.session import InputAudioTranscription, NoiseReduction, Session, SessionConfig, TurnDetection
 from .protocol.tools import FunctionTool, ToolChoice
 from .protocol.turn import ModelStatusEnum
-from .tools import Tool, ToolContext, ToolError, Tools
+from .tools import McpServer, Tool, ToolContext, ToolError, Tools
 
 __all__ = [
     "UNSET",
@@ -70,6 +71,8 @@ __all__ = [
     "Init",
     "InlineDispatcher",
     "InputAudioTranscription",
+    "McpListingError",
+    "McpServer",
     "MessageItem",
     "MissingExtraError",
     "ModelStatusEnum",

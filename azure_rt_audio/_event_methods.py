@@ -121,7 +121,7 @@ class EventMethods:
             raise TypeError(
                 f"predicate must be a function of the event, or None, not {type(predicate).__name__}{meant}"
             )
-        return self._engine.wait_for(event_filter(event), predicate, self, timeout)
+        return self._engine.waits.wait_for(event_filter(event), predicate, self, timeout)
 
     def events(self, *events: str | type[Any], timeout: float | None = None) -> EventStream[Any]:
         """
@@ -145,4 +145,4 @@ class EventMethods:
             TimeoutError: While iterating, if nothing came.
         """
         check_timeout(timeout)
-        return self._engine.stream(tuple(map(event_filter, events or ("*",))), self, timeout)
+        return self._engine.waits.stream(tuple(map(event_filter, events or ("*",))), self, timeout)

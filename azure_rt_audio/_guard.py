@@ -153,6 +153,9 @@ class Guard:
         else:
             self._look(answer)
 
+    def on_moved(self) -> None:
+        """Nothing to do: what becomes of an answer of the connection before is told."""
+
     def check(self) -> float | None:
         """Look at the clock; return the seconds until the next look, if there is to be one."""
         now = self._clock()

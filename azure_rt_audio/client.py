@@ -57,7 +57,7 @@ from .protocol.events import (
 )
 from .protocol.events.local import Reconnected
 from .protocol.history import history_from
-from .protocol.items import ContentPart, ConversationItem, MessageItem
+from .protocol.items import ContentPart, ConversationItem, McpListedTool, MessageItem
 from .protocol.responses import Response, ResponseConfig
 from .protocol.session import Session, SessionConfig
 from .protocol.turn import ModelStatusEnum
@@ -298,6 +298,27 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
         else:
             deadline = Deadline(timeout, self._engine.sender.clock)
             self._engine.attempts.follow(lambda ready: ready.wait(deadline.remaining()))
+
+    def wait_for_mcp_tools(self, timeout: float | None = 30.0) -> dict[str, list[McpListedTool]]:
+        """
+        Wait until the MCP servers among :attr:`tools` have listed their tools, or could not. Blocks.
+
+        An answer that is asked for before is given without them.
+
+        Args:
+            timeout: Seconds; ``None`` has no limit.
+
+        Returns:
+            The tools by the label of the server, as ``conversation.mcp_tools``; of a server that could not
+            list them there are none, and listeners of ``"error"`` are told.
+
+        Raises:
+            ConnectionClosedError: If the connection is over.
+            TimeoutError: If it took longer.
+        """
+        check_timeout(timeout)
+        self._tools.wait_for_lists(timeout)
+        return self.conversation.mcp_tools
 
     def reconnect(self) -> Future[Reconnected]:
         """

@@ -9,6 +9,7 @@ The exceptions of this library.
     │   └── DispatchOverflowError   listeners exceeded the backlog limit
     ├── DecodeError             a malformed frame (path, payload)
     ├── ServiceError            the service refused a command, or a response failed (code, response)
+    │   ├── McpListingError            the tools of an MCP server cannot be called (server_label)
     │   └── TranscriptionFailedError   a turn of the user was not transcribed (item_id)
     ├── DeviceError             a microphone or a speaker cannot be used
     ├── RecordingError          a recording cannot be read or written
@@ -42,6 +43,7 @@ __all__ = [
     "DecodeError",
     "DeviceError",
     "DispatchOverflowError",
+    "McpListingError",
     "MissingExtraError",
     "RealtimeError",
     "RecordingError",
@@ -307,6 +309,25 @@ class TranscriptionFailedError(ServiceError):
 
     def __init__(self, message: str, *, item_id: str | None = None, **facts: Any) -> None:
         super().__init__(message, **facts)
+        self.item_id: str | None = item_id
+
+
+class McpListingError(ServiceError):
+    """
+    The service could not list the tools of an MCP server: the model has none of them. The session goes on.
+
+    Nothing raises it: listeners of ``"error"`` are told, or the log.
+
+    Attributes:
+        server_label: The server, as it was declared.
+        item_id: Of the list, in the conversation.
+    """
+
+    def __init__(
+        self, message: str, *, server_label: str | None = None, item_id: str | None = None, **facts: Any
+    ) -> None:
+        super().__init__(message, **facts)
+        self.server_label: str | None = server_label
         self.item_id: str | None = item_id
 
 

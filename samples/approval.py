@@ -6,7 +6,7 @@ Threads: a listener decides, on the client's thread for listeners; the tool runs
 
 from __future__ import annotations
 
-import json
+import sys
 
 from _service import service
 
@@ -23,14 +23,16 @@ def send_mail(to: str) -> str:
 
 
 def decide(request: ToolApprovalRequested) -> None:
-    """Decide in place of the user, who would be asked here: in a terminal, or by a button."""
-    arguments = json.dumps(json.loads(request.arguments))  # models write several lines
-    may_it = "Ada" not in arguments
-    print(f"may it? {request.name}({arguments}) -> {'yes' if may_it else 'no'}")
+    """Ask the user; where nobody sits at a terminal, decide in place of one."""
+    if sys.stdin.isatty():
+        may_it = input(f"may it? {request} [y/N] ").strip().lower() in ("y", "yes")
+    else:
+        may_it = "Ada" not in request.arguments
+        print(f"may it? {request} -> {'yes' if may_it else 'no'}")
     if may_it:
         request.approve()
     else:
-        request.deny("not to Ada")
+        request.deny("the user has said no")
 
 
 def main() -> None:

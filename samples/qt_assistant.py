@@ -65,7 +65,7 @@ ANSWERS = cycle(
         "Begin in Alfama, the old quarter, and walk up to the castle for the view. Take tram 28 across the "
         "hills, have lunch in Chiado, and end the day at the tower of Belém, when the light is golden.",
         "Tram 15 goes there from Praça da Figueira, and takes about half an hour.",
-        Reply(calls=[FunctionCall("book_table", {"place": "Chiado", "people": 2})]),
+        Reply(calls=(FunctionCall("book_table", {"place": "Chiado", "people": 2}),)),
         "There we are.",
     ]
 )

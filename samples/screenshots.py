@@ -154,10 +154,36 @@ def reconnecting(file: Path) -> None:
     draw(Screen(heard, answers, size=(92, 21)).show(scene), file)
 
 
+def approval(file: Path) -> None:
+    """The screen of ``talk`` when tools were called, one of which needs approval."""
+    from azure_rt_audio import Tool
+    from azure_rt_audio._cli import recordings
+    from azure_rt_audio.emulator import FunctionCall, Reply
+
+    def find_table(place: str, people: int) -> str:
+        return f"Taberna in {place} has a table for {people} at 8 pm"
+
+    def book_table(restaurant: str, people: int) -> str:
+        return f"booked: {restaurant}, {people} people"
+
+    answers: list[Any] = [
+        Reply(calls=(FunctionCall("find_table", {"place": "Chiado", "people": 2}),)),
+        Reply(calls=(FunctionCall("book_table", {"restaurant": "Taberna", "people": 2}),)),
+    ]
+
+    async def scene(screen: Screen) -> None:
+        screen.microphone.say(recordings.question())
+        await screen.until_called(2)
+        await asyncio.sleep(0.5)
+
+    tools = [find_table, Tool(book_table, needs_approval=True)]
+    draw(Screen(["Book a table for two in Chiado."], answers, size=(92, 16), tools=tools).show(scene), file)
+
+
 class Screen:
     """The screen of ``talk``, with an emulator and simulated devices behind it."""
 
-    def __init__(self, heard: list[str], answers: list[str], size: tuple[int, int], **client: Any) -> None:
+    def __init__(self, heard: list[str], answers: list[Any], size: tuple[int, int], **client: Any) -> None:
         from _service import synthesiser
 
         from azure_rt_audio.devices import SimulatedMicrophone
@@ -209,6 +235,11 @@ class Screen:
     async def until(self, status: str) -> None:
         """Wait for the model to do something."""
         while self._client.status != status:
+            await asyncio.sleep(0.02)
+
+    async def until_called(self, count: int) -> None:
+        """Wait for calls of tools."""
+        while sum(entry.item.type == "function_call" for entry in self._client.conversation.entries) < count:
             await asyncio.sleep(0.02)
 
 
@@ -366,7 +397,7 @@ def play(scene: Scene, later: Callable[[float, Callable[[], None]], object]) -> 
 
 SCENES: dict[str, Callable[[Path], None]] = {
     scene.__name__: scene
-    for scene in (tk_push_to_talk, qt_assistant, notebook, talk, reconnecting, recording, turn)
+    for scene in (tk_push_to_talk, qt_assistant, notebook, talk, approval, reconnecting, recording, turn)
 }
 
 

@@ -49,7 +49,7 @@ ANSWERS = cycle(
     [
         "Hyperion, a coast redwood in California. It stands about 116 metres high.",
         "Hyperion is thought to be between 600 and 800 years old, which is young for a redwood.",
-        Reply(calls=[FunctionCall("write_note", {"text": "Hyperion: 116 metres, 600 to 800 years"})]),
+        Reply(calls=(FunctionCall("write_note", {"text": "Hyperion: 116 metres, 600 to 800 years"}),)),
         "All right.",
     ]
 )

@@ -22,7 +22,8 @@ PUBLIC = {
         AzureRealTimeAudio AzureRealTimeOptions BrokenExtraError Closed ConnectError
         ConnectionClosedError ContentPart Conversation ConversationEntry DecodeError
         DispatchOverflowError Dispatcher FunctionCallItem FunctionCallOutputItem FunctionTool Init
-        InlineDispatcher InputAudioTranscription MessageItem MissingExtraError ModelStatusEnum
+        InlineDispatcher InputAudioTranscription McpListingError McpServer MessageItem
+        MissingExtraError ModelStatusEnum
         NoiseReduction NotebookDispatcher PendingResponse QtDispatcher QueueDispatcher RealtimeError
         ReconnectPolicy Reconnected Reconnecting
         Recorder RecordingError Response ResponseActiveError ResponseConfig ResponseIncompleteError
@@ -56,8 +57,8 @@ PUBLIC = {
     """,
     "azure_rt_audio.errors": """
         BrokenExtraError ConnectError ConnectionClosedError DecodeError DeviceError
-        DispatchOverflowError MissingExtraError RealtimeError RecordingError ResponseActiveError
-        ResponseIncompleteError ResponseLostError ResponseSupersededError ServiceError
+        DispatchOverflowError McpListingError MissingExtraError RealtimeError RecordingError
+        ResponseActiveError ResponseIncompleteError ResponseLostError ResponseSupersededError ServiceError
         TranscriptionFailedError classify
     """,
     "azure_rt_audio.events": """
@@ -94,7 +95,7 @@ PUBLIC = {
         rt_emulator rt_replay
     """,
     "azure_rt_audio.tools": """
-        Tool ToolContext ToolError Tools
+        McpServer Tool ToolContext ToolError Tools
     """,
     "azure_rt_audio.voice": """
         Cut EchoPolicy FirstSound Interrupted Levels MicrophoneLike Played SelfInterruption
@@ -115,7 +116,7 @@ INTERNAL_FILES = {
         "analysis document dropped_sound format lines page reconnections recording stereo subtitles timeline "
         "tracks"
     ),
-    "tools": "checks collection context declaration docstring output schema shape tool",
+    "tools": "checks collection context declaration docstring mcp_server output schema shape tool",
     "voice": (
         "account canceller downlink echo echo_reference events interfaces played self_interruption "
         "session uplink"

@@ -32,7 +32,7 @@ STORIES = {
     "function_calling": ["get_weather -> ", "sky sunny", "It is noon in Tokyo."],
     "approval": [
         'may it? send_mail({"to": "Ada"}) -> no',
-        "did not run: not to Ada",
+        "did not run: the user has said no",
         'may it? send_mail({"to": "Bo"}) -> yes',
         "the mail to Bo was sent",
     ],

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from types import ModuleType
 from typing import Any
 
-from .. import Tool, Tools
+from .. import McpServer, Tool, Tools
 from .._printable import one_line
 from . import UsageError
 
@@ -26,7 +26,7 @@ def add_tools_argument(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         help="let the model call functions: NAME in a module that can be imported from the current folder is "
-        "a function, a list of them, a Tool or Tools; may be given several times",
+        "a function, a list of them, a Tool, an McpServer or Tools; may be given several times",
     )
 
 
@@ -43,7 +43,7 @@ def load_tools(places: Iterable[str]) -> Tools | None:
             _add(tools, _named(place))
         except (UsageError, TypeError, ValueError) as exc:
             raise UsageError(one_line(f"--tools {place}: {exc}")) from exc
-    return tools if len(tools) else None
+    return tools if len(tools) or tools.servers else None
 
 
 def _named(place: str) -> Any:
@@ -83,13 +83,15 @@ def _near(name: str, module: ModuleType) -> str:
 
 
 def _may_be(value: Any) -> bool:
-    return isinstance(value, Tool | Tools) or (callable(value) and not isinstance(value, type))
+    return isinstance(value, Tool | Tools | McpServer) or (callable(value) and not isinstance(value, type))
 
 
 def _add(tools: Tools, found: Any) -> None:
-    if isinstance(found, Tool | Tools) or (callable(found) and not isinstance(found, type)):
+    if _may_be(found):
         tools.update([found])
     elif isinstance(found, Iterable) and not isinstance(found, str | bytes | dict):
         tools.update(found)
     else:
-        raise UsageError(f"it is no function, list of functions, Tool or Tools, but {type(found).__name__}")
+        raise UsageError(
+            f"it is no function, list of functions, Tool, McpServer or Tools, but {type(found).__name__}"
+        )

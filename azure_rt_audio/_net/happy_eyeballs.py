@@ -22,6 +22,7 @@ from itertools import chain, zip_longest
 from typing import Any, Final
 
 from .connect_errors import unusable
+from .fork_guard import kept_from_forks
 from .helper_thread import run_in_thread
 from .waiting import BoundedWait, Cancelled, DeadlinePassed
 
@@ -52,14 +53,17 @@ def resolve(host: str, port: int, bounds: BoundedWait) -> list[Address]:
         DeadlinePassed, Cancelled: See :meth:`BoundedWait.wait`.
     """
     try:
-        return list(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST))
+        return _look_up(host, port, socket.AI_NUMERICHOST)
     except OSError:
         pass  # a name, then
     except UnicodeError:
         raise unusable("the host name is not a valid one") from None
-    return run_in_thread(
-        lambda: list(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)), bounds, "azure-rt-resolver"
-    )
+    return run_in_thread(lambda: _look_up(host, port), bounds, "azure-rt-resolver")
+
+
+def _look_up(host: str, port: int, flags: int = 0) -> list[Address]:
+    with kept_from_forks():
+        return list(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=flags))
 
 
 def connect(

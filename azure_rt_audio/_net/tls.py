@@ -6,7 +6,7 @@ A plain :class:`ssl.SSLContext` does its handshake here without blocking. One wi
 may ask the network for as long as it likes: that goes to a helper thread, ``azure-rt-tls``.
 
 Threads and locks: ``_shared_lock`` guards the contexts that connections share; a leaf. A forked child has a
-lock and contexts of its own: the parent may be loading certificates, or in the midst of OpenSSL, at the fork.
+lock and contexts of its own: the parent may be loading certificates at the fork.
 """
 
 from __future__ import annotations
@@ -19,13 +19,14 @@ import socket
 import ssl
 import threading
 from collections.abc import Callable
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 
 from .._concurrency.deadline import Deadline
 from .._extras import importing
 from ..errors import MissingExtraError
 from ..options.websocket import TlsTrust
 from .connect_errors import unusable
+from .fork_guard import kept_from_forks
 from .helper_thread import run_in_thread
 from .tls_stream import TlsStream
 from .waiting import BoundedWait, DeadlinePassed
@@ -38,31 +39,13 @@ _shared_lock = threading.Lock()  # guards _shared
 _shared: dict[str, ssl.SSLContext] = {}
 
 
-_handshake_lock = threading.Lock()
-"""Held over a step of a handshake, which does not wait: OpenSSL has locks that a fork in the middle of one
-would leave taken in the child."""
-_forking = threading.local()
-
-_FORK_WAIT: Final = 1.0
-"""Seconds that a fork waits for a step of a handshake, at most; one takes a few milliseconds."""
-
-
-def _before_fork() -> None:
-    _forking.has_lock = _handshake_lock.acquire(timeout=_FORK_WAIT)
-
-
-def _after_fork() -> None:
-    if _forking.has_lock:
-        _handshake_lock.release()
-
-
 def _start_anew() -> None:
-    global _shared_lock, _handshake_lock, _shared
-    _shared_lock, _handshake_lock, _shared = threading.Lock(), threading.Lock(), {}
+    global _shared_lock, _shared
+    _shared_lock, _shared = threading.Lock(), {}
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_start_anew)
+    os.register_at_fork(after_in_child=_start_anew)
 
 
 def choose_context(trust: TlsTrust) -> ssl.SSLContext:
@@ -75,7 +58,7 @@ def choose_context(trust: TlsTrust) -> ssl.SSLContext:
     if isinstance(trust, ssl.SSLContext):
         return trust
     kind, make = ("truststore", _truststore) if trust else ("default", ssl.create_default_context)
-    with _shared_lock:  # 18 ms and 0.9 MB each, so it is worth the wait for one
+    with kept_from_forks(), _shared_lock:  # 18 ms and 0.9 MB each, so it is worth the wait for one
         if kind not in _shared:
             _shared[kind] = make()
         return _shared[kind]
@@ -118,7 +101,8 @@ def secure(
     """
     # By the module of the function, because truststore can put its own class in the place of ssl.SSLContext.
     if getattr(type(context).wrap_socket, "__module__", "") == "ssl":
-        stream = TlsStream(sock, context, name)
+        with kept_from_forks():
+            stream = TlsStream(sock, context, name)
         return _shake_hands(stream, lambda events: bounds.wait(sock, events), is_gated=True)
     with sock.dup() as handle:  # sock itself gives its descriptor away
 
@@ -173,11 +157,10 @@ def _await(sock: socket.socket, events: int, deadline: Deadline) -> None:
 
 
 def _shake_hands(tls: S, wait: Callable[[int], None], *, is_gated: bool = False) -> S:
-    lock = _handshake_lock if is_gated else contextlib.nullcontext()
     try:
         while True:
             try:
-                with lock:
+                with kept_from_forks() if is_gated else contextlib.nullcontext():
                     tls.do_handshake()
                 return tls
             except ssl.SSLWantReadError:

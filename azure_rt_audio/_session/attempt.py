@@ -224,9 +224,8 @@ class Attempt:
     def configured(self) -> None:
         """The session is as asked for, or as good as that."""
         self.ready_at = None
-        if self.on_configured is None:
-            self.ready.initialize_unless_refused()
-        elif not self._is_configured:  # later updates are the program's, or the barrier of a swap
+        # Later updates are the program's, or the barrier of a swap.
+        if self.on_configured is not None and not self._is_configured:
             self._is_configured = True
             self.on_configured(self)
 

@@ -1,11 +1,11 @@
 """
 The connections of a session: which of them commands go to, and whose events are applied.
 
-A client makes one attempt, and its end is the end of the session. Beyond that, :meth:`Attempts.promote` goes
-over to another one, and ``connection.close`` drains the one before. Commands go to the new one from the
-promotion on. Events of the old one are applied until it has ended, those of the new one are held until then:
-nothing is lost, doubled or out of order. All are served by one I/O thread, so no event crosses from one
-thread to another.
+A client makes one attempt, and its end is the end of the session, unless ``on_ended`` makes another one. That
+one takes the place of one that has ended (:meth:`Attempts.replace`, :meth:`Attempts.go_over`), or of one that
+still lives (:meth:`Attempts.intercept`, :meth:`Attempts.go_over_to`): then events of the new one are held
+until the old one has ended. Nothing is lost, doubled or out of order. All are served by one I/O thread, so no
+event crosses from one thread to another.
 
 **Threads and locks.** ``Attempts.lock`` is a leaf. It guards which attempt is current and whose events are
 applied, which have ended, and the events that an attempt holds. It is not held over I/O, a wait, or the
@@ -69,7 +69,7 @@ class _Session(Protocol):
     def apply(self, data: Payload) -> None:
         """Take a message into account."""
 
-    def move(self, previous: Attempt, attempt: Attempt) -> None:
+    def move(self, attempt: Attempt) -> None:
         """Events of another attempt will be applied; the one before has ended."""
 
     def tell_lag(self, report: LagReport) -> None:
@@ -241,30 +241,6 @@ class Attempts:
     def _discard_locked(self, attempt: Attempt) -> None:
         self.alive = tuple(other for other in self.alive if other is not attempt)
 
-    def promote(self, attempt: Attempt) -> None:
-        """
-        Go over to another attempt, whose session is ready. Does not wait.
-
-        Commands go to it from now on. Events of the attempt before are applied until that has ended, which
-        is the caller's to bring about with ``connection.close``; those of this one are held until then.
-
-        Raises:
-            RealtimeError: If the attempt has ended.
-            RuntimeError: If its session is not ready.
-        """
-        if attempt.ready.outcome is not None:
-            raise attempt.ready.outcome.again()
-        if not attempt.ready.is_initialized:
-            raise RuntimeError("the session of this attempt is not ready")
-        with self.lock:
-            previous, self.current = self.current, attempt
-            if attempt is previous:
-                return
-            attempt.hold_locked()
-            has_ended = previous.is_over
-        if has_ended:
-            self._hand_over(previous)
-
     def close(self, timeout: float) -> bool:
         """Close all connections at the same time; return whether they and their threads have ended."""
         self.note_closing()
@@ -380,7 +356,7 @@ class Attempts:
             self._lost(attempt)
         elif is_applied:
             attempt.ready.end(outcome)
-            self._hand_over(attempt)
+            self._hand_over()
         else:
             if self.on_ended is not None and not self.is_closing and not is_current:
                 self.on_ended(attempt, outcome)
@@ -400,11 +376,11 @@ class Attempts:
         with self.lock:
             self.current = attempt
 
-    def go_over(self, previous: Attempt) -> None:
+    def go_over(self) -> None:
         """Have the events of the current attempt applied, which has taken the place of one that has ended."""
         session = self._session()
         if session is not None:
-            session.move(previous, self.current)
+            session.move(self.current)
             self._draining, self._applied.number = 0, self.current.number
 
     def intercept(self, attempt: Attempt) -> None:
@@ -427,13 +403,13 @@ class Attempts:
             self.current = attempt
             attempt.hold_locked()
 
-    def _hand_over(self, previous: Attempt) -> None:
+    def _hand_over(self) -> None:
         """Have the current attempt's events applied from now on: the one before has ended."""
         attempt, session = self.current, self._session()
         self._draining = 0
         if session is None:
             return
-        session.move(previous, attempt)
+        session.move(attempt)
         self._taking_over = attempt
         while True:
             with self.lock:

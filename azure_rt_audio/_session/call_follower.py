@@ -7,7 +7,7 @@ from typing import Protocol
 from ..errors import RealtimeError
 from ..protocol.events import Event, ResponseDone
 
-__all__ = ["CallFollower"]
+__all__ = ["CallFollower", "CallRunner"]
 
 
 class CallFollower(Protocol):
@@ -19,8 +19,18 @@ class CallFollower(Protocol):
     def on_event(self, event: Event) -> None:
         """Take the beginning of a response, an item that is complete, and what else changes the session."""
 
+    def on_moved(self) -> None:
+        """Events of another connection will come from now on."""
+
     def check(self) -> float | None:
         """Look at the clock; return the seconds until the next look, if there is to be one."""
 
     def end(self, outcome: RealtimeError) -> None:
         """The session is over."""
+
+
+class CallRunner(CallFollower, Protocol):
+    """Who runs the function calls."""
+
+    def runs_calls(self, response_id: str) -> bool:
+        """Whether functions run that a response in progress has called."""

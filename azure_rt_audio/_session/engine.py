@@ -18,20 +18,19 @@ import time
 import weakref
 from collections.abc import Callable
 from concurrent.futures import Future
-from typing import Any, Final
+from typing import Final
 
 from .._concurrency import shutdown
 from .._log import get_logger
-from .._pages import WAITING
 from .._transport import Connection, LagReport, Outcome, Payload, WebSocketImpl
 from ..dispatch import Dispatcher
-from ..errors import DecodeError, DispatchOverflowError, RealtimeError, ServiceError
+from ..errors import DecodeError, DispatchOverflowError, RealtimeError
 from ..options import AzureRealTimeOptions, ReconnectPolicy, WebSocketOptions
 from ..protocol.codec import Quirks, decode_event, prepare
 from ..protocol.commands import SessionUpdate
 from ..protocol.conversation import Conversation
-from ..protocol.event_filter import EVERYTHING, EventFilter
 from ..protocol.events import (
+    ConversationItemDone,
     ConversationItemInputAudioTranscriptionCompleted,
     ConversationItemInputAudioTranscriptionFailed,
     Error,
@@ -40,9 +39,11 @@ from ..protocol.events import (
     InputAudioBufferCommitted,
     InputAudioBufferSpeechStarted,
     InputAudioBufferSpeechStopped,
+    McpListToolsFailed,
     RateLimitsUpdated,
     ResponseCreated,
     ResponseDone,
+    ResponseMcpCallArgumentsDone,
     ResponseOutputAudioDelta,
     ResponseOutputItemDone,
     SessionCreated,
@@ -51,7 +52,6 @@ from ..protocol.events import (
     UnknownEvent,
 )
 from ..protocol.events.local import (
-    LOCAL_EVENTS,
     Closed,
     Init,
     LocalEvent,
@@ -60,17 +60,17 @@ from ..protocol.events.local import (
     StatusChanged,
 )
 from ..protocol.history import History
-from ..protocol.response_errors import CONNECTION_LOST
-from ..protocol.responses import Response
-from ..protocol.service_errors import service_error
+from ..protocol.service_errors import mcp_listing_error, service_error
 from ..protocol.session import Session, SessionConfig
 from ..protocol.turn import ModelStatusEnum
 from .attempt import Attempt
 from .attempts import Attempts, weakly
+from .audience import Audience
 from .audio_input import AudioInput
-from .call_follower import CallFollower
+from .call_follower import CallFollower, CallRunner
 from .configuration import Configuration
-from .event_stream import EventStream, EventStreams
+from .event_stream import EventStreams
+from .event_waits import EventWaits
 from .interruption import Interruption
 from .journal import Journal
 from .listeners import Listeners
@@ -89,7 +89,7 @@ from .taps import Taps
 from .transcription import Transcription
 from .turn_taking import TurnTaking
 from .user_turn import TurnLimits
-from .waiters import Handled, Waiter, Waiters, as_listened
+from .waiters import Handled, Waiter, Waiters
 
 __all__ = ["Engine"]
 
@@ -111,14 +111,15 @@ _WITH_CONSEQUENCES: Final = frozenset(
         ResponseCreated,
         ResponseDone,
         ResponseOutputItemDone,
+        ConversationItemDone,
+        McpListToolsFailed,
+        ResponseMcpCallArgumentsDone,
         *MCP_STEPS,
     )
 )
 """Events that change the client's state. All others, the deltas above all, take the short way."""
 
 _SOUNDS: Final = (ResponseOutputAudioDelta, SessionOutputAudioDelta)
-
-_LOCAL_NAMES: Final = frozenset({*(cls.TYPE for cls in LOCAL_EVENTS), EVERYTHING})
 
 _EXPIRED: Final = "session_expired"
 
@@ -158,6 +159,7 @@ class Engine:
         self.quirks = Quirks()
         self.waiters = Waiters(clock)
         self.streams = EventStreams()
+        self.audience = Audience(self.waiters, self.streams, self.listeners)
         self._clock = clock
         self._tell_no_sound = _NoSound(self)
         self.status = ModelStatus()
@@ -185,6 +187,7 @@ class Engine:
         )
         self.configuration = Configuration(self.attempts, self.sender, self.waiters, options.session_config)
         self.transcription = Transcription(self.configuration, self.listeners, self.streams)
+        self.waits = EventWaits(self.sender, self.transcription, self.waiters, self.streams, clock)
         self.rate_limits = RateLimits(clock)
         # Encoded here and now, so that a mistake in the configuration is raised where it was written.
         self.attempts.current = self.configuration.new_attempt()
@@ -213,7 +216,7 @@ class Engine:
         self.interruption = Interruption(self.sender, self.response_queue, self.restored_items)
         self._watchdog.written_at = self.waiters.written_at = self.attempts.written_at
         self._send_lag = SendLagLog(websocket_options.lag)
-        self.calls: CallFollower | None = None
+        self.calls: CallRunner | None = None
         self.guard: CallFollower | None = None
         self.audio_input = AudioInput(
             self.sender, self.configuration.input_audio_format, self.response_queue.turn
@@ -249,22 +252,6 @@ class Engine:
     def start(self) -> None:
         """Begin to connect; returns at once."""
         self.attempts.start(self.attempts.current)
-
-    def connect(self) -> Attempt:
-        """
-        Make another attempt beside the current one; returns at once.
-
-        It connects and configures its session as asked for until now. Its events change nothing else until
-        it is promoted.
-
-        Raises:
-            ConnectionClosedError: If the session has ended or is being closed.
-            ConnectError: If the system has no more descriptors.
-            RuntimeError: In a forked child, or if the system has no more threads.
-        """
-        attempt = self.configuration.new_attempt()
-        self.attempts.start(attempt)
-        return attempt
 
     def close(self, timeout: float) -> bool:
         """Close all connections; see :meth:`azure_rt_audio.client.AzureRealTimeAudio.close`."""
@@ -339,50 +326,6 @@ class Engine:
             self.reconnector.swap.ask("the program has asked for it")
         return future
 
-    # ------------------------------------------------------------ waiting
-
-    def wait_for(
-        self,
-        subject: EventFilter,
-        predicate: Callable[[Any], bool] | None,
-        owner: object,
-        timeout: float | None,
-    ) -> Any:
-        """Wait for the next event that *subject* and *predicate* accept."""
-        self.sender.check_may_wait()
-        self.transcription.on_wait((subject,))
-        future = self.sender.new_future(owner)
-
-        def matches(key: Any, event: Any) -> bool:
-            return subject.concerns(key, event) and (
-                predicate is None or bool(predicate(as_listened(subject, event)))
-            )
-
-        waiter = Waiter(matches, future)
-        self.waiters.add(waiter)
-        try:
-            return as_listened(subject, future.result(timeout))
-        except TimeoutError:
-            if future.done():
-                raise
-            raise TimeoutError(
-                f"no {subject.key!r} came within {timeout} seconds; it may have come before the call: "
-                f"open client.events(...) first. {WAITING}"
-            ) from None
-        finally:
-            self.waiters.discard(waiter)
-
-    def stream(
-        self, subjects: tuple[EventFilter, ...], owner: object, timeout: float | None
-    ) -> EventStream[Any]:
-        """Return an iterator over the events of *subjects*, from now on."""
-        self.transcription.on_wait(subjects)
-        stream: EventStream[Any] = EventStream(
-            subjects, timeout, self.sender.check_may_wait, owner, self._clock
-        )
-        self.streams.add(stream)
-        return stream
-
     # ------------------------------------------------------------ status
 
     def follow_speaker(self, response_id: str, *, is_playing: bool) -> None:
@@ -395,8 +338,7 @@ class Engine:
 
     def _tell_status(self, event: StatusChanged | None) -> None:
         if event is not None:
-            self._offer(event.type, event)
-            self._publish_local(event)
+            self.audience.tell(event)
 
     # ------------------------------------------------------------ on the I/O thread
 
@@ -406,7 +348,7 @@ class Engine:
             event = decode_event(data, self.quirks)
         except DecodeError as exc:
             log.debug("< malformed frame (%d bytes)", len(data))
-            self._report(exc)
+            self.audience.report(exc)
             return
         if log.isEnabledFor(logging.DEBUG):
             log.debug("< %s (%d bytes)", event.wire_type, len(data))
@@ -474,8 +416,8 @@ class Engine:
             guard.on_event(event)
         self._before_publish(event, previous)
         key = event.type
-        self._offer(key, event)
-        self._publish(key, event)
+        self.audience.offer(key, event)
+        self.audience.publish(key, event)
         self._tell_status(change)
         self._after_publish(event, is_told=is_told)
 
@@ -492,16 +434,18 @@ class Engine:
         """Tell listeners of an event of the client's own."""
         if self.taps.active and isinstance(event, Reconnecting | Reconnected):
             self.taps.told(self.attempts.current.number, event)
-        self._offer(event.type, event)
         try:
-            self._publish_local(event)
+            self.audience.tell(event)
         except DispatchOverflowError as exc:
             self.connection.abort(exc)
 
+    def runs_calls(self, response_id: str) -> bool:
+        """Whether functions run that a response in progress has called."""
+        return self.calls is not None and self.calls.runs_calls(response_id)
+
     def has_listener(self, kind: type[Event | LocalEvent]) -> bool:
         """Whether anybody is handed events of a kind."""
-        keys = (kind.TYPE, kind)  # those of the client itself are known by their class, too
-        return any(self.listeners.has(key) or self.streams.take(key) for key in keys)
+        return self.audience.has_listener(kind)
 
     def rest(self) -> None:
         """No response is in progress any more, and nobody is known to speak."""
@@ -531,47 +475,12 @@ class Engine:
         elif isinstance(event, ResponseDone):
             if event.response.status == "completed":
                 self.reconnector.on_done(event.response)
-            self._report_response(event.response, is_told=is_told)
+            self.audience.report_response(event.response, is_told=is_told)
+        elif isinstance(event, McpListToolsFailed):
+            entry = self.conversation.get(event.item_id)
+            self.audience.report(mcp_listing_error(event, None if entry is None else entry.item))
         elif (untranscribed := self.transcription.take(event)) is not None:
-            self._report(untranscribed, is_told=self.transcription.is_told(untranscribed))
-
-    def _report_response(self, response: Response, *, is_told: bool) -> None:
-        """Report a response that failed; one that was cut short has the reason, and the log."""
-        error = response.error
-        if isinstance(error, ServiceError):
-            self._report(error, is_told=is_told)
-        elif error is not None and response.status != "cancelled" and response.reason != CONNECTION_LOST:
-            log.warning("! %s", error)
-
-    def _offer(self, key: Any, payload: Any) -> None:
-        self.waiters.offer(key, payload)
-        self.streams.offer(key, payload)
-
-    def _publish(self, key: str, event: Event) -> None:
-        if event.__class__ is UnknownEvent:
-            if key not in _LOCAL_NAMES:  # listeners of those expect another payload
-                self.listeners.publish(key, event)
-            self.listeners.publish(UnknownEvent, event, to_all=True)
-        else:
-            self.listeners.publish(key, event, to_all=True)
-
-    def _publish_local(self, event: LocalEvent) -> None:
-        is_sticky = isinstance(event, Init | Closed)
-        payload = event.session if isinstance(event, Init) else event
-        self.listeners.publish(event.type, payload, sticky=is_sticky)
-        self.listeners.publish(type(event), event, sticky=is_sticky, to_all=True)
-
-    def _report(self, error: RealtimeError, *, is_told: bool = False) -> None:
-        self._offer("error", error)
-        if not self._publish_error(error):  # no listener: at least a caller or the log is told
-            log.log(logging.DEBUG if is_told else logging.WARNING, "! %s", error)
-
-    def _publish_error(self, error: RealtimeError, *, sticky: bool = False) -> bool:
-        """Publish an error; return whether it reached a listener."""
-        is_heard = self.listeners.publish("error", error, sticky=sticky)
-        if not isinstance(error, ServiceError):  # a refusal by the service is published as an event already
-            self.listeners.publish(EVERYTHING, error)
-        return is_heard
+            self.audience.report(untranscribed, is_told=self.transcription.is_told(untranscribed))
 
     def tell_no_sound(self, event: ResponseOutputAudioDelta | SessionOutputAudioDelta) -> None:
         """Report a delta of sound that is not base64. Called by whichever thread asks for the sound."""
@@ -582,7 +491,7 @@ class Engine:
             payload=event.delta[:200],
         )
         try:
-            self._report(error)
+            self.audience.report(error)
         except DispatchOverflowError as exc:
             self.connection.abort(exc)
 
@@ -592,8 +501,7 @@ class Engine:
         if event.dropped_s:
             self.journal.note_dropped(event.dropped_s)
         try:
-            self._offer(event.type, event)
-            self._publish_local(event)
+            self.audience.tell(event)
         except DispatchOverflowError as exc:
             self.connection.abort(exc)
 
@@ -609,8 +517,7 @@ class Engine:
         self.attempts.is_lasting = self._policy is not None
         self.attempts.call_in(0.0)  # the age of the session is known
         init = Init(session=session)
-        self._offer(init.type, init)
-        self._publish_local(init)
+        self.audience.tell(init)
 
     def _refused(self, event: Error) -> None:
         error = service_error(event)
@@ -629,12 +536,12 @@ class Engine:
             elif (error.param or "").startswith("session"):
                 attempt.settle_oldest()
             attempt.ready.refuse(error)
-        self._offer(Error, event)
+        self.audience.offer(Error, event)
         self.listeners.publish(Error, event, to_all=True)
         self.has_expired = error.code == _EXPIRED
         self._is_expiry_untold = self.has_expired and self.attempts.is_lasting
         if not self._is_expiry_untold:
-            self._report(error, is_told=handled is Handled.TOLD)
+            self.audience.report(error, is_told=handled is Handled.TOLD)
 
     def configure(self, attempt: Attempt) -> None:
         """Configure the session of an attempt whose connection is open."""
@@ -659,21 +566,15 @@ class Engine:
         self._tell_status(self.status.settle(has_turn_ended=has_turn_ended, has_lost=has_lost))
         return seconds
 
-    def move(self, previous: Attempt, attempt: Attempt) -> None:
+    def move(self, attempt: Attempt) -> None:
         """Take into account that events of another attempt will be applied."""
-        outcome = previous.outcome
-        assert outcome is not None
         self.has_expired, self.ids = False, attempt.ids
         if attempt.session is not None:
             self.configuration.session = attempt.session
-        if self._policy is not None:
-            self.turns.follow_detection()
-            self.reconnector.swap.on_moved()
-            return
-        self.waiters.move(previous.number, outcome)
-        self.response_queue.move(outcome)
-        if self.status.now is ModelStatusEnum.THINKING:
-            self.set_status(ModelStatusEnum.IDLE)
+        self.turns.follow_detection()
+        self.reconnector.swap.on_moved()
+        if self.calls is not None:
+            self.calls.on_moved()
 
     def end(self, outcome: Outcome) -> None:
         """End the session."""
@@ -687,20 +588,20 @@ class Engine:
         is_raised = self.response_queue.end(outcome)
         # Callers come first: listeners of an inline dispatcher may take their time.
         if status is not None:
-            self._offer(status.type, status)
+            self.audience.offer(status.type, status)
         # The service has said why it closes, and that was reported.
         was_told = self.has_expired and not self._is_expiry_untold
         is_told = is_asked_for or (was_told and outcome.code == _EXPIRED)
         if not is_told:
-            self._offer("error", outcome)
+            self.audience.offer("error", outcome)
         closed = Closed(error=outcome)
-        self._offer(closed.type, closed)
+        self.audience.offer(closed.type, closed)
         is_raised |= self.waiters.end(outcome)
         is_raised |= self.streams.end(None if is_asked_for else outcome)
         if status is not None:
-            self._publish_local(status)
-        is_heard = is_told or self._publish_error(outcome, sticky=True)
-        self._publish_local(closed)
+            self.audience.publish_local(status)
+        is_heard = is_told or self.audience.publish_error(outcome, sticky=True)
+        self.audience.publish_local(closed)
         if not (is_heard or is_raised):
             self._log_unheard(outcome)
 

@@ -42,6 +42,9 @@ class _Session(Protocol):
     def apply_event(self, event: Event) -> None:
         """Take an event into account, and tell those who want to know."""
 
+    def runs_calls(self, response_id: str) -> bool:
+        """Whether functions run that a response in progress has called."""
+
     def has_listener(self, kind: type[Event]) -> bool:
         """Whether anybody is handed events of a kind."""
 
@@ -70,6 +73,9 @@ class InterruptedResponses:
             if conversation._is_whole(response_id):  # only its end was not heard
                 became[response_id] = "completed"
                 self._end_response(response_id, "completed")
+            elif self._session.runs_calls(response_id) and not queue.canceller.is_cancelled(response_id):
+                became[response_id] = "calls answered"  # asked again, they would run twice
+                self._end_response(response_id, "incomplete")
         lost = queue.lose()
         may_ask = self._policy.reask != "never"
         again: list[ResponseRequest] = []

@@ -15,8 +15,8 @@ old session, what begins after that is cancelled and not told.
 
 What is quiet: no response, no speech, no command without an answer, no transcript to come, and nothing being
 played. After half of the time that is left the speaker may play. In the last 15 s the user may speak: the new
-session hears that from its beginning; and commands may come without a pause. In the last 5 s a response may
-run: it ends in the old session, and what it brought is created in the new one.
+session hears that from its beginning; and commands and transcripts may be outstanding. In the last 5 s a
+response may run: it ends in the old session, and what it brought is created in the new one.
 
 **Threads.** The I/O thread, but for :meth:`PlannedSwap.ask`.
 """
@@ -26,8 +26,7 @@ from __future__ import annotations
 import contextlib
 import enum
 import logging
-import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from typing import Final, Protocol
 
 from attrs import evolve
@@ -53,7 +52,7 @@ from ..protocol.events import (
 )
 from ..protocol.events.local import Reconnected
 from ..protocol.items import MessageItem
-from ..protocol.restoration import UNHEARD, Restoration
+from ..protocol.restoration import UNHEARD
 from ..protocol.turn import ModelStatusEnum
 from .attempt import Attempt
 from .attempts import Attempts, weakly
@@ -62,7 +61,9 @@ from .journal import Journal, sound_beyond
 from .losses import SOUND
 from .older_turns import OlderTurns
 from .response_queue import ResponseQueue
+from .restoration_plans import RestorationPlans
 from .restorer import Restorer
+from .session_age import SessionAge
 
 __all__ = ["PlannedSwap"]
 
@@ -86,7 +87,6 @@ _SPEECH_MAY_BE_CUT: Final = 15.0
 """Seconds before the end in which the user's speech is no reason to wait."""
 _RESPONSE_MAY_GO_ON: Final = 5.0
 """Seconds before the end in which a response is no reason to wait: it ends in the old session."""
-_DAY: Final = 86400.0
 
 _TRANSCRIPTS: Final = (
     ConversationItemInputAudioTranscriptionCompleted,
@@ -121,9 +121,8 @@ class PlannedSwap:
 
     Args:
         older_turns: What the present session is asked for.
+        plans: Of what another session is to be given.
         new_restorer: Makes what gives the conversation to the session of an attempt.
-        plan: Returns what another session is to be given now, but for the items of these responses; and
-            after what it has been given.
         replay: Sends what was held on a new connection, from an index of the sound on.
         settle: Ends, or asks again, what was in progress; returns what became of each response.
         tell: Tells the program that it is done.
@@ -139,8 +138,8 @@ class PlannedSwap:
         journal: Journal,
         queue: ResponseQueue,
         older_turns: OlderTurns,
+        plans: RestorationPlans,
         new_restorer: Callable[[Attempt, Callable[[], object]], Restorer],
-        plan: Callable[[Collection[str], Restoration | None], Restoration],
         replay: Callable[[Attempt, int], None],
         settle: Callable[[RealtimeError], Mapping[str, str]],
         tell: Callable[[Reconnected], None],
@@ -155,7 +154,8 @@ class PlannedSwap:
         self._queue = queue
         self._older_turns = older_turns
         self._new_restorer = new_restorer
-        self._plan = plan
+        self._plans = plans
+        self._age = SessionAge(policy, attempts, configuration)
         self._replay = replay
         self._settle = settle
         self._tell = tell
@@ -175,7 +175,6 @@ class PlannedSwap:
         self._is_passed = False  # the barrier
         self._running: tuple[str, ...] = ()  # responses that go on in the old session
         self._reason = ""
-        self._life: float | None = None  # seconds that the session lasts, as far as that is known
         self._done: Reconnected | None = None  # to be told when the old connection has ended
 
     # ------------------------------------------------------------ any thread
@@ -225,39 +224,13 @@ class PlannedSwap:
             )
         return _LOOK
 
-    def _left(self, now: float) -> float | None:
-        """Return the seconds until the session's age ends; ``None`` if that is not known."""
-        attempt = self._attempts.current
-        left: list[float] = []
-        self._life = self._policy.max_age_s
-        if attempt.opened_at is None:
-            return None
-        if self._policy.max_age_s is not None:
-            left.append(attempt.opened_at + self._policy.max_age_s - now)
-        session = self._configuration.session
-        expires_at = session.expires_at if session is not None else None
-        if isinstance(expires_at, int | float) and not isinstance(expires_at, bool):
-            peer_date = attempt.connection.peer_date
-            began = attempt.opened_wall if peer_date is None else peer_date
-            if 0.0 < expires_at - began < _DAY:
-                self._life = expires_at - began
-                # A clock that was set, and a machine that slept: whichever shows less.
-                left.append(attempt.opened_at + (expires_at - began) - now)
-                left.append(attempt.opened_wall + (expires_at - began) - time.time())
-        return min(left, default=None)
-
-    def _window(self) -> float:
-        """Return how long before the end another connection is made, in seconds."""
-        window = self._policy.swap_before_s or 0.0
-        return window if self._life is None else min(window, self._life / 2)
-
     def _begin_if_due(self, now: float) -> float | None:
-        left = self._left(now)
+        left = self._age.left(now)
         if not self._asked_for:
             if left is None or self._policy.swap_before_s is None:
                 return None
             after = self._swapped_at + _LEAST_INTERVAL if self._swapped_at is not None else now
-            wait = max(left - self._window(), after - now, self._retry_at - now)
+            wait = max(left - self._age.window, after - now, self._retry_at - now)
             if wait > 0:
                 return min(wait, 60.0)  # a machine that sleeps does not count
         elif now < self._retry_at:
@@ -276,7 +249,7 @@ class PlannedSwap:
         except (RealtimeError, RuntimeError) as exc:
             self._fail(exc)
             return
-        lost = self._plan(self._queue.running(), None).lost
+        lost = self._plans.plan(self._queue.running(), None).lost
         self._older_turns.ask(self._attempts.current, [key for key, why in lost.items() if why == UNHEARD])
 
     def _fail(self, why: object) -> None:
@@ -313,7 +286,7 @@ class PlannedSwap:
         """Give it what it does not have yet; return ``False`` if it cannot be given that."""
         assert self._restorer is not None
         try:
-            return self._restorer.follow(self._plan(self._queue.running(), self._restorer.planned))
+            return self._restorer.follow(self._plans.plan(self._queue.running(), self._restorer.planned))
         except ConnectionClosedError as exc:  # its end is about to be told
             log.debug("= %s", exc)
             return True
@@ -327,19 +300,26 @@ class PlannedSwap:
             self._switch(attempt)
 
     def _is_quiet(self, now: float) -> bool:
-        left = self._left(now)
-        if left is not None and left < min(_RESPONSE_MAY_GO_ON, self._window() / 4) and self._queue.running():
+        left = self._age.left(now)
+        if (
+            left is not None
+            and left < min(_RESPONSE_MAY_GO_ON, self._age.window / 4)
+            and self._queue.running()
+        ):
             return self._queue.is_only_running()
-        late = bool(self._asked_for) or (left is not None and left < self._window() / 2)
-        is_urgent = left is not None and left < min(_SPEECH_MAY_BE_CUT, self._window() / 2)
-        # Those that are sent without a pause are never all answered; those before the barrier are then.
-        if not is_urgent and self._journal.unacknowledged():
+        late = bool(self._asked_for) or (left is not None and left < self._age.window / 2)
+        is_urgent = left is not None and left < min(_SPEECH_MAY_BE_CUT, self._age.window / 2)
+        if not late and self._status() is not ModelStatusEnum.IDLE:
+            return False
+        if is_urgent:
+            # Commands without a pause are never all answered, but those before the barrier are with that. The
+            # sound of a turn without transcript is kept, and a late one is told.
+            return self._queue.is_silent()
+        if self._journal.unacknowledged():
             return False
         if self._configuration.does_transcribe and self._journal.awaits_transcript(now):
             return False
-        if not late and self._status() is not ModelStatusEnum.IDLE:
-            return False
-        return self._queue.is_silent() if is_urgent else self._queue.is_quiet()
+        return self._queue.is_quiet()
 
     # ------------------------------------------------------------ the moment itself
 
@@ -393,7 +373,7 @@ class PlannedSwap:
         if old is None or restorer is None:
             return
         try:
-            restorer.add(self._plan((), restorer.planned))
+            restorer.add(self._plans.plan((), restorer.planned))
         except ConnectionClosedError as exc:  # its end is about to be told, and is a loss
             log.debug("= %s", exc)
         self._restorer, self._limit = None, self._clock() + _DRAIN
@@ -476,7 +456,7 @@ class PlannedSwap:
             done = evolve(done, responses=self._settle(reason))
             if self._restorer is not None:
                 with contextlib.suppress(ConnectionClosedError):
-                    self._restorer.add(self._plan((), self._restorer.planned))
+                    self._restorer.add(self._plans.plan((), self._restorer.planned))
         self._old = self._limit = self._restorer = None
         self._running = ()
         self._older_turns.forget()

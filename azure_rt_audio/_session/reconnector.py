@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import logging
 import random
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any, Final, Protocol
 
 import attrs
@@ -28,8 +28,7 @@ from .._log import get_logger
 from .._transport import Outcome
 from ..errors import ConnectError, ConnectionClosedError, RealtimeError
 from ..options import ReconnectPolicy
-from ..protocol.budget import Budget
-from ..protocol.conversation import Conversation, ConversationEntry
+from ..protocol.conversation import Conversation
 from ..protocol.events import (
     ConversationItemAdded,
     ConversationItemDone,
@@ -39,9 +38,8 @@ from ..protocol.events import (
 )
 from ..protocol.events.local import Reconnected, Reconnecting
 from ..protocol.history import History
-from ..protocol.items import ContentPart, FunctionCallItem, FunctionCallOutputItem, MessageItem
+from ..protocol.items import ContentPart, MessageItem
 from ..protocol.responses import Response
-from ..protocol.restoration import Restoration, plan_restoration
 from ..protocol.turn import ModelStatusEnum
 from .attempt import Attempt
 from .attempts import Attempts, weakly
@@ -55,6 +53,7 @@ from .losses import SOUND, Losses
 from .older_turns import OlderTurns
 from .planned_swap import PlannedSwap
 from .response_queue import ResponseQueue
+from .restoration_plans import RestorationPlans
 from .restored_items import RestoredItems
 from .restorer import RESTORE_TIMEOUT, Restorer
 from .sender import CommandSender
@@ -82,6 +81,9 @@ class _Session(Protocol):
     def tell(self, event: Reconnecting | Reconnected) -> None:
         """Tell listeners of an event of the client's own."""
 
+    def runs_calls(self, response_id: str) -> bool:
+        """Whether functions run that a response in progress has called."""
+
     def has_listener(self, kind: type[Event]) -> bool:
         """Whether anybody is handed events of a kind."""
 
@@ -97,14 +99,12 @@ class Outage:
     Attributes:
         reason: Why the connection ended.
         heard_at: When something was last heard on it.
-        attempt: It.
         responses: What became of the responses that were in progress, by their ids.
     """
 
     since: float
     reason: RealtimeError
     heard_at: float
-    attempt: Attempt
     responses: dict[str, str] = attrs.Factory(dict)
 
 
@@ -154,7 +154,8 @@ class Reconnector:
         self._restorer: Restorer | None = None
         self._interrupted = InterruptedResponses(session, policy, queue, conversation)
         self._losses = Losses()
-        self._older_turns = OlderTurns(sender, waiters)
+        older_turns = OlderTurns(sender, waiters)
+        self._plans = RestorationPlans(policy, sender.dialect, conversation, journal, older_turns)
         self.swap = PlannedSwap(
             session,
             policy,
@@ -162,9 +163,9 @@ class Reconnector:
             configuration,
             journal,
             queue,
-            self._older_turns,
+            older_turns,
+            self._plans,
             weakly(self.new_restorer),
-            weakly(self.plan),
             weakly(self.replay),
             self._interrupted.settle,
             weakly(self._tell),
@@ -172,7 +173,6 @@ class Reconnector:
             clock,
         )
         self._late_turns = LateTurns(configuration, sender, waiters, queue, clock, attempts.call_in)
-        self._deaths = 0  # of connections while the conversation was restored on them
         self._live_since: float | None = None
         self._expects_speech = False  # it was restored, and the model has not spoken since
         self._history: History | None = None  # what the first session has yet to be given
@@ -198,7 +198,7 @@ class Reconnector:
             if live_since is not None and now - live_since > STEADY_S:
                 self.prove()
         if self._restorer is not None:
-            self._deaths += 1
+            self._plans.deaths += 1
         self._restorer = None
         other = self.swap.give() if self._outage is None else None
         decision = self._backoff.after(
@@ -241,11 +241,11 @@ class Reconnector:
     def prove(self) -> None:
         """The connection works: a response was completed on it, or it has lasted."""
         self._backoff.reset()
-        self._deaths = 0
+        self._plans.deaths = 0
 
     def _lose(self, attempt: Attempt, outcome: Outcome, now: float) -> None:
         """The connection that there was is over: nothing is sent until there is another one."""
-        self._outage = Outage(now, outcome, attempt.connection.heard_at, attempt)
+        self._outage = Outage(now, outcome, attempt.connection.heard_at)
         self._late_turns.cancel()
         self._journal.hold()
         self._queue.hold()
@@ -275,7 +275,7 @@ class Reconnector:
         restorer.on_done = weakly(self._go_live, attempt)
         self._settle_truncations()
         try:
-            is_usable = restorer.follow(self.plan(previous=restorer.planned), self.policy.note)
+            is_usable = restorer.follow(self._plans.plan(previous=restorer.planned), self.policy.note)
         except ConnectionClosedError:
             is_usable = True  # its end is about to be told, and is another loss
         if not is_usable:
@@ -327,10 +327,9 @@ class Reconnector:
         assert self._history is not None
         restorer = self._restorer = self.new_restorer(attempt, weakly(self._restored_history, attempt))
         attempt.on_event = weakly(self._on_first_event)
-        is_same = self._history.input_audio_format == self._configuration.input_audio_format()
         self._attempts.call_in(1.0)
         try:
-            restorer.follow(self._planned(self._history.entries, self._history.sound if is_same else {}))
+            restorer.follow(self._plans.plan_history(self._history, self._configuration.input_audio_format()))
         except ConnectionClosedError as exc:  # its end is about to be told
             log.debug("= %s", exc)
 
@@ -413,7 +412,7 @@ class Reconnector:
         restorer = self._restorer = self.new_restorer(attempt, weakly(self._go_live, attempt))
         self._attempts.call_in(1.0)
         try:
-            restorer.follow(self.plan(), self.policy.note)
+            restorer.follow(self._plans.plan(), self.policy.note)
         except ConnectionClosedError as exc:  # its end is about to be told
             log.debug("= %s", exc)
 
@@ -423,42 +422,6 @@ class Reconnector:
         restorer = Restorer(attempt, encode, new_event_id, on_done, self._clock)
         attempt.on_event = weakly(restorer.on_event)
         return restorer
-
-    def plan(self, running: Collection[str] = (), previous: Restoration | None = None) -> Restoration:
-        """Return what a session is to be given after *previous*, but for the items of these responses."""
-        if self._deaths >= 2:
-            is_half = self._deaths < 4
-            log.warning(
-                "! %d connections ended while the conversation was restored; %s of it is restored now",
-                self._deaths,
-                "half" if is_half else "nothing",
-            )
-        without = {key for response_id in running for key in self._conversation._outputs.keys(response_id)}
-        entries = [entry for entry in self._conversation.entries if entry.item.id not in without]
-        sound = {**self._older_turns.sound, **self._journal.sound_of_turns()}
-        return self._planned(entries, sound, previous)
-
-    def _planned(
-        self,
-        entries: Sequence[ConversationEntry],
-        sound: Mapping[str, str],
-        previous: Restoration | None = None,
-    ) -> Restoration:
-        policy = self.policy
-        budget, restore = Budget(policy.max_items, policy.max_characters), policy.restore
-        if self._deaths >= 2:
-            budget, restore = budget.halved(), restore if self._deaths < 4 else "none"
-        answered = {e.item.call_id for e in entries if isinstance(e.item, FunctionCallOutputItem)}
-        calls = {e.item.call_id for e in entries if isinstance(e.item, FunctionCallItem) and e.item.call_id}
-        return plan_restoration(
-            entries,
-            self._sender.dialect,
-            restore=restore,
-            budget=budget,
-            sound=sound,
-            pending=calls - answered,
-            previous=previous,
-        )
 
     def _settle_truncations(self) -> None:
         """Carry out, in the mirror, the truncations that the service has not acknowledged."""
@@ -477,7 +440,7 @@ class Reconnector:
         seconds = self._journal.lost_sound_s(outage.heard_at)
         if seconds > 0.05:
             lost[SOUND] = sound_beyond(seconds)
-        self._attempts.go_over(outage.attempt)
+        self._attempts.go_over()
         start = self._journal.needed_from(is_planned=False, prefix_ms=0.0)
         detection = self._configuration.turn_detection
         is_late = (

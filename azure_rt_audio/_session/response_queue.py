@@ -564,18 +564,6 @@ class ResponseQueue:
         self._send_next(following)
         self._call_in(LOOK)
 
-    def move(self, outcome: RealtimeError) -> None:
-        """
-        Take into account that the connection was replaced; called by the I/O thread.
-
-        What had begun there fails with *outcome*; what was sent without having begun is sent again first.
-        """
-        lost = self.lose()
-        for request in lost.begun:
-            request.finish(outcome)
-        self.put_back(lost.unbegun)
-        self.release()
-
     # ------------------------------------------------------------ sending
 
     def _send_next(self, request: ResponseRequest | None) -> None:

@@ -335,13 +335,6 @@ class Waiters:
                 return Handled.SILENT if waiter.is_quiet else Handled.TOLD if is_told else Handled.UNHEARD
         return None
 
-    def move(self, connection: int, outcome: RealtimeError) -> None:
-        """Fail the commands that were sent on a connection that was replaced; the others wait on."""
-        for waiter in self.waiting:
-            if waiter.connection == connection:
-                self.discard(waiter)
-                waiter.fail(outcome)
-
     @contextlib.contextmanager
     def told_of_end(self) -> Iterator[None]:
         """Within the block a caller waits for the session's end, and raises why it came."""

@@ -16,6 +16,7 @@ from ..protocol.items import FunctionCallItem, FunctionCallOutputItem
 from ..protocol.responses import Response, ResponseConfig
 from ..tools.context import ToolContext
 from ..tools.tool import Tool
+from .mcp_call import McpCall
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -111,6 +112,7 @@ class Round:
         level: How many rounds led to it, itself included.
         waiting: Who waits for the answer.
         is_over: The response has ended.
+        mcp: The calls of MCP servers, which the service runs, by the item of the call or of the request.
         is_by_hand: It called something else, too, which the program answers.
         is_wanted: Whether the results are to be answered.
         is_filled: Something was said while its tools ran.
@@ -121,6 +123,7 @@ class Round:
     level: int
     waiting: list[Waiting]
     calls: dict[str, Call] = Factory(dict)
+    mcp: dict[str, McpCall] = Factory(dict)
     is_over: bool = False
     is_by_hand: bool = False
     is_wanted: bool = False
@@ -128,14 +131,19 @@ class Round:
     response: Response | None = None
 
     @property
+    def all_calls(self) -> list[Call | McpCall]:
+        """The calls of functions, and those of MCP servers."""
+        return [*self.calls.values(), *self.mcp.values()]
+
+    @property
     def is_out(self) -> bool:
         """Whether all outputs are out."""
-        return all(call.is_out for call in self.calls.values())
+        return all(call.is_out for call in self.all_calls)
 
     @property
     def is_in_vain(self) -> bool:
         """Whether the conversation has none of the outputs."""
-        return all(call.is_refused for call in self.calls.values())
+        return all(call.is_refused for call in self.all_calls)
 
     @property
     def is_awaited(self) -> bool:
@@ -145,7 +153,7 @@ class Round:
     def is_known(self, latest: float) -> bool:
         """Whether the service has all outputs, as it said, or as follows from a silence since *latest*."""
         return all(
-            call.is_acknowledged or call.is_refused or call.sent_at <= latest for call in self.calls.values()
+            call.is_acknowledged or call.is_refused or call.sent_at <= latest for call in self.all_calls
         )
 
     def finish_in_vain(self) -> None:

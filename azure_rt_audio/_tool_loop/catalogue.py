@@ -10,9 +10,10 @@ import attrs
 from ..protocol.base import Unset
 from ..protocol.responses import ResponseConfig
 from ..protocol.session import Session, SessionConfig
-from ..protocol.tools import FunctionTool, ToolChoice
+from ..protocol.tools import FunctionTool, McpTool, ToolChoice
 from ..protocol.tools import Tool as DeclaredTool
 from ..tools.collection import Tools
+from ..tools.mcp_server import McpServer
 from ..tools.output import ToolOutput
 from ..tools.tool import Tool
 
@@ -45,7 +46,7 @@ class Catalogue:
         Raises:
             ValueError: If the program declares one of the names by hand.
         """
-        self.check(tool.name for tool in tools)
+        self._check(tools)
         with self._lock:
             known = {**self._replaced, **{tool.name: tool for tool in self.tools}}
             self._replaced = {name: tool for name, tool in known.items() if name not in tools}
@@ -60,8 +61,22 @@ class Catalogue:
         with self._lock:
             self._replaced = {name: tool for name, tool in self._replaced.items() if name in declared}
 
-    def check(self, names: Iterable[str]) -> None:
-        """Refuse names of tools that the program declares by hand."""
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to declare beside what is by hand."""
+        return not (len(self.tools) or self.tools.servers)
+
+    def _check(self, tools: Tools) -> None:
+        self.check([tool.name for tool in tools], [server.label for server in tools.servers])
+
+    def check(self, names: Iterable[str], labels: Iterable[str] = ()) -> None:
+        """Refuse names of tools, and labels of MCP servers, that the program declares by hand."""
+        by_hand = {tool.server_label for tool in self.by_hand if isinstance(tool, McpTool)}
+        if taken := by_hand.intersection(labels):
+            raise ValueError(
+                f"MCP server {min(taken)!r} is in the tools of the session's configuration, too; leave it "
+                "out there"
+            )
         taken = _names(self.by_hand).intersection(names)
         if taken:
             raise ValueError(
@@ -77,6 +92,10 @@ class Catalogue:
         choice = None if session is None else session.tool_choice
         name = choice.name if isinstance(choice, ToolChoice) and choice.type == "function" else None
         return name is not None and name not in _names(self.declarations)
+
+    def server(self, label: str) -> McpServer | None:
+        """Return the MCP server whose calls are followed; those that the program declares by hand are not."""
+        return self.tools._servers.get(label)
 
     def unknown(self, name: str | None) -> ToolOutput:
         """Return what a model is told that calls something unknown."""
@@ -95,7 +114,8 @@ class Catalogue:
     def declarations(self) -> list[DeclaredTool]:
         """What the session is told."""
         self._ours |= {tool.name for tool in self.tools}
-        return [*self.by_hand, *self.tools.declarations]
+        servers = [server.declaration for server in self.tools.servers]
+        return [*self.by_hand, *self.tools.declarations, *servers]
 
     def configured(self, config: SessionConfig) -> SessionConfig:
         """
@@ -109,7 +129,7 @@ class Catalogue:
         by_hand, before = list(config.tools or ()), self.by_hand
         self.by_hand = by_hand
         try:
-            self.check(tool.name for tool in self.tools)
+            self._check(self.tools)
         except ValueError:
             self.by_hand = before
             raise

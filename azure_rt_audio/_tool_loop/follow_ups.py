@@ -183,9 +183,16 @@ class FollowUps:
         self.ask_if_due()
 
     def on_done(self, response_id: str) -> None:
-        """A response has ended, and its handles have been told; or it was lost."""
+        """A response has ended, and its handles have been told."""
         with self._rounds.lock:
             self._begun.pop(response_id, None)
+
+    def on_lost(self, response_id: str) -> None:
+        """A response is not there any more: it is over, unless it is asked for on another connection."""
+        with self._rounds.lock:
+            asked = self._begun.get(response_id)
+            if asked is not None and (asked.done or asked.request is None):
+                del self._begun[response_id]
 
     def _on_failed(self, asked: FollowUp, outcome: Response | RealtimeError) -> None:
         """What ended a follow-up was no event: it was refused, lost or cancelled, or the session is over."""

@@ -21,6 +21,8 @@ out, response open   ``response.done``                           the response is
 due                  a follow-up, or another answer, begins      what ends a request: ``response_queue.py``
 ===================  ==========================================  ==========================================
 
+Calls of MCP servers, which the service runs, are part of it: ``mcp_calls.py``.
+
 The parts: ``Rounds`` are the calls whose results are not answered yet, ``Calls`` runs them and sends their
 outputs, ``FollowUps`` asks for the answers, ``Fillers`` has something said meanwhile.
 
@@ -34,12 +36,21 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any, Final, Literal
 
+import attrs
+
 from .._session.attempts import weakly
 from .._session.engine import Engine
 from .._session.response_watchdog import LOOK
 from ..errors import RealtimeError
-from ..protocol.events import Event, ResponseCreated, ResponseDone, ResponseOutputItemDone
-from ..protocol.items import FunctionCallItem
+from ..protocol.events import (
+    Event,
+    ResponseCreated,
+    ResponseDone,
+    ResponseMcpCallArgumentsDone,
+    ResponseOutputItemDone,
+)
+from ..protocol.items import FunctionCallItem, McpApprovalRequestItem, McpCallItem, MessageItem
+from ..protocol.response_errors import CONNECTION_LOST
 from ..protocol.responses import Response
 from ..protocol.turn import is_out_of_band
 from ..tools.output import error_output
@@ -48,6 +59,8 @@ from .calls import Calls
 from .catalogue import Catalogue
 from .fillers import Fillers
 from .follow_ups import FollowUps
+from .mcp_call import McpCall
+from .mcp_calls import McpCalls
 from .rounds import Rounds
 from .runner import Job
 
@@ -99,6 +112,7 @@ class ToolLoop:
             find_client=find_client,
             answers_late=follow_up == "auto",
         )
+        self._mcp_calls = McpCalls(engine, self._rounds, self._follow_ups, submit)
 
         self._fillers = Fillers(engine, self._rounds)
 
@@ -109,6 +123,8 @@ class ToolLoop:
         if isinstance(event, ResponseOutputItemDone):
             if isinstance(event.item, FunctionCallItem):
                 self._take_call(event.response_id, event.item)
+            elif isinstance(event.item, McpCallItem | McpApprovalRequestItem):
+                self._take_mcp_call(event.response_id, event.item)
         elif isinstance(event, ResponseCreated):
             if not is_out_of_band(event.response):
                 self._catalogue.forget(self._configuration.session)
@@ -116,6 +132,16 @@ class ToolLoop:
         elif isinstance(event, ResponseDone):
             self._follow_ups.on_done(event.response.id or "")
             self._follow_ups.ask_if_due()
+        elif isinstance(event, ResponseMcpCallArgumentsDone):
+            item = self._mcp_calls.item_of(event.item_id)
+            if item is not None:
+                self._take_mcp_call(event.response_id, attrs.evolve(item, arguments=event.arguments))
+        else:
+            self._mcp_calls.on_event(event)
+
+    def on_moved(self) -> None:
+        """Another connection has taken over."""
+        self._mcp_calls.on_moved()
 
     def on_ending(self, event: ResponseDone) -> None:
         """Take the end of a response before its handle does, which may have to stay open."""
@@ -123,8 +149,15 @@ class ToolLoop:
         response_id = response.id or ""
         for item in response.function_calls:
             self._take_call(response_id, item, is_cut=response.status not in ("completed", None))
+        self._take_mcp_calls(response_id, response)
         self._end_response(response_id, response)
         self._follow_ups.ask_if_due()  # what asks now comes before all that waits for the end
+
+    def runs_calls(self, response_id: str) -> bool:
+        """Whether functions run that a response in progress has called."""
+        with self._rounds.lock:
+            current = self._rounds.open.get(response_id)
+            return current is not None and not current.is_over and bool(current.calls)
 
     def _take_call(self, response_id: str, item: FunctionCallItem, *, is_cut: bool = False) -> None:
         request = self._queue.begun.get(response_id)
@@ -154,6 +187,56 @@ class ToolLoop:
         else:
             self._calls.begin(current, call, tool)
 
+    def _take_mcp_calls(self, response_id: str, response: Response) -> None:
+        """Take the calls of MCP servers; those that a message follows have their answer in it."""
+        answered: list[str] = []
+        open_calls: list[McpCallItem] = []
+        for item in response.output or ():
+            if isinstance(item, MessageItem):
+                answered += [call.id for call in open_calls]
+                open_calls.clear()
+            elif isinstance(item, McpCallItem):
+                open_calls.append(item)
+            elif isinstance(item, McpApprovalRequestItem):
+                self._take_mcp_call(response_id, item)
+        for item in open_calls:
+            self._take_mcp_call(response_id, item)
+        with self._rounds.lock:
+            current = self._rounds.open.get(response_id)
+            if current is not None:
+                for item_id in answered:
+                    current.mcp.pop(item_id, None)
+
+    def _take_mcp_call(self, response_id: str, item: McpCallItem | McpApprovalRequestItem) -> None:
+        """Take a call that the service runs, or asks to be approved."""
+        request = self._queue.begun.get(response_id)
+        server = self._catalogue.server(item.server_label)
+        if server is None or (request is not None and request.is_out_of_band):
+            return  # the program answers it by hand
+        if isinstance(item, McpCallItem) and self._mcp_calls.is_known(item):
+            self._mcp_calls.take(item)
+            return
+        with self._rounds.lock:
+            current = self._rounds.open.get(response_id)
+            if self._rounds.has_ended or (current is not None and item.id in current.mcp):
+                call = None
+            else:
+                current = current or self._follow_ups.open_round_locked(response_id)
+                needs_approval = isinstance(item, McpApprovalRequestItem)
+                call = current.mcp[item.id] = McpCall(
+                    server,
+                    item.id,
+                    item.name,
+                    item.arguments,
+                    self._clock(),
+                    needs_approval,
+                    None if needs_approval else item.id,
+                )
+        if current is not None and call is not None:
+            self._mcp_calls.begin(current, call, item)
+        elif isinstance(item, McpCallItem):
+            self._mcp_calls.take(item)
+
     def _end_response(self, response_id: str, response: Response | None) -> None:
         """Take the end of a response; ``None`` if it was lost."""
         is_unwanted = self._queue.canceller.is_unwanted(response_id)
@@ -165,14 +248,14 @@ class ToolLoop:
             status = None if response is None else response.status
             current.is_wanted = (
                 self._follow_up == "auto"
-                and bool(current.calls)
+                and bool(current.all_calls)
                 and not (current.is_by_hand or is_unwanted)
                 and not all(one.is_cancelled for one in current.waiting)
                 and status in _ANSWERED
                 and current.level <= self._max_rounds
             )
             waiting, is_settled = current.waiting, self._rounds.settle_locked(current)
-            goes_on = current.is_wanted and not is_settled and status == "completed"
+            goes_on = current.is_wanted and not is_settled and _is_answered_to_its_asker(response)
             if not goes_on:
                 current.waiting = [Waiting(config=waiting[-1].config, assistant=waiting[-1].assistant)]
         if goes_on:
@@ -181,7 +264,9 @@ class ToolLoop:
             self._abandon([current])
 
     def _abandon(self, rounds: Iterable[Round]) -> None:
+        rounds = list(rounds)
         self._calls.abandon(rounds)
+        self._mcp_calls.abandon(rounds)
 
     # ------------------------------------------------------------ the clock, and the end
 
@@ -189,15 +274,16 @@ class ToolLoop:
         """Look at the clock; return the seconds until the next look, if there is to be one."""
         with self._rounds.lock:
             open_ids = [one.response_id for one in self._rounds.open.values() if not one.is_over]
-            open_ids += self._follow_ups.begun
-            is_idle = not self._rounds.open
-        seconds = self._calls.check()
+            begun = self._follow_ups.begun
+            is_idle = not (self._rounds.open or begun)
+        looks = [LOOK, self._calls.check(), self._mcp_calls.check()]
         for response_id in filter(self._queue.has_lost, open_ids):
             self._end_response(response_id, None)
-            self._follow_ups.on_done(response_id)
+        for response_id in filter(self._queue.has_lost, begun):
+            self._follow_ups.on_lost(response_id)
         self._follow_ups.ask_if_due()
-        looks = [one for one in (LOOK, seconds, self._fillers.check()) if one is not None]
-        return None if is_idle else min(looks)
+        looks.append(self._fillers.check())
+        return None if is_idle else min(look for look in looks if look is not None)
 
     def end(self, outcome: RealtimeError) -> None:
         """The session is over: nobody waits for results any more."""
@@ -215,3 +301,12 @@ class ToolLoop:
         with self._rounds.lock:
             self._rounds.has_ended = True
         self._calls.stop()
+
+
+def _is_answered_to_its_asker(response: Response | None) -> bool:
+    """Whether who waits for a response that calls is given the answer to the results in place of it."""
+    if response is None:
+        return False
+    return response.status == "completed" or (
+        response.status == "incomplete" and response.reason == CONNECTION_LOST
+    )

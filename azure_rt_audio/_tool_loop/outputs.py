@@ -16,6 +16,7 @@ from ..protocol.items import (
     ConversationItem,
     FunctionCallItem,
     FunctionCallOutputItem,
+    McpApprovalResponseItem,
     MessageItem,
 )
 from ..tools.output import ToolOutput
@@ -92,6 +93,17 @@ class OutputSender:
             parts = [ContentPart(type="input_image", image_url=image) for image in images]
             message = MessageItem(id=self._sender.new_item_id(), role="user", content=parts)
             self._send(message, Future(), None)
+
+    def send_approval(self, item: McpApprovalResponseItem, future: Sent) -> None:
+        """
+        Send what was decided on a call of an MCP server.
+
+        Raises:
+            ConnectionClosedError: If the connection is over.
+            TimeoutError: If the session did not become ready, or the backlog stayed full.
+        """
+        self._sender.wait_to_send()
+        self._send(item, future, item.approval_request_id)
 
     def _send(self, item: ConversationItem, future: Future[object], call_id: str | None) -> None:
         command = ConversationItemCreate(event_id=self._sender.new_event_id(), item=item)

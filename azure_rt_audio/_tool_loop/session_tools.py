@@ -13,20 +13,23 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 import attrs
 
 from .._concurrency import shutdown
+from .._concurrency.deadline import Deadline
 from .._log import get_logger
 from .._session.acknowledgement import Acknowledgement
 from .._session.engine import Engine
 from .._session.one_by_one import OneByOne, Step
-from ..errors import RealtimeError, ServiceError
+from ..errors import ConnectionClosedError, RealtimeError, ServiceError
 from ..options import AzureRealTimeOptions
 from ..protocol.base import UNSET, Unset
 from ..protocol.commands import SessionUpdate
-from ..protocol.events import SessionUpdated
+from ..protocol.events import ConversationItemDone, McpListToolsFailed, SessionUpdated
 from ..protocol.responses import ResponseConfig
 from ..protocol.session import SessionConfig
+from ..protocol.tools import McpTool
 from ..tools.checks import check_choice, check_count
 from ..tools.collection import Tools
 from ..tools.context import RUNNING
+from ..tools.mcp_server import McpServer
 from .catalogue import Catalogue
 
 if TYPE_CHECKING:
@@ -46,8 +49,8 @@ _VOICE: Final = (
     'reconnect=ReconnectPolicy(voice_change="swap"), which makes another session for it'
 )
 
-GivenTools = Tools | Iterable[Callable[..., Any] | Tools]
-"""What a client takes as ``tools``: functions, ``Tool`` objects, sets of them."""
+GivenTools = Tools | Iterable[Callable[..., Any] | Tools | McpServer | McpTool]
+"""What a client takes as ``tools``: functions, ``Tool`` objects, MCP servers, sets of them."""
 
 
 class SessionTools:
@@ -93,7 +96,7 @@ class SessionTools:
 
     def configured(self, options: AzureRealTimeOptions) -> AzureRealTimeOptions:
         """Return the options with what the session is told at first."""
-        if not len(self.tools):
+        if self._catalogue.is_empty:
             return options
         config = attrs.evolve(options.session_config, tools=self._catalogue.declarations)
         return attrs.evolve(options, session_config=config)
@@ -105,7 +108,7 @@ class SessionTools:
 
     def _make_loop(self) -> None:
         engine = self._engine() if self._engine is not None else None
-        if engine is None or self._loop is not None or not len(self.tools):
+        if engine is None or self._loop is not None or self._catalogue.is_empty:
             return
         from .loop import ToolLoop
         from .runner import Runner
@@ -134,9 +137,9 @@ class SessionTools:
         before._unwatch(self)
         tools._watch(self)
 
-    def check(self, names: Iterable[str]) -> None:
+    def check(self, names: Iterable[str], labels: Iterable[str] = ()) -> None:
         """Refuse names that the program declares by hand."""
-        self._catalogue.check(names)
+        self._catalogue.check(names, labels)
 
     def on_change(self) -> None:
         """Tell the session of a change of the set. On a connection that is over, do nothing."""
@@ -220,6 +223,29 @@ class SessionTools:
         """The session has not changed: have the tools that it knows, unless others were set since."""
         if tools is not None and self.tools is tools:
             self._take(before)
+
+    def wait_for_lists(self, timeout: float | None) -> None:
+        """Wait until the MCP servers have listed their tools, or could not; see the client."""
+        client = self._client()
+        assert client is not None
+        deadline = Deadline(timeout)
+        while True:
+            kinds = (ConversationItemDone, McpListToolsFailed)
+            with client.events(
+                *kinds, timeout=deadline.remaining()
+            ) as events:  # before the look at the lists
+                labels = {server.label for server in self.tools.servers}
+                missing = labels - client.conversation._mcp_settled()
+                if not missing:
+                    return
+                try:
+                    if next(events, None) is None:
+                        raise ConnectionClosedError("the client was closed")
+                except TimeoutError:
+                    names = ", ".join(map(repr, sorted(missing)))
+                    raise TimeoutError(
+                        f"the tools of {names} were not listed within {timeout} seconds"
+                    ) from None
 
     # ------------------------------------------------------------ asking, and the end
 

@@ -21,6 +21,7 @@ from .events import (
     ConversationItemTruncated,
     Event,
     InputAudioBufferCommitted,
+    McpListToolsFailed,
     ResponseCreated,
     ResponseDone,
     ResponseFunctionCallArgumentsDelta,
@@ -37,7 +38,7 @@ from .events import (
 )
 from .history import write_history
 from .item_stream import ItemStream
-from .items import ConversationItem, MessageItem
+from .items import ConversationItem, McpListedTool, McpListToolsItem, MessageItem
 from .response_outputs import ResponseOutputs
 from .responses import Response
 
@@ -65,6 +66,7 @@ class Conversation:
         self._audio_format = self._input_format = "pcm16"
         self._sound: Callable[[], Mapping[str, str]] = dict  # of the user's messages, where it is kept
         self._names_places = False  # of items that are neither of a response nor spoken by the user
+        self._mcp_lists: dict[str, bool] = {}  # those that are over, by item; whether there is one
         self._changes: dict[type[Event], Callable[[Any], object]] = {
             ResponseOutputTextDelta: self._append,
             ResponseOutputAudioTranscriptDelta: self._append_spoken,
@@ -76,7 +78,8 @@ class Conversation:
             ConversationItemInputAudioTranscriptionDelta: self._append_heard,
             ConversationItemInputAudioTranscriptionCompleted: self._replace_heard,
             ConversationItemAdded: self._place,
-            ConversationItemDone: self._place,
+            ConversationItemDone: self._place_whole,
+            McpListToolsFailed: self._note_no_list,
             ResponseCreated: self._outputs.begin,
             ResponseOutputItemAdded: self._outputs.describe,
             ResponseOutputItemDone: self._update_output,
@@ -100,6 +103,21 @@ class Conversation:
         """All entries in the order of the conversation."""
         found = map(self.get, tuple(self._order))
         return tuple(entry for entry in found if entry is not None)
+
+    @property
+    def mcp_tools(self) -> dict[str, list[McpListedTool]]:
+        """The tools that MCP servers have listed, by the label of the server."""
+        lists = self._mcp_list_items()
+        return {item.server_label: item.tools for item in lists if self._mcp_lists.get(item.id or "")}
+
+    def _mcp_settled(self) -> set[str]:
+        """Return the labels of the servers that have listed their tools, or could not."""
+        return {item.server_label for item in self._mcp_list_items() if item.id in self._mcp_lists}
+
+    def _mcp_list_items(self) -> list[McpListToolsItem]:
+        return (
+            [e.item for e in self.entries if isinstance(e.item, McpListToolsItem)] if self._mcp_lists else []
+        )
 
     def _repr_html_(self) -> str:
         """Return HTML for a notebook's cell, with the texts and transcripts."""
@@ -232,6 +250,14 @@ class Conversation:
             self._order.insert(place, item_id)
         else:
             _describe(stream, self._with_images(event.item, stream.item))
+
+    def _place_whole(self, event: ConversationItemDone) -> None:
+        self._place(event)
+        if isinstance(event.item, McpListToolsItem) and event.item.id:
+            self._mcp_lists.setdefault(event.item.id, True)
+
+    def _note_no_list(self, event: McpListToolsFailed) -> None:
+        self._mcp_lists[event.item_id] = False
 
     def _with_images(self, item: ConversationItem, known: ConversationItem | None = None) -> ConversationItem:
         """Return an item with the images that were sent, which a service may not repeat."""

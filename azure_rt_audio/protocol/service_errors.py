@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Final
 
 from .. import _retry_after
-from ..errors import ServiceError, TranscriptionFailedError, classify
-from .events import ConversationItemInputAudioTranscriptionFailed, Error
+from ..errors import McpListingError, ServiceError, TranscriptionFailedError, classify
+from .events import ConversationItemInputAudioTranscriptionFailed, Error, McpListToolsFailed
+from .items import ConversationItem, McpListToolsItem
 from .response_errors import USED_UP
 
-__all__ = ["service_error", "transcription_error"]
+__all__ = ["mcp_listing_error", "service_error", "transcription_error"]
 
 _BENIGN_CODES: Final = frozenset(
     {
@@ -93,5 +94,27 @@ def transcription_error(
         retry_after=_retry_after.from_fields({"message": error.message, **error.extra}),
         service_type=error.type,
         event=event,
+        item_id=event.item_id,
+    )
+
+
+def mcp_listing_error(event: McpListToolsFailed, item: ConversationItem | None) -> McpListingError:
+    """
+    Return the exception for an MCP server whose tools could not be listed.
+
+    Args:
+        item: What the conversation has of the list.
+    """
+    label = item.server_label if isinstance(item, McpListToolsItem) else None
+    name = f'"{label}"' if label else "an MCP server"
+    reason = item.extra.get("error") if isinstance(item, McpListToolsItem) else None
+    said = f" ({reason})" if isinstance(reason, str) else ""
+    return McpListingError(
+        f"the service could not list the tools of {name}{said}, and the model cannot call them: check its "
+        "server_url and authorization, and that the service can reach it",
+        type="server_error",
+        code="mcp_list_tools_failed",
+        event=event,
+        server_label=label,
         item_id=event.item_id,
     )

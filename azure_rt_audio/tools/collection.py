@@ -9,22 +9,23 @@ from typing import Any, Protocol, TypeVar, overload
 
 from .._repr import also_half_made
 from ..protocol.items import FunctionCallItem, FunctionCallOutputItem
-from ..protocol.tools import FunctionTool
+from ..protocol.tools import FunctionTool, McpTool
 from .checks import check_text
 from .context import ToolContext
+from .mcp_server import McpServer
 from .output import ToolOutput, error_output
 from .tool import Tool
 
 __all__ = ["Tools"]
 
-F = TypeVar("F", bound=Callable[..., Any])
+F = TypeVar("F", bound=Callable[..., Any] | McpServer | McpTool)
 
 
 class _Observer(Protocol):
     """A client that has the set."""
 
-    def check(self, names: Iterable[str]) -> None:
-        """Refuse names that it cannot have."""
+    def check(self, names: Iterable[str], labels: Iterable[str] = ()) -> None:
+        """Refuse names of functions, and labels of MCP servers, that it cannot have."""
 
     def on_change(self) -> None:
         """The set has changed."""
@@ -48,16 +49,19 @@ class Tools:
 
     Without a client that has it, a set is declared and called by hand: :attr:`declarations`, :meth:`call`.
 
+    Its length and its iterator are those of the functions; :attr:`servers` has the MCP servers.
+
     Args:
-        tools: Functions, :class:`Tool` objects, or other sets.
+        tools: Functions, :class:`Tool` objects, MCP servers (:class:`McpServer`, ``McpTool``), or other sets.
 
     **Threads.** Any thread may add and remove; the sessions of the clients that have the set follow.
     :meth:`call` runs the function on the caller's thread.
     """
 
-    def __init__(self, *tools: Callable[..., Any] | Tools) -> None:
+    def __init__(self, *tools: Callable[..., Any] | Tools | McpServer | McpTool) -> None:
         self._lock = threading.Lock()  # leaf; guards replacing what follows
         self._by_name: dict[str, Tool] = {}  # replaced, never changed; read bare
+        self._servers: dict[str, McpServer] = {}  # by label; likewise
         self._observers: tuple[weakref.ReferenceType[_Observer], ...] = ()
         for tool in tools:
             self.update([tool])
@@ -83,7 +87,7 @@ class Tools:
 
     def add(self, function: Any = None, /, **options: Any) -> Any:
         """
-        Add a function or a :class:`Tool`. Works as a decorator, with options or without.
+        Add a function, a :class:`Tool` or an MCP server. Works as a decorator, with options or without.
 
         ::
 
@@ -103,17 +107,21 @@ class Tools:
         """
         if function is None:
             return lambda decorated: self.add(decorated, **options)
-        if isinstance(function, Tool) and options:
-            raise TypeError(f"{function!r} has its options already; give them to Tool(...)")
-        self.update([function if isinstance(function, Tool) else Tool(function, **options)])
+        if isinstance(function, Tool | McpServer) and options:
+            kind = type(function).__name__
+            raise TypeError(f"{function!r} has its options already; give them to {kind}(...)")
+        if isinstance(function, McpTool):
+            self.update([McpServer(function, **options)])
+        else:
+            self.update([function if isinstance(function, Tool | McpServer) else Tool(function, **options)])
         return function
 
-    def update(self, tools: Iterable[Callable[..., Any] | Tools]) -> None:
+    def update(self, tools: Iterable[Callable[..., Any] | Tools | McpServer | McpTool]) -> None:
         """
         Add several at once, or none of them if one is refused.
 
         Args:
-            tools: Functions, :class:`Tool` objects, or other sets.
+            tools: Functions, :class:`Tool` objects, MCP servers, or other sets.
 
         Raises:
             TypeError: As :meth:`add`.
@@ -122,37 +130,53 @@ class Tools:
         if not isinstance(tools, Iterable):
             raise TypeError(f"tools must be functions in a list, or Tools, not {type(tools).__name__}")
         new: list[Tool] = []
+        new_servers: list[McpServer] = []
         for tool in tools:
-            new += tool if isinstance(tool, Tools) else [tool if isinstance(tool, Tool) else Tool(tool)]
+            if isinstance(tool, Tools):
+                new += tool
+                new_servers += tool.servers
+            elif isinstance(tool, McpServer | McpTool):
+                new_servers.append(tool if isinstance(tool, McpServer) else McpServer(tool))
+            else:
+                new.append(tool if isinstance(tool, Tool) else Tool(tool))
         for observer in self._alive():
-            observer.check(tool.name for tool in new)
+            observer.check([tool.name for tool in new], [server.label for server in new_servers])
         with self._lock:
-            by_name = dict(self._by_name)
+            by_name, servers = dict(self._by_name), dict(self._servers)
             for tool in new:
                 if tool.name in by_name:
                     raise ValueError(f"there is already a tool named {tool.name!r}; rename one of them")
                 by_name[tool.name] = tool
-            self._by_name = by_name
+            for server in new_servers:
+                if server.label in servers:
+                    raise ValueError(f"there is already an MCP server {server.label!r}; rename one of them")
+                servers[server.label] = server
+            self._by_name, self._servers = by_name, servers
         self._tell()
 
     def remove(self, name: str) -> None:
         """
-        Remove a tool; calls of it that run go on.
+        Remove a tool, or an MCP server by its label; calls of it that run go on.
 
         Raises:
             KeyError: If there is none of that name.
         """
         check_text("name", name)
         with self._lock:
-            rest = dict(self._by_name)
-            del rest[name]
-            self._by_name = rest
+            by_name, servers = dict(self._by_name), dict(self._servers)
+            del (by_name if name in by_name else servers)[name]
+            self._by_name, self._servers = by_name, servers
         self._tell()
 
     @property
     def declarations(self) -> list[FunctionTool]:
-        """The value for the ``tools`` of a session or a response."""
+        """The functions, as the value for the ``tools`` of a session or a response."""
         return [tool.declaration for tool in self]
+
+    @property
+    def servers(self) -> list[McpServer]:
+        """The MCP servers."""
+        return list(self._servers.values())
 
     def call(self, call: FunctionCallItem) -> FunctionCallOutputItem:
         """

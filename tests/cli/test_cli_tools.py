@@ -82,7 +82,7 @@ def test_what_may_be_named(name: str, folder: Path, monkeypatch: pytest.MonkeyPa
         ("broken_tools:x", "importing broken_tools failed: No module named 'no_such_module_at_all'"),
         ("failing_tools:x", r"importing failing_tools failed: ValueError: no\x1b[31m key"),
         ("my_tools:get_wether", "my_tools has no 'get_wether'; did you mean get_weather?"),
-        ("my_tools:secret", "it is no function, list of functions, Tool or Tools, but dict"),
+        ("my_tools:secret", "it is no function, list of functions, Tool, McpServer or Tools, but dict"),
         ("my_tools:later", "is async"),
     ],
 )

@@ -14,12 +14,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hostile_service import HOSTILE, hostile_service, http, reaches, refusing
+from hostile_service import HOSTILE, Act, hostile_service, http, reaches, refusing
 from made_recordings import Made, tone
 from websockets.sync.server import ServerConnection
 
 from azure_rt_audio import _html
 from azure_rt_audio.__main__ import main
+from azure_rt_audio._cli.approvals import Approvals
+from azure_rt_audio._cli.printer import Printer
+from azure_rt_audio._cli.streams import printable_streams
+from azure_rt_audio.events import ToolApprovalRequested
 
 QUESTION = Path(str(resources.files("azure_rt_audio") / "data" / "question.wav"))
 
@@ -75,6 +79,30 @@ def _fails_to_hear(send: Send, command: dict[str, Any]) -> None:
         error = {"type": HOSTILE, "code": HOSTILE, "message": HOSTILE}
         name = "conversation.item.input_audio_transcription.failed"
         send(name, item_id="u", content_index=0, error=error)
+
+
+def _calling() -> Act:
+    """Calls tools once: one that does not exist, and three that do, with what they should not be given."""
+    asked: list[str] = []
+
+    def act(send: Send, command: dict[str, Any], connection: ServerConnection) -> None:
+        if command["type"] != "response.create":
+            return
+        asked.append(f"{HOSTILE}{len(asked)}")
+        arguments = json.dumps({"text": HOSTILE.removesuffix("\ud83d")})
+        calls = [
+            {"id": name, "type": "function_call", "call_id": name, "name": name, "arguments": arguments}
+            for name in ((HOSTILE, "repeat", "explode", "guarded") if len(asked) == 1 else ())
+        ]
+        response = {"id": asked[-1], "object": "realtime.response", "status": "in_progress", "output": []}
+        if metadata := (command.get("response") or {}).get("metadata"):
+            response["metadata"] = metadata
+        send("response.created", response=response)
+        for call in calls:
+            send("response.output_item.done", response_id=asked[-1], output_index=0, item=call)
+        send("response.done", response={**response, "status": "completed", "output": calls})
+
+    return act
 
 
 REDIRECT = {"Location": "https://ev\x1b[31mil\x9b.example/"}
@@ -137,6 +165,56 @@ def test_a_service_cannot_write_on_the_terminal(
     assert has_text or service in ("answers", "fails")  # which have nothing to tell to each command
 
 
+TOOLS = """
+from azure_rt_audio import Tool
+
+def repeat(text: str) -> str:
+    return text
+
+def explode(text: str) -> str:
+    raise ValueError(text)
+
+def guard(text: str) -> str:
+    return text
+
+everything = [repeat, explode, Tool(guard, name="guarded", needs_approval=True)]
+"""
+
+
+def test_calls_of_tools_cannot_write_on_the_terminal(
+    command: Callable[..., tuple[int, str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Their names and arguments, results and failures, and what is asked of the user."""
+    (tmp_path / "hostile_tools.py").write_text(TOOLS)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setitem(SERVICES, "calls", lambda: hostile_service(_calling()))
+
+    _, printed = command("chat", "--tools", "hostile_tools:everything", service="calls")
+
+    for shown in ("repeat(", "explode(", "guarded(", "pwned"):
+        assert shown in printed
+    assert reaches(printed) == []
+
+
+def test_the_question_whether_a_tool_may_run_cannot_write_on_the_terminal(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whatever the model has written."""
+    told = []
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
+    with printable_streams():
+        approvals = Approvals(Printer(), read=lambda prompt: told.append(prompt) or "n")  # type: ignore[func-returns-value]
+        request = ToolApprovalRequested(
+            call_id=HOSTILE, name=HOSTILE, arguments=HOSTILE, decide=lambda *_: True
+        )
+        assert approvals.add(request)
+        approvals.ask()
+    printed = capsys.readouterr()
+
+    assert "pwned" in printed.out
+    assert reaches(printed.out + printed.err + "".join(told)) == []
+
+
 @pytest.mark.skipif(os.name == "nt", reason="needs names of files as POSIX has them: bytes")
 @pytest.mark.parametrize(
     "arguments",
@@ -152,6 +230,8 @@ def test_a_service_cannot_write_on_the_terminal(
         ["emulator", "--hears", "{}=words"],
         ["devices", "--test", "--input", "{}"],
         ["chat", "--{}"],
+        ["chat", "--emulator", "--tools", "{}:f"],
+        ["chat", "--emulator", "--tools", "json:{}"],
         ["chat", "--emulator", "--history", "{}"],
         ["chat", "--emulator", "--history", "{}/x"],
     ],

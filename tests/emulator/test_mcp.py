@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
 from emulator_session import Bench, kinds, only
 
 from azure_rt_audio.emulator import FunctionCall
@@ -47,6 +48,18 @@ def test_tools_are_listed_or_the_import_fails() -> None:
     ]
 
 
+@pytest.mark.parametrize("allowed", [["tide"], {"tool_names": ["tide"]}])
+def test_only_what_is_allowed_is_there(allowed: Any) -> None:
+    """The other tools are neither listed nor called."""
+    functions = {"tide": tide, "wreck": tide}
+    made = Bench(responder=lambda *_: FunctionCall("wreck", {"at": 5}), mcp_tools={"port": functions})
+    events = made.tell("session.update", session=made.session(tools=[server(allowed_tools=allowed)]))
+    items = [event["item"] for event in made.tell("response.create") if "output_item.done" in event["type"]]
+
+    assert [tool["name"] for tool in events[-1]["item"]["tools"]] == ["tide"]
+    assert [item["type"] for item in items] == ["function_call"]
+
+
 def test_a_tool_is_called_by_the_service() -> None:
     """Its arguments and its output are in the item."""
     events = bench(FunctionCall("tide", {"at": 5}), require_approval="never").tell("response.create")
@@ -74,14 +87,32 @@ def test_a_tool_that_fails_says_why() -> None:
 
 
 def test_a_tool_waits_for_approval() -> None:
-    """By default the client is asked; the next response carries out what it approved, once."""
+    """By default the client is asked; what it approves runs at once, beside the responses, and only once."""
     made = bench(FunctionCall("tide", {"at": 5}))
     asked = only(made.tell("response.create"), "response.output_item.done")["item"]
     answer = {"type": "mcp_approval_response", "approval_request_id": asked["id"], "approve": True}
-    made.tell("conversation.item.create", item=answer)
-    events = made.tell("response.create")
-    items = [event["item"] for event in events if event["type"] == "response.output_item.done"]
+    events = made.tell("conversation.item.create", item=answer)
+    item = events[-1]["item"]
+    again = made.tell("conversation.item.create", item=answer)
+    items = [event["item"] for event in made.tell("response.create") if "output_item.done" in event["type"]]
 
     assert (asked["type"], asked["name"]) == ("mcp_approval_request", "tide")
-    assert [item["type"] for item in items] == ["mcp_call", "message"]
-    assert (items[0]["output"], items[0]["approval_request_id"]) == ("high at 5", asked["id"])
+    assert kinds(events)[2:] == [
+        "conversation.item.added",
+        "response.mcp_call.in_progress",
+        "response.mcp_call.completed",
+        "conversation.item.done",
+    ]
+    assert (item["output"], item["approval_request_id"]) == ("high at 5", asked["id"])
+    assert kinds(again) == ["conversation.item.added", "conversation.item.done"]
+    assert [item["type"] for item in items] == ["message"]
+
+
+def test_what_is_denied_does_not_run() -> None:
+    """Nothing follows but the item of the answer."""
+    made = bench(FunctionCall("tide", {"at": 5}))
+    asked = only(made.tell("response.create"), "response.output_item.done")["item"]
+    answer = {"type": "mcp_approval_response", "approval_request_id": asked["id"], "approve": False}
+
+    events = made.tell("conversation.item.create", item={**answer, "reason": "not today"})
+    assert kinds(events) == ["conversation.item.added", "conversation.item.done"]

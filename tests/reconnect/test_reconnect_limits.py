@@ -193,7 +193,7 @@ def test_what_is_no_age(connect: Connect, emulator: Emulator) -> None:
     def left(expires_at: object) -> float | None:
         emulator.say({"type": "session.updated", "session": {**session, "expires_at": expires_at}})
         known.next()
-        return swap._left(swap._clock())
+        return swap._age.left(swap._clock())
 
     now = time.time()
     for strange in (0, None, "soon", "", True, -1, now - 3600, now + 10 * 365 * 86400, 1e300, [], {}):

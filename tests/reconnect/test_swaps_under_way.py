@@ -5,6 +5,7 @@ from __future__ import annotations
 import array
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from typing import Any
 
 import pytest
@@ -155,22 +156,43 @@ def test_speech_that_is_longer_than_what_is_kept(
 
 
 def test_commands_without_a_pause(connect: Connect, service: Emulator) -> None:
-    """There is never a moment without a command on its way; each is carried out once, in order."""
+    """There is never a moment without one on its way; each is carried out once, in order, and so is sound."""
     client = ready(connect, service=service, session_config=NO_VAD, reconnect={**QUICK, **SHORT_LIVED})
     pause, futures = threading.Event(), []
     with client.events("reconnecting", "reconnected", timeout=4 * HANG) as events:
         swapped = Aside(lambda: next(events))
         while swapped.is_running:
+            client.append_audio(loud(480 * len(futures), 480))
             futures.append(client.create_conversation_item(message(str(len(futures)))))
             pause.wait(0.002)
         event = swapped.result()
     for future in futures:
         future.result(HANG)
+    committed = client.commit_audio().result(HANG).item_id
 
     assert event.is_planned
     assert not event.lost
-    assert words(service.connections[1]) == [str(number) for number in range(len(futures))]
-    assert [entry.text for entry in client.conversation.entries] == words(service.connections[1])
+    *created, spoken = service.connections[1]._engine.conversation
+    assert [item.text for item in created] == [str(number) for number in range(len(futures))]
+    assert spoken.id == committed
+    assert bytes(spoken.parts[0].audio) == loud(0, 480 * len(futures))
+    assert [entry.text for entry in client.conversation.entries][:-1] == [item.text for item in created]
+
+
+def test_a_transcript_that_never_comes(connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It keeps no session from being replaced before its end: the new one has the sound."""
+    monkeypatch.setattr("azure_rt_audio._session.journal._TRANSCRIPT_TIMEOUT", 3600.0)
+    with Emulator(pace=0, recogniser=lambda pcm, session: Future()) as service:
+        quiet = {**SESSION, "turn_detection": None}
+        client = ready(connect, service=service, session_config=quiet, reconnect={**QUICK, **SHORT_LIVED})
+        with client.events("reconnecting", "reconnected", timeout=4 * HANG) as events:
+            client.append_audio(speech(1))
+            committed = client.commit_audio().result(HANG).item_id
+            event = next(events)
+
+        assert event.is_planned
+        assert event.restored == (committed,)
+        assert bytes(next(iter(service.connections[1]._engine.conversation)).parts[0].audio) == speech(1)
 
 
 def test_a_turn_ends_in_the_hold(connect: Connect) -> None:

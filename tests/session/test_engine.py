@@ -36,7 +36,7 @@ def engine(emulator: Emulator, clock: ManualClock) -> Iterator[Engine]:
 
 def test_a_wait_for_an_event_ends_by_the_clock(clock: ManualClock, engine: Engine) -> None:
     """An hour without the event is a TimeoutError, and takes no time."""
-    aside = Aside(lambda: engine.wait_for(event_filter("response.done"), None, None, 3600.0))
+    aside = Aside(lambda: engine.waits.wait_for(event_filter("response.done"), None, None, 3600.0))
     while not engine.waiters.waiting:
         threading.Event().wait(0.001)
     future = engine.waiters.waiting[0]._future()
@@ -61,7 +61,7 @@ def test_a_wait_for_an_acknowledgement_ends_by_the_clock(clock: ManualClock, eng
 
 def test_a_stream_ends_by_the_clock(clock: ManualClock, engine: Engine) -> None:
     """The same for a loop over events."""
-    stream = engine.stream((event_filter("response.done"),), None, 3600.0)
+    stream = engine.waits.stream((event_filter("response.done"),), None, 3600.0)
     aside = Aside(lambda: next(stream))
     clock.advance(3600.0, stream._condition)
 
@@ -73,7 +73,7 @@ def test_after_the_end_no_connection_is_made(engine: Engine, emulator: Emulator)
     """A session that was lost has ended: there is nothing to connect for."""
     emulator.drop()
     with pytest.raises(ConnectionClosedError):
-        engine.wait_for(event_filter("response.done"), None, None, None)
+        engine.waits.wait_for(event_filter("response.done"), None, None, None)
 
     with pytest.raises(ConnectionClosedError, match="does not connect again"):
-        engine.connect()
+        engine.attempts.start(engine.configuration.new_attempt())

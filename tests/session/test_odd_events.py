@@ -119,7 +119,7 @@ class Desk:
         inline, listen = InlineDispatcher(), self.engine.listeners.add
         listen(event_filter("*"), self.see, inline, False)
         listen(event_filter("error"), self.errors.append, inline, False)
-        self.stream = self.engine.stream((event_filter("*"),), self, 0.0)
+        self.stream = self.engine.waits.stream((event_filter("*"),), self, 0.0)
 
     def see(self, event: Any) -> None:
         self.log.update(event)

@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 import pytest
-from listeners import HANG, Connect
+from listeners import HANG, TONE, Connect
 
 from azure_rt_audio import (
     AzureRealTimeAudio,
@@ -454,3 +454,90 @@ def test_over_a_network_with_delay() -> None:
     assert text.startswith("results: ")
     assert text.count("|") == 3
     assert len(asked) == 3
+
+
+def test_a_spoken_turn_calls_over_a_network_with_delay() -> None:
+    """Nobody has asked for the response that calls, nor for the answer: the loop does."""
+    turns = ['call add {"a": 1}; again {"count": 1}', "thanks"]
+    detection = {"type": "server_vad", "silence_duration_ms": 200, "prefix_padding_ms": 100}
+    told: list[str] = []
+    both = threading.Semaphore(0)
+
+    def done(event: Any) -> None:
+        if event.response.text:
+            told.append(event.response.text)
+            both.release()
+
+    with (
+        Emulator(responder=reply, recogniser=turns, pace=0, latency_ms=(60, 30)) as service,
+        connected(service, add, again, session={"turn_detection": detection}) as client,
+    ):
+        client.on("response.done", done)
+        for _ in turns:
+            client.append_audio(TONE + bytes(48_000))
+            assert both.acquire(timeout=2 * HANG)
+
+    assert told[0].startswith("results: ")
+    assert told[0].count("|") == 2
+    assert told[1] == "no call in thanks"
+
+
+def test_a_tool_may_speak_and_change_the_tools(service: Emulator) -> None:
+    """What it has said comes in its turn, and is no answer: the result is answered all the same, once."""
+    said: list[Any] = []
+
+    def work(context: ToolContext) -> str:
+        client = context.client
+        said.append(client.say("One moment."))
+        client.tools.remove("work")
+        client.tools.add(add)
+        client.create_conversation_item(
+            {"type": "message", "role": "system", "content": [{"type": "input_text", "text": "note"}]}
+        ).result(HANG)
+        return "worked"
+
+    with connected(service, work) as client:
+        response = client.ask("call work {}", timeout=HANG)
+        assert said[0].result(HANG).id != response.id
+        assert names_declared(client) == ["add"]
+        asked = service.received("response.create")
+
+    assert response.text == "results: worked"
+    assert len(asked) == 3
+
+
+def test_a_tool_may_close_the_client(service: Emulator) -> None:
+    """It does not wait for itself; who waits for the answer is told."""
+    closed: list[bool] = []
+
+    def leave(context: ToolContext) -> str:
+        closed.append(context.client.close(HANG))
+        return "gone"
+
+    client = connected(service, leave)
+    with pytest.raises(ConnectionClosedError):
+        client.ask("call leave {}", timeout=HANG)
+    assert client.close(HANG)
+
+    assert closed == [False]  # its own thread has not ended
+
+
+def test_nothing_of_an_exception_is_on_the_wire(service: Emulator) -> None:
+    """Neither its text nor where it came from, nor the arguments of what it wraps."""
+
+    def work() -> str:
+        token = "token-7f3a"
+        try:
+            raise KeyError(token)
+        except KeyError as exc:
+            raise RuntimeError(f"no access with {token}") from exc
+
+    with connected(service, work, Tool(work, name="open_work", errors="tell")) as client:
+        client.ask("call work {}", timeout=HANG)
+        hidden = str(service.received())
+        client.ask("call open_work {}", timeout=HANG)
+        told = str(service.received())
+
+    assert "token-7f3a" not in hidden
+    assert "RuntimeError: no access with token-7f3a" in told
+    assert "KeyError" not in told

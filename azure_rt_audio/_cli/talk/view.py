@@ -269,7 +269,7 @@ class TalkView(App[None]):
             self._approval.display = False
         else:
             rest = f"   ({len(waiting) - 1} more)" if len(waiting) > 1 else ""
-            question = (str(first), "bold"), ("?   y yes · n no", ""), (rest, _DIM)
+            question = (str(first), "bold"), ("   y yes · n no", ""), (rest, _DIM)
             self._approval.update(Text.assemble(("May it run? ", ""), *question))
             self._approval.display = True
         if first is not self._asked:

@@ -98,7 +98,8 @@ class Emulator(RequestLog):
         synthesiser: Speaks: ``(text, session)`` to pieces of PCM16, 24 000 Hz; :class:`Synthesiser` is one.
         mcp_tools: Functions by the label of an MCP server and the name of a tool, such as
             ``{"port": {"look_up": look_up}}``: the responder calls them like functions of the client, and the
-            emulator runs them. The import of the tools of any other server fails.
+            emulator runs them, once they are approved if the client wants to be asked. A function that
+            raises fails its call; the import of the tools of any other server fails.
         detector: Makes the detector of speech for each connection: :class:`EnergyDetector`, the default, or
             :class:`SileroDetector`.
         faults: Injected faults; :attr:`faults` may be changed later too.

@@ -17,7 +17,7 @@ from ..dialects.rules import RefusalError
 from ..model.conversation import Conversation, Item, Part
 from ..model.session import Session
 from .input_audio import InputAudio, TurnTarget
-from .mcp import list_tools
+from .mcp import list_tools, run_approved
 from .response import ResponseRun
 
 __all__ = ["Commands"]
@@ -103,8 +103,10 @@ class Commands:
         target.send(
             target.make.event(acknowledgement, session=target.make.dialect.session_on_wire(target.session))
         )
-        for label in sorted({*_mcp_labels(target.session)} - {*_mcp_labels(session)}):
-            target.send(*list_tools(label, target.behaviour.mcp_tools, target.conversation, target.make))
+        known, servers = _mcp_tools(session), _mcp_tools(target.session)
+        for label in sorted({*servers} - {*known}):
+            tool, functions = servers[label], target.behaviour.mcp_tools
+            target.send(*list_tools(tool, functions, target.conversation, target.make))
 
     def _refuse_other_voice(self, changes: Mapping[str, Any], owner: str) -> None:
         target = self._target
@@ -183,6 +185,9 @@ class Commands:
             *target.make.item_added(item, target.conversation),
             *target.make.item_done(item, target.conversation),
         )
+        if item.type == "mcp_approval_response":
+            servers = target.behaviour.mcp_tools
+            target.run_in_background(run_approved(item, servers, target.conversation, target.make))
 
     def _read_item(self, given: Mapping[str, Any], path: str, conversation: Conversation) -> Item:
         """Make an item of the wire's; its fields were checked, its references are checked here."""
@@ -352,5 +357,5 @@ class Commands:
         target.cancel(run, "client_cancelled")
 
 
-def _mcp_labels(session: Session) -> list[str]:
-    return [str(tool["server_label"]) for tool in session.tools if tool.get("type") == "mcp"]
+def _mcp_tools(session: Session) -> dict[str, Mapping[str, Any]]:
+    return {str(tool["server_label"]): tool for tool in session.tools if tool.get("type") == "mcp"}

@@ -17,13 +17,14 @@ from ..model.replies import FunctionCall, McpServers
 from ..model.session import Session
 from .events import EventMaker
 
-__all__ = ["approved", "call", "list_tools", "needs_approval", "server_of"]
+__all__ = ["call", "list_tools", "needs_approval", "run_approved", "server_of"]
 
 
 def list_tools(
-    server: str, servers: McpServers, conversation: Conversation, make: EventMaker
+    tool: Mapping[str, Any], servers: McpServers, conversation: Conversation, make: EventMaker
 ) -> Iterator[dict[str, Any]]:
     """The events of the import of a server's tools, which fails if there is no such server."""
+    server = str(tool["server_label"])
     item = Item(make.new_id("mcpl"), "mcp_list_tools", extra={"server_label": server, "tools": []})
     conversation.add(item)
     yield from make.item_added(item, conversation)
@@ -35,6 +36,7 @@ def list_tools(
     item.extra["tools"] = [
         {"name": name, "description": function.__doc__ or "", "input_schema": {"type": "object"}}
         for name, function in functions.items()
+        if _allows(tool, name)
     ]
     yield make.event("mcp_list_tools.completed", item_id=item.id)
     yield from make.item_done(item, conversation)
@@ -42,8 +44,16 @@ def list_tools(
 
 def server_of(name: str, session: Session, servers: McpServers) -> str | None:
     """The label of the server whose tool has this name; ``None`` if it is a function of the client's."""
-    labels = [str(tool["server_label"]) for tool in session.tools if tool.get("type") == "mcp"]
+    tools = [tool for tool in session.tools if tool.get("type") == "mcp" and _allows(tool, name)]
+    labels = [str(tool["server_label"]) for tool in tools]
     return next((label for label in labels if name in servers.get(label, {})), None)
+
+
+def _allows(tool: Mapping[str, Any], name: str) -> bool:
+    """Whether the client wants a tool of a server."""
+    allowed = tool.get("allowed_tools")
+    names = allowed.get("tool_names") if isinstance(allowed, Mapping) else allowed
+    return names is None or name in names
 
 
 def needs_approval(name: str, server: str, session: Session) -> bool:
@@ -55,13 +65,32 @@ def needs_approval(name: str, server: str, session: Session) -> bool:
     return rule != "never"
 
 
-def approved(conversation: Conversation) -> list[Item]:
-    """The requests that the client approved, and that were not carried out yet."""
-    answers = [item.extra for item in conversation if item.type == "mcp_approval_response"]
-    agreed = [answer.get("approval_request_id") for answer in answers if answer.get("approve") is True]
-    over = [item.extra.get("approval_request_id") for item in conversation if item.type == "mcp_call"]
-    requests = [item for item in conversation if item.type == "mcp_approval_request"]
-    return [item for item in requests if item.id in agreed and item.id not in over]
+def run_approved(
+    answer: Item, servers: McpServers, conversation: Conversation, make: EventMaker
+) -> Generator[float | dict[str, Any], None, None]:
+    """
+    Run the call that an answer approves, beside the responses; another one than the first changes nothing.
+
+    Whether the service runs it at once or in the next response is not documented.
+    """
+    request = conversation.get(str(answer.extra.get("approval_request_id")))
+    others = [item for item in conversation if item.type == "mcp_approval_response" and item is not answer]
+    if answer.extra.get("approve") is not True or request is None or request.type != "mcp_approval_request":
+        return
+    if any(item.extra.get("approval_request_id") == request.id for item in others):
+        return
+    told = {name: request.extra[name] for name in ("server_label", "name", "arguments")}
+    item = Item(make.new_id("mcp"), "mcp_call", extra={**told, "approval_request_id": request.id})
+    conversation.add(item)
+    yield from make.item_added(item, conversation)
+    where = {"item_id": item.id, "output_index": 0}
+    yield make.event("response.mcp_call.in_progress", **where)
+    item.extra |= yield from call(
+        told["server_label"], FunctionCall(told["name"], told["arguments"]), servers
+    )
+    outcome = "completed" if item.extra["error"] is None else "failed"
+    yield make.event(f"response.mcp_call.{outcome}", **where)
+    yield from make.item_done(item, conversation)
 
 
 def call(server: str, wanted: FunctionCall, servers: McpServers) -> Generator[float, None, dict[str, Any]]:

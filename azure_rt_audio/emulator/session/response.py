@@ -113,9 +113,6 @@ class ResponseRun:
             yield self.behaviour.first_delay
         while self.context.is_being_recognised:
             yield _POLL_SECONDS
-        for request in mcp.approved(self.context):
-            label, wanted = request.extra["server_label"], _wanted(request)
-            yield from self._mcp_call(label, wanted, approval_request_id=request.id)
         reply = yield from self._ask()
         if reply.text:
             yield from self._message(reply.text)
@@ -232,8 +229,8 @@ class ResponseRun:
         yield from self._open_item(Item(self.make.new_id("mcpr"), "mcp_approval_request", extra=told))
         yield from self._close_item("completed")
 
-    def _mcp_call(self, server: str, call: FunctionCall, **approval: str) -> Iterator[Step]:
-        told: dict[str, Any] = {"server_label": server, "name": call.name, "arguments": "", **approval}
+    def _mcp_call(self, server: str, call: FunctionCall) -> Iterator[Step]:
+        told: dict[str, Any] = {"server_label": server, "name": call.name, "arguments": ""}
         item = Item(self.make.new_id("mcp"), "mcp_call", extra=told)
         yield from self._open_item(item)
         for piece in self._pieces(call.arguments_json, 16):
@@ -378,10 +375,6 @@ class ResponseRun:
             "metadata": None if self.metadata is None else dict(self.metadata),
             **self.make.dialect.response_fields(self.session),
         }
-
-
-def _wanted(request: Item) -> FunctionCall:
-    return FunctionCall(request.extra["name"], request.extra["arguments"])
 
 
 def _rechunk(pieces: Iterator[bytes | float]) -> Iterator[bytes | float]:

@@ -206,7 +206,7 @@ def _without_remedy(reason: str) -> str:
 @frozen(kw_only=True)
 class ToolStarted:
     """
-    The model has called a tool of the client, which is about to run.
+    The model has called a tool, which is about to run: a function of the client, or of an MCP server.
 
     ``str(event)`` is the call on one line, fit to be printed.
 
@@ -215,6 +215,7 @@ class ToolStarted:
         name: Name of the tool.
         arguments: As the model wrote them: JSON, which may not fit.
         response_id: The response that called it.
+        server_label: The MCP server whose tool it is; ``None`` for a function of the program.
     """
 
     TYPE: ClassVar[str] = "tool_started"
@@ -222,6 +223,7 @@ class ToolStarted:
     name: str
     arguments: str
     response_id: str
+    server_label: str | None = None
 
     def __str__(self) -> str:
         return call_text(self.name, self.arguments)
@@ -245,15 +247,17 @@ class ToolApprovalRequested:
             request.deny("the user has said no")
 
     Attributes:
-        call_id: The service's id of the call.
+        call_id: The service's id of the call; of a call of an MCP server, that of the request.
         name: Name of the tool.
         arguments: As the model wrote them: JSON, which may not fit.
+        server_label: The MCP server whose tool it is; ``None`` for a function of the program.
     """
 
     TYPE: ClassVar[str] = "tool_approval_requested"
     call_id: str
     name: str
     arguments: str
+    server_label: str | None = None
     _decide: Callable[[bool, str | None], bool | None] = field(repr=False, eq=False)
 
     def __str__(self) -> str:
@@ -313,6 +317,7 @@ class ToolEnded:
         output: What the model is told.
         error: What the tool raised; ``None`` if it did not fail.
         seconds: Since the call came.
+        server_label: The MCP server whose tool it is; ``None`` for a function of the program.
     """
 
     TYPE: ClassVar[str] = "tool_ended"
@@ -321,6 +326,7 @@ class ToolEnded:
     output: str
     error: BaseException | None
     seconds: float
+    server_label: str | None = None
 
     @property
     def type(self) -> str:

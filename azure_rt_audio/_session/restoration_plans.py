@@ -1,0 +1,97 @@
+"""
+Plans what each session is given of the conversation: within the budget, and with the sound that there is.
+
+Where connections end again and again while they are given it, it may be the reason: it is halved after two
+such deaths, and left out after four.
+
+**Threads.** The I/O thread.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Collection, Mapping, Sequence
+
+from .._log import get_logger
+from ..options import ReconnectPolicy
+from ..protocol.budget import Budget
+from ..protocol.conversation import Conversation, ConversationEntry
+from ..protocol.dialects import Dialect
+from ..protocol.history import History
+from ..protocol.items import FunctionCallItem, FunctionCallOutputItem
+from ..protocol.restoration import Restoration, plan_restoration
+from .journal import Journal
+from .older_turns import OlderTurns
+
+__all__ = ["RestorationPlans"]
+
+log: logging.Logger = get_logger(__name__)
+
+_HALVED_AFTER, _EMPTY_AFTER = 2, 4
+
+
+class RestorationPlans:
+    """
+    The plans of one client.
+
+    Args:
+        older_turns: Sound that was retrieved.
+
+    Attributes:
+        deaths: Connections in a row that ended while the conversation was restored on them.
+    """
+
+    def __init__(
+        self,
+        policy: ReconnectPolicy,
+        dialect: Dialect,
+        conversation: Conversation,
+        journal: Journal,
+        older_turns: OlderTurns,
+    ) -> None:
+        self._policy = policy
+        self._dialect = dialect
+        self._conversation = conversation
+        self._journal = journal
+        self._older_turns = older_turns
+        self.deaths = 0
+
+    def plan(self, running: Collection[str] = (), previous: Restoration | None = None) -> Restoration:
+        """Return what a session is to be given after *previous*, but for the items of these responses."""
+        if self.deaths >= _HALVED_AFTER:
+            log.warning(
+                "! %d connections ended while the conversation was restored; %s of it is restored now",
+                self.deaths,
+                "half" if self.deaths < _EMPTY_AFTER else "nothing",
+            )
+        without = {key for response_id in running for key in self._conversation._outputs.keys(response_id)}
+        entries = [entry for entry in self._conversation.entries if entry.item.id not in without]
+        sound = {**self._older_turns.sound, **self._journal.sound_of_turns()}
+        return self._planned(entries, sound, previous)
+
+    def plan_history(self, history: History, input_audio_format: str) -> Restoration:
+        """Return what the first session is to be given; its sound only if it is in the session's format."""
+        is_same = history.input_audio_format == input_audio_format
+        return self._planned(history.entries, history.sound if is_same else {})
+
+    def _planned(
+        self,
+        entries: Sequence[ConversationEntry],
+        sound: Mapping[str, str],
+        previous: Restoration | None = None,
+    ) -> Restoration:
+        policy = self._policy
+        budget, restore = Budget(policy.max_items, policy.max_characters), policy.restore
+        if self.deaths >= _HALVED_AFTER:
+            budget, restore = budget.halved(), restore if self.deaths < _EMPTY_AFTER else "none"
+        answered = {e.item.call_id for e in entries if isinstance(e.item, FunctionCallOutputItem)}
+        calls = {e.item.call_id for e in entries if isinstance(e.item, FunctionCallItem) and e.item.call_id}
+        return plan_restoration(
+            entries,
+            self._dialect,
+            restore=restore,
+            budget=budget,
+            sound=sound,
+            pending=calls - answered,
+            previous=previous,
+        )
