@@ -149,6 +149,7 @@ def main() -> int:
                         tables[name].add(case, outcome)
                 done = tables["all"].runs
                 sys.stderr.write(f"\r{done} of {len(numbers)} in {time.monotonic() - began:.0f} s ")
+                sys.stderr.flush()
         except KeyboardInterrupt:
             pool.shutdown(wait=False, cancel_futures=True)
             for process in multiprocessing.active_children():
