@@ -5,7 +5,7 @@ Judges answers while they come, and stops those that are not to go on: the ``gua
 
     COMING ──response.done──▶ OVER ──the function has let all of it go on──▶ gone
        │                        │
-       └──── a reason, an exception, or no answer within 30 s ────▶ STOPPED ──response.done──▶ gone
+       └── a reason, an exception, no answer within 30 s, the end of the session ──▶ STOPPED ──▶ gone
 
 The function is called with all of the answer's text that there is, again and again while there is more. It is
 never called twice at a time for one answer: a slow one sees the newest text next, not each piece. The end of
@@ -20,6 +20,7 @@ called.
 
 from __future__ import annotations
 
+import collections
 import contextvars
 import functools
 import inspect
@@ -62,6 +63,7 @@ LIMIT_S: Final = 30.0
 
 _FAILED: Final = "the guard failed"
 _SLOW: Final = f"the guard did not answer within {LIMIT_S:g} seconds"
+_ENDED: Final = "the session ended before the guard had judged it"
 _REMEMBERED: Final = 16
 """Answers that are judged at a time, at most: of older ones the end was lost."""
 
@@ -115,6 +117,7 @@ class Guard:
         self._clock = engine.sender.clock
         self._call_in = engine.attempts.call_in
         self._runner = Runner("azure-rt-guard")
+        self._beside: collections.deque[str] = collections.deque(maxlen=_REMEMBERED)  # the I/O thread's
         self._lock = Lock()  # leaf; guards what follows
         self._answers: dict[str, _Answer] = {}  # those that are not over, and judged; looked up bare
         shutdown.register(shutdown.Stage.WORKERS, self, Guard.stop, Guard.join)
@@ -124,21 +127,34 @@ class Guard:
     def on_event(self, event: Event) -> None:
         """Take the beginning of an answer, or words of one."""
         if isinstance(event, ResponseOutputAudioTranscriptDelta | ResponseOutputTextDelta):
-            answer = self._answers.get(event.response_id)
+            answer = self._answers.get(event.response_id) or self._begin(event.response_id)
             if answer is not None and answer.reason is None:
                 answer.words.append(event.delta)
                 self._look(answer)
-        elif isinstance(event, ResponseCreated) and event.response.id and not is_out_of_band(event.response):
-            with self._lock:
-                self._answers[event.response.id] = _Answer(event.response.id)
-                forgotten = list(self._answers)[:-_REMEMBERED]
-            for response_id in forgotten:
-                self._forget(response_id)
+        elif isinstance(event, ResponseCreated) and event.response.id:
+            if is_out_of_band(event.response):
+                self._beside.append(event.response.id)
+            else:
+                self._begin(event.response.id)
+
+    def _begin(self, response_id: str) -> _Answer | None:
+        """Note an answer, even if its beginning was not heard of; ``None`` beside the conversation."""
+        if response_id in self._beside:
+            return None
+        answer = _Answer(response_id)
+        with self._lock:
+            self._answers[response_id] = answer
+            forgotten = list(self._answers)[:-_REMEMBERED]
+        for other in forgotten:
+            self._drop(other)
+        return answer
 
     def on_ending(self, event: ResponseDone) -> None:
         """Take the end of an answer before anybody else does."""
         response = event.response
         answer = self._answers.get(response.id or "")
+        if answer is None and response.text and not is_out_of_band(response):
+            answer = self._begin(response.id or "")
         if answer is None or answer.response is not None:
             return
         with self._lock:
@@ -172,7 +188,19 @@ class Guard:
     def end(self, outcome: RealtimeError) -> None:
         """The session is over: nothing is kept from anybody any more."""
         for response_id in list(self._answers):
-            self._forget(response_id)
+            self._drop(response_id)
+
+    def _drop(self, response_id: str) -> None:
+        """Forget an answer; one that is all there and was not judged counts as stopped."""
+        with self._lock:
+            answer = self._answers.pop(response_id, None)
+            if answer is None:
+                return
+            is_judged = answer.reason is not None or answer.judged == answer.text
+            answer.reason = answer.reason or _ENDED
+        if answer.response is not None and not is_judged:
+            answer.response._stop(_ENDED)
+        answer.end.release()
 
     def _forget(self, response_id: str) -> None:
         with self._lock:
@@ -220,11 +248,14 @@ class Guard:
         if response is not None:
             response._stop(reason)
         engine = self._engine()
-        if engine is not None:  # the speaker first: the command may have to wait for room
-            engine.tell(GuardTripped(response_id=answer.response_id, reason=reason, text=text, error=error))
-        self._canceller.stop_quietly(answer.response_id)
-        if response is not None:
-            self._forget(answer.response_id)
+        try:
+            if engine is not None:  # the speaker first: the command may have to wait for room
+                tripped = GuardTripped(response_id=answer.response_id, reason=reason, text=text, error=error)
+                engine.tell(tripped)
+            self._canceller.stop_quietly(answer.response_id)
+        finally:
+            if response is not None:
+                self._forget(answer.response_id)
 
     # ------------------------------------------------------------ the end
 

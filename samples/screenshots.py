@@ -245,12 +245,22 @@ class Screen:
 
 def recording(file: Path) -> None:
     """The page of a recorded talk: a call of a function, an interrupted answer, and one more."""
+    shoot_page(record_talk, file)
+
+
+def slow_tool(file: Path) -> None:
+    """The page of a talk that goes on while a tool makes a report."""
+    shoot_page(record_slow_tool, file)
+
+
+def shoot_page(record: Callable[[Path], None], file: Path) -> None:
+    """Record a talk, and show the page of the recording."""
     from azure_rt_audio.__main__ import main as command_line
 
     sync_api = importlib.import_module("playwright.sync_api")
     with tempfile.TemporaryDirectory() as folder:
         recorded, made = Path(folder) / "lisbon.rta", Path(folder) / "lisbon.html"
-        record_talk(recorded)
+        record(recorded)
         assert command_line(["replay", str(recorded), "--to-html", str(made)]) == 0
         with sync_api.sync_playwright() as playwright:
             browser = playwright.chromium.launch(
@@ -268,66 +278,126 @@ def recording(file: Path) -> None:
 
 def record_talk(path: Path) -> None:
     """Record a spoken conversation with the emulator."""
-    from _service import synthesiser
-
-    from azure_rt_audio import AzureRealTimeAudio
     from azure_rt_audio._cli import recordings
-    from azure_rt_audio.devices import SimulatedMicrophone, SimulatedSpeaker
-    from azure_rt_audio.emulator import Emulator, FunctionCall
-    from azure_rt_audio.tools import Tools
+    from azure_rt_audio.emulator import FunctionCall
 
-    tools = Tools()
-
-    @tools.add
     def get_weather(city: str) -> dict[str, str]:
         """Get the current weather in a city."""
         threading.Event().wait(0.4)  # as long as another service takes
         return {"city": city, "sky": "sunny", "temperature": "24 degrees"}
 
-    heard = ["What is the weather like in Lisbon today?", "Stop, thank you, that is enough."]
-    answers: Iterator[str | FunctionCall] = iter(
-        [
+    talk = RecordedTalk(
+        path,
+        [get_weather],
+        heard=["What is the weather like in Lisbon today?", "Stop, thank you, that is enough."],
+        answers=[
             FunctionCall("get_weather", {"city": "Lisbon"}),
             "It is sunny in Lisbon, twenty four degrees, with a light wind from the sea, and it stays so.",
             "You are welcome. Just ask if you need anything else.",
-        ]
+        ],
     )
-    config = {
-        "voice": "coral",
-        "tools": tools.declarations,
-        "input_audio_transcription": {"model": "gpt-4o-transcribe"},
-    }
-    answered: queue.Queue[Any] = queue.Queue()
-    with (
-        Emulator(
-            recogniser=heard, responder=lambda *_: next(answers), synthesiser=synthesiser(), first_delay=0.3
-        ) as service,
-        AzureRealTimeAudio({**service.options(), "session_config": config}, record=path) as client,
-    ):
 
-        def call_tools(event: Any) -> None:
-            for call in event.response.function_calls:
-                client.create_conversation_item(tools.call(call))
-            if event.response.function_calls:
-                client.create_response()
+    def scene(talk: RecordedTalk) -> None:
+        talk.say(recordings.question())
+        talk.until("speaking")
+        threading.Event().wait(3)
+        talk.say(recordings.interruption())
+        talk.until("listening", "speaking", "idle")
 
-        client.on("response.done", call_tools)
-        client.on("status_changed", lambda event: answered.put(str(event.status)))
-        microphone = SimulatedMicrophone(bytes(24_000))
+    talk.run(scene)
 
-        def until(status: str) -> None:
-            while answered.get(timeout=30) != status:
+
+def record_slow_tool(path: Path) -> None:
+    """Record one in which the user goes on talking while a tool makes a report."""
+    from azure_rt_audio import Tool
+    from azure_rt_audio._cli import recordings
+    from azure_rt_audio.emulator import FunctionCall
+
+    report_due = threading.Event()
+
+    def make_report(topic: str) -> str:
+        """Make a report, which takes long."""
+        report_due.wait(60)  # in place of the work
+        return f"The report on {topic} has 12 pages."
+
+    def get_weather(city: str) -> dict[str, str]:
+        """Get the current weather in a city."""
+        threading.Event().wait(0.6)  # as long as another service takes
+        return {"city": city, "sky": "sunny", "temperature": "24 degrees"}
+
+    talk = RecordedTalk(
+        path,
+        [Tool(make_report, background=True), get_weather],
+        heard=["Make the report on tourism, please.", "What is the weather like in Lisbon today?"],
+        answers=[
+            FunctionCall("make_report", {"topic": "tourism"}),
+            "I have begun with it. What else can I do?",
+            FunctionCall("get_weather", {"city": "Lisbon"}),
+            "It is sunny in Lisbon, twenty four degrees.",
+            "The report on tourism is there. It has twelve pages.",
+        ],
+    )
+
+    def scene(talk: RecordedTalk) -> None:
+        talk.say(recordings.question())
+        talk.until("speaking", "idle")
+        threading.Event().wait(0.7)
+        talk.say(recordings.question())
+        talk.until("speaking", "idle")
+        threading.Event().wait(1.2)
+        report_due.set()
+        talk.until("speaking", "idle")
+
+    talk.run(scene)
+
+
+class RecordedTalk:
+    """A spoken conversation with the emulator, whose answers are given."""
+
+    def __init__(self, path: Path, tools: list[Any], heard: list[str], answers: list[Any]) -> None:
+        from azure_rt_audio.devices import SimulatedMicrophone
+
+        self._path = path
+        self._tools = tools
+        self._heard = heard
+        self._answers = iter(answers)
+        self._microphone = SimulatedMicrophone(bytes(24_000))
+        self._statuses: queue.Queue[str] = queue.Queue()
+
+    def run(self, scene: Callable[[RecordedTalk], None]) -> None:
+        """Record it."""
+        from _service import synthesiser
+
+        from azure_rt_audio import AzureRealTimeAudio
+        from azure_rt_audio.devices import SimulatedSpeaker
+        from azure_rt_audio.emulator import Emulator
+
+        config = {"voice": "coral", "input_audio_transcription": {"model": "gpt-4o-transcribe"}}
+        with (
+            Emulator(
+                recogniser=self._heard,
+                responder=lambda *_: next(self._answers),
+                synthesiser=synthesiser(),
+                first_delay=0.3,
+            ) as service,
+            AzureRealTimeAudio(
+                {**service.options(), "session_config": config}, tools=self._tools, record=self._path
+            ) as client,
+        ):
+            client.on("status_changed", lambda event: self._statuses.put(str(event.status)))
+            with client.talk(self._microphone, SimulatedSpeaker(), echo="headphones"):
+                scene(self)
+                threading.Event().wait(0.5)
+
+    def say(self, sound: bytes) -> None:
+        """Speak as the user."""
+        self._microphone.say(sound)
+
+    def until(self, *statuses: str) -> None:
+        """Wait for one after the other."""
+        for status in statuses:
+            while self._statuses.get(timeout=30) != status:
                 pass
-
-        with client.talk(microphone, SimulatedSpeaker(), echo="headphones"):
-            microphone.say(recordings.question())
-            until("speaking")
-            threading.Event().wait(3)
-            microphone.say(recordings.interruption())
-            until("listening")
-            until("speaking")
-            until("idle")
-            threading.Event().wait(0.5)
 
 
 def draw(svg: str, file: Path) -> None:
@@ -397,7 +467,17 @@ def play(scene: Scene, later: Callable[[float, Callable[[], None]], object]) -> 
 
 SCENES: dict[str, Callable[[Path], None]] = {
     scene.__name__: scene
-    for scene in (tk_push_to_talk, qt_assistant, notebook, talk, approval, reconnecting, recording, turn)
+    for scene in (
+        tk_push_to_talk,
+        qt_assistant,
+        notebook,
+        talk,
+        approval,
+        reconnecting,
+        recording,
+        slow_tool,
+        turn,
+    )
 }
 
 

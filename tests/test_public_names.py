@@ -89,7 +89,7 @@ PUBLIC = {
     """,
     "azure_rt_audio.recording": """
         ConnectionEnded Dropped End Entry Header Heard LevelsMeasured ListenerFailed Lost Note Opened Problem
-        Received Reconnected Reconnecting Recording Sent UnknownEntry
+        Received Reconnected Reconnecting Recording Sent ToolEnded ToolStarted UnknownEntry
     """,
     "azure_rt_audio.testing": """
         rt_emulator rt_replay

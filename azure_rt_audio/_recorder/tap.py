@@ -11,7 +11,7 @@ from typing import Any, Final
 from .._session.taps import Tap
 from .._transport import DroppedSound, Payload
 from ..errors import ConnectionClosedError, RealtimeError
-from ..protocol.events.local import Reconnected, Reconnecting
+from ..protocol.events.local import Reconnected, Reconnecting, ToolEnded, ToolStarted
 from .writer import RecordingWriter
 
 __all__ = ["RecorderTap"]
@@ -102,6 +102,13 @@ class RecorderTap(Tap):
         self._is_last = True  # first this, then the look: on_closed does it in the opposite order
         if self._is_closed:
             self._writer.finish()
+
+    def on_tool(self, event: ToolStarted | ToolEnded) -> None:
+        """Record when a tool runs. What it was given, and what it returned, is in the messages."""
+        fields: dict[str, Any] = {"call_id": event.call_id, "name": event.name}
+        if isinstance(event, ToolEnded):
+            fields["has_failed"] = event.error is not None
+        self._writer.put(event.type, fields)
 
     def on_heard(self, item_id: str, ms: float, end: str | None) -> None:
         """Record the speaker's account."""

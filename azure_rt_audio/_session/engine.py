@@ -56,7 +56,6 @@ from ..protocol.events.local import (
     Init,
     LocalEvent,
     Reconnected,
-    Reconnecting,
     StatusChanged,
 )
 from ..protocol.history import History
@@ -85,7 +84,7 @@ from .response_watchdog import MCP_STEPS
 from .restored_items import RestoredItems
 from .send_lag_log import SendLagLog
 from .sender import CommandSender
-from .taps import Taps
+from .taps import Taps, Told
 from .transcription import Transcription
 from .turn_taking import TurnTaking
 from .user_turn import TurnLimits
@@ -432,7 +431,7 @@ class Engine:
 
     def tell(self, event: LocalEvent) -> None:
         """Tell listeners of an event of the client's own."""
-        if self.taps.active and isinstance(event, Reconnecting | Reconnected):
+        if self.taps.active and isinstance(event, Told):
             self.taps.told(self.attempts.current.number, event)
         try:
             self.audience.tell(event)

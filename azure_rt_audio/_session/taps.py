@@ -17,9 +17,12 @@ from .._concurrency.program_end import ends_the_program
 from .._log import get_logger
 from .._transport import DroppedSound, Payload
 from ..errors import RealtimeError
-from ..protocol.events.local import Reconnected, Reconnecting
+from ..protocol.events.local import Reconnected, Reconnecting, ToolEnded, ToolStarted
 
-__all__ = ["Tap", "Taps"]
+__all__ = ["Tap", "Taps", "Told"]
+
+Told = Reconnecting | Reconnected | ToolStarted | ToolEnded
+"""Events of the client's own of which taps are told."""
 
 log: logging.Logger = get_logger(__name__)
 
@@ -28,9 +31,9 @@ class Tap:
     """
     An observer: a subclass has the methods that it needs. *connection* counts a client's connections, from 1.
 
-    **Threads.** ``on_sent`` runs on the thread that sends, several at once; ``on_heard``, ``on_levels`` and
-    ``on_failed`` where it happens; the others on the I/O thread. A tap must be quick, and must not use the
-    client. One that raises is logged and removed.
+    **Threads.** ``on_sent`` runs on the thread that sends, several at once; ``on_tool``, ``on_heard``,
+    ``on_levels`` and ``on_failed`` where it happens; the others on the I/O thread. A tap must be quick, and
+    must not use the client. One that raises is logged and removed.
     """
 
     def on_opened(self, connection: int) -> None:
@@ -57,6 +60,9 @@ class Tap:
 
     def on_reconnected(self, connection: int, event: Reconnected) -> None:
         """The session goes on over another connection."""
+
+    def on_tool(self, event: ToolStarted | ToolEnded) -> None:
+        """A tool begins to run, or has come to its end."""
 
     def on_heard(self, item_id: str, ms: float, end: str | None) -> None:
         """
@@ -120,11 +126,13 @@ class Taps:
         for tap in self.active:
             self._call(tap, tap.on_closed, connection, outcome)
 
-    def told(self, connection: int, event: Reconnecting | Reconnected) -> None:
-        """Report that a session is without a connection, or goes on over this one."""
+    def told(self, connection: int, event: Told) -> None:
+        """Report that a session is without a connection, or goes on over this one; or of a tool."""
         for tap in self.active:
             if isinstance(event, Reconnecting):
                 self._call(tap, tap.on_reconnecting, event)
+            elif isinstance(event, ToolStarted | ToolEnded):
+                self._call(tap, tap.on_tool, event)
             else:
                 self._call(tap, tap.on_reconnected, connection, event)
 

@@ -21,6 +21,8 @@ from .format import (
     Reconnected,
     Reconnecting,
     Sent,
+    ToolEnded,
+    ToolStarted,
     UnknownEntry,
 )
 from .recording import Problem, Recording
@@ -43,5 +45,7 @@ __all__ = [
     "Reconnecting",
     "Recording",
     "Sent",
+    "ToolEnded",
+    "ToolStarted",
     "UnknownEntry",
 ]

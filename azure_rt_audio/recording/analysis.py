@@ -25,6 +25,8 @@ from .format import (
     Reconnected,
     Reconnecting,
     Sent,
+    ToolEnded,
+    ToolStarted,
 )
 from .reconnections import Reconnections
 from .recording import Recording
@@ -121,6 +123,8 @@ class _Analysis:
                 self._fail("connection", entry.message or entry.error or "the connection was lost")
         elif isinstance(entry, Reconnecting | Reconnected):
             self._on_reconnection(entry)
+        elif isinstance(entry, ToolStarted | ToolEnded):
+            self._on_tool(entry)
         elif isinstance(entry, ListenerFailed):
             self._fail("listener", f"{entry.listener}: {entry.error}: {entry.message}")
         elif isinstance(entry, Dropped):
@@ -303,6 +307,13 @@ class _Analysis:
                 self._speech.pop(item_id, None)
                 self._turns.pop(item_id, None)
             self._uncommitted_items.clear()
+
+    def _on_tool(self, entry: ToolStarted | ToolEnded) -> None:
+        call = self._call({"call_id": entry.call_id, "name": entry.name})
+        if isinstance(entry, ToolStarted):
+            call.ran_from = self._now
+        else:
+            call.ran_until, call.has_failed = self._now, entry.has_failed
 
     def _on_dropped(self, entry: Dropped) -> None:
         """Tell of what was dropped since the line became too slow at once."""

@@ -29,6 +29,8 @@ __all__ = [
     "Reconnected",
     "Reconnecting",
     "Sent",
+    "ToolEnded",
+    "ToolStarted",
     "UnknownEntry",
 ]
 
@@ -224,6 +226,40 @@ class Reconnected(Entry):
     shortened: Mapping[str, str] = Factory(dict)
     lost: Mapping[str, str] = Factory(dict)
     responses: Mapping[str, str] = Factory(dict)
+
+
+@frozen(kw_only=True)
+class ToolStarted(Entry):
+    """
+    A tool of the client begins to run.
+
+    Attributes:
+        call_id: Of the call.
+        name: Of the tool.
+    """
+
+    KIND: ClassVar[str] = "tool_started"
+
+    call_id: str = ""
+    name: str = ""
+
+
+@frozen(kw_only=True)
+class ToolEnded(Entry):
+    """
+    A tool of the client has a result, which the model is told; or its time is over.
+
+    Attributes:
+        call_id: Of the call.
+        name: Of the tool.
+        has_failed: Whether it raised, or its time is over.
+    """
+
+    KIND: ClassVar[str] = "tool_ended"
+
+    call_id: str = ""
+    name: str = ""
+    has_failed: bool = False
 
 
 @frozen(kw_only=True)

@@ -27,6 +27,8 @@ from .format import (
     Reconnected,
     Reconnecting,
     Sent,
+    ToolEnded,
+    ToolStarted,
     UnknownEntry,
 )
 
@@ -203,6 +205,12 @@ _READERS: Final[dict[str, Callable[[_Fields, _Common], Entry]]] = {
         lost=get.texts_by_id("lost"),
         responses=get.texts_by_id("responses"),
         **common,
+    ),
+    ToolStarted.KIND: lambda get, common: ToolStarted(
+        call_id=get.text("call_id"), name=get.text("name"), **common
+    ),
+    ToolEnded.KIND: lambda get, common: ToolEnded(
+        call_id=get.text("call_id"), name=get.text("name"), has_failed=get.flag("has_failed"), **common
     ),
     Heard.KIND: lambda get, common: Heard(
         item=get.text("item"),

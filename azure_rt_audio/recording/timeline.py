@@ -71,7 +71,17 @@ class Turn:
 
 @define(kw_only=True)
 class ToolCall:
-    """A call of a function; *end* is when its output was sent, ``None`` if it was not."""
+    """
+    A call of a function.
+
+    Attributes:
+        start: When the model began to call it.
+        end: When its output was sent; ``None`` if it was not.
+        ran_from: When the client began to run it; ``None`` if the program ran it itself.
+        ran_until: When it had its result, of a tool in the background after its output; ``None`` if it had
+            none yet.
+        has_failed: Whether it raised, or had no result in time.
+    """
 
     call_id: str
     name: str
@@ -79,6 +89,9 @@ class ToolCall:
     arguments: str = ""
     output: str | None = None
     end: float | None = None
+    ran_from: float | None = None
+    ran_until: float | None = None
+    has_failed: bool = False
 
     @property
     def seconds(self) -> float | None:

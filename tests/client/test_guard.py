@@ -14,9 +14,19 @@ import pytest
 from listeners import HANG, Probe
 from manual_clock import ManualClock
 
-from azure_rt_audio import AzureRealTimeAudio, ConnectionClosedError, ResponseIncompleteError
+from azure_rt_audio import AzureRealTimeAudio, ResponseIncompleteError
 from azure_rt_audio._guard import LIMIT_S
-from azure_rt_audio.emulator import Conversation, Emulator, FunctionCall, Reply, Session
+from azure_rt_audio.emulator import (
+    Conversation,
+    Delay,
+    Emulator,
+    Faults,
+    FunctionCall,
+    Reply,
+    Session,
+    Swallow,
+    before,
+)
 from azure_rt_audio.events import GuardTripped, ResponseDone
 
 TALE = "Once upon a time there was a king who had a secret, and he told it to a reed by the river at night."
@@ -245,22 +255,29 @@ def test_what_is_asked_for_beside_is_not_judged(service: Emulator, dialect: str)
     assert "Hello" not in seen
 
 
-def test_what_a_stopped_answer_has_called_is_not_answered(service: Emulator) -> None:
-    """The tool has its output; no further answer is asked for."""
-    ran = threading.Event()
+def test_what_a_stopped_answer_has_called_is_not_answered() -> None:
+    """The tool has its output; no answer to it is asked for."""
+    ran, stopped = threading.Event(), Probe()
 
     def look_up() -> str:
         """Look up."""
         ran.set()
         return "the secret"
 
-    with guarded(service, no_secret, tools=[look_up]) as client:
+    faults = Faults(before("response.done", Delay(0.5)))  # it is stopped before that
+    with (
+        Emulator(responder=reply, pace=0, faults=faults) as service,
+        guarded(service, no_secret, tools=[look_up]) as client,
+    ):
+        client.on(GuardTripped, stopped)
         first = client.ask("look up", timeout=HANG)
-        assert client.ask("Hello", timeout=HANG).text == "Hello"
+        stopped.next()
+        assert ran.wait(HANG)
+        service.wait_for_command("conversation.item.create", count=2)
+        asked = service.received("response.create")
 
-    assert ran.is_set() or first.status == "cancelled"
-    assert first.error is not None
-    assert first.error.code == "guard"
+    assert (first.status, first.reason) == ("cancelled", "guard")
+    assert len(asked) == 1
 
 
 def test_the_answer_to_a_tool_is_judged(service: Emulator) -> None:
@@ -295,7 +312,7 @@ def test_the_context_is_that_of_the_maker(service: Emulator) -> None:
 
 
 def test_a_connection_that_ends_meanwhile(service: Emulator) -> None:
-    """Who waits for an answer that is all there, but not judged, has it; nobody waits for ever."""
+    """Who waits for an answer that is all there, but not judged, has it as stopped; nobody waits for ever."""
     begun, go_on = threading.Event(), threading.Event()
 
     def guard(text: str) -> None:
@@ -306,20 +323,16 @@ def test_a_connection_that_ends_meanwhile(service: Emulator) -> None:
         with guarded(service, guard, reconnect=None) as client:
             answer: list[Any] = []
 
-            def ask() -> None:
-                try:
-                    answer.append(client.ask("tell", timeout=HANG))
-                except ConnectionClosedError as exc:
-                    answer.append(exc)
-
             with client.events(ResponseDone, timeout=HANG) as done:
-                asker = threading.Thread(target=ask)
+                asker = threading.Thread(target=lambda: answer.append(client.ask("tell", timeout=HANG)))
                 asker.start()
                 assert begun.wait(HANG)
                 next(done)
                 service.drop()
                 asker.join(HANG)
-            assert len(answer) == 1
+            (ended,) = answer
+            assert ended.reason == "guard"
+            assert "the session ended before the guard had judged it" in str(ended.error)
             go_on.set()
     finally:
         go_on.set()
@@ -368,3 +381,16 @@ def test_nothing_is_logged_of_what_is_said(service: Emulator, caplog: pytest.Log
         client.ask("tell", timeout=HANG)
 
     assert "secret" not in caplog.text
+
+
+@pytest.mark.parametrize("lost", ["response.created", "response.output_text.delta"])
+def test_events_that_are_lost(dialect: str, lost: str) -> None:
+    """What was not heard of before its end is judged then."""
+    faults = Faults(before(lost, Swallow(), count=None, times=None))
+    with (
+        Emulator(responder=reply, pace=0, faults=faults) as service,
+        guarded(service, no_secret, dialect) as client,
+    ):
+        response = client.ask("tell", timeout=HANG)
+
+    assert (response.status, response.reason) == ("cancelled", "guard")

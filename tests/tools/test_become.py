@@ -218,7 +218,7 @@ def test_another_connection_begins_as_the_new_assistant(
     service: Emulator, dialect: str, is_cut_first: bool
 ) -> None:
     """Whether it was lost before the change or after it."""
-    with reception(service, dialect=dialect) as client, client.events(Reconnected, timeout=HANG) as again:
+    with reception(service, dialect=dialect) as client, client.events(Reconnected, timeout=4 * HANG) as again:
         client.ask("Hello", timeout=HANG)
         if is_cut_first:
             service.drop()
@@ -230,6 +230,27 @@ def test_another_connection_begins_as_the_new_assistant(
         said = client.ask("call find_bill", timeout=HANG).text
 
     assert said == "Billing ['find_bill']: 12 euros"
+
+
+def test_a_connection_that_is_lost_in_the_middle(service: Emulator, dialect: str) -> None:
+    """Between the change and the tool's result: both reach the next one, in this order."""
+
+    def hand_over(context: ToolContext) -> str:
+        """Hand over."""
+        context.client.become("Billing", tools=[find_bill])
+        service.drop()
+        return "handed over"
+
+    with (
+        reception(service, hand_over, dialect=dialect) as client,
+        client.events(Reconnected, timeout=4 * HANG) as again,
+    ):
+        said = client.ask("call hand_over", timeout=4 * HANG).text
+        next(again)
+        later = client.ask("call find_bill", timeout=4 * HANG).text
+
+    assert said == "Billing ['find_bill']: handed over"
+    assert later == "Billing ['find_bill']: 12 euros"
 
 
 SPOKEN = {"modalities": ["audio"], "voice": "alloy"}
@@ -250,7 +271,7 @@ def test_another_voice_comes_with_another_session(service: Emulator) -> None:
     policy = {"voice_change": "swap"}
     with (
         reception(service, session=SPOKEN, reconnect=policy) as client,
-        client.events(Reconnected, timeout=HANG) as again,
+        client.events(Reconnected, timeout=4 * HANG) as again,
     ):
         client.ask("Hello", timeout=HANG)
         client.become("Billing", tools=[find_bill], session={"voice": "sage"}).result(HANG)

@@ -32,6 +32,12 @@ function compact(text) {
   }
 }
 
+/** When a call of a function was over: its output sent, and, of one in the background, its result there. */
+function callEnd(call, seconds) {
+  const isRunning = call.ran_from !== null && call.ran_until === null;
+  return isRunning ? seconds : Math.max(call.end ?? call.start, call.ran_until ?? call.start);
+}
+
 function clamp(value, low, high) {
   return Math.min(Math.max(value, low), high);
 }

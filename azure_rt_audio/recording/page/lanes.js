@@ -5,6 +5,19 @@ const LANES = [
   ["heardText", "", 21], ["tools", "Tools", 19], ["waits", "Latency", 19], ["rows", "Events", 17],
 ];
 const GAP = 5;
+const MOST_ROWS = 4;  // of calls that run at the same time
+
+/** The calls with their ends, those that run at the same time in rows of their own. */
+function inRows(calls, seconds) {
+  const ends = [];  // of the last call in each row
+  return [...calls].sort((one, other) => one.start - other.start).map((call) => {
+    let row = ends.findIndex((end) => end <= call.start);
+    if (row < 0) row = Math.min(ends.length, MOST_ROWS - 1);
+    const end = callEnd(call, seconds);
+    ends[row] = Math.max(ends[row] ?? 0, end);
+    return { call, end, row };
+  });
+}
 
 class Lanes {
   constructor(data, waves, view) {
@@ -17,6 +30,8 @@ class Lanes {
     this.matches = [];
     this.hits = [];
     this.waiting = false;
+    this.calls = inRows(data.tools, data.seconds);
+    this.callRows = Math.max(1, ...this.calls.map((one) => one.row + 1));
     this.canvas.addEventListener("pointermove", (event) => this.hint(event));
     this.canvas.addEventListener("pointerleave", () => $("hint").classList.remove("shown"));
     view.listeners.push(() => this.refresh());
@@ -35,13 +50,15 @@ class Lanes {
   }
 
   layout(height) {
-    const fixed = LANES.reduce((sum, lane) => sum + lane[2] + GAP, 0);
+    const more = 17 * (this.callRows - 1);
+    const fixed = LANES.reduce((sum, lane) => sum + lane[2] + GAP, more);
     const wave = Math.max(24, Math.floor((height - fixed) / 2));
     const places = {};
     let top = 2;
     for (const [name, label, own] of LANES) {
       places[name] = { top, height: own || wave, label };
-      top += (own || wave) + GAP;
+      if (name === "tools") places[name].height += more;
+      top += places[name].height + GAP;
     }
     return places;
   }
@@ -78,10 +95,11 @@ class Lanes {
       this.box(one.start, one.end, isModel ? places.heardText : places.saidText, isModel ? "model" : "you",
         isModel ? "model-soft" : "you-soft", text || "(no words)", one.text || "(no words)", one.is_spoken ? 2 : Math.min(70, width / 10));
     }
-    for (const one of data.tools) {
+    for (const { call: one, end, row } of this.calls) {
+      const place = this.row(places.tools, row);
       const call = `${one.name}(${compact(one.arguments)})`;
       const hint = one.end === null ? call : `${call} → ${compact(one.output)}`;
-      this.box(one.start, one.end ?? one.start, places.tools, "tool", "tool-soft", call, hint, Math.min(70, width / 10));
+      this.box(one.start, end, place, "tool", "tool-soft", call, hint, Math.min(70, width / 10));
     }
     for (const one of data.latencies) {
       const end = one.heard_at ?? one.first_at;
@@ -121,6 +139,11 @@ class Lanes {
       const right = view.x(end, width);
       if (right >= 0 && x <= width) context.fillRect(x, place.top + place.height * 0.4, Math.max(1, right - x), place.height * 0.2);
     }
+  }
+
+  row(place, row) {
+    const height = place.height / this.callRows;
+    return { top: place.top + row * height, height: height - (this.callRows > 1 ? 2 : 0) };
   }
 
   box(start, end, place, border, fill, text, hint = text, least = 2) {

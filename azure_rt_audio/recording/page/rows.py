@@ -28,6 +28,8 @@ from ..format import (
     Reconnected,
     Reconnecting,
     Sent,
+    ToolEnded,
+    ToolStarted,
     UnknownEntry,
 )
 from ..recording import Recording
@@ -107,6 +109,11 @@ def _local_row(at: float, entry: Entry) -> list[Any] | None:
         number = fields.pop("connection")
         text = str(local.Reconnected(**fields))
         return [at, LOCAL, number, "reconnected", text[:_MAX_CHARACTERS], fields]
+    if isinstance(entry, ToolStarted):
+        return [at, LOCAL, 0, "tool started", entry.name, None]
+    if isinstance(entry, ToolEnded):
+        how = ", failed" if entry.has_failed else ""
+        return [at, LOCAL, 0, "tool ended", f"{entry.name}{how}", None]
     if isinstance(entry, Heard):
         if entry.end is None:
             return None

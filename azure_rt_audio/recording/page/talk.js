@@ -9,7 +9,7 @@ class Talk {
     this.waits = new Map(data.latencies.map((one) => [one.response_id, one]));
     this.entries = [
       ...data.turns.map((one) => ({ at: one.start, end: one.end, cameAt: Math.min(one.start, one.came_at), kind: one.role, text: one.text, one })),
-      ...data.tools.map((one) => ({ at: one.start, end: one.end ?? one.start, kind: "tool", text: `${one.name} ${one.arguments} ${one.output ?? ""}`, one })),
+      ...data.tools.map((one) => ({ at: one.start, end: callEnd(one, data.seconds), kind: "tool", text: `${one.name} ${one.arguments} ${one.output ?? ""}`, one })),
       ...data.failures.map((one) => ({ at: one.at, end: one.at, kind: "failure", text: one.message, one })),
       ...data.reconnections.map((one) => ({ at: one.start, end: one.end ?? one.start, kind: "change", text: one.text, one })),
     ].sort((one, other) => (one.cameAt ?? one.at) - (other.cameAt ?? other.at));

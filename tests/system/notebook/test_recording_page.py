@@ -235,3 +235,33 @@ def test_hostile_text_runs_nothing(chromium: Browser, pages: list[Page], tmp_pat
     expect(page.locator(".turn.assistant")).to_contain_text(text)
     expect(page.locator("img, script:nth-of-type(7)")).to_have_count(0)
     assert page.title() == "small.rta"
+
+
+def test_tools_that_run_at_the_same_time(chromium: Browser, pages: list[Page], tmp_path: Path) -> None:
+    """One below the other, each as long as it ran: in the background longer than until its output."""
+    from playwright.sync_api import expect
+
+    made = Made().words(0.1, "Hello")
+    for at, name, sent, until in ((1.0, "report", 1.1, 9.0), (4.0, "weather", 6.0, 6.0)):
+        call = {"type": "function_call", "call_id": f"call_{name}", "name": name, "arguments": "{}"}
+        output = {"type": "function_call_output", "call_id": f"call_{name}", "output": "started"}
+        made.received(at, "response.output_item.done", item=call)
+        made.add(at + 0.05, "tool_started", call_id=f"call_{name}", name=name)
+        made.sent(sent, "conversation.item.create", item=output)
+        made.add(until, "tool_ended", call_id=f"call_{name}", name=name, has_failed=False)
+    page = open_page(
+        small(tmp_path / "small.html", made.add(10.0, "note", text="the end")),
+        chromium,
+        pages,
+        viewport={"width": 1000, "height": 830},
+    )
+    box = page.locator("#lanes").bounding_box()
+    assert box is not None
+    found: dict[str, str] = {}
+    for y in range(int(box["height"] * 0.6), int(box["height"]), 5):
+        page.mouse.move(box["x"] + box["width"] / 2, box["y"] + y)  # in the middle, at 5 s
+        times, _, what = page.locator("#hint").inner_text().partition("\n")
+        found[what.partition("(")[0]] = times
+    assert found["report"] == "0:01.00 – 0:09.00"
+    assert found["weather"] == "0:04.00 – 0:06.00"
+    expect(page.locator(".turn.tool", has_text="report")).to_contain_text("8.00 s")
