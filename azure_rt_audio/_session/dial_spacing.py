@@ -11,7 +11,7 @@ import threading
 import time
 from typing import Final
 
-__all__ = ["next_slot"]
+__all__ = ["is_void", "next_slot"]
 
 _INTERVAL: Final = 0.2
 """Seconds between two attempts: five a second."""
@@ -23,7 +23,7 @@ _LIMITED_FOR: Final = 60.0
 
 _lock = threading.Lock()  # leaf; guards what follows
 _slots: dict[str, float] = {}  # when the latest attempt to reach a host is made
-_limited: dict[str, float] = {}  # until when it wants fewer
+_limited: dict[str, tuple[float, float]] = {}  # from when until when it wants fewer
 
 
 def next_slot(host: str, delay: float, *, is_limited: bool) -> float:
@@ -35,9 +35,20 @@ def next_slot(host: str, delay: float, *, is_limited: bool) -> float:
     """
     now = time.monotonic()
     with _lock:
+        since, until = _limited.get(host, (0.0, 0.0))
         if is_limited:
-            _limited[host] = now + _LIMITED_FOR
-        interval = _LIMITED_INTERVAL if now < _limited.get(host, 0.0) else _INTERVAL
+            if now >= until:
+                since, _slots[host] = now, now  # places that were given before are void
+            until = now + _LIMITED_FOR
+            _limited[host] = since, until
+        interval = _LIMITED_INTERVAL if now < until else _INTERVAL
         when = max(now + delay, _slots.get(host, 0.0) + interval)
         _slots[host] = when
     return when - now
+
+
+def is_void(host: str, taken_at: float) -> bool:
+    """Whether the service has said that there are too many since a place was taken: take another one."""
+    with _lock:
+        since, until = _limited.get(host, (0.0, 0.0))
+    return taken_at < since and time.monotonic() < until

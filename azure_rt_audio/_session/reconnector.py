@@ -45,7 +45,7 @@ from .attempt import Attempt
 from .attempts import Attempts, weakly
 from .backoff import STEADY_S, Backoff, GiveUp, Retry
 from .configuration import Configuration
-from .dial_spacing import next_slot
+from .dial_spacing import is_void, next_slot
 from .interrupted_responses import InterruptedResponses
 from .journal import Journal, sound_beyond
 from .late_turns import LateTurns
@@ -150,6 +150,7 @@ class Reconnector:
         self._backoff = Backoff(policy, random.random, has_fresh_token=has_fresh_token)
         self._outage: Outage | None = None  # written by the I/O thread, read bare
         self._due: float | None = None  # when the next attempt is made
+        self._placed_at = 0.0  # when that was decided
         self._restorer: Restorer | None = None
         self._interrupted = InterruptedResponses(session, policy, queue, conversation)
         self._losses = Losses()
@@ -294,7 +295,8 @@ class Reconnector:
             self.begin_with(self._history, attempt)
         else:
             self._attempts.resume(attempt)  # a first connection, as the one before was to be
-        self._due = self._clock() + delay
+        self._placed_at = self._clock()
+        self._due = self._placed_at + delay
         self._attempts.call_in(delay)
         log.info("= attempt %d to connect again in %.1f s: %s", decision.attempt, delay, decision.reason)
         self._session.tell(Reconnecting(attempt=decision.attempt, delay_s=delay, reason=decision.reason))
@@ -374,6 +376,10 @@ class Reconnector:
         now = self._clock()
         if now < due:
             return due - now
+        if is_void(self._host, self._placed_at):
+            delay = next_slot(self._host, 0.0, is_limited=False)
+            self._placed_at, self._due = now, now + delay
+            return delay
         self._due = None
         try:
             self._attempts.start(attempt)

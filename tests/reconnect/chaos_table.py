@@ -149,12 +149,13 @@ def main() -> int:
                         tables[name].add(case, outcome)
                 done = tables["all"].runs
                 sys.stderr.write(f"\r{done} of {len(numbers)} in {time.monotonic() - began:.0f} s ")
+                sys.stderr.flush()
         except KeyboardInterrupt:
-            pool.shutdown(wait=False, cancel_futures=True)
-            for process in multiprocessing.active_children():
-                process.terminate()
-                process.join(_HANG)
             say("\nended early")
+            tell(tables)
+            for process in multiprocessing.active_children():
+                process.kill()
+            os._exit(1)  # the pool would wait for what it has begun
     minutes = (time.monotonic() - began) / 60
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     cpu = (used.ru_utime + used.ru_stime) / max(1, tables["all"].runs)

@@ -17,8 +17,7 @@ from typing import Any, Final
 
 import trustme
 from cutting_proxy import Cut, CuttingProxy
-from listeners import HANG
-from scripted_conversation import SESSION, Outcome, Program, recognise, respond, synthesise
+from scripted_conversation import BOUND, SESSION, Outcome, Program, recognise, respond, synthesise
 
 from azure_rt_audio import AzureRealTimeAudio
 from azure_rt_audio.emulator import Close, Emulator, Faults, Say
@@ -131,14 +130,14 @@ class Network:
                     between=swap if case.swaps else lambda: None,
                 )
                 try:
-                    client.wait_until_ready(HANG)
+                    client.wait_until_ready(BOUND)
                     outcome = program.run()
                 except Exception as exc:  # noqa: BLE001 - an outcome
                     outcome = program.outcome
                     outcome.failures.append(f"it did not begin: {exc!r}")
                 if not client.close():
                     outcome.failures.append("close() did not end everything in time")
-            if service.connections:
+            if client.session is not None:  # else it did not begin, which is a failure already
                 program.check(service)
             outcome.cuts = len(proxy.happened)
         if outcome.failures:

@@ -5,7 +5,7 @@ A process of its own, so that they end when the tests die in whatever way: with 
 pipe this process ends, and takes the daemons with it; should it be killed, the kernel kills them.
 
 Each line of standard input is a command, ``VERB DAEMON``, answered by a line: ``start``, ``kill``,
-``freeze`` or ``thaw``.
+``freeze``, ``thaw``, ``hasten`` (to real time) or ``calm``.
 """
 
 from __future__ import annotations
@@ -28,6 +28,11 @@ DAEMONS = {
 
 SIGNALS = {"kill": signal.SIGKILL, "freeze": signal.SIGSTOP, "thaw": signal.SIGCONT}
 
+PRIORITIES = {
+    "hasten": (os.SCHED_FIFO, os.sched_param(1)),
+    "calm": (os.SCHED_OTHER, os.sched_param(0)),
+}
+
 
 def start(name: str, room: Path) -> subprocess.Popen[bytes]:
     """Start a daemon that the kernel kills when this process has ended."""
@@ -47,14 +52,16 @@ def main() -> None:
     room = Path(os.environ["XDG_RUNTIME_DIR"])
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)  # Ctrl-C is for the tests; they close the pipe
-    with contextlib.suppress(OSError):  # where that is not allowed
-        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))  # the daemons inherit it
     running: dict[str, subprocess.Popen[bytes]] = {}
     try:
         for line in sys.stdin:
             verb, name = line.split()
             if verb == "start":
                 running[name] = start(name, room)
+            elif name in running and verb in PRIORITIES:
+                for thread in os.listdir(f"/proc/{running[name].pid}/task"):
+                    with contextlib.suppress(OSError):  # where that is not allowed
+                        os.sched_setscheduler(int(thread), *PRIORITIES[verb])
             elif name in running:
                 running[name].send_signal(SIGNALS[verb])
                 if verb == "kill":

@@ -163,6 +163,18 @@ class Room:
         """Let it go on."""
         self._tell("thaw", daemon)
 
+    @contextlib.contextmanager
+    def hastened(self) -> Iterator[None]:
+        """In this block the server has real time, where that is allowed."""
+        daemons = ("pipewire", "pipewire-pulse", "wireplumber")
+        for daemon in daemons:
+            self._tell("hasten", daemon)
+        try:
+            yield
+        finally:
+            for daemon in daemons:
+                self._tell("calm", daemon)
+
     def crash(self) -> None:
         """Kill the server that programs talk to; every stream of ``pulse`` and every device is lost."""
         self._tell("kill", "pipewire-pulse")

@@ -198,6 +198,7 @@ def converse(room: Room, turns: int, *, swaps: bool, dialect: str = "ga", seed: 
 
     with (
         _without_collections(),
+        room.hastened(),
         _real_time() as is_real_time,
         Emulator(
             recogniser=recognise,
