@@ -50,7 +50,7 @@ def main() -> None:
         client.on("reconnected", on_reconnected)
         for number, question in enumerate(QUESTIONS):
             if number == 1:
-                faults.add(on_command("response.create", Drop(), count=2))
+                faults.add(on_command("response.create", Drop()))
                 faults.add(at_handshake(Refuse(503)))
             elif number == 2:
                 faults.add(after("response.text.delta", EXPIRED, count=None))

@@ -242,11 +242,12 @@ def test_a_transcript_comes_from_the_old_session(
 @pytest.mark.parametrize("when", ["hold", "lost"])
 def test_a_tool_ends_without_a_connection(when: str, connect: Connect, service: Emulator) -> None:
     """Its call is there before its output, and one answer follows."""
+    if when == "hold":
+        service.faults.add(on_command("session.update", Delay(0.3), count=BARRIER))
     client = ready(connect, service=service, session_config=TOOLS, reconnect=QUICK)
     told = probe(client, "reconnected")
     (call,) = client.ask("use the tool", timeout=HANG).function_calls
     if when == "hold":
-        service.faults.add(on_command("session.update", Delay(0.3), count=BARRIER))
         begin_hold(client)
     else:
         service.faults.add(at_handshake(Delay(0.3)))
@@ -440,14 +441,20 @@ def test_done_is_lost(connect: Connect, service: Emulator) -> None:
 # ---------------------------------------------------------------- 10: the end in any state
 
 
-def enter(state: str, service: Emulator, client: AzureRealTimeAudio) -> None:
-    """Bring a client that is ready to a state."""
-    told = probe(client, "reconnecting")
+def arm(state: str, service: Emulator) -> None:
+    """Put in force what a state needs that is counted from the beginning of a client's first connection."""
     if state == "holding":
         service.faults.add(on_command("session.update", Delay(1.0), count=BARRIER))
-        begin_hold(client)
     elif state == "draining":
         service.faults.add(after("session.updated", Delay(1.0), count=BARRIER))
+
+
+def enter(state: str, service: Emulator, client: AzureRealTimeAudio) -> None:
+    """Bring a client that is ready to a state, for which its service was armed."""
+    told = probe(client, "reconnecting")
+    if state == "holding":
+        begin_hold(client)
+    elif state == "draining":
         client.reconnect()
         until(lambda: client._engine.attempts.current.number == 2)
     else:
@@ -468,6 +475,7 @@ STATES = ("waiting", "connecting", "restoring", "holding", "draining")
 def test_close(state: str, emulator: Emulator, dialect: str) -> None:
     """It is quick; each future ends once; nothing dials afterwards."""
     policy = {"initial_delay": 3600, "max_delay": 3600} if state == "waiting" else QUICK
+    arm(state, emulator)
     client = AzureRealTimeAudio(emulator.options(dialect, session_config=NO_VAD), reconnect=policy)
     client.wait_until_ready(HANG)
     client.ask("one", timeout=HANG)
@@ -503,6 +511,7 @@ def test_close(state: str, emulator: Emulator, dialect: str) -> None:
 @pytest.mark.parametrize("state", STATES)
 def test_ctrl_c(state: str, emulator: Emulator) -> None:
     """It interrupts who waits, and nothing else; the client can be closed, or go on."""
+    arm(state, emulator)
     client = AzureRealTimeAudio(emulator.options("ga", session_config=NO_VAD), reconnect=QUICK)
     client.wait_until_ready(HANG)
     client.ask("one", timeout=HANG)
@@ -520,6 +529,7 @@ def test_ctrl_c(state: str, emulator: Emulator) -> None:
 @pytest.mark.parametrize("state", STATES)
 def test_a_client_that_nobody_holds(state: str, emulator: Emulator, dialect: str) -> None:
     """It is collected in any state, its threads end, and nothing dials afterwards."""
+    arm(state, emulator)
     client = AzureRealTimeAudio(emulator.options(dialect, session_config=NO_VAD), reconnect=QUICK)
     client.wait_until_ready(HANG)
     client.ask("one", timeout=HANG)
@@ -536,6 +546,7 @@ def test_a_client_that_nobody_holds(state: str, emulator: Emulator, dialect: str
 @pytest.mark.parametrize("state", STATES)
 def test_a_forked_child_only_raises(state: str, emulator: Emulator) -> None:
     """The child can do nothing; the parent goes on."""
+    arm(state, emulator)
     client = AzureRealTimeAudio(emulator.options("ga", session_config=NO_VAD), reconnect=QUICK)
     client.wait_until_ready(HANG)
     client.ask("one", timeout=HANG)

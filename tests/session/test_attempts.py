@@ -117,13 +117,14 @@ def test_a_dropped_client_is_collected(service: Emulator, state: str) -> None:
     before = set(threading.enumerate())
 
     def make() -> list[weakref.ref[Any]]:
+        if state == "draining":
+            service.faults.add(after("session.updated", Delay(1.0), count=2))
         client = AzureRealTimeAudio(service.options(), reconnect={"initial_delay": 60, "max_delay": 60})
         client.wait_until_ready(HANG)
         engine = client._engine
         if state == "standing by":
             connect_another(client)
         elif state == "draining":
-            service.faults.add(after("session.updated", Delay(1.0), count=2))
             client.reconnect()
             until(lambda: engine.attempts.current.number == 2)
         elif state == "swapped":

@@ -15,7 +15,7 @@ import random
 import socket
 import struct
 import threading
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -127,8 +127,7 @@ class Connection:
         self._keep_audio = keep_audio
         self._on_change = on_change
         self._on_log = on_log
-        self._events_seen: Counter[str] = Counter()
-        self._commands_seen: Counter[str] = Counter()
+        self._fault_counts: fault.Counts = {}
         self._gone = threading.Event()
         self._ended = threading.Event()
         self._resumed = threading.Event()
@@ -227,9 +226,8 @@ class Connection:
 
     def _handle(self, frame: str | bytes) -> None:
         kind = _kind_of(frame)
-        self._commands_seen[kind] += 1
         self._note(f"< {kind} ({len(frame)} bytes)")
-        for action in self._faults.due("command", kind, self._commands_seen[kind]):
+        for action in self._faults.due("command", kind, self._fault_counts):
             self.perform(action)
         self._sit_out_delay()
         try:
@@ -262,9 +260,8 @@ class Connection:
             self.perform(fault.SendRaw(out))
             return True
         kind = canonical(out["type"])
-        self._events_seen[kind] += 1
-        count = self._events_seen[kind]
-        actions = self._faults.due("before", kind, count)
+        latest = self._faults.latest  # who adds a rule when this event arrives means the next one
+        actions = self._faults.due("before", kind, self._fault_counts)
         for action in actions:
             self.perform(action)
         self._sit_out_delay()
@@ -272,7 +269,7 @@ class Connection:
             self._held = out
         elif not any(isinstance(action, fault.Swallow) for action in actions):
             self.say(out)
-        for action in self._faults.due("after", kind, count):
+        for action in self._faults.due("after", kind, self._fault_counts, until=latest):
             self.perform(action)
         return True
 

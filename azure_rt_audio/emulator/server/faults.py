@@ -14,13 +14,15 @@ and its shorthands ``service.drop()``, ``service.close(1011)``, ``service.say({.
 
 A name of either dialect means the event in both; one that the emulator does not know is refused. A rule
 happens once, on the first connection that reaches it, unless *times* says otherwise; *count* is counted on
-each connection.
+each connection, from when the rule was added.
 
-Threads and locks: rules may be added from any thread; one leaf lock guards the list.
+Threads and locks: rules may be added from any thread; one leaf lock guards the list. What a connection has
+counted is its thread's own.
 """
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -36,6 +38,7 @@ __all__ = [
     "Action",
     "BadFrame",
     "Close",
+    "Counts",
     "Delay",
     "Drop",
     "Faults",
@@ -216,7 +219,7 @@ class Rule:
         actions: What is done, in this order.
         moment: ``handshake``, ``before``, ``after``, ``command`` or ``seconds``.
         name: Event or command type; ``"*"`` for any.
-        count: Which occurrence on a connection; ``None`` for each.
+        count: Which occurrence on a connection since the rule was added; ``None`` for each.
         times: How often in all; ``None`` for ever.
     """
 
@@ -291,23 +294,27 @@ def at_handshake(*actions: Action, times: int | None = 1) -> Rule:
 
 
 def before(event: str, *actions: Action, count: int | None = 1, times: int | None = 1) -> Rule:
-    """Do *actions* before the *count*-th such event of a connection is sent; *times* in all."""
+    """Do *actions* before a connection's *count*-th such event from now on is sent; *times* in all."""
     return Rule("before", actions, event, count, times=times)
 
 
 def after(event: str, *actions: Action, count: int | None = 1, times: int | None = 1) -> Rule:
-    """Do *actions* when the *count*-th such event of a connection has been sent; *times* in all."""
+    """Do *actions* when a connection's *count*-th such event from now on has been sent; *times* in all."""
     return Rule("after", actions, event, count, times=times)
 
 
 def on_command(command: str, *actions: Action, count: int | None = 1, times: int | None = 1) -> Rule:
-    """Do *actions* at the *count*-th such command of a connection, before it is run; *times* in all."""
+    """Do *actions* at a connection's *count*-th such command from now on, before it is run; *times* in all."""
     return Rule("command", actions, command, count, times=times)
 
 
 def after_seconds(seconds: float, *actions: Action, times: int | None = 1) -> Rule:
     """Do *actions* when a connection is *seconds* old; *times* in all."""
     return Rule("seconds", actions, count=None, seconds=seconds, times=times)
+
+
+Counts: TypeAlias = dict[tuple[int, str], int]
+"""How often a connection has met a moment: by the number of the rule and the name of the event."""
 
 
 class Faults:
@@ -343,31 +350,57 @@ class Faults:
         self.refuses_calls = refuses_calls
         self.writes_on = writes_on
         self._lock = threading.Lock()  # leaf; guards _rules
-        self._rules: list[tuple[Rule, int]] = [(rule, 0) for rule in rules]  # guarded by _lock
+        self._numbers = itertools.count(1)  # guarded by _lock
+        self._latest = 0  # written under _lock
+        self._rules: list[_InForce] = []  # guarded by _lock
+        self.add(*rules)
 
     def add(self, *rules: Rule) -> None:
-        """Put more rules in force."""
+        """
+        Put more rules in force, on open connections too.
+
+        They count from now on: what an open connection has sent and received before, or is just sending,
+        does not count.
+        """
         _check_rules(rules)
         with self._lock:
-            self._rules.extend((rule, 0) for rule in rules)
+            self._rules.extend(_InForce(rule, next(self._numbers)) for rule in rules)
+            if rules:
+                self._latest = self._rules[-1].number
 
     def clear(self) -> None:
         """Remove all rules."""
         with self._lock:
             self._rules.clear()
 
-    def due(self, moment: str, name: str = "*", count: int = 1) -> list[Action]:
-        """Return the actions due at a *moment*, and count their rules as performed."""
+    @property
+    def latest(self) -> int:
+        """The number of the rule that was added last; 0 if there was none."""
+        return self._latest
+
+    def due(
+        self, moment: str, name: str = "*", counts: Counts | None = None, *, until: int | None = None
+    ) -> list[Action]:
+        """
+        Return the actions due at a *moment*, and count their rules as performed.
+
+        Args:
+            counts: The connection's own, which are carried on.
+            until: The number of the last rule that takes part; ``None`` for all.
+        """
         found: list[Action] = []
         with self._lock:
-            for position, (rule, spent) in enumerate(self._rules):
-                if rule.moment != moment or (rule.times is not None and spent >= rule.times):
+            for known in self._rules:
+                rule = known.rule
+                if rule.moment != moment or known.is_spent or (until is not None and known.number > until):
                     continue
                 if rule.name != "*" and canonical(rule.name) != canonical(name):
                     continue
-                if rule.count is not None and rule.count != count:
-                    continue
-                self._rules[position] = (rule, spent + 1)
+                if rule.count is not None and counts is not None:
+                    counts[known.number, name] = count = counts.get((known.number, name), 0) + 1
+                    if rule.count != count:
+                        continue
+                known.times += 1
                 found.extend(rule.actions)
         return found
 
@@ -375,19 +408,32 @@ class Faults:
         """The rules that wait for a connection's age; :meth:`book` counts them."""
         with self._lock:
             return [
-                rule
-                for rule, spent in self._rules
-                if rule.moment == "seconds" and (rule.times is None or spent < rule.times)
+                known.rule
+                for known in self._rules
+                if known.rule.moment == "seconds" and not known.is_spent
             ]
 
     def book(self, rule: Rule) -> bool:
         """Count one more performance of *rule*; ``False`` if there have been enough."""
         with self._lock:
-            for position, (known, spent) in enumerate(self._rules):
-                if known is rule and (rule.times is None or spent < rule.times):
-                    self._rules[position] = (known, spent + 1)
+            for known in self._rules:
+                if known.rule is rule and not known.is_spent:
+                    known.times += 1
                     return True
         return False
+
+
+@dataclass
+class _InForce:
+    """A rule in force: its number, and how often it was performed."""
+
+    rule: Rule
+    number: int
+    times: int = 0
+
+    @property
+    def is_spent(self) -> bool:
+        return self.rule.times is not None and self.times >= self.rule.times
 
 
 def _check_rules(rules: tuple[Any, ...]) -> None:
