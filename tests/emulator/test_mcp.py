@@ -43,8 +43,9 @@ def test_tools_are_listed_or_the_import_fails() -> None:
         "mcp_list_tools.in_progress",
         "mcp_list_tools.failed",
     ]
+    schema = {"type": "object", "properties": {"at": {"type": "integer"}}, "required": ["at"]}
     assert events[4]["item"]["tools"] == [
-        {"name": "tide", "description": "Tells the tide.", "input_schema": {"type": "object"}}
+        {"name": "tide", "description": "Tells the tide.", "input_schema": schema}
     ]
 
 
@@ -116,3 +117,41 @@ def test_what_is_denied_does_not_run() -> None:
 
     events = made.tell("conversation.item.create", item={**answer, "reason": "not today"})
     assert kinds(events) == ["conversation.item.added", "conversation.item.done"]
+
+
+@pytest.mark.parametrize(
+    ("approves", "says"),
+    [
+        (None, "Here is the result of tide: high at 5."),
+        (True, "Here is the result of tide: high at 5."),
+        (False, "I am sorry, the tide was not allowed."),
+    ],
+)
+def test_the_default_responder_calls_them_like_functions(approves: bool | None, says: str) -> None:
+    """When the user's words name one, once; then it tells the result, or that there is none."""
+    made = Bench(mcp_tools={"port": {"tide": tide}})
+    rules = {"require_approval": "never"} if approves is None else {}
+    made.tell("session.update", session=made.session(tools=[server(**rules)], modalities=["text"]))
+    question = {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "Tide at 5?"}]}
+    made.tell("conversation.item.create", item=question)
+    item = only(made.tell("response.create"), "response.output_item.done")["item"]
+    if approves is not None:
+        answer = {"type": "mcp_approval_response", "approval_request_id": item["id"], "approve": approves}
+        made.tell("conversation.item.create", item=answer)
+    told = only(made.tell("response.create"), "response.output_item.done")["item"]
+
+    assert (item["name"], json.loads(item["arguments"])) == ("tide", {"at": 5})
+    assert told["content"][0]["text"] == says
+
+
+def test_the_default_responder_tells_what_went_wrong() -> None:
+    """Of a tool that failed; of a server whose tools are not there, nothing is called."""
+    made = Bench(mcp_tools={"port": {"tide": lambda at: 1 / 0}})
+    tools = [server(require_approval="never"), server("star")]
+    made.tell("session.update", session=made.session(tools=tools, modalities=["text"]))
+    question = {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "Tide at 5?"}]}
+    made.tell("conversation.item.create", item=question)
+    made.tell("response.create")
+    told = only(made.tell("response.create"), "response.output_item.done")["item"]
+
+    assert told["content"][0]["text"] == "I am sorry, the tide did not work: division by zero."

@@ -77,10 +77,17 @@ class Item:
     One entry of the conversation.
 
     Attributes:
-        type: ``message``, ``function_call``, ``function_call_output`` or an MCP type.
+        type: ``message``, ``function_call``, ``function_call_output`` or one of MCP: ``mcp_list_tools``,
+            ``mcp_call``, ``mcp_approval_request``, ``mcp_approval_response``.
+        role: Of a message: ``user``, ``assistant`` or ``system``.
         status: ``in_progress``, ``completed`` or ``incomplete``.
-        output: A function's result, as the client gave it.
-        extra: Fields of types that the emulator keeps without using them.
+        parts: A message's content.
+        call_id: Of a ``function_call`` and its ``function_call_output``.
+        name: Of a tool that is called, or for which approval is asked.
+        arguments: The same: JSON.
+        output: A function's result, as the client gave it, or that of an ``mcp_call`` (``""`` if it failed).
+        extra: Fields of the MCP types by their names on the wire, such as ``error`` and ``server_label``;
+            ``approve`` and ``approval_request_id`` of an ``mcp_approval_response``.
     """
 
     id: str

@@ -6,10 +6,11 @@ There are no recordings of these: the events are as documented.
 
 from __future__ import annotations
 
+import inspect
 import json
 from collections.abc import Generator, Iterator, Mapping
 from concurrent.futures import Future
-from typing import Any
+from typing import Any, Final
 
 from ..model.background import when_done
 from ..model.conversation import Conversation, Item
@@ -18,6 +19,8 @@ from ..model.session import Session
 from .events import EventMaker
 
 __all__ = ["call", "list_tools", "needs_approval", "run_approved", "server_of"]
+
+_KINDS: Final = ((str, "string"), (bool, "boolean"), (int, "integer"), (float, "number"))
 
 
 def list_tools(
@@ -34,12 +37,26 @@ def list_tools(
         yield make.event("mcp_list_tools.failed", item_id=item.id)
         return
     item.extra["tools"] = [
-        {"name": name, "description": function.__doc__ or "", "input_schema": {"type": "object"}}
+        {"name": name, "description": function.__doc__ or "", "input_schema": _schema(function)}
         for name, function in functions.items()
         if _allows(tool, name)
     ]
     yield make.event("mcp_list_tools.completed", item_id=item.id)
     yield from make.item_done(item, conversation)
+
+
+def _schema(function: Any) -> dict[str, Any]:
+    """The schema of a function's parameters, as far as its signature tells."""
+    try:
+        given = inspect.signature(function, eval_str=True).parameters.values()
+    except Exception:  # noqa: BLE001  # a builtin has none; an annotation may name anything
+        return {"type": "object"}
+    named = [one for one in given if one.kind in (one.POSITIONAL_OR_KEYWORD, one.KEYWORD_ONLY)]
+    properties: dict[str, dict[str, str]] = {one.name: {} for one in named}
+    for one in named:
+        properties[one.name] |= {"type": kind for type_, kind in _KINDS if one.annotation is type_}
+    required = [one.name for one in named if one.default is one.empty]
+    return {"type": "object", "properties": properties, "required": required}
 
 
 def server_of(name: str, session: Session, servers: McpServers) -> str | None:
@@ -80,7 +97,8 @@ def run_approved(
     if any(item.extra.get("approval_request_id") == request.id for item in others):
         return
     told = {name: request.extra[name] for name in ("server_label", "name", "arguments")}
-    item = Item(make.new_id("mcp"), "mcp_call", extra={**told, "approval_request_id": request.id})
+    extra = {**told, "approval_request_id": request.id}
+    item = Item(make.new_id("mcp"), "mcp_call", name=told["name"], arguments=told["arguments"], extra=extra)
     conversation.add(item)
     yield from make.item_added(item, conversation)
     where = {"item_id": item.id, "output_index": 0}
@@ -88,6 +106,7 @@ def run_approved(
     item.extra |= yield from call(
         told["server_label"], FunctionCall(told["name"], told["arguments"]), servers
     )
+    item.output = item.extra["output"] or ""
     outcome = "completed" if item.extra["error"] is None else "failed"
     yield make.event(f"response.mcp_call.{outcome}", **where)
     yield from make.item_done(item, conversation)

@@ -226,12 +226,15 @@ class ResponseRun:
 
     def _ask_for_approval(self, server: str, call: FunctionCall) -> Iterator[Step]:
         told = {"server_label": server, "name": call.name, "arguments": call.arguments_json}
-        yield from self._open_item(Item(self.make.new_id("mcpr"), "mcp_approval_request", extra=told))
+        item = Item(self.make.new_id("mcpr"), "mcp_approval_request", name=call.name, extra=told)
+        item.arguments = call.arguments_json
+        yield from self._open_item(item)
         yield from self._close_item("completed")
 
     def _mcp_call(self, server: str, call: FunctionCall) -> Iterator[Step]:
         told: dict[str, Any] = {"server_label": server, "name": call.name, "arguments": ""}
-        item = Item(self.make.new_id("mcp"), "mcp_call", extra=told)
+        item = Item(self.make.new_id("mcp"), "mcp_call", name=call.name, extra=told)
+        item.arguments = call.arguments_json
         yield from self._open_item(item)
         for piece in self._pieces(call.arguments_json, 16):
             told["arguments"] += piece
@@ -241,6 +244,7 @@ class ResponseRun:
         where = {"item_id": item.id, "output_index": len(self._output) - 1}
         yield self.make.event("response.mcp_call.in_progress", **where)
         told |= yield from mcp.call(server, call, self.behaviour.mcp_tools)
+        item.output = told["output"] or ""
         outcome = "completed" if told["error"] is None else "failed"
         yield self.make.event(f"response.mcp_call.{outcome}", **where)
         yield from self._close_item("completed")

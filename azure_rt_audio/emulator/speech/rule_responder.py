@@ -53,7 +53,7 @@ def default_responder(conversation: Conversation, session: Session) -> Reply:
     Answer sensibly enough for a demonstration.
 
     Instructions to say exactly a text are followed. Else a function result is spoken as a sentence; a
-    declared tool is called when the user's words match its name or description; greetings, thanks and
+    declared tool, or one of an MCP server's, is called when the user's words match its name or description; greetings, thanks and
     "repeat after me" have their answers; anything else is said back.
     """
     if to_say := _TO_SAY.search(session.instructions or ""):
@@ -66,7 +66,7 @@ def default_responder(conversation: Conversation, session: Session) -> Reply:
     text = conversation.last_user_text
     if not text and conversation.is_user_unintelligible:
         return Reply("I am sorry, I did not understand that. Could you say it again?")
-    calls = _calls_for(text, session)
+    calls = _calls_for(text, _tools(conversation, session), session.tool_choice)
     if calls:
         return Reply(calls=calls if session.parallel_tool_calls is not False else calls[:1])
     return Reply(_small_talk(text))
@@ -82,16 +82,33 @@ def _news(conversation: Conversation) -> str:
 def _results_since_user(conversation: Conversation) -> list[Item]:
     results: list[Item] = []
     for item in reversed(conversation.items):
-        if item.type == "function_call_output":
+        if item.type in ("function_call_output", "mcp_call") or _is_undone(item, conversation):
             results.insert(0, item)
         elif item.type == "message" and item.role in ("user", "assistant"):
             break
     return results
 
 
+def _is_undone(item: Item, conversation: Conversation) -> bool:
+    """Whether an item asks for approval of a call that has not been made."""
+    calls = (one.extra.get("approval_request_id") for one in conversation if one.type == "mcp_call")
+    return item.type == "mcp_approval_request" and item.id not in calls
+
+
 def _spoken_result(result: Item, conversation: Conversation) -> str:
-    call = next((i for i in conversation if i.type == "function_call" and i.call_id == result.call_id), None)
+    call: Item | None = result
+    if result.type == "function_call_output":
+        calls = (item for item in conversation if item.type == "function_call")
+        call = next((item for item in calls if item.call_id == result.call_id), None)
     subject = " ".join(_split_name(call.name)) if call and call.name else "function"
+    if result.type == "mcp_approval_request":
+        answers = (item.extra for item in conversation if item.type == "mcp_approval_response")
+        answer = next((one for one in answers if one.get("approval_request_id") == result.id), None)
+        if answer is None or answer.get("approve") is True:
+            return f"I am waiting for the {subject}."
+        return f"I am sorry, the {subject} was not allowed."
+    if error := result.extra.get("error"):
+        return f"I am sorry, the {subject} did not work: {_in_words(error['message'])}."
     try:
         value = json.loads(result.output)
     except ValueError:
@@ -123,9 +140,22 @@ def _stems(words: Iterable[str]) -> set[str]:
     return {re.sub(r"(?:ing|es|s)$", "", word.lower()) for word in words} - _STOP_WORDS - {""}
 
 
-def _calls_for(text: str, session: Session) -> tuple[FunctionCall, ...]:
-    tools = [tool for tool in session.tools if tool.get("type", "function") == "function"]
-    choice = session.tool_choice
+def _tools(conversation: Conversation, session: Session) -> list[Mapping[str, Any]]:
+    """The functions, and the tools of MCP servers that have been listed, in the form of functions."""
+    found: list[Mapping[str, Any]] = []
+    for tool in session.tools:
+        if tool.get("type", "function") == "function":
+            found.append(tool)
+            continue
+        lists = (item.extra for item in conversation if item.type == "mcp_list_tools")
+        latest = [one["tools"] for one in lists if one["server_label"] == tool.get("server_label")][-1:]
+        found.extend({**one, "parameters": one["input_schema"]} for listed in latest for one in listed)
+    return found
+
+
+def _calls_for(
+    text: str, tools: list[Mapping[str, Any]], choice: str | Mapping[str, Any]
+) -> tuple[FunctionCall, ...]:
     if not tools or choice == "none":
         return ()
     said = _stems(_WORD.findall(text))
