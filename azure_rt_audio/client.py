@@ -167,6 +167,10 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
         if guard is not None:
             check_guard(guard)
         self._tools = SessionTools(self, self._options, tools, follow_up, max_tool_rounds)
+        if reconnect is False:
+            raise TypeError(
+                "reconnect must be ReconnectPolicy or a mapping, not bool; None for no reconnection"
+            )
         policy = None if reconnect is None else make_options(ReconnectPolicy, reconnect, "reconnect")
         if policy is not None and _is_ephemeral(self._options, ws_options):
             log.warning("! an ephemeral key (ek_) opens one connection: the session ends with it")
@@ -252,7 +256,8 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
         """
         Seconds that the oldest sound or command has waited that the far end does not have; 0 if it has all.
 
-        For speech that is sent as it is spoken: how far the service's ear is behind; on a good line a few
+        An age, not a length: a minute of sound that was appended at once is 0.1 s old after 0.1 s.
+        :attr:`SendLag.unsent_bytes` says how much waits. For speech that is sent as it is spoken: how far the service's ear is behind; on a good line a few
         hundredths. The far end may be a proxy. Outside of Linux, what the system has taken counts as there.
         See :class:`~azure_rt_audio.SendLag`, and ``lag`` of the WebSocket's options.
         """
@@ -309,8 +314,8 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
             timeout: Seconds; ``None`` has no limit.
 
         Returns:
-            The tools by the label of the server, as ``conversation.mcp_tools``; of a server that could not
-            list them there are none, and listeners of ``"error"`` are told.
+            The tools by the label of the server, as ``conversation.mcp_tools``. A server that could not list
+            them has no entry (use ``.get(label, [])``), and listeners of ``"error"`` are told.
 
         Raises:
             ConnectionClosedError: If the connection is over.
@@ -773,6 +778,8 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
                 raise ValueError(f"{prompt!r} is a sound file, and its name would be sent: {FILE_REMEDY}")
             part = ContentPart(type="input_text", text=prompt)
         else:
+            if prompt is None:
+                raise TypeError("prompt must be text, or sound as append_audio() takes it, not None")
             self._engine.transcription.on_recording()
             part = ContentPart(
                 type="input_audio",

@@ -66,6 +66,11 @@ def _imported(name: str) -> ModuleType:
         sys.path.insert(0, os.getcwd())  # as for python -m
     try:
         return importlib.import_module(name)
+    except TypeError as exc:  # begins with a dot
+        if not name.startswith("."):
+            raise UsageError(f"importing {name} failed: TypeError: {exc}") from exc
+        remedy = ": leave ./ out" if name.startswith("./") else ""
+        raise UsageError(f"{name} is no module; name one from the current folder{remedy}") from exc
     except ModuleNotFoundError as exc:
         if exc.name is not None and (name == exc.name or name.startswith(f"{exc.name}.")):
             remedy = "; leave .py out" if name.endswith(".py") else ""
@@ -77,9 +82,14 @@ def _imported(name: str) -> ModuleType:
 
 def _near(name: str, module: ModuleType) -> str:
     """Return names that may have been meant."""
-    names = [key for key, value in vars(module).items() if not key.startswith("_") and _may_be(value)]
+    names = [key for key, value in vars(module).items() if not key.startswith("_") and _may_be_given(value)]
     near = difflib.get_close_matches(name, names, n=1) or sorted(names)[:8]
     return f"; did you mean {', '.join(near)}?" if near else ""
+
+
+def _may_be_given(value: Any) -> bool:
+    """Whether a value is a tool, or a list of them."""
+    return _may_be(value) or (isinstance(value, list | tuple) and bool(value) and all(map(_may_be, value)))
 
 
 def _may_be(value: Any) -> bool:

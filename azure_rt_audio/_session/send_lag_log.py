@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from typing import Final
 
 from .._log import get_logger
 from .._pages import LIMITS
@@ -12,6 +13,8 @@ from ..protocol.events.local import SendLag
 __all__ = ["SendLagLog"]
 
 log: logging.Logger = get_logger(__name__)
+
+_BECOMES: Final = {"keep": "all of it will be sent", "drop_oldest": "the older half is dropped"}
 
 
 class SendLagLog:
@@ -38,7 +41,7 @@ class SendLagLog:
         )
         if event.is_behind and not self._has_warned:
             self._has_warned = True
-            log.warning('! %s; lag="%s" decides what becomes of it. %s', event.message, self._lag, LIMITS)
+            log.warning('! %s; lag="%s": %s. %s', event.message, self._lag, _BECOMES[self._lag], LIMITS)
         else:
             log.debug("= %s", event.message)
         return event

@@ -127,7 +127,9 @@ def check_whole(byte_count: int, channels: int) -> None:
 
 def _view_of(audio: Any) -> memoryview:
     if isinstance(audio, str):
-        raise TypeError("audio is a str: decode base64 text with decode_base64() first")
+        raise TypeError(
+            "audio is a str: read a file with read_audio(path), or decode base64 text with decode_base64() first"
+        )
     if isinstance(audio, os.PathLike):
         raise TypeError(f"audio is a path, not sound: {FILE_REMEDY}")
     try:

@@ -42,6 +42,8 @@ def make_options(cls: type[T], value: T | Mapping[str, Any] | None, name: str = 
 
             close = get_close_matches(snake, known, n=1)
             remedy = f"did you mean {close[0]!r}?" if close else f"known are {', '.join(known)}"
+            if (other := _other_class(cls, snake)) is not None:
+                remedy = f"it is one of {other}"
             raise ValueError(f"{name!r} is not an option of {cls.__name__}; {remedy}")
         chosen[snake] = given
     missing = [
@@ -50,3 +52,15 @@ def make_options(cls: type[T], value: T | Mapping[str, Any] | None, name: str = 
     if missing:
         raise ValueError(f"{cls.__name__} needs {', '.join(missing)}")
     return cls(**chosen)
+
+
+def _other_class(cls: type[Any], name: str) -> str | None:
+    """Return the name of the other options of a client that have an option of this name."""
+    from .azure import AzureRealTimeOptions
+    from .reconnect import ReconnectPolicy
+    from .websocket import WebSocketOptions
+
+    for other in (WebSocketOptions, ReconnectPolicy, AzureRealTimeOptions):
+        if other is not cls and name in attrs.fields_dict(other):
+            return other.__name__
+    return None

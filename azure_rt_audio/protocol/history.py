@@ -9,6 +9,7 @@ user stands in ``audio`` of its part, and its format in ``input_audio_format``.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import PurePath
 from typing import Any, Final, get_args
 
 import attrs
@@ -38,7 +39,7 @@ _TEXT_PARTS: Final = {"system": "input_text", "user": "input_text", "assistant":
 _LEFT_OUT: Final = (McpListToolsItem, ItemReference, UnknownItem)
 """They mean nothing in another session."""
 
-_REMEDY: Final = "give what Conversation.to_dict() returned, or a list of (role, text) pairs"
+_REMEDY: Final = "give what Conversation.to_dict() or to_json() returned, or a list of (role, text) pairs"
 
 
 @frozen(kw_only=True)
@@ -127,8 +128,10 @@ def history_from(value: Any, path: str = "history") -> History:
 
     Raises:
         ValueError: If it is of another version, or a part of it cannot be right; names the path.
-        TypeError: If it is something else.
+        TypeError: If it is something else, such as the path of a file.
     """
+    if isinstance(value, PurePath) or (isinstance(value, str) and _names_file(value)):
+        raise TypeError(f"{path} is a path, not its content: give Path(...).read_text()")
     if isinstance(value, str | bytes | bytearray):
         try:
             value = orjson.loads(value)
@@ -140,6 +143,11 @@ def history_from(value: Any, path: str = "history") -> History:
     if isinstance(value, Sequence):
         return _read(value, path, None)
     raise TypeError(f"{path} must be a mapping or a list, not {type(value).__name__}; {_REMEDY}")
+
+
+def _names_file(text: str) -> bool:
+    """Whether a text can only be the name of a file with a history."""
+    return text.endswith((".json", ".txt")) and not any(mark in text for mark in '{["\n')
 
 
 def _check_version(value: Mapping[str, Any], path: str) -> None:

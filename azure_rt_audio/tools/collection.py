@@ -164,6 +164,9 @@ class Tools:
         check_text("name", name)
         with self._lock:
             by_name, servers = dict(self._by_name), dict(self._servers)
+            if name not in by_name and name not in servers:
+                known = ", ".join((*by_name, *servers)) or "none"
+                raise KeyError(f"there is no tool {name!r:.60}; known are: {known}")
             del (by_name if name in by_name else servers)[name]
             self._by_name, self._servers = by_name, servers
         self._tell()

@@ -140,7 +140,9 @@ def _parameters(
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD, parameter.POSITIONAL_ONLY):
             raise TypeError(f"{where} cannot be passed by keyword; a model passes all arguments by keyword")
         if parameter.name not in hints:
-            raise TypeError(f"{where} has no annotation; add its type")
+            is_context = parameter.name in ("context", "ctx")
+            added = "ToolContext, if it is the call's context" if is_context else "its type"
+            raise TypeError(f"{where} has no annotation; add {added}")
         shape = shapes[parameter.name] = shape_of(hint, where)
         schema = described(shape.schema, said.get(parameter.name))
         if len(schema.get("description", "")) > _MAX_DESCRIPTION:

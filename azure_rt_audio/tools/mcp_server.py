@@ -56,6 +56,11 @@ class McpServer:
         check_positive_seconds("approval_timeout_s", approval_timeout_s)
         if approve is not None and not callable(approve):
             raise TypeError(f"approve must be a function, not {type(approve).__name__}")
+        if isinstance(declaration, str):
+            raise TypeError(
+                "mcp_server must be a McpTool or a mapping, not str: "
+                'give {"server_label": "wiki", "server_url": "https://..."}'
+            )
         self.declaration: McpTool = build(McpTool, declaration, "mcp_server")
         self.approve = approve
         self.approval_timeout_s: float = approval_timeout_s

@@ -131,6 +131,10 @@ class VoiceSession:
         for name, device in (("microphone", self.microphone), ("speaker", self.speaker)):
             if isinstance(device, str | int):
                 raise TypeError(f"{name} is {device!r}: pass a device, {name.title()}({device!r})")
+            does, not_this = ("read", "play") if name == "microphone" else ("play", "read")
+            if not hasattr(device, does):
+                hint = ": microphone and speaker are exchanged" if hasattr(device, not_this) else ""
+                raise TypeError(f"{name} is a {type(device).__name__}, which has no {does}(){hint}")
             rate = getattr(device, "sample_rate_hz", SAMPLE_RATE_HZ)
             if rate != SAMPLE_RATE_HZ:  # the pitch would be wrong
                 raise ValueError(

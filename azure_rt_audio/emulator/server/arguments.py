@@ -104,6 +104,10 @@ def check_mcp_tools(value: Any) -> None:
     if servers is None or not all(
         isinstance(tools, Mapping) and all(map(callable, tools.values())) for _, tools in servers
     ):
+        if servers is not None and all(callable(tools) for _, tools in servers):
+            raise TypeError(
+                f'mcp_tools is {value!r}: the label of the server is missing, such as {{"port": {{"tide": tide}}}}'
+            )
         raise TypeError(f'mcp_tools is {value!r}: give functions, such as {{"port": {{"look_up": look_up}}}}')
 
 

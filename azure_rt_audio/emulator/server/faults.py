@@ -408,9 +408,7 @@ class Faults:
         """The rules that wait for a connection's age; :meth:`book` counts them."""
         with self._lock:
             return [
-                known.rule
-                for known in self._rules
-                if known.rule.moment == "seconds" and not known.is_spent
+                known.rule for known in self._rules if known.rule.moment == "seconds" and not known.is_spent
             ]
 
     def book(self, rule: Rule) -> bool:

@@ -53,8 +53,8 @@ def default_responder(conversation: Conversation, session: Session) -> Reply:
     Answer sensibly enough for a demonstration.
 
     Instructions to say exactly a text are followed. Else a function result is spoken as a sentence; a
-    declared tool, or one of an MCP server's, is called when the user's words match its name or description; greetings, thanks and
-    "repeat after me" have their answers; anything else is said back.
+    declared tool, or one of an MCP server's, is called when the user's words match its name or description;
+    greetings, thanks and "repeat after me" have their answers; anything else is said back.
     """
     if to_say := _TO_SAY.search(session.instructions or ""):
         return Reply(to_say.group(1).strip())
