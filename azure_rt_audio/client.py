@@ -257,7 +257,9 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
         Seconds that the oldest sound or command has waited that the far end does not have; 0 if it has all.
 
         An age, not a length: a minute of sound that was appended at once is 0.1 s old after 0.1 s.
-        :attr:`SendLag.unsent_bytes` says how much waits. For speech that is sent as it is spoken: how far the service's ear is behind; on a good line a few
+        ``unsent_bytes`` of a :class:`~azure_rt_audio.SendLag` says how much waits.
+
+        For speech that is sent as it is spoken: how far the service's ear is behind; on a good line a few
         hundredths. The far end may be a proxy. Outside of Linux, what the system has taken counts as there.
         See :class:`~azure_rt_audio.SendLag`, and ``lag`` of the WebSocket's options.
         """

@@ -128,7 +128,7 @@ def check_whole(byte_count: int, channels: int) -> None:
 def _view_of(audio: Any) -> memoryview:
     if isinstance(audio, str):
         raise TypeError(
-            "audio is a str: read a file with read_audio(path), or decode base64 text with decode_base64() first"
+            "audio is a str: read a file with read_audio(path), decode base64 text with decode_base64() first"
         )
     if isinstance(audio, os.PathLike):
         raise TypeError(f"audio is a path, not sound: {FILE_REMEDY}")

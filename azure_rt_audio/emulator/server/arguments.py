@@ -106,7 +106,8 @@ def check_mcp_tools(value: Any) -> None:
     ):
         if servers is not None and all(callable(tools) for _, tools in servers):
             raise TypeError(
-                f'mcp_tools is {value!r}: the label of the server is missing, such as {{"port": {{"tide": tide}}}}'
+                f"mcp_tools is {value!r}: the label of the server is missing, "
+                'such as {"port": {"tide": tide}}'
             )
         raise TypeError(f'mcp_tools is {value!r}: give functions, such as {{"port": {{"look_up": look_up}}}}')
 

@@ -304,7 +304,7 @@ def after(event: str, *actions: Action, count: int | None = 1, times: int | None
 
 
 def on_command(command: str, *actions: Action, count: int | None = 1, times: int | None = 1) -> Rule:
-    """Do *actions* at a connection's *count*-th such command from now on, before it is run; *times* in all."""
+    """Do *actions* before a connection's *count*-th such command from now on is run; *times* in all."""
     return Rule("command", actions, command, count, times=times)
 
 

@@ -54,7 +54,9 @@ def _schema(function: Any) -> dict[str, Any]:
     named = [one for one in given if one.kind in (one.POSITIONAL_OR_KEYWORD, one.KEYWORD_ONLY)]
     properties: dict[str, dict[str, str]] = {one.name: {} for one in named}
     for one in named:
-        properties[one.name] |= {"type": word for kind, word in _KINDS if one.annotation is kind}
+        for kind, word in _KINDS:
+            if one.annotation is kind:
+                properties[one.name]["type"] = word
     required = [one.name for one in named if one.default is one.empty]
     return {"type": "object", "properties": properties, "required": required}
 
