@@ -167,7 +167,8 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
         if guard is not None:
             check_guard(guard)
         self._tools = SessionTools(self, self._options, tools, follow_up, max_tool_rounds)
-        if reconnect is False:
+        wanted: object = reconnect
+        if wanted is False:
             raise TypeError(
                 "reconnect must be ReconnectPolicy or a mapping, not bool; None for no reconnection"
             )

@@ -101,8 +101,9 @@ class Tool:
         check_choice("late", late, ("drop", "tell"))
         check_choice("on_duplicate", on_duplicate, ("allow", "refuse"))
         check_flag("background", background)
-        if not callable(needs_approval) and not isinstance(needs_approval, bool):
-            kind = type(needs_approval).__name__
+        decides: object = needs_approval
+        if not callable(decides) and not isinstance(decides, bool):
+            kind = type(decides).__name__
             raise TypeError(f"needs_approval must be True, False or a function of the request, not {kind}")
         check_positive_seconds("timeout_s", timeout_s, or_none=True)
         check_positive_seconds("approval_timeout_s", approval_timeout_s)
