@@ -13,12 +13,15 @@ import weakref
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
+import attrs
+
 from .._log import get_logger
 from .._session.attempts import weakly
 from .._session.engine import Engine
 from .._session.response_watchdog import LOOK
 from ..errors import RealtimeError, ServiceError
 from ..protocol.events.local import LocalEvent, ToolApprovalRequested, ToolEnded, ToolProgress, ToolStarted
+from ..protocol.items import FunctionCallOutputItem, MessageItem
 from ..tools.context import ToolContext
 from ..tools.output import ToolOutput, error_output
 from ..tools.tool import Tool
@@ -35,6 +38,7 @@ log: logging.Logger = get_logger(__name__)
 
 _BUSY: Final = error_output("too many calls wait already; try again later")
 _STARTED: Final = ToolOutput('{"status":"started; the result follows in a message, when it is there"}')
+_UNSENT: Final = "there is a result, but it could not be sent"
 _RUNNING: Final = error_output("this runs already, with the same arguments; wait for its result")
 
 
@@ -169,16 +173,28 @@ class Calls:
 
     def _tell_late(self, call: Call, output: ToolOutput) -> None:
         """Tell the model of a result whose call was answered before, in its turn, and have it answered."""
-        item = self._outputs.late_item(call.item, output)
         try:
-            if self._answers_late:
-                self._ask(item, None, None)  # as a question: sent right before the request for its answer
-            else:
-                self._outputs.send(item, Sent(lambda problem: None), output.images)
+            try:
+                self._send_late(call, output)
+            except (RealtimeError, TimeoutError):
+                raise
+            except Exception as exc:
+                log.exception("! the late result of tool %s cannot be sent", call.context.name)
+                output = error_output(_UNSENT, exc)
+                self._send_late(call, output)
         except (RealtimeError, TimeoutError) as exc:
             log.warning("! the late result of tool %s was not sent: %s", call.context.name, exc)
             return
         self._tell_end(call, output)
+
+    def _send_late(self, call: Call, output: ToolOutput) -> None:
+        if self._answers_late:
+            item = self._outputs.late_item(call.item, output)
+            self._ask(item, None, None)  # as a question: sent right before the request for its answer
+        else:
+            output, images = self._with_images(call, output)
+            item = self._outputs.late_item(call.item, output)
+            self._outputs.send(item, Sent(lambda problem: None), images)
 
     def answer(self, current: Round, call: Call, output: ToolOutput) -> None:
         """Send what a call has come to, and ask for the answer if it was the last; from any thread."""
@@ -188,18 +204,17 @@ class Calls:
             call.is_answered = True
             call.sent_at = self._clock()
             call.future = future = Sent(weakly(self._settle, current, call))
-        item = self._outputs.item(call.call_id, output)
-        problem: TimeoutError | None = None
+        problem: Exception | None = None
         try:
-            self._outputs.send(item, future, output.images)
-        except ValueError as exc:
-            log.warning("! images of tool %s were not sent: %s", call.context.name, exc)
+            output, item = self._send(call, output, future)
         except RealtimeError as exc:
             log.warning("! the output of tool %s was not sent: %s", call.context.name, exc)
             return  # the session is over, and whoever waits is about to be told
-        except TimeoutError as exc:
+        except Exception as exc:  # noqa: BLE001 - whatever it is, the answer must not wait for it
             problem = exc
             log.warning("! the output of tool %s was not sent: %s", call.context.name, exc)
+            output = attrs.evolve(output, error=output.error or exc)
+            item = self._outputs.item(call.call_id, output)
         current.note(item)
         with self._rounds.lock:
             call.is_out = True
@@ -210,6 +225,32 @@ class Calls:
         if is_settled:
             current.finish_in_vain()
         self._follow_ups.ask_if_due()
+
+    def _send(
+        self, call: Call, output: ToolOutput, future: Sent
+    ) -> tuple[ToolOutput, FunctionCallOutputItem]:
+        """Send an output, or in its place what the model can be told; return what was sent."""
+        output, images = self._with_images(call, output)
+        item = self._outputs.item(call.call_id, output)
+        try:
+            self._outputs.send(item, future, images)
+        except (RealtimeError, TimeoutError):
+            raise
+        except Exception as exc:
+            log.exception("! the output of tool %s cannot be sent", call.context.name)
+            output = error_output(_UNSENT, exc)
+            item = self._outputs.item(call.call_id, output)
+            self._outputs.send(item, future)
+        return output, item
+
+    def _with_images(self, call: Call, output: ToolOutput) -> tuple[ToolOutput, MessageItem | None]:
+        """Return an output with the message of its images; if there can be none, the model is told why."""
+        try:
+            return output, self._outputs.images(output)
+        except ValueError as exc:
+            log.warning("! images of tool %s were not sent: %s", call.context.name, exc)
+            text = f"{output.text}\n[no image follows: {exc}]"
+            return attrs.evolve(output, text=text, images=(), error=output.error or exc), None
 
     def _settle(self, current: Round, call: Call, problem: BaseException | None) -> None:
         """Take the acknowledgement of an output, or its refusal. Called by the I/O thread."""

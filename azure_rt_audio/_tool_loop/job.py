@@ -31,21 +31,22 @@ def run_tool(
         submit: Has a job run on one of them.
     """
     try:
-        if tool.executor is None:
-            answer(tool._context.copy().run(tool._answer, arguments, context))
-            return
-        if not tool._is_in_process:
-            future = tool.executor.submit(tool._context.copy().run, tool._answer, arguments, context)
-        else:
-            made = tool._arguments(arguments)
-            if isinstance(made, ToolOutput):
-                answer(made)
-                return
-            future = tool.executor.submit(tool.function, **made)
+        outcome = _run(tool, arguments, context)
     except Exception as exc:  # noqa: BLE001 - such as an executor that was shut down
-        answer(tool._failed(exc))
-        return
-    future.add_done_callback(functools.partial(_deliver, tool, answer, submit))
+        outcome = tool._failed(exc)
+    if isinstance(outcome, ToolOutput):
+        answer(outcome)
+    else:
+        outcome.add_done_callback(functools.partial(_deliver, tool, answer, submit))
+
+
+def _run(tool: Tool, arguments: str, context: ToolContext) -> ToolOutput | Future[Any]:
+    if tool.executor is None:
+        return tool._context.copy().run(tool._answer, arguments, context)
+    if not tool._is_in_process:
+        return tool.executor.submit(tool._context.copy().run, tool._answer, arguments, context)
+    made = tool._arguments(arguments)
+    return made if isinstance(made, ToolOutput) else tool.executor.submit(tool.function, **made)
 
 
 def _deliver(

@@ -31,7 +31,7 @@ from .._log import get_logger
 from .._session.attempts import weakly
 from .._session.engine import Engine
 from .._session.response_watchdog import LOOK
-from ..errors import RealtimeError, ServiceError
+from ..errors import ServiceError
 from ..protocol.events import (
     ConversationItemDone,
     Event,
@@ -169,7 +169,7 @@ class McpCalls:
         )
         try:
             self._outputs.send_approval(item, Sent(weakly(self._settle, current, call)))
-        except (RealtimeError, TimeoutError) as exc:
+        except Exception as exc:  # noqa: BLE001 - whatever it is, the answer must not wait for it
             log.warning("! what was decided on %s was not sent: %s", call.name, exc)
             self._settle(current, call, exc)
             return True
