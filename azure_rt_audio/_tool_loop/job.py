@@ -19,6 +19,7 @@ def run_tool(
     tool: Tool,
     arguments: str,
     context: ToolContext,
+    begin: Callable[[], object],
     answer: Callable[[ToolOutput], object],
     submit: Callable[[Job], bool],
 ) -> None:
@@ -27,9 +28,12 @@ def run_tool(
 
     Args:
         arguments: As the model wrote them.
+        begin: Called first; returns whether somebody still wants it.
         answer: Called with the output, on a thread of the tools.
         submit: Has a job run on one of them.
     """
+    if not begin():
+        return
     try:
         outcome = _run(tool, arguments, context)
     except Exception as exc:  # noqa: BLE001 - such as an executor that was shut down

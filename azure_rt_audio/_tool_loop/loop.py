@@ -64,7 +64,7 @@ from .follow_ups import FollowUps
 from .mcp_call import McpCall
 from .mcp_calls import McpCalls
 from .rounds import Rounds
-from .runner import Job
+from .runner import Job, Runner
 
 __all__ = ["ToolLoop"]
 
@@ -84,6 +84,7 @@ class ToolLoop:
     Args:
         catalogue: The tools.
         submit: Has a job run on a thread of the tools; returns whether there is room.
+        runner: Whose threads those are.
         find_client: Returns the client, if it is still there.
         follow_up: ``"never"`` leaves it to the program to ask for the answer to results.
         max_rounds: How often tools are called, at most, before an answer without.
@@ -95,6 +96,7 @@ class ToolLoop:
         catalogue: Catalogue,
         submit: Callable[[Job], bool],
         *,
+        runner: Runner | None = None,
         find_client: Callable[[], Any] = lambda: None,
         follow_up: Literal["auto", "never"] = "auto",
         max_rounds: int = 8,
@@ -113,10 +115,11 @@ class ToolLoop:
             self._rounds,
             self._follow_ups,
             submit,
+            runner,
             find_client=find_client,
             answers_late=follow_up == "auto",
         )
-        self._mcp_calls = McpCalls(engine, self._rounds, self._follow_ups, submit)
+        self._mcp_calls = McpCalls(engine, self._rounds, self._follow_ups, submit, runner)
 
         self._fillers = Fillers(engine, self._rounds)
         self._has_warned = False  # of calls that cannot be answered; I/O thread
