@@ -318,6 +318,8 @@ class Calls:
         for current, call in calls:
             call.context.cancelled.set()
             if call.tool is not None and call.asked_at is not None:
+                if self._runner is not None and call.job is not None and not call.is_decided:
+                    self._runner.give_up(call.job)
                 self._decide(current, call, call.tool, False, "nobody waits for it any more")
 
     def check(self) -> float | None:
