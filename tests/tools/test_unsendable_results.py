@@ -16,10 +16,10 @@ from azure_rt_audio.events import ToolApprovalRequested, ToolEnded, ToolProgress
 from azure_rt_audio.protocol.items import ContentPart
 from azure_rt_audio.tools.output import output_of
 
-NAME = os.fsdecode(b"caf\xe9.txt")
+NAME = os.fsdecode(b"\xe9t\xe9.txt")
 """A file's name in Latin-1, as ``os.listdir`` gives it: half a character that UTF-8 cannot express."""
 
-READABLE = "caf\ufffd.txt"
+READABLE = "\ufffdt\ufffd.txt"
 
 
 @dataclass
