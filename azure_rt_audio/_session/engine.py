@@ -183,6 +183,7 @@ class Engine:
             self.waiters,
             dispatcher,
             clock,
+            websocket_options.max_message_bytes,
         )
         self.configuration = Configuration(self.attempts, self.sender, self.waiters, options.session_config)
         self.transcription = Transcription(self.configuration, self.listeners, self.streams)

@@ -14,7 +14,7 @@ import orjson
 from .._pages import THREADS
 from .._stacklevel import stacklevel
 from ..dispatch import Dispatcher
-from ..protocol.checks import check_command
+from ..protocol.checks import check_command, check_returned
 from ..protocol.codec import encode, write_other
 from ..protocol.commands import Command
 from ..protocol.dialects import Dialect
@@ -35,6 +35,7 @@ class CommandSender:
         timeout: Seconds to wait for room when the send backlog is full.
         dispatcher: Where callbacks of acknowledgements run.
         clock: Seconds that never run backwards, for the time-outs of callers.
+        max_message_bytes: The largest event that can be received.
 
     **Threads and locks.** Any thread. ``CommandSender._lock`` is a leaf; it guards the set of warnings given.
     """
@@ -48,6 +49,7 @@ class CommandSender:
         waiters: Waiters,
         dispatcher: Dispatcher,
         clock: Callable[[], float],
+        max_message_bytes: int,
     ) -> None:
         self._attempts = attempts
         self._journal = journal
@@ -56,6 +58,7 @@ class CommandSender:
         self._waiters = waiters
         self._dispatcher = dispatcher
         self.clock = clock
+        self._max_message_bytes = max_message_bytes
         self._id_prefix = f"evt_{secrets.token_hex(4)}"
         self._id_numbers = itertools.count(1)
         self._lock = threading.Lock()  # leaf
@@ -94,9 +97,11 @@ class CommandSender:
         Return the bytes of a command.
 
         Raises:
-            ValueError: If the service would refuse it.
+            ValueError: If the service would refuse it, or send it back in an event that is too large.
         """
-        return self.encode_as_is(self._attempts.ids.to_service(command))
+        payload = self.encode_as_is(self._attempts.ids.to_service(command))
+        check_returned(command, len(payload), self._max_message_bytes)
+        return payload
 
     def encode_as_is(self, command: Command) -> bytes:
         """The same with the ids of items as they stand in the command. Raises as :meth:`encode`."""

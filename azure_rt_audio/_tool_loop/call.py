@@ -17,6 +17,7 @@ from ..protocol.responses import Response, ResponseConfig
 from ..tools.context import ToolContext
 from ..tools.tool import Tool
 from .mcp_call import McpCall
+from .runner import Task
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -61,7 +62,9 @@ class Call:
         is_acknowledged: The service has it in the conversation.
         is_refused: It could not be sent, or was refused.
         sent_at: When it was sent.
-        started_at: When the function was called.
+        started_at: When the function was to be called: its time runs, also while it waits for a thread.
+        has_begun: It was called.
+        job: That calls it, or asks for approval, on a thread of the tools.
         asked_at: When its approval was asked for.
         is_decided: That is decided.
         future: Of the acknowledgement; kept alive until it came.
@@ -78,6 +81,8 @@ class Call:
     is_refused: bool = False
     sent_at: float = 0.0
     started_at: float | None = None
+    has_begun: bool = False
+    job: Task | None = None
     asked_at: float | None = None
     is_decided: bool = False
     future: Future[object] | None = None

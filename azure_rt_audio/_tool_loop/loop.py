@@ -33,11 +33,13 @@ after. The loop holds parts of the engine, neither the engine nor the client.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable
 from typing import Any, Final, Literal
 
 import attrs
 
+from .._log import get_logger
 from .._session.attempts import weakly
 from .._session.engine import Engine
 from .._session.response_watchdog import LOOK
@@ -62,9 +64,11 @@ from .follow_ups import FollowUps
 from .mcp_call import McpCall
 from .mcp_calls import McpCalls
 from .rounds import Rounds
-from .runner import Job
+from .runner import Job, Runner
 
 __all__ = ["ToolLoop"]
+
+log: logging.Logger = get_logger(__name__)
 
 _ANSWERED: Final = ("completed", "incomplete", "cancelled", None)
 """How a response may have ended whose results are answered."""
@@ -80,6 +84,7 @@ class ToolLoop:
     Args:
         catalogue: The tools.
         submit: Has a job run on a thread of the tools; returns whether there is room.
+        runner: Whose threads those are.
         find_client: Returns the client, if it is still there.
         follow_up: ``"never"`` leaves it to the program to ask for the answer to results.
         max_rounds: How often tools are called, at most, before an answer without.
@@ -91,6 +96,7 @@ class ToolLoop:
         catalogue: Catalogue,
         submit: Callable[[Job], bool],
         *,
+        runner: Runner | None = None,
         find_client: Callable[[], Any] = lambda: None,
         follow_up: Literal["auto", "never"] = "auto",
         max_rounds: int = 8,
@@ -109,12 +115,14 @@ class ToolLoop:
             self._rounds,
             self._follow_ups,
             submit,
+            runner,
             find_client=find_client,
             answers_late=follow_up == "auto",
         )
-        self._mcp_calls = McpCalls(engine, self._rounds, self._follow_ups, submit)
+        self._mcp_calls = McpCalls(engine, self._rounds, self._follow_ups, submit, runner)
 
         self._fillers = Fillers(engine, self._rounds)
+        self._has_warned = False  # of calls that cannot be answered; I/O thread
 
     # ------------------------------------------------------------ events: the I/O thread
 
@@ -163,8 +171,16 @@ class ToolLoop:
     def _take_call(self, response_id: str, item: FunctionCallItem, *, is_cut: bool = False) -> None:
         request = self._queue.begun.get(response_id)
         call_id, name = item.call_id, item.name or ""
-        if not call_id or (request is not None and request.is_out_of_band):
+        if request is not None and request.is_out_of_band:
             return  # it is not in the conversation, nor could its output be
+        if not call_id:
+            self._warn_of_id(name, "has no call_id")
+            return
+        begun = self._rounds.open.get(response_id)  # read bare: it was put there on this thread
+        known = None if begun is None else begun.calls.get(call_id)
+        if known is not None and item.id and known.item.id and item.id != known.item.id:
+            self._warn_of_id(name, "has the call_id of another one")
+            return
         config = None if request is None else request.config
         tool = self._catalogue.find(name)
         with self._rounds.lock:
@@ -187,6 +203,11 @@ class ToolLoop:
             self._calls.answer(current, call, self._catalogue.unknown(name))
         else:
             self._calls.begin(current, call, tool)
+
+    def _warn_of_id(self, name: str, what: str) -> None:
+        if not self._has_warned:
+            self._has_warned = True
+            log.warning("! a call of tool %s was not run, as it %s: there can be no output of it", name, what)
 
     def _take_mcp_calls(self, response_id: str, response: Response) -> None:
         """Take the calls of MCP servers; those that a message follows have their answer in it."""

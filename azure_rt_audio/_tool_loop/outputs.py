@@ -76,23 +76,34 @@ class OutputSender:
         part = ContentPart(type="input_text", text=text)
         return MessageItem(id=self._sender.new_item_id(), role="system", content=[part])
 
+    def images(self, output: ToolOutput) -> MessageItem | None:
+        """
+        Return the message of the user's that has the images of an output, ``None`` if that has none.
+
+        Raises:
+            ValueError: If the service would refuse them: preview knows none, and there are limits.
+        """
+        if not output.images:
+            return None
+        parts = [ContentPart(type="input_image", image_url=image) for image in output.images]
+        message = MessageItem(id=self._sender.new_item_id(), role="user", content=parts)
+        self._sender.encode(ConversationItemCreate(item=message))
+        return message
+
     def send(
-        self, item: FunctionCallOutputItem | MessageItem, future: Sent, images: tuple[str, ...] = ()
+        self, item: FunctionCallOutputItem | MessageItem, future: Sent, images: MessageItem | None = None
     ) -> None:
         """
-        Send an output, with the images that belong to it as a message of the user's.
+        Send an output, with the message of its images.
 
         Raises:
             ConnectionClosedError: If the connection is over.
             TimeoutError: If the session did not become ready, or the backlog stayed full.
-            ValueError: If the service would refuse the images: preview knows none. The output was sent.
         """
         self._sender.wait_to_send()
         self._send(item, future, item.call_id if isinstance(item, FunctionCallOutputItem) else None)
-        if images:
-            parts = [ContentPart(type="input_image", image_url=image) for image in images]
-            message = MessageItem(id=self._sender.new_item_id(), role="user", content=parts)
-            self._send(message, Future(), None)
+        if images is not None:
+            self._send(images, Future(), None)
 
     def send_approval(self, item: McpApprovalResponseItem, future: Sent) -> None:
         """

@@ -118,6 +118,7 @@ class SessionTools:
             engine,
             self._catalogue,
             self._runner.submit,
+            runner=self._runner,
             find_client=self._client,
             follow_up=self._follow_up,
             max_rounds=self._max_rounds,

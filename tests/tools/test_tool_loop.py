@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import subprocess
 import sys
 import threading
@@ -30,7 +31,9 @@ def reply(conversation: Conversation, session: Session) -> Reply | str:
     """Do what was written: ``call name {"a": 1}; name {}`` calls functions; results are repeated."""
     last = conversation.items[-1]
     if last.type == "function_call_output":
-        said = last.output or ""
+        latest = itertools.takewhile(lambda item: item.type == last.type, reversed(conversation.items))
+        outputs = [item.output or "" for item in latest]  # in the order in which the tools were done
+        said = next((output for output in outputs if output.startswith("call ")), "")
         if not said.startswith("call ") or session.tool_choice == "none":
             outputs = [
                 item.output or "" for item in conversation.items if item.type == "function_call_output"
