@@ -60,7 +60,7 @@ from ..protocol.events import (
     ResponseCreated,
     ResponseDone,
 )
-from ..protocol.responses import ResponseConfig
+from ..protocol.responses import Response, ResponseConfig
 from .one_by_one import OneByOne, Step
 from .pending_response import PendingResponse
 from .response_canceller import ResponseCanceller
@@ -472,6 +472,11 @@ class ResponseQueue:
             self.canceller.cancel_quietly(response_id)
         self._send_next(following)
         return seconds
+
+    def unheard_request(self, response: Response) -> ResponseRequest | None:
+        """Return the request that a response answers which ends, if its ``response.created`` was lost."""
+        with self._lock:
+            return self._table.find_unheard(response)
 
     def has_lost(self, response_id: str) -> bool:
         """Whether a response is over although its end was not heard of."""

@@ -241,9 +241,21 @@ class ResponseTable:
         has_id = self._carries_metadata and sent is not None and sent.request_id is not None
         return None if has_id and (self._do_ids_return or self.turn.expects_answer) else sent
 
+    def find_unheard(self, response: Response) -> ResponseRequest | None:
+        """Return the request that a response answers whose ``response.created`` was lost, or never sent."""
+        is_known = response.id is not None and response.id in (self.active_id, *self._over)
+        if is_known or (response.id or self.active_id or "") in self.begun:
+            return None
+        request = self._unbegun.get((response.metadata or {}).get(REQUEST_ID) or "")
+        return self._match(response) if request is None and self._is_next(response) else request
+
+    def _is_next(self, response: Response) -> bool:
+        """Whether a response without a request id may be the one that is about to begin."""
+        is_named = (response.metadata or {}).get(REQUEST_ID) is not None
+        return not is_named and self.active_id is None and not is_out_of_band(response)
+
     def end(self, response: Response) -> ResponseRequest | None:
         """Take a ``response.done``; return the request that it answers."""
-        request_id = (response.metadata or {}).get(REQUEST_ID)
         request = self.begun.pop(response.id or self.active_id or "", None)
         asked = request.stands_for if request is not None else None
         if request is not None and asked in self.waiting and response.status == "completed":
@@ -251,16 +263,13 @@ class ResponseTable:
             request.accept()  # the cancel came too late
         is_known = response.id is not None and response.id in (self.active_id, *self._over)
         if request is None and not is_known:  # its response.created was lost, or never sent
-            request = self._unbegun.get(request_id or "")
-            is_next = request_id is None and self.active_id is None and not is_out_of_band(response)
-            if request is None and is_next:
-                request = self._match(response)
-                if request is None and self.turn.expects_answer:
-                    self.turn.answer()
+            request = self.find_unheard(response)
             if request is not None:
                 self.forget(request)
                 if request.answers_turn:
                     self.turn.answer()
+            elif self._is_next(response) and self.turn.expects_answer:
+                self.turn.answer()
         if response.id is None or response.id == self.active_id:
             self.active_id = None
         if response.id is not None:

@@ -200,7 +200,11 @@ class Calls:
         except TimeoutError as exc:
             problem = exc
             log.warning("! the output of tool %s was not sent: %s", call.context.name, exc)
-        current.note(item)
+        with self._rounds.lock:
+            current.outputs.append(item)
+            waiting = list(current.waiting)
+        for one in waiting:
+            one.note(item)
         with self._rounds.lock:
             call.is_out = True
             call.is_refused |= problem is not None

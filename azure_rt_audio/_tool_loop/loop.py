@@ -50,7 +50,6 @@ from ..protocol.events import (
     ResponseOutputItemDone,
 )
 from ..protocol.items import FunctionCallItem, McpApprovalRequestItem, McpCallItem, MessageItem
-from ..protocol.response_errors import CONNECTION_LOST
 from ..protocol.responses import Response
 from ..protocol.turn import is_out_of_band
 from ..tools.output import error_output
@@ -150,6 +149,9 @@ class ToolLoop:
         for item in response.function_calls:
             self._take_call(response_id, item, is_cut=response.status not in ("completed", None))
         self._take_mcp_calls(response_id, response)
+        unheard = self._queue.unheard_request(response)
+        if unheard is not None:
+            self._follow_ups.begin_late(unheard, response)
         if response_id in self._rounds.open:  # read bare: it was put there on this thread
             self._end_response(response_id, response)
         self._follow_ups.ask_if_due()  # what asks now comes before all that waits for the end
@@ -256,7 +258,7 @@ class ToolLoop:
                 and current.level <= self._max_rounds
             )
             waiting, is_settled = current.waiting, self._rounds.settle_locked(current)
-            goes_on = current.is_wanted and not is_settled and _is_answered_to_its_asker(response)
+            goes_on = current.goes_on and not is_settled
             if not goes_on:
                 current.waiting = [Waiting(config=waiting[-1].config, assistant=waiting[-1].assistant)]
         if goes_on:
@@ -302,12 +304,3 @@ class ToolLoop:
         with self._rounds.lock:
             self._rounds.has_ended = True
         self._calls.stop()
-
-
-def _is_answered_to_its_asker(response: Response | None) -> bool:
-    """Whether who waits for a response that calls is given the answer to the results in place of it."""
-    if response is None:
-        return False
-    return response.status == "completed" or (
-        response.status == "incomplete" and response.reason == CONNECTION_LOST
-    )
