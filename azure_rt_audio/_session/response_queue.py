@@ -141,7 +141,8 @@ class ResponseQueue:
         self._audio_format = audio_format
         self._clock = clock
         self._call_in = call_in
-        self._units = OneByOne()  # questions with their requests
+        self._units = OneByOne()  # questions with their requests, and results of tools
+        self._results = 0  # of tools, that were sent; written by whoever is at work on the units
         self._make_request = RequestMaker(encode, carries_metadata=carries_metadata)
         self._lock = threading.Lock()  # leaf; guards everything below
         self.turn = UserTurn(limits or TurnLimits())
@@ -589,13 +590,29 @@ class ResponseQueue:
 
         def send() -> None:
             if epoch == self._table.epoch and not self._table.is_held:
-                request.put_question()
+                request.put_question(self._results)
                 self._send(request.payload)
 
-        if request.ask_first is None:
+        if request.is_out_of_band and request.ask_first is None:
             send()
         else:
             self._units.run(Step(send, lambda exc: self._not_sent(request, exc)))
+
+    def send_result(self, send: Callable[[], None], fail: Callable[[Exception], None]) -> None:
+        """
+        Send a result of a tool: not between a question and its request, and before all requests that follow.
+
+        A question whose request has to be sent again after it is put again, so that it is the newest.
+
+        Args:
+            fail: Called with what *send* raised, if another thread has called it.
+        """
+
+        def count_and_send() -> None:
+            self._results += 1
+            send()
+
+        self._units.run(Step(count_and_send, fail))
 
     def _send_request(self, request: ResponseRequest, epoch: int) -> bool:
         """Send a request that has been entered; if that fails, finish its handle and return ``False``."""

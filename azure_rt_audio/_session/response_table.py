@@ -156,6 +156,11 @@ class ResponseTable:
         else:
             self.waiting.append(request)
 
+    def _put_first(self, request: ResponseRequest) -> None:
+        """Let a request wait again, as the first of its kind: answers to results come before questions."""
+        rank = request.rank
+        self.waiting.insert(sum(other.rank < rank for other in self.waiting), request)
+
     def take_next(self, now: float) -> ResponseRequest | None:
         """Return the request whose turn has come, entered as sent; ``None`` if there is none."""
         while self.waiting and self.waiting[0].is_finished:  # see ResponseCanceller.cancel_request
@@ -209,7 +214,7 @@ class ResponseTable:
             beginning.must_cancel = request.is_cancelled
             # Sent before the user began to speak, begun after: asked again when the turn is over.
             if self.turn.is_speaking and not (is_beside or request.is_cancelled or request.answers_turn):
-                self.waiting.appendleft(request)
+                self._put_first(request)
                 beginning.is_unplayed = True
                 request = request.take_back(response_id, now)
             request.response_id, request.since = response_id, now
@@ -306,7 +311,7 @@ class ResponseTable:
         if error.code != ACTIVE or request.is_cancelled or request.tries >= _MAX_TRIES:
             return None
         # It waits for the other response's end, which comes even if its response.created has not come yet.
-        self.waiting.appendleft(request)
+        self._put_first(request)
         return self.hold(error, now, tries=request.tries)
 
     def hold(self, error: ServiceError, now: float, *, tries: int) -> float:
@@ -347,12 +352,12 @@ class ResponseTable:
         return beside
 
     def put_back(self, requests: Sequence[ResponseRequest]) -> None:
-        """Let requests wait again, before those that wait already."""
+        """Let requests wait again, before those of their kind that wait already, see :meth:`put`."""
         for request in reversed(requests):
             if request.is_out_of_band:
                 self._beside.insert(0, request)
             else:
-                self.waiting.appendleft(request)
+                self._put_first(request)
 
     def move(self) -> tuple[list[ResponseRequest], list[ResponseRequest]]:
         """The connection is over; return what had begun on it, and what was sent and had not begun."""

@@ -63,7 +63,7 @@ class Calls:
         self._submit = submit
         self._find_client = find_client
         self._answers_late = answers_late
-        self._outputs = OutputSender(engine.sender, engine.conversation._note_sent)
+        self._outputs = OutputSender(engine.sender, engine.response_queue, engine.conversation._note_sent)
         self._ask = engine.questions.ask
         self._clock = engine.sender.clock
         self._call_in = engine.attempts.call_in

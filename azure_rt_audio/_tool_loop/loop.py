@@ -1,7 +1,8 @@
 """
 The loop of tools: calls are run, their outputs sent, and the answer to them is asked for.
 
-A call starts when its item is complete. Its output goes out as soon as there is one. When those of a response
+A call starts when its item is complete. Its output goes out as soon as there is one, but never between a
+question and the request for its answer (``ResponseQueue.send_result``). When those of a response
 are all out and the response is over, **one** follow-up is asked for, right behind them on the wire, which
 waits for the user's turn as any request does. What begins after the outputs were acknowledged answers them,
 too: the follow-up is withdrawn then. The answer to a question of ``ask`` is its asker's: whoever waits for an
