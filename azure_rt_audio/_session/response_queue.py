@@ -589,7 +589,10 @@ class ResponseQueue:
             self.canceller.give_way()
 
         def send() -> None:
-            if epoch == self._table.epoch and not self._table.is_held:
+            with self._lock:  # Ctrl-C may have left it to others, and it was forgotten
+                is_there = not self._table.is_held and self._table.is_entered(request)
+                is_due = is_there and epoch == self._table.epoch
+            if is_due:
                 request.put_question(self._results)
                 self._send(request.payload)
 

@@ -145,6 +145,10 @@ class ResponseTable:
         if not request.is_out_of_band:
             self.sent = request
 
+    def is_entered(self, request: ResponseRequest) -> bool:
+        """Whether a request is one that is about to be sent, or was, and has not begun."""
+        return self.sent is request or self._unbegun.get(request.request_id or "") is request
+
     def put(self, request: ResponseRequest) -> None:
         """Let a request wait its turn; the one that answers the user comes first, then one for tools."""
         if request.is_out_of_band:
