@@ -73,7 +73,7 @@ class Calls:
         self._runner = runner
         self._find_client = find_client
         self._answers_late = answers_late
-        self._outputs = OutputSender(engine.sender, engine.conversation._note_sent)
+        self._outputs = OutputSender(engine.sender, engine.response_queue, engine.conversation._note_sent)
         self._ask = engine.questions.ask
         self._clock = engine.sender.clock
         self._call_in = engine.attempts.call_in
@@ -242,7 +242,11 @@ class Calls:
             log.warning("! the output of tool %s was not sent: %s", call.context.name, exc)
             output = attrs.evolve(output, error=output.error or exc)
             item = self._outputs.item(call.call_id, output)
-        current.note(item)
+        with self._rounds.lock:
+            current.outputs.append(item)
+            waiting = list(current.waiting)
+        for one in waiting:
+            one.note(item)
         with self._rounds.lock:
             call.is_out = True
             call.is_refused |= problem is not None

@@ -1,7 +1,8 @@
 """
 The loop of tools: calls are run, their outputs sent, and the answer to them is asked for.
 
-A call starts when its item is complete. Its output goes out as soon as there is one. When those of a response
+A call starts when its item is complete. Its output goes out as soon as there is one, but never between a
+question and the request for its answer (``ResponseQueue.send_result``). When those of a response
 are all out and the response is over, **one** follow-up is asked for, right behind them on the wire, which
 waits for the user's turn as any request does. What begins after the outputs were acknowledged answers them,
 too: the follow-up is withdrawn then. The answer to a question of ``ask`` is its asker's: whoever waits for an
@@ -52,7 +53,6 @@ from ..protocol.events import (
     ResponseOutputItemDone,
 )
 from ..protocol.items import FunctionCallItem, McpApprovalRequestItem, McpCallItem, MessageItem
-from ..protocol.response_errors import CONNECTION_LOST
 from ..protocol.responses import Response
 from ..protocol.turn import is_out_of_band
 from ..tools.output import error_output
@@ -158,6 +158,9 @@ class ToolLoop:
         for item in response.function_calls:
             self._take_call(response_id, item, is_cut=response.status not in ("completed", None))
         self._take_mcp_calls(response_id, response)
+        unheard = self._queue.unheard_request(response)
+        if unheard is not None:
+            self._follow_ups.begin_late(unheard, response)
         if response_id in self._rounds.open:  # read bare: it was put there on this thread
             self._end_response(response_id, response)
         self._follow_ups.ask_if_due()  # what asks now comes before all that waits for the end
@@ -277,7 +280,7 @@ class ToolLoop:
                 and current.level <= self._max_rounds
             )
             waiting, is_settled = current.waiting, self._rounds.settle_locked(current)
-            goes_on = current.is_wanted and not is_settled and _is_answered_to_its_asker(response)
+            goes_on = current.goes_on and not is_settled
             if not goes_on:
                 current.waiting = [Waiting(config=waiting[-1].config, assistant=waiting[-1].assistant)]
         if goes_on:
@@ -323,12 +326,3 @@ class ToolLoop:
         with self._rounds.lock:
             self._rounds.has_ended = True
         self._calls.stop()
-
-
-def _is_answered_to_its_asker(response: Response | None) -> bool:
-    """Whether who waits for a response that calls is given the answer to the results in place of it."""
-    if response is None:
-        return False
-    return response.status == "completed" or (
-        response.status == "incomplete" and response.reason == CONNECTION_LOST
-    )

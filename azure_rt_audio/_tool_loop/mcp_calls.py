@@ -78,7 +78,7 @@ class McpCalls:
         self._follow_ups = follow_ups
         self._submit = submit
         self._runner = runner
-        self._outputs = OutputSender(engine.sender, engine.conversation._note_sent)
+        self._outputs = OutputSender(engine.sender, engine.response_queue, engine.conversation._note_sent)
         self._conversation = engine.conversation
         self._new_item_id = engine.sender.new_item_id
         self._clock = engine.sender.clock
