@@ -4,6 +4,7 @@ from .codec import (
     build,
     build_item,
     decode_event,
+    dumps,
     encode,
     encode_append,
     prepare,
@@ -11,13 +12,16 @@ from .codec import (
     typed,
     write_other,
 )
+from .expressible import check_expressible
 from .quirks import Quirks
 
 __all__ = [
     "Quirks",
     "build",
     "build_item",
+    "check_expressible",
     "decode_event",
+    "dumps",
     "encode",
     "encode_append",
     "prepare",

@@ -21,6 +21,7 @@ from ..dialects import ALIASES, Dialect, canonical_name
 from ..events import EVENT_CLASSES, Event, UnknownEvent
 from ..items import ConversationItem
 from ..translation import TranslationSessionConfig
+from .expressible import flaw_of
 from .fast_path import specialising
 from .problems import FieldError, masked
 from .quirks import Quirks, loads_without_halves, replaced
@@ -34,6 +35,7 @@ __all__ = [
     "build",
     "build_item",
     "decode_event",
+    "dumps",
     "encode",
     "encode_append",
     "prepare",
@@ -252,7 +254,8 @@ def encode(message: Command | Event, dialect: Dialect, leave_out: Callable[[str]
         leave_out: Called with the path of each field that *dialect* cannot carry.
 
     Raises:
-        TypeError: If a value cannot be expressed in JSON.
+        ValueError: If a text or a whole number cannot be expressed in JSON; names its path.
+        TypeError: If another value cannot.
     """
     name = message.type
     if isinstance(message, UnknownEvent):
@@ -263,9 +266,27 @@ def encode(message: Command | Event, dialect: Dialect, leave_out: Callable[[str]
         fields = {**to_json(message), "type": name}
         if not isinstance(getattr(message, "session", None), TranslationSessionConfig):  # nested as it is
             fields = dialect.to_wire(fields, leave_out)
+    return dumps(fields, name, message)
+
+
+def dumps(fields: Mapping[str, Any], name: str, source: Any = None) -> bytes:
+    """
+    Return the JSON of a message.
+
+    Args:
+        name: What to call it in an error.
+        source: What the paths of an error are those of, if not of *fields*.
+
+    Raises:
+        ValueError: If a text or a whole number cannot be expressed in JSON; names its path.
+        TypeError: If another value cannot.
+    """
     try:
         return orjson.dumps(fields, default=write_other)
     except TypeError as exc:
+        flaw = flaw_of(fields if source is None else source)
+        if flaw is not None:
+            raise ValueError(flaw) from None
         raise TypeError(f"{name} holds something that JSON cannot express: {exc}") from None
 
 
