@@ -58,7 +58,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "audio": {"text", "errors"},
     "devices": {"text", "errors", "concurrency", "audio"},
     "options": {"secret", "errors", "protocol"},
-    "net": {"errors", "concurrency", "options"},
+    "net": {"secret", "errors", "concurrency", "options"},
     "transport": {"text", "secret", "errors", "version", "concurrency", "options", "net"},
     "dispatch": {"text", "errors", "concurrency"},
     "session": {

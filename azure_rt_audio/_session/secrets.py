@@ -8,9 +8,20 @@ from typing import Final
 import orjson
 
 from .._repr import also_half_made
-from .._secret import Secret
+from .._secret import Secret, credentials_of, without
 from ..options import AzureRealTimeOptions, WebSocketOptions
 from ..options.proxy_url import parse_proxy
+from ..protocol.codec import decode_event
+from ..protocol.events import (
+    ConversationItemDone,
+    ConversationItemInputAudioTranscriptionFailed,
+    Error,
+    Event,
+    McpListToolsFailed,
+    ResponseDone,
+    ResponseOutputItemDone,
+)
+from ..protocol.items import McpCallItem
 from ..protocol.tools import McpTool
 
 __all__ = ["Secrets"]
@@ -27,10 +38,11 @@ class Secrets:
     lost until the next handshake.
     """
 
-    __slots__ = ("_values",)
+    __slots__ = ("_credentials", "_values")
 
     def __init__(self, options: AzureRealTimeOptions, websocket_options: WebSocketOptions) -> None:
         self._values: Secret[tuple[bytes, ...]] = Secret(())
+        self._credentials: Secret[tuple[str, ...]] = Secret(())
         self.add({name: value.reveal() for name, value in websocket_options.headers.items()})
         if options.api_key is not None:
             self.add({"api-key": options.api_key.reveal()})
@@ -52,6 +64,23 @@ class Secrets:
         """Return the values as they would stand in JSON; another object when there are others."""
         return self._values.reveal()
 
+    @property
+    def credentials(self) -> Secret[tuple[str, ...]]:
+        """Those of the values that are credentials by the names of their headers, as texts."""
+        return self._credentials
+
+    def masked(self, event: Event) -> Event:
+        """
+        Return an event without the credentials that the service repeats, if it is one of an error.
+
+        Its words come to exceptions, logs and listeners. Others are what they are, and cost nothing.
+        """
+        if not _is_of_an_error(event):
+            return event
+        said = orjson.dumps(event.raw).decode()  # written as the credentials are, whatever escapes it had
+        kept = without(said, (orjson.dumps(one)[1:-1].decode() for one in self._credentials.reveal()))
+        return event if kept == said else decode_event(kept)
+
     def add(self, headers: Mapping[str, str]) -> None:
         """Add the values of headers."""
         found = {*self.reveal()}
@@ -59,4 +88,14 @@ class Secrets:
             for part in (value, value.removeprefix("Bearer ")):
                 if len(part) >= _SHORTEST:
                     found.add(orjson.dumps(part)[1:-1])
+        credentials = {*self._credentials.reveal(), *credentials_of(headers, _SHORTEST)}
+        self._credentials = Secret(tuple(sorted(credentials, key=len, reverse=True)))
         self._values = Secret(tuple(sorted(found, key=len, reverse=True)))  # a whole before its parts
+
+
+def _is_of_an_error(event: Event) -> bool:
+    if isinstance(event, ResponseDone):
+        return event.response.status == "failed"
+    if isinstance(event, ResponseOutputItemDone | ConversationItemDone):
+        return isinstance(event.item, McpCallItem) and event.item.error is not None
+    return isinstance(event, Error | ConversationItemInputAudioTranscriptionFailed | McpListToolsFailed)
