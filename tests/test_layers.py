@@ -16,7 +16,7 @@ NAME = "azure_rt_audio"
 ROOMS = {
     "errors": {"errors", "_extras", "_pages", "_repr", "_retry_after"},
     "version": {"_version"},
-    "text": {"_printable", "_log", "_stacklevel"},
+    "text": {"_printable", "_log", "_paths", "_stacklevel"},
     "secret": {"_secret"},
     "concurrency": {"_concurrency"},
     "protocol": {"protocol"},

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Any, Final
 
 import orjson
 
@@ -11,7 +11,7 @@ from .._repr import also_half_made
 from .._secret import Secret, credentials_of, without
 from ..options import AzureRealTimeOptions, WebSocketOptions
 from ..options.proxy_url import parse_proxy
-from ..protocol.codec import decode_event
+from ..protocol.codec import decode_message
 from ..protocol.events import (
     ConversationItemDone,
     ConversationItemInputAudioTranscriptionFailed,
@@ -77,9 +77,7 @@ class Secrets:
         """
         if not _is_of_an_error(event):
             return event
-        said = orjson.dumps(event.raw).decode()  # written as the credentials are, whatever escapes it had
-        kept = without(said, (orjson.dumps(one)[1:-1].decode() for one in self._credentials.reveal()))
-        return event if kept == said else decode_event(kept)
+        return decode_message(event.raw) if _mask(event.raw, self._credentials.reveal()) else event
 
     def add(self, headers: Mapping[str, str]) -> None:
         """Add the values of headers."""
@@ -99,3 +97,19 @@ def _is_of_an_error(event: Event) -> bool:
     if isinstance(event, ResponseOutputItemDone | ConversationItemDone):
         return isinstance(event.item, McpCallItem) and event.item.error is not None
     return isinstance(event, Error | ConversationItemInputAudioTranscriptionFailed | McpListToolsFailed)
+
+
+def _mask(message: dict[str, Any], credentials: tuple[str, ...]) -> bool:
+    """Blank out credentials in the texts of a message; return whether there were any."""
+    has_changed = False
+    places: list[Any] = [message]
+    while places:  # not by recursion: JSON may be nested deeper than Python's stack
+        holder = places.pop()
+        for key, inner in list(holder.items() if isinstance(holder, dict) else enumerate(holder)):
+            if isinstance(inner, dict | list):
+                places.append(inner)
+            elif isinstance(inner, str) and (kept := without(inner, credentials)) != inner:
+                holder[key], has_changed = kept, True
+            if isinstance(key, str) and (name := without(key, credentials)) != key:
+                holder[name], has_changed = holder.pop(key), True
+    return has_changed

@@ -159,7 +159,11 @@ class CommandSender:
         Wait until the session is ready for its first commands; on the I/O thread, do not.
 
         Later ones are held while there is no connection, and nobody waits.
+
+        Raises:
+            RuntimeError: In a forked child, where nothing is sent, and nothing comes.
         """
+        self._attempts.current.connection.check_ours()
         if not self._attempts.has_been_ready:
             self._attempts.follow(lambda ready: ready.wait_to_send())
 

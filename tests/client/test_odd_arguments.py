@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,6 +20,7 @@ from azure_rt_audio import (
     SessionConfig,
     WebSocketOptions,
 )
+from azure_rt_audio.audio import WavWriter, read_audio, read_wav, write_audio, write_wav
 from azure_rt_audio.devices import Microphone, SimulatedMicrophone, Speaker
 from azure_rt_audio.dispatch import WorkerDispatcher
 from azure_rt_audio.emulator import Emulator
@@ -204,6 +206,26 @@ def test_half_a_character_in_what_is_kept() -> None:
         with pytest.raises(ValueError, match=rf"^{re.escape(path)} ") as caught:
             call()
         assert HALF not in str(caught.value) or path == "deployment"
+
+
+def test_paths_that_no_file_has(tmp_path: Path, connect: Connect) -> None:
+    """The system's own words name neither the argument nor the path."""
+    client = ready(connect)
+    options: dict[str, Any] = {"host_name": "localhost:1", "deployment": "m", "api_key": "k"}
+    for name in ("a\0b.wav", "a\ud800.wav"):
+        path = str(tmp_path / name)
+        calls: list[Callable[[], object]] = [
+            lambda path=path: client.send_audio_file(path),
+            lambda path=path: read_audio(path),
+            lambda path=path: read_wav(path),
+            lambda path=path: write_audio(path, b""),
+            lambda path=path: write_wav(path, b""),
+            lambda path=path: WavWriter(path),
+            lambda path=path: AzureRealTimeAudio(options, record=path),
+        ]
+        for call in calls:
+            with pytest.raises(ValueError, match=r"^(path|record) is .*no file is named"):
+                call()
 
 
 def test_what_is_refused_changes_nothing(connect: Connect, emulator: Emulator) -> None:

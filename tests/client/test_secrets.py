@@ -426,7 +426,7 @@ FAILED = {"id": "r", "status": "failed", "status_details": {"type": "failed", "e
 ECHOES: list[dict[str, Any]] = [
     {"type": "error", "error": SAID},
     {"type": "error", "message": f"the key {KEY} is bad"},
-    {"type": "error", "error": SAID, "event_id": 7},
+    {"type": "error", "error": {**SAID, KEY: [[KEY]]}, "event_id": 7},
     {"type": "conversation.item.input_audio_transcription.failed", "item_id": "i", "error": SAID},
 ]
 
