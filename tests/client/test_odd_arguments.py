@@ -162,7 +162,7 @@ def test_what_a_client_is_given() -> None:
                 AzureRealTimeAudio(options, **{name: value})  # type: ignore[arg-type]
 
 
-HALF = "caf\udce9.txt"
+HALF = "menu\udce9.txt"
 """What Python makes of a file name that is no text, which JSON cannot express."""
 
 

@@ -94,7 +94,7 @@ def test_a_failing_listener(connect: Connect, emulator: Emulator, tmp_path: Path
     client, told = ready(connect, record=tmp_path / "a.rta"), Probe()
 
     def fails(event: Any) -> None:
-        raise LookupError("nothing here: caf\udce9.txt")  # as a file name that is no text
+        raise LookupError("nothing here: menu\udce9.txt")  # as a file name that is no text
 
     client.on("test.marker", fails)
     client.on("test.marker", told)
@@ -107,7 +107,7 @@ def test_a_failing_listener(connect: Connect, emulator: Emulator, tmp_path: Path
     assert (failed.event, failed.error, failed.message) == (
         "test.marker",
         "LookupError",
-        "nothing here: caf?.txt",
+        "nothing here: menu?.txt",
     )
     assert failed.where[-1].startswith("test_recorder.py:")
     assert failed.where[-1].endswith(" in fails")
