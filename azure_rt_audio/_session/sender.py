@@ -9,13 +9,11 @@ import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import orjson
-
 from .._pages import THREADS
 from .._stacklevel import stacklevel
 from ..dispatch import Dispatcher
 from ..protocol.checks import check_command, check_returned
-from ..protocol.codec import encode, write_other
+from ..protocol.codec import dumps, encode
 from ..protocol.commands import Command
 from ..protocol.dialects import Dialect
 from .acknowledgement import Acknowledgement
@@ -70,7 +68,7 @@ class CommandSender:
 
         Raises:
             TypeError: If it is no object, or holds something that JSON cannot express.
-            ValueError: If it has no type.
+            ValueError: If it has no type, or a text or number in it cannot be expressed.
         """
         if isinstance(event, Command):
             return encode(event, self.dialect, self._note_left_out)
@@ -79,10 +77,7 @@ class CommandSender:
         name = event.get("type")
         if not isinstance(name, str) or not name:
             raise ValueError(f'an event needs a "type", such as "response.create", not {name!r}')
-        try:
-            return orjson.dumps(dict(event), default=write_other)
-        except TypeError as exc:
-            raise TypeError(f"{name} holds something that JSON cannot express: {exc}") from None
+        return dumps(dict(event), name)
 
     def new_event_id(self) -> str:
         """Return an id for a command, unique in this process."""
@@ -169,7 +164,11 @@ class CommandSender:
         Wait until the session is ready for its first commands; on the I/O thread, do not.
 
         Later ones are held while there is no connection, and nobody waits.
+
+        Raises:
+            RuntimeError: In a forked child, where nothing is sent, and nothing comes.
         """
+        self._attempts.current.connection.check_ours()
         if not self._attempts.has_been_ready:
             self._attempts.follow(lambda ready: ready.wait_to_send())
 
