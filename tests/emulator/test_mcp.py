@@ -116,3 +116,68 @@ def test_what_is_denied_does_not_run() -> None:
 
     events = made.tell("conversation.item.create", item={**answer, "reason": "not today"})
     assert kinds(events) == ["conversation.item.added", "conversation.item.done"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "code", "where"),
+    [
+        ({"allowed_tools": 5}, "invalid_type", "allowed_tools"),
+        ({"allowed_tools": "tide"}, "invalid_type", "allowed_tools"),
+        ({"allowed_tools": [5]}, "invalid_type", "allowed_tools[0]"),
+        ({"allowed_tools": {"tool_names": "tide"}}, "invalid_type", "allowed_tools.tool_names"),
+        ({"allowed_tools": {"names": ["tide"]}}, "unknown_parameter", "allowed_tools.names"),
+        ({"allowed_callers": ["me"]}, "invalid_value", "allowed_callers[0]"),
+        ({"require_approval": "sometimes"}, "invalid_value", "require_approval"),
+        ({"require_approval": 7}, "invalid_type", "require_approval"),
+        ({"require_approval": {"never": "tide"}}, "invalid_type", "require_approval.never"),
+        (
+            {"require_approval": {"never": {"tool_names": 5}}},
+            "invalid_type",
+            "require_approval.never.tool_names",
+        ),
+        ({"headers": "a"}, "invalid_type", "headers"),
+        ({"headers": {"a": 5}}, "invalid_type", "headers.a"),
+        ({"tunnel_id": "t"}, "invalid_value", "tunnel_id"),
+        ({"connector_id": "connector_gmail"}, "invalid_value", "connector_id"),
+    ],
+)
+def test_a_malformed_declaration_changes_nothing(fields: Any, code: str, where: str) -> None:
+    """It is refused by its field, in a session and in a response; no tools are listed."""
+    made = Bench(mcp_tools={"port": {"tide": tide}})
+    before = made.engine.session
+    error = made.error("session.update", session=made.session(tools=[server(**fields)]))
+
+    assert (error["code"], error["param"]) == (code, f"session.tools[0].{where}")
+    assert (made.engine.session, len(made.engine.conversation.items)) == (before, 0)
+    assert made.error("response.create", response={"tools": [server(**fields)]})["code"] == code
+
+
+@pytest.mark.parametrize(
+    ("fields", "where"),
+    [
+        ({"type": "mcp_list_tools", "tools": 5}, "tools"),
+        ({"type": "mcp_list_tools", "tools": [{"name": "tide"}]}, "tools[0].input_schema"),
+        ({"type": "mcp_call", "name": "tide", "arguments": "{}", "error": "none"}, "error"),
+        ({"type": "mcp_call", "name": "tide", "arguments": "{}", "error": {"type": "lost"}}, "error.type"),
+    ],
+)
+def test_a_malformed_item_of_a_server_is_refused(fields: Any, where: str) -> None:
+    """What the service itself writes into the conversation is typed as well."""
+    made = Bench()
+    error = made.error("conversation.item.create", item={"server_label": "port", **fields})
+
+    assert (error["param"], made.engine.conversation.items) == (f"item.{where}", ())
+
+
+def test_a_declaration_names_its_server() -> None:
+    """By a URL, a connector or a tunnel; a null of another field is as if it were left out."""
+    made = Bench(mcp_tools={"port": {"tide": tide}})
+    nowhere = {"type": "mcp", "server_label": "port"}
+    empty = dict.fromkeys(("allowed_tools", "allowed_callers", "headers", "require_approval"))
+    error = made.error("session.update", session=made.session(tools=[nowhere]))
+
+    assert (error["code"], error["param"]) == ("missing_required_parameter", "session.tools[0].server_url")
+    for name, where in {"server_url": "u", "connector_id": "connector_gmail", "tunnel_id": "t"}.items():
+        tool = {**nowhere, name: where}
+        events = made.tell("session.update", session=made.session(tools=[{**tool, **empty}]))
+        assert events[0]["session"]["tools"] == [tool]

@@ -256,7 +256,7 @@ class Ga(Dialect):
             "model": session.model,
             "output_modalities": list(session.modalities),
             "instructions": session.instructions,
-            "tools": [dict(tool) for tool in session.tools],
+            "tools": [{k: v for k, v in tool.items() if v is not None} for tool in session.tools],
             "tool_choice": session.tool_choice,
             "max_output_tokens": session.max_output_tokens,
             "tracing": session.tracing,
