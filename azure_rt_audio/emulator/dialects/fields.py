@@ -27,8 +27,19 @@ from .rules import (
     missing,
 )
 
+
+class _Distinct(Array):
+    """A list without repetitions."""
+
+    def __call__(self, value: Any, path: str) -> None:
+        """Check it."""
+        super().__call__(value, path)
+        if len(set(value)) != len(value):
+            raise RefusalError("invalid_value", f"Invalid '{path}': {value} repeats a value.", path)
+
+
 FORMAT: Final = Choice(*FORMATS)
-MODALITIES: Final = Array(Choice("text", "audio"), min_length=1)
+MODALITIES: Final = _Distinct(Choice("text", "audio"), min_length=1)
 TEXT: Final = Text()
 ID: Final = Text(32)
 TOOL_NAME: Final = Text(64, r"^[a-zA-Z0-9_-]+$")
