@@ -330,12 +330,16 @@ def test_refused_items(dialect: str) -> None:
 
 
 def test_images_are_for_ga() -> None:
-    """GA takes an image from the user; preview does not know the type."""
+    """GA takes an image from the user, as a data URI of a PNG or JPEG; preview does not know the type."""
     content = [{"type": "input_image", "image_url": "data:image/png;base64,AAAA", "detail": "low"}]
     item = {"type": "message", "role": "user", "content": content}
     created = Bench("ga").tell("conversation.item.create", item=item)[0]["item"]
 
     assert created["content"] == content
+    for url in ("https://images.test/a.png", "data:text/plain;base64,AAAA", ""):
+        elsewhere = {**item, "content": [{"type": "input_image", "image_url": url}]}
+        error = Bench("ga").error("conversation.item.create", item=elsewhere)
+        assert (error["code"], error["param"]) == ("invalid_value", "item.content[0].image_url")
     assert Bench("preview").error("conversation.item.create", item=item)["param"] == "item.content[0].type"
 
 

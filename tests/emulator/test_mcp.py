@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import Future
 from typing import Any
 
 import pytest
@@ -42,6 +43,7 @@ def test_tools_are_listed_or_the_import_fails() -> None:
         "conversation.item.added",
         "mcp_list_tools.in_progress",
         "mcp_list_tools.failed",
+        "conversation.item.done",
     ]
     assert events[4]["item"]["tools"] == [
         {"name": "tide", "description": "Tells the tide.", "input_schema": {"type": "object"}}
@@ -106,6 +108,34 @@ def test_a_tool_waits_for_approval() -> None:
     assert (item["output"], item["approval_request_id"]) == ("high at 5", asked["id"])
     assert kinds(again) == ["conversation.item.added", "conversation.item.done"]
     assert [item["type"] for item in items] == ["message"]
+
+
+def test_a_call_ends_with_its_response() -> None:
+    """Cancelled while the tool works, or cut short by the limit of tokens: the item says so, once."""
+    pending: Future[str] = Future()
+    made = Bench(
+        responder=lambda *_: FunctionCall("tide", {"at": 5}), mcp_tools={"port": {"tide": lambda at: pending}}
+    )
+    tools = [server(require_approval="never")]
+    made.tell("session.update", session=made.session(tools=tools, modalities=["text"]))
+    made.send("response.create")
+    made.until("response.mcp_call.in_progress")
+    events = made.tell("response.cancel")
+    item = only(events, "response.output_item.done")["item"]
+
+    assert kinds(events) == [
+        "response.mcp_call.failed",
+        "conversation.item.done",
+        "response.output_item.done",
+        "response.done",
+    ]
+    assert (item["error"]["type"], item["output"]) == ("tool_execution_error", None)
+
+    made.send("response.create", response={"max_output_tokens": 1})
+    done = made.until("response.done")["response"]
+    assert (done["status"], done["usage"]["output_tokens"]) == ("incomplete", 1)
+    assert done["output"][0]["arguments"] in ('{"', '{"at')
+    assert "response.mcp_call.in_progress" not in kinds(made.drain())
 
 
 def test_what_is_denied_does_not_run() -> None:

@@ -37,6 +37,7 @@ KNOWN = {
     "include[] refuses 'any text'": ENUM,
     "connector_id accepts any text": "connectors come and go",
     "content[].detail is missing": "of images, which the preview does not take",
+    "content[].image_url refuses 'any text'": "a data URI of a PNG or JPEG, as is said beside the type",
     "content[].image_url is missing": "of images, which the preview does not take",
     "content[].id is missing": "of item references inside a message, which the emulator does not resolve",
     "voice refuses 'any text'": ENUM,

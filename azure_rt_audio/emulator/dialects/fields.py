@@ -160,8 +160,9 @@ ITEM_FIELDS: Final[dict[str, Rule]] = {
 }
 INPUT_TEXT: Final = Record({"type": Anything(), "text": TEXT}, ("text",))
 INPUT_AUDIO: Final = Record({"type": Anything(), "audio": TEXT, "transcript": Nullable(TEXT)})
+_IMAGE: Final = Text(pattern="^data:image/(png|jpe?g);base64,")  # the service fetches none by itself
 INPUT_IMAGE: Final = Record(
-    {"type": Anything(), "image_url": TEXT, "detail": Choice("auto", "low", "high")}, ("image_url",)
+    {"type": Anything(), "image_url": _IMAGE, "detail": Choice("auto", "low", "high")}, ("image_url",)
 )
 
 
