@@ -129,6 +129,7 @@ REFUSED_SESSIONS: list[tuple[str, dict[str, Any], str, str]] = [
     ("preview", {"colour": 1}, "unknown_parameter", "session.colour"),
     ("preview", {"temperature": 2}, "decimal_above_max_value", "session.temperature"),
     ("preview", {"modalities": ["smell"]}, "invalid_value", "session.modalities[0]"),
+    ("preview", {"modalities": ["text", "text"]}, "invalid_value", "session.modalities"),
     ("preview", {"output_audio_format": "mp3"}, "invalid_value", "session.output_audio_format"),
     ("preview", {"instructions": None}, "invalid_type", "session.instructions"),
     ("preview", {"speed": 3}, "decimal_above_max_value", "session.speed"),
@@ -151,6 +152,20 @@ def test_refused_sessions(dialect: str, session: dict[str, Any], code: str, para
     assert (error["code"], error["param"], error["event_id"]) == (code, param, "evt_1")
     assert error["type"] == "invalid_request_error"
     assert bench.engine.session == before
+
+
+@pytest.mark.parametrize(
+    ("dialect", "modalities"),
+    [("ga", ["text", "audio"]), ("ga", ["text", "text"]), ("ga", []), ("preview", ["audio", "audio"])],
+)
+def test_a_response_takes_the_modalities_of_a_session(dialect: str, modalities: list[str]) -> None:
+    """GA answers in one of the two; on neither dialect is one named twice. No response begins."""
+    bench = Bench(dialect)
+    name = "output_modalities" if dialect == "ga" else "modalities"
+    error = bench.error("response.create", response={name: modalities})
+
+    assert (error["code"], error["param"]) == ("invalid_value", f"response.{name}")
+    assert bench.engine.active is None
 
 
 @both
@@ -315,12 +330,16 @@ def test_refused_items(dialect: str) -> None:
 
 
 def test_images_are_for_ga() -> None:
-    """GA takes an image from the user; preview does not know the type."""
+    """GA takes an image from the user, as a data URI of a PNG or JPEG; preview does not know the type."""
     content = [{"type": "input_image", "image_url": "data:image/png;base64,AAAA", "detail": "low"}]
     item = {"type": "message", "role": "user", "content": content}
     created = Bench("ga").tell("conversation.item.create", item=item)[0]["item"]
 
     assert created["content"] == content
+    for url in ("https://images.test/a.png", "data:text/plain;base64,AAAA", ""):
+        elsewhere = {**item, "content": [{"type": "input_image", "image_url": url}]}
+        error = Bench("ga").error("conversation.item.create", item=elsewhere)
+        assert (error["code"], error["param"]) == ("invalid_value", "item.content[0].image_url")
     assert Bench("preview").error("conversation.item.create", item=item)["param"] == "item.content[0].type"
 
 

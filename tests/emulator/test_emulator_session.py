@@ -22,7 +22,7 @@ MESSAGE = {"type": "message", "role": "user", "content": [{"type": "input_text",
 QUIET = bytes(48 * 700)
 
 
-def saying(text: str) -> Any:
+def saying(text: str | FunctionCall) -> Any:
     """A reply function that always says the same."""
     return lambda conversation, session: text
 
@@ -446,7 +446,26 @@ def test_token_limit(dialect: str) -> None:
     response = bench.until("response.done")["response"]
 
     assert response["status_details"] == {"type": "incomplete", "reason": "max_output_tokens"}
-    assert 20 <= response["usage"]["output_tokens"] <= 30
+    assert response["usage"]["output_tokens"] == 20
+
+
+@both
+@pytest.mark.parametrize("modality", ["text", "audio"])
+def test_no_answer_exceeds_its_token_limit(dialect: str, modality: str) -> None:
+    """Neither words nor sound nor the arguments of a call; what is cut short is incomplete."""
+    call = FunctionCall("look_up", {"where": "in the long list of all harbours of the coast"})
+    for reply in (LONG, call):
+        for limit in (1, 2, 3, 7, 10):
+            bench = Bench(dialect, responder=saying(reply))
+            bench.configure(
+                max_response_output_tokens=limit,
+                modalities=[modality] if dialect == "ga" or modality == "text" else ["text", "audio"],
+            )
+            bench.send("response.create")
+            response = bench.until("response.done")["response"]
+            assert response["status"] == "incomplete"
+            assert response["usage"]["output_tokens"] == limit
+            assert [item["status"] for item in response["output"]] == ["incomplete"]
 
 
 @both

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import Future
 from typing import Any
 
 import pytest
@@ -42,6 +43,7 @@ def test_tools_are_listed_or_the_import_fails() -> None:
         "conversation.item.added",
         "mcp_list_tools.in_progress",
         "mcp_list_tools.failed",
+        "conversation.item.done",
     ]
     schema = {"type": "object", "properties": {"at": {"type": "integer"}}, "required": ["at"]}
     assert events[4]["item"]["tools"] == [
@@ -109,6 +111,34 @@ def test_a_tool_waits_for_approval() -> None:
     assert [item["type"] for item in items] == ["message"]
 
 
+def test_a_call_ends_with_its_response() -> None:
+    """Cancelled while the tool works, or cut short by the limit of tokens: the item says so, once."""
+    pending: Future[str] = Future()
+    made = Bench(
+        responder=lambda *_: FunctionCall("tide", {"at": 5}), mcp_tools={"port": {"tide": lambda at: pending}}
+    )
+    tools = [server(require_approval="never")]
+    made.tell("session.update", session=made.session(tools=tools, modalities=["text"]))
+    made.send("response.create")
+    made.until("response.mcp_call.in_progress")
+    events = made.tell("response.cancel")
+    item = only(events, "response.output_item.done")["item"]
+
+    assert kinds(events) == [
+        "response.mcp_call.failed",
+        "conversation.item.done",
+        "response.output_item.done",
+        "response.done",
+    ]
+    assert (item["error"]["type"], item["output"]) == ("tool_execution_error", None)
+
+    made.send("response.create", response={"max_output_tokens": 1})
+    done = made.until("response.done")["response"]
+    assert (done["status"], done["usage"]["output_tokens"]) == ("incomplete", 1)
+    assert done["output"][0]["arguments"] in ('{"', '{"at')
+    assert "response.mcp_call.in_progress" not in kinds(made.drain())
+
+
 def test_what_is_denied_does_not_run() -> None:
     """Nothing follows but the item of the answer."""
     made = bench(FunctionCall("tide", {"at": 5}))
@@ -155,3 +185,68 @@ def test_the_default_responder_tells_what_went_wrong() -> None:
     told = only(made.tell("response.create"), "response.output_item.done")["item"]
 
     assert told["content"][0]["text"] == "I am sorry, the tide did not work: division by zero."
+
+
+@pytest.mark.parametrize(
+    ("fields", "code", "where"),
+    [
+        ({"allowed_tools": 5}, "invalid_type", "allowed_tools"),
+        ({"allowed_tools": "tide"}, "invalid_type", "allowed_tools"),
+        ({"allowed_tools": [5]}, "invalid_type", "allowed_tools[0]"),
+        ({"allowed_tools": {"tool_names": "tide"}}, "invalid_type", "allowed_tools.tool_names"),
+        ({"allowed_tools": {"names": ["tide"]}}, "unknown_parameter", "allowed_tools.names"),
+        ({"allowed_callers": ["me"]}, "invalid_value", "allowed_callers[0]"),
+        ({"require_approval": "sometimes"}, "invalid_value", "require_approval"),
+        ({"require_approval": 7}, "invalid_type", "require_approval"),
+        ({"require_approval": {"never": "tide"}}, "invalid_type", "require_approval.never"),
+        (
+            {"require_approval": {"never": {"tool_names": 5}}},
+            "invalid_type",
+            "require_approval.never.tool_names",
+        ),
+        ({"headers": "a"}, "invalid_type", "headers"),
+        ({"headers": {"a": 5}}, "invalid_type", "headers.a"),
+        ({"tunnel_id": "t"}, "invalid_value", "tunnel_id"),
+        ({"connector_id": "connector_gmail"}, "invalid_value", "connector_id"),
+    ],
+)
+def test_a_malformed_declaration_changes_nothing(fields: Any, code: str, where: str) -> None:
+    """It is refused by its field, in a session and in a response; no tools are listed."""
+    made = Bench(mcp_tools={"port": {"tide": tide}})
+    before = made.engine.session
+    error = made.error("session.update", session=made.session(tools=[server(**fields)]))
+
+    assert (error["code"], error["param"]) == (code, f"session.tools[0].{where}")
+    assert (made.engine.session, len(made.engine.conversation.items)) == (before, 0)
+    assert made.error("response.create", response={"tools": [server(**fields)]})["code"] == code
+
+
+@pytest.mark.parametrize(
+    ("fields", "where"),
+    [
+        ({"type": "mcp_list_tools", "tools": 5}, "tools"),
+        ({"type": "mcp_list_tools", "tools": [{"name": "tide"}]}, "tools[0].input_schema"),
+        ({"type": "mcp_call", "name": "tide", "arguments": "{}", "error": "none"}, "error"),
+        ({"type": "mcp_call", "name": "tide", "arguments": "{}", "error": {"type": "lost"}}, "error.type"),
+    ],
+)
+def test_a_malformed_item_of_a_server_is_refused(fields: Any, where: str) -> None:
+    """What the service itself writes into the conversation is typed as well."""
+    made = Bench()
+    error = made.error("conversation.item.create", item={"server_label": "port", **fields})
+
+    assert (error["param"], made.engine.conversation.items) == (f"item.{where}", ())
+
+
+def test_a_declaration_names_its_server() -> None:
+    """By a URL, a connector or a tunnel; a null of another field is as if it were left out."""
+    made = Bench(mcp_tools={"port": {"tide": tide}})
+    nowhere = {"type": "mcp", "server_label": "port"}
+    empty = dict.fromkeys(("allowed_tools", "allowed_callers", "headers", "require_approval"))
+    error = made.error("session.update", session=made.session(tools=[nowhere]))
+
+    assert (error["code"], error["param"]) == ("missing_required_parameter", "session.tools[0].server_url")
+    for name, where in {"server_url": "u", "connector_id": "connector_gmail", "tunnel_id": "t"}.items():
+        tool = {**nowhere, name: where}
+        events = made.tell("session.update", session=made.session(tools=[{**tool, **empty}]))
+        assert events[0]["session"]["tools"] == [tool]

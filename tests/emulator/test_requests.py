@@ -16,6 +16,7 @@ from azure_rt_audio.emulator.dialects.rules import (
     Boolean,
     Choice,
     Either,
+    Mapped,
     Nullable,
     Number,
     Record,
@@ -35,8 +36,8 @@ KNOWN = {
     "tool_choice refuses 'any text'": ENUM,
     "include[] refuses 'any text'": ENUM,
     "connector_id accepts any text": "connectors come and go",
-    "tunnel_id is missing": "not offered by the service",
     "content[].detail is missing": "of images, which the preview does not take",
+    "content[].image_url refuses 'any text'": "a data URI of a PNG or JPEG, as is said beside the type",
     "content[].image_url is missing": "of images, which the preview does not take",
     "content[].id is missing": "of item references inside a message, which the emulator does not resolve",
     "voice refuses 'any text'": ENUM,
@@ -109,7 +110,7 @@ def differences(dialect: str, rule: Rule, type_: str, path: str) -> Iterator[str
             else:
                 elements = " | ".join(one for of_kind, one in told if of_kind == "array")
                 yield from differences(dialect, Either(*of), elements, f"{path}[]")
-        elif kind == "map" and not any(isinstance(one, Metadata) for one in rules):
+        elif kind == "map" and not any(isinstance(one, (Mapped, Metadata)) for one in rules):
             yield f"{path} refuses pairs"
     if "string" not in kinds and any(isinstance(one, Text) for one in rules):
         yield f"{path} accepts any text"

@@ -16,6 +16,7 @@ from .rules import (
     Boolean,
     Choice,
     Either,
+    Mapped,
     Nullable,
     Number,
     Record,
@@ -23,10 +24,22 @@ from .rules import (
     Rule,
     Tagged,
     Text,
+    missing,
 )
 
+
+class _Distinct(Array):
+    """A list without repetitions."""
+
+    def __call__(self, value: Any, path: str) -> None:
+        """Check it."""
+        super().__call__(value, path)
+        if len(set(value)) != len(value):
+            raise RefusalError("invalid_value", f"Invalid '{path}': {value} repeats a value.", path)
+
+
 FORMAT: Final = Choice(*FORMATS)
-MODALITIES: Final = Array(Choice("text", "audio"), min_length=1)
+MODALITIES: Final = _Distinct(Choice("text", "audio"), min_length=1)
 TEXT: Final = Text()
 ID: Final = Text(32)
 TOOL_NAME: Final = Text(64, r"^[a-zA-Z0-9_-]+$")
@@ -62,7 +75,11 @@ TRACING: Final = Nullable(
 TRUNCATION: Final = Either(
     Choice("auto", "disabled"),
     Record(
-        {"type": Choice("retention_ratio"), "retention_ratio": Number(0, 1), "token_limits": Anything()},
+        {
+            "type": Choice("retention_ratio"),
+            "retention_ratio": Number(0, 1),
+            "token_limits": Record({"post_instructions": Number(0, is_whole=True)}),
+        },
         ("type", "retention_ratio"),
     ),
 )
@@ -76,19 +93,43 @@ FUNCTION_TOOL: Final = Record(
     },
     ("name",),
 )
-MCP_TOOL: Final = Record(
+_FILTER: Final = Record({"tool_names": Array(TEXT), "read_only": Boolean()})
+_SERVERS: Final = ("server_url", "connector_id", "tunnel_id")
+
+
+class _McpTool(Record):
+    """A tool of type ``mcp``, which names its server in one of three ways."""
+
+    def __call__(self, value: Any, path: str) -> None:
+        """Check it."""
+        super().__call__(value, path)
+        given = [name for name in _SERVERS if name in value]
+        if not given:
+            raise missing(f"{path}.server_url")
+        if len(given) > 1:
+            raise RefusalError(
+                "invalid_value",
+                f"Invalid '{path}': only one of {', '.join(map(repr, _SERVERS))} can be given.",
+                f"{path}.{given[1]}",
+            )
+
+
+MCP_TOOL: Final = _McpTool(
     {
         "type": Choice("mcp"),
         "server_label": TEXT,
         "server_url": TEXT,
         "connector_id": TEXT,
+        "tunnel_id": TEXT,
         "server_description": TEXT,
         "authorization": TEXT,
-        "allowed_tools": Anything(),
-        "allowed_callers": Anything(),
-        "headers": Anything(),
+        "allowed_tools": Nullable(Either(_FILTER, Array(TEXT))),
+        "allowed_callers": Nullable(Array(Choice("direct", "programmatic"))),
+        "headers": Nullable(Mapped(TEXT)),
         "defer_loading": Boolean(),
-        "require_approval": Anything(),
+        "require_approval": Nullable(
+            Either(Record({"always": _FILTER, "never": _FILTER}), Choice("always", "never"))
+        ),
     },
     ("server_label",),
 )
@@ -119,8 +160,9 @@ ITEM_FIELDS: Final[dict[str, Rule]] = {
 }
 INPUT_TEXT: Final = Record({"type": Anything(), "text": TEXT}, ("text",))
 INPUT_AUDIO: Final = Record({"type": Anything(), "audio": TEXT, "transcript": Nullable(TEXT)})
+_IMAGE: Final = Text(pattern="^data:image/(png|jpe?g);base64,")  # the service fetches none by itself
 INPUT_IMAGE: Final = Record(
-    {"type": Anything(), "image_url": TEXT, "detail": Choice("auto", "low", "high")}, ("image_url",)
+    {"type": Anything(), "image_url": _IMAGE, "detail": Choice("auto", "low", "high")}, ("image_url",)
 )
 
 
@@ -154,17 +196,39 @@ CALLS: Final[dict[str, Rule]] = {
 }
 _MCP: Final[dict[str, Rule]] = {"id": ID, "type": Anything()}
 _MCP_REQUEST: Final[dict[str, Rule]] = {**_MCP, "server_label": TEXT, "name": TEXT, "arguments": TEXT}
+_LISTED_TOOL: Final = Record(
+    {
+        "name": TEXT,
+        "input_schema": Anything(),
+        "description": Nullable(TEXT),
+        "annotations": Anything(),
+    },
+    ("name", "input_schema"),
+)
+_PEER_ERROR: Final = Record(
+    {"type": Anything(), "code": Number(is_whole=True), "message": TEXT}, ("code", "message")
+)
+_MCP_ERROR: Final = Tagged(
+    "type",
+    {
+        "protocol_error": _PEER_ERROR,
+        "http_error": _PEER_ERROR,
+        "tool_execution_error": Record({"type": Anything(), "message": TEXT}, ("message",)),
+    },
+)
 MCP_ITEMS: Final[dict[str, Rule]] = {
     "mcp_approval_response": Record(
         {**_MCP, "approval_request_id": TEXT, "approve": Boolean(), "reason": Nullable(TEXT)},
         ("approval_request_id", "approve"),
     ),
-    "mcp_list_tools": Record({**_MCP, "server_label": TEXT, "tools": Anything()}, ("server_label", "tools")),
+    "mcp_list_tools": Record(
+        {**_MCP, "server_label": TEXT, "tools": Array(_LISTED_TOOL)}, ("server_label", "tools")
+    ),
     "mcp_call": Record(
         {
             **_MCP_REQUEST,
             "approval_request_id": Nullable(TEXT),
-            "error": Anything(),
+            "error": Nullable(_MCP_ERROR),
             "output": Nullable(TEXT),
         },
         ("server_label", "name", "arguments"),

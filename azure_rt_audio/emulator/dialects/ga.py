@@ -38,6 +38,7 @@ class _OneModality(Array):
             )
 
 
+_MODALITIES: Final = _OneModality(Choice("text", "audio"), min_length=1)
 _TOOLS: Final = Array(Tagged("type", {"function": f.FUNCTION_TOOL, "mcp": f.MCP_TOOL}))
 _TOOL_CHOICE: Final = Either(
     Tagged(
@@ -84,7 +85,7 @@ _SESSIONS: Final[dict[str, Rule]] = {
             "type": Anything(),
             "model": f.TEXT,
             "instructions": f.TEXT,
-            "output_modalities": _OneModality(Choice("text", "audio"), min_length=1),
+            "output_modalities": _MODALITIES,
             "audio": Record(
                 {
                     "input": _INPUT,
@@ -114,7 +115,7 @@ _RESPONSE: Final = f.overrides(
         "instructions": f.TEXT,
         "max_output_tokens": f.MAX_TOKENS,
         "metadata": f.Metadata(),
-        "output_modalities": f.MODALITIES,
+        "output_modalities": _MODALITIES,
         "parallel_tool_calls": Boolean(),
         "prompt": f.PROMPT,
         "reasoning": f.REASONING,
@@ -256,7 +257,7 @@ class Ga(Dialect):
             "model": session.model,
             "output_modalities": list(session.modalities),
             "instructions": session.instructions,
-            "tools": [dict(tool) for tool in session.tools],
+            "tools": [{k: v for k, v in tool.items() if v is not None} for tool in session.tools],
             "tool_choice": session.tool_choice,
             "max_output_tokens": session.max_output_tokens,
             "tracing": session.tracing,

@@ -19,6 +19,7 @@ __all__ = [
     "Boolean",
     "Choice",
     "Either",
+    "Mapped",
     "Nullable",
     "Number",
     "Record",
@@ -251,6 +252,20 @@ class Record(Rule):
 
 
 @dataclass(frozen=True)
+class Mapped(Rule):
+    """An object whose fields have any names; *of* accepts each value."""
+
+    of: Rule
+
+    def __call__(self, value: Any, path: str) -> None:
+        """Check it."""
+        if not isinstance(value, dict):
+            raise _wrong_type(path, "an object", value)
+        for name, held in value.items():
+            self.of(held, f"{path}.{name}")
+
+
+@dataclass(frozen=True)
 class Tagged(Rule):
     """An object whose field *tag* names its rule in *kinds*; *default* if the tag may be left out."""
 
@@ -271,20 +286,26 @@ class Tagged(Rule):
 
 
 class Either(Rule):
-    """What any of *rules* accepts; the refusal is the last one's."""
+    """
+    What any of *rules* accepts.
+
+    The refusal is the one of a field inside the value if there is one, or else the last rule's.
+    """
 
     def __init__(self, *rules: Rule) -> None:
         self.rules = rules
 
     def __call__(self, value: Any, path: str) -> None:
         """Check it."""
-        for rule in self.rules[:-1]:
+        refusals = []
+        for rule in self.rules:
             try:
                 rule(value, path)
-            except RefusalError:
-                continue
-            return
-        self.rules[-1](value, path)
+            except RefusalError as refusal:
+                refusals.append(refusal)
+            else:
+                return
+        raise next((one for one in refusals if one.param != path), refusals[-1])
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,15 @@ from ..dialects.rules import RefusalError
 from ..model.conversation import Conversation, Item
 from ..model.session import Session
 
-__all__ = ["EventMaker", "RateLimits", "input_tokens", "output_tokens", "text_tokens"]
+__all__ = [
+    "AUDIO_OUT_MS_PER_TOKEN",
+    "CHARACTERS_PER_TOKEN",
+    "EventMaker",
+    "RateLimits",
+    "input_tokens",
+    "output_tokens",
+    "text_tokens",
+]
 
 _ALPHABET: Final = string.ascii_letters + string.digits
 _WITH_OBFUSCATION: Final = frozenset(
@@ -28,8 +36,9 @@ _WITH_OBFUSCATION: Final = frozenset(
     }
 )
 _OBFUSCATED_LENGTH: Final = 16
+CHARACTERS_PER_TOKEN: Final = 4
 _AUDIO_IN_MS_PER_TOKEN: Final = 100
-_AUDIO_OUT_MS_PER_TOKEN: Final = 50
+AUDIO_OUT_MS_PER_TOKEN: Final = 50
 
 
 class EventMaker:
@@ -95,8 +104,8 @@ class EventMaker:
 
 
 def text_tokens(text: str) -> int:
-    """About four characters each, as a rule of thumb."""
-    return math.ceil(len(text) / 4)
+    """How many a text has, as a rule of thumb."""
+    return math.ceil(len(text) / CHARACTERS_PER_TOKEN)
 
 
 def input_tokens(conversation: Conversation, session: Session) -> tuple[int, int]:
@@ -113,7 +122,7 @@ def input_tokens(conversation: Conversation, session: Session) -> tuple[int, int
 
 def output_tokens(text: str, audio_ms: float) -> tuple[int, int]:
     """What was written and said: text tokens and audio tokens."""
-    return text_tokens(text), math.ceil(audio_ms / _AUDIO_OUT_MS_PER_TOKEN)
+    return text_tokens(text), math.ceil(audio_ms / AUDIO_OUT_MS_PER_TOKEN)
 
 
 class RateLimits:

@@ -18,7 +18,14 @@ from ..model.replies import FunctionCall, McpServers
 from ..model.session import Session
 from .events import EventMaker
 
-__all__ = ["call", "list_tools", "needs_approval", "run_approved", "server_of"]
+__all__ = ["CANCELLED", "call", "list_tools", "needs_approval", "run_approved", "server_of"]
+
+
+CANCELLED: Final[Mapping[str, Any]] = {
+    "error": {"type": "tool_execution_error", "message": "The response was cancelled during the call."},
+    "output": None,
+}
+"""What the item of a call says whose response ends before the call does."""
 
 _KINDS: Final = ((str, "string"), (bool, "boolean"), (int, "integer"), (float, "number"))
 
@@ -35,6 +42,7 @@ def list_tools(
     functions = servers.get(server)
     if functions is None:
         yield make.event("mcp_list_tools.failed", item_id=item.id)
+        yield from make.item_done(item, conversation)
         return
     item.extra["tools"] = [
         {"name": name, "description": function.__doc__ or "", "input_schema": _schema(function)}

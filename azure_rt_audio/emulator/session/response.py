@@ -27,7 +27,7 @@ from ..model.session import Session
 from ..model.tokens import arguments_as_written, pieces
 from . import mcp
 from .behaviour import Behaviour
-from .events import EventMaker, input_tokens, output_tokens
+from .events import AUDIO_OUT_MS_PER_TOKEN, CHARACTERS_PER_TOKEN, EventMaker, input_tokens, output_tokens
 
 __all__ = ["UNTIL_AN_EVENT", "ResponseRun", "Step"]
 
@@ -52,6 +52,7 @@ class _Open:
     part: Part | None = None
     text: str = ""
     is_announced: bool = False
+    is_called: bool = False  # a tool of an MCP server, which has not answered yet
 
 
 @dataclass
@@ -124,11 +125,15 @@ class ResponseRun:
                 server = mcp.server_of(call.name, self.session, self.behaviour.mcp_tools)
                 if server is None:
                     yield from self._function_call(call)
-                    yield from self._close_item("completed")
                 elif mcp.needs_approval(call.name, server, self.session):
                     yield from self._ask_for_approval(server, call)
                 else:
                     yield from self._mcp_call(server, call)
+                if self._is_exhausted:
+                    ended = "max_output_tokens"
+                yield from self._close_item("incomplete" if ended else "completed")
+                if ended:
+                    break
         return ended
 
     def cancel(self, reason: str) -> Iterator[dict[str, Any]]:
@@ -179,6 +184,9 @@ class ResponseRun:
             while promised_ms < self.audio_ms + _TRANSCRIPT_LEAD_MS and (word := next(words, "")):
                 promised_ms += _MS_PER_CHARACTER * len(word)
                 yield self._word(opened, part, word)
+                if self._is_exhausted:
+                    return
+            pcm = self._allowed_audio(pcm)
             data = to_wire(pcm, self.session.output_format)
             part.say(data)
             duration_ms = len(pcm) / 48
@@ -190,6 +198,8 @@ class ResponseRun:
                 return
         for word in words:
             yield self._word(opened, part, word)
+            if self._is_exhausted:
+                return
 
     def _audio(self, text: str) -> Iterator[bytes | float]:
         try:
@@ -201,8 +211,8 @@ class ResponseRun:
             self._failure = Failure()
 
     def _word(self, opened: _Open, part: Part, words: str) -> dict[str, Any]:
+        words = self._write(words)
         opened.text += words
-        self._written += words
         part.say(text=opened.text)
         kind = "output_audio_transcript" if part.kind == "audio" else "output_text"
         return self._at(f"response.{kind}.delta", delta=words)
@@ -220,34 +230,60 @@ class ResponseRun:
         if self.make.dialect.profile.writes_tokens and not isinstance(call.arguments, str):
             arguments = arguments_as_written(call.arguments)
         for piece in self._pieces(arguments, 16):
-            item.arguments += piece
-            self._written += piece
-            yield self._at("response.function_call_arguments.delta", call_id=call.call_id, delta=piece)
+            written = self._write(piece)
+            item.arguments += written
+            yield self._at("response.function_call_arguments.delta", call_id=call.call_id, delta=written)
+            if self._is_exhausted:
+                return
 
     def _ask_for_approval(self, server: str, call: FunctionCall) -> Iterator[Step]:
         told = {"server_label": server, "name": call.name, "arguments": call.arguments_json}
         item = Item(self.make.new_id("mcpr"), "mcp_approval_request", name=call.name, extra=told)
         item.arguments = call.arguments_json
         yield from self._open_item(item)
-        yield from self._close_item("completed")
 
     def _mcp_call(self, server: str, call: FunctionCall) -> Iterator[Step]:
         told: dict[str, Any] = {"server_label": server, "name": call.name, "arguments": ""}
         item = Item(self.make.new_id("mcp"), "mcp_call", name=call.name, extra=told)
         item.arguments = call.arguments_json
-        yield from self._open_item(item)
+        opened = yield from self._open_item(item)
         for piece in self._pieces(call.arguments_json, 16):
-            told["arguments"] += piece
-            self._written += piece
-            yield self._at("response.mcp_call_arguments.delta", delta=piece)
+            written = self._write(piece)
+            told["arguments"] += written
+            yield self._at("response.mcp_call_arguments.delta", delta=written)
+            if self._is_exhausted:
+                return
         yield self._at("response.mcp_call_arguments.done", arguments=told["arguments"])
-        where = {"item_id": item.id, "output_index": len(self._output) - 1}
-        yield self.make.event("response.mcp_call.in_progress", **where)
-        told |= yield from mcp.call(server, call, self.behaviour.mcp_tools)
-        item.output = told["output"] or ""
-        outcome = "completed" if told["error"] is None else "failed"
-        yield self.make.event(f"response.mcp_call.{outcome}", **where)
-        yield from self._close_item("completed")
+        opened.is_called = True
+        yield self._mcp_event("in_progress", opened)
+        yield self._mcp_answer(opened, (yield from mcp.call(server, call, self.behaviour.mcp_tools)))
+
+    def _mcp_answer(self, opened: _Open, answer: Mapping[str, Any]) -> dict[str, Any]:
+        opened.is_called = False
+        opened.item.extra |= answer
+        opened.item.output = answer["output"] or ""
+        return self._mcp_event("completed" if answer["error"] is None else "failed", opened)
+
+    def _mcp_event(self, outcome: str, opened: _Open) -> dict[str, Any]:
+        where = {"item_id": opened.item.id, "output_index": opened.output_index}
+        return self.make.event(f"response.mcp_call.{outcome}", **where)
+
+    def _write(self, piece: str) -> str:
+        """Count what is written; of the piece that would exceed the limit of tokens, what it leaves."""
+        limit = self.session.max_output_tokens
+        if isinstance(limit, int):
+            spoken = output_tokens("", self.audio_ms)[1]
+            piece = piece[: max(0, (limit - spoken) * CHARACTERS_PER_TOKEN - len(self._written))]
+        self._written += piece
+        return piece
+
+    def _allowed_audio(self, pcm: bytes) -> bytes:
+        """What the limit of tokens leaves of a piece of sound."""
+        limit = self.session.max_output_tokens
+        if not isinstance(limit, int):
+            return pcm
+        left_ms = (limit - output_tokens(self._written, 0)[0]) * AUDIO_OUT_MS_PER_TOKEN - self.audio_ms
+        return pcm[: max(0, round(left_ms * 24)) * 2]
 
     def _pieces(self, text: str, characters: int | None = None) -> list[str]:
         return pieces(text, self.make.dialect.profile.writes_tokens, characters)
@@ -295,6 +331,8 @@ class ResponseRun:
                     name=item.name,
                     arguments=item.arguments,
                 )
+        elif opened.is_called:
+            yield self._mcp_answer(opened, mcp.CANCELLED)
         elif part is not None:
             if part.kind == "audio":
                 yield self._at("response.output_audio.done")
