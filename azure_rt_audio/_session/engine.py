@@ -217,6 +217,9 @@ class Engine:
         self._send_lag = SendLagLog(websocket_options.lag)
         self.calls: CallRunner | None = None
         self.guard: CallFollower | None = None
+        self.voice: dict[
+            str, Any
+        ] = {}  # the voice session that goes on; taken with setdefault, which is atomic
         self.audio_input = AudioInput(
             self.sender, self.configuration.input_audio_format, self.response_queue.turn
         )

@@ -112,6 +112,7 @@ def test_nobody_decides(caplog: pytest.LogCaptureFixture) -> None:
     session.run(10)
 
     assert "nobody listens to 'tool_approval_requested'" in caplog.text
+    assert "a call of tool lookup was denied after 3 s: nobody has called request.approve()" in caplog.text
     assert other.result(0).text == "answer to hello"
     assert "did not run: nobody has decided within 3 seconds" in pending.result(0).text
     assert session.errors == []
