@@ -108,7 +108,7 @@ def test_a_slip_is_named(event: str, meant: str) -> None:
         (
             "",
             "or 'init', 'status_changed', 'send_lag', 'reconnecting', 'reconnected', 'closed', "
-            "'error', '\\*'",
+            "'guard_tripped', 'error', '\\*'",
         ),
         ("opened", "there is no event 'opened'; names are such as"),
         ("response.*", r"'response\.\*': patterns are not understood; listen to '\*'"),

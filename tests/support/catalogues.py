@@ -12,6 +12,7 @@ from typing import Any
 import attrs
 from catalogue_types import DATA, alternatives, catalogue, fields_of
 
+from azure_rt_audio._secret import Secret
 from azure_rt_audio.protocol.base import ProtocolObject
 from azure_rt_audio.protocol.dialects import GaDialect, PreviewDialect
 
@@ -215,6 +216,8 @@ def _fits(value: Any, hint: Any) -> bool:
         return True
     if origin in (typing.Union, types.UnionType):
         return any(_fits(value, alternative) for alternative in arguments)
+    if origin is Secret:
+        return type(value) is Secret and _fits(value.reveal(), arguments[0])
     if origin is typing.Literal:
         return value in arguments and type(value) is str
     if origin is list:

@@ -334,7 +334,7 @@ COMPARE_DATES = {
     "_retry_after.py",
     "_transport/handshake.py",
     "_session/attempts.py",
-    "_session/planned_swap.py",
+    "_session/session_age.py",
     "tools/schema.py",  # dates as arguments of tools
     "tools/shape.py",
 }

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ssl
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -259,7 +260,11 @@ def test_squid_that_wants_a_password(
             monkeypatch.setenv("HTTPS_PROXY", variable)
             with AzureRealTimeAudio(where, trust) as client:
                 assert speak(client)
-        said = log()
+        said, deadline = log(), time.monotonic() + 10
+        # Squid writes the line of a tunnel when it has seen its end.
+        while said.count(f"CONNECT {SERVICE}:{service.port}") < 5 and time.monotonic() < deadline:
+            threading.Event().wait(0.05)
+            said = log()
 
     assert said.count(f"CONNECT {SERVICE}:{service.port}") >= 5
     assert said.count("TCP_DENIED/407") == 2
