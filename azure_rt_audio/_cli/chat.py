@@ -6,6 +6,7 @@ import argparse
 import contextlib
 import sys
 import threading
+import time
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -19,7 +20,6 @@ from .. import (
     ServiceError,
     SessionConfig,
 )
-from .._concurrency.deadline import Deadline
 from ..protocol.events import ResponseDone, ResponseOutputTextDelta
 from ..protocol.events.local import (
     Reconnected,
@@ -169,7 +169,7 @@ class _Chat:
         )
         self._pending = pending = self._client.create_response()
         has_cancelled = False
-        told: Deadline | None = None
+        told_by: float | None = None
         try:
             while not self._is_done.is_set():
                 try:
@@ -181,8 +181,9 @@ class _Chat:
                     has_cancelled = True
                     pending.cancel()
                 if pending.done:
-                    told = told or Deadline(_LOST_SECONDS if self._ends_untold(pending) else _TOLD_SECONDS)
-                    if told.expired and not self._is_done.is_set():
+                    seconds = _LOST_SECONDS if self._ends_untold(pending) else _TOLD_SECONDS
+                    told_by = told_by or time.monotonic() + seconds
+                    if time.monotonic() > told_by and not self._is_done.is_set():
                         self._tell_end(pending)
             has_failed = pending.error is not None and pending.status != "cancelled"
             self._has_failed |= has_failed or (question.done() and question.exception() is not None)

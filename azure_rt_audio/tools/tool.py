@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 from typing import Any, Final, Literal
 
+from .._arity import check_called_with
 from .._log import get_logger
 from .._repr import also_half_made
 from ..protocol.events.local import ToolApprovalRequested
@@ -101,7 +102,9 @@ class Tool:
         check_choice("late", late, ("drop", "tell"))
         check_choice("on_duplicate", on_duplicate, ("allow", "refuse"))
         check_flag("background", background)
-        if not callable(needs_approval):
+        if callable(needs_approval):
+            check_called_with("needs_approval", needs_approval, "the request")
+        else:
             check_flag("needs_approval", needs_approval)
         check_positive_seconds("timeout_s", timeout_s, or_none=True)
         check_positive_seconds("approval_timeout_s", approval_timeout_s)

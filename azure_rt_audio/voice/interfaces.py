@@ -70,7 +70,7 @@ class Engine(Protocol):
     """The session behind a client."""
 
     @property
-    def voice(self) -> dict[str, Any]:
+    def voice(self) -> dict[str, object]:
         """The voice session that goes on, as ``"session"``."""
 
     @property

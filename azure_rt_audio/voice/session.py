@@ -180,8 +180,8 @@ class VoiceSession:
                 return
             if self._engine.voice.setdefault("session", self) is not self:
                 raise RuntimeError(
-                    "another voice session of this client goes on, and both would record and play: close() that "
-                    "one first, or make another client"
+                    "another voice session of this client goes on, and both would record and play: "
+                    "close() that one first, or make another client"
                 )
             self._capture_thread = thread
         try:
@@ -230,7 +230,12 @@ class VoiceSession:
         return has_ended
 
     def interrupt(self) -> None:
-        """Stop the answer, as if the user had spoken. Does not block; raises as :meth:`wait` if not started."""
+        """
+        Stop the answer, as if the user had spoken. Does not block.
+
+        Raises:
+            RuntimeError: If the session was not started.
+        """
         self._check_started()
         self._worker.submit(lambda _: self._downlink.interrupt(by_user=False, must_cancel=True), None)
 
