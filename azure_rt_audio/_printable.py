@@ -19,7 +19,7 @@ from __future__ import annotations
 import re
 from typing import Any, Final
 
-__all__ = ["one_line", "printable", "printable_json", "printable_tree"]
+__all__ = ["encodable", "one_line", "printable", "printable_json", "printable_tree"]
 
 _BREAKS: Final = re.compile("\r\n|[\r\v\f\x85\u2028\u2029]")
 _MARKS: Final = re.compile("[\u061c\u200e\u200f]")
@@ -27,6 +27,15 @@ _TURNING: Final = "\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufff9-\ufffb"
 _HOSTILE: Final = re.compile(f"[\x00-\x08\x0b-\x1f\x7f-\x9f{_TURNING}]")
 _NOT_IN_JSON: Final = re.compile(f"[\x7f-\x9f\u061c\u200e\u200f\u2028\u2029{_TURNING}]")
 _SPACE: Final = re.compile(r"[ \t]*\n[ \t\n]*|\t")
+
+
+def encodable(text: str) -> str:
+    """Return text that UTF-8 can express: halves of characters, as in names of files, are replaced."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    return text
 
 
 def printable(text: str) -> str:

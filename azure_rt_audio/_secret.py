@@ -11,12 +11,19 @@ import contextlib
 import functools
 import hmac
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any, Final, Generic, NoReturn, ParamSpec, TypeVar
 
-__all__ = ["Secret", "forget_locals", "forgets_locals", "made_without_traces"]
+__all__ = [
+    "Secret",
+    "credentials_of",
+    "forget_locals",
+    "forgets_locals",
+    "made_without_traces",
+    "without",
+]
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -27,6 +34,9 @@ _PACKAGE: Final = str(Path(__file__).parent)
 _GENERATED: Final = re.compile(rf"<attrs generated \w+ {__package__}\.")  # methods, or init in older versions
 _LIBRARIES: Final = ("websocket", "python_socks")
 """Packages whose functions are given headers and passwords."""
+
+_CREDENTIAL: Final = re.compile("key|auth|token|secret|cookie|sig", re.IGNORECASE)
+"""Headers that hold one, by their names."""
 
 
 class Secret(Generic[T]):
@@ -73,6 +83,25 @@ class Secret(Generic[T]):
             "keys, tokens and passwords are not pickled: make the options where they are used, for example "
             "with AzureRealTimeOptions.from_env()"
         )
+
+
+def credentials_of(headers: Mapping[str, str], shortest: int = 4) -> list[str]:
+    """Return what nothing that a service says may repeat: credentials, with and without their scheme."""
+    return [
+        word
+        for name, value in headers.items()
+        if _CREDENTIAL.search(name)
+        for word in (value, value.rpartition(" ")[2])
+        if len(word) >= shortest
+    ]
+
+
+def without(text: str, credentials: Iterable[str]) -> str:
+    """Return what a service said without the credentials that it repeats."""
+    for credential in credentials:
+        if credential:
+            text = text.replace(credential, "[redacted]")
+    return text
 
 
 def forget_locals(error: BaseException) -> None:

@@ -317,6 +317,7 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
             TimeoutError: If it took longer.
         """
         check_timeout(timeout)
+        self._engine.connection.check_ours()
         self._tools.wait_for_lists(timeout)
         return self.conversation.mcp_tools
 
@@ -838,6 +839,7 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
         """
         from .voice import VoiceSession
 
+        self._engine.connection.check_ours()
         voice = VoiceSession(
             self, microphone, speaker, echo=echo, push_to_talk=push_to_talk, on_event=on_event
         )
@@ -863,6 +865,7 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
             RuntimeError: If listeners run elsewhere by themselves.
         """
         where = self._engine.dispatcher
+        self._engine.connection.check_ours()
         if not isinstance(where, QueueDispatcher):
             raise RuntimeError(
                 f"the listeners of this client run by themselves, by {type(where).__name__}; "

@@ -16,7 +16,7 @@ NAME = "azure_rt_audio"
 ROOMS = {
     "errors": {"errors", "_extras", "_pages", "_repr", "_arity", "_retry_after"},
     "version": {"_version"},
-    "text": {"_printable", "_log", "_stacklevel"},
+    "text": {"_printable", "_log", "_paths", "_stacklevel"},
     "secret": {"_secret"},
     "concurrency": {"_concurrency"},
     "protocol": {"protocol"},
@@ -58,7 +58,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "audio": {"text", "errors"},
     "devices": {"text", "errors", "concurrency", "audio"},
     "options": {"secret", "errors", "protocol"},
-    "net": {"errors", "concurrency", "options"},
+    "net": {"secret", "errors", "concurrency", "options"},
     "transport": {"text", "secret", "errors", "version", "concurrency", "options", "net"},
     "dispatch": {"text", "errors", "concurrency"},
     "session": {

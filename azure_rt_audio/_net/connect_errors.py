@@ -20,6 +20,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from .. import _retry_after
 from .._pages import CERTIFICATES, ENTRA_ID, ERRORS, PROXIES
+from .._secret import without
 from ..errors import (
     AUTHENTICATION_ERROR,
     CONNECTION_ERROR,
@@ -76,7 +77,7 @@ def refused(
     """
     if "chunked" in headers.get("transfer-encoding", "").lower():
         body = unchunk(body)
-    text = _without(body.decode("utf-8", "replace"), secrets)[:MAX_BODY]
+    text = without(body.decode("utf-8", "replace"), secrets)[:MAX_BODY]
     code, said = _parse_body(text)
     hint = _proxy_hint(status, headers) if proxy else _hint(url, status, headers, code, said)
     page = PROXIES if proxy else ENTRA_ID if status in (401, 403) else ERRORS
@@ -98,7 +99,9 @@ def refused(
         status=status,
         retry_after=retry_after,
         body=text,
-        request_id=next((headers[name] for name in _REQUEST_ID_HEADERS if headers.get(name)), None),
+        request_id=next(
+            (without(headers[name], secrets) for name in _REQUEST_ID_HEADERS if headers.get(name)), None
+        ),
         hint=hint,
     )
 
@@ -217,13 +220,6 @@ def _parse_body(text: str) -> tuple[str | None, str]:
     code = facts.get("code") or facts.get("statusCode")
     message = facts.get("message") or (inner if isinstance(inner, str) else "")
     return (str(code) if code else None), (message if isinstance(message, str) else "")
-
-
-def _without(text: str, secrets: Iterable[str]) -> str:
-    for secret in secrets:
-        if secret:
-            text = text.replace(secret, "[redacted]")
-    return text
 
 
 def _host_of(location: str) -> str | None:

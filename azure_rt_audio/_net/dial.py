@@ -23,6 +23,7 @@ from urllib.parse import urlsplit
 
 import attrs
 
+from .._secret import Secret
 from ..errors import ConnectError
 from ..options import WebSocketOptions
 from ..options.proxy_url import Proxy, parse_proxy
@@ -46,10 +47,12 @@ class Target:
     Attributes:
         url: ``ws://`` or ``wss://``; holds no credential.
         headers: Sent with the handshake; hold the credential and are never shown.
+        hidden: Other values that are never shown if the peer repeats them.
     """
 
     url: str
     headers: Mapping[str, str] = attrs.field(factory=dict, repr=False)
+    hidden: Secret[tuple[str, ...]] = attrs.field(factory=lambda: Secret(()), repr=False)
 
 
 def import_now(options: WebSocketOptions) -> None:

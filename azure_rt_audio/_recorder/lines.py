@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any, TypeAlias
 
 import orjson
@@ -50,8 +51,16 @@ def add_line(
         return len(start) + len(event) + 2
     if kind == "failed":  # what an exception says may be what somebody said
         body = {**body, "message": redaction.text(str(body["message"]))}
-    rest = orjson.dumps(body, default=str)[1:]
+    rest = _json(body)[1:]
     start = f'{{"t":{t:.6f},"at":{started + t:.3f},"kind":"{kind}"{"," if body else ""}'.encode()
     line = redaction.without_secrets(start + rest + b"\n")
     lines.append(line)
     return len(line)
+
+
+def _json(fields: dict[str, Any]) -> bytes:
+    try:
+        return orjson.dumps(fields, default=str)
+    except TypeError:  # half a character, as in the name of a file that a listener's exception has
+        text = json.dumps(fields, default=str, ensure_ascii=False, separators=(",", ":"))
+        return text.encode("utf-8", "replace")

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, TypeAlias
 
+from .._paths import checked_path
 from .._repr import also_half_made
 from .._transport import WebSocketState
 from .._version import __version__
@@ -108,7 +109,7 @@ class Recorder:
             "configuration": redaction.fields(configuration(client.options, engine.websocket_options)),
         }
         self._writer = RecordingWriter(
-            Path(path),
+            Path(checked_path(path, "record")),
             header,
             redaction,
             max_bytes=max_bytes,

@@ -28,6 +28,7 @@ from ..protocol.service_errors import service_error
 from ..protocol.session import Session
 from .item_ids import ItemIds
 from .readiness import Readiness
+from .secrets import Secrets
 from .taps import Taps
 
 __all__ = ["Attempt", "merge_session"]
@@ -73,6 +74,7 @@ class Attempt:
         ready: Readiness,
         taps: Taps,
         quirks: Quirks,
+        secrets: Secrets,
         lock: threading.Lock,
         configuration: SessionUpdate,
         encoded: bytes,
@@ -104,6 +106,7 @@ class Attempt:
         self.is_over = False  # guarded by _lock; written once
         self._taps = taps
         self._quirks = quirks
+        self._secrets = secrets
         self._encoded = encoded
         self._lock = lock
         self._updates: tuple[PendingUpdate, ...] = ()  # guarded by _lock for replacement
@@ -191,7 +194,7 @@ class Attempt:
             )
         elif not is_held:
             try:
-                self._prepare(decode_event(payload, self._quirks))
+                self._prepare(self._secrets.masked(decode_event(payload, self._quirks)))
             except DecodeError:
                 log.debug("< malformed frame (%d bytes)", len(payload))
             except BaseException as exc:

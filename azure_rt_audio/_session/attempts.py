@@ -190,7 +190,7 @@ class Attempts:
             headers = {name: value.reveal() for name, value in websocket_options.headers.items()}
             headers.update(options.authorization())
             secrets.add(headers)
-            return Target(options.url, headers)
+            return Target(options.url, headers, secrets.credentials)
 
         connection = Connection(
             target,
@@ -210,7 +210,15 @@ class Attempts:
             self._clock,
         )
         attempt = Attempt(
-            number, connection, ready, self._taps, self._quirks, self.lock, configuration, encoded
+            number,
+            connection,
+            ready,
+            self._taps,
+            self._quirks,
+            self.secrets,
+            self.lock,
+            configuration,
+            encoded,
         )
         with self.lock:
             self.alive = (*self.alive, attempt)

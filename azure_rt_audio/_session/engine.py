@@ -22,6 +22,7 @@ from typing import Final
 
 from .._concurrency import shutdown
 from .._log import get_logger
+from .._secret import without
 from .._transport import Connection, LagReport, Outcome, Payload, WebSocketImpl
 from ..dispatch import Dispatcher
 from ..errors import DecodeError, DispatchOverflowError, RealtimeError
@@ -183,6 +184,7 @@ class Engine:
             self.waiters,
             dispatcher,
             clock,
+            websocket_options.max_message_bytes,
         )
         self.configuration = Configuration(self.attempts, self.sender, self.waiters, options.session_config)
         self.transcription = Transcription(self.configuration, self.listeners, self.streams)
@@ -348,6 +350,7 @@ class Engine:
             event = decode_event(data, self.quirks)
         except DecodeError as exc:
             log.debug("< malformed frame (%d bytes)", len(data))
+            exc.payload = without(exc.payload, self.attempts.secrets.credentials.reveal())
             self.audience.report(exc)
             return
         if log.isEnabledFor(logging.DEBUG):
@@ -388,6 +391,7 @@ class Engine:
             self.connection.abort(exc)
 
     def _take(self, event: Event) -> None:
+        event = self.attempts.secrets.masked(event)
         if self.ids.is_active:
             translated = self.ids.to_program(event)
             if translated is None:

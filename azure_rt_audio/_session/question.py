@@ -5,7 +5,8 @@ Both are sent when their turn has come, one right after the other, so that of se
 gets the answer to its own question. With ``conversation="none"`` they are sent at once, and together too.
 
 A response that the user has talked over before it began is asked for again, and so is its question: the item
-is deleted and created under another id, so that it is the newest.
+is deleted and created under another id, so that it is the newest. So it is if results of tools were sent
+after it when the request has to be sent again, on another connection above all.
 
 What leaves "asked": the answer; a refusal of the item or of the request; and what ends a request (see
 ``response_queue.py``). The item's acknowledgement is not waited for: the answer proves it as well.

@@ -88,9 +88,9 @@ class Readiness:
             self.wait_to_send()
 
     def _wait(self, timeout: float | None, grace: float) -> None:
+        self._connection.check_ours()
         if self.is_initialized and self.outcome is None:
             return
-        self._connection.check_ours()
         if self._connection.owns_this_thread():
             raise RuntimeError(
                 "this would wait for the session on the thread that makes it; listeners of an inline "

@@ -60,7 +60,7 @@ from ..protocol.events import (
     ResponseCreated,
     ResponseDone,
 )
-from ..protocol.responses import ResponseConfig
+from ..protocol.responses import Response, ResponseConfig
 from .one_by_one import OneByOne, Step
 from .pending_response import PendingResponse
 from .response_canceller import ResponseCanceller
@@ -141,7 +141,8 @@ class ResponseQueue:
         self._audio_format = audio_format
         self._clock = clock
         self._call_in = call_in
-        self._units = OneByOne()  # questions with their requests
+        self._units = OneByOne()  # questions with their requests, and results of tools
+        self._results = 0  # of tools, that were sent; written by whoever is at work on the units
         self._make_request = RequestMaker(encode, carries_metadata=carries_metadata)
         self._lock = threading.Lock()  # leaf; guards everything below
         self.turn = UserTurn(limits or TurnLimits())
@@ -473,6 +474,11 @@ class ResponseQueue:
         self._send_next(following)
         return seconds
 
+    def unheard_request(self, response: Response) -> ResponseRequest | None:
+        """Return the request that a response answers which ends, if its ``response.created`` was lost."""
+        with self._lock:
+            return self._table.find_unheard(response)
+
     def has_lost(self, response_id: str) -> bool:
         """Whether a response is over although its end was not heard of."""
         with self._lock:
@@ -583,14 +589,33 @@ class ResponseQueue:
             self.canceller.give_way()
 
         def send() -> None:
-            if epoch == self._table.epoch and not self._table.is_held:
-                request.put_question()
+            with self._lock:  # Ctrl-C may have left it to others, and it was forgotten
+                is_there = not self._table.is_held and self._table.is_entered(request)
+                is_due = is_there and epoch == self._table.epoch
+            if is_due:
+                request.put_question(self._results)
                 self._send(request.payload)
 
-        if request.ask_first is None:
+        if request.is_out_of_band and request.ask_first is None:
             send()
         else:
             self._units.run(Step(send, lambda exc: self._not_sent(request, exc)))
+
+    def send_result(self, send: Callable[[], None], fail: Callable[[Exception], None]) -> None:
+        """
+        Send a result of a tool: not between a question and its request, and before all requests that follow.
+
+        A question whose request has to be sent again after it is put again, so that it is the newest.
+
+        Args:
+            fail: Called with what *send* raised, if another thread has called it.
+        """
+
+        def count_and_send() -> None:
+            self._results += 1
+            send()
+
+        self._units.run(Step(count_and_send, fail))
 
     def _send_request(self, request: ResponseRequest, epoch: int) -> bool:
         """Send a request that has been entered; if that fails, finish its handle and return ``False``."""

@@ -75,6 +75,7 @@ class ResponseRequest:
     tries: int = 0
     ask_first: Callable[[ResponseRequest], None] | None = None  # sends the question
     is_asked: bool = False  # the question was sent, and is still the newest
+    asked_at: int = 0  # how many results of tools were sent before the question
     stands_for: ResponseRequest | None = None  # waits to be sent again, unless this response is completed
     held: list[Event] = Factory(list)  # what has come of a response that stands for a request
     question: Future[Any] | None = None  # kept alive until it is answered
@@ -89,6 +90,11 @@ class ResponseRequest:
     follower: weakref.ReferenceType[ResponseHandle] | None = None  # is told of its response, too
 
     @property
+    def rank(self) -> int:
+        """Which kinds come first, among those that wait."""
+        return 0 if self.answers_turn else 1 if self.is_follow_up else 2
+
+    @property
     def is_finished(self) -> bool:
         """Whether the handle, if somebody holds it, has its outcome."""
         handle = self.handle() if self.handle is not None else None
@@ -98,11 +104,16 @@ class ResponseRequest:
         """The service has said that its response is over; what is left of it comes soon, or never."""
         self.is_doubted, self.since, self.seen = True, now, self.latest
 
-    def put_question(self) -> None:
-        """Send the question, unless it is there already: the item stays after a refusal."""
-        if self.ask_first is not None and not self.is_asked:
+    def put_question(self, results: int) -> None:
+        """
+        Send the question, unless it is there already, and the newest: the item stays after a refusal.
+
+        Args:
+            results: How many results of tools were sent by now.
+        """
+        if self.ask_first is not None and not (self.is_asked and self.asked_at == results):
             self.ask_first(self)
-            self.is_asked = True
+            self.is_asked, self.asked_at = True, results
 
     def take_back(self, response_id: str, now: float) -> ResponseRequest:
         """Return what stands for it while the response goes on that is not wanted; it is to be sent again."""

@@ -145,6 +145,10 @@ class ResponseTable:
         if not request.is_out_of_band:
             self.sent = request
 
+    def is_entered(self, request: ResponseRequest) -> bool:
+        """Whether a request is one that is about to be sent, or was, and has not begun."""
+        return self.sent is request or self._unbegun.get(request.request_id or "") is request
+
     def put(self, request: ResponseRequest) -> None:
         """Let a request wait its turn; the one that answers the user comes first, then one for tools."""
         if request.is_out_of_band:
@@ -155,6 +159,11 @@ class ResponseTable:
             self.waiting.insert(sum(other.answers_turn for other in self.waiting), request)
         else:
             self.waiting.append(request)
+
+    def _put_first(self, request: ResponseRequest) -> None:
+        """Let a request wait again, as the first of its kind: answers to results come before questions."""
+        rank = request.rank
+        self.waiting.insert(sum(other.rank < rank for other in self.waiting), request)
 
     def take_next(self, now: float) -> ResponseRequest | None:
         """Return the request whose turn has come, entered as sent; ``None`` if there is none."""
@@ -209,7 +218,7 @@ class ResponseTable:
             beginning.must_cancel = request.is_cancelled
             # Sent before the user began to speak, begun after: asked again when the turn is over.
             if self.turn.is_speaking and not (is_beside or request.is_cancelled or request.answers_turn):
-                self.waiting.appendleft(request)
+                self._put_first(request)
                 beginning.is_unplayed = True
                 request = request.take_back(response_id, now)
             request.response_id, request.since = response_id, now
@@ -241,9 +250,21 @@ class ResponseTable:
         has_id = self._carries_metadata and sent is not None and sent.request_id is not None
         return None if has_id and (self._do_ids_return or self.turn.expects_answer) else sent
 
+    def find_unheard(self, response: Response) -> ResponseRequest | None:
+        """Return the request that a response answers whose ``response.created`` was lost, or never sent."""
+        is_known = response.id is not None and response.id in (self.active_id, *self._over)
+        if is_known or (response.id or self.active_id or "") in self.begun:
+            return None
+        request = self._unbegun.get((response.metadata or {}).get(REQUEST_ID) or "")
+        return self._match(response) if request is None and self._is_next(response) else request
+
+    def _is_next(self, response: Response) -> bool:
+        """Whether a response without a request id may be the one that is about to begin."""
+        is_named = (response.metadata or {}).get(REQUEST_ID) is not None
+        return not is_named and self.active_id is None and not is_out_of_band(response)
+
     def end(self, response: Response) -> ResponseRequest | None:
         """Take a ``response.done``; return the request that it answers."""
-        request_id = (response.metadata or {}).get(REQUEST_ID)
         request = self.begun.pop(response.id or self.active_id or "", None)
         asked = request.stands_for if request is not None else None
         if request is not None and asked in self.waiting and response.status == "completed":
@@ -251,16 +272,13 @@ class ResponseTable:
             request.accept()  # the cancel came too late
         is_known = response.id is not None and response.id in (self.active_id, *self._over)
         if request is None and not is_known:  # its response.created was lost, or never sent
-            request = self._unbegun.get(request_id or "")
-            is_next = request_id is None and self.active_id is None and not is_out_of_band(response)
-            if request is None and is_next:
-                request = self._match(response)
-                if request is None and self.turn.expects_answer:
-                    self.turn.answer()
+            request = self.find_unheard(response)
             if request is not None:
                 self.forget(request)
                 if request.answers_turn:
                     self.turn.answer()
+            elif self._is_next(response) and self.turn.expects_answer:
+                self.turn.answer()
         if response.id is None or response.id == self.active_id:
             self.active_id = None
         if response.id is not None:
@@ -297,7 +315,7 @@ class ResponseTable:
         if error.code != ACTIVE or request.is_cancelled or request.tries >= _MAX_TRIES:
             return None
         # It waits for the other response's end, which comes even if its response.created has not come yet.
-        self.waiting.appendleft(request)
+        self._put_first(request)
         return self.hold(error, now, tries=request.tries)
 
     def hold(self, error: ServiceError, now: float, *, tries: int) -> float:
@@ -338,12 +356,12 @@ class ResponseTable:
         return beside
 
     def put_back(self, requests: Sequence[ResponseRequest]) -> None:
-        """Let requests wait again, before those that wait already."""
+        """Let requests wait again, before those of their kind that wait already, see :meth:`put`."""
         for request in reversed(requests):
             if request.is_out_of_band:
                 self._beside.insert(0, request)
             else:
-                self.waiting.appendleft(request)
+                self._put_first(request)
 
     def move(self) -> tuple[list[ResponseRequest], list[ResponseRequest]]:
         """The connection is over; return what had begun on it, and what was sent and had not begun."""

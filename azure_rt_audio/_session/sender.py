@@ -9,13 +9,11 @@ import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import orjson
-
 from .._pages import THREADS
 from .._stacklevel import stacklevel
 from ..dispatch import Dispatcher
-from ..protocol.checks import check_command
-from ..protocol.codec import encode, write_other
+from ..protocol.checks import check_command, check_returned
+from ..protocol.codec import dumps, encode
 from ..protocol.commands import Command
 from ..protocol.dialects import Dialect
 from .acknowledgement import Acknowledgement
@@ -35,6 +33,7 @@ class CommandSender:
         timeout: Seconds to wait for room when the send backlog is full.
         dispatcher: Where callbacks of acknowledgements run.
         clock: Seconds that never run backwards, for the time-outs of callers.
+        max_message_bytes: The largest event that can be received.
 
     **Threads and locks.** Any thread. ``CommandSender._lock`` is a leaf; it guards the set of warnings given.
     """
@@ -48,6 +47,7 @@ class CommandSender:
         waiters: Waiters,
         dispatcher: Dispatcher,
         clock: Callable[[], float],
+        max_message_bytes: int,
     ) -> None:
         self._attempts = attempts
         self._journal = journal
@@ -56,6 +56,7 @@ class CommandSender:
         self._waiters = waiters
         self._dispatcher = dispatcher
         self.clock = clock
+        self._max_message_bytes = max_message_bytes
         self._id_prefix = f"evt_{secrets.token_hex(4)}"
         self._id_numbers = itertools.count(1)
         self._lock = threading.Lock()  # leaf
@@ -67,7 +68,7 @@ class CommandSender:
 
         Raises:
             TypeError: If it is no object, or holds something that JSON cannot express.
-            ValueError: If it has no type.
+            ValueError: If it has no type, or a text or number in it cannot be expressed.
         """
         if isinstance(event, Command):
             return encode(event, self.dialect, self._note_left_out)
@@ -76,10 +77,7 @@ class CommandSender:
         name = event.get("type")
         if not isinstance(name, str) or not name:
             raise ValueError(f'an event needs a "type", such as "response.create", not {name!r}')
-        try:
-            return orjson.dumps(dict(event), default=write_other)
-        except TypeError as exc:
-            raise TypeError(f"{name} holds something that JSON cannot express: {exc}") from None
+        return dumps(dict(event), name)
 
     def new_event_id(self) -> str:
         """Return an id for a command, unique in this process."""
@@ -94,9 +92,11 @@ class CommandSender:
         Return the bytes of a command.
 
         Raises:
-            ValueError: If the service would refuse it.
+            ValueError: If the service would refuse it, or send it back in an event that is too large.
         """
-        return self.encode_as_is(self._attempts.ids.to_service(command))
+        payload = self.encode_as_is(self._attempts.ids.to_service(command))
+        check_returned(command, len(payload), self._max_message_bytes)
+        return payload
 
     def encode_as_is(self, command: Command) -> bytes:
         """The same with the ids of items as they stand in the command. Raises as :meth:`encode`."""
@@ -164,7 +164,11 @@ class CommandSender:
         Wait until the session is ready for its first commands; on the I/O thread, do not.
 
         Later ones are held while there is no connection, and nobody waits.
+
+        Raises:
+            RuntimeError: In a forked child, where nothing is sent, and nothing comes.
         """
+        self._attempts.current.connection.check_ours()
         if not self._attempts.has_been_ready:
             self._attempts.follow(lambda ready: ready.wait_to_send())
 

@@ -13,10 +13,12 @@ from .._session.response_request import cancelled_response
 from ..errors import RealtimeError
 from ..protocol.events import Event, ResponseCreated, ResponseDone
 from ..protocol.items import FunctionCallItem, FunctionCallOutputItem
+from ..protocol.response_errors import CONNECTION_LOST
 from ..protocol.responses import Response, ResponseConfig
 from ..tools.context import ToolContext
 from ..tools.tool import Tool
 from .mcp_call import McpCall
+from .runner import Task
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -48,6 +50,13 @@ class Waiting:
         """The handle, if it is held."""
         return None if self.handle is None else self.handle()
 
+    def note(self, *outputs: FunctionCallOutputItem) -> None:
+        """Note outputs as steps of the handle."""
+        handle = self.held
+        if handle is not None:
+            for output in outputs:
+                handle._note_output(output)
+
 
 @define(eq=False)
 class Call:
@@ -61,7 +70,9 @@ class Call:
         is_acknowledged: The service has it in the conversation.
         is_refused: It could not be sent, or was refused.
         sent_at: When it was sent.
-        started_at: When the function was called.
+        started_at: When the function was to be called: its time runs, also while it waits for a thread.
+        has_begun: It was called.
+        job: That calls it, or asks for approval, on a thread of the tools.
         asked_at: When its approval was asked for.
         is_decided: That is decided.
         future: Of the acknowledgement; kept alive until it came.
@@ -78,6 +89,8 @@ class Call:
     is_refused: bool = False
     sent_at: float = 0.0
     started_at: float | None = None
+    has_begun: bool = False
+    job: Task | None = None
     asked_at: float | None = None
     is_decided: bool = False
     future: Future[object] | None = None
@@ -117,6 +130,7 @@ class Round:
         is_wanted: Whether the results are to be answered.
         is_filled: Something was said while its tools ran.
         response: As it ended.
+        outputs: Those of functions, as they were sent.
     """
 
     response_id: str
@@ -129,6 +143,7 @@ class Round:
     is_wanted: bool = False
     is_filled: bool = False
     response: Response | None = None
+    outputs: list[FunctionCallOutputItem] = Factory(list)
 
     @property
     def all_calls(self) -> list[Call | McpCall]:
@@ -144,6 +159,19 @@ class Round:
     def is_in_vain(self) -> bool:
         """Whether the conversation has none of the outputs."""
         return all(call.is_refused for call in self.all_calls)
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether who waits for the response is given the answer to the results in place of it."""
+        response = self.response
+        return (
+            self.is_wanted
+            and response is not None
+            and (
+                response.status == "completed"
+                or (response.status == "incomplete" and response.reason == CONNECTION_LOST)
+            )
+        )
 
     @property
     def is_awaited(self) -> bool:
@@ -163,13 +191,6 @@ class Round:
             if handle is not None:
                 handle._finish(self.response or cancelled_response())
 
-    def note(self, output: FunctionCallOutputItem) -> None:
-        """Note an output as a step of the handles."""
-        for one in self.waiting:
-            handle = one.held
-            if handle is not None:
-                handle._note_output(output)
-
 
 class FollowUp:
     """
@@ -178,7 +199,7 @@ class FollowUp:
     It stands where the handle of a request does, and passes everything on to those who wait.
 
     Args:
-        on_begun: Called with itself and ``response.created``, before that is passed on.
+        on_begun: Called with itself and the response, before ``response.created`` is passed on.
         on_failed: Called with itself and what ended it, if that was no event.
         is_others: Whether the loop did not ask for it.
     """
@@ -186,7 +207,7 @@ class FollowUp:
     def __init__(
         self,
         rounds: Sequence[Round],
-        on_begun: Callable[[FollowUp, ResponseCreated], object],
+        on_begun: Callable[[FollowUp, Response], object],
         on_failed: Callable[[FollowUp, Response | RealtimeError], object],
         *,
         is_others: bool = False,
@@ -229,7 +250,7 @@ class FollowUp:
 
     def _feed(self, event: Event) -> None:
         if isinstance(event, ResponseCreated):
-            self._on_begun(self, event)
+            self._on_begun(self, event.response)
         self.done = isinstance(event, ResponseDone)
         for handle in self._handles():
             handle._feed(event)

@@ -13,12 +13,15 @@ import weakref
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
+import attrs
+
 from .._log import get_logger
 from .._session.attempts import weakly
 from .._session.engine import Engine
 from .._session.response_watchdog import LOOK
 from ..errors import RealtimeError, ServiceError
 from ..protocol.events.local import LocalEvent, ToolApprovalRequested, ToolEnded, ToolProgress, ToolStarted
+from ..protocol.items import FunctionCallOutputItem, MessageItem
 from ..tools.context import ToolContext
 from ..tools.output import ToolOutput, error_output
 from ..tools.tool import Tool
@@ -27,7 +30,7 @@ from .follow_ups import FollowUps
 from .job import run_tool
 from .outputs import OutputSender, Sent
 from .rounds import Rounds
-from .runner import Job
+from .runner import Job, Runner, Task
 
 __all__ = ["Calls"]
 
@@ -35,6 +38,10 @@ log: logging.Logger = get_logger(__name__)
 
 _BUSY: Final = error_output("too many calls wait already; try again later")
 _STARTED: Final = ToolOutput('{"status":"started; the result follows in a message, when it is there"}')
+_LONG_WAIT: Final = 2.0
+"""Seconds for which calls may wait for a thread before the log says so."""
+
+_UNSENT: Final = "there is a result, but it could not be sent"
 _RUNNING: Final = error_output("this runs already, with the same arguments; wait for its result")
 
 
@@ -44,6 +51,7 @@ class Calls:
 
     Args:
         submit: Has a job run on a thread of the tools; returns whether there is room.
+        runner: Whose threads those are.
         find_client: Returns the client, if it is still there.
         answers_late: Whether the model is asked to answer results that come late.
     """
@@ -54,6 +62,7 @@ class Calls:
         rounds: Rounds,
         follow_ups: FollowUps,
         submit: Callable[[Job], bool],
+        runner: Runner | None,
         *,
         find_client: Callable[[], Any],
         answers_late: bool,
@@ -61,15 +70,17 @@ class Calls:
         self._rounds = rounds
         self._follow_ups = follow_ups
         self._submit = submit
+        self._runner = runner
         self._find_client = find_client
         self._answers_late = answers_late
-        self._outputs = OutputSender(engine.sender, engine.conversation._note_sent)
+        self._outputs = OutputSender(engine.sender, engine.response_queue, engine.conversation._note_sent)
         self._ask = engine.questions.ask
         self._clock = engine.sender.clock
         self._call_in = engine.attempts.call_in
         self._engine = weakref.ref(engine)
         # Guarded by the lock of the rounds:
         self._running: set[Call] = set()  # whose functions have not returned
+        self._has_warned = False  # of calls that wait for a thread; I/O thread
 
     def context(self, call_id: str, name: str) -> ToolContext:
         """Return what a tool is to know of a call."""
@@ -92,24 +103,41 @@ class Calls:
             self._start(current, call, tool)
 
     def _start(self, current: Round, call: Call, tool: Tool) -> None:
-        arguments = call.item.arguments or ""
-        self._tell(
-            ToolStarted(
-                call_id=call.call_id, name=tool.name, arguments=arguments, response_id=current.response_id
-            )
+        begin = weakly(self._begun, current, call, tool)
+        answer = weakly(self._returned, current, call, tool)
+        run = functools.partial(
+            run_tool, tool, call.item.arguments or "", call.context, begin, answer, self._submit
         )
         with self._rounds.lock:
+            call.job = job = Task(tool.name, run)
             self._running.add(call)
             call.started_at = self._clock()
         if tool.timeout_s is not None:
             self._call_in(min(tool.timeout_s, LOOK))
         if tool.say_meanwhile is not None:
             self._call_in(0.0)
-        answer = weakly(self._returned, current, call, tool)
-        if not self._submit(functools.partial(run_tool, tool, arguments, call.context, answer, self._submit)):
+        if not self._submit(job):
             self._returned(current, call, tool, _BUSY)
         elif tool.background:
             self.answer(current, call, _STARTED)
+
+    def _begun(self, current: Round, call: Call, tool: Tool) -> bool:
+        """There is a thread for a call; return whether it is still to run. Called by that thread."""
+        with self._rounds.lock:
+            is_unwanted = call.is_answered and not (tool.background or tool.late == "tell")
+            if is_unwanted or self._rounds.has_ended:
+                self._running.discard(call)
+                return False
+            call.has_begun = True
+        self._tell(
+            ToolStarted(
+                call_id=call.call_id,
+                name=tool.name,
+                arguments=call.item.arguments or "",
+                response_id=current.response_id,
+            )
+        )
+        return True
 
     def _runs_already(self, call: Call) -> bool:
         with self._rounds.lock:
@@ -135,7 +163,9 @@ class Calls:
             if engine is not None and not engine.has_listener(ToolApprovalRequested):
                 log.warning("! tool %s needs approval, and nobody listens to %r", tool.name, request.type)
             self._tell(request)
-        elif not self._submit(functools.partial(tool._ask_approver, request)):
+            return
+        call.job = Task(f"the approval of {tool.name}", functools.partial(tool._ask_approver, request))
+        if not self._submit(call.job):
             self.answer(current, call, _BUSY)
 
     def _decide(self, current: Round, call: Call, tool: Tool, is_approved: bool, reason: str | None) -> bool:
@@ -157,6 +187,7 @@ class Calls:
         """Take what a function has come to, in time or late; called by the thread that ran it."""
         with self._rounds.lock:
             self._running.discard(call)
+            call.job = None
             is_late, has_ended = call.is_answered, self._rounds.has_ended
         if has_ended:
             return
@@ -169,16 +200,28 @@ class Calls:
 
     def _tell_late(self, call: Call, output: ToolOutput) -> None:
         """Tell the model of a result whose call was answered before, in its turn, and have it answered."""
-        item = self._outputs.late_item(call.item, output)
         try:
-            if self._answers_late:
-                self._ask(item, None, None)  # as a question: sent right before the request for its answer
-            else:
-                self._outputs.send(item, Sent(lambda problem: None), output.images)
+            try:
+                self._send_late(call, output)
+            except (RealtimeError, TimeoutError):
+                raise
+            except Exception as exc:
+                log.exception("! the late result of tool %s cannot be sent", call.context.name)
+                output = error_output(_UNSENT, exc)
+                self._send_late(call, output)
         except (RealtimeError, TimeoutError) as exc:
             log.warning("! the late result of tool %s was not sent: %s", call.context.name, exc)
             return
         self._tell_end(call, output)
+
+    def _send_late(self, call: Call, output: ToolOutput) -> None:
+        if self._answers_late:
+            item = self._outputs.late_item(call.item, output)
+            self._ask(item, None, None)  # as a question: sent right before the request for its answer
+        else:
+            output, images = self._with_images(call, output)
+            item = self._outputs.late_item(call.item, output)
+            self._outputs.send(item, Sent(lambda problem: None), images)
 
     def answer(self, current: Round, call: Call, output: ToolOutput) -> None:
         """Send what a call has come to, and ask for the answer if it was the last; from any thread."""
@@ -188,19 +231,22 @@ class Calls:
             call.is_answered = True
             call.sent_at = self._clock()
             call.future = future = Sent(weakly(self._settle, current, call))
-        item = self._outputs.item(call.call_id, output)
-        problem: TimeoutError | None = None
+        problem: Exception | None = None
         try:
-            self._outputs.send(item, future, output.images)
-        except ValueError as exc:
-            log.warning("! images of tool %s were not sent: %s", call.context.name, exc)
+            output, item = self._send(call, output, future)
         except RealtimeError as exc:
             log.warning("! the output of tool %s was not sent: %s", call.context.name, exc)
             return  # the session is over, and whoever waits is about to be told
-        except TimeoutError as exc:
+        except Exception as exc:  # noqa: BLE001 - whatever it is, the answer must not wait for it
             problem = exc
             log.warning("! the output of tool %s was not sent: %s", call.context.name, exc)
-        current.note(item)
+            output = attrs.evolve(output, error=output.error or exc)
+            item = self._outputs.item(call.call_id, output)
+        with self._rounds.lock:
+            current.outputs.append(item)
+            waiting = list(current.waiting)
+        for one in waiting:
+            one.note(item)
         with self._rounds.lock:
             call.is_out = True
             call.is_refused |= problem is not None
@@ -210,6 +256,32 @@ class Calls:
         if is_settled:
             current.finish_in_vain()
         self._follow_ups.ask_if_due()
+
+    def _send(
+        self, call: Call, output: ToolOutput, future: Sent
+    ) -> tuple[ToolOutput, FunctionCallOutputItem]:
+        """Send an output, or in its place what the model can be told; return what was sent."""
+        output, images = self._with_images(call, output)
+        item = self._outputs.item(call.call_id, output)
+        try:
+            self._outputs.send(item, future, images)
+        except (RealtimeError, TimeoutError):
+            raise
+        except Exception as exc:
+            log.exception("! the output of tool %s cannot be sent", call.context.name)
+            output = error_output(_UNSENT, exc)
+            item = self._outputs.item(call.call_id, output)
+            self._outputs.send(item, future)
+        return output, item
+
+    def _with_images(self, call: Call, output: ToolOutput) -> tuple[ToolOutput, MessageItem | None]:
+        """Return an output with the message of its images; if there can be none, the model is told why."""
+        try:
+            return output, self._outputs.images(output)
+        except ValueError as exc:
+            log.warning("! images of tool %s were not sent: %s", call.context.name, exc)
+            text = f"{output.text}\n[no image follows: {exc}]"
+            return attrs.evolve(output, text=text, images=(), error=output.error or exc), None
 
     def _settle(self, current: Round, call: Call, problem: BaseException | None) -> None:
         """Take the acknowledgement of an output, or its refusal. Called by the I/O thread."""
@@ -250,12 +322,19 @@ class Calls:
         for current, call in calls:
             call.context.cancelled.set()
             if call.tool is not None and call.asked_at is not None:
+                if self._runner is not None and call.job is not None and not call.is_decided:
+                    self._runner.give_up(call.job)
                 self._decide(current, call, call.tool, False, "nobody waits for it any more")
 
     def check(self) -> float | None:
         """Give up what has no time left; return the seconds until the next has none, if any has a limit."""
         with self._rounds.lock:
             now = self._clock()
+            waiting = [
+                call.context.name
+                for call in self._running
+                if not call.has_begun and now - (call.started_at or now) >= _LONG_WAIT
+            ]
             left = [
                 (call, one, seconds)
                 for one in self._rounds.open.values()
@@ -265,11 +344,25 @@ class Calls:
         for call, current, seconds in left:
             if seconds <= 0:
                 self._give_up(current, call)
+        self._warn_of_waiting(waiting)
         return min((seconds for *_, seconds in left if seconds > 0), default=None)
+
+    def _warn_of_waiting(self, waiting: list[str]) -> None:
+        taken = self._runner.taken() if waiting and self._runner is not None else []
+        if taken and not self._has_warned:
+            log.warning(
+                "! tool %s waits for a thread: all %d threads are taken by: %s; give those a timeout_s",
+                waiting[0],
+                len(taken),
+                ", ".join(sorted(taken)),
+            )
+        self._has_warned = bool(taken)
 
     def _give_up(self, current: Round, call: Call) -> None:
         """The time of a tool is over."""
         assert call.tool is not None
+        if self._runner is not None and call.job is not None:
+            self._runner.give_up(call.job)
         if call.started_at is None:
             limit = call.tool.approval_timeout_s
             if self._decide(current, call, call.tool, False, f"nobody has decided within {limit:g} seconds"):

@@ -76,16 +76,7 @@ class Catalogue:
 
     def check(self, names: Iterable[str], labels: Iterable[str] = ()) -> None:
         """Refuse names of tools, and labels of MCP servers, that the program declares by hand."""
-        if taken := _labels(self.by_hand).intersection(labels):
-            raise ValueError(
-                f"MCP server {min(taken)!r} is in the tools of the session's configuration, too; leave it "
-                "out there"
-            )
-        taken = _names(self.by_hand).intersection(names)
-        if taken:
-            raise ValueError(
-                f"tool {min(taken)!r} is in the tools of the session's configuration, too; leave it out there"
-            )
+        _check(self.by_hand, names, labels)
 
     def find(self, name: str | None) -> Tool | None:
         """Return the tool that is run for a name: of this set, or of one before that may still be called."""
@@ -122,25 +113,36 @@ class Catalogue:
 
     def declared_with(self, tools: Tools) -> list[DeclaredTool]:
         """What the session would be told of a set."""
-        return [*self.by_hand, *tools.declarations, *(server.declaration for server in tools.servers)]
+        return _declared(self.by_hand, tools)
 
     def configured(self, config: SessionConfig) -> SessionConfig:
         """
-        Return a configuration with the tools of the client beside its own.
+        Return a configuration with the tools of the client beside its own; changes nothing.
 
         Raises:
             ValueError: If a name is in both.
         """
         if isinstance(config.tools, Unset):
             return config
-        by_hand, before = list(config.tools or ()), self.by_hand
-        self.by_hand = by_hand
-        try:
-            self._check(self.tools)
-        except ValueError:
-            self.by_hand = before
-            raise
-        return attrs.evolve(config, tools=self.declarations)
+        by_hand = list(config.tools or ())
+        _check(by_hand, [tool.name for tool in self.tools], [server.label for server in self.tools.servers])
+        return attrs.evolve(config, tools=_declared(by_hand, self.tools))
+
+
+def _declared(by_hand: Iterable[DeclaredTool], tools: Tools) -> list[DeclaredTool]:
+    return [*by_hand, *tools.declarations, *(server.declaration for server in tools.servers)]
+
+
+def _check(by_hand: Iterable[DeclaredTool], names: Iterable[str], labels: Iterable[str]) -> None:
+    if taken := _labels(by_hand).intersection(labels):
+        raise ValueError(
+            f"MCP server {min(taken)!r} is in the tools of the session's configuration, too; leave it out "
+            "there"
+        )
+    if taken := _names(by_hand).intersection(names):
+        raise ValueError(
+            f"tool {min(taken)!r} is in the tools of the session's configuration, too; leave it out there"
+        )
 
 
 def _labels(tools: Iterable[DeclaredTool]) -> set[str]:

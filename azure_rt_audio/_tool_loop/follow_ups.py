@@ -17,7 +17,7 @@ from .._log import get_logger
 from .._session.attempts import weakly
 from .._session.engine import Engine
 from .._session.pending_response import PendingResponse
-from .._session.response_request import cancelled_response
+from .._session.response_request import ResponseRequest, cancelled_response
 from ..errors import RealtimeError
 from ..protocol.base import UNSET, Unset
 from ..protocol.events import ResponseCreated
@@ -137,21 +137,52 @@ class FollowUps:
 
     # ------------------------------------------------------------ what begins and ends: the I/O thread
 
-    def _on_begun(self, asked: FollowUp, event: ResponseCreated) -> None:
-        """The follow-up has begun. Called by the I/O thread."""
-        response_id = event.response.id or ""
+    def _on_begun(self, asked: FollowUp, response: Response, *, is_late: bool = False) -> None:
+        """The follow-up has begun; if that is heard at its end, it answers what it was asked for alone."""
+        response_id = response.id or ""
         with self._rounds.lock:
             if self._asked is asked:
                 self._asked = None
             self._begun = {key: one for key, one in self._begun.items() if one is not asked}
-            asked.take(self._rounds.take_answered_locked(self._clock(), asked.rounds))
-            self._begun[response_id] = asked
             early = self._rounds.open.get(response_id)
+            rounds = [one for one in asked.rounds if one is not early]
+            if is_late:
+                asked.take(self._rounds.take_locked(rounds))
+            else:
+                asked.take(self._rounds.take_answered_locked(self._clock(), rounds, but=early))
+            self._begun[response_id] = asked
             if early is not None:
                 early.level = asked.level + 1
-                early.waiting += asked.waiting
-        if early is not None:  # it was to be cancelled, and came to its end all the same
-            self.keep_open(response_id, asked.waiting)
+        # It was to be cancelled, and came to its end all the same, or its beginning was lost.
+        self._hand_on(early, response, asked.waiting)
+
+    def begin_late(self, request: ResponseRequest, response: Response) -> None:
+        """A response ends whose ``response.created`` was lost: who waits for it is known now."""
+        asked = request.handle() if request.handle is not None else None
+        if isinstance(asked, FollowUp):
+            self._on_begun(asked, response, is_late=True)
+        elif asked is not None and not request.is_out_of_band:
+            handle = cast("weakref.ReferenceType[PendingResponse]", request.handle)
+            waiting = Waiting(handle, request.config, self._configuration.assistant)
+            self._hand_on(self._rounds.open.get(response.id or ""), response, [waiting])
+
+    def _hand_on(self, early: Round | None, response: Response, waiting: list[Waiting]) -> None:
+        """Have them wait for the answer to calls that were taken before it was known who waits."""
+        if early is None:
+            return
+        with self._rounds.lock:
+            early.waiting = [one for one in early.waiting if one.handle is not None] + waiting or [Waiting()]
+            outputs = list(early.outputs)
+            goes_on = early.is_over
+            if goes_on:
+                early.response = early.response or response  # it had counted as lost, without an end
+                goes_on = early.goes_on
+                if not goes_on:
+                    early.waiting = [Waiting()]
+        for one in waiting:
+            one.note(*outputs)
+        if goes_on:
+            self.keep_open(response.id or "", waiting)
 
     def on_created(self, event: ResponseCreated) -> None:
         """Another response has begun: it may answer what is due."""
@@ -175,7 +206,9 @@ class FollowUps:
         with self._rounds.lock:
             answered = self._rounds.take_answered_locked(self._clock(), (), for_nobody=is_question)
             if answered:
-                other = FollowUp(answered, lambda asked, event: None, weakly(self._on_failed), is_others=True)
+                other = FollowUp(
+                    answered, lambda asked, response: None, weakly(self._on_failed), is_others=True
+                )
                 other.take(answered)
                 self._begun[response_id] = other
         if not answered:

@@ -19,6 +19,7 @@ def run_tool(
     tool: Tool,
     arguments: str,
     context: ToolContext,
+    begin: Callable[[], object],
     answer: Callable[[ToolOutput], object],
     submit: Callable[[Job], bool],
 ) -> None:
@@ -27,25 +28,29 @@ def run_tool(
 
     Args:
         arguments: As the model wrote them.
+        begin: Called first; returns whether somebody still wants it.
         answer: Called with the output, on a thread of the tools.
         submit: Has a job run on one of them.
     """
-    try:
-        if tool.executor is None:
-            answer(tool._context.copy().run(tool._answer, arguments, context))
-            return
-        if not tool._is_in_process:
-            future = tool.executor.submit(tool._context.copy().run, tool._answer, arguments, context)
-        else:
-            made = tool._arguments(arguments)
-            if isinstance(made, ToolOutput):
-                answer(made)
-                return
-            future = tool.executor.submit(tool.function, **made)
-    except Exception as exc:  # noqa: BLE001 - such as an executor that was shut down
-        answer(tool._failed(exc))
+    if not begin():
         return
-    future.add_done_callback(functools.partial(_deliver, tool, answer, submit))
+    try:
+        outcome = _run(tool, arguments, context)
+    except Exception as exc:  # noqa: BLE001 - such as an executor that was shut down
+        outcome = tool._failed(exc)
+    if isinstance(outcome, ToolOutput):
+        answer(outcome)
+    else:
+        outcome.add_done_callback(functools.partial(_deliver, tool, answer, submit))
+
+
+def _run(tool: Tool, arguments: str, context: ToolContext) -> ToolOutput | Future[Any]:
+    if tool.executor is None:
+        return tool._context.copy().run(tool._answer, arguments, context)
+    if not tool._is_in_process:
+        return tool.executor.submit(tool._context.copy().run, tool._answer, arguments, context)
+    made = tool._arguments(arguments)
+    return made if isinstance(made, ToolOutput) else tool.executor.submit(tool.function, **made)
 
 
 def _deliver(

@@ -1,7 +1,8 @@
 """
 The loop of tools: calls are run, their outputs sent, and the answer to them is asked for.
 
-A call starts when its item is complete. Its output goes out as soon as there is one. When those of a response
+A call starts when its item is complete. Its output goes out as soon as there is one, but never between a
+question and the request for its answer (``ResponseQueue.send_result``). When those of a response
 are all out and the response is over, **one** follow-up is asked for, right behind them on the wire, which
 waits for the user's turn as any request does. What begins after the outputs were acknowledged answers them,
 too: the follow-up is withdrawn then. The answer to a question of ``ask`` is its asker's: whoever waits for an
@@ -33,11 +34,13 @@ after. The loop holds parts of the engine, neither the engine nor the client.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable
 from typing import Any, Final, Literal
 
 import attrs
 
+from .._log import get_logger
 from .._session.attempts import weakly
 from .._session.engine import Engine
 from .._session.response_watchdog import LOOK
@@ -50,7 +53,6 @@ from ..protocol.events import (
     ResponseOutputItemDone,
 )
 from ..protocol.items import FunctionCallItem, McpApprovalRequestItem, McpCallItem, MessageItem
-from ..protocol.response_errors import CONNECTION_LOST
 from ..protocol.responses import Response
 from ..protocol.turn import is_out_of_band
 from ..tools.output import error_output
@@ -62,9 +64,11 @@ from .follow_ups import FollowUps
 from .mcp_call import McpCall
 from .mcp_calls import McpCalls
 from .rounds import Rounds
-from .runner import Job
+from .runner import Job, Runner
 
 __all__ = ["ToolLoop"]
+
+log: logging.Logger = get_logger(__name__)
 
 _ANSWERED: Final = ("completed", "incomplete", "cancelled", None)
 """How a response may have ended whose results are answered."""
@@ -80,6 +84,7 @@ class ToolLoop:
     Args:
         catalogue: The tools.
         submit: Has a job run on a thread of the tools; returns whether there is room.
+        runner: Whose threads those are.
         find_client: Returns the client, if it is still there.
         follow_up: ``"never"`` leaves it to the program to ask for the answer to results.
         max_rounds: How often tools are called, at most, before an answer without.
@@ -91,6 +96,7 @@ class ToolLoop:
         catalogue: Catalogue,
         submit: Callable[[Job], bool],
         *,
+        runner: Runner | None = None,
         find_client: Callable[[], Any] = lambda: None,
         follow_up: Literal["auto", "never"] = "auto",
         max_rounds: int = 8,
@@ -109,12 +115,14 @@ class ToolLoop:
             self._rounds,
             self._follow_ups,
             submit,
+            runner,
             find_client=find_client,
             answers_late=follow_up == "auto",
         )
-        self._mcp_calls = McpCalls(engine, self._rounds, self._follow_ups, submit)
+        self._mcp_calls = McpCalls(engine, self._rounds, self._follow_ups, submit, runner)
 
         self._fillers = Fillers(engine, self._rounds)
+        self._has_warned = False  # of calls that cannot be answered; I/O thread
 
     # ------------------------------------------------------------ events: the I/O thread
 
@@ -150,6 +158,9 @@ class ToolLoop:
         for item in response.function_calls:
             self._take_call(response_id, item, is_cut=response.status not in ("completed", None))
         self._take_mcp_calls(response_id, response)
+        unheard = self._queue.unheard_request(response)
+        if unheard is not None:
+            self._follow_ups.begin_late(unheard, response)
         if response_id in self._rounds.open:  # read bare: it was put there on this thread
             self._end_response(response_id, response)
         self._follow_ups.ask_if_due()  # what asks now comes before all that waits for the end
@@ -163,8 +174,16 @@ class ToolLoop:
     def _take_call(self, response_id: str, item: FunctionCallItem, *, is_cut: bool = False) -> None:
         request = self._queue.begun.get(response_id)
         call_id, name = item.call_id, item.name or ""
-        if not call_id or (request is not None and request.is_out_of_band):
+        if request is not None and request.is_out_of_band:
             return  # it is not in the conversation, nor could its output be
+        if not call_id:
+            self._warn_of_id(name, "has no call_id")
+            return
+        begun = self._rounds.open.get(response_id)  # read bare: it was put there on this thread
+        known = None if begun is None else begun.calls.get(call_id)
+        if known is not None and item.id and known.item.id and item.id != known.item.id:
+            self._warn_of_id(name, "has the call_id of another one")
+            return
         config = None if request is None else request.config
         tool = self._catalogue.find(name)
         with self._rounds.lock:
@@ -187,6 +206,11 @@ class ToolLoop:
             self._calls.answer(current, call, self._catalogue.unknown(name))
         else:
             self._calls.begin(current, call, tool)
+
+    def _warn_of_id(self, name: str, what: str) -> None:
+        if not self._has_warned:
+            self._has_warned = True
+            log.warning("! a call of tool %s was not run, as it %s: there can be no output of it", name, what)
 
     def _take_mcp_calls(self, response_id: str, response: Response) -> None:
         """Take the calls of MCP servers; those that a message follows have their answer in it."""
@@ -256,7 +280,7 @@ class ToolLoop:
                 and current.level <= self._max_rounds
             )
             waiting, is_settled = current.waiting, self._rounds.settle_locked(current)
-            goes_on = current.is_wanted and not is_settled and _is_answered_to_its_asker(response)
+            goes_on = current.goes_on and not is_settled
             if not goes_on:
                 current.waiting = [Waiting(config=waiting[-1].config, assistant=waiting[-1].assistant)]
         if goes_on:
@@ -302,12 +326,3 @@ class ToolLoop:
         with self._rounds.lock:
             self._rounds.has_ended = True
         self._calls.stop()
-
-
-def _is_answered_to_its_asker(response: Response | None) -> bool:
-    """Whether who waits for a response that calls is given the answer to the results in place of it."""
-    if response is None:
-        return False
-    return response.status == "completed" or (
-        response.status == "incomplete" and response.reason == CONNECTION_LOST
-    )

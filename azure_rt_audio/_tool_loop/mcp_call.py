@@ -7,6 +7,7 @@ from typing import Final
 from attrs import define
 
 from ..tools.mcp_server import McpServer
+from .runner import Task
 
 __all__ = ["McpCall"]
 
@@ -34,6 +35,7 @@ class McpCall:
         decided_at: When that was decided.
         is_approved: How it was decided.
         has_started: Listeners were told.
+        job: That asks for approval, on a thread of the tools.
     """
 
     server: McpServer
@@ -50,6 +52,7 @@ class McpCall:
     decided_at: float | None = None
     is_approved: bool = False
     has_started: bool = False
+    job: Task | None = None
 
     @property
     def is_undecided(self) -> bool:

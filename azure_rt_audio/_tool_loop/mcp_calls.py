@@ -31,7 +31,7 @@ from .._log import get_logger
 from .._session.attempts import weakly
 from .._session.engine import Engine
 from .._session.response_watchdog import LOOK
-from ..errors import RealtimeError, ServiceError
+from ..errors import ServiceError
 from ..protocol.events import (
     ConversationItemDone,
     Event,
@@ -46,7 +46,7 @@ from .follow_ups import FollowUps
 from .mcp_call import McpCall
 from .outputs import OutputSender, Sent
 from .rounds import Rounds
-from .runner import Job
+from .runner import Job, Runner, Task
 
 __all__ = ["McpCalls"]
 
@@ -62,6 +62,7 @@ class McpCalls:
 
     Args:
         submit: Has a job run on a thread of the tools; returns whether there is room.
+        runner: Whose threads those are.
         outputs: Sends what was decided.
     """
 
@@ -71,11 +72,13 @@ class McpCalls:
         rounds: Rounds,
         follow_ups: FollowUps,
         submit: Callable[[Job], bool],
+        runner: Runner | None,
     ) -> None:
         self._rounds = rounds
         self._follow_ups = follow_ups
         self._submit = submit
-        self._outputs = OutputSender(engine.sender, engine.conversation._note_sent)
+        self._runner = runner
+        self._outputs = OutputSender(engine.sender, engine.response_queue, engine.conversation._note_sent)
         self._conversation = engine.conversation
         self._new_item_id = engine.sender.new_item_id
         self._clock = engine.sender.clock
@@ -155,7 +158,10 @@ class McpCalls:
                 label = call.server.label
                 log.warning("! MCP server %s needs approval, and nobody listens to %r", label, request.type)
             self._tell(request)
-        elif not self._submit(functools.partial(call.server._ask_approver, request)):
+            return
+        asks = functools.partial(call.server._ask_approver, request)
+        call.job = Task(f"the approval of {call.name}", asks)
+        if not self._submit(call.job):
             self._decide(current, call, False, "too many calls wait already")
 
     def _decide(self, current: Round, call: McpCall, is_approved: bool, reason: str | None) -> bool:
@@ -169,7 +175,7 @@ class McpCalls:
         )
         try:
             self._outputs.send_approval(item, Sent(weakly(self._settle, current, call)))
-        except (RealtimeError, TimeoutError) as exc:
+        except Exception as exc:  # noqa: BLE001 - whatever it is, the answer must not wait for it
             log.warning("! what was decided on %s was not sent: %s", call.name, exc)
             self._settle(current, call, exc)
             return True
@@ -274,6 +280,8 @@ class McpCalls:
                 continue
             if call.is_undecided:
                 limit = call.server.approval_timeout_s
+                if self._runner is not None and call.job is not None:
+                    self._runner.give_up(call.job)
                 if self._decide(current, call, False, f"nobody has decided within {limit:g} seconds"):
                     log.warning(
                         "! a call of %s of MCP server %s was denied after %g s: nobody has called "

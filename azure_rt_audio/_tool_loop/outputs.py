@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 from collections.abc import Callable
 from concurrent.futures import Future
 
 import orjson
 
+from .._log import get_logger
+from .._session.response_queue import ResponseQueue
 from .._session.sender import CommandSender
 from .._session.waiters import Waiter, is_item_added
 from ..protocol.commands import ConversationItemCreate
@@ -22,6 +25,8 @@ from ..protocol.items import (
 from ..tools.output import ToolOutput
 
 __all__ = ["OutputSender", "Sent"]
+
+log: logging.Logger = get_logger(__name__)
 
 Settled = Callable[[BaseException | None], object]
 
@@ -54,13 +59,20 @@ class OutputSender:
     Sends outputs.
 
     Args:
+        queue: Keeps outputs from coming between a question and its request.
         note_sent: Called with each item before it is sent.
 
     **Threads.** Any thread. Waits while the send backlog is full, on the I/O thread never.
     """
 
-    def __init__(self, sender: CommandSender, note_sent: Callable[[ConversationItem], object]) -> None:
+    def __init__(
+        self,
+        sender: CommandSender,
+        queue: ResponseQueue,
+        note_sent: Callable[[ConversationItem], object],
+    ) -> None:
         self._sender = sender
+        self._queue = queue
         self._note_sent = note_sent
 
     def item(self, call_id: str, output: ToolOutput) -> FunctionCallOutputItem:
@@ -76,23 +88,34 @@ class OutputSender:
         part = ContentPart(type="input_text", text=text)
         return MessageItem(id=self._sender.new_item_id(), role="system", content=[part])
 
+    def images(self, output: ToolOutput) -> MessageItem | None:
+        """
+        Return the message of the user's that has the images of an output, ``None`` if that has none.
+
+        Raises:
+            ValueError: If the service would refuse them: preview knows none, and there are limits.
+        """
+        if not output.images:
+            return None
+        parts = [ContentPart(type="input_image", image_url=image) for image in output.images]
+        message = MessageItem(id=self._sender.new_item_id(), role="user", content=parts)
+        self._sender.encode(ConversationItemCreate(item=message))
+        return message
+
     def send(
-        self, item: FunctionCallOutputItem | MessageItem, future: Sent, images: tuple[str, ...] = ()
+        self, item: FunctionCallOutputItem | MessageItem, future: Sent, images: MessageItem | None = None
     ) -> None:
         """
-        Send an output, with the images that belong to it as a message of the user's.
+        Send an output, with the message of its images.
 
         Raises:
             ConnectionClosedError: If the connection is over.
             TimeoutError: If the session did not become ready, or the backlog stayed full.
-            ValueError: If the service would refuse the images: preview knows none. The output was sent.
         """
         self._sender.wait_to_send()
         self._send(item, future, item.call_id if isinstance(item, FunctionCallOutputItem) else None)
-        if images:
-            parts = [ContentPart(type="input_image", image_url=image) for image in images]
-            message = MessageItem(id=self._sender.new_item_id(), role="user", content=parts)
-            self._send(message, Future(), None)
+        if images is not None:
+            self._send(images, Future(), None)
 
     def send_approval(self, item: McpApprovalResponseItem, future: Sent) -> None:
         """
@@ -118,5 +141,14 @@ class OutputSender:
             ids=frozenset(name for name in (item_id, call_id) if name),
             is_quiet=True,
         )
-        self._note_sent(item)
-        self._sender.send_awaited(waiter, payload)
+
+        def send() -> None:
+            self._note_sent(item)
+            self._sender.send_awaited(waiter, payload)
+
+        def fail(exc: Exception) -> None:
+            log.warning("! the result of a tool was not sent: %s", exc)
+            if isinstance(exc, TimeoutError):  # else the session is over, and whoever waits is told
+                future.set_exception(exc)
+
+        self._queue.send_result(send, fail)

@@ -50,20 +50,24 @@ class Rounds:
         return True
 
     def take_answered_locked(
-        self, now: float, rounds: Iterable[Round], *, for_nobody: bool = False
+        self, now: float, rounds: Iterable[Round], *, for_nobody: bool = False, but: Round | None = None
     ) -> list[Round]:
         """
         Take out of what is due what a response answers that begins now, besides these rounds.
 
         Args:
             for_nobody: Leave what somebody waits for.
+            but: The calls of the response itself.
         """
         latest = now - _ACKNOWLEDGED
         answered = [
             one
             for one in self.due
-            if one in rounds or (one.is_known(latest) and not (for_nobody and one.is_awaited))
+            if one is not but
+            and (one in rounds or (one.is_known(latest) and not (for_nobody and one.is_awaited)))
         ]
-        for one in answered:
-            self.drop_due_locked(one)
-        return answered
+        return self.take_locked(answered)
+
+    def take_locked(self, rounds: Iterable[Round]) -> list[Round]:
+        """Take rounds out of what is due, as far as they are."""
+        return [one for one in list(rounds) if self.drop_due_locked(one)]

@@ -118,6 +118,7 @@ class SessionTools:
             engine,
             self._catalogue,
             self._runner.submit,
+            runner=self._runner,
             find_client=self._client,
             follow_up=self._follow_up,
             max_rounds=self._max_rounds,
@@ -157,7 +158,13 @@ class SessionTools:
 
     def complete(self, config: SessionConfig) -> SessionConfig:
         """Return a change of the session, with the tools of the client beside those that it names."""
-        return self._catalogue.configured(config) if isinstance(config, SessionConfig) else config
+        made = self._catalogue.configured(config)
+        engine = self._engine() if self._engine is not None else None
+        if engine is not None:
+            engine.sender.encode(SessionUpdate(session=made))  # a mistake is raised here: nothing has changed
+        if not isinstance(config.tools, Unset):
+            self._catalogue.by_hand = list(config.tools or ())
+        return made
 
     # ------------------------------------------------------------ another assistant
 

@@ -9,7 +9,6 @@ Threads: the dial thread only.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 from typing import Any, Final, cast
@@ -20,6 +19,7 @@ from .._concurrency.deadline import Deadline
 from .._net.connect_errors import failed, place, refused, unusable
 from .._net.dial import Target, dial
 from .._net.waiting import BoundedWait, Cancelled, DeadlinePassed, Waker
+from .._secret import Secret, credentials_of
 from .._version import __version__
 from ..errors import ConnectError
 from ..options import WebSocketOptions
@@ -30,9 +30,6 @@ from .websocket import Transport
 __all__ = ["open_transport"]
 
 _USER_AGENT: Final = f"azure-rt-audio/{__version__}"
-
-_CREDENTIAL: Final = re.compile("key|auth|token|secret|cookie|sig", re.IGNORECASE)
-"""Headers that hold one, by their names."""
 
 
 def open_transport(
@@ -86,17 +83,21 @@ def open_transport(
                 sock.release()
                 sock = BufferedSocket(ws.sock, bounds)
             sock.settle()
-            return Transport(ws, sock, place(target.url), options.max_message_bytes, _date(ws))
+            return Transport(
+                ws, sock, place(target.url), options.max_message_bytes, _date(ws), Secret(_hidden(target))
+            )
         if ws.sock is not sock:
             ws.shutdown()
-        problem = refused(target.url, _status(ws), ws.handshake_response.headers, b"")
+        problem = refused(
+            target.url, _status(ws), ws.handshake_response.headers, b"", secrets=_hidden(target)
+        )
     except NotUpgraded as exc:
         assert sock is not None
         body = sock.read_body(exc.headers)
-        problem = refused(target.url, exc.status, exc.headers, body, secrets=_secrets(target.headers))
+        problem = refused(target.url, exc.status, exc.headers, body, secrets=_hidden(target))
     except websocket.WebSocketBadStatusException as exc:  # from a class that reads its own socket
         head, body = exc.resp_headers or {}, exc.resp_body or b""
-        problem = refused(target.url, exc.status_code, head, body, secrets=_secrets(target.headers))
+        problem = refused(target.url, exc.status_code, head, body, secrets=_hidden(target))
     except DeadlinePassed:
         problem = failed(target.url, phase, None)
     except Cancelled:
@@ -111,7 +112,9 @@ def open_transport(
         if _status(ws) == 101:
             problem = failed(target.url, phase, ValueError("its answer to the upgrade is not a valid one"))
         else:  # a redirect, which some versions let pass and others refuse
-            problem = refused(target.url, _status(ws), ws.handshake_response.headers, b"")
+            problem = refused(
+                target.url, _status(ws), ws.handshake_response.headers, b"", secrets=_hidden(target)
+            )
     except Exception as exc:  # noqa: BLE001 - websocket_impl is the user's code
         problem = failed(target.url, phase, exc)
     finally:
@@ -155,12 +158,7 @@ def _header_lines(headers: Mapping[str, str]) -> list[str]:
     return lines
 
 
-def _secrets(headers: Mapping[str, str]) -> list[str]:
-    """Return what a refusal must not repeat: credentials, with and without their scheme."""
-    return [
-        word
-        for name, value in headers.items()
-        if _CREDENTIAL.search(name)
-        for word in (value, value.rpartition(" ")[2])
-        if len(word) > 3
-    ]
+def _hidden(target: Target) -> list[str]:
+    """Return what the peer must not have repeated in an error."""
+    found = {*credentials_of(target.headers), *target.hidden.reveal()}
+    return sorted(found, key=len, reverse=True)  # a whole before its parts

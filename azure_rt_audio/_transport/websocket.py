@@ -13,8 +13,10 @@ from __future__ import annotations
 
 import threading
 from collections import deque
+from collections.abc import Sequence
 from typing import Any, Final
 
+from .._secret import Secret, without
 from ..errors import ConnectionClosedError
 from .buffered_socket import BufferedSocket
 from .close_reasons import lost
@@ -38,6 +40,7 @@ __all__ = ["CloseFrame", "Payload", "Transport"]
 
 _MAX_PONGS: Final = 1024 * 1024
 """Bytes of unwritten answers to pings that end a connection."""
+_NOTHING: Final[Secret[Sequence[str]]] = Secret(())
 _PONG_HEAD: Final = 6
 """Bytes of header and mask."""
 
@@ -53,17 +56,26 @@ class Transport:
         where: ``host:port``, for logs and errors.
         date: Unix time of the peer's clock at the handshake, if it told.
 
+    A credential that the peer repeats as the reason of its close is blanked out.
+
     **Threads.** One at a time; :meth:`receive` may run beside the others.
     """
 
     def __init__(
-        self, ws: Any, sock: BufferedSocket, where: str, limit: int, date: float | None = None
+        self,
+        ws: Any,
+        sock: BufferedSocket,
+        where: str,
+        limit: int,
+        date: float | None = None,
+        hidden: Secret[Sequence[str]] = _NOTHING,
     ) -> None:
         self._ws = ws
         self._socket = sock
         self.where = where
         self._limit = limit
         self.date = date
+        self._hidden = hidden
         self._pong_bytes = 0  # since nothing was unsent last
         self._pongs: deque[bytearray] = deque()  # of receive(), for flush(), which has the lock
         ws.sock = sock
@@ -129,7 +141,8 @@ class Transport:
                 if opcode <= BINARY:
                     return payload
                 if opcode == CLOSE:
-                    return CloseFrame(*parse_close(bytes(payload)))
+                    code, reason = parse_close(bytes(payload))
+                    return CloseFrame(code, without(reason, self._hidden.reveal()))
                 if opcode == PING:
                     self._answer(bytes(payload))
         except ProtocolFault as fault:

@@ -16,6 +16,7 @@ from typing import IO, TYPE_CHECKING, Any, Final
 from azure_rt_audio._extras import importing
 from azure_rt_audio.errors import MissingExtraError
 
+from .._paths import checked_path
 from .._printable import one_line
 from .channels import Channel
 from .pcm import SAMPLE_RATE_HZ, AudioLike, to_pcm16
@@ -72,7 +73,7 @@ def write_audio(path: str | os.PathLike[str], audio: AudioLike, sample_rate_hz: 
         OSError: The file cannot be written.
         MissingExtraError: The suffix is not ``.wav``, and the ``audio`` extra is not installed.
     """
-    name = one_line(os.fspath(path))
+    name = one_line(os.fspath(checked_path(path)))
     suffix = Path(path).suffix.lower()
     if suffix == ".wav":
         write_wav(path, audio, sample_rate_hz)
@@ -116,7 +117,7 @@ class AudioReader:
 
     def __init__(self, path: str | os.PathLike[str], channel: Channel = "mix") -> None:
         self._channel: Channel = channel
-        self.name: Final = os.fspath(path)
+        self.name: Final = os.fspath(checked_path(path))
         self._file = open(path, "rb")  # noqa: SIM115 - close() and the with statement close it
         try:
             self._source = self._opened()

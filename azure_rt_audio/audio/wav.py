@@ -12,6 +12,7 @@ import struct
 from types import TracebackType
 from typing import IO, TYPE_CHECKING, Final
 
+from .._paths import checked_path
 from .._printable import one_line
 from .channels import Channel
 from .pcm import SAMPLE_RATE_HZ, AudioLike, to_pcm16
@@ -48,7 +49,7 @@ def read_wav(path_or_file: str | os.PathLike[str] | IO[bytes], channel: Channel 
         MissingExtraError: The rate is not 24 000 Hz, and the ``audio`` extra is not installed.
     """
     if isinstance(path_or_file, str | os.PathLike):
-        with open(path_or_file, "rb") as file:
+        with open(checked_path(path_or_file), "rb") as file:
             return _read(file, os.fspath(path_or_file), channel)
     return _read(path_or_file, str(getattr(path_or_file, "name", "the file")), channel)
 
@@ -83,7 +84,7 @@ def write_wav(
     data = to_pcm16(pcm)
     content = _header(len(data), sample_rate_hz) + data
     if isinstance(path_or_file, str | os.PathLike):
-        with open(path_or_file, "wb") as file:
+        with open(checked_path(path_or_file), "wb") as file:
             file.write(content)
     else:
         path_or_file.write(content)
@@ -108,7 +109,7 @@ class WavWriter:
             OSError: The file cannot be written.
         """
         header = _header(0, sample_rate_hz)
-        self.path: Final = os.fspath(path)
+        self.path: Final = os.fspath(checked_path(path))
         self.sample_rate_hz: Final = sample_rate_hz
         self._data_bytes = 0
         self._file = open(self.path, "wb")  # noqa: SIM115 - close() and the with statement close it

@@ -13,7 +13,7 @@ from attrs import Factory, field, frozen
 from .._repr import also_half_made
 from .._secret import Secret, forgets_locals, made_without_traces
 from ..errors import AUTHENTICATION_ERROR, ConnectError
-from ..protocol.codec import build
+from ..protocol.codec import build, check_expressible
 from ..protocol.dialects import Dialect, DialectName, choose_dialect
 from ..protocol.endpoint import Endpoint, parse_endpoint
 from ..protocol.session import SessionConfig
@@ -44,7 +44,9 @@ Credential = TokenCredential | Callable[[], str]
 
 
 def _session_config(value: SessionConfig | Mapping[str, Any] | None) -> SessionConfig:
-    return build(SessionConfig, value, "session_config")
+    config = build(SessionConfig, value, "session_config")
+    check_expressible(config, "session_config")  # every new connection would fail at it
+    return config
 
 
 def _version(value: object) -> str:

@@ -7,6 +7,7 @@ from typing import Any, Literal
 import attrs
 from attrs import field, frozen
 
+from ..protocol.codec import check_expressible
 from .validators import choice, count, flag, seconds
 
 __all__ = ["ReconnectPolicy"]
@@ -19,6 +20,7 @@ def _note(instance: object, attribute: attrs.Attribute[Any], value: object) -> N
         raise TypeError(f"note must be text or None, not {type(value).__name__}")
     if not value.strip():
         raise ValueError("note is empty; give a sentence for the model, or None for no note")
+    check_expressible(value, "note")
 
 
 @frozen(kw_only=True)

@@ -125,7 +125,8 @@ class WebSocketOptions:
             raises :class:`TimeoutError`, and nothing was sent. With 0 it never waits. 10 by default.
         max_message_bytes: The largest event that is accepted, in bytes of JSON; a larger one ends the
             connection with code 1009. From 1024; 16 MiB by default: the service names no limit; its
-            largest events are items with all of their audio, and this holds 4 minutes of it.
+            largest events are items with all of their audio, and this holds 4 minutes of it. What the
+            service would send back in a larger one, such as an item with an image, is refused.
         max_send_backlog_bytes: Limit of the send queue, in bytes of JSON, before methods wait.
             From 1024; 32 MiB by default, two of the largest pieces of audio that the service takes
             (15 MiB in one ``append_audio``).

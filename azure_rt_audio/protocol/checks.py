@@ -45,10 +45,13 @@ from .session import (
 from .tools import FunctionTool, McpTool, ToolChoice
 from .translation import TranslationSessionConfig
 
-__all__ = ["MAX_APPEND_BYTES", "check_command"]
+__all__ = ["MAX_APPEND_BYTES", "check_command", "check_returned"]
 
 MAX_APPEND_BYTES: Final = 15 * 2**20
 """Most audio in one append, in bytes before base64."""
+
+_ENVELOPE_BYTES: Final = 1024
+"""What the service adds to what it sends back, at most."""
 
 _FORMATS: Final = ("pcm16", "g711_ulaw", "g711_alaw")
 _MODALITIES: Final = ({"text"}, {"audio"}, {"text", "audio"})
@@ -89,6 +92,35 @@ def check_command(command: Command, dialect: Dialect) -> None:
     for name in ("item_id", "response_id", "previous_item_id"):
         if getattr(command, name, None) == "":
             raise ValueError(f"{name} is empty; give the id that the service reported")
+
+
+def check_returned(command: Command, size: int, limit: int) -> None:
+    """
+    Refuse what the service would send back in an event that ends the connection, as it is too large.
+
+    Args:
+        size: Of the command, in bytes of JSON.
+        limit: Of what is received, in bytes of JSON.
+
+    Raises:
+        ValueError: Names the largest part.
+    """
+    if size + _ENVELOPE_BYTES <= limit or not isinstance(command, ConversationItemCreate | SessionUpdate):
+        return
+    path = "session" if isinstance(command, SessionUpdate) else "item"
+    item = command.item if isinstance(command, ConversationItemCreate) else None
+    if isinstance(item, MessageItem):
+        parts = item.content or ()
+        size -= sum(len(part.audio) for part in parts if isinstance(part.audio, str))  # is not sent back
+        images = [len(part.image_url or "") for part in parts]
+        if max(images, default=0) > 0:
+            path = f"item.content[{images.index(max(images))}].image_url"
+    if size + _ENVELOPE_BYTES > limit:
+        raise ValueError(
+            f"{path} is too large: the command has {size:,} bytes of JSON. The service sends it back, and an "
+            f"event of more than {limit:,} bytes would end the connection: make it smaller, or raise "
+            "WebSocketOptions.max_message_bytes"
+        )
 
 
 def _check_session(session: SessionConfig, dialect: Dialect) -> None:

@@ -15,7 +15,7 @@ import attrs
 import orjson
 from attrs import evolve, field, frozen
 
-from .codec import build_item
+from .codec import build_item, check_expressible
 from .conversation_entry import ConversationEntry
 from .items import (
     ContentPart,
@@ -208,6 +208,7 @@ def _entry(value: Any, where: str, new_id: str) -> tuple[ConversationEntry, str 
         item = build_item(rest, where)
     else:
         item = _message(value, where)
+    check_expressible(item, where)
     if isinstance(item, _LEFT_OUT):
         raise ValueError(f"{where}.type: an item of type {item.type!r} is not part of a history")
     changes = {"id": short_id(item.id) if item.id else new_id}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from ..protocol.codec import check_expressible
+
 __all__ = ["check_choice", "check_count", "check_flag", "check_positive_seconds", "check_text"]
 
 
@@ -21,6 +23,7 @@ def check_text(name: str, value: object, *, or_none: bool = False) -> None:
     """Refuse what is no text."""
     if not isinstance(value, str) and not (value is None and or_none):
         raise TypeError(f"{name} must be text{' or None' if or_none else ''}, not {type(value).__name__}")
+    check_expressible(value, name)
 
 
 def check_count(name: str, value: object, unit: str = "") -> None:

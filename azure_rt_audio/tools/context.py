@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable
 from typing import Any, Final
 
-from .._printable import one_line
+from .._printable import encodable, one_line
 from .._repr import also_half_made
 from .checks import check_text
 
@@ -75,8 +75,9 @@ class ToolContext:
 
     def progress(self, text: str) -> None:
         """Tell whoever shows it how far the tool is, as *text*; the model is not told."""
-        check_text("text", text)
-        self._tell(text)
+        said = encodable(text) if isinstance(text, str) else text
+        check_text("text", said)
+        self._tell(said)
 
 
 RUNNING: Final[contextvars.ContextVar[ToolContext | None]] = contextvars.ContextVar(

@@ -10,6 +10,7 @@ from typing import Any, Final, get_args
 import attrs
 import orjson
 
+from ..protocol.codec import check_expressible
 from ..protocol.tools import FunctionTool
 from .context import ToolContext
 from .docstring import parameters_said, summary
@@ -102,6 +103,7 @@ def declare(
         )
     shapes, context_parameter, schema = _parameters(function, chosen, parameters)
     tool = FunctionTool(name=chosen, description=description or None, parameters=schema)
+    check_expressible(tool, chosen)  # from a docstring, an enumeration or a default, too
     return Declaration(tool, context_parameter, shapes)
 
 
@@ -180,6 +182,7 @@ def _with_default(schema: dict[str, Any], default: Any) -> dict[str, Any]:
 def _checked(schema: Mapping[str, Any], name: str) -> dict[str, Any]:
     if not isinstance(schema, Mapping) or schema.get("type") != "object":
         raise ValueError(f'the parameters of {name}() are a JSON Schema with "type": "object" at its top')
+    check_expressible(schema, f"{name}.parameters")
     try:
         orjson.dumps(dict(schema))
     except TypeError as exc:

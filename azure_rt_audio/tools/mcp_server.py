@@ -10,7 +10,7 @@ from typing import Any
 from .._arity import check_called_with
 from .._log import get_logger
 from .._repr import also_half_made
-from ..protocol.codec import build
+from ..protocol.codec import build, check_expressible
 from ..protocol.events.local import ToolApprovalRequested
 from ..protocol.tools import McpTool
 from .checks import check_positive_seconds
@@ -58,6 +58,7 @@ class McpServer:
         if approve is not None:
             check_called_with("approve", approve, "the request")
         self.declaration: McpTool = build(McpTool, declaration, "mcp_server")
+        check_expressible(self.declaration, "mcp_server")
         self.approve = approve
         self.approval_timeout_s: float = approval_timeout_s
         self._context = contextvars.copy_context()

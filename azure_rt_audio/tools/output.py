@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 from collections.abc import Mapping
 from typing import Any, Final
 
 import attrs
 import orjson
 
+from .._printable import encodable
 from ..protocol.items import ContentPart
 
 __all__ = ["MAX_OUTPUT_CHARACTERS", "ToolError", "ToolOutput", "error_output", "output_of"]
@@ -33,19 +35,19 @@ class ToolOutput:
     What the model is given.
 
     Attributes:
-        text: The output of the call.
+        text: The output of the call. Halves of characters are replaced, as the service takes none.
         images: ``data:`` URIs of images that follow in a message.
         error: Why the tool failed; ``None`` if it did not.
     """
 
-    text: str
+    text: str = attrs.field(converter=encodable)
     images: tuple[str, ...] = ()
     error: BaseException | None = None
 
 
 def error_output(message: str, error: BaseException | None = None) -> ToolOutput:
     """Return the output that tells the model of a failure."""
-    return ToolOutput(orjson.dumps({"error": message}).decode(), error=error)
+    return ToolOutput(orjson.dumps({"error": encodable(message)}).decode(), error=error)
 
 
 def output_of(value: Any, limit: int = MAX_OUTPUT_CHARACTERS) -> ToolOutput:
@@ -78,9 +80,29 @@ def output_of(value: Any, limit: int = MAX_OUTPUT_CHARACTERS) -> ToolOutput:
 
 
 def _json(value: Any) -> str:
-    return orjson.dumps(
-        value, default=_write, option=orjson.OPT_NON_STR_KEYS | orjson.OPT_SERIALIZE_NUMPY
-    ).decode()
+    option = orjson.OPT_NON_STR_KEYS | orjson.OPT_SERIALIZE_NUMPY
+    try:
+        return orjson.dumps(value, default=_write, option=option).decode()
+    except TypeError as exc:
+        try:
+            return orjson.dumps(_encodable(value), default=_write, option=option).decode()
+        except (TypeError, RecursionError):
+            raise exc from None
+
+
+def _encodable(value: Any) -> Any:
+    """Return the same with texts that UTF-8 can express: a list of files may have names that it cannot."""
+    if isinstance(value, str):
+        return encodable(value)
+    if isinstance(value, Mapping):
+        return {_encodable(key): _encodable(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_encodable(item) for item in value]
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {field.name: _encodable(getattr(value, field.name)) for field in dataclasses.fields(value)}
+    if attrs.has(type(value)) or hasattr(value, "model_dump"):
+        return _encodable(_write(value))
+    return value
 
 
 def _write(value: Any) -> Any:

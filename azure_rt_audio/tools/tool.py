@@ -112,8 +112,7 @@ class Tool:
         if timeout_s is not None and background:
             raise ValueError("a tool in the background keeps nobody waiting: leave timeout_s out")
         if say_meanwhile is not None:
-            if not isinstance(say_meanwhile, str):
-                raise TypeError(f"say_meanwhile must be text, not {type(say_meanwhile).__name__}")
+            check_text("say_meanwhile", say_meanwhile)
             if not say_meanwhile.strip():
                 raise ValueError("say_meanwhile is empty: there is nothing to say")
             if background:

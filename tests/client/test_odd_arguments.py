@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
-from listeners import HANG, Connect
+from listeners import HANG, Connect, message, ready
 
-from azure_rt_audio import AzureRealTimeAudio, AzureRealTimeOptions, QueueDispatcher
+from azure_rt_audio import (
+    AzureRealTimeAudio,
+    AzureRealTimeOptions,
+    McpServer,
+    QueueDispatcher,
+    ReconnectPolicy,
+    SessionConfig,
+    WebSocketOptions,
+)
+from azure_rt_audio.audio import WavWriter, read_audio, read_wav, write_audio, write_wav
 from azure_rt_audio.devices import Microphone, SimulatedMicrophone, Speaker
 from azure_rt_audio.dispatch import WorkerDispatcher
+from azure_rt_audio.emulator import Emulator
 from azure_rt_audio.events import ToolApprovalRequested
 from azure_rt_audio.tools import Tool, ToolContext, Tools
 
@@ -148,6 +160,104 @@ def test_what_a_client_is_given() -> None:
         for value in values:
             with pytest.raises((TypeError, ValueError), match=name):
                 AzureRealTimeAudio(options, **{name: value})  # type: ignore[arg-type]
+
+
+HALF = "menu\udce9.txt"
+"""What Python makes of a file name that is no text, which JSON cannot express."""
+
+
+def test_half_a_character_in_what_is_kept() -> None:
+    """A text that every later connection or change of the session would fail at is refused at once."""
+    options: dict[str, Any] = {"host_name": "localhost:1", "deployment": "m", "api_key": "k"}
+    server = {"server_label": "wiki", "server_url": "https://wiki.example"}
+    said = {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "Hello"}]}
+    schema = {"type": "object", "properties": {"a": {"enum": [HALF]}}}
+
+    def documented() -> None:
+        """"""
+
+    documented.__doc__ = HALF
+    calls: dict[str, Callable[[], object]] = {
+        "note": lambda: ReconnectPolicy(note=HALF),
+        "deployment": lambda: AzureRealTimeOptions(**{**options, "deployment": HALF}),
+        "session_config.instructions": lambda: AzureRealTimeOptions(
+            **options, session_config={"instructions": HALF}
+        ),
+        "a name in session_config.tools[0].parameters": lambda: AzureRealTimeOptions(
+            **options,
+            session_config={"tools": [{"type": "function", "name": "f", "parameters": {HALF: 1}}]},
+        ),
+        "session_config.new": lambda: AzureRealTimeOptions(
+            **options, session_config=SessionConfig(extra={"new": HALF})
+        ),
+        "headers['x']": lambda: WebSocketOptions(headers={"x": HALF}),
+        "description": lambda: Tool(look_up, description=HALF),
+        "documented.description": lambda: Tool(documented),
+        "look_up.parameters.properties.a.enum[0]": lambda: Tool(look_up, parameters=schema),
+        "say_meanwhile": lambda: Tool(look_up, say_meanwhile=HALF),
+        "mcp_server.server_label": lambda: McpServer({**server, "server_label": HALF}),
+        "mcp_server.server_description": lambda: McpServer({**server, "server_description": HALF}),
+        "mcp_server.headers.x": lambda: McpServer({**server, "headers": {"x": HALF}}),
+        "mcp_server.authorization": lambda: McpServer({**server, "authorization": HALF}),
+        "history[0].content[0].text": lambda: AzureRealTimeAudio(options, history=[("user", HALF)]),
+        "history[0].id": lambda: AzureRealTimeAudio(options, history=[{**said, "id": HALF}]),
+    }
+    for path, call in calls.items():
+        with pytest.raises(ValueError, match=rf"^{re.escape(path)} ") as caught:
+            call()
+        assert HALF not in str(caught.value) or path == "deployment"
+
+
+def test_paths_that_no_file_has(tmp_path: Path, connect: Connect) -> None:
+    """The system's own words name neither the argument nor the path."""
+    client = ready(connect)
+    options: dict[str, Any] = {"host_name": "localhost:1", "deployment": "m", "api_key": "k"}
+    for name in ("a\0b.wav", "a\ud800.wav"):
+        path = str(tmp_path / name)
+        calls: list[Callable[[], object]] = [
+            lambda path=path: client.send_audio_file(path),
+            lambda path=path: read_audio(path),
+            lambda path=path: read_wav(path),
+            lambda path=path: write_audio(path, b""),
+            lambda path=path: write_wav(path, b""),
+            lambda path=path: WavWriter(path),
+            lambda path=path: AzureRealTimeAudio(options, record=path),
+        ]
+        for call in calls:
+            with pytest.raises(ValueError, match=r"^(path|record) is .*no file is named"):
+                call()
+
+
+def test_what_is_refused_changes_nothing(connect: Connect, emulator: Emulator) -> None:
+    """Tools can be added, and connections made, after a change that was not one."""
+    client = ready(connect, session_config={"modalities": ["text"]})
+    client.tools = [look_up]
+    client.update_session({}).result(HANG)
+    tool = {"type": "function", "name": "by_hand", "parameters": {"type": "object", "properties": {}}}
+    number = len(emulator.received("session.update"))
+    calls: list[Callable[[], object]] = [
+        lambda: client.update_session({"tools": [{**tool, "description": HALF}]}),
+        lambda: client.update_session({"tools": [{**tool, "name": ""}]}),
+        lambda: client.update_session({"tools": [tool], "temperature": 9.0}),
+        lambda: client.become(HALF, tools=[]),
+        lambda: client.tools.add(look_up, name="other", description=HALF),
+        lambda: client.create_conversation_item(message(HALF)),
+        lambda: client.ask(HALF),
+        lambda: client.say(HALF),
+        lambda: client.send({"type": "session.update", "session": {"instructions": HALF}}),
+        lambda: client.truncate_item("item_1", 0, 10**30),
+        lambda: client.truncate_item("item_1", 10**30, 0),
+    ]
+    for call in calls:
+        with pytest.raises(ValueError, match=r"half a character|64 bits|is missing|temperature"):
+            call()
+
+    assert len(emulator.received("session.update")) == number
+    client.tools.add(look_up, name="by_hand")
+    emulator.drop()
+    assert client.ask("Hello", timeout=HANG).text
+    assert client.session is not None
+    assert [one.name for one in client.session.tools or ()] == ["look_up", "by_hand"]  # type: ignore[union-attr]
 
 
 def test_capitals_in_a_pasted_url() -> None:

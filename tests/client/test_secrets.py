@@ -18,6 +18,7 @@ import pytest
 import websocket
 from frames import held_by_frames, shows
 from hostile_service import http, refusing
+from listeners import HANG, Probe
 
 from azure_rt_audio import (
     AzureRealTimeAudio,
@@ -418,3 +419,53 @@ def _all_frames(error: BaseException) -> list[traceback.FrameSummary]:
         found += traceback.extract_tb(link.__traceback__)
         link = link.__cause__
     return found
+
+
+SAID = {"type": KEY, "code": KEY, "message": f"the key {KEY} and {KEY}-2 is bad", "param": KEY}
+FAILED = {"id": "r", "status": "failed", "status_details": {"type": "failed", "error": SAID}}
+ECHOES: list[dict[str, Any]] = [
+    {"type": "error", "error": SAID},
+    {"type": "error", "message": f"the key {KEY} is bad"},
+    {"type": "error", "error": {**SAID, KEY: [[KEY]]}, "event_id": 7},
+    {"type": "conversation.item.input_audio_transcription.failed", "item_id": "i", "error": SAID},
+]
+
+
+def test_what_the_service_repeats(caplog: pytest.LogCaptureFixture) -> None:
+    """A key in the words of an error, of a failed response or of a close is in no exception, event or log."""
+    caplog.set_level("DEBUG", logger="azure_rt_audio")
+    closing = Faults(on_command("input_audio_buffer.clear", Close(4000, f"{KEY}.{KEY}")))
+    with Emulator(api_key=KEY, faults=closing) as service:
+        web = {"headers": {"X-Gateway-Key": f"{KEY}-2", "X-Team": "server_error"}}
+        client = AzureRealTimeAudio(service.options(api_key=KEY), web, reconnect=None)
+        errors, events, ended = Probe(), Probe(), Probe()
+        client.on("error", errors)
+        client.on("response.done", events)
+        client.on("closed", ended)
+        client.wait_until_ready(HANG)
+        for echo in ECHOES:
+            service.say(echo)
+            error = errors.next()
+            assert "the key [redacted]" in str(error)
+            assert shows(error, KEY) == []
+            assert error.event.raw["type"] == echo["type"]
+        service.say(
+            {"type": "error", "error": {"type": "server_error", "code": "server_error", "message": "x"}}
+        )
+        assert errors.next().code == "server_error"  # not the value of just any header
+        service.say({"type": "response.created", "response": {"id": "r", "status": "in_progress"}})
+        service.say({"type": "response.done", "response": FAILED})
+        assert shows(events.next(), KEY) == []
+
+        client.clear_audio_buffer()
+        closed = ended.next()
+
+        assert closed.error.close_code == 4000
+        assert closed.error.reason == "[redacted].[redacted]"
+        with pytest.raises(RealtimeError) as raised:
+            client.create_response()
+        for error in (closed.error, raised.value):
+            assert KEY not in "".join(traceback.format_exception(error))
+            assert (shows(error, KEY), held_by_frames(error, KEY)) == ([], [])
+        client.close()
+    assert KEY not in caplog.text

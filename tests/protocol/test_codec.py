@@ -7,6 +7,7 @@ import copy
 import enum
 import json
 import pickle
+import re
 import subprocess
 import sys
 import threading
@@ -188,7 +189,9 @@ MESSAGE = {"type": "message", "role": "user", "content": [{"type": "input_text",
         ("", "$", "not JSON"),
         ("{", "$", "not JSON"),
         ("nan", "$", "not JSON"),
-        ('{"type": NaN}', "$", "not JSON"),
+        ('{"type": NaN}', "$.type", "no type"),
+        ('{"type": "error", "x": NaN', "$", "not JSON"),
+        ('{"type": "error", "x": -NaN0}', "$", "not JSON"),
         ('"\\ud800"', "$", "not a JSON object"),
         (b"\xff\xfe", "$", "not JSON"),
         ("[" * 5000, "$", "not JSON"),
@@ -751,8 +754,6 @@ def test_extra_is_beyond_doubt() -> None:
         ({"a": {1, 2}}, "set"),
         ({"a": b"bytes"}, "bytes"),
         ({1: "a"}, "str"),
-        ({"a": "\ud800"}, "surrogates"),
-        ({"a": 2**70}, "64-bit"),
     ],
 )
 def test_what_json_cannot_express_is_a_type_error(parameters: Any, said: str) -> None:
@@ -765,6 +766,26 @@ def test_what_json_cannot_express_is_a_type_error(parameters: Any, said: str) ->
         encode(update, GA)
     assert said in str(caught.value)
     assert type(caught.value) is TypeError
+
+
+@pytest.mark.parametrize(
+    ("parameters", "said"),
+    [
+        (
+            {"a": ["", "b\ud800"]},
+            "session.tools[0].parameters.a[1] has half a character (a surrogate, U+D800)",
+        ),
+        ({"a": {"\udfff": 1}}, "a name in session.tools[0].parameters.a has half a character"),
+        ({"a": 2**64}, "session.tools[0].parameters.a is a whole number beyond 64 bits"),
+        ({"a": -(2**63) - 1}, "session.tools[0].parameters.a is a whole number beyond 64 bits"),
+    ],
+)
+def test_texts_and_numbers_that_json_cannot_express_are_named(parameters: Any, said: str) -> None:
+    """By their path, as any value that cannot be right."""
+    update = SessionUpdate(session=SessionConfig(tools=[FunctionTool(name="f", parameters=parameters)]))
+
+    with pytest.raises(ValueError, match=f"^{re.escape(said)}"):
+        encode(update, GA)
 
 
 def test_what_is_nested_too_deeply_is_a_type_error() -> None:

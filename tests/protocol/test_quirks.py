@@ -10,7 +10,7 @@ import pytest
 
 from azure_rt_audio.errors import DecodeError
 from azure_rt_audio.protocol.codec import Quirks, decode_event
-from azure_rt_audio.protocol.events import Error, Event, UnknownEvent
+from azure_rt_audio.protocol.events import Error, Event, ResponseDone, UnknownEvent
 
 PLACE = {"response_id": "r", "item_id": "m", "output_index": 0, "content_index": 0}
 FACE = "\U0001f600"
@@ -73,6 +73,27 @@ def test_a_frame_with_half_a_character_may_be_wrong_otherwise(frame: str) -> Non
     """Then it is refused as any other."""
     with pytest.raises(DecodeError):
         decode_event(frame.replace("#", FIRST), Quirks())
+
+
+def test_what_is_no_number_is_read_as_null() -> None:
+    """As Python writes it, in a text as it stands; all else of the event is read, half characters as well."""
+    usage = '{"total_tokens": NaN, "input_tokens": [Infinity, -Infinity], "output_tokens": 3}'
+    text = rf'{{"type": "text", "text": "NaN, \"Infinity {FIRST}"}}'
+    output = f'[{{"type": "message", "id": "m", "role": "assistant", "content": [{text}]}}]'
+    frame = f'{{"type": "response.done", "response": {{"id": "r", "usage": {usage}, "output": {output}}}}}'
+    event = decode_event(frame, Quirks())
+
+    assert isinstance(event, ResponseDone)
+    assert event.response.text == 'NaN, "Infinity \ufffd'
+    assert event.response.usage is not None
+    assert event.response.usage.output_tokens == 3
+    assert event.raw["response"]["usage"]["input_tokens"] == [None, None]
+    assert {path for path in event.problems if "usage" in path} >= {
+        "$.response.usage.total_tokens",
+        "$.response.usage.input_tokens[0]",
+        "$.response.usage.input_tokens[1]",
+    }
+    assert "$.response.output[0].content[0].text" in event.problems
 
 
 @pytest.mark.parametrize("depth", [200, 900])

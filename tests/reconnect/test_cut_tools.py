@@ -22,7 +22,19 @@ from cutting_proxy import Cut, CuttingProxy
 from listeners import HANG, NO_VAD
 
 from azure_rt_audio import AzureRealTimeAudio, ReconnectPolicy, ToolContext
-from azure_rt_audio.emulator import Close, Conversation, Drop, Emulator, FunctionCall, Reply, Session
+from azure_rt_audio.emulator import (
+    Close,
+    Conversation,
+    Delay,
+    Drop,
+    Emulator,
+    Faults,
+    FunctionCall,
+    Reply,
+    Session,
+    before,
+    on_command,
+)
 
 POLICY = ReconnectPolicy(initial_delay=0.05, max_delay=0.5, max_seconds=20)
 KINDS = ("reset", "end", "1011")
@@ -161,3 +173,36 @@ def test_a_tool_during_which_the_connection_is_lost(is_late: bool, dialect: str)
 
     assert text == "['found 1', 'found 2', 'found 3']"
     assert sorted(ran) == [1, 2, 3]
+
+
+def test_a_result_does_not_come_between_a_question_and_its_request(dialect: str) -> None:
+    """A connection is lost with a result that was sent after them: each of two askers gets the own answer."""
+    is_asked = threading.Event()
+
+    def respond_to_last(conversation: Conversation, session: Session) -> Reply | str:
+        last = conversation.items[-1]
+        if last.type == "function_call_output":
+            return f"the result: {last.output}"
+        return FunctionCall("find", {"number": 1}) if last.text == "find" else f"answer to {last.text}"
+
+    def find(number: int) -> str:
+        assert is_asked.wait(HANG)
+        return f"found {number}"
+
+    faults = Faults(
+        before("response.created", Delay(0.2), count=2),
+        on_command("conversation.item.create", Drop(), count=3),
+    )
+    with Emulator(responder=respond_to_last, pace=0, faults=faults) as service, ThreadPoolExecutor(2) as pool:
+        options = service.options(dialect, session_config={**NO_VAD, "modalities": ["text"]})
+        with AzureRealTimeAudio(options, tools=[find], reconnect=POLICY) as client:
+            with client.events("tool_started", timeout=HANG) as started:
+                found = pool.submit(client.ask, "find", timeout=BOUND)
+                next(started)
+            answer = pool.submit(client.ask, "this", timeout=BOUND)
+            service.wait_for_command("response.create", HANG, count=2)
+            is_asked.set()
+
+            assert found.result(BOUND).text == "the result: found 1"
+            assert answer.result(BOUND).text == "answer to this"
+        assert len(service.connections) == 2

@@ -94,7 +94,7 @@ def test_a_failing_listener(connect: Connect, emulator: Emulator, tmp_path: Path
     client, told = ready(connect, record=tmp_path / "a.rta"), Probe()
 
     def fails(event: Any) -> None:
-        raise LookupError("nothing here")
+        raise LookupError("nothing here: menu\udce9.txt")  # as a file name that is no text
 
     client.on("test.marker", fails)
     client.on("test.marker", told)
@@ -104,7 +104,11 @@ def test_a_failing_listener(connect: Connect, emulator: Emulator, tmp_path: Path
 
     (failed,) = of(Recording.load(tmp_path / "a.rta"), ListenerFailed)
     assert failed.listener.endswith("fails")
-    assert (failed.event, failed.error, failed.message) == ("test.marker", "LookupError", "nothing here")
+    assert (failed.event, failed.error, failed.message) == (
+        "test.marker",
+        "LookupError",
+        "nothing here: menu?.txt",
+    )
     assert failed.where[-1].startswith("test_recorder.py:")
     assert failed.where[-1].endswith(" in fails")
 

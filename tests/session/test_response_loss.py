@@ -492,3 +492,36 @@ def test_a_handle_keeps_so_much_sound(bench: Bench, caplog: pytest.LogCaptureFix
     kept = [len(piece.delta) for piece in handle._pieces if isinstance(piece, ResponseOutputAudioDelta)]
     assert kept == [0] * 4 + [len(delta)] * 16
     assert len([r for r in caplog.records if "lets go of the oldest" in r.getMessage()]) == 1
+
+
+def test_a_result_waits_for_the_request_of_a_question(bench: Bench) -> None:
+    """It is sent after both; and a question whose request is sent again is put again after it, else not."""
+    order: list[object] = []
+
+    def ask_first(request: object) -> None:
+        order.append("question")
+        if len(order) == 1:  # while another thread is at it
+            bench.queue.send_result(lambda: order.append(f"result after {len(bench.creates)}"), order.append)
+
+    handle = bench.ask(ask_first=ask_first)
+    for _ in range(2):
+        bench.queue.hold()
+        bench.queue.put_back(bench.queue.lose().unbegun)
+        bench.queue.release()
+
+    assert order == ["question", "result after 1", "question"]
+    assert len(bench.creates) == 3
+    assert not handle.done
+
+
+def test_a_question_waits_again_behind_the_answer_to_results(bench: Bench) -> None:
+    """Both were asked for when the connection was lost: the answer to results comes first."""
+    handle = bench.ask(ask_first=lambda request: None)
+    tool_handle = PendingResponse(lambda: None, lambda: None, "pcm16")
+    follow_up = bench.queue.follow_up(None, tool_handle)
+    bench.queue.hold()
+    bench.queue.put_back(bench.queue.lose().unbegun)
+    bench.queue.release()
+
+    assert bench.request_id() == follow_up.request_id
+    assert not handle.done

@@ -19,6 +19,7 @@ from azure_rt_audio.protocol.events.local import Reconnected, Reconnecting, Tool
 from azure_rt_audio.tools import Tool, ToolContext, Tools
 
 PASSWORD = "PASSWORD-0123456789"
+TEXT = '{"text": "x"}'
 PRINTED = HOSTILE.removesuffix("\ud83d")  # a model's arguments are JSON, which has no half characters
 
 
@@ -151,3 +152,43 @@ def test_what_a_tool_fails_with_stays_here(connect: Connect, caplog: pytest.LogC
     assert "ConnectionError: no database for a flat" in caplog.text
     assert ended.error is record.exc_info[1]  # type: ignore[index]
     assert held_by_frames(ended.error, "emulator-key") == []
+
+
+@pytest.mark.parametrize(("ids", "runs"), [((None,), 0), (("",), 0), (("same", "same"), 1)])
+def test_calls_that_cannot_be_answered_are_told_once(
+    ids: tuple[str | None, ...], runs: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Without an id, or with that of another one; who asked is given what came of the others."""
+    asked: list[object] = []
+    calls = [
+        {"id": f"i{n}", "type": "function_call", "call_id": call_id, "name": "listen", "arguments": TEXT}
+        for n, call_id in enumerate(ids)
+    ]
+
+    def act(send: Any, command: dict[str, Any], connection: Any) -> None:
+        if command["type"] != "response.create":
+            return
+        asked.append(command)
+        output = calls if len(asked) == 1 else []
+        response = {
+            "id": f"r{len(asked)}",
+            "object": "realtime.response",
+            "status": "in_progress",
+            "output": [],
+        }
+        send("response.created", response=response)
+        for item in output:
+            send("response.output_item.done", response_id=response["id"], output_index=0, item=item)
+        send("response.done", response={**response, "status": "completed", "output": output})
+
+    told = Probe()
+    with hostile_service(act) as url:
+        options = {"host_name": url, "deployment": "m", "api_key": "k"}
+        with AzureRealTimeAudio(options, tools=[listen], reconnect=None) as client:
+            client.on("tool_ended", told)
+            assert client.create_response().result(HANG).status == "completed"
+    warnings = [record.message for record in caplog.records if "there can be no output" in record.message]
+
+    assert len(told.told) == runs
+    assert len(asked) == 1 + runs
+    assert len(warnings) == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import subprocess
 import sys
 import threading
@@ -22,7 +23,16 @@ from azure_rt_audio import (
     ToolContext,
     Tools,
 )
-from azure_rt_audio.emulator import Conversation, Emulator, FunctionCall, Reply, Session
+from azure_rt_audio.emulator import (
+    Conversation,
+    Emulator,
+    Faults,
+    FunctionCall,
+    Reply,
+    Session,
+    Swallow,
+    before,
+)
 from azure_rt_audio.events import ToolEnded, ToolProgress, ToolStarted
 
 
@@ -30,8 +40,11 @@ def reply(conversation: Conversation, session: Session) -> Reply | str:
     """Do what was written: ``call name {"a": 1}; name {}`` calls functions; results are repeated."""
     last = conversation.items[-1]
     if last.type == "function_call_output":
-        said = last.output or ""
-        if not said.startswith("call ") or session.tool_choice == "none":
+        latest = itertools.takewhile(
+            lambda item: item.type == "function_call_output", conversation.items[::-1]
+        )
+        said = next((output for item in latest if (output := item.output or "").startswith("call ")), "")
+        if not said or session.tool_choice == "none":
             outputs = [
                 item.output or "" for item in conversation.items if item.type == "function_call_output"
             ]
@@ -101,6 +114,22 @@ def test_a_handle_goes_on_through_all_rounds(service: Emulator) -> None:
     assert response.text.endswith("done")
     assert (kinds.count("response.created"), kinds.count("response.done")) == (4, 4)
     assert [isinstance(step, Response) for step in response.steps] == [True, False] * 3
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_the_beginning_of_a_response_is_lost(count: int, dialect: str) -> None:
+    """Its end tells what it answers: of a question, of a follow-up that calls again, and of the last one."""
+    faults = Faults(before("response.created", Swallow(), count=count))
+    with (
+        Emulator(responder=reply, pace=0, faults=faults) as service,
+        connected(service, again, dialect=dialect) as client,
+    ):
+        response = client.ask('call again {"count": 1}', timeout=HANG)
+        following = client.ask('call again {"count": 0}', timeout=HANG)
+
+    assert response.text == 'results: call again {"count": 0} | done'
+    assert [isinstance(step, Response) for step in response.steps] == [True, False] * 2
+    assert following.text.endswith("| done")
 
 
 def test_rounds_have_a_limit(service: Emulator) -> None:

@@ -4,6 +4,8 @@ from .codec import (
     build,
     build_item,
     decode_event,
+    decode_message,
+    dumps,
     encode,
     encode_append,
     prepare,
@@ -11,13 +13,17 @@ from .codec import (
     typed,
     write_other,
 )
+from .expressible import check_expressible
 from .quirks import Quirks
 
 __all__ = [
     "Quirks",
     "build",
     "build_item",
+    "check_expressible",
     "decode_event",
+    "decode_message",
+    "dumps",
     "encode",
     "encode_append",
     "prepare",

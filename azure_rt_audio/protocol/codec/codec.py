@@ -21,9 +21,10 @@ from ..dialects import ALIASES, Dialect, canonical_name
 from ..events import EVENT_CLASSES, Event, UnknownEvent
 from ..items import ConversationItem
 from ..translation import TranslationSessionConfig
+from .expressible import flaw_of
 from .fast_path import specialising
 from .problems import FieldError, masked
-from .quirks import Quirks, loads_without_halves, replaced
+from .quirks import Quirks, loads_repaired, problems_of
 from .structure import Hook, make_converter
 from .tolerant import Problem, TolerantReader
 
@@ -34,6 +35,8 @@ __all__ = [
     "build",
     "build_item",
     "decode_event",
+    "decode_message",
+    "dumps",
     "encode",
     "encode_append",
     "prepare",
@@ -93,7 +96,7 @@ def decode_event(data: bytes | bytearray | memoryview | str, quirks: Quirks | No
     try:
         message = orjson.loads(data)
     except orjson.JSONDecodeError as exc:
-        return _decode_halves(data, quirks, exc)
+        return _decode_repaired(data, quirks, exc)
     if message.__class__ is dict and message.get("type").__class__ is str:
         hook = _event_hooks.get(message["type"])
         if hook is not None:
@@ -104,6 +107,11 @@ def decode_event(data: bytes | bytearray | memoryview | str, quirks: Quirks | No
             else:
                 return event
     return _decode_other(message, data, quirks)
+
+
+def decode_message(message: dict[str, Any]) -> Event:
+    """Decode a frame that was parsed already, such as the ``raw`` of an event; see :func:`decode_event`."""
+    return _decode_other(message, b"", None)
 
 
 def _decode_other(message: Any, data: bytes | bytearray | memoryview | str, quirks: Quirks | None) -> Event:
@@ -135,19 +143,20 @@ def _decode_tolerantly(cls: type[Event], message: dict[str, Any], quirks: Quirks
     return event
 
 
-def _decode_halves(
+def _decode_repaired(
     data: bytes | bytearray | memoryview | str, quirks: Quirks | None, reason: orjson.JSONDecodeError
 ) -> Event:
-    """Decode a frame that is not JSON, unless it is so for half a character only."""
+    """Decode a frame that is not JSON, unless it is so for half a character, or for a number that is none."""
     frame = data.encode("utf-8", "replace") if isinstance(data, str) else bytes(data)
     try:
-        message = loads_without_halves(frame)
+        message = loads_repaired(frame)
     except orjson.JSONDecodeError:
         raise DecodeError(f"a frame is not JSON: {reason}", payload=_excerpt(data)) from None
     if quirks is not None and isinstance(message, dict):
         quirks.join(message, frame)
+    problems = problems_of(message, frame)
     event = _decode_other(message, data, quirks)
-    _note(event, list(replaced(message)), quirks)
+    _note(event, problems, quirks)
     return event
 
 
@@ -252,7 +261,8 @@ def encode(message: Command | Event, dialect: Dialect, leave_out: Callable[[str]
         leave_out: Called with the path of each field that *dialect* cannot carry.
 
     Raises:
-        TypeError: If a value cannot be expressed in JSON.
+        ValueError: If a text or a whole number cannot be expressed in JSON; names its path.
+        TypeError: If another value cannot.
     """
     name = message.type
     if isinstance(message, UnknownEvent):
@@ -263,9 +273,27 @@ def encode(message: Command | Event, dialect: Dialect, leave_out: Callable[[str]
         fields = {**to_json(message), "type": name}
         if not isinstance(getattr(message, "session", None), TranslationSessionConfig):  # nested as it is
             fields = dialect.to_wire(fields, leave_out)
+    return dumps(fields, name, message)
+
+
+def dumps(fields: Mapping[str, Any], name: str, source: Any = None) -> bytes:
+    """
+    Return the JSON of a message.
+
+    Args:
+        name: What to call it in an error.
+        source: What the paths of an error are those of, if not of *fields*.
+
+    Raises:
+        ValueError: If a text or a whole number cannot be expressed in JSON; names its path.
+        TypeError: If another value cannot.
+    """
     try:
         return orjson.dumps(fields, default=write_other)
     except TypeError as exc:
+        flaw = flaw_of(fields if source is None else source)
+        if flaw is not None:
+            raise ValueError(flaw) from None
         raise TypeError(f"{name} holds something that JSON cannot express: {exc}") from None
 
 

@@ -3,6 +3,7 @@ What one service does that it should not: each is logged once, and characters cu
 
 A program that cuts texts by UTF-16 units, as JavaScript does, sends half of an emoji at the end of one delta
 (``"\\ud83d"``) and half at the beginning of the next (``"\\ude00"``). Neither is valid JSON text.
+Nor are ``NaN`` and ``Infinity``, which Python's own ``json`` writes; they are read as ``null``.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import json
 import logging
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any, Final
 
 import orjson
@@ -18,7 +19,7 @@ import orjson
 from ..._log import get_logger
 from .tolerant import Problem
 
-__all__ = ["Quirks", "loads_without_halves", "replaced"]
+__all__ = ["Quirks", "loads_repaired", "problems_of"]
 
 log: logging.Logger = get_logger(__name__)
 
@@ -26,6 +27,8 @@ _HIGH: Final = rb"\\u[dD][89abAB][0-9a-fA-F]{2}"
 _LOW: Final = rb"\\u[dD][c-fC-F][0-9a-fA-F]{2}"
 _SURROGATE: Final = re.compile(rb"\\u[dD][89a-fA-F]")
 _ESCAPE: Final = re.compile(rb"(?P<pair>" + _HIGH + _LOW + rb")|(?P<half>" + _HIGH + rb"|" + _LOW + rb")|\\.")
+_NO_NUMBER: Final = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|(?P<word>-?(?:NaN|Infinity)\b)')
+_MARK: Final = "\ufdd0 is not a number"  # no character of any text
 _REPLACEMENT: Final = "\ufffd"
 
 _MAX_HALVES: Final = 16
@@ -77,16 +80,19 @@ class Quirks:
         message["delta"] = delta.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
-def loads_without_halves(data: bytes) -> Any:
+def loads_repaired(data: bytes) -> Any:
     """
-    Decode JSON that has halves of characters, with U+FFFD in their place.
+    Decode JSON that has halves of characters, or ``NaN``; U+FFFD and a mark stand in their place.
 
     Raises:
-        orjson.JSONDecodeError: If it has none, or is not JSON for another reason.
+        orjson.JSONDecodeError: If it has neither, or is not JSON for another reason.
     """
-    if _SURROGATE.search(data) is None:
-        raise orjson.JSONDecodeError("no half characters", "", 0)
-    return orjson.loads(_ESCAPE.sub(_without_half, data))
+    repaired = _ESCAPE.sub(_without_half, data) if _SURROGATE.search(data) is not None else data
+    if b"NaN" in repaired or b"Infinity" in repaired:
+        repaired = _NO_NUMBER.sub(_marked, repaired)
+    if repaired is data:
+        raise orjson.JSONDecodeError("nothing to repair", "", 0)
+    return orjson.loads(repaired)
 
 
 def _shown(text: str) -> str:
@@ -98,14 +104,25 @@ def _without_half(found: re.Match[bytes]) -> bytes:
     return rb"\ufffd" if found["half"] else found[0]
 
 
-def replaced(value: Any, path: str = "$") -> Iterator[Problem]:
-    """Yield where half a character was replaced."""
-    places = [(path, value)]  # not by recursion: JSON may be nested deeper than Python's stack
-    while places:
-        path, value = places.pop()
-        if isinstance(value, str) and _REPLACEMENT in value:
-            yield Problem(path, "half a character without the other half")
+def _marked(found: re.Match[bytes]) -> bytes:
+    return f'"{_MARK}"'.encode() if found["word"] else found[0]
+
+
+def problems_of(message: Any, data: bytes) -> list[Problem]:
+    """Return where a message that was repaired is not as it should be; a mark in it becomes ``None``."""
+    has_halves = _SURROGATE.search(data) is not None
+    problems = []
+    places: list[tuple[str, Any, Any, Any]] = [("$", message, {}, "")]
+    while places:  # not by recursion: JSON may be nested deeper than Python's stack
+        path, value, holder, key = places.pop()
+        if value == _MARK:
+            holder[key] = None
+            problems.append(Problem(path, "not a number"))
+        elif isinstance(value, str):
+            if has_halves and _REPLACEMENT in value:
+                problems.append(Problem(path, "half a character without the other half"))
         elif isinstance(value, dict):
-            places += [(f"{path}.{name}", inner) for name, inner in value.items()]
+            places += [(f"{path}.{name}", inner, value, name) for name, inner in value.items()]
         elif isinstance(value, list):
-            places += [(f"{path}[{index}]", inner) for index, inner in enumerate(value)]
+            places += [(f"{path}[{index}]", inner, value, index) for index, inner in enumerate(value)]
+    return problems

@@ -7,7 +7,7 @@ from typing import ClassVar, Final
 
 from attrs import field, frozen
 
-from ..._printable import one_line
+from ..._printable import encodable, one_line
 from ...errors import ConnectError, ConnectionClosedError
 from ..call_text import call_text
 from ..session import Session
@@ -281,7 +281,7 @@ class ToolApprovalRequested:
         """
         if reason is not None and not isinstance(reason, str):
             raise TypeError(f"reason must be text or None, not {type(reason).__name__}")
-        return bool(self._decide(False, reason))
+        return bool(self._decide(False, None if reason is None else encodable(reason)))
 
 
 @frozen(kw_only=True)

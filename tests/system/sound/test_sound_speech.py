@@ -210,7 +210,6 @@ def test_the_demo_speaks_and_is_understood(dialect: str, tmp_path: Path) -> None
 
     story = " ".join(done.stdout.split())
     assert (done.returncode, done.stderr) == (0, "")
-    assert "recognises spoken English, speaks with flite" in story
     assert "you what is the weather like in lisbon today" in story
     [heard] = re.findall(r'a speech recogniser hears in it: "([^"]*)"', story)
     assert {"result", "sunny", "temperature", "degrees"} <= set(heard.split())
