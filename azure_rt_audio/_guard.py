@@ -23,7 +23,6 @@ from __future__ import annotations
 import collections
 import contextvars
 import functools
-import inspect
 import logging
 import weakref
 from collections.abc import Callable
@@ -32,6 +31,7 @@ from typing import TYPE_CHECKING, Final
 
 from attrs import Factory, define
 
+from ._arity import check_called_with
 from ._concurrency import shutdown
 from ._log import get_logger
 from ._session.held_end import HeldEnd
@@ -105,7 +105,7 @@ class Guard:
         function: Called in a copy of the context in which the guard is made.
 
     Raises:
-        TypeError: If *function* cannot be called, or is async.
+        TypeError: If *function* cannot be called with one argument, or is async.
     """
 
     def __init__(self, engine: Engine, function: GuardFunction) -> None:
@@ -306,9 +306,4 @@ def check_guard(function: object) -> None:
     Raises:
         TypeError: Says why.
     """
-    if not callable(function):
-        raise TypeError(f"guard must be a function of the answer's text, not {type(function).__name__}")
-    if inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(
-        getattr(function, "__call__", None)  # noqa: B004  # of an object that can be called
-    ):
-        raise TypeError("guard must not be async: it is called on a thread of the client")
+    check_called_with("guard", function, "the answer's text")

@@ -6,6 +6,7 @@ import argparse
 import contextlib
 import sys
 import threading
+import time
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -43,6 +44,8 @@ _HELP: Final = "Type a message and press Enter. Ctrl-C interrupts an answer; twi
 _POLL_SECONDS: Final = 0.1
 _LOST_SECONDS: Final = 1.0
 """Seconds that the end of an answer has to be told after it was given up."""
+_TOLD_SECONDS: Final = 5.0
+"""Seconds that listeners have for the end of any other answer, if there is an event of it."""
 _LIST_SECONDS: Final = 10.0
 """Seconds that MCP servers have to list their tools before the first question is asked without them."""
 _UNTOLD: Final = (ResponseLostError, ResponseSupersededError)
@@ -67,7 +70,7 @@ def run(arguments: argparse.Namespace) -> int:
     Run the conversation until the user quits. Blocks.
 
     Returns:
-        0, or 1 if the connection was lost or an answer failed.
+        0, or 1 if the connection was lost, or an answer failed or a question was refused.
     """
     tools = load_tools(arguments.tools)
     screen = Printer()
@@ -78,8 +81,9 @@ def run(arguments: argparse.Namespace) -> int:
         screen.line("service", service.name)
         if file is not None and file.count:
             screen.note(f"Going on with {file.count} items of {arguments.history}.")
-        with new_client(service, history=history, tools=tools) as client:
-            chat = _Chat(client, screen, file)
+        client = new_client(service, history=history, tools=tools)
+        chat = _Chat(client, screen, file)  # before it is ready: servers that cannot be listed are told early
+        with client:
             if tools is not None and tools.servers:
                 with contextlib.suppress(TimeoutError):
                     client.wait_for_mcp_tools(_LIST_SECONDS)
@@ -160,11 +164,12 @@ class _Chat:
 
     def _ask(self, text: str) -> None:
         self._is_done.clear()
-        self._client.create_conversation_item(
+        question = self._client.create_conversation_item(
             {"type": "message", "role": "user", "content": [{"type": "input_text", "text": text}]}
         )
         self._pending = pending = self._client.create_response()
         has_cancelled = False
+        told_by: float | None = None
         try:
             while not self._is_done.is_set():
                 try:
@@ -175,8 +180,13 @@ class _Chat:
                         raise
                     has_cancelled = True
                     pending.cancel()
-                if self._ends_untold(pending) and not self._is_done.wait(_LOST_SECONDS):
-                    self._tell_end(pending)
+                if pending.done:
+                    seconds = _LOST_SECONDS if self._ends_untold(pending) else _TOLD_SECONDS
+                    told_by = told_by or time.monotonic() + seconds
+                    if time.monotonic() > told_by and not self._is_done.is_set():
+                        self._tell_end(pending)
+            has_failed = pending.error is not None and pending.status != "cancelled"
+            self._has_failed |= has_failed or (question.done() and question.exception() is not None)
         finally:
             self._keep()
 
@@ -187,9 +197,9 @@ class _Chat:
 
     def _tell_end(self, pending: PendingResponse) -> None:
         if isinstance(pending.error, _UNTOLD):
-            self._on_error(pending.error)
-            return
-        self._screen.note("[interrupted]")
+            self._screen.line("error", pending.error.message)
+        elif pending.status == "cancelled":
+            self._screen.note("[interrupted]")
         self._is_done.set()
 
     def _ask_approvals(self) -> None:
@@ -248,9 +258,11 @@ class _Chat:
         if self._screen.is_growing("model"):
             self._screen.end_line()
         is_last = pending is None or (pending.done and pending.id == response.id)
-        if response.status == "failed":
-            return  # the next event is the error
-        if response.status == "cancelled":
+        if response.status == "failed":  # the error, which comes next, is not listened to
+            error = response.error
+            self._screen.line("error", "the answer failed" if error is None else error.message)
+            self._has_failed = True
+        elif response.status == "cancelled":
             self._screen.note("[interrupted]")
         elif response.reason == CONNECTION_LOST:
             self._screen.note(f"[{response.status}: {response.reason}]")  # the conversation goes on
@@ -264,13 +276,14 @@ class _Chat:
             self._is_done.set()
 
     def _on_error(self, error: RealtimeError) -> None:
-        if isinstance(error, ServiceError) and error.is_benign:
-            return
+        if isinstance(error, ServiceError) and (error.is_benign or error.response is not None):
+            return  # the response that failed has told
+        if not self._client.is_initialized and not isinstance(error, McpListingError):
+            return  # it is raised to who waits for the session
         self._screen.line("error", error.message)
-        if isinstance(error, McpListingError):
-            return  # no answer has failed
-        self._has_failed = True
-        self._is_done.set()
+        reason = None if self._pending is None else self._pending.error
+        if reason is not None and reason.message == error.message:
+            self._is_done.set()  # any other is none of this answer's, which is still to come
 
     def _on_connection(self, event: Reconnecting | Reconnected) -> None:
         if not (isinstance(event, Reconnected) and event.is_planned and not event.lost):

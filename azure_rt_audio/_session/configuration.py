@@ -197,7 +197,7 @@ class Configuration:
         if barrier is None:
             return False
         if isinstance(event, SessionUpdated):
-            is_it = self._waiters.oldest(SessionUpdate.TYPE) is barrier
+            is_it = self._waiters.oldest(SessionUpdate.TYPE, event) is barrier
         else:
             is_it = event.error is not None and event.error.event_id == barrier.event_id
         if is_it:
@@ -206,7 +206,7 @@ class Configuration:
 
     def take_internal(self, event: SessionUpdated) -> bool:
         """Take the answer to an update that the client has made by itself; return whether it is one."""
-        waiter = self._waiters.oldest(SessionUpdate.TYPE)
+        waiter = self._waiters.oldest(SessionUpdate.TYPE, event)
         if waiter is None or not waiter.is_internal:
             return False
         self.take(event)

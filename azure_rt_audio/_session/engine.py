@@ -219,6 +219,7 @@ class Engine:
         self._send_lag = SendLagLog(websocket_options.lag)
         self.calls: CallRunner | None = None
         self.guard: CallFollower | None = None
+        self.voice: dict[str, object] = {}  # the voice session that goes on; setdefault, atomic, takes it
         self.audio_input = AudioInput(
             self.sender, self.configuration.input_audio_format, self.response_queue.turn
         )

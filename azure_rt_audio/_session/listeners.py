@@ -15,6 +15,7 @@ import weakref
 from collections.abc import Callable
 from typing import Any
 
+from .._arity import takes_one
 from .._concurrency.program_end import ends_the_program
 from .._log import get_logger
 from .._repr import also_half_made
@@ -261,14 +262,8 @@ def _check_listener(listener: Callable[[Any], object]) -> None:
             f"listener {_name_of(listener)} is async, and there is no event loop here; "
             "hand the event to yours with asyncio.run_coroutine_threadsafe"
         )
-    try:
-        signature = inspect.signature(listener)
-    except Exception:  # noqa: BLE001 - Python 3.14 evaluates the user's annotations here
-        return  # some built-ins have no signature, too; a call will show
-    try:
-        signature.bind(None)
-    except TypeError:
+    if not takes_one(listener):
         raise TypeError(
             f"listener {_name_of(listener)} must accept one argument, the event; "
             "write `lambda _: ...` where it is not needed"
-        ) from None
+        )

@@ -14,6 +14,7 @@ from ..protocol.events import (
     InputAudioBufferCommitted,
     InputAudioBufferSpeechStarted,
     InputAudioBufferSpeechStopped,
+    InputAudioBufferTimeoutTriggered,
 )
 from ..protocol.turn import ModelStatusEnum
 from .attempts import Attempts
@@ -25,6 +26,9 @@ from .sender import CommandSender
 from .waiters import Waiters
 
 __all__ = ["TurnTaking"]
+
+_HEARD = (InputAudioBufferSpeechStarted, InputAudioBufferSpeechStopped, InputAudioBufferTimeoutTriggered)
+"""Events that name the item of a turn which the service finds by itself."""
 
 
 class TurnTaking:
@@ -69,6 +73,8 @@ class TurnTaking:
     def on_event(self, event: Event, previous: ModelStatusEnum) -> None:
         """Take an event into account that begins or ends a turn; *previous* is the status before it."""
         attempt = self._attempts.applied
+        if isinstance(event, _HEARD):
+            self._waiters.heard = event.item_id
         if isinstance(event, InputAudioBufferSpeechStarted):
             self.has_heard_user = True
             if attempt is not None:
@@ -83,11 +89,11 @@ class TurnTaking:
         elif isinstance(event, ConversationItemInputAudioTranscriptionFailed):
             self._journal.note_transcript(event.item_id, is_known=False)
         elif isinstance(event, InputAudioBufferCleared):
-            clear = self._waiters.oldest("clear")
+            clear = self._waiters.oldest("clear", event)
             self._journal.commit(None, None if clear is None else clear.sound_index)
         elif isinstance(event, InputAudioBufferCommitted):
             self._configuration.turns_ended += 1
-            commit = self._waiters.oldest("commit")
+            commit = self._waiters.oldest("commit", event)
             self._journal.commit(event.item_id, None if commit is None else commit.sound_index)
             # One that this side has asked for is no end of speech that was detected.
             if self._does_service_answer() and commit is None:

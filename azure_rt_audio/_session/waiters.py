@@ -7,7 +7,8 @@ What leaves "waiting": the event; a refusal that names the command, or its kind;
 of the command's; the end of the session. If none comes, the caller's own time-out ends the wait, and the
 waiter stays in its place, so that later answers are not matched to the wrong command. An acknowledgement may
 be lost, though: of commands that are answered in order, one is given up that is ``OVERDUE`` when the next is
-sent, or ``LOST`` when the next event of the kind comes, which is not its own.
+sent; or ``LOST`` when an event of the kind comes that has another cause: the user's own turn, or an update of
+the client's own. Any other event of the kind is its answer, however late.
 
 **Threads and locks.** The I/O thread offers events, and so do threads that set the status; any thread waits.
 ``Waiters._lock`` guards the replacement of the tuple and the outcome; it is not held while a future is
@@ -62,7 +63,7 @@ ANSWERED_IN_ORDER: Final[Mapping[str, tuple[type[Event], str, tuple[str, ...], t
 OVERDUE: Final = 5.0
 """Seconds after which a command without an answer no longer stands before a new one of its kind."""
 LOST: Final = 10.0
-"""Seconds after which it is not given an answer any more."""
+"""Seconds after which it is not given an event any more that may have another cause."""
 
 _QUOTED: Final = re.compile(r"'([^' ]+)'")
 
@@ -237,6 +238,8 @@ class Waiters:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self.written_at: Callable[[float], float | None] = lambda sent: sent
+        self.heard: str | None = None
+        """The item of the user's latest turn that the service found by itself. The I/O thread's."""
         self._lock = threading.Lock()  # leaf
         self.waiting: tuple[Waiter, ...] = ()  # guarded by _lock for replacement, read bare
         self._ended: RealtimeError | None = None  # guarded by _lock; written once
@@ -265,10 +268,10 @@ class Waiters:
         for waiter in self.waiting:
             waiter.sent_at = float("inf")
 
-    def oldest(self, kind: str) -> Waiter | None:
-        """Return the command of a kind that is answered next; ``None`` if none waits for an answer."""
-        since = self._clock() - LOST
-        return next((w for w in self.waiting if w.acknowledges == kind and self._left_at(w) > since), None)
+    def oldest(self, kind: str, event: Event) -> Waiter | None:
+        """Return the command of a kind that an event answers; ``None`` if it answers none."""
+        of_kind = (waiter for waiter in self.waiting if waiter.acknowledges == kind)
+        return next((waiter for waiter in of_kind if not self._is_lost(waiter, event)), None)
 
     def give_up_overdue(self, kind: str) -> tuple[Waiter, ...]:
         """Give up those of a kind whose answer was lost, before another of the kind is sent; return them."""
@@ -282,6 +285,15 @@ class Waiters:
         """Return when its command left; infinity if it is unsent: on a slow line sound may be before it."""
         left = self.written_at(waiter.sent_at)
         return float("inf") if left is None else left
+
+    def _is_lost(self, waiter: Waiter, event: Any) -> bool:
+        """Whether an event of its kind has another cause, and its own answer is lost."""
+        if self._clock() - self._left_at(waiter) < LOST:
+            return False
+        if isinstance(event, InputAudioBufferCommitted) and event.item_id == self.heard:
+            return True
+        later = self.waiting[self.waiting.index(waiter) + 1 :] if waiter in self.waiting else ()
+        return any(other.is_internal and other.acknowledges == waiter.acknowledges for other in later)
 
     def _give_up(self, waiter: Waiter) -> None:
         self.discard(waiter)
@@ -314,7 +326,7 @@ class Waiters:
                 continue
             if is_it:
                 if waiter.acknowledges is not None:
-                    if self._clock() - self._left_at(waiter) >= LOST:
+                    if self._is_lost(waiter, event):
                         self._give_up(waiter)
                         continue
                     answered.add(waiter.acknowledges)

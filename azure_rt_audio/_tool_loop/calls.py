@@ -365,7 +365,13 @@ class Calls:
             self._runner.give_up(call.job)
         if call.started_at is None:
             limit = call.tool.approval_timeout_s
-            self._decide(current, call, call.tool, False, f"nobody has decided within {limit:g} seconds")
+            if self._decide(current, call, call.tool, False, f"nobody has decided within {limit:g} seconds"):
+                log.warning(
+                    "! a call of tool %s was denied after %g s: nobody has called request.approve() or "
+                    "request.deny(); what a listener returns decides nothing",
+                    call.tool.name,
+                    limit,
+                )
             return
         seconds, is_told = call.tool.timeout_s, call.tool.late == "tell"
         log.warning("! tool %s has not returned within %g s", call.tool.name, seconds)

@@ -282,7 +282,14 @@ class McpCalls:
                 limit = call.server.approval_timeout_s
                 if self._runner is not None and call.job is not None:
                     self._runner.give_up(call.job)
-                self._decide(current, call, False, f"nobody has decided within {limit:g} seconds")
+                if self._decide(current, call, False, f"nobody has decided within {limit:g} seconds"):
+                    log.warning(
+                        "! a call of %s of MCP server %s was denied after %g s: nobody has called "
+                        "request.approve() or request.deny(); what a listener returns decides nothing",
+                        call.name,
+                        call.server.label,
+                        limit,
+                    )
             elif call.item_id is None:
                 self._finish(current, call, "approved; no more is known")
             else:

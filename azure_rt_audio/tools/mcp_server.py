@@ -7,6 +7,7 @@ import logging
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from .._arity import check_called_with
 from .._log import get_logger
 from .._repr import also_half_made
 from ..protocol.codec import build, check_expressible
@@ -54,8 +55,8 @@ class McpServer:
         approval_timeout_s: float = 60.0,
     ) -> None:
         check_positive_seconds("approval_timeout_s", approval_timeout_s)
-        if approve is not None and not callable(approve):
-            raise TypeError(f"approve must be a function, not {type(approve).__name__}")
+        if approve is not None:
+            check_called_with("approve", approve, "the request")
         if isinstance(declaration, str):
             raise TypeError(
                 "mcp_server must be a McpTool or a mapping, not str: "

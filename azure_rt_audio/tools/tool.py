@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 from typing import Any, Final, Literal
 
+from .._arity import check_called_with
 from .._log import get_logger
 from .._repr import also_half_made
 from ..protocol.events.local import ToolApprovalRequested
@@ -102,7 +103,9 @@ class Tool:
         check_choice("on_duplicate", on_duplicate, ("allow", "refuse"))
         check_flag("background", background)
         decides: object = needs_approval
-        if not callable(decides) and not isinstance(decides, bool):
+        if callable(decides):
+            check_called_with("needs_approval", decides, "the request")
+        elif not isinstance(decides, bool):
             kind = type(decides).__name__
             raise TypeError(f"needs_approval must be True, False or a function of the request, not {kind}")
         check_positive_seconds("timeout_s", timeout_s, or_none=True)

@@ -70,6 +70,10 @@ class Engine(Protocol):
     """The session behind a client."""
 
     @property
+    def voice(self) -> dict[str, object]:
+        """The voice session that goes on, as ``"session"``."""
+
+    @property
     def is_closing(self) -> bool:
         """Whether this side wants the end."""
 

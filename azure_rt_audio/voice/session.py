@@ -173,7 +173,7 @@ class VoiceSession:
 
         Raises:
             RealtimeError: If a device cannot be opened.
-            RuntimeError: If the session has ended.
+            RuntimeError: If the session has ended, or another of the client goes on.
         """
         name = f"azure-rt-voice-{next(_numbers)}"
         thread = threading.Thread(target=self._run, name=name, daemon=True)
@@ -182,6 +182,11 @@ class VoiceSession:
                 raise RuntimeError("this voice session has ended; create a new one")
             if self._capture_thread is not None:
                 return
+            if self._engine.voice.setdefault("session", self) is not self:
+                raise RuntimeError(
+                    "another voice session of this client goes on, and both would record and play: "
+                    "close() that one first, or make another client"
+                )
             self._capture_thread = thread
         try:
             import_now()
@@ -212,8 +217,10 @@ class VoiceSession:
             ConnectionClosedError: If the connection was lost or the service ended it, at the session's
                 maximum duration too (``code`` is ``"session_expired"``).
             RealtimeError: If a device ended the session.
+            RuntimeError: If it was not started.
         """
         check_timeout(timeout)
+        self._check_started()
         with self._lock:
             self._waiting += 1
         try:
@@ -227,7 +234,13 @@ class VoiceSession:
         return has_ended
 
     def interrupt(self) -> None:
-        """Stop the answer, as if the user had spoken. Does not block."""
+        """
+        Stop the answer, as if the user had spoken. Does not block.
+
+        Raises:
+            RuntimeError: If the session was not started.
+        """
+        self._check_started()
         self._worker.submit(lambda _: self._downlink.interrupt(by_user=False, must_cancel=True), None)
 
     def press(self) -> None:
@@ -235,7 +248,7 @@ class VoiceSession:
         Push to talk: begin a turn, and stop an answer in progress. Does not block.
 
         Raises:
-            RuntimeError: If the session was created without ``push_to_talk=True``.
+            RuntimeError: If the session was created without ``push_to_talk=True``, or was not started.
         """
         self._check_push_to_talk()
         has_stopped = threading.Event()
@@ -255,6 +268,14 @@ class VoiceSession:
     def _check_push_to_talk(self) -> None:
         if not self.is_push_to_talk:
             raise RuntimeError("this voice session captures all the time; create it with push_to_talk=True")
+        self._check_started()
+
+    def _check_started(self) -> None:
+        """Refuse what has no effect, or no end, before the start."""
+        if self._capture_thread is None and not self._is_closing.is_set():
+            raise RuntimeError(
+                "this voice session was not started: use it in a with statement, or call start()"
+            )
 
     @property
     def is_muted(self) -> bool:
@@ -478,6 +499,8 @@ class VoiceSession:
         self.speaker.close()
         self._worker.close()
         shutdown.forget(shutdown.Stage.VOICE, self)
+        if self._engine.voice.get("session") is self:
+            self._engine.voice.pop("session", None)
         self._has_ended.set()
 
 

@@ -15,11 +15,14 @@ from azure_rt_audio import AzureRealTimeOptions
 from azure_rt_audio.__main__ import main
 from azure_rt_audio.emulator import (
     Close,
+    Delay,
     Emulator,
     Failure,
     Faults,
     Refuse,
     Reply,
+    Say,
+    SendRaw,
     Swallow,
     after,
     at_handshake,
@@ -36,6 +39,7 @@ COMMANDS = {
     "transcribe": ["transcribe", str(QUESTION)],
     "demo": ["demo"],
 }
+ERROR = {"type": "error", "error": {"type": "server_error", "message": "odd", "event_id": "evt_of_nobody"}}
 TRANSCRIPTION = "AZURE_OPENAI_TRANSCRIPTION_DEPLOYMENT"
 
 
@@ -170,3 +174,33 @@ def test_a_lost_answer_ends_a_chat(
         assert main(["chat"]) == 1
 
     assert "was given up" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("trouble", [Say(ERROR), SendRaw("{")])
+def test_an_error_that_is_none_of_the_answers(
+    trouble: Say | SendRaw, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is told, and each answer comes under its own question; the exit code is that of the answers."""
+    monkeypatch.setattr("sys.stdin", io.StringIO("Please count to 3.\nHello!\n"))
+    with Emulator(pace=0, faults=Faults(before("response.created", trouble, Delay(0.3)))) as service:
+        for name, value in from_emulator(service).items():
+            monkeypatch.setenv(name, value)
+        assert main(["chat"]) == 0
+
+    labels = [line.split()[0] for line in capsys.readouterr().out.splitlines() if line[:1].strip()]
+    assert labels == ["service", "you", "error", "model", "you", "model"]
+
+
+def test_a_question_that_is_refused_ends_no_chat(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A response that is refused is told once, the next question is asked, and the exit code says so."""
+    monkeypatch.setattr("sys.stdin", io.StringIO("Please count to 3.\nHello!\n"))
+    replies = iter([Reply(failure=QUOTA), Reply("Good.")])
+    with Emulator(pace=0, responder=lambda *_: next(replies)) as service:
+        for name, value in from_emulator(service).items():
+            monkeypatch.setenv(name, value)
+        assert main(["chat"]) == 1
+
+    labels = [line.split()[0] for line in capsys.readouterr().out.splitlines() if line[:1].strip()]
+    assert labels == ["service", "you", "error", "you", "model"]

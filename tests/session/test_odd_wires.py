@@ -217,3 +217,48 @@ def test_a_commit_whose_answer_is_lost_before_the_user_speaks() -> None:
     owners = [event["response"]["metadata"] for _, event in session.messages("<", "response.created")]
     assert [bool(metadata) for metadata in owners] == [False, True]
     assert isinstance(lost.exception(0), RealtimeError)
+
+
+def late(kind: str, number: int = 0) -> Fault:
+    """Return the service's events, those of a kind from that number on 13 s later."""
+    count = itertools.count()
+    return lambda event: ((13.0 if event["type"] == kind and next(count) >= number else 0.0, event),)
+
+
+@pytest.mark.parametrize("vad", [None, VAD])
+def test_the_answer_to_a_commit_comes_late(vad: Any) -> None:
+    """However late: it is the only one that waits, and nothing else can have caused the event."""
+    session = SimulatedSession(vad=vad, fault=late("input_audio_buffer.committed"))
+    assert session.run_until(lambda: session.engine.ready.is_initialized, 5)
+    first = commit(session)
+    session.run(12)
+    assert not first.done()
+    session.run(2)
+
+    assert isinstance(first.result(0), InputAudioBufferCommitted)
+
+
+def test_two_late_answers() -> None:
+    """Each command of a service that is slow gets its own, in order."""
+    session = SimulatedSession(fault=late("input_audio_buffer.committed"))
+    assert session.run_until(lambda: session.engine.ready.is_initialized, 5)
+    first = commit(session)
+    session.run(4)
+    second = commit(session)
+    session.run(14)
+
+    sent = [event["item_id"] for _, event in session.messages("<", "input_audio_buffer.committed")]
+    assert [future.result(0).item_id for future in (first, second)] == sent
+
+
+def test_the_answer_to_an_update_comes_late() -> None:
+    """An update, too, is answered when its answer comes."""
+    session = SimulatedSession(fault=late("session.updated", 1))
+    assert session.run_until(lambda: session.engine.ready.is_initialized, 5)
+    command = SessionUpdate(
+        event_id=session.engine.sender.new_event_id(), session=SessionConfig(instructions="Be brief.")
+    )
+    update = session.engine.configuration.update(command, None)
+    session.run(14)
+
+    assert getattr(update.result(0).session, "instructions", None) == "Be brief."

@@ -208,7 +208,7 @@ def test_a_commit_by_hand_that_is_refused(is_named: bool) -> None:
     simulated.commit()
     simulated.run(1)
     assert [error.code for error in simulated.errors] == ["input_audio_buffer_commit_empty"]
-    assert simulated.engine.waiters.oldest("commit") is None
+    assert not [waiter for waiter in simulated.engine.waiters.waiting if waiter.acknowledges == "commit"]
 
     simulated.speak(0.8)
     simulated.run(0.5)

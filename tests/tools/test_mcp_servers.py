@@ -183,6 +183,7 @@ def test_nobody_decides(client_with: Connect, caplog: pytest.LogCaptureFixture) 
     client = client_with(McpServer(PORT, approval_timeout_s=0.3))
     assert client.ask("tide 5", timeout=HANG).text == "denied: nobody has decided within 0.3 seconds"
     assert "MCP server port needs approval, and nobody listens" in caplog.text
+    assert "of MCP server port was denied after 0.3 s: nobody has called request.approve()" in caplog.text
 
     client.tools = Tools(McpServer(PORT, approval_timeout_s=60))
     with (

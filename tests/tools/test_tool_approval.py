@@ -10,7 +10,8 @@ import pytest
 from listeners import HANG
 from simulated_tools import ToolSession, lookup
 
-from azure_rt_audio import AzureRealTimeAudio, Tool, Tools
+from azure_rt_audio import AzureRealTimeAudio, McpServer, Tool, Tools
+from azure_rt_audio._guard import check_guard
 from azure_rt_audio.emulator import Conversation, Emulator, FunctionCall, Reply, Session
 from azure_rt_audio.events import ToolApprovalRequested, ToolStarted
 from azure_rt_audio.protocol.event_filter import event_filter
@@ -112,6 +113,7 @@ def test_nobody_decides(caplog: pytest.LogCaptureFixture) -> None:
     session.run(10)
 
     assert "nobody listens to 'tool_approval_requested'" in caplog.text
+    assert "a call of tool lookup was denied after 3 s: nobody has called request.approve()" in caplog.text
     assert other.result(0).text == "answer to hello"
     assert "did not run: nobody has decided within 3 seconds" in pending.result(0).text
     assert session.errors == []
@@ -159,3 +161,26 @@ def test_times_that_cannot_be() -> None:
     """They are refused where they are written."""
     with pytest.raises(ValueError, match="approval_timeout_s must be more than 0"):
         Tool(pay, needs_approval=True, approval_timeout_s=0)
+
+
+async def later(request: object) -> bool:
+    """Approve."""
+    return True
+
+
+@pytest.mark.parametrize(
+    ("function", "fault"),
+    [
+        (lambda: True, "accept one argument"),
+        (lambda a, b: True, "accept one argument"),
+        (later, "not be async"),
+    ],
+)
+def test_functions_that_cannot_be_called_as_they_will_be(function: Any, fault: str) -> None:
+    """They are refused when they are given, not with the first call; a coroutine would count as a yes."""
+    with pytest.raises(TypeError, match=f"needs_approval must .*{fault}"):
+        Tool(pay, needs_approval=function)
+    with pytest.raises(TypeError, match=f"approve must .*{fault}"):
+        McpServer({"server_label": "port", "server_url": "https://port.example/mcp"}, approve=function)
+    with pytest.raises(TypeError, match=f"guard must .*{fault}"):
+        check_guard(function)

@@ -793,6 +793,27 @@ def test_close_from_its_own_thread(talks: Talks, talker: Emulator) -> None:
     assert talk.voice.wait(HANG)
 
 
+def test_one_at_a_time(client: AzureRealTimeAudio) -> None:
+    """A second one of a client is refused while the first goes on, and can be started when that has ended."""
+    first, second = (VoiceSession(client, StageMicrophone(), StageSpeaker(), echo="gate") for _ in "12")
+    with first:
+        with pytest.raises(RuntimeError, match=r"another voice session of this client goes on.*close\(\)"):
+            second.start()
+        assert not second.is_open
+    with second:
+        assert second.is_open
+
+
+def test_before_the_start(client: AzureRealTimeAudio) -> None:
+    """What has no effect before it, or no end, is refused with the remedy; closed, it has ended."""
+    voice = VoiceSession(client, StageMicrophone(), StageSpeaker(), echo="headphones", push_to_talk=True)
+    for call in (voice.wait, lambda: voice.wait(0), voice.interrupt, voice.press, voice.release):
+        with pytest.raises(RuntimeError, match=r"not started: use it in a with statement, or call start\(\)"):
+            call()
+    voice.close()
+    assert voice.wait(HANG)
+
+
 def test_talk(client: AzureRealTimeAudio) -> None:
     """The client makes a session with the devices it is given."""
     microphone, speaker = StageMicrophone(), StageSpeaker()
