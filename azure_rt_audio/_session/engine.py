@@ -20,6 +20,8 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Final
 
+from attrs import evolve
+
 from .._concurrency import shutdown
 from .._log import get_logger
 from .._secret import without
@@ -397,6 +399,8 @@ class Engine:
             if translated is None:
                 return
             event = translated
+        if isinstance(event, ResponseDone) and not event.response.id:  # it ends what is in progress
+            event = evolve(event, response=evolve(event.response, id=self.response_queue.active_id))
         if isinstance(event, SessionUpdated) and self.configuration.take_internal(event):
             self.turns.follow_detection()
             return

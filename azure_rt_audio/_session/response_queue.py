@@ -474,6 +474,11 @@ class ResponseQueue:
         self._send_next(following)
         return seconds
 
+    @property
+    def active_id(self) -> str | None:
+        """The response of the conversation that is in progress. Read bare: the I/O thread writes it."""
+        return self._table.active_id
+
     def unheard_request(self, response: Response) -> ResponseRequest | None:
         """Return the request that a response answers which ends, if its ``response.created`` was lost."""
         with self._lock:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import orjson
 from attrs import Factory, define
@@ -26,7 +26,10 @@ if TYPE_CHECKING:
     from .._session.pending_response import PendingResponse
     from .._session.response_request import ResponseRequest
 
-__all__ = ["Call", "FollowUp", "Round", "Waiting"]
+__all__ = ["UNFINISHED", "Call", "FollowUp", "Round", "Waiting"]
+
+UNFINISHED: Final = ("failed", "incomplete", "cancelled")
+"""How a response ends that has not come to its end; any other word of a service means that it has."""
 
 
 @define(eq=False)
@@ -168,7 +171,7 @@ class Round:
             self.is_wanted
             and response is not None
             and (
-                response.status == "completed"
+                response.status not in UNFINISHED
                 or (response.status == "incomplete" and response.reason == CONNECTION_LOST)
             )
         )

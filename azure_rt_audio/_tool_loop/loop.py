@@ -56,7 +56,7 @@ from ..protocol.items import FunctionCallItem, McpApprovalRequestItem, McpCallIt
 from ..protocol.responses import Response
 from ..protocol.turn import is_out_of_band
 from ..tools.output import error_output
-from .call import Call, Round, Waiting
+from .call import UNFINISHED, Call, Round, Waiting
 from .calls import Calls
 from .catalogue import Catalogue
 from .fillers import Fillers
@@ -69,9 +69,6 @@ from .runner import Job, Runner
 __all__ = ["ToolLoop"]
 
 log: logging.Logger = get_logger(__name__)
-
-_ANSWERED: Final = ("completed", "incomplete", "cancelled", None)
-"""How a response may have ended whose results are answered."""
 
 _CUT: Final = error_output("the call was cut off before it was complete, and was not run")
 _NO_MORE: Final = error_output("no more functions can be called now; answer with what is known")
@@ -156,7 +153,7 @@ class ToolLoop:
         response = event.response
         response_id = response.id or ""
         for item in response.function_calls:
-            self._take_call(response_id, item, is_cut=response.status not in ("completed", None))
+            self._take_call(response_id, item, is_cut=response.status in UNFINISHED)
         self._take_mcp_calls(response_id, response)
         unheard = self._queue.unheard_request(response)
         if unheard is not None:
@@ -276,7 +273,7 @@ class ToolLoop:
                 and bool(current.all_calls)
                 and not (current.is_by_hand or is_unwanted)
                 and not all(one.is_cancelled for one in current.waiting)
-                and status in _ANSWERED
+                and status != "failed"
                 and current.level <= self._max_rounds
             )
             waiting, is_settled = current.waiting, self._rounds.settle_locked(current)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import subprocess
 import sys
 import threading
@@ -29,6 +30,7 @@ from azure_rt_audio.emulator import (
     Faults,
     FunctionCall,
     Reply,
+    SendRaw,
     Session,
     Swallow,
     before,
@@ -130,6 +132,19 @@ def test_the_beginning_of_a_response_is_lost(count: int, dialect: str) -> None:
     assert response.text == 'results: call again {"count": 0} | done'
     assert [isinstance(step, Response) for step in response.steps] == [True, False] * 2
     assert following.text.endswith("| done")
+
+
+@pytest.mark.parametrize("end", [{}, {"response": {}}, {"response": {"status": "finished"}}], ids=str)
+def test_the_end_of_a_response_says_little(end: dict[str, Any], dialect: str) -> None:
+    """Its calls are answered all the same: what is in progress ends, and well, unless it says otherwise."""
+    raw = SendRaw(json.dumps({"type": "response.done", **end}))
+    with (
+        Emulator(responder=reply, pace=0, faults=Faults(before("response.done", raw, Swallow()))) as service,
+        connected(service, again, dialect=dialect) as client,
+    ):
+        response = client.ask('call again {"count": 0}', timeout=HANG)
+
+    assert response.text == "results: done"
 
 
 def test_rounds_have_a_limit(service: Emulator) -> None:
