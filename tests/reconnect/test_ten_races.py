@@ -219,7 +219,7 @@ def test_a_transcript_comes_from_the_old_session(
         item_id = client.commit_audio().result(HANG).item_id
         swapped = begin_hold(client)
         old = late_service.connections[0]
-        until(lambda: old._commands_seen["session.update"] == 3)
+        until(lambda: 3 in old._fault_counts.values())
         late[0].set_result("spoken 1")
         event = swapped.result(HANG)
 
