@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import functools
 import logging
-import weakref
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
@@ -20,7 +19,7 @@ from .._session.attempts import weakly
 from .._session.engine import Engine
 from .._session.response_watchdog import LOOK
 from ..errors import RealtimeError, ServiceError
-from ..protocol.events.local import LocalEvent, ToolApprovalRequested, ToolEnded, ToolProgress, ToolStarted
+from ..protocol.events.local import ToolApprovalRequested, ToolEnded, ToolProgress, ToolStarted
 from ..protocol.items import FunctionCallOutputItem, MessageItem
 from ..tools.context import ToolContext
 from ..tools.output import ToolOutput, error_output
@@ -29,6 +28,7 @@ from .call import Call, Round
 from .follow_ups import FollowUps
 from .job import run_tool
 from .outputs import OutputSender, Sent
+from .reporter import Reporter
 from .rounds import Rounds
 from .runner import Job, Runner, Task
 
@@ -77,19 +77,17 @@ class Calls:
         self._ask = engine.questions.ask
         self._clock = engine.sender.clock
         self._call_in = engine.attempts.call_in
-        self._engine = weakref.ref(engine)
+        self._reporter = Reporter(engine)
         # Guarded by the lock of the rounds:
         self._running: set[Call] = set()  # whose functions have not returned
         self._has_warned = False  # of calls that wait for a thread; I/O thread
 
     def context(self, call_id: str, name: str) -> ToolContext:
         """Return what a tool is to know of a call."""
-        engine = self._engine
+        reporter = self._reporter
 
         def tell(text: str) -> None:
-            alive = engine()
-            if alive is not None:
-                alive.tell(ToolProgress(call_id=call_id, name=name, text=text))
+            reporter.tell(ToolProgress(call_id=call_id, name=name, text=text))
 
         return ToolContext(call_id, name, find_client=self._find_client, tell=tell)
 
@@ -129,7 +127,7 @@ class Calls:
                 self._running.discard(call)
                 return False
             call.has_begun = True
-        self._tell(
+        self._reporter.tell(
             ToolStarted(
                 call_id=call.call_id,
                 name=tool.name,
@@ -159,10 +157,7 @@ class Calls:
             call.asked_at = self._clock()
         self._call_in(min(tool.approval_timeout_s, LOOK))
         if not callable(tool.needs_approval):
-            engine = self._engine()
-            if engine is not None and not engine.has_listener(ToolApprovalRequested):
-                log.warning("! tool %s needs approval, and nobody listens to %r", tool.name, request.type)
-            self._tell(request)
+            self._reporter.ask(request, f"tool {tool.name}")
             return
         call.job = Task(f"the approval of {tool.name}", functools.partial(tool._ask_approver, request))
         if not self._submit(call.job):
@@ -298,7 +293,7 @@ class Calls:
             current.finish_in_vain()
 
     def _tell_end(self, call: Call, output: ToolOutput) -> None:
-        self._tell(
+        self._reporter.tell(
             ToolEnded(
                 call_id=call.call_id,
                 name=call.context.name,
@@ -307,11 +302,6 @@ class Calls:
                 seconds=self._clock() - call.since,
             )
         )
-
-    def _tell(self, event: LocalEvent) -> None:
-        engine = self._engine()
-        if engine is not None:
-            engine.tell(event)
 
     # ------------------------------------------------------------ the end of waiting
 

@@ -23,7 +23,6 @@ from __future__ import annotations
 
 import functools
 import logging
-import weakref
 from collections.abc import Callable, Iterable
 from typing import Final
 
@@ -39,12 +38,13 @@ from ..protocol.events import (
     ResponseMcpCallFailed,
     ResponseMcpCallInProgress,
 )
-from ..protocol.events.local import LocalEvent, ToolApprovalRequested, ToolEnded, ToolStarted
+from ..protocol.events.local import ToolApprovalRequested, ToolEnded, ToolStarted
 from ..protocol.items import McpApprovalRequestItem, McpApprovalResponseItem, McpCallItem
 from .call import Round
 from .follow_ups import FollowUps
 from .mcp_call import McpCall
 from .outputs import OutputSender, Sent
+from .reporter import Reporter
 from .rounds import Rounds
 from .runner import Job, Runner, Task
 
@@ -83,7 +83,7 @@ class McpCalls:
         self._new_item_id = engine.sender.new_item_id
         self._clock = engine.sender.clock
         self._call_in = engine.attempts.call_in
-        self._engine = weakref.ref(engine)
+        self._reporter = Reporter(engine)
 
     # ------------------------------------------------------------ events: the I/O thread
 
@@ -153,11 +153,7 @@ class McpCalls:
         )
         self._call_in(min(call.server.approval_timeout_s, LOOK))
         if call.server.approve is None:
-            engine = self._engine()
-            if engine is not None and not engine.has_listener(ToolApprovalRequested):
-                label = call.server.label
-                log.warning("! MCP server %s needs approval, and nobody listens to %r", label, request.type)
-            self._tell(request)
+            self._reporter.ask(request, f"MCP server {call.server.label}")
             return
         asks = functools.partial(call.server._ask_approver, request)
         call.job = Task(f"the approval of {call.name}", asks)
@@ -200,7 +196,7 @@ class McpCalls:
             if call.has_started:
                 return
             call.has_started = True
-        self._tell(
+        self._reporter.tell(
             ToolStarted(
                 call_id=call.call_id,
                 name=call.name,
@@ -226,7 +222,7 @@ class McpCalls:
             call.is_out, call.sent_at = True, self._clock()
             call.is_acknowledged = not is_sent or call.is_acknowledged
             self._rounds.settle_locked(current)
-        self._tell(
+        self._reporter.tell(
             ToolEnded(
                 call_id=call.call_id,
                 name=call.name,
@@ -237,11 +233,6 @@ class McpCalls:
             )
         )
         self._follow_ups.ask_if_due()
-
-    def _tell(self, event: LocalEvent) -> None:
-        engine = self._engine()
-        if engine is not None:
-            engine.tell(event)
 
     # ------------------------------------------------------------ the end of waiting
 

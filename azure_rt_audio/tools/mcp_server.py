@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import contextvars
-import logging
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from .._arity import check_called_with
-from .._log import get_logger
 from .._repr import also_half_made
 from ..protocol.codec import build, check_expressible
 from ..protocol.events.local import ToolApprovalRequested
 from ..protocol.tools import McpTool
+from .approver import ask_approver
 from .checks import check_positive_seconds
 
 __all__ = ["McpServer"]
-
-log: logging.Logger = get_logger(__name__)
 
 
 class McpServer:
@@ -80,12 +77,4 @@ class McpServer:
     def _ask_approver(self, request: ToolApprovalRequested) -> None:
         """Ask the function that approves. Blocks as long as it does."""
         assert self.approve is not None
-        try:
-            verdict = self._context.copy().run(self.approve, request)
-        except BaseException as exc:
-            log.error("! the approval of a call of MCP server %s failed: denied", self.label, exc_info=exc)
-            verdict = False
-        if isinstance(verdict, str):
-            request.deny(verdict)
-        elif verdict is not None:
-            request.approve() if verdict else request.deny()
+        ask_approver(self.approve, self._context, request, f"a call of MCP server {self.label}")

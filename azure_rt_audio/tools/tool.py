@@ -13,6 +13,7 @@ from .._log import get_logger
 from .._repr import also_half_made
 from ..protocol.events.local import ToolApprovalRequested
 from ..protocol.tools import FunctionTool
+from .approver import ask_approver
 from .checks import check_choice, check_count, check_flag, check_positive_seconds, check_text
 from .context import RUNNING, ToolContext
 from .declaration import declare
@@ -165,15 +166,7 @@ class Tool:
     def _ask_approver(self, request: ToolApprovalRequested) -> None:
         """Ask the function that approves. Blocks as long as it does."""
         assert callable(self.needs_approval)
-        try:
-            verdict = self._context.copy().run(self.needs_approval, request)
-        except BaseException as exc:
-            log.error("! the approval of tool %s failed, and it does not run", self.name, exc_info=exc)
-            verdict = False
-        if isinstance(verdict, str):
-            request.deny(verdict)
-        elif verdict is not None:
-            request.approve() if verdict else request.deny()
+        ask_approver(self.needs_approval, self._context, request, f"tool {self.name}")
 
     def _answer(self, text: str, context: ToolContext) -> ToolOutput:
         """Take what a model wrote, and call the function with it. Blocks as long as that does."""
