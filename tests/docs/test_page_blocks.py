@@ -71,3 +71,12 @@ def test_what_a_page_says_is_compared(code: str, prints: str | None, complaint: 
     """An exception, a warning, a logged traceback and another output fail."""
     with pytest.raises(AssertionError, match=complaint):
         pages.run([pages.Block("python", code, 1, prints)], "page.md", tmp_path)
+
+
+def test_lines_of_the_log_come_at_their_own_time(tmp_path: Path) -> None:
+    """Before what is printed or after it, where the page says that they do not count; and only there."""
+    code = "print('! a warning'); print('said'); print('= a note')"
+    pages.run([pages.Block("python", code, 1, "said", is_without_log=True)], "page.md", tmp_path)
+
+    with pytest.raises(AssertionError, match="but it prints\n! a warning"):
+        pages.run([pages.Block("python", code, 1, "said")], "page.md", tmp_path)
