@@ -21,9 +21,10 @@ import threading
 import time
 import weakref
 from collections.abc import Callable
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 from .._concurrency.deadline import Deadline
+from .._concurrency.weak_call import weakly
 from .._log import get_logger
 from .._transport import Connection, IOThread, LagReport, Outcome, Payload, Target, WebSocketImpl
 from ..errors import ConnectionClosedError, RealtimeError
@@ -36,7 +37,7 @@ from .readiness import Readiness
 from .secrets import Secrets
 from .taps import Taps
 
-__all__ = ["Attempts", "weakly"]
+__all__ = ["Attempts"]
 
 log: logging.Logger = get_logger(__name__)
 
@@ -443,14 +444,3 @@ class Attempts:
             self._io_thread.release()
             if session is not None:
                 session.end(outcome)
-
-
-def weakly(method: Any, *first: Any) -> Callable[..., Any]:
-    """Return a function that calls a bound method as long as its object lives, and then does nothing."""
-    reference, function = weakref.ref(method.__self__), method.__func__
-
-    def call(*args: Any) -> Any:
-        alive = reference()
-        return None if alive is None else function(alive, *first, *args)
-
-    return call

@@ -23,6 +23,7 @@ from typing import Final
 from attrs import evolve
 
 from .._concurrency import shutdown
+from .._concurrency.weak_call import weakly
 from .._log import get_logger
 from .._secret import without
 from .._transport import Connection, LagReport, Outcome, Payload, WebSocketImpl
@@ -66,7 +67,7 @@ from ..protocol.service_errors import mcp_listing_error, service_error
 from ..protocol.session import Session, SessionConfig
 from ..protocol.turn import ModelStatusEnum
 from .attempt import Attempt
-from .attempts import Attempts, weakly
+from .attempts import Attempts
 from .audience import Audience
 from .audio_input import AudioInput
 from .call_follower import CallFollower, CallRunner

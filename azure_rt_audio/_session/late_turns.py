@@ -22,11 +22,11 @@ from typing import Any, Final
 from attrs import evolve
 
 from .._concurrency.deadline import Deadline
+from .._concurrency.weak_call import weakly
 from ..errors import ConnectionClosedError
 from ..protocol.commands import SessionUpdate
 from ..protocol.session import SessionConfig
 from .attempt import Attempt
-from .attempts import weakly
 from .configuration import Configuration
 from .response_queue import ResponseQueue
 from .sender import CommandSender

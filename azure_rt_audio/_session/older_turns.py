@@ -15,12 +15,12 @@ from collections.abc import Sequence
 from concurrent.futures import Future
 from typing import Any, Final
 
+from .._concurrency.weak_call import weakly
 from .._log import get_logger
 from ..errors import ConnectionClosedError
 from ..protocol.commands import ConversationItemRetrieve
 from ..protocol.items import ConversationItem, MessageItem
 from .attempt import Attempt
-from .attempts import weakly
 from .sender import CommandSender
 from .waiters import Waiter, Waiters
 

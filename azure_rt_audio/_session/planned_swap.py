@@ -31,6 +31,7 @@ from typing import Final, Protocol
 
 from attrs import evolve
 
+from .._concurrency.weak_call import weakly
 from .._log import get_logger
 from .._transport import Outcome
 from ..errors import ConnectionClosedError, RealtimeError
@@ -55,7 +56,7 @@ from ..protocol.items import MessageItem
 from ..protocol.restoration import UNHEARD
 from ..protocol.turn import ModelStatusEnum
 from .attempt import Attempt
-from .attempts import Attempts, weakly
+from .attempts import Attempts
 from .configuration import Configuration
 from .journal import Journal, sound_beyond
 from .losses import SOUND

@@ -24,6 +24,7 @@ from typing import Any, Final, Protocol
 import attrs
 import orjson
 
+from .._concurrency.weak_call import weakly
 from .._log import get_logger
 from .._transport import Outcome
 from ..errors import ConnectError, ConnectionClosedError, RealtimeError
@@ -42,7 +43,7 @@ from ..protocol.items import ContentPart, MessageItem
 from ..protocol.responses import Response
 from ..protocol.turn import ModelStatusEnum
 from .attempt import Attempt
-from .attempts import Attempts, weakly
+from .attempts import Attempts
 from .backoff import STEADY_S, Backoff, GiveUp, Retry
 from .configuration import Configuration
 from .dial_spacing import is_void, next_slot

@@ -14,8 +14,8 @@ from typing import Any, Final
 
 import attrs
 
+from .._concurrency.weak_call import weakly
 from .._log import get_logger
-from .._session.attempts import weakly
 from .._session.engine import Engine
 from .._session.response_watchdog import LOOK
 from ..errors import RealtimeError, ServiceError

@@ -13,8 +13,8 @@ from typing import Any, cast
 
 import attrs
 
+from .._concurrency.weak_call import weakly
 from .._log import get_logger
-from .._session.attempts import weakly
 from .._session.engine import Engine
 from .._session.pending_response import PendingResponse
 from .._session.response_request import ResponseRequest, cancelled_response

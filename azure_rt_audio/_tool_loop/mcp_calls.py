@@ -26,8 +26,8 @@ import logging
 from collections.abc import Callable, Iterable
 from typing import Final
 
+from .._concurrency.weak_call import weakly
 from .._log import get_logger
-from .._session.attempts import weakly
 from .._session.engine import Engine
 from .._session.response_watchdog import LOOK
 from ..errors import ServiceError
