@@ -210,7 +210,7 @@ def test_a_transcript_comes_from_the_old_session(
         return late[0] if len(late) == 1 else recognise(pcm, session)
 
     with Emulator(pace=0, recogniser=recogniser, responder=respond, synthesiser=synthesise) as late_service:
-        late_service.faults.add(on_command("session.update", Delay(1.0), count=3))  # the barrier
+        late_service.faults.add(before("session.updated", Swallow(), count=3))  # the answer to the barrier
         quiet = {**SESSION, "turn_detection": None}
         client = ready(connect, service=late_service, session_config=quiet, reconnect=QUICK)
         told = probe(client, "conversation.item.input_audio_transcription.completed")
@@ -221,11 +221,13 @@ def test_a_transcript_comes_from_the_old_session(
         old = late_service.connections[0]
         until(lambda: 3 in old._fault_counts.values())
         late[0].set_result("spoken 1")
-        event = swapped.result(HANG)
+        assert told.next().transcript == "spoken 1"
+        updated = [said for said in old.sent if said["type"] == "session.updated"][-1]
+        late_service.inject(Say({**updated, "event_id": "event_barrier"}), old)
+        event = swapped.result(2 * HANG)
 
         assert event.is_planned
         assert not event.lost
-        assert told.next().transcript == "spoken 1"
         assert old.wait_closed(HANG)
         assert client.conversation.get(item_id).text == "spoken 1"
         new = next(link for link in late_service.connections if link.is_open)
