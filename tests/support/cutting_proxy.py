@@ -233,6 +233,8 @@ class CuttingProxy:
         self._is_stopped = True
         self._wake_end.send(b"!")
         self._thread.join(5)
+        for sock in (self._wake_end, self._woken):  # here: the thread may end before it is woken
+            sock.close()
         for helper in self._helpers:
             helper.join(5)
 
@@ -270,8 +272,7 @@ class CuttingProxy:
         for link in self.links:
             self._release(link, is_reset=False)
         self._selector.close()
-        for sock in (self._listener, self._woken, self._wake_end):
-            sock.close()
+        self._listener.close()
 
     def _accept(self) -> None:
         with contextlib.suppress(BlockingIOError):
