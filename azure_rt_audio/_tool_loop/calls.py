@@ -210,13 +210,12 @@ class Calls:
         self._tell_end(call, output)
 
     def _send_late(self, call: Call, output: ToolOutput) -> None:
+        output, _ = self._with_images(call, output)
+        item = self._outputs.late_item(call.item, output)
         if self._answers_late:
-            item = self._outputs.late_item(call.item, output)
             self._ask(item, None, None)  # as a question: sent right before the request for its answer
         else:
-            output, images = self._with_images(call, output)
-            item = self._outputs.late_item(call.item, output)
-            self._outputs.send(item, Sent(lambda problem: None), images)
+            self._outputs.send(item, Sent(lambda problem: None))
 
     def answer(self, current: Round, call: Call, output: ToolOutput) -> None:
         """Send what a call has come to, and ask for the answer if it was the last; from any thread."""

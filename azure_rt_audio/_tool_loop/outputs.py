@@ -80,13 +80,14 @@ class OutputSender:
         return FunctionCallOutputItem(id=self._sender.new_item_id(), call_id=call_id, output=output.text)
 
     def late_item(self, call: FunctionCallItem, output: ToolOutput) -> MessageItem:
-        """Return the message that has a result whose call was answered before."""
+        """Return the message with a result whose call was answered before; only a user's may have images."""
         arguments = call.arguments or ""
         with contextlib.suppress(orjson.JSONDecodeError):
             arguments = orjson.dumps(orjson.loads(arguments)).decode()  # models write several lines
         text = f"The result of {call.name}({arguments}), which was called before: {output.text}"
-        part = ContentPart(type="input_text", text=text)
-        return MessageItem(id=self._sender.new_item_id(), role="system", content=[part])
+        parts = [ContentPart(type="input_text", text=text), *_image_parts(output)]
+        role = "user" if output.images else "system"
+        return MessageItem(id=self._sender.new_item_id(), role=role, content=parts)
 
     def images(self, output: ToolOutput) -> MessageItem | None:
         """
@@ -97,8 +98,7 @@ class OutputSender:
         """
         if not output.images:
             return None
-        parts = [ContentPart(type="input_image", image_url=image) for image in output.images]
-        message = MessageItem(id=self._sender.new_item_id(), role="user", content=parts)
+        message = MessageItem(id=self._sender.new_item_id(), role="user", content=_image_parts(output))
         self._sender.encode(ConversationItemCreate(item=message))
         return message
 
@@ -152,3 +152,7 @@ class OutputSender:
                 future.set_exception(exc)
 
         self._queue.send_result(send, fail)
+
+
+def _image_parts(output: ToolOutput) -> list[ContentPart]:
+    return [ContentPart(type="input_image", image_url=image) for image in output.images]

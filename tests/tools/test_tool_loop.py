@@ -19,6 +19,7 @@ from azure_rt_audio import (
     AzureRealTimeAudio,
     ConnectionClosedError,
     FunctionTool,
+    MessageItem,
     Response,
     Tool,
     ToolContext,
@@ -363,6 +364,31 @@ def test_images_follow_as_a_message(
         ["user", None, None, "user", "assistant"] if dialect == "ga" else ["user", None, None, "assistant"]
     )
     assert ("images of tool plot were not sent" in caplog.text) == (dialect == "preview")
+
+
+@pytest.mark.parametrize("follow_up", ["auto", "never"])
+def test_a_background_tool_returns_an_image(service: Emulator, dialect: str, follow_up: Any) -> None:
+    """The message with its result has it; where the protocol knows no images, it says that none follows."""
+    is_told = threading.Event()
+    plot = Tool(lambda: is_told.wait(HANG) and PNG, name="plot", background=True)
+    with (
+        connected(service, plot, dialect=dialect, follow_up=follow_up) as client,
+        client.events("conversation.item.created", timeout=HANG) as created,
+    ):
+        client.ask("call plot {}", timeout=HANG)
+        is_told.set()
+        told = next(
+            message
+            for event in created
+            if isinstance(message := event.item, MessageItem) and "which was called before" in message.text
+        )
+
+    kinds = [part.type for part in told.content or ()]
+    if dialect == "ga":
+        assert (told.role, kinds) == ("user", ["input_text", "input_image"])
+    else:
+        assert (told.role, kinds) == ("system", ["input_text"])
+        assert "no image follows" in told.text
 
 
 def test_cancelling_tells_the_tools(service: Emulator) -> None:

@@ -133,10 +133,13 @@ class Talk:
         """The longest gap in an answer."""
         return max((abs(answer.gap_ms) for answer in self.answers), default=0.0)
 
-    def step(self, other: Talk) -> int:
-        """Return the largest difference between a sample of an answer and that of another conversation."""
+    def steps(self, other: Talk) -> list[int]:
+        """For each answer the largest difference between a sample and that of another conversation."""
         pairs = zip(self.answers, other.answers, strict=False)
-        return max((int(numpy.abs(one.samples - two.samples).max()) for one, two in pairs), default=0)
+        return [
+            2**16 if one.gap_ms or two.gap_ms else int(numpy.abs(one.samples - two.samples).max())
+            for one, two in pairs
+        ]
 
     def __str__(self) -> str:
         lost = {word for turn in self.said for word in turn} - {w for turn in self.understood for w in turn}
@@ -323,7 +326,8 @@ def main() -> None:
             for swaps in (False, True)
         )
         say(f"{chosen.dialect}, {'' if many.is_real_time else 'NOT '}in real time")
-        say(f"one connection: {one}\nwith swaps: {many}\nlargest difference of a sample: {many.step(one)}")
+        say(f"one connection: {one}\nwith swaps: {many}")
+        say(f"largest difference of a sample: {max(many.steps(one))}")
         for error in (*one.errors, *many.errors):
             say(f"  {error!r}")
         if chosen.picture is not None:
