@@ -111,7 +111,7 @@ class Network:
                 is_silent = any(cut.how == "silence" for cut in case.cuts)
                 websocket_options: dict[str, Any] = {"ssl_context": self.client}
                 if is_silent:
-                    websocket_options |= {"ping_interval": 0.5, "ping_timeout": 1.0}
+                    websocket_options |= {"ping_interval": 0.5, "ping_timeout": 2.0}
                 client = AzureRealTimeAudio(
                     service.options(case.dialect, host_name=address, session_config=SESSION),
                     websocket_options,
