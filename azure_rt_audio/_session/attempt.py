@@ -148,6 +148,14 @@ class Attempt:
         """The same for a command."""
         self.expect(command.event_id, getattr(command.session, "input_audio_format", None), command.session)
 
+    def expect_again(self, event_id: str | None) -> None:
+        """An update was sent now, behind all that were sent before it; nothing, if it is no update."""
+        with self._lock:
+            moved = tuple(update for update in self._updates if update.event_id == event_id)
+            if moved and event_id is not None:
+                others = tuple(update for update in self._updates if update.event_id != event_id)
+                self._updates = (*others, *moved)
+
     def settle(self, event_id: str | None) -> None:
         """Forget an update: it was refused, or never sent."""
         with self._lock:

@@ -17,7 +17,7 @@ import attrs
 from .._log import get_logger
 from ..audio.pcm import readable_format
 from ..errors import ConnectionClosedError
-from ..protocol.base import UNSET
+from ..protocol.base import UNSET, Unset
 from ..protocol.commands import ResponseCancel, SessionUpdate
 from ..protocol.events import Error, SessionCreated, SessionUpdated
 from ..protocol.session import Session, SessionConfig, TurnDetection
@@ -138,11 +138,27 @@ class Configuration:
         """How the service finds the user's turns; ``None`` if it does not."""
         return self.session.turn_detection if self.session is not None else None
 
+    def asked_turn_detection(self, *, with_pending: bool) -> TurnDetection | Unset | None:
+        """
+        How the program wants the user's turns to be found, if it has said so; ``None`` is no detection.
+
+        Args:
+            with_pending: Whether updates count that the service has not answered yet.
+        """
+        pending = self._pending_detections() if with_pending else []
+        asked = pending[-1] if pending else getattr(self._asked, "turn_detection", UNSET)
+        return asked if isinstance(asked, TurnDetection | Unset) else None
+
     @property
-    def asked_turn_detection(self) -> TurnDetection | None:
-        """How the program wants the user's turns to be found, if it has said so."""
-        asked = getattr(self._asked, "turn_detection", None)
-        return asked if isinstance(asked, TurnDetection) else None
+    def is_detection_changing(self) -> bool:
+        """Whether the service has yet to answer an update that says how the user's turns are to be found."""
+        return bool(self._pending_detections())
+
+    def _pending_detections(self) -> list[Any]:
+        attempt = self._attempts.current
+        updates = (u.config for u in attempt.updates if u.event_id != attempt.configuration_id)
+        asked = (getattr(config, "turn_detection", UNSET) for config in updates)
+        return [detection for detection in asked if detection is not UNSET]
 
     @property
     def is_transcription_off(self) -> bool:
@@ -183,13 +199,35 @@ class Configuration:
         Raises:
             ConnectionClosedError: If the connection is over.
         """
-        command = SessionUpdate(event_id=self._sender.new_event_id(), session=SessionConfig())
-        self._barrier = placeholder(SessionUpdate.TYPE, command.event_id, Future())
-        self._waiters.add(self._barrier)
-        self._waiters.note_sent(self._barrier)
+        self._barrier = self.send_own(attempt, SessionConfig(), Future())
         self._barriers.append((attempt, self._barrier))
+
+    def send_own(self, attempt: Attempt, config: SessionConfig, future: Future[Any]) -> Waiter:
+        """
+        Send an update that the program knows nothing of, for one connection only.
+
+        Args:
+            future: Resolved with the answer.
+
+        Raises:
+            ConnectionClosedError: If the connection is over.
+        """
+        command = SessionUpdate(event_id=self._sender.new_event_id(), session=config)
+        waiter = placeholder(SessionUpdate.TYPE, command.event_id, future)
+        self._waiters.add(waiter)
+        self._waiters.note_sent(waiter)
         attempt.expect(command.event_id, None, is_internal=True)
-        attempt.send(self._sender.encode_as_is(command), 0.0)
+        try:
+            attempt.send(self._sender.encode_as_is(command), 0.0)
+        except ConnectionClosedError:
+            self._waiters.discard(waiter)
+            attempt.settle(command.event_id)
+            raise
+        return waiter
+
+    def is_current(self, attempt: Attempt) -> bool:
+        """Whether commands go to an attempt."""
+        return attempt is self._attempts.current
 
     def take_barrier(self, event: SessionUpdated | Error) -> bool:
         """Whether an event answers it, or refuses it, which shows the same; it is over then."""

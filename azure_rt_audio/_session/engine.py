@@ -535,10 +535,12 @@ class Engine:
         if handled is Handled.RETRIED:
             log.debug("= the service was answering already, and is asked again later: %s", error)
             return
+        attempt = self.attempts.applied
         if handled is Handled.SILENT or self.interruption.caused(error):
             log.debug("= what was to be ended had ended: %s", error)
+            if attempt is not None and error.event_id is not None:
+                attempt.settle(error.event_id)  # an update of the client's own
             return
-        attempt = self.attempts.applied
         if attempt is not None:
             if error.event_id is not None:
                 attempt.settle(error.event_id)

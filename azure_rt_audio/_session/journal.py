@@ -130,6 +130,7 @@ class Journal:
                     waiter.position = next(self._positions)
                     waiter.sound_index = self._ring.end
                     waiter.payload = payload
+                    waiter.is_unsent = self.is_holding
                 if self.is_holding:
                     self._check_held()
                     if waiter is not None:
@@ -390,7 +391,8 @@ class Journal:
                     cursor = self._send_sound_to(attempt, cursor, min(index, end))
                     if waiter is None or is_kept(waiter):
                         if waiter is not None:
-                            self._waiters.note_sent(waiter)
+                            self._waiters.note_sent_again(waiter)
+                            attempt.expect_again(waiter.event_id)
                         attempt.send(
                             payload if start is None else attempt.ids.encoded_to_service(payload), 0.0
                         )
@@ -420,7 +422,7 @@ class Journal:
                     self._held.appendleft(_Held(position, index, payload))
                     self._held_bytes += len(payload)
                 else:
-                    waiter.connection = 0
+                    waiter.connection, waiter.is_unsent = 0, True
 
     def _send_sound_to(self, attempt: Attempt, start: int, stop: int) -> int:
         """Send the sound between two indices; return where it goes on."""

@@ -6,8 +6,9 @@ goes on, detection is as before, and one response is asked for if a turn ended m
 service may begin anew to listen when its detection is changed, and a user who has just finished would never
 be answered.
 
-What leaves "late": the answer to the second update of the session, its refusal, ``TIMEOUT`` without either;
-then the end of the turn, which has the limits of every turn.
+What leaves "late": the answer to a second update, which changes nothing, its refusal, ``TIMEOUT`` without
+either; then the end of the turn, which has the limits of every turn; then the answer to an update of the
+program's that says how turns are to be found, or ``TIMEOUT`` without it.
 
 **Threads.** The I/O thread.
 """
@@ -24,13 +25,11 @@ from attrs import evolve
 from .._concurrency.deadline import Deadline
 from .._concurrency.weak_call import weakly
 from ..errors import ConnectionClosedError
-from ..protocol.commands import SessionUpdate
-from ..protocol.session import SessionConfig
+from ..protocol.base import UNSET
+from ..protocol.session import SessionConfig, TurnDetection
 from .attempt import Attempt
 from .configuration import Configuration
 from .response_queue import ResponseQueue
-from .sender import CommandSender
-from .waiters import Waiters, placeholder
 
 __all__ = ["LateTurns"]
 
@@ -69,20 +68,17 @@ class LateTurns:
     def __init__(
         self,
         configuration: Configuration,
-        sender: CommandSender,
-        waiters: Waiters,
         queue: ResponseQueue,
         clock: Callable[[], float],
         call_in: Callable[[float], object],
     ) -> None:
         self._configuration = configuration
-        self._sender = sender
-        self._waiters = waiters
         self._queue = queue
         self._clock = clock
         self._call_in = call_in
         self._attempt: Attempt | None = None  # until detection is as before
         self._deadline: Deadline | None = None  # until the sound was taken
+        self._patience: Deadline | None = None  # until an update of the program is answered
         self._steps: tuple[_Step, ...] = ()
         self._turns = 0  # that had ended when it began
 
@@ -97,23 +93,19 @@ class LateTurns:
         assert detection is not None
         self._deadline = Deadline(_TIMEOUT, self._clock)
         self._turns = self._configuration.turns_ended
-        asked = self._configuration.asked_turn_detection or detection
-        quiet = evolve(asked, create_response=False)
-        first = self._update(attempt, quiet, lambda: None)
+        asked = self._configuration.asked_turn_detection(with_pending=False)
+        asked = asked if isinstance(asked, TurnDetection) else detection
+        first = self._update(attempt, SessionConfig(turn_detection=evolve(asked, create_response=False)))
         send_sound()
         self._attempt = attempt
-        self._steps = (first, self._update(attempt, quiet, weakly(self._taken)))
+        # It changes nothing: what the program has asked for meanwhile is to last.
+        self._steps = (first, self._update(attempt, SessionConfig(), weakly(self._taken)))
 
-    def _update(self, attempt: Attempt, detection: Any, done: Callable[[], object]) -> _Step:
-        command = SessionUpdate(
-            event_id=self._sender.new_event_id(), session=SessionConfig(turn_detection=detection)
-        )
+    def _update(
+        self, attempt: Attempt, config: SessionConfig, done: Callable[[], object] = lambda: None
+    ) -> _Step:
         step = _Step(done)
-        waiter = placeholder(SessionUpdate.TYPE, command.event_id, step)
-        self._waiters.add(waiter)
-        self._waiters.note_sent(waiter)
-        attempt.expect(command.event_id, None, is_internal=True)
-        attempt.send(self._sender.encode_as_is(command), 0.0)
+        self._configuration.send_own(attempt, config, step)
         return step
 
     def _taken(self) -> None:
@@ -123,20 +115,26 @@ class LateTurns:
             self._call_in(0.0)
 
     def _settle(self, attempt: Attempt) -> None:
-        """No turn goes on: detection is as before."""
-        self._attempt = None
+        """No turn goes on: detection is as before, or as the program has asked for meanwhile."""
+        self._attempt = self._patience = None
         detection = self._configuration.turn_detection
-        if detection is not None:
-            asked = self._configuration.asked_turn_detection or evolve(detection, create_response=True)
+        asked = self._configuration.asked_turn_detection(with_pending=True)
+        if asked is UNSET and detection is not None:
+            asked = evolve(detection, create_response=True)
+        elif isinstance(asked, TurnDetection) and asked.create_response is None:
+            asked = evolve(asked, create_response=True)  # a service may leave what is not named as it is
+        is_wanted = isinstance(asked, TurnDetection) and asked.create_response is not False
+        if self._configuration.is_current(attempt) and (asked is not None or detection is not None):
             with contextlib.suppress(ConnectionClosedError):  # its end is about to be told
-                self._steps = (self._update(attempt, asked, lambda: None),)
-        if self._configuration.turns_ended > self._turns:
+                self._steps = (self._update(attempt, SessionConfig(turn_detection=asked)),)
+        if is_wanted and self._configuration.turns_ended > self._turns:
             self._queue.answer_user()
         self._queue.release()
 
     def cancel(self) -> None:
         """The connection is over."""
-        self._attempt, self._deadline, self._steps = None, None, ()
+        self._attempt = self._deadline = self._patience = None
+        self._steps = ()
 
     def check(self) -> float | None:
         """Look at the clock; return the seconds until the next look."""
@@ -148,5 +146,9 @@ class LateTurns:
             self._deadline = None
         if self._queue.turn.is_on:
             return _LOOK
+        if self._configuration.is_detection_changing:  # if it is refused, it is not what was asked for
+            self._patience = self._patience or Deadline(_TIMEOUT, self._clock)
+            if not self._patience.expired:
+                return _LOOK
         self._settle(self._attempt)
         return None

@@ -173,7 +173,7 @@ class Reconnector:
             status,
             clock,
         )
-        self._late_turns = LateTurns(configuration, sender, waiters, queue, clock, attempts.call_in)
+        self._late_turns = LateTurns(configuration, queue, clock, attempts.call_in)
         self._live_since: float | None = None
         self._expects_speech = False  # it was restored, and the model has not spoken since
         self._history: History | None = None  # what the first session has yet to be given

@@ -149,6 +149,7 @@ class CommandSender:
             for overdue in self._waiters.give_up_overdue(waiter.acknowledges):
                 if overdue.event_id is not None:
                     self._attempts.current.settle(overdue.event_id)
+        waiter.is_unsent = True  # until the journal sends it
         try:
             # Inside the try: a waiter of a command that was never sent would take the next acknowledgement.
             self._waiters.add(waiter)

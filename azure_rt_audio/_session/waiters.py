@@ -124,6 +124,7 @@ class Waiter:
         "ids",
         "is_internal",
         "is_quiet",
+        "is_unsent",
         "matches",
         "params",
         "payload",
@@ -154,6 +155,7 @@ class Waiter:
         self.ids = ids
         self.is_quiet = is_quiet
         self.is_internal = False  # neither the command nor its answer is the program's
+        self.is_unsent = False  # its command was not sent yet, on this connection: nothing answers it
         self.connection = 0  # the number of the one that its command was sent on
         self.sent_at = float("inf")  # by the clock of the waiters
         # Of its command; written by the journal, under its lock.
@@ -263,14 +265,32 @@ class Waiters:
         """The command of a waiter was sent."""
         waiter.sent_at = self._clock()
 
+    def note_sent_again(self, waiter: Waiter) -> None:
+        """The same, later than when it was added: it stands behind all that was sent before."""
+        with self._lock:
+            others = tuple(w for w in self.waiting if w is not waiter)
+            if len(others) < len(self.waiting):
+                self.waiting = (*others, waiter)
+        waiter.is_unsent = False
+        self.note_sent(waiter)
+
     def hold(self) -> None:
         """Nothing is answered until the commands were sent on another connection."""
+        self.forget_own()
         for waiter in self.waiting:
             waiter.sent_at = float("inf")
+            waiter.is_unsent = waiter.position is not None
+
+    def forget_own(self) -> None:
+        """The connection is over: what the client sent by itself, for that one only, is never answered."""
+        with self._lock:
+            self.waiting = tuple(
+                w for w in self.waiting if w.acknowledges is None or w.is_unsent or w.position is not None
+            )
 
     def oldest(self, kind: str, event: Event) -> Waiter | None:
         """Return the command of a kind that an event answers; ``None`` if it answers none."""
-        of_kind = (waiter for waiter in self.waiting if waiter.acknowledges == kind)
+        of_kind = (waiter for waiter in self.waiting if waiter.acknowledges == kind and not waiter.is_unsent)
         return next((waiter for waiter in of_kind if not self._is_lost(waiter, event)), None)
 
     def give_up_overdue(self, kind: str) -> tuple[Waiter, ...]:
@@ -314,7 +334,7 @@ class Waiters:
             return
         answered: set[str] = set()
         for waiter in waiting:
-            if waiter.acknowledges is not None and waiter.acknowledges in answered:
+            if waiter.acknowledges is not None and (waiter.is_unsent or waiter.acknowledges in answered):
                 continue
             try:
                 is_it = waiter.matches(key, event)
@@ -341,7 +361,7 @@ class Waiters:
             How it was handled, or ``None`` if it refuses none of these commands.
         """
         for waiter in self.waiting:
-            if waiter.is_meant_by(error):
+            if waiter.is_meant_by(error) and not (waiter.is_unsent and error.event_id is None):
                 self.discard(waiter)
                 is_told = waiter.fail(error)
                 return Handled.SILENT if waiter.is_quiet else Handled.TOLD if is_told else Handled.UNHEARD
