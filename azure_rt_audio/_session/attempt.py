@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import collections
 import contextlib
+import itertools
 import logging
 import threading
 import time
@@ -20,7 +21,7 @@ import orjson
 from .._concurrency.program_end import ends_the_program
 from .._log import get_logger
 from .._transport import Connection, Outcome, Payload
-from ..errors import ConnectionClosedError, DecodeError
+from ..errors import ConnectionClosedError, DecodeError, ServiceError
 from ..protocol.codec import Quirks, decode_event
 from ..protocol.commands import SessionUpdate
 from ..protocol.events import Error, Event, SessionCreated, SessionUpdated
@@ -31,12 +32,16 @@ from .readiness import Readiness
 from .secrets import Secrets
 from .taps import Taps
 
-__all__ = ["Attempt", "merge_session"]
+__all__ = ["Attempt", "merge_session", "next_place"]
 
 log: logging.Logger = get_logger(__name__)
 
 _MAX_HELD_BYTES: Final = 64 * 2**20
 """Bytes of events that an attempt holds until the one before has ended."""
+
+
+next_place = itertools.count(1).__next__
+"""Returns the place of a change of a session among all that are asked for."""
 
 
 @attrs.frozen
@@ -46,12 +51,14 @@ class PendingUpdate:
 
     Attributes:
         is_internal: The client has sent it by itself, for this connection only.
+        place: Among all changes that were asked for.
     """
 
     event_id: str | None
     input_audio_format: str | None
     config: Any = None
     is_internal: bool = False
+    place: int = attrs.field(factory=next_place)
 
 
 class Attempt:
@@ -86,7 +93,8 @@ class Attempt:
         self.session: Session | None = None
         self.outcome: Outcome | None = None  # written once, by the I/O thread
         self.ids = ItemIds()
-        self.asked: Any = None  # what its configuration was made of
+        self.asked: Any = None  # what its configuration was made of,
+        self.changes: tuple[Any, ...] = ()  # and the changes of the voice in it
         self.opened_at: float | None = None  # on the clock of the attempts; written by the I/O thread
         self.opened_wall = 0.0
         self.is_started = False  # it has begun to connect
@@ -99,6 +107,8 @@ class Attempt:
         nobody wants any more.
         """
         self._is_configured = False
+        self.on_refused: Callable[[Attempt, ServiceError], object] | None = None
+        """Called, in place of ``on_event``, if the service refuses the configuration. The I/O thread's."""
         self.on_event: Callable[[Event], object] | None = None
         """Called with each event that is not applied. The I/O thread's."""
         self.configure_at: float | None = None  # when the grace for session.created is over
@@ -132,6 +142,16 @@ class Attempt:
         self.configure_at = None
         with contextlib.suppress(ConnectionClosedError):
             self.send(self._encoded, 0.0)
+
+    def configure_with(self, command: SessionUpdate, encoded: bytes) -> None:
+        """Ask for another session than the one that was refused."""
+        self.configuration_id, self._encoded = command.event_id, encoded
+        self.ready.try_again_with(command.event_id)
+        known = getattr(command.session, "input_audio_format", None)
+        update = PendingUpdate(command.event_id, known if isinstance(known, str) else None, command.session)
+        with self._lock:
+            self._updates = (update, *self._updates)  # those of the program are sent later
+        self.send_configuration()
 
     # ------------------------------------------------------------ updates of the session: any thread
 
@@ -225,8 +245,15 @@ class Attempt:
                     self.send_configuration()
             elif not self.is_over:
                 self.settle_oldest()
-        elif isinstance(event, Error):
-            self.ready.refuse(service_error(event))
+        elif isinstance(event, Error) and not self._is_configured:
+            error = service_error(event)
+            # Nothing else was sent until then: an error that names nothing can mean nothing else.
+            is_meant = error.event_id is None and not error.param
+            if self.ready.refuse(error, is_meant=is_meant):
+                self.settle(self.configuration_id)
+                if self.on_refused is not None:
+                    self.on_refused(self, error)
+                    return
         if self.on_event is not None:
             self.on_event(event)
         if isinstance(event, SessionUpdated) and not self.is_over:

@@ -334,7 +334,7 @@ class Attempts:
                 attempt.ready_at = None
                 if is_applied:
                     session.settle_for_created()
-                elif attempt.session is not None:
+                elif attempt.session is not None and not attempt.ready.is_refused:
                     attempt.configured()
             for moment in (attempt.configure_at, attempt.ready_at):
                 if moment is not None:
@@ -370,6 +370,12 @@ class Attempts:
             if self.on_ended is not None and not self.is_closing and not is_current:
                 self.on_ended(attempt, outcome)
             attempt.ready.end(outcome)
+
+    def configure_with(self, attempt: Attempt, command: SessionUpdate, encoded: bytes) -> None:
+        """Ask for another session than the one that was refused. The I/O thread's."""
+        attempt.ready_at = self._clock() + _UPDATED_GRACE
+        attempt.configure_with(command, encoded)
+        self.call_in(_UPDATED_GRACE)
 
     def fail(self, attempt: Attempt, outcome: Outcome) -> None:
         """The current attempt could not even begin. The I/O thread's, or, after its end, any other's."""

@@ -1,8 +1,7 @@
 """
 What the session was asked to be, and what the service says it is.
 
-**Threads.** Any thread updates it; the I/O thread writes ``session`` and ``asked``, and who changes
-a voice writes the latter.
+**Threads.** Any thread updates it; the I/O thread writes ``session`` and what is asked for.
 """
 
 from __future__ import annotations
@@ -16,16 +15,18 @@ import attrs
 
 from .._log import get_logger
 from ..audio.pcm import readable_format
-from ..errors import ConnectionClosedError
+from ..errors import ConnectionClosedError, ServiceError
 from ..protocol.base import UNSET, Unset
 from ..protocol.commands import ResponseCancel, SessionUpdate
+from ..protocol.dialects.nesting import SESSION
 from ..protocol.events import Error, SessionCreated, SessionUpdated
-from ..protocol.session import Session, SessionConfig, TurnDetection
+from ..protocol.session import Session, SessionConfig, TranscriptionSessionConfig, TurnDetection
 from ..protocol.session_differences import differences
 from .acknowledgement import Acknowledgement
 from .attempt import Attempt, merge_session
 from .attempts import Attempts
 from .sender import CommandSender
+from .voice_changes import VoiceChange, VoiceChanges
 from .waiters import Waiter, Waiters, placeholder
 
 __all__ = ["Configuration"]
@@ -53,6 +54,7 @@ class Configuration:
         self._sender = sender
         self._waiters = waiters
         self._asked = asked
+        self.changes = VoiceChanges(waiters)
         self._told: set[str] = set()  # fields that the service has changed
         self.session: Session | None = None
         self.assistant = 0
@@ -69,14 +71,20 @@ class Configuration:
         Raises:
             ValueError: If the service would refuse the configuration.
         """
-        command = SessionUpdate(event_id=self._sender.new_event_id(), session=self._asked)
+        asked, changes = self._asked, self.changes.waiting
+        command = self._command(asked, changes)
         attempt = self._attempts.add(command, self._sender.encode_as_is(command))
-        attempt.asked = self._asked
+        attempt.asked, attempt.changes = asked, changes
         return attempt
+
+    def _command(self, asked: Any, changes: tuple[VoiceChange, ...]) -> SessionUpdate:
+        for change in changes:
+            asked = _merge(asked, change.config)
+        return SessionUpdate(event_id=self._sender.new_event_id(), session=asked)
 
     def is_asked_of(self, attempt: Attempt) -> bool:
         """Whether the session of an attempt was asked to be what is asked for now."""
-        return attempt.asked is self._asked
+        return attempt.asked is self._asked and attempt.changes == self.changes.waiting
 
     def update(
         self,
@@ -107,14 +115,12 @@ class Configuration:
             attempt.settle(command.event_id)
             raise
 
-    def ask(self, config: SessionConfig) -> None:
-        """Have connections that are made from now on begin with a change."""
-        self._asked = _merge(self._asked, config)
-
     def is_another_voice(self, config: object) -> bool:
-        """Whether a change asks for another voice than that in force."""
+        """Whether a change asks for another voice than that in force, or than one that is to be."""
         voice = getattr(config, "voice", UNSET)
-        return voice is not UNSET and self.session is not None and voice != self.session.voice
+        if voice is UNSET or self.session is None:
+            return False
+        return voice != self.session.voice or self.changes.names_voice()
 
     def input_audio_format(self) -> str:
         """Return the format of audio that is appended next: of a pending update, or as in force."""
@@ -291,9 +297,66 @@ class Configuration:
             return
         update = attempt.settle_oldest()
         if update is not None:
-            if update.event_id != attempt.configuration_id:
+            if update.event_id != attempt.configuration_id and not update.is_internal:
                 self._asked = _merge(self._asked, update.config)
+                if isinstance(update.config, SessionConfig):
+                    self.changes.override(update.config, update.place)
             self._compare(update.config)
+
+    def take_changes(self, attempt: Attempt) -> SessionUpdated | None:
+        """
+        Events of an attempt are applied: the changes of the voice that it was configured with are in force.
+
+        Returns:
+            What to tell of them, if there are any.
+        """
+        changes = tuple(change for change in attempt.changes if change in self.changes.waiting)
+        if not changes or self.session is None:
+            return None
+        event = SessionUpdated(session=self.session)
+        for change in changes:
+            self._asked = _merge(self._asked, change.config)
+        self.changes.remove(changes)
+        attempt.changes = ()
+        self.changes.resolve(changes, event)
+        return event
+
+    def refuse_changes(self, attempt: Attempt, error: ServiceError) -> tuple[bool, bool]:
+        """
+        Take back changes of the voice in a configuration that was refused: the latest that asks for what was
+        refused; all, if it is not that.
+
+        Returns:
+            Whether there were any; whether a caller is told of the refusal.
+        """
+        name = SESSION.name_of((error.param or "").removeprefix("session."))
+        waiting = tuple(change for change in attempt.changes if change in self.changes.waiting)
+        meant = tuple(change for change in waiting if _names(change.config, name))[-1:] or waiting
+        return bool(meant), self.changes.fail(meant, error)
+
+    def leave_out(self, attempt: Attempt, error: ServiceError) -> str | None:
+        """
+        Ask for the session again without what was refused of it: from now on it is not asked for.
+
+        Returns:
+            The name of the field; ``""`` if it was a change of the voice, which is taken back; ``None`` if it
+            is not known what was refused.
+        """
+        name = SESSION.name_of((error.param or "").removeprefix("session."))
+        change = tuple(change for change in attempt.changes if _names(change.config, name))[-1:]
+        if change:
+            self.changes.fail(change, error)
+            asked, changes = attempt.asked, tuple(c for c in attempt.changes if c not in change)
+        elif _names(attempt.asked, name):
+            asked, changes = _without(attempt.asked, name), attempt.changes
+            is_current = attempt.asked is self._asked
+            self._asked = asked if is_current else _without(self._asked, name)
+        else:
+            return None
+        command = self._command(asked, changes)
+        attempt.asked, attempt.changes = asked, changes
+        self._attempts.configure_with(attempt, command, self._sender.encode_as_is(command))
+        return "" if change else name
 
     def _compare(self, asked: Any) -> None:
         """Log, once for each field, what the service does otherwise than it was asked to."""
@@ -314,3 +377,19 @@ def _merge(known: Any, update: Any) -> Any:
     names = (field.name for field in attrs.fields(SessionConfig) if field.name != "extra")
     changes = {name: value for name in names if (value := getattr(update, name)) is not UNSET}
     return attrs.evolve(known, **changes, extra={**known.extra, **update.extra})
+
+
+def _names(config: Any, name: str) -> bool:
+    """Whether a configuration says something of a field."""
+    if not isinstance(config, SessionConfig | TranscriptionSessionConfig):
+        return False
+    return name in config.extra or (name != "extra" and getattr(config, name, UNSET) is not UNSET)
+
+
+def _without(config: Any, name: str) -> Any:
+    """Return a configuration that says nothing of a field."""
+    if not _names(config, name):
+        return config
+    extra = {key: value for key, value in config.extra.items() if key != name}
+    rest = {name: UNSET} if name in attrs.fields_dict(type(config)) else {}
+    return attrs.evolve(config, **rest, extra=extra)

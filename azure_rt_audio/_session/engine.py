@@ -293,14 +293,9 @@ class Engine:
         ):
             return self.configuration.update(command, owner)
         self.sender.encode(command)  # a mistake is raised here
-        self.configuration.ask(config)
         future = self.sender.new_future(owner)
-
-        def is_it(_: object, event: object) -> bool:
-            return isinstance(event, SessionUpdated) and not self.configuration.is_another_voice(config)
-
-        self.waiters.add(Waiter(is_it, future))
-        self.reconnector.swap.ask("the voice changes", tells_update=True)
+        self.configuration.changes.add(config, future)
+        self.attempts.call_in(0.0)
         return future
 
     @property
@@ -326,9 +321,10 @@ class Engine:
         if outcome is not None and not self.attempts.is_lasting:
             raise outcome.again()
         future = self.sender.new_future(owner)
-        self.waiters.add(Waiter(lambda key, event: key == Reconnected.TYPE, future))
+        waiter = Waiter(lambda key, event: key == Reconnected.TYPE, future)
+        self.waiters.add(waiter)
         if not self.reconnector.is_reconnecting():
-            self.reconnector.swap.ask("the program has asked for it")
+            self.reconnector.swap.ask("the program has asked for it", waiter)
         return future
 
     # ------------------------------------------------------------ status
@@ -547,12 +543,23 @@ class Engine:
             elif (error.param or "").startswith("session"):
                 attempt.settle_oldest()
             attempt.ready.refuse(error)
-        self.audience.offer(Error, event)
-        self.listeners.publish(Error, event, to_all=True)
+        self._publish_error(event)
         self.has_expired = error.code == _EXPIRED
         self._is_expiry_untold = self.has_expired and self.attempts.is_lasting
         if not self._is_expiry_untold:
             self.audience.report(error, is_told=handled is Handled.TOLD)
+
+    def _publish_error(self, event: Error) -> None:
+        self.audience.offer(Error, event)
+        self.listeners.publish(Error, event, to_all=True)
+
+    def tell_error(self, event: Error) -> None:
+        """Tell those who want to know of an error of a connection whose events are not applied."""
+        try:
+            self._publish_error(event)
+            self.audience.report(service_error(event))
+        except DispatchOverflowError as exc:
+            self.connection.abort(exc)
 
     def configure(self, attempt: Attempt) -> None:
         """Configure the session of an attempt whose connection is open."""
@@ -583,9 +590,20 @@ class Engine:
         if attempt.session is not None:
             self.configuration.session = attempt.session
         self.turns.follow_detection()
+        if (event := self.configuration.take_changes(attempt)) is not None:
+            self._announce(event)
         self.reconnector.swap.on_moved()
         if self.calls is not None:
             self.calls.on_moved()
+
+    def _announce(self, event: SessionUpdated) -> None:
+        """Tell all of an update that answers no command."""
+        try:
+            self.waiters.offer(event.type, event, is_answer=False)
+            self.streams.offer(event.type, event)
+            self.audience.publish(event.type, event)
+        except DispatchOverflowError as exc:
+            self.connection.abort(exc)
 
     def end(self, outcome: Outcome) -> None:
         """End the session."""

@@ -20,6 +20,8 @@ __all__ = ["SOUND", "Losses"]
 
 SOUND: Final = "sound"
 """Stands in the place of an id for sound that is no item, and is lost anew each time."""
+CONFIGURATION: Final = "session"
+"""The same for what the service refuses of the configuration; with the name of a field, if it is known."""
 
 
 class Losses:
@@ -31,7 +33,11 @@ class Losses:
 
     def told_once(self, event: Reconnected) -> Reconnected:
         """Return an event that is about to be told, with what is new in it, and remember the rest."""
-        lost = {key: why for key, why in event.lost.items() if key == SOUND or key not in self._lost}
+        lost = {
+            key: why
+            for key, why in event.lost.items()
+            if key in (SOUND, CONFIGURATION) or key.startswith(f"{CONFIGURATION}.") or key not in self._lost
+        }
         shortened = {k: what for k, what in event.shortened.items() if self._shortened.get(k) != what}
         self._lost, self._shortened = event.lost, event.shortened
         return evolve(event, lost=lost, shortened=shortened)

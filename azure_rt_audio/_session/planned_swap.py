@@ -11,7 +11,8 @@ Goes over to another connection before the present one ends: make before break.
 While one session works, another connection is dialled, configured and given the conversation. At a quiet
 moment what the program sends is held, an empty ``session.update`` shows that the old session has taken all
 that came before, the rest of the conversation is created, and the held commands go to the new one. Of the
-old session, what begins after that is cancelled and not told.
+old session, what begins after that is cancelled and not told. A connection whose configuration the service
+refuses never takes the place of the present one.
 
 What is quiet: no response, no speech, no command without an answer, no transcript to come, and nothing being
 played. After half of the time that is left the speaker may play. In the last 15 s the user may speak: the new
@@ -34,7 +35,7 @@ from attrs import evolve
 from .._concurrency.weak_call import weakly
 from .._log import get_logger
 from .._transport import Outcome
-from ..errors import ConnectionClosedError, RealtimeError
+from ..errors import ConnectionClosedError, RealtimeError, ServiceError
 from ..options import ReconnectPolicy
 from ..protocol.events import (
     ConversationItemAdded,
@@ -65,6 +66,7 @@ from .response_queue import ResponseQueue
 from .restoration_plans import RestorationPlans
 from .restorer import Restorer
 from .session_age import SessionAge
+from .waiters import Waiter, Waiters
 
 __all__ = ["PlannedSwap"]
 
@@ -115,6 +117,9 @@ class _Session(Protocol):
     def apply_event(self, event: Event) -> None:
         """Take an event into account, and tell those who want to know."""
 
+    def tell_error(self, event: Error) -> None:
+        """Tell those who want to know of an error of a connection whose events are not applied."""
+
 
 class PlannedSwap:
     """
@@ -136,6 +141,7 @@ class PlannedSwap:
         policy: ReconnectPolicy,
         attempts: Attempts,
         configuration: Configuration,
+        waiters: Waiters,
         journal: Journal,
         queue: ResponseQueue,
         older_turns: OlderTurns,
@@ -151,6 +157,7 @@ class PlannedSwap:
         self._policy = policy
         self._attempts = attempts
         self._configuration = configuration
+        self._waiters = waiters
         self._journal = journal
         self._queue = queue
         self._older_turns = older_turns
@@ -162,8 +169,9 @@ class PlannedSwap:
         self._tell = tell
         self._status = status
         self._clock = clock
-        self._tells_update = False
         self._asked_for = ""  # why, if somebody has; written by any thread
+        self._askers: tuple[Waiter, ...] = ()  # who has; replaced by any thread
+        self._refusal = ""  # of the configuration, that was told
         self._state = _State.IDLE
         self._standby: Attempt | None = None
         self._old: Attempt | None = None
@@ -180,16 +188,20 @@ class PlannedSwap:
 
     # ------------------------------------------------------------ any thread
 
-    def ask(self, reason: str, *, tells_update: bool = False) -> None:
+    def ask(self, reason: str, waiter: Waiter) -> None:
         """
         Go over to another connection as soon as there is a quiet moment.
 
         Args:
-            tells_update: Whether listeners are told of an update of the session then.
+            waiter: Fails if the service refuses the session that is asked for.
         """
+        self._askers = (*self._askers, waiter)
         self._asked_for = reason
-        self._tells_update |= tells_update
         self._attempts.call_in(0.0)
+
+    def _why(self) -> str:
+        """Why the program wants it, if it does."""
+        return self._asked_for or ("the voice changes" if self._configuration.changes.waiting else "")
 
     # ------------------------------------------------------------ the clock
 
@@ -227,7 +239,8 @@ class PlannedSwap:
 
     def _begin_if_due(self, now: float) -> float | None:
         left = self._age.left(now)
-        if not self._asked_for:
+        asked_for = self._why()
+        if not asked_for:
             if left is None or self._policy.swap_before_s is None:
                 return None
             after = self._swapped_at + _LEAST_INTERVAL if self._swapped_at is not None else now
@@ -236,7 +249,7 @@ class PlannedSwap:
                 return min(wait, 60.0)  # a machine that sleeps does not count
         elif now < self._retry_at:
             return self._retry_at - now
-        self._reason = self._asked_for or "the session is about to reach its maximum age"
+        self._reason = asked_for or "the session is about to reach its maximum age"
         self._prepare()
         return _LOOK
 
@@ -244,6 +257,7 @@ class PlannedSwap:
         try:
             attempt = self._configuration.new_attempt()
             attempt.on_configured = weakly(self._restore)
+            attempt.on_refused = weakly(self._refused)
             self._standby, self._state = attempt, _State.PREPARING
             self._limit = self._clock() + _PREPARE
             self._attempts.start(attempt)
@@ -260,6 +274,23 @@ class PlannedSwap:
             self._release()
         self._standby = self._restorer = self._limit = self._retrieve_until = None
         self._state, self._retry_at = _State.IDLE, self._clock() + _RETRY
+
+    def _refused(self, attempt: Attempt, error: ServiceError) -> None:
+        """The service does not take the configuration: the session goes on with the connection it has."""
+        if attempt is not self._standby:
+            return
+        self._fail(error)
+        attempt.connection.begin_close(_DRAIN)
+        has_changes, is_told = self._configuration.refuse_changes(attempt, error)
+        if has_changes:  # what else is asked for may be taken
+            self._retry_at = 0.0
+        elif self._asked_for:
+            self._asked_for, askers, self._askers = "", self._askers, ()
+            are_told = [self._waiters.refuse(waiter, error) for waiter in askers]
+            is_told = any(are_told)
+        if not is_told and error.event is not None and str(error) != self._refusal:
+            self._refusal = str(error)  # it is asked for again and again
+            self._session.tell_error(error.event)
 
     def on_ended(self, attempt: Attempt, outcome: Outcome) -> None:
         """An attempt that is not the current one has ended."""
@@ -308,7 +339,7 @@ class PlannedSwap:
             and self._queue.running()
         ):
             return self._queue.is_only_running()
-        late = bool(self._asked_for) or (left is not None and left < self._age.window / 2)
+        late = bool(self._why()) or (left is not None and left < self._age.window / 2)
         is_urgent = left is not None and left < min(_SPEECH_MAY_BE_CUT, self._age.window / 2)
         if not late and self._status() is not ModelStatusEnum.IDLE:
             return False
@@ -426,7 +457,7 @@ class PlannedSwap:
         now = self._clock()
         self._state = _State.DRAINING
         self._limit = now + (2 * _RESPONSE_MAY_GO_ON if self._running else _DRAIN)
-        self._swapped_at, self._asked_for = now, ""
+        self._swapped_at, self._asked_for, self._askers = now, "", ()
         restored, shortened, lost = restorer.hand_over()
         start = self._journal.needed_from(is_planned=True, prefix_ms=self._configuration.prefix_ms)
         if (seconds := self._journal.missing_s(start)) > 0.05:
@@ -464,10 +495,6 @@ class PlannedSwap:
         if self._state is _State.DRAINING and done is not None:
             self._state = _State.IDLE
             self._queue.release()
-            session = self._configuration.session
-            if self._tells_update and session is not None:
-                self._tells_update = False
-                self._session.apply_event(SessionUpdated(session=session))
             self._tell(done)
 
     def give(self) -> tuple[Attempt, Restorer] | None:
@@ -482,8 +509,7 @@ class PlannedSwap:
         self._older_turns.forget()
         self._state = _State.IDLE
         self._configuration.drop_barriers()
-        if not self._tells_update:
-            self._asked_for = ""  # there will be another connection
+        self._asked_for, self._askers = "", ()  # there will be another connection
         if attempt is None or attempt.outcome is not None:
             return None
         if restorer is None or state not in (_State.STANDBY, _State.HOLDING):

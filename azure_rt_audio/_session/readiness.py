@@ -140,17 +140,29 @@ class Readiness:
                 self._condition.notify_all()
         return is_open
 
-    def refuse(self, error: ServiceError) -> None:
-        """Take a refusal into account if it refuses the configuration."""
+    @property
+    def is_refused(self) -> bool:
+        """Whether the service has refused the configuration, and no other one was sent."""
+        return self._refusal is not None
+
+    def refuse(self, error: ServiceError, *, is_meant: bool = False) -> bool:
+        """
+        Take a refusal into account if it refuses the configuration; return whether it does.
+
+        Args:
+            is_meant: Whether that is known already.
+        """
         with self._condition.lock:
-            is_meant = (
+            is_it = is_meant or (
                 error.event_id == self._configuration_id
                 if error.event_id is not None
                 else (error.param or "").startswith("session")
             )
-            if is_meant and not self.is_initialized:
+            is_refused = is_it and not self.is_initialized
+            if is_refused:
                 self._refusal = error
                 self._condition.notify_all()
+        return is_refused
 
     def end(self, outcome: Outcome) -> None:
         """The connection is over."""

@@ -27,7 +27,7 @@ import orjson
 from .._concurrency.weak_call import weakly
 from .._log import get_logger
 from .._transport import Outcome
-from ..errors import ConnectError, ConnectionClosedError, RealtimeError
+from ..errors import ConnectError, ConnectionClosedError, RealtimeError, ServiceError
 from ..options import ReconnectPolicy
 from ..protocol.conversation import Conversation
 from ..protocol.events import (
@@ -50,7 +50,7 @@ from .dial_spacing import is_void, next_slot
 from .interrupted_responses import InterruptedResponses
 from .journal import Journal, sound_beyond
 from .late_turns import LateTurns
-from .losses import SOUND, Losses
+from .losses import CONFIGURATION, SOUND, Losses
 from .older_turns import OlderTurns
 from .planned_swap import PlannedSwap
 from .response_queue import ResponseQueue
@@ -79,6 +79,9 @@ class _Session(Protocol):
     def apply_event(self, event: Event) -> None:
         """Take an event into account, and tell those who want to know."""
 
+    def tell_error(self, event: Error) -> None:
+        """Tell those who want to know of an error of a connection whose events are not applied."""
+
     def tell(self, event: Reconnecting | Reconnected) -> None:
         """Tell listeners of an event of the client's own."""
 
@@ -101,12 +104,14 @@ class Outage:
         reason: Why the connection ended.
         heard_at: When something was last heard on it.
         responses: What became of the responses that were in progress, by their ids.
+        refused: What the service did not take of the configuration, and why.
     """
 
     since: float
     reason: RealtimeError
     heard_at: float
     responses: dict[str, str] = attrs.Factory(dict)
+    refused: dict[str, str] = attrs.Factory(dict)
 
 
 class Reconnector:
@@ -162,6 +167,7 @@ class Reconnector:
             policy,
             attempts,
             configuration,
+            waiters,
             journal,
             queue,
             older_turns,
@@ -291,6 +297,7 @@ class Reconnector:
         self._attempts.replace(attempt)
         if self._attempts.has_been_ready:
             attempt.on_configured = weakly(self._restore)
+            attempt.on_refused = weakly(self._refused)
             attempt.on_event = weakly(self._on_early_event)
         elif self._history is not None:
             self.begin_with(self._history, attempt)
@@ -304,8 +311,24 @@ class Reconnector:
 
     def _on_early_event(self, event: Event) -> None:
         """Take an event of a connection whose session is not configured yet."""
-        if isinstance(event, Error):  # the service does not take the configuration any more
+        if isinstance(event, Error):
             self._session.apply_event(event)
+
+    def _refused(self, attempt: Attempt, error: ServiceError) -> None:
+        """The service does not take the configuration any more: go on with what it takes of it."""
+        if error.event is not None:
+            self._session.tell_error(error.event)
+        if self._outage is None or attempt is not self._attempts.current:
+            return
+        name = self._configuration.leave_out(attempt, error)
+        if name != "":
+            key = CONFIGURATION if name is None else f"{CONFIGURATION}.{name}"
+            self._outage.refused[key] = error.message
+        if name is None:
+            log.warning(
+                "! the session goes on without its configuration, which the service refuses: %s", error
+            )
+            attempt.configured()
 
     # ------------------------------------------------------------ a history to begin with
 
@@ -438,6 +461,7 @@ class Reconnector:
             return
         attempt.on_event = None
         restored, shortened, lost = restorer.hand_over()
+        lost.update(outage.refused)
         seconds = self._journal.lost_sound_s(outage.heard_at)
         if seconds > 0.05:
             lost[SOUND] = sound_beyond(seconds)

@@ -327,13 +327,20 @@ class Waiters:
             )
         )
 
-    def offer(self, key: Any, event: Any) -> None:
-        """Offer an event to all waiters."""
+    def offer(self, key: Any, event: Any, *, is_answer: bool = True) -> None:
+        """
+        Offer an event to all waiters.
+
+        Args:
+            is_answer: Whether it may be the answer to a command.
+        """
         waiting = self.waiting
         if not waiting:
             return
         answered: set[str] = set()
         for waiter in waiting:
+            if not is_answer and waiter.event_id is not None:
+                continue
             if waiter.acknowledges is not None and (waiter.is_unsent or waiter.acknowledges in answered):
                 continue
             try:
@@ -366,6 +373,12 @@ class Waiters:
                 is_told = waiter.fail(error)
                 return Handled.SILENT if waiter.is_quiet else Handled.TOLD if is_told else Handled.UNHEARD
         return None
+
+    def refuse(self, waiter: Waiter, error: RealtimeError) -> bool:
+        """Fail a caller; return whether it still waits."""
+        is_waiting = waiter in self.waiting
+        self.discard(waiter)
+        return waiter.fail(error) and is_waiting
 
     @contextlib.contextmanager
     def told_of_end(self) -> Iterator[None]:

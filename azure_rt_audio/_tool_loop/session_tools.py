@@ -215,7 +215,7 @@ class SessionTools:
         try:
             engine.configuration.update(_update(engine, at_once), client, future)
             if must_swap:
-                engine.update_session(_update(engine, config), client)
+                engine.update_session(_update(engine, SessionConfig(voice=config.voice)), client)
         except BaseException:
             self._go_back(before, tools)
             raise

@@ -7,6 +7,7 @@ and back.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
@@ -122,6 +123,14 @@ class Nesting:
         if name in self.audio:
             return ".".join(("audio", *self.audio[name]))
         return next((other for other, ours in self.renamed.items() if ours == name), name)
+
+    def name_of(self, path: str) -> str:
+        """Return what :meth:`flatten` calls the field that a path in either form leads to, or into."""
+        first, *rest = re.split(r"[.\[]", path)
+        below = tuple(rest[:2])
+        if first == "audio":
+            return next((name for name, place in self.audio.items() if place == below), first)
+        return self.renamed.get(first, first)
 
     def given_twice(self, source: Json) -> Iterator[tuple[str, str]]:
         """Yield the fields that *source* has in the flat form and in GA's, with the paths of both."""

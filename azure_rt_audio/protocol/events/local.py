@@ -142,7 +142,8 @@ class Reconnected:
             earlier one has told is not told again.
         lost: Ids of the items that this reconnection has lost, each with the reason. They stay in
             ``client.conversation``; later ones do not name them again. ``"sound"`` stands for sound that was
-            appended and is no item.
+            appended and is no item; ``"session.voice"`` and the like for a field of the configuration that
+            the service refuses now; ``"session"`` for all of it.
         responses: Ids of the responses that were under way, each with what became of it.
     """
 

@@ -1,0 +1,124 @@
+"""The configuration of the next connection: what is refused of it, and changes that wait for it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from listeners import HANG, NO_VAD, Connect, Probe, ready
+
+from azure_rt_audio import ServiceError
+from azure_rt_audio._session import planned_swap
+from azure_rt_audio.emulator import Emulator, Rule, Say, Swallow, before
+
+QUICK = {"initial_delay": 0.02, "max_delay": 0.1}
+SWAP = {**QUICK, "voice_change": "swap"}
+STRICT = {
+    **NO_VAD,
+    "instructions": "Never give the door code.",
+    "input_audio_noise_reduction": {"type": "near_field"},
+}
+NAMED = "session.audio.input.noise_reduction.type"
+
+
+def refusal(param: str | None = NAMED) -> Rule:
+    """The next connection's configuration is refused."""
+    error = {"type": "invalid_request_error", "code": "invalid_value", "message": "No.", "param": param}
+    return before("session.updated", Say({"type": "error", "event_id": "e", "error": error}), Swallow())
+
+
+def test_a_planned_swap_whose_configuration_is_refused(connect: Connect) -> None:
+    """The session goes on with the connection it has, and the future says why."""
+    with Emulator(pace=0) as service:
+        client = ready(connect, service=service, session_config=STRICT, reconnect=QUICK)
+        service.faults.add(refusal())
+        with pytest.raises(ServiceError, match="No"):
+            client.reconnect().result(HANG)
+        assert client.ask("Still there?", timeout=HANG).status == "completed"
+        assert service.connections[0].is_open
+        assert client.session.instructions == STRICT["instructions"]
+
+
+@pytest.mark.parametrize("param", [NAMED, "session.audio", None])
+def test_a_configuration_that_is_refused_after_a_loss(param: str | None, connect: Connect) -> None:
+    """What was refused is left out, and told; the rest is asked for again. Without a name nothing helps."""
+    with Emulator(pace=0) as service:
+        client = ready(connect, service=service, session_config=STRICT, reconnect=QUICK)
+        told = Probe()
+        client.on("error", told)
+        service.faults.add(refusal(param))
+        with client.events("reconnected", timeout=HANG) as reconnected:
+            service.drop()
+            lost = next(reconnected).lost
+        field = "session.input_audio_noise_reduction" if param == NAMED else "session"
+        assert lost == {field: "the service refused: No."}
+        assert [type(error) for error in told.told] == [ServiceError]
+        if param == NAMED:
+            assert client.session.instructions == STRICT["instructions"]
+            assert "noise" not in str(service.received("session.update")[-1])
+        answered = client.update_session({"instructions": "More."}).result(HANG)
+        assert answered.session.instructions == "More."
+
+
+def spoken(connect: Connect, service: Emulator) -> Any:
+    """A client whose model has spoken, and whose voice can change with another session only."""
+    client = ready(connect, service=service, session_config=NO_VAD, reconnect=SWAP)
+    client.ask("Hello", timeout=HANG)
+    return client
+
+
+def test_two_voices_one_after_the_other(connect: Connect) -> None:
+    """Both futures end, the last voice is in force."""
+    with Emulator(pace=0) as service:
+        client = spoken(connect, service)
+        futures = [client.update_session({"voice": voice}) for voice in ("marin", "cedar", "alloy")]
+        assert [future.result(HANG).session.voice for future in futures] == ["alloy"] * 3
+        assert client.session.voice == "alloy"
+
+
+@pytest.mark.parametrize("state", ["HOLDING", "DRAINING"])
+def test_a_voice_while_a_swap_is_under_way(
+    state: str, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The change is not in the session that is gone over to: there is another one."""
+    with Emulator(pace=0) as service:
+        client = spoken(connect, service)
+        swap, futures = client._engine.reconnector.swap, []
+        go_over = swap._switch
+
+        def switch(attempt: Any) -> None:
+            swap._switch = go_over
+            if state == "DRAINING":
+                go_over(attempt)
+            assert swap._state is planned_swap._State[state]
+            futures.append(client.update_session({"voice": "cedar"}))
+            if state == "HOLDING":
+                go_over(attempt)
+
+        monkeypatch.setattr(swap, "_switch", switch)
+        client.reconnect().result(HANG)
+        assert futures[0].result(HANG).session.voice == "cedar"
+
+
+def test_a_voice_that_is_refused(connect: Connect) -> None:
+    """Its future fails, what came with it is taken back, and the voice before it is asked for."""
+    with Emulator(pace=0) as service:
+        client = spoken(connect, service)
+        good = client.update_session({"voice": "cedar"})
+        bad = client.update_session({"voice": "no-such-voice", "instructions": "Sing."})
+        assert isinstance(bad.exception(HANG), ServiceError)
+        assert good.result(HANG).session.voice == "cedar"
+        service.drop()
+        assert client.ask("Still there?", timeout=HANG).status == "completed"
+        assert (client.session.voice, "Sing." in client.session.instructions) == ("cedar", False)
+
+
+def test_a_voice_is_told_without_answering_another_update(connect: Connect) -> None:
+    """Listeners hear of it; a command that the service has not answered is not done with that."""
+    with Emulator(pace=0) as service:
+        client = spoken(connect, service)
+        with client.events("session.updated", timeout=HANG) as updated:
+            future = client.update_session({"voice": "cedar"})
+            assert next(updated).session.voice == "cedar"
+        assert future.result(HANG).session.voice == "cedar"
+        assert not client._engine.attempts.current.updates
