@@ -567,6 +567,64 @@ def test_idle_timeout() -> None:
     assert "response.created" in kinds(events)
 
 
+def test_idle_timeout_commits_what_it_announces() -> None:
+    """The audio since the answer has been heard to its end; none of what came before, and all of it."""
+    bench = Bench("ga", responder=saying("Are you there?"), pace=0)
+    bench.configure(turn_detection={"type": "server_vad", "idle_timeout_ms": 5000})
+    bench.send("response.create")
+    bench.until("response.done")
+    played_ms = len(sound(bench.heard)) / 48
+    bench.append(bytes(48 * 700))
+    bench.drain(played_ms / 1000)
+    for _ in range(51):
+        bench.append(bytes(48 * 100))
+        bench.drain(0.1)
+
+    told = only(bench.heard, "input_audio_buffer.timeout_triggered")
+    item = bench.tell("conversation.item.retrieve", item_id=told["item_id"])[0]["item"]
+    (part,) = item["content"]
+    usage = bench.until("response.done")["response"]["usage"]
+
+    assert told["audio_start_ms"] == 700
+    assert told["audio_end_ms"] in (5700, 5800)
+    assert len(base64.b64decode(part["audio"])) == (told["audio_end_ms"] - 700) * 48
+    assert usage["input_token_details"]["audio_tokens"] >= 50
+
+
+def test_idle_timeout_after_the_buffer_was_cleared() -> None:
+    """What the client took back is neither announced nor committed."""
+    bench = Bench("ga", responder=saying("Are you there?"), pace=1)
+    bench.configure(turn_detection={"type": "server_vad", "idle_timeout_ms": 5000})
+    bench.send("response.create")
+    bench.until("response.done")
+    bench.append(bytes(48 * 1000))
+    bench.tell("input_audio_buffer.clear")
+    bench.append(bytes(48 * 400))
+    told = bench.until("input_audio_buffer.timeout_triggered")
+    bench.until("response.done")
+    item = bench.tell("conversation.item.retrieve", item_id=told["item_id"])[0]["item"]
+
+    assert (told["audio_start_ms"], told["audio_end_ms"]) == (1000, 1400)
+    assert len(base64.b64decode(item["content"][0]["audio"])) == 400 * 48
+
+
+@pytest.mark.parametrize("profile", ["azure", "openai"])
+def test_a_silent_turn_has_an_empty_transcript(profile: str) -> None:
+    """It comes among the deltas of the answer, although no transcripts are asked for."""
+    bench = Bench("ga", profile=profile, responder=saying("Are you there?"), pace=0)
+    bench.configure(turn_detection={"type": "server_vad", "idle_timeout_ms": 5000})
+    bench.send("response.create")
+    bench.until("response.done")
+    told = bench.until("input_audio_buffer.timeout_triggered")
+    bench.until("response.done")
+    heard = only(bench.heard, "conversation.item.input_audio_transcription.completed")
+    begun = [event["type"] for event in bench.heard].index("response.created", bench.heard.index(told))
+
+    assert (heard["item_id"], heard["transcript"]) == (told["item_id"], "")
+    assert heard["usage"] == {"type": "duration", "seconds": 0}
+    assert begun < bench.heard.index(heard) < len(bench.heard) - 1
+
+
 def test_idle_timeout_is_for_the_idle() -> None:
     """A user who interrupted an answer is not prompted for being silent."""
     bench = Bench("ga", responder=saying(LONG), pace=1.0)
