@@ -189,6 +189,8 @@ class ResponseRun:
             pcm = self._allowed_audio(pcm)
             data = to_wire(pcm, self.session.output_format)
             part.say(data)
+            if self.home is not None:
+                self.home.has_voice = True
             duration_ms = len(pcm) / 48
             self.audio_ms += duration_ms
             yield self._at("response.output_audio.delta", delta=b64encode(data).decode())
