@@ -485,6 +485,53 @@ def test_usage_adds_up(dialect: str) -> None:
     assert second["input_token_details"]["cached_tokens"] == first["input_tokens"] // block * block > 0
 
 
+def cached_tokens(bench: Bench, **response: Any) -> int:
+    """How many tokens of another response were cached."""
+    bench.send("response.create", response=response)
+    details = bench.until("response.done")["response"]["usage"]["input_token_details"]
+    cached: int = details["cached_tokens"]
+    bench.drain()
+    return cached
+
+
+def test_only_a_beginning_is_cached() -> None:
+    """As far as a response reads what the last one has read, from the first word on."""
+    bench = Bench(profile="documented", responder=saying("Fine."))
+    bench.configure(instructions="Be kind. " * 20, modalities=["text"])
+    bench.user("how are you? " * 20)
+    cached_tokens(bench)
+    known = cached_tokens(bench)
+    other = [{"type": "message", "role": "user", "content": [{"type": "input_text", "text": "No? " * 500}]}]
+    elsewhere = cached_tokens(bench, conversation="none", input=other)
+    again = cached_tokens(bench)
+    bench.user("first of all " * 20, previous_item_id="root")
+    inserted = cached_tokens(bench)
+    bench.configure(instructions="Be brief. " * 20)
+    instructed = cached_tokens(bench)
+    settled = cached_tokens(bench)
+
+    assert elsewhere == inserted == 45  # of the instructions
+    assert inserted < known < again < settled
+    assert instructed == 0
+
+
+def test_images_and_answers_have_tokens() -> None:
+    """An image has some of its own, less of them in low detail; an answer is read at 50 ms a token."""
+    image = {"type": "input_image", "image_url": "data:image/png;base64,AAAA"}
+    bench = Bench(responder=saying(LONG))
+    bench.send("response.create")
+    said = bench.until("response.done")["response"]["usage"]["output_token_details"]["audio_tokens"]
+    for part in (image, {**image, "detail": "low"}):
+        item = {"type": "message", "role": "user", "content": [part]}
+        bench.tell("conversation.item.create", item=item)
+    bench.send("response.create", response={"output_modalities": ["text"]})
+    usage = bench.until("response.done")["response"]["usage"]
+    details = usage["input_token_details"]
+
+    assert (details["image_tokens"], details["audio_tokens"]) == (765 + 85, said)
+    assert usage["input_tokens"] == sum(details[f"{kind}_tokens"] for kind in ("text", "audio", "image"))
+
+
 @both
 @pytest.mark.parametrize("wire_format", ["g711_ulaw", "g711_alaw"])
 def test_telephone_formats(dialect: str, wire_format: str) -> None:

@@ -199,8 +199,8 @@ class Dialect(ABC):
     def response_fields(self, session: Session) -> dict[str, Any]:
         """The settings that a response object reports."""
 
-    def input_token_details(self, cached_text: int, cached_audio: int) -> dict[str, Any]:
-        """Further fields of ``usage.input_token_details``."""
+    def input_token_details(self, image_tokens: int, cached: Mapping[str, int]) -> dict[str, Any]:
+        """Further fields of ``usage.input_token_details``; *cached* are tokens by kind."""
         return {}
 
     def part_type(self, kind: str, role: str | None) -> str:

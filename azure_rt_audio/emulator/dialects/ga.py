@@ -311,10 +311,9 @@ class Ga(Dialect):
         """The assistant's parts are ``output_text`` and ``output_audio``."""
         return f"output_{kind}" if role == "assistant" else kind
 
-    def input_token_details(self, cached_text: int, cached_audio: int) -> dict[str, Any]:
-        """Which of the tokens were cached, by kind."""
-        cached = {"text_tokens": cached_text, "audio_tokens": cached_audio, "image_tokens": 0}
-        return {"image_tokens": 0, "cached_tokens_details": cached}
+    def input_token_details(self, image_tokens: int, cached: Mapping[str, int]) -> dict[str, Any]:
+        """Images, and which of the tokens were cached, by kind."""
+        return {"image_tokens": image_tokens, "cached_tokens_details": dict(cached)}
 
 
 _INPUT_NAMES: Final = {

@@ -19,8 +19,9 @@ from ..model.session import Session
 from ..model.tokens import pieces
 from ..speech.vad import InputBuffer, SpeechStarted, SpeechStopped
 from .behaviour import Behaviour
-from .events import EventMaker, text_tokens
+from .events import EventMaker
 from .response import UNTIL_AN_EVENT, ResponseRun, Step
+from .usage import text_tokens
 
 __all__ = ["InputAudio", "TurnTarget"]
 
