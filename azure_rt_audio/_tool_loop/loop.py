@@ -6,7 +6,7 @@ question and the request for its answer (``ResponseQueue.send_result``). When th
 are all out and the response is over, **one** follow-up is asked for, right behind them on the wire, which
 waits for the user's turn as any request does. What begins after the outputs were acknowledged answers them,
 too: the follow-up is withdrawn then. The answer to a question of ``ask`` is its asker's: whoever waits for an
-answer to results gets one of his own.
+answer to results gets another one; two whose results are all out share it.
 
 What leaves each state, and what does if that never comes:
 
@@ -70,6 +70,9 @@ __all__ = ["ToolLoop"]
 
 log: logging.Logger = get_logger(__name__)
 
+_REMEMBERED: Final = 4000
+"""Calls that are known, if they are announced again."""
+
 _CUT: Final = error_output("the call was cut off before it was complete, and was not run")
 _NO_MORE: Final = error_output("no more functions can be called now; answer with what is known")
 
@@ -120,6 +123,7 @@ class ToolLoop:
 
         self._fillers = Fillers(engine, self._rounds)
         self._has_warned = False  # of calls that cannot be answered; I/O thread
+        self._seen: dict[tuple[str, ...], None] = {}  # calls of this connection, the newest last; I/O thread
 
     # ------------------------------------------------------------ events: the I/O thread
 
@@ -145,7 +149,8 @@ class ToolLoop:
             self._mcp_calls.on_event(event)
 
     def on_moved(self) -> None:
-        """Another connection has taken over."""
+        """Another connection has taken over, whose service may count anew."""
+        self._seen.clear()
         self._mcp_calls.on_moved()
 
     def on_ending(self, event: ResponseDone) -> None:
@@ -181,11 +186,13 @@ class ToolLoop:
         if known is not None and item.id and known.item.id and item.id != known.item.id:
             self._warn_of_id(name, "has the call_id of another one")
             return
+        if not self._is_new(("response", response_id, call_id), ("item", item.id or "", call_id)):
+            return
         config = None if request is None else request.config
         tool = self._catalogue.find(name)
         with self._rounds.lock:
             current = self._rounds.open.get(response_id)
-            if self._rounds.has_ended or (current is not None and call_id in current.calls):
+            if self._rounds.has_ended:
                 return
             if current is None:
                 current = self._follow_ups.open_round_locked(response_id)
@@ -203,6 +210,16 @@ class ToolLoop:
             self._calls.answer(current, call, self._catalogue.unknown(name))
         else:
             self._calls.begin(current, call, tool)
+
+    def _is_new(self, *names: tuple[str, ...]) -> bool:
+        """Note a call by what tells it from others; return whether it was not there before."""
+        given = [name for name in names if name[1]]
+        is_new = not any(name in self._seen for name in given)
+        for name in given:
+            self._seen[name] = None
+        while len(self._seen) > _REMEMBERED:
+            del self._seen[next(iter(self._seen))]
+        return is_new
 
     def _warn_of_id(self, name: str, what: str) -> None:
         if not self._has_warned:
