@@ -16,6 +16,7 @@ from websockets.sync.server import ServerConnection
 
 from azure_rt_audio import AzureRealTimeAudio
 from azure_rt_audio.emulator import Delay, Emulator, FunctionCall, before
+from azure_rt_audio.events import ResponseOutputItemAdded, ToolStarted
 
 OPTIONS = {"deployment": "d", "api_key": "k", "session_config": {"modalities": ["text"]}}
 
@@ -115,10 +116,10 @@ def finding_nothing() -> Any:
 
 def test_each_that_waits_for_one_answer_has_the_steps_of_his_own() -> None:
     """One answer to the results of two questions goes to both."""
-    both = threading.Barrier(2)
+    is_due = threading.Event()
 
     def weather(city: str) -> str:
-        both.wait(HANG)
+        is_due.wait(HANG)
         return f"fine in {city}"
 
     def respond(conversation: Any, session: Any) -> Any:
@@ -128,14 +129,22 @@ def test_each_that_waits_for_one_answer_has_the_steps_of_his_own() -> None:
         return FunctionCall("weather", {"city": last.text}) if last.text != "wait" else "waited"
 
     with (
-        Emulator(pace=0, responder=respond, latency_ms=(20, 10)) as service,
+        Emulator(pace=0, responder=respond) as service,
         AzureRealTimeAudio(service.options(), tools=[weather]) as client,
+        client.events(ToolStarted, "response.output_item.added", timeout=HANG) as events,
     ):
         client.wait_until_ready(HANG)
-        service.faults.add(before("response.done", Delay(0.3), count=3))  # of what is in progress meanwhile
-        asking = [
-            Aside(lambda text=text: client.ask(text, timeout=HANG)) for text in ("Lisbon", "Porto", "wait")
-        ]
+        service.faults.add(before("response.done", Delay(0.3), count=3))  # both results are there meanwhile
+        asking = []
+        for text, kind in (
+            ("Lisbon", ToolStarted),
+            ("Porto", ToolStarted),
+            ("wait", ResponseOutputItemAdded),
+        ):
+            asking.append(Aside(lambda text=text: client.ask(text, timeout=HANG)))
+            while not isinstance(event := next(events), kind) or "function_call" in repr(event):
+                pass
+        is_due.set()
         lisbon, porto, _ = (one.result() for one in asking)
 
     assert lisbon.text == porto.text == "fine everywhere"
