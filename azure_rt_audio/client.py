@@ -812,8 +812,14 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
 
         For events without a method here. A mapping is sent untranslated, in the words of the service's
         documentation; a command object of :mod:`azure_rt_audio.protocol.commands` in the dialect's shape.
-        Only the type is checked, and an ``event_id`` is added if there is none; *event* itself is left as it
-        is. Answers and errors reach listeners, ``wait_for`` and ``events``.
+        Only the type is checked, and an ``event_id`` is added if there is none, to a
+        ``conversation.item.create`` an id of the item too; *event* itself is left as it is. Answers and
+        errors reach listeners, ``wait_for`` and ``events``.
+
+        What a ``session.update`` asks for, once acknowledged, is asked of the session of each later
+        connection. Commands that the service acknowledges, and a ``response.create``, are sent again, once,
+        on another connection if they were not answered on the one that was lost. Events of other types are
+        not: what was on its way is lost with the connection, and so is sound that was appended this way.
 
         A ``response.create`` in the conversation waits its turn like :meth:`create_response`, and later
         requests wait for it; with ``"conversation": "none"`` it is sent at once. Audio that follows a

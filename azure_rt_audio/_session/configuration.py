@@ -374,9 +374,11 @@ def _merge(known: Any, update: Any) -> Any:
         return known
     if not isinstance(known, SessionConfig):
         return update
-    names = (field.name for field in attrs.fields(SessionConfig) if field.name != "extra")
+    names = [field.name for field in attrs.fields(SessionConfig) if field.name != "extra"]
     changes = {name: value for name in names if (value := getattr(update, name)) is not UNSET}
-    return attrs.evolve(known, **changes, extra={**known.extra, **update.extra})
+    fields = {**{name: UNSET for name in update.extra if name in names}, **changes}
+    extra = {name: value for name, value in known.extra.items() if name not in changes}
+    return attrs.evolve(known, **fields, extra={**extra, **update.extra})
 
 
 def _names(config: Any, name: str) -> bool:

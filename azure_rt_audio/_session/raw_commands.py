@@ -1,20 +1,38 @@
-"""Events that the user wrote: sent as they are but for an id, and yet in their turn."""
+"""Events that the user wrote: sent as they are but for ids, and yet in their turn."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
+from typing import Any, Final
 
 import orjson
+from attrs import evolve, fields_dict
 
-from ..protocol.commands import Command, SessionUpdate
+from ..protocol.checks import check_command
+from ..protocol.codec import build, encode
+from ..protocol.commands import Command, ConversationItemCreate, SessionUpdate
+from ..protocol.dialects import Dialect
 from ..protocol.dialects.nesting import SESSION
+from ..protocol.events import (
+    ConversationItemDeleted,
+    ConversationItemRetrieved,
+    ConversationItemTruncated,
+)
+from ..protocol.session import SessionConfig
 from .attempts import Attempts
 from .response_queue import ResponseQueue
 from .sender import CommandSender
-from .waiters import ANSWERED_IN_ORDER, placeholder
+from .waiters import ANSWERED_IN_ORDER, Waiter, is_item_added, placeholder
 
 __all__ = ["RawCommands"]
+
+_ABOUT_ITEMS: Final[Mapping[str, type[Any]]] = {
+    "conversation.item.delete": ConversationItemDeleted,
+    "conversation.item.truncate": ConversationItemTruncated,
+    "conversation.item.retrieve": ConversationItemRetrieved,
+}
+"""Commands that name an item, and the events that answer them."""
 
 
 class RawCommands:
@@ -48,8 +66,23 @@ class RawCommands:
             self._response_queue.request_raw(payload, event_id)
         elif kind in ANSWERED_IN_ORDER:
             self._send_in_order(kind, message, event_id, payload)
+        elif (matches := self._acknowledgement(kind, message)) is not None:
+            # Its waiter has it sent again on another connection, if it was not answered on this one.
+            self._sender.send_awaited(Waiter(matches, Future(), event_id=event_id), orjson.dumps(message))
         else:
             self._sender.send_bytes(payload)
+
+    def _acknowledgement(self, kind: str, message: Any) -> Callable[[Any, Any], bool] | None:
+        """Return whether an event answers a command about an item; an item without an id is given one."""
+        if kind == ConversationItemCreate.TYPE and isinstance(item := message.get("item"), dict):
+            is_id_new = item.get("id") is None
+            item_id = self._sender.new_item_id() if is_id_new else item["id"]
+            item["id"] = item_id
+            return lambda _, event: is_item_added(event, item_id, is_id_new=is_id_new)
+        item_id, answer = message.get("item_id"), _ABOUT_ITEMS.get(kind)
+        if answer is None or not isinstance(item_id, str):
+            return None
+        return lambda _, event: isinstance(event, answer) and _item_id(event) == item_id
 
     def _send_in_order(self, kind: str, message: Any, event_id: str | None, payload: bytes) -> None:
         """Send a command with a placeholder waiter, so that a later one is not given its answer."""
@@ -58,7 +91,8 @@ class RawCommands:
         is_update = kind == SessionUpdate.TYPE
         try:
             if is_update:
-                attempt.expect(event_id, _input_format(message))
+                config = _configuration(message.get("session"), self._sender.dialect)
+                attempt.expect(event_id, _input_format(message), config)
             self._sender.send_awaited(waiter, payload)
         except BaseException:
             if is_update:
@@ -75,3 +109,34 @@ def _input_format(message: Any) -> object:
     """Return the input format that a ``session.update`` asks for, in either dialect's shape."""
     session = message.get("session")
     return SESSION.flatten(session).get("input_audio_format") if isinstance(session, dict) else None
+
+
+def _item_id(event: Any) -> str | None:
+    item_id: str | None = event.item.id if isinstance(event, ConversationItemRetrieved) else event.item_id
+    return item_id
+
+
+def _configuration(session: Any, dialect: Dialect) -> SessionConfig | None:
+    """Return what a ``session.update`` of either dialect asks for; ``extra`` has what is not as usual."""
+    if not isinstance(session, dict) or session.get("type", "realtime") != "realtime":
+        return None
+    fields: dict[str, Any] = {}
+    extra: dict[str, Any] = {}
+    for name, value in SESSION.flatten(session).items():
+        if name != "type":
+            (fields if _is_usual(name, value, dialect) else extra)[name] = value
+    return evolve(build(SessionConfig, fields, "session"), extra=extra)
+
+
+def _is_usual(name: str, value: Any, dialect: Dialect) -> bool:
+    """Whether a field can be sent as one of a configuration of this library."""
+    left_out: list[str] = []
+    if name not in fields_dict(SessionConfig) or name == "extra":
+        return False
+    try:
+        command = SessionUpdate(session=build(SessionConfig, {name: value}, "session"))
+        check_command(command, dialect)
+        encode(command, dialect, left_out.append)
+    except (TypeError, ValueError):
+        return False
+    return not left_out

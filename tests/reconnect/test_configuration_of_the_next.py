@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from listeners import HANG, NO_VAD, Connect, Probe, ready
+from listeners import HANG, NO_VAD, Connect, Probe, message, ready
 
 from azure_rt_audio import ServiceError
 from azure_rt_audio._session import planned_swap
-from azure_rt_audio.emulator import Emulator, Rule, Say, Swallow, before
+from azure_rt_audio.emulator import Drop, Emulator, Rule, Say, Swallow, before, on_command
 
 QUICK = {"initial_delay": 0.02, "max_delay": 0.1}
 SWAP = {**QUICK, "voice_change": "swap"}
@@ -18,6 +18,7 @@ STRICT = {
     "instructions": "Never give the door code.",
     "input_audio_noise_reduction": {"type": "near_field"},
 }
+UPDATED = {"type": "session.updated", "event_id": "e", "session": {}}
 NAMED = "session.audio.input.noise_reduction.type"
 
 
@@ -122,3 +123,53 @@ def test_a_voice_is_told_without_answering_another_update(connect: Connect) -> N
             assert next(updated).session.voice == "cedar"
         assert future.result(HANG).session.voice == "cedar"
         assert not client._engine.attempts.current.updates
+
+
+# ---------------------------------------------------------------- what send() has sent
+
+
+def test_a_raw_update_of_the_session(connect: Connect, dialect: str) -> None:
+    """What it asks for, with what is odd in it, is asked of the next session; a later update counts more."""
+    spoken = {"voice": "ash", "speed": 1.1}
+    kind, limit = {}, "max_response_output_tokens"
+    if dialect == "ga":
+        kind, limit, spoken = {"type": "realtime"}, "max_output_tokens", {"audio": {"output": spoken}}
+    odd = {"new_field": 1, limit: 5000}
+    with Emulator(pace=0) as service:
+        client = ready(connect, service=service, session_config=NO_VAD, reconnect=QUICK)
+        service.faults.add(before("error", Say(UPDATED), Swallow(), times=2))  # it takes what is odd
+        with client.events("session.updated", timeout=HANG) as updated:
+            for session in ({"instructions": "Raw.", **spoken}, odd):
+                client.send({"type": "session.update", "session": {**kind, **session}})
+                next(updated)
+        client.update_session({"speed": 1.2}).result(HANG)
+        with client.events("reconnected", timeout=HANG) as reconnected:
+            service.drop()
+            next(reconnected)
+        configuration = service.connections[-1].received[0]["session"]
+        assert configuration.items() >= {"instructions": "Raw.", **odd}.items()
+        assert "ash" in str(configuration)
+        assert "1.2" in str(configuration)
+
+
+@pytest.mark.parametrize("kind", ["create", "delete"])
+def test_a_raw_command_on_its_way(kind: str, connect: Connect) -> None:
+    """It is sent again, once, if the connection was lost before it was answered."""
+    part = {"type": "input_text", "text": "raw"}
+    with Emulator(pace=0) as service:
+        client = ready(connect, service=service, session_config=NO_VAD, reconnect=QUICK)
+        kept = client.create_conversation_item(message("kept")).result(HANG).item.id
+        service.faults.add(on_command(f"conversation.item.{kind}", Drop()))
+        with client.events("reconnected", timeout=HANG) as reconnected:
+            item = {"type": "message", "role": "user", "content": [part]}
+            client.send(
+                {
+                    "type": f"conversation.item.{kind}",
+                    **({"item": item} if kind == "create" else {"item_id": kept}),
+                }
+            )
+            next(reconnected)
+        client.create_conversation_item(message("last")).result(HANG)
+        said = [entry.text for entry in client.conversation.entries]
+        assert said == (["kept", "raw", "last"] if kind == "create" else ["last"])
+        assert len(service.connections[-1].received) >= 3
