@@ -23,6 +23,7 @@ from typing import Any, Final, Protocol
 
 import attrs
 import orjson
+from attrs import evolve
 
 from .._concurrency.weak_call import weakly
 from .._log import get_logger
@@ -41,6 +42,7 @@ from ..protocol.events.local import Reconnected, Reconnecting
 from ..protocol.history import History
 from ..protocol.items import ContentPart, MessageItem
 from ..protocol.responses import Response
+from ..protocol.restored_texts import in_seconds
 from ..protocol.turn import ModelStatusEnum
 from .attempt import Attempt
 from .attempts import Attempts
@@ -48,7 +50,7 @@ from .backoff import STEADY_S, Backoff, GiveUp, Retry
 from .configuration import Configuration
 from .dial_spacing import is_void, next_slot
 from .interrupted_responses import InterruptedResponses
-from .journal import Journal, sound_beyond
+from .journal import Journal
 from .late_turns import LateTurns
 from .losses import SOUND, Losses
 from .older_turns import OlderTurns
@@ -99,13 +101,11 @@ class Outage:
 
     Attributes:
         reason: Why the connection ended.
-        heard_at: When something was last heard on it.
         responses: What became of the responses that were in progress, by their ids.
     """
 
     since: float
     reason: RealtimeError
-    heard_at: float
     responses: dict[str, str] = attrs.Factory(dict)
 
 
@@ -246,7 +246,7 @@ class Reconnector:
 
     def _lose(self, attempt: Attempt, outcome: Outcome, now: float) -> None:
         """The connection that there was is over: nothing is sent until there is another one."""
-        self._outage = Outage(now, outcome, attempt.connection.heard_at)
+        self._outage = Outage(now, outcome)
         self._late_turns.cancel()
         self._journal.hold()
         self._queue.hold()
@@ -438,9 +438,6 @@ class Reconnector:
             return
         attempt.on_event = None
         restored, shortened, lost = restorer.hand_over()
-        seconds = self._journal.lost_sound_s(outage.heard_at)
-        if seconds > 0.05:
-            lost[SOUND] = sound_beyond(seconds)
         self._attempts.go_over()
         start = self._journal.needed_from(is_planned=False, prefix_ms=0.0)
         detection = self._configuration.turn_detection
@@ -477,6 +474,11 @@ class Reconnector:
         )
 
     def _tell(self, event: Reconnected) -> None:
+        seconds = self._journal.take_missing_s()
+        if seconds > 0:
+            what = f"{in_seconds(seconds)} of sound were more than is kept"
+            log.warning("! %s", what)
+            event = evolve(event, lost={**event.lost, SOUND: what})
         self._session.tell(self._losses.told_once(event))
 
     def replay(self, attempt: Attempt, start: int) -> None:

@@ -19,7 +19,7 @@ from ..protocol.conversation import Conversation, ConversationEntry
 from ..protocol.dialects import Dialect
 from ..protocol.history import History
 from ..protocol.items import FunctionCallItem, FunctionCallOutputItem
-from ..protocol.restoration import Restoration, plan_restoration
+from ..protocol.restoration import UNHEARD, Restoration, plan_restoration
 from .journal import Journal
 from .older_turns import OlderTurns
 
@@ -66,8 +66,22 @@ class RestorationPlans:
             )
         without = {key for response_id in running for key in self._conversation._outputs.keys(response_id)}
         entries = [entry for entry in self._conversation.entries if entry.item.id not in without]
-        sound = {**self._older_turns.sound, **self._journal.sound_of_turns()}
-        return self._planned(entries, sound, previous)
+        sound, cut_s = self._journal.sound_of_turns(), self._journal.cut_turns()
+        for item_id, theirs in self._older_turns.sound.items():
+            if len(theirs) > len(sound.get(item_id, "")):
+                sound[item_id] = theirs
+                cut_s.pop(item_id, None)
+        return self._planned(entries, sound, previous, cut_s)
+
+    def lacking_sound(self, running: Collection[str] = ()) -> list[str]:
+        """Return the ids of turns, in order, whose sound is needed and is not kept, or not as a whole."""
+        plan, cut = self.plan(running), self._journal.cut_turns()
+        return [
+            item_id
+            for entry in self._conversation.entries
+            if (item_id := entry.item.id or "") in plan.lost or item_id in plan.shortened
+            if plan.lost.get(item_id) == UNHEARD or item_id in cut
+        ]
 
     def plan_history(self, history: History, input_audio_format: str) -> Restoration:
         """Return what the first session is to be given; its sound only if it is in the session's format."""
@@ -79,6 +93,7 @@ class RestorationPlans:
         entries: Sequence[ConversationEntry],
         sound: Mapping[str, str],
         previous: Restoration | None = None,
+        cut_s: Mapping[str, float] | None = None,
     ) -> Restoration:
         policy = self._policy
         budget, restore = Budget(policy.max_items, policy.max_characters), policy.restore
@@ -92,6 +107,7 @@ class RestorationPlans:
             restore=restore,
             budget=budget,
             sound=sound,
+            cut_s=cut_s,
             pending=calls - answered,
             previous=previous,
         )
