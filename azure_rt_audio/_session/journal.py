@@ -325,6 +325,15 @@ class Journal:
             self._settled = end
             self._ring.forget_before(end)
 
+    def keep_turn(self, item_id: str, sound: bytes) -> None:
+        """Keep the sound of a turn that the session was given with its history."""
+        audio_format = self._audio_format()
+        with self._lock:
+            if audio_format != self._format:
+                self._change_format_locked(audio_format)
+            start = max(0, len(sound) - self._turn_room)
+            self._keep_turn_locked(item_id, sound[start:], start)
+
     def _keep_turn_locked(self, item_id: str, sound: bytes, missing: int) -> None:
         policy = self._policy
         if policy is not None and policy.restore != "none":

@@ -248,6 +248,7 @@ class PlannedSwap:
         except (RealtimeError, RuntimeError) as exc:
             self._fail(exc)
             return
+        self._older_turns.forget()  # what was asked for when another connection failed
         self._older_turns.ask(self._attempts.current, self._plans.lacking_sound(self._queue.running()))
 
     def _fail(self, why: object) -> None:

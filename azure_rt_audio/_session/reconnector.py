@@ -23,6 +23,7 @@ from typing import Any, Final, Protocol
 
 import attrs
 import orjson
+import pybase64
 from attrs import evolve
 
 from .._concurrency.weak_call import weakly
@@ -40,7 +41,7 @@ from ..protocol.events import (
 )
 from ..protocol.events.local import Reconnected, Reconnecting
 from ..protocol.history import History
-from ..protocol.items import ContentPart, MessageItem
+from ..protocol.items import ContentPart, ConversationItem, MessageItem
 from ..protocol.responses import Response
 from ..protocol.restored_texts import in_seconds
 from ..protocol.turn import ModelStatusEnum
@@ -340,7 +341,10 @@ class Reconnector:
             return
         attempt.on_event = None
         restored, _, lost = restorer.hand_over()
-        self._conversation._restore(item for item in restorer.plan.items if item.id not in lost)
+        for item in restorer.plan.items:
+            if item.id not in lost:
+                self._conversation._restore([item])
+                self._keep_sound(item)
         if lost:
             log.warning(
                 "! %d of %d items of the history were not restored", len(lost), len(lost) + len(restored)
@@ -349,6 +353,13 @@ class Reconnector:
         events, self._first_events = self._first_events, []
         for event in events:
             self._session.apply_event(event)
+
+    def _keep_sound(self, item: ConversationItem) -> None:
+        """Keep the sound of a turn that was restored as such: the session after this one needs it, too."""
+        parts = (item.content or ()) if isinstance(item, MessageItem) else ()
+        sound = next((part.audio for part in parts if part.audio), None)
+        if sound is not None and item.id:
+            self._journal.keep_turn(item.id, pybase64.b64decode(sound))
 
     # ------------------------------------------------------------ the clock
 

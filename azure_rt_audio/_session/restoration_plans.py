@@ -76,12 +76,10 @@ class RestorationPlans:
     def lacking_sound(self, running: Collection[str] = ()) -> list[str]:
         """Return the ids of turns, in order, whose sound is needed and is not kept, or not as a whole."""
         plan, cut = self.plan(running), self._journal.cut_turns()
-        return [
-            item_id
-            for entry in self._conversation.entries
-            if (item_id := entry.item.id or "") in plan.lost or item_id in plan.shortened
-            if plan.lost.get(item_id) == UNHEARD or item_id in cut
-        ]
+        wanted = {item_id for item_id, why in plan.lost.items() if why == UNHEARD}
+        wanted.update(cut.keys() & plan.shortened.keys())
+        placed = [entry.item.id for entry in self._conversation.entries if entry.item.id in wanted]
+        return [*filter(None, placed), *filter(self._conversation._is_awaited, cut)]
 
     def plan_history(self, history: History, input_audio_format: str) -> Restoration:
         """Return what the first session is to be given; its sound only if it is in the session's format."""
