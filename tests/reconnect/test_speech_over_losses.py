@@ -252,6 +252,26 @@ def test_a_long_turn(limits: dict[str, Any], cut_s: float, connect: Connect) -> 
             assert said(service) == {item_id: speaker.spoken[missing:]}
 
 
+def test_a_long_turn_that_was_detected(connect: Connect) -> None:
+    """It counts from where the service has heard it begin to where it has heard it end."""
+    with Emulator(pace=0, keep_audio=True) as service:
+        policy = {**DISTANT, "keep_audio_s": 0.5, "keep_turns_s": 1}
+        client = ready(connect, service=service, session_config=VAD, reconnect=policy)
+        speaker = Speaker(client, base=8_000)
+        with client.events("input_audio_buffer.committed", timeout=HANG) as committed:
+            speaker.speak(2.0)
+            client.append_audio(bytes(SECOND))
+            item_id = next(committed).item_id
+        whole = said(service)[item_id]
+        lose(client, service)
+        event = come_back(client)
+
+        assert not event.lost
+        (restored,) = said(service).values()
+        assert whole.endswith(restored)
+        assert told(event.shortened[item_id]) == len(whole) - len(restored) > 0
+
+
 def test_a_long_turn_before_a_planned_change(connect: Connect) -> None:
     """The old session has all of it, and is asked."""
     with Emulator(pace=0, keep_audio=True) as service:
