@@ -84,6 +84,7 @@ def run(arguments: argparse.Namespace) -> int:
         client = new_client(service, history=history, tools=tools)
         chat = _Chat(client, screen, file)  # before it is ready: servers that cannot be listed are told early
         with client:
+            _tell_unknown(client, screen)
             if tools is not None and tools.servers:
                 with contextlib.suppress(TimeoutError):
                     client.wait_for_mcp_tools(_LIST_SECONDS)
@@ -91,6 +92,15 @@ def run(arguments: argparse.Namespace) -> int:
                 screen.note(_HELP)
                 _enable_line_editing()
             return chat.run()
+
+
+def _tell_unknown(client: AzureRealTimeAudio, screen: Printer) -> None:
+    """Say what of the history the model was not given, and why."""
+    conversation = client.conversation
+    for what, items in (("does not know", conversation.lost), ("has less of", conversation.shortened)):
+        if items:
+            why = "; ".join(sorted(set(items.values())))
+            screen.note(f"The model {what} {len(items)} of them, which stay in the file as they are: {why}.")
 
 
 class _Chat:

@@ -335,15 +335,21 @@ class Reconnector:
             log.debug("= %s", exc)
 
     def _restored_history(self, attempt: Attempt) -> None:
-        restorer, self._restorer, self._history = self._restorer, None, None
-        if restorer is None:
+        restorer, self._restorer = self._restorer, None
+        history, self._history = self._history, None
+        if restorer is None or history is None:
             return
         attempt.on_event = None
-        restored, _, lost = restorer.hand_over()
-        self._conversation._restore(item for item in restorer.plan.items if item.id not in lost)
+        restored, shortened, lost = self._plans.hand_over(restorer)
+        # What the session was not given stays, and is kept again: it was said.
+        self._conversation._begin_with(history.entries)
+        self._losses.remember(shortened, lost)
         if lost:
             log.warning(
-                "! %d of %d items of the history were not restored", len(lost), len(lost) + len(restored)
+                "! %d of %d items of the history were not restored: %s. They stay in client.conversation",
+                len(lost),
+                len(lost) + len(restored),
+                "; ".join(sorted(set(lost.values()))),
             )
         self._attempts.resume(attempt)
         events, self._first_events = self._first_events, []
@@ -437,7 +443,7 @@ class Reconnector:
         if outage is None or restorer is None or attempt is not self._attempts.current:
             return
         attempt.on_event = None
-        restored, shortened, lost = restorer.hand_over()
+        restored, shortened, lost = self._plans.hand_over(restorer)
         seconds = self._journal.lost_sound_s(outage.heard_at)
         if seconds > 0.05:
             lost[SOUND] = sound_beyond(seconds)

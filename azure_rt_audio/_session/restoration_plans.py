@@ -22,6 +22,7 @@ from ..protocol.items import FunctionCallItem, FunctionCallOutputItem
 from ..protocol.restoration import Restoration, plan_restoration
 from .journal import Journal
 from .older_turns import OlderTurns
+from .restorer import Restorer
 
 __all__ = ["RestorationPlans"]
 
@@ -68,6 +69,12 @@ class RestorationPlans:
         entries = [entry for entry in self._conversation.entries if entry.item.id not in without]
         sound = {**self._older_turns.sound, **self._journal.sound_of_turns()}
         return self._planned(entries, sound, previous)
+
+    def hand_over(self, restorer: Restorer) -> tuple[tuple[str, ...], dict[str, str], dict[str, str]]:
+        """Have a session take over, and tell the mirror; return what :meth:`Restorer.hand_over` does."""
+        restored, shortened, lost = restorer.hand_over()
+        self._conversation._note_session(shortened, lost)
+        return restored, shortened, lost
 
     def plan_history(self, history: History, input_audio_format: str) -> Restoration:
         """Return what the first session is to be given; its sound only if it is in the session's format."""

@@ -24,7 +24,7 @@ from typing import Final, Literal
 
 from attrs import field, frozen
 
-from .budget import BEYOND, Budget, Piece
+from .budget import BEYOND, Budget, Piece, as_cut
 from .conversation_entry import ConversationEntry
 from .dialects import Dialect
 from .items import (
@@ -67,6 +67,10 @@ class Restoration:
     def restored(self) -> tuple[str, ...]:
         """Ids of the items that are restored, in order."""
         return tuple(dict.fromkeys(self.sources.values()))
+
+    def items_of(self, source: str) -> tuple[ConversationItem, ...]:
+        """What stands for an item."""
+        return tuple(item for item in self.items if self.sources[item.id or ""] == source)
 
 
 def plan_restoration(
@@ -129,15 +133,21 @@ def _kept(source: str, piece: Piece | str | None, previous: Restoration) -> Piec
     """Return what an item became before, if there is nothing any more that it could become, as its sound."""
     if not isinstance(piece, str):
         return piece
-    items = tuple(item for item in previous.items if previous.sources[item.id or ""] == source)
+    items = previous.items_of(source)
     return Piece(source=source, items=items) if items else piece
 
 
 def _additional(pieces: Sequence[Piece], previous: Restoration) -> list[Piece]:
-    """Return all but what was left out before, and what belongs to that."""
+    """Return all but what was left out before, and what belongs to that; what was cut stays so."""
     left_out = {source for source, why in previous.lost.items() if why == BEYOND}
     calls = {piece.call_id for piece in pieces if piece.source in left_out and piece.call_id is not None}
-    return [piece for piece in pieces if piece.source not in left_out and piece.call_id not in calls]
+    return [
+        as_cut(piece, previous.items_of(piece.source), previous.shortened[piece.source])
+        if piece.source in previous.shortened
+        else piece
+        for piece in pieces
+        if piece.source not in left_out and piece.call_id not in calls
+    ]
 
 
 class _Transcriber:
