@@ -31,6 +31,7 @@ from ..protocol.events.local import (
 )
 from ..protocol.response_errors import CONNECTION_LOST
 from .approvals import Approvals
+from .files import check_distinct
 from .history_file import HistoryFile
 from .printer import Printer
 from .service import add_service_arguments, new_client, open_service
@@ -75,6 +76,8 @@ def run(arguments: argparse.Namespace) -> int:
     tools = load_tools(arguments.tools)
     screen = Printer()
     file = None if arguments.history is None else HistoryFile(arguments.history)
+    if file is not None:
+        check_distinct([("--record", arguments.record)], [("--history", str(file.path))])
     history = None if file is None else file.read()
     session = SessionConfig(modalities=["text"], instructions=arguments.instructions)
     with open_service(arguments, session, {}) as service:

@@ -15,7 +15,8 @@ from .. import AzureRealTimeAudio, DecodeError, RealtimeError, ServiceError, Ses
 from ..audio import Converter, WavWriter, duration_ms, write_audio
 from ..protocol.events import ResponseDone, ResponseOutputAudioDelta, ResponseOutputAudioTranscriptDelta
 from ..protocol.events.local import Reconnected, Reconnecting
-from . import UsageError, writable
+from . import UsageError
+from .files import check_distinct, writable
 from .printer import Printer
 from .service import Service, add_service_arguments, new_client, open_service, tell_remedies
 
@@ -68,9 +69,8 @@ def run(arguments: argparse.Namespace) -> int:
     portions = _portions(text)
     if not portions:
         raise UsageError("TEXT is empty: pass the text to speak")
-    out = writable(arguments.out, "--out")
-    if out.suffix.lower() not in _SUFFIXES:
-        raise UsageError(f"--out: {out} must end in {', '.join(_SUFFIXES[:-1])} or {_SUFFIXES[-1]}")
+    out = writable(arguments.out, "--out", _SUFFIXES)
+    check_distinct([("--out", arguments.out), ("--record", arguments.record)])
     session = SessionConfig(
         voice=arguments.voice, instructions=_INSTRUCTIONS, output_audio_format="pcm16", turn_detection=None
     )

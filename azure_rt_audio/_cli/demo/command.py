@@ -20,7 +20,8 @@ from ...errors import RealtimeError
 from ...protocol.items import FunctionCallItem
 from ...protocol.tools import FunctionTool
 from ...protocol.turn import ModelStatusEnum
-from .. import UsageError, recordings, writable
+from .. import UsageError, recordings
+from ..files import check_distinct, writable
 from ..printer import Printer
 from ..service import Service, add_service_arguments, new_client, open_service
 from .transcript import MissedError, Transcript, Turn
@@ -75,7 +76,9 @@ def run(arguments: argparse.Namespace) -> int:
     Returns:
         0 if every step happened, 1 if not.
     """
-    out = writable(arguments.out, "--out")
+    out = writable(arguments.out, "--out", [".wav"])
+    outputs = [("--out", arguments.out), ("--record", arguments.record)]
+    check_distinct(outputs, [("--audio", arguments.audio)])
     question, name = _question(arguments.audio)
     if arguments.says is not None and arguments.audio is None:
         raise UsageError("--says TEXT is the transcript of --audio FILE; pass both")

@@ -18,6 +18,7 @@ from ...protocol.events import (
 )
 from ...protocol.service_errors import transcription_error
 from ...protocol.session import InputAudioTranscription
+from ..files import check_distinct, readable
 from ..progress import Progress, open_progress
 from ..service import Service, add_service_arguments, new_client, open_service, tell_remedies
 from .segments import Segment, segments
@@ -55,6 +56,8 @@ def run(arguments: argparse.Namespace) -> int:
     Returns:
         0; 1 if a file could not be transcribed.
     """
+    files = [("FILE", readable(path, "FILE")) for path in arguments.files]
+    check_distinct([("--record", arguments.record)], files)
     language = {} if arguments.language is None else {"language": arguments.language}
     # A conversation without responses, which is the same in both dialects. Without turn detection, each
     # commit is a message.
