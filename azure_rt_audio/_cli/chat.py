@@ -30,11 +30,13 @@ from ..protocol.events.local import (
     ToolStarted,
 )
 from ..protocol.response_errors import CONNECTION_LOST
+from . import UsageError
 from .approvals import Approvals
 from .files import check_distinct
 from .history_file import HistoryFile
 from .printer import Printer
 from .service import add_service_arguments, new_client, open_service
+from .texts import option_text, utf8
 from .tool_calls import result_text
 from .tools_option import add_tools_argument, load_tools
 
@@ -56,7 +58,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's options."""
     add_service_arguments(parser)
     parser.add_argument(
-        "--instructions", metavar="TEXT", default=_INSTRUCTIONS, help="instructions for the model"
+        "--instructions",
+        metavar="TEXT",
+        type=option_text,
+        default=_INSTRUCTIONS,
+        help="instructions for the model",
     )
     parser.add_argument(
         "--history",
@@ -165,14 +171,18 @@ class _Chat:
         if sys.stdin.isatty():
             self._is_at_prompt = True
             try:
-                return input(prompt)
+                return utf8(input(prompt), "what was typed")
+            except UsageError as exc:  # the conversation goes on
+                self._screen.line("error", str(exc))
+                return ""
             finally:
                 self._is_at_prompt = self._has_left_prompt = False
-        line = sys.stdin.readline()
+        line = utf8(sys.stdin.readline(), "standard input")
         if not line:
             raise EOFError
+        line = line.rstrip("\r\n")
         if line.strip():
-            self._screen.line("you", line.rstrip("\n"))
+            self._screen.line("you", line)
         return line
 
     def _ask(self, text: str) -> None:

@@ -24,6 +24,7 @@ from .. import UsageError, recordings
 from ..files import check_distinct, writable
 from ..printer import Printer
 from ..service import Service, add_service_arguments, new_client, open_service
+from ..texts import option_text
 from .transcript import MissedError, Transcript, Turn
 
 __all__ = ["add_arguments", "run"]
@@ -62,6 +63,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--says",
         metavar="TEXT",
+        type=option_text,
         help="what is said in FILE; only the emulator wants to know, in case it does not understand it",
     )
     parser.add_argument(

@@ -21,6 +21,7 @@ from ...protocol.session import InputAudioTranscription
 from ..files import check_distinct, readable
 from ..progress import Progress, open_progress
 from ..service import Service, add_service_arguments, new_client, open_service, tell_remedies
+from ..texts import option_text
 from .segments import Segment, segments
 
 __all__ = ["add_arguments", "run"]
@@ -46,7 +47,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="mix",
         help="of stereo files: both sides mixed, or one of them, as of a telephone call (default: mix)",
     )
-    parser.add_argument("--language", metavar="CODE", help="language, such as en (default: detect)")
+    parser.add_argument(
+        "--language", metavar="CODE", type=option_text, help="language, such as en (default: detect)"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
