@@ -152,8 +152,7 @@ class CommandSender:
         try:
             # Inside the try: a waiter of a command that was never sent would take the next acknowledgement.
             self._waiters.add(waiter)
-            self._journal.send(payload, self.timeout, waiter)
-            if not self._journal.is_holding:
+            if self._journal.send(payload, self.timeout, waiter):
                 self._waiters.note_sent(waiter)
         except BaseException:
             self._waiters.discard(waiter)

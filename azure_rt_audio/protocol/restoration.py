@@ -68,10 +68,6 @@ class Restoration:
         """Ids of the items that are restored, in order."""
         return tuple(dict.fromkeys(self.sources.values()))
 
-    def items_of(self, source: str) -> tuple[ConversationItem, ...]:
-        """What stands for an item."""
-        return tuple(item for item in self.items if self.sources[item.id or ""] == source)
-
 
 def plan_restoration(
     entries: Iterable[ConversationEntry],
@@ -133,7 +129,7 @@ def _kept(source: str, piece: Piece | str | None, previous: Restoration) -> Piec
     """Return what an item became before, if there is nothing any more that it could become, as its sound."""
     if not isinstance(piece, str):
         return piece
-    items = previous.items_of(source)
+    items = tuple(item for item in previous.items if previous.sources[item.id or ""] == source)
     return Piece(source=source, items=items) if items else piece
 
 
@@ -141,10 +137,12 @@ def _additional(pieces: Sequence[Piece], previous: Restoration) -> list[Piece]:
     """Return all but what was left out before, and what belongs to that; what was cut stays so."""
     left_out = {source for source, why in previous.lost.items() if why == BEYOND}
     calls = {piece.call_id for piece in pieces if piece.source in left_out and piece.call_id is not None}
+    cut: dict[str, list[ConversationItem]] = {source: [] for source in previous.shortened}
+    for item in previous.items:
+        if (source := previous.sources[item.id or ""]) in cut:
+            cut[source].append(item)
     return [
-        as_cut(piece, previous.items_of(piece.source), previous.shortened[piece.source])
-        if piece.source in previous.shortened
-        else piece
+        as_cut(piece, cut[piece.source], previous.shortened[piece.source]) if piece.source in cut else piece
         for piece in pieces
         if piece.source not in left_out and piece.call_id not in calls
     ]
