@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import contextlib
 import io
 import json
@@ -225,10 +226,13 @@ def test_ctrl_c_while_the_commands_are_imported(
 ) -> None:
     """It ends the program without a traceback."""
 
-    def interrupted(*_: object) -> ModuleType:
-        raise KeyboardInterrupt
+    imported = builtins.__import__
 
-    monkeypatch.delitem(sys.modules, "azure_rt_audio._cli.program")
+    def interrupted(name: str, *more: Any, **rest: Any) -> ModuleType:
+        if name == "_cli.program":
+            raise KeyboardInterrupt
+        return imported(name, *more, **rest)
+
     monkeypatch.setattr("builtins.__import__", interrupted)
     code = main(["--version"])
     monkeypatch.undo()
