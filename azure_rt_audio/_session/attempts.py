@@ -33,6 +33,7 @@ from ..protocol.codec import Quirks
 from ..protocol.commands import SessionUpdate
 from .attempt import Attempt
 from .item_ids import ItemIds
+from .one_asker import OneAsker
 from .readiness import Readiness
 from .secrets import Secrets
 from .taps import Taps
@@ -135,6 +136,7 @@ class Attempts:
         self._taking_over: Attempt | None = None  # while the events that it has held are applied
         self._draining = 0  # the number of the attempt whose events are applied by way of its on_event
         self.secrets = Secrets(options, websocket_options)
+        self._asker = OneAsker(options, websocket_options.connect_timeout)
         self._io_thread = IOThread()
         self._io_thread.on_alarm = weakly(self._check)
         self.call_in = self._io_thread.set_alarm
@@ -186,10 +188,11 @@ class Attempts:
         """
         number = next(self._numbers)
         options, websocket_options, secrets = self._options, self._websocket_options, self.secrets
+        asker = self._asker
 
         def target() -> Target:
             headers = {name: value.reveal() for name, value in websocket_options.headers.items()}
-            headers.update(options.authorization())
+            headers.update(asker.authorization())
             secrets.add(headers)
             return Target(options.url, headers, secrets.credentials)
 
