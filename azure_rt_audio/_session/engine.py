@@ -299,7 +299,9 @@ class Engine:
         def is_it(_: object, event: object) -> bool:
             return isinstance(event, SessionUpdated) and not self.configuration.is_another_voice(config)
 
-        self.waiters.add(Waiter(is_it, future))
+        waiter = Waiter(is_it, future)
+        waiter.awaits_swap = True
+        self.waiters.add(waiter)
         self.reconnector.swap.ask("the voice changes", tells_update=True)
         return future
 
@@ -326,7 +328,9 @@ class Engine:
         if outcome is not None and not self.attempts.is_lasting:
             raise outcome.again()
         future = self.sender.new_future(owner)
-        self.waiters.add(Waiter(lambda key, event: key == Reconnected.TYPE, future))
+        waiter = Waiter(lambda key, event: key == Reconnected.TYPE, future)
+        waiter.awaits_swap = True
+        self.waiters.add(waiter)
         if not self.reconnector.is_reconnecting():
             self.reconnector.swap.ask("the program has asked for it")
         return future

@@ -2,10 +2,11 @@
 Asks the credential of a client, one connection at a time.
 
 An attempt whose credential does not answer in time is given up, and its thread stays until the credential
-returns. The next attempt does not ask beside it: it waits for its turn, so that however often the client tries
-again, one thread hangs, and at most one waits.
+returns. The next attempt does not ask beside it: it waits for its turn, so that however often the client
+tries again, one thread hangs, and at most one waits.
 
-**Threads and locks.** Any dial thread. ``OneAsker._condition`` is a leaf, not held while the credential is asked.
+**Threads and locks.** Any dial thread. ``OneAsker._condition`` is a leaf, not held while the credential is
+asked.
 """
 
 from __future__ import annotations

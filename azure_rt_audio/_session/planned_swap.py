@@ -8,13 +8,17 @@ Goes over to another connection before the present one ends: make before break.
                      ▼                                                       ▼ too long: back to STANDBY
                    IDLE                                                    STANDBY
 
+Its attempts keep the distance of all others, and the time that the service asks for. If there is no use in
+another one, or the limits of the policy are reached, the futures of those who asked fail with the error: the
+session goes on. One that reaches its age is tried again until its end.
+
 While one session works, another connection is dialled, configured and given the conversation. At a quiet
 moment what the program sends is held, an empty ``session.update`` shows that the old session has taken all
 that came before, the rest of the conversation is created, and the held commands go to the new one. Of the
 old session, what begins after that is cancelled and not told.
 
 What is quiet: no response, no speech, no command without an answer, no transcript to come, and nothing being
-played. After half of the time that is left the speaker may play. In the last 15 s the user may speak: the new
+played. A command whose answer counts as lost is no reason to wait: it is sent again. After half of the time that is left the speaker may play. In the last 15 s the user may speak: the new
 session hears that from its beginning; and commands and transcripts may be outstanding. In the last 5 s a
 response may run: it ends in the old session, and what it brought is created in the new one.
 
@@ -33,7 +37,7 @@ from attrs import evolve
 from .._concurrency.weak_call import weakly
 from .._log import get_logger
 from .._transport import Outcome
-from ..errors import ConnectionClosedError, RealtimeError
+from ..errors import ConnectError, ConnectionClosedError, RealtimeError
 from ..options import ReconnectPolicy
 from ..protocol.events import (
     ConversationItemAdded,
@@ -56,7 +60,9 @@ from ..protocol.restoration import UNHEARD
 from ..protocol.turn import ModelStatusEnum
 from .attempt import Attempt
 from .attempts import Attempts
+from .backoff import Backoff, GiveUp
 from .configuration import Configuration
+from .dial_spacing import is_void, next_slot, note_limited
 from .journal import Journal, sound_beyond
 from .losses import SOUND
 from .older_turns import OlderTurns
@@ -127,6 +133,7 @@ class PlannedSwap:
             was held for items that it did not have yet.
         settle: Ends, or asks again, what was in progress; returns what became of each response.
         tell: Tells the program that it is done.
+        refuse: Tells those who asked that there will be none.
         status: What the model is doing.
     """
 
@@ -144,8 +151,12 @@ class PlannedSwap:
         replay: Callable[[Attempt, int | None], None],
         settle: Callable[[RealtimeError], Mapping[str, str]],
         tell: Callable[[Reconnected], None],
+        refuse: Callable[[RealtimeError], None],
+        backoff: Backoff,
         status: Callable[[], ModelStatusEnum],
         clock: Callable[[], float],
+        *,
+        host: str,
     ) -> None:
         self._session = session
         self._policy = policy
@@ -160,6 +171,9 @@ class PlannedSwap:
         self._replay = replay
         self._settle = settle
         self._tell = tell
+        self._refuse = refuse
+        self._backoff = backoff
+        self._host = host
         self._status = status
         self._clock = clock
         self._tells_update = False
@@ -170,6 +184,8 @@ class PlannedSwap:
         self._restorer: Restorer | None = None
         self._swapped_at: float | None = None
         self._retry_at = 0.0
+        self._due: float | None = None  # its place among the attempts to reach the host
+        self._placed_at = 0.0  # when that was taken
         self._quiet_at = 0.0  # before that no moment counts as quiet
         self._limit: float | None = None  # of HOLDING, or DRAINING
         self._retrieve_until: float | None = None  # the standby is configured, the old session asked
@@ -236,6 +252,11 @@ class PlannedSwap:
                 return min(wait, 60.0)  # a machine that sleeps does not count
         elif now < self._retry_at:
             return self._retry_at - now
+        if self._due is None or is_void(self._host, self._placed_at):
+            self._placed_at, self._due = now, now + next_slot(self._host, 0.0, is_limited=False)
+        if now < self._due:
+            return self._due - now
+        self._due = None
         self._reason = self._asked_for or "the session is about to reach its maximum age"
         self._prepare()
         return _LOOK
@@ -247,19 +268,33 @@ class PlannedSwap:
             self._standby, self._state = attempt, _State.PREPARING
             self._limit = self._clock() + _PREPARE
             self._attempts.start(attempt)
-        except (RealtimeError, RuntimeError) as exc:
-            self._fail(exc)
+        except (RealtimeError, RuntimeError) as exc:  # out of descriptors, or of threads
+            self._fail(exc if isinstance(exc, RealtimeError) else ConnectError(str(exc)))
             return
         lost = self._plans.plan(self._queue.running(), None).lost
         self._older_turns.ask(self._attempts.current, [key for key, why in lost.items() if why == UNHEARD])
 
-    def _fail(self, why: object) -> None:
+    def _fail(self, outcome: RealtimeError) -> None:
         """The other connection is gone: the session goes on with the one it has."""
-        log.info("= no other connection yet, again in %.0f s: %s", _RETRY, why)
+        self._forget_standby()
+        now = self._clock()
+        wait = max(_RETRY, outcome.retry_after or 0.0)
+        self._retry_at = now + wait
+        if outcome.status == 429:
+            note_limited(self._host)
+        decision = self._backoff.after(outcome, now, has_worked=True)
+        log.info("= no other connection yet, again in %.0f s: %s", wait, outcome)
+        if isinstance(decision, GiveUp):
+            self._backoff.reset()
+            is_asked, self._asked_for = bool(self._asked_for), ""
+            if is_asked:
+                self._refuse(outcome)
+
+    def _forget_standby(self) -> None:
         if self._state is _State.HOLDING:
             self._release()
         self._standby = self._restorer = self._limit = self._retrieve_until = None
-        self._state, self._retry_at = _State.IDLE, self._clock() + _RETRY
+        self._state = _State.IDLE
 
     def on_ended(self, attempt: Attempt, outcome: Outcome) -> None:
         """An attempt that is not the current one has ended."""
@@ -297,6 +332,7 @@ class PlannedSwap:
             return
         if self._state is _State.PREPARING:
             self._state = _State.STANDBY
+            self._backoff.reset()
         elif self._state is _State.HOLDING and self._is_passed:
             self._switch(attempt)
 
@@ -316,7 +352,7 @@ class PlannedSwap:
             # Commands without a pause are never all answered, but those before the barrier are with that. The
             # sound of a turn without transcript is kept, and a late one is told.
             return self._queue.is_silent()
-        if self._journal.unacknowledged():
+        if self._journal.awaits_answers():
             return False
         if self._configuration.does_transcribe and self._journal.awaits_transcript(now):
             return False
@@ -401,8 +437,8 @@ class PlannedSwap:
     def _refresh(self, why: str) -> None:
         """Something that the other session has was changed meanwhile: make another one."""
         standby = self._standby
-        self._fail(why)
-        self._retry_at = 0.0
+        log.info("= another connection is made once more: %s", why)
+        self._forget_standby()
         if standby is not None:
             standby.connection.begin_close(_DRAIN)
 
@@ -488,7 +524,8 @@ class PlannedSwap:
         attempt, restorer, state = self._standby, self._restorer, self._state
         self._standby = self._restorer = self._old = self._limit = self._retrieve_until = None
         self._older_turns.forget()
-        self._state = _State.IDLE
+        self._state, self._due = _State.IDLE, None
+        self._backoff.reset()
         self._configuration.drop_barriers()
         if not self._tells_update:
             self._asked_for = ""  # there will be another connection

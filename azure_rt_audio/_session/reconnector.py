@@ -170,8 +170,11 @@ class Reconnector:
             weakly(self.replay),
             self._interrupted.settle,
             weakly(self._tell),
+            waiters.refuse_swaps,
+            Backoff(policy, random.random, has_fresh_token=has_fresh_token),
             status,
             clock,
+            host=host,
         )
         self._late_turns = LateTurns(configuration, sender, waiters, queue, clock, attempts.call_in)
         self._live_since: float | None = None

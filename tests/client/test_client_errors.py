@@ -222,7 +222,7 @@ def test_a_credential_that_hangs(connect: Connect) -> None:
         client = connect(
             service=service, api_key=None, credential=credential, websocket_options={"connect_timeout": 0.1}
         )
-        with pytest.raises(ConnectError, match="no token within 0.1 s") as caught:
+        with pytest.raises(ConnectError, match=r"no token within 0\.1 s") as caught:
             client.wait_until_ready(HANG)
         assert caught.value.type == "authentication_error"
         go_on.set()
