@@ -248,6 +248,7 @@ class Engine:
             self.reconnector.begin_with(history, self.attempts.current)
         if policy is not None:
             self.attempts.on_ended = weakly(self.reconnector.on_ended)
+            self.attempts.on_drained = weakly(self.reconnector.on_drained)
             self.attempts.on_check = weakly(self.reconnector.check)
             self.attempts.is_lasting = policy.retry_first
         shutdown.register(shutdown.Stage.SESSIONS, self.attempts, Attempts.note_closing)

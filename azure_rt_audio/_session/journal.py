@@ -343,7 +343,7 @@ class Journal:
         return tuple(sorted(waiting, key=lambda waiter: waiter.position or 0))
 
     def awaits_answers(self) -> bool:
-        """Whether a command has no answer that is still to be expected: one that is lost is not waited for."""
+        """Whether an answer to a command is to be expected: not one that counts as lost."""
         return not all(map(self._waiters.is_overdue, self.unacknowledged()))
 
     def needed_from(self, *, is_planned: bool, prefix_ms: float) -> int:

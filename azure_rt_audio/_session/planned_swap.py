@@ -18,9 +18,10 @@ that came before, the rest of the conversation is created, and the held commands
 old session, what begins after that is cancelled and not told.
 
 What is quiet: no response, no speech, no command without an answer, no transcript to come, and nothing being
-played. A command whose answer counts as lost is no reason to wait: it is sent again. After half of the time that is left the speaker may play. In the last 15 s the user may speak: the new
-session hears that from its beginning; and commands and transcripts may be outstanding. In the last 5 s a
-response may run: it ends in the old session, and what it brought is created in the new one.
+played. A command whose answer counts as lost is no reason to wait: it is sent again. After half of the time
+that is left the speaker may play. In the last 15 s the user may speak: the new session hears that from its
+beginning; and commands and transcripts may be outstanding. In the last 5 s a response may run: it ends in the
+old session, and what it brought is created in the new one.
 
 **Threads.** The I/O thread, but for :meth:`PlannedSwap.ask`.
 """
@@ -184,6 +185,7 @@ class PlannedSwap:
         self._restorer: Restorer | None = None
         self._swapped_at: float | None = None
         self._retry_at = 0.0
+        self._refreshed = 0  # how often another one was made since, because something had changed
         self._due: float | None = None  # its place among the attempts to reach the host
         self._placed_at = 0.0  # when that was taken
         self._quiet_at = 0.0  # before that no moment counts as quiet
@@ -409,7 +411,7 @@ class PlannedSwap:
     def _end_running(self) -> None:
         """The response that went on in the old session is over: give what it brought to the new one."""
         old = self._old
-        if old is None or self._restorer is None:
+        if old is None:
             return
         self._add_rest()
         self._limit = self._clock() + _DRAIN
@@ -439,6 +441,12 @@ class PlannedSwap:
         standby = self._standby
         log.info("= another connection is made once more: %s", why)
         self._forget_standby()
+        self._refreshed += 1
+        if self._refreshed > 2:  # it is changed again and again: not for each change
+            now = self._clock()
+            left = self._age.left(now)
+            longest = _RETRY if left is None else min(_RETRY, max(left, 0.0) / 4)
+            self._retry_at = now + min(longest, 0.5 * 2.0 ** min(self._refreshed - 3, 10))
         if standby is not None:
             standby.connection.begin_close(_DRAIN)
 
@@ -471,7 +479,7 @@ class PlannedSwap:
         now = self._clock()
         self._state = _State.DRAINING
         self._limit = now + (2 * _RESPONSE_MAY_GO_ON if self._running else _DRAIN)
-        self._swapped_at, self._asked_for = now, ""
+        self._swapped_at, self._asked_for, self._refreshed = now, "", 0
         restored, shortened, lost = restorer.hand_over()
         start = self._journal.needed_from(is_planned=True, prefix_ms=self._configuration.prefix_ms)
         if (seconds := self._journal.missing_s(start)) > 0.05:
@@ -505,14 +513,36 @@ class PlannedSwap:
         self._old = self._limit = self._restorer = None
         self._running = ()
         self._older_turns.forget()
-        if self._state is _State.DRAINING and done is not None:
+        was_draining = self._state is _State.DRAINING
+        if was_draining:
             self._state = _State.IDLE
+        if was_draining and done is not None:
             self._queue.release()
             session = self._configuration.session
             if self._tells_update and session is not None:
                 self._tells_update = False
                 self._session.apply_event(SessionUpdated(session=session))
             self._tell(done)
+
+    @property
+    def is_draining(self) -> bool:
+        """Whether the old session is heard to its end, although commands go to the new one."""
+        return self._state is _State.DRAINING
+
+    def _lose_new(self) -> None:
+        """The new connection is lost while the old session is heard: that goes on, and so does its limit."""
+        self._restorer = None
+        self._asked_for = self._reason if self._tells_update else ""
+        done, self._done = self._done, None
+        if done is not None:
+            self._tell(done)
+
+    def on_drained(self) -> None:
+        """The old connection has ended, too."""
+        self._old = self._limit = None
+        self._running = ()
+        self._older_turns.forget()
+        self._state = _State.IDLE
 
     def give(self) -> tuple[Attempt, Restorer] | None:
         """
@@ -521,10 +551,13 @@ class PlannedSwap:
         Returns:
             ``None`` if there is none whose session is configured, and had the conversation.
         """
+        if self._state is _State.DRAINING:
+            self._lose_new()
+            return None
         attempt, restorer, state = self._standby, self._restorer, self._state
         self._standby = self._restorer = self._old = self._limit = self._retrieve_until = None
         self._older_turns.forget()
-        self._state, self._due = _State.IDLE, None
+        self._state, self._due, self._refreshed = _State.IDLE, None, 0
         self._backoff.reset()
         self._configuration.drop_barriers()
         if not self._tells_update:

@@ -361,7 +361,9 @@ class Waiters:
             self.discard(waiter)
             is_told |= waiter.fail(error)
         if not is_told:
-            log.warning("! no other connection was made, and the session goes on with the one it has: %s", error)
+            log.warning(
+                "! no other connection was made, and the session goes on with the one it has: %s", error
+            )
 
     @contextlib.contextmanager
     def told_of_end(self) -> Iterator[None]:

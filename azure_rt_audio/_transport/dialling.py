@@ -44,7 +44,9 @@ log: logging.Logger = get_logger(__name__)
 
 def no_token_in_time(seconds: float) -> ConnectError:
     """Return why an attempt has ended whose credential did not answer within ``connect_timeout``."""
-    hint = "Check the credential by itself, get_token(scope) or the function you gave, or raise connect_timeout."
+    hint = (
+        "Check the credential by itself, get_token(scope) or the function you gave, or raise connect_timeout."
+    )
     return ConnectError(
         f"The credential gave no token within {seconds:g} s (connect_timeout). {hint}",
         type=AUTHENTICATION_ERROR,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import threading
 import time
@@ -311,6 +312,24 @@ def test_swaps_in_a_row(connect: Connect, emulator: Emulator) -> None:
 
     assert time.monotonic() - began >= 0.4
     assert len(emulator.attempts) == 5
+
+
+def test_a_session_that_is_changed_all_the_time(
+    connect: Connect, emulator: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The other connection is made once more for a change, but at longer and longer intervals."""
+    client = ready(connect, reconnect=QUICK, session_config=NO_VAD)
+    monkeypatch.setattr(client._engine.reconnector.swap, "_is_quiet", lambda now: False)
+    client.reconnect()
+    began = time.monotonic()
+    numbers = itertools.count()
+
+    def change() -> bool:
+        client.update_session({"instructions": f"change {next(numbers)}"}).result(HANG)
+        return len(emulator.attempts) >= 5
+
+    until(change)
+    assert time.monotonic() - began >= 0.85
 
 
 def test_an_acknowledgement_that_is_lost_does_not_keep_a_swap_away(
