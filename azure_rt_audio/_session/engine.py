@@ -248,6 +248,7 @@ class Engine:
             self.reconnector.begin_with(history, self.attempts.current)
         if policy is not None:
             self.attempts.on_ended = weakly(self.reconnector.on_ended)
+            self.attempts.on_drained = weakly(self.reconnector.on_drained)
             self.attempts.on_check = weakly(self.reconnector.check)
             self.attempts.is_lasting = policy.retry_first
         shutdown.register(shutdown.Stage.SESSIONS, self.attempts, Attempts.note_closing)
@@ -322,9 +323,10 @@ class Engine:
             raise outcome.again()
         future = self.sender.new_future(owner)
         waiter = Waiter(lambda key, event: key == Reconnected.TYPE, future)
+        waiter.awaits_swap = True
         self.waiters.add(waiter)
         if not self.reconnector.is_reconnecting():
-            self.reconnector.swap.ask("the program has asked for it", waiter)
+            self.reconnector.swap.ask("the program has asked for it")
         return future
 
     # ------------------------------------------------------------ status

@@ -118,6 +118,7 @@ class Waiter:
         "_future",
         "_kept",
         "acknowledges",
+        "awaits_swap",
         "codes",
         "connection",
         "event_id",
@@ -154,6 +155,7 @@ class Waiter:
         self.params = params
         self.ids = ids
         self.is_quiet = is_quiet
+        self.awaits_swap = False  # another connection is to take the place of the present one
         self.is_internal = False  # neither the command nor its answer is the program's
         self.is_unsent = False  # its command was not sent yet, on this connection: nothing answers it
         self.connection = 0  # the number of the one that its command was sent on
@@ -306,9 +308,13 @@ class Waiters:
         left = self.written_at(waiter.sent_at)
         return float("inf") if left is None else left
 
+    def is_overdue(self, waiter: Waiter) -> bool:
+        """Whether the answer to a command has not come for so long that it counts as lost."""
+        return self._clock() - self._left_at(waiter) >= LOST
+
     def _is_lost(self, waiter: Waiter, event: Any) -> bool:
         """Whether an event of its kind has another cause, and its own answer is lost."""
-        if self._clock() - self._left_at(waiter) < LOST:
+        if not self.is_overdue(waiter):
             return False
         if isinstance(event, InputAudioBufferCommitted) and event.item_id == self.heard:
             return True
@@ -374,11 +380,13 @@ class Waiters:
                 return Handled.SILENT if waiter.is_quiet else Handled.TOLD if is_told else Handled.UNHEARD
         return None
 
-    def refuse(self, waiter: Waiter, error: RealtimeError) -> bool:
-        """Fail a caller; return whether it still waits."""
-        is_waiting = waiter in self.waiting
-        self.discard(waiter)
-        return waiter.fail(error) and is_waiting
+    def refuse_swaps(self, error: RealtimeError) -> bool:
+        """Fail those who asked for another connection: there is none; return whether a caller is told."""
+        asked = [waiter for waiter in self.waiting if waiter.awaits_swap]
+        for waiter in asked:
+            self.discard(waiter)
+        are_told = [waiter.fail(error) for waiter in asked]
+        return any(are_told)
 
     @contextlib.contextmanager
     def told_of_end(self) -> Iterator[None]:
