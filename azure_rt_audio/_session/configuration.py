@@ -340,14 +340,16 @@ class Configuration:
         Ask for the session again without what was refused of it: from now on it is not asked for.
 
         Returns:
-            The name of the field; ``""`` if it was a change of the voice, which is taken back; ``None`` if it
-            is not known what was refused.
+            The name of the field; ``""`` if it was a change of the voice, or may have been, which is taken
+            back; ``None`` if it is not known what was refused.
         """
         name = SESSION.name_of((error.param or "").removeprefix("session."))
-        change = tuple(change for change in attempt.changes if _names(change.config, name))[-1:]
-        if change:
-            self.changes.fail(change, error)
-            asked, changes = attempt.asked, tuple(c for c in attempt.changes if c not in change)
+        meant = tuple(change for change in attempt.changes if _names(change.config, name))[-1:]
+        if not meant and not _names(attempt.asked, name):
+            meant = attempt.changes
+        if meant:
+            self.changes.fail(meant, error)
+            asked, changes = attempt.asked, tuple(c for c in attempt.changes if c not in meant)
         elif _names(attempt.asked, name):
             asked, changes = _without(attempt.asked, name), attempt.changes
             is_current = attempt.asked is self._asked
@@ -357,7 +359,7 @@ class Configuration:
         command = self._command(asked, changes)
         attempt.asked, attempt.changes = asked, changes
         self._attempts.configure_with(attempt, command, self._sender.encode_as_is(command))
-        return "" if change else name
+        return "" if meant else name
 
     def _compare(self, asked: Any) -> None:
         """Log, once for each field, what the service does otherwise than it was asked to."""

@@ -321,6 +321,7 @@ class Reconnector:
         elif self._history is not None:
             self.begin_with(self._history, attempt)
         else:
+            self._waiters.forget_own()
             self._attempts.resume(attempt)  # a first connection, as the one before was to be
         self._placed_at = self._clock()
         self._due = self._placed_at + delay

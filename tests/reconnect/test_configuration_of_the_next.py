@@ -61,6 +61,15 @@ def test_a_configuration_that_is_refused_after_a_loss(param: str | None, connect
         assert answered.session.instructions == "More."
 
 
+def test_a_first_configuration_that_is_never_answered(connect: Connect) -> None:
+    """Its connection is lost, and another one is made: no later update is taken for it."""
+    with Emulator(pace=0) as service:
+        service.faults.add(on_command("session.update", Drop()))
+        client = ready(connect, service=service, reconnect={**QUICK, "retry_first": True})
+        answered = client.update_session({"instructions": "More."}).result(HANG)
+        assert answered.session.instructions == "More."
+
+
 def spoken(connect: Connect, service: Emulator) -> Any:
     """A client whose model has spoken, and whose voice can change with another session only."""
     client = ready(connect, service=service, session_config=NO_VAD, reconnect=SWAP)
