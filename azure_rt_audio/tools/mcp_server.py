@@ -35,8 +35,8 @@ class McpServer:
     Args:
         declaration: What the service is told: an ``McpTool``, or the mapping of its fields.
         approve: A function of the request (:class:`~azure_rt_audio.events.ToolApprovalRequested`) to decide
-            in place of listeners, called on a thread of the tools, which returns whether the call is
-            approved, or why not; with ``None`` it decides later.
+            in place of listeners, called on a thread of the tools, which returns ``True`` or ``False``, or
+            why not as text; with ``None`` it decides later. Anything else is a no.
         approval_timeout_s: Seconds after which a call that nobody has approved is denied.
 
     Raises:

@@ -64,7 +64,8 @@ class Tool:
         needs_approval: Whether each call has to be approved before it runs, by a listener of
             ``"tool_approval_requested"``. Or a function of the request
             (:class:`~azure_rt_audio.events.ToolApprovalRequested`), called on a thread of the tools, which
-            returns whether it is approved, or why not; with ``None`` it decides later.
+            returns ``True`` or ``False``, or why not as text; with ``None`` it decides later. Anything else
+            is a no.
         approval_timeout_s: Seconds after which a call that nobody has approved is denied.
         executor: Where it is run, in place of the client's own threads. In a process pool it can have no
             :class:`ToolContext`.
