@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import itertools
 import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final, get_args
@@ -21,6 +22,8 @@ __all__ = ["Declaration", "declare"]
 
 _NAME: Final = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 _MAX_DESCRIPTION: Final = 1024
+_MISFITS: Final = 20
+"""So many are told at most: a list may have any number of them."""
 
 
 @attrs.frozen
@@ -47,7 +50,7 @@ class Declaration:
         Return the arguments for the function of what a model wrote.
 
         Raises:
-            UnfitError: If they do not fit the declaration; says all that does not, with paths.
+            UnfitError: If they do not fit the declaration; says what does not, with paths.
         """
         try:
             given = orjson.loads(text or "{}")
@@ -55,9 +58,10 @@ class Declaration:
             raise UnfitError(f"the arguments are no JSON: {exc}") from None
         if not isinstance(given, dict):
             raise UnfitError("the arguments must be a JSON object")
-        wrong = list(mismatches(given, self.tool.parameters, "arguments"))
+        wrong = list(itertools.islice(mismatches(given, self.tool.parameters, "arguments"), _MISFITS + 1))
         if wrong:
-            raise UnfitError("; ".join(wrong))
+            more = ["and more"] if len(wrong) > _MISFITS else []
+            raise UnfitError("; ".join(wrong[:_MISFITS] + more))
         shapes = self._shapes
         if shapes is None:
             return given

@@ -48,7 +48,7 @@ class Tool:
             as they are in JSON.
         errors: ``"tell"`` tells the model the text of an exception; with ``"hide"`` it learns only that the
             tool failed, unless that is a :class:`ToolError`.
-        max_output: Characters of a result; what is longer is cut, and the model is told.
+        max_output: Characters of a result, or of an error; what is longer is cut, and the model is told.
         timeout_s: Seconds after which the model is told that there is no result yet; ``None`` waits for it.
         late: What becomes of a result that comes after that: ``"drop"``, which also sets
             ``ToolContext.cancelled``, or ``"tell"``, as with *background*.
@@ -180,8 +180,8 @@ class Tool:
         try:
             return self._declaration.arguments(text)
         except UnfitError as exc:
-            return error_output(str(exc), exc)
-        except Exception as exc:  # noqa: BLE001 - user code, such as a validator
+            return error_output(str(exc), exc, self.max_output)
+        except BaseException as exc:  # noqa: BLE001 - user code, such as a validator
             return self._failed(exc)
 
     def _run(self, arguments: Mapping[str, Any], context: ToolContext) -> ToolOutput:
@@ -196,9 +196,14 @@ class Tool:
         return output_of(result, self.max_output)
 
     def _failed(self, exc: BaseException) -> ToolOutput:
-        """Log an exception, and return what the model is told of it."""
-        if isinstance(exc, ToolError):
-            log.debug("= tool %s told the model of a failure", self.name)
-            return error_output(str(exc), exc)
-        log.error("! tool %s failed", self.name, exc_info=exc)
-        return error_output(f"{type(exc).__name__}: {exc}" if self.errors == "tell" else FAILED, exc)
+        """Log an exception, and return what the model is told of it. Raises nothing: a call is answered."""
+        try:
+            if isinstance(exc, ToolError):
+                log.debug("= tool %s told the model of a failure", self.name)
+                return error_output(str(exc), exc, self.max_output)
+            log.error("! tool %s failed", self.name, exc_info=exc)
+            text = f"{type(exc).__name__}: {exc}" if self.errors == "tell" else FAILED
+            return error_output(text, exc, self.max_output)
+        except BaseException:  # of its __str__()
+            log.error("! tool %s failed with a %s, which has no text", self.name, type(exc).__name__)
+            return error_output(FAILED, exc)
