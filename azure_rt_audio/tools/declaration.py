@@ -49,6 +49,10 @@ class Declaration:
         """
         Return the arguments for the function of what a model wrote.
 
+        Args:
+            text: Empty is usual where there are no parameters. Where there are, it was not read, and defaults
+                are not what the model wants.
+
         Raises:
             UnfitError: If they do not fit the declaration; says what does not, with paths.
         """
@@ -62,6 +66,8 @@ class Declaration:
         if wrong:
             more = ["and more"] if len(wrong) > _MISFITS else []
             raise UnfitError("; ".join(wrong[:_MISFITS] + more))
+        if not text and self.tool.parameters.get("properties"):
+            raise UnfitError("the arguments are missing: write a JSON object, {} if there are none")
         shapes = self._shapes
         if shapes is None:
             return given
