@@ -48,7 +48,7 @@ class ToolOutput:
 def error_output(
     message: str, error: BaseException | None = None, limit: int = MAX_OUTPUT_CHARACTERS
 ) -> ToolOutput:
-    """Return the output that tells the model of a failure; what is longer than *limit* is cut, with a note."""
+    """Return the output that tells the model of a failure, cut to a number of characters, with a note."""
     return ToolOutput(orjson.dumps({"error": _cut(encodable(message), limit)}).decode(), error=error)
 
 

@@ -41,7 +41,9 @@ class Tool:
     It may return text, an image, or anything that JSON can express.
 
     Args:
-        function: A function, bound method or other callable, which may block. Not ``async``.
+        function: A function, bound method or other callable, which may block. Not ``async``. What a
+            ``functools.partial`` has bound is not told to the model, and the model cannot replace it; a
+            default is told.
         name: In place of the function's name: 1 to 64 letters, digits, ``_`` and ``-``.
         description: In place of that in the docstring; 1 024 characters at most.
         parameters: A JSON Schema in place of the signature. The function is given the arguments by keyword,
@@ -204,6 +206,6 @@ class Tool:
             log.error("! tool %s failed", self.name, exc_info=exc)
             text = f"{type(exc).__name__}: {exc}" if self.errors == "tell" else FAILED
             return error_output(text, exc, self.max_output)
-        except BaseException:  # of its __str__()
+        except BaseException:  # noqa: BLE001 - of its __str__()
             log.error("! tool %s failed with a %s, which has no text", self.name, type(exc).__name__)
             return error_output(FAILED, exc)

@@ -103,7 +103,7 @@ def test_a_call_cannot_write_into_the_log(case: str, caplog: pytest.LogCaptureFi
 
 @pytest.mark.parametrize("arguments", [{"pattern": "old"}, ["old"], 5, None, ""], ids=repr)
 def test_arguments_that_are_no_text_do_not_run_a_function(arguments: Any) -> None:
-    """Its defaults are not what the model wants, which is told. Where there are no parameters, none is usual."""
+    """Its defaults are not what the model wants, which is told. Without parameters, none are usual."""
     ran: list[str] = []
 
     def wipe(pattern: str = "*") -> None:

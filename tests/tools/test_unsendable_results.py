@@ -133,7 +133,7 @@ def test_half_characters_of_progress_are_replaced(service: Emulator) -> None:
     assert ToolProgress(call_id="c", name="look", text=told[0]).text.encode()
 
 
-class NoText(ToolError):
+class UntoldError(ToolError):
     """An exception whose text cannot be had."""
 
     def __str__(self) -> str:
@@ -142,7 +142,7 @@ class NoText(ToolError):
 
 def fail_without_text() -> str:
     """Fail so that nothing can be said of it."""
-    raise NoText
+    raise UntoldError
 
 
 @dataclass
@@ -169,7 +169,7 @@ class BrokenExecutor:
 
 def crash_without_text() -> str:
     """Fail likewise."""
-    raise type("Untold", (Exception,), {"__str__": NoText.__str__})
+    raise type("OtherError", (Exception,), {"__str__": UntoldError.__str__})
 
 
 def order(order: Order) -> str:
