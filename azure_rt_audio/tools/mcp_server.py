@@ -8,6 +8,7 @@ from typing import Any
 
 from .._arity import check_called_with
 from .._repr import also_half_made
+from .._secret import made_without_traces
 from ..protocol.codec import build, check_expressible
 from ..protocol.events.local import ToolApprovalRequested
 from ..protocol.tools import McpTool
@@ -17,6 +18,7 @@ from .checks import check_positive_seconds
 __all__ = ["McpServer"]
 
 
+@made_without_traces
 class McpServer:
     """
     The tools of an MCP server, which the service itself calls (GA only).

@@ -11,6 +11,7 @@ from typing import Any, Final, Literal
 from .._arity import check_called_with
 from .._log import get_logger
 from .._repr import also_half_made
+from .._secret import made_without_traces
 from ..protocol.events.local import ToolApprovalRequested
 from ..protocol.tools import FunctionTool
 from .approver import ask_approver
@@ -28,6 +29,7 @@ FAILED: Final = "the function failed; no more is known"
 """What the model is told of an exception."""
 
 
+@made_without_traces  # a partial holds what the program has bound, such as a password
 class Tool:
     """
     A function for the model to call, with its options.
