@@ -19,8 +19,9 @@ import operator
 import threading
 import time
 from collections.abc import Callable
-from typing import Final
+from typing import Final, TypeAlias
 
+import orjson
 import pybase64
 from attrs import define
 
@@ -34,6 +35,9 @@ from .sound_ring import SoundRing
 from .waiters import Waiter, Waiters
 
 __all__ = ["Journal", "sound_beyond"]
+
+_Entry: TypeAlias = "tuple[int, int, bytes, Waiter | None]"
+"""A command's place among the others, the sound before it, its bytes, and who waits for its answer."""
 
 _PIECE: Final = 4800
 """Bytes of sound that are sent again in one message."""
@@ -99,6 +103,7 @@ class Journal:
         self._transcribed: str | None = None  # the latest turn, until its transcript has come
         self._committed_at = 0.0
         self._held_from = 0  # index of the first byte of sound that is held
+        self._absent: frozenset[bytes] = frozenset()  # ids that commands have to wait for
         self._outcome: RealtimeError | None = None  # why the session is over; written once, read bare
 
     # ------------------------------------------------------------ sending: any thread
@@ -111,14 +116,17 @@ class Journal:
         *,
         may_hold: bool = True,
         live_s: float = 0.0,
-    ) -> None:
+    ) -> bool:
         """
-        Send a command, or hold it until there is a connection.
+        Send a command, or hold it until there is a connection, and what it is about.
 
         Args:
             waiter: Waits for its acknowledgement; without one the command counts as done once it was sent.
             may_hold: Otherwise a command is dropped for which there is no connection.
             live_s: Seconds of live sound in it, which may be dropped if the line is too slow.
+
+        Returns:
+            Whether it was sent, or is about to be.
 
         Raises:
             ConnectionClosedError: If the session is over.
@@ -130,13 +138,13 @@ class Journal:
                     waiter.position = next(self._positions)
                     waiter.sound_index = self._ring.end
                     waiter.payload = payload
-                if self.is_holding:
+                if self.is_holding or (self._absent and _names(payload, self._absent)):
                     self._check_held()
                     if waiter is not None:
                         self._count_locked(payload)  # the waiter holds it
                     elif may_hold:
                         self._hold_locked(payload)
-                    return
+                    return False
                 attempt = self._attempts.current
                 if waiter is not None:
                     waiter.connection = attempt.number
@@ -147,14 +155,14 @@ class Journal:
                     raise
                 with self._lock:
                     if waiter is not None and waiter.connection != attempt.number:
-                        return  # it was sent again on the next connection meanwhile
+                        return True  # it was sent again on the next connection meanwhile
                     if attempt is self._attempts.current or self.is_holding:
                         # The thread that reads is about to learn of the loss, and sends it again.
                         if waiter is None and may_hold:
                             self._hold_locked(payload)
-                        return
+                        return not self.is_holding
             else:
-                return
+                return True
 
     def send_sound(self, sound: bytes, text: bytes | None, timeout: float | None, *, is_live: bool) -> None:
         """
@@ -325,6 +333,7 @@ class Journal:
     def hold(self) -> None:
         """Send nothing more on the connection that there was."""
         with self._lock:
+            self._absent = frozenset()
             if not self.is_holding:
                 self.is_holding, self._held_from = True, self._ring.end
 
@@ -380,7 +389,7 @@ class Journal:
                 self._turn_start = self._turn_end = None
         while True:
             with self._lock:
-                entries, end = self._take_entries_locked(attempt), self._ring.end
+                entries, end = self._take_entries_locked(attempt, self._absent), self._ring.end
                 if not entries and cursor >= end:
                     self.is_holding = False
                     return
@@ -388,32 +397,79 @@ class Journal:
                 _, index, payload, waiter = entries[0]
                 try:
                     cursor = self._send_sound_to(attempt, cursor, min(index, end))
-                    if waiter is None or is_kept(waiter):
-                        if waiter is not None:
-                            self._waiters.note_sent(waiter)
-                        attempt.send(
-                            payload if start is None else attempt.ids.encoded_to_service(payload), 0.0
-                        )
+                    if start is not None:
+                        payload = attempt.ids.encoded_to_service(payload)
+                    self._send_entry(attempt, payload, waiter, is_kept)
                 except ConnectionClosedError:
                     self._put_back(entries)
                     raise
                 del entries[0]
             cursor = self._send_sound_to(attempt, cursor, end)
 
-    def _take_entries_locked(self, attempt: Attempt) -> list[tuple[int, int, bytes, Waiter | None]]:
-        """Return what is to be sent on an attempt and was not, in order, and note that it is."""
-        entries: list[tuple[int, int, bytes, Waiter | None]] = [
-            (entry.position, entry.sound_index, entry.payload, None) for entry in self._held
-        ]
+    def expect(self, *names: str | None) -> None:
+        """Hold commands that name these items or calls: the session does not have them yet."""
+        with self._lock:
+            self._absent |= {orjson.dumps(name) for name in names if name}
+
+    def release_expected(self, attempt: Attempt, is_kept: Callable[[Waiter], bool]) -> None:
+        """
+        Send what was held for items and calls that the session did not have.
+
+        Args:
+            is_kept: Whether a command is still to be sent.
+
+        Raises:
+            ConnectionClosedError: If the connection is over; what was not sent is held on.
+        """
+        while True:
+            with self._lock:
+                entries = [] if self.is_holding else self._take_entries_locked(attempt, frozenset())
+                if not entries:
+                    self._absent = frozenset()
+                    return
+            while entries:
+                _, _, payload, waiter = entries[0]
+                try:
+                    self._send_entry(attempt, attempt.ids.encoded_to_service(payload), waiter, is_kept)
+                except ConnectionClosedError:
+                    self._put_back(entries)
+                    raise
+                del entries[0]
+
+    def _send_entry(
+        self, attempt: Attempt, payload: bytes, waiter: Waiter | None, is_kept: Callable[[Waiter], bool]
+    ) -> None:
+        if waiter is None or is_kept(waiter):
+            if waiter is not None:
+                self._waiters.note_sent(waiter)
+            attempt.send(payload, 0.0)
+
+    def _take_entries_locked(self, attempt: Attempt, absent: frozenset[bytes]) -> list[_Entry]:
+        """
+        Return what is to be sent on an attempt and was not, in order, and note that it is.
+
+        Args:
+            absent: What names one of these is still held.
+        """
+        held = list(self._held)
         self._held.clear()
         self._held_bytes = 0
+        entries: list[_Entry] = []
+        for entry in held:
+            if _names(entry.payload, absent):
+                self._held.append(entry)
+                self._held_bytes += len(entry.payload)
+            else:
+                entries.append((entry.position, entry.sound_index, entry.payload, None))
         for waiter in self._waiters.waiting:
-            if waiter.position is not None and waiter.connection != attempt.number:
+            if waiter.position is None or waiter.connection == attempt.number:
+                continue
+            if not _names(waiter.payload, absent):
                 waiter.connection = attempt.number
                 entries.append((waiter.position, waiter.sound_index, waiter.payload, waiter))
         return sorted(entries, key=operator.itemgetter(0))
 
-    def _put_back(self, entries: list[tuple[int, int, bytes, Waiter | None]]) -> None:
+    def _put_back(self, entries: list[_Entry]) -> None:
         with self._lock:
             for position, index, payload, waiter in reversed(entries):
                 if waiter is None:
@@ -432,6 +488,10 @@ class Journal:
         for begin in range(0, len(sound), _PIECE):
             attempt.send(encode_append(pybase64.b64encode(sound[begin : begin + _PIECE])), 0.0)
         return stop
+
+
+def _names(payload: bytes, names: frozenset[bytes]) -> bool:
+    return any(name in payload for name in names)
 
 
 def sound_beyond(seconds: float) -> str:

@@ -427,9 +427,9 @@ class Reconnector:
     def _settle_truncations(self) -> None:
         """Carry out, in the mirror, the truncations that the service has not acknowledged."""
         for waiter in self._journal.unacknowledged():
-            command = _truncation(waiter)
-            if command is not None:
-                self._session.apply_event(command)
+            cut = self._truncation(waiter)
+            if cut is not None:
+                self._session.apply_event(cut)
 
     def _go_live(self, attempt: Attempt) -> None:
         """All items are there: send what was held, and go on."""
@@ -479,34 +479,58 @@ class Reconnector:
     def _tell(self, event: Reconnected) -> None:
         self._session.tell(self._losses.told_once(event))
 
-    def replay(self, attempt: Attempt, start: int) -> None:
+    def replay(self, attempt: Attempt, start: int | None) -> None:
         """
         Send on a new connection what was held.
+
+        Args:
+            start: Index of the first byte of sound; ``None`` for commands about items that it has only now.
 
         Raises:
             ConnectionClosedError: If the connection is over.
         """
-        cuts: list[ConversationItemTruncated] = []
+        cuts: dict[str, ConversationItemTruncated] = {}
+        deleted: set[str] = set()
 
         def is_kept(waiter: Waiter) -> bool:
-            cut = _truncation(waiter)
-            if cut is None or cut.item_id not in attempt.ids.restored:
+            if (item_id := self._deletion(waiter)) is not None:
+                deleted.add(item_id)
+                if (cut := cuts.pop(item_id, None)) is not None:
+                    self._session.apply_event(cut)
                 return True
-            cuts.append(cut)
+            cut = self._truncation(waiter)
+            if cut is None or cut.item_id not in attempt.ids.restored or cut.item_id in deleted:
+                return True
+            cuts[cut.item_id] = cut
             return False
 
-        self._journal.replay(attempt, start, is_kept)
-        for cut in cuts:
+        if start is None:
+            self._journal.release_expected(attempt, is_kept)
+        else:
+            self._journal.replay(attempt, start, is_kept)
+        for cut in cuts.values():
             self._restored_items.truncate(cut.item_id, cut.audio_end_ms)
 
+    def _deletion(self, waiter: Waiter) -> str | None:
+        """Return the program's id of the item that is to be deleted, if that is what a waiter waits for."""
+        fields = _fields(waiter, "conversation.item.delete")
+        return None if fields is None else self._attempts.ids.known(fields["item_id"])
 
-def _truncation(waiter: Waiter) -> ConversationItemTruncated | None:
-    """Return the event that would acknowledge a truncation, if that is what a waiter waits for."""
-    if b'"conversation.item.truncate"' not in waiter.payload:
+    def _truncation(self, waiter: Waiter) -> ConversationItemTruncated | None:
+        """Return the event that would acknowledge a truncation, if that is what a waiter waits for."""
+        fields = _fields(waiter, "conversation.item.truncate")
+        if fields is None:
+            return None
+        return ConversationItemTruncated(
+            item_id=self._attempts.ids.known(fields["item_id"]),
+            content_index=fields["content_index"],
+            audio_end_ms=fields["audio_end_ms"],
+        )
+
+
+def _fields(waiter: Waiter, kind: str) -> Mapping[str, Any] | None:
+    """Return the fields of the command that a waiter waits for, if it is of that kind."""
+    if kind.encode() not in waiter.payload:
         return None
     fields: Mapping[str, Any] = orjson.loads(waiter.payload)
-    if fields.get("type") != "conversation.item.truncate":
-        return None
-    return ConversationItemTruncated(
-        item_id=fields["item_id"], content_index=fields["content_index"], audio_end_ms=fields["audio_end_ms"]
-    )
+    return fields if fields.get("type") == kind else None

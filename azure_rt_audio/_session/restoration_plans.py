@@ -69,6 +69,12 @@ class RestorationPlans:
         sound = {**self._older_turns.sound, **self._journal.sound_of_turns()}
         return self._planned(entries, sound, previous)
 
+    def names(self, running: Collection[str]) -> set[str]:
+        """Return the ids of the items and calls that these responses have made so far."""
+        keys = {key for response_id in running for key in self._conversation._outputs.keys(response_id)}
+        items = (entry.item for entry in self._conversation.entries if entry.item.id in keys)
+        return keys | {item.call_id for item in items if isinstance(item, FunctionCallItem) and item.call_id}
+
     def plan_history(self, history: History, input_audio_format: str) -> Restoration:
         """Return what the first session is to be given; its sound only if it is in the session's format."""
         is_same = history.input_audio_format == input_audio_format

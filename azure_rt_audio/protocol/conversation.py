@@ -38,7 +38,7 @@ from .events import (
 )
 from .history import write_history
 from .item_stream import ItemStream
-from .items import ConversationItem, McpListedTool, McpListToolsItem, MessageItem
+from .items import ConversationItem, FunctionCallItem, McpListedTool, McpListToolsItem, MessageItem
 from .response_outputs import ResponseOutputs
 from .responses import Response
 
@@ -62,6 +62,7 @@ class Conversation:
         self._streams: dict[str, ItemStream] = {}
         self._order: list[str] = []  # changed in single steps of the interpreter; read by a copy
         self._outputs = ResponseOutputs(self._streams)
+        self._whole: ItemStream | None = None  # the item that was complete last
         self._sent: dict[str, MessageItem] = {}  # with images, until the service describes them
         self._audio_format = self._input_format = "pcm16"
         self._sound: Callable[[], Mapping[str, str]] = dict  # of the user's messages, where it is kept
@@ -189,6 +190,14 @@ class Conversation:
         """Whether all that a response in progress has announced has come. Called by the I/O thread."""
         return self._outputs.is_whole(response_id)
 
+    def _completed_call(self, call: FunctionCallItem) -> FunctionCallItem:
+        """Return the call of the latest event with what was said of it before. Called by the I/O thread."""
+        stream = self._whole
+        item = (
+            call if stream is None or stream.output is not call else stream.completed(call, is_success=True)
+        )
+        return item if isinstance(item, FunctionCallItem) else call
+
     def _forget_response(self, response_id: str) -> None:
         """Forget a response in progress, with its items. Called by the I/O thread."""
         keys = self._outputs.keys(response_id)
@@ -299,7 +308,7 @@ class Conversation:
             _describe(stream, self._with_images(event.item, stream.item))
 
     def _update_output(self, event: ResponseOutputItemDone) -> None:
-        stream = self._outputs.describe(event)
+        self._whole = stream = self._outputs.describe(event)
         if stream.item is not None:
             _describe(stream, event.item)
         else:  # it may be of a response that is not part of the conversation
@@ -354,6 +363,7 @@ class Conversation:
 def _describe(stream: ItemStream, item: ConversationItem) -> None:
     stream.item = _without_audio(item)
     stream.take_words(item)
+    stream.note_call(item)
 
 
 def _without_audio(item: ConversationItem) -> ConversationItem:

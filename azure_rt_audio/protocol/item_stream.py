@@ -88,6 +88,11 @@ class ItemStream:
                     self.spoken |= {index}
                 self.replace(index, part.text or part.transcript)
 
+    def note_call(self, item: ConversationItem) -> None:
+        """Keep what a description says of a function call, for a later one that says less."""
+        if isinstance(item, FunctionCallItem):
+            self.call_id, self.name = item.call_id or self.call_id, item.name or self.name
+
     def settle(self) -> None:
         """Let go of what only the end of its response needed; the item has it now."""
         self.output = None

@@ -256,6 +256,31 @@ def test_an_answer_that_runs_through_the_end_of_its_session(connect: Connect) ->
         assert words(service.connections[-1]) == ["one", answer, "last"]
 
 
+def test_what_is_sent_about_such_an_answer_waits_for_it(connect: Connect) -> None:
+    """The new session has it only when it is over, and would refuse what names it."""
+    answer = " ".join(f"w{number}" for number in range(30))  # three seconds
+    with Emulator(pace=1, responder=lambda *_: answer, synthesiser=synthesise) as service:
+        client = ready(connect, service=service, session_config=NO_VAD, reconnect={**QUICK, **SHORT_LIVED})
+        asked = Aside(lambda: client.ask("one", timeout=4 * HANG))
+        until(lambda: client._engine.attempts.current.number == 2)
+        item_id = client.conversation.entries[-1].item.id
+        after = client.create_conversation_item(message("after"), previous_item_id=item_id)
+        cut = client.truncate_item(item_id, 0, 1000)
+        at_once = client.create_conversation_item(message("at once"))
+        assert at_once.result(HANG)
+        assert not after.done()
+        assert asked.result().text == answer
+        assert after.result(HANG).item.text == "after"
+        assert cut.result(HANG).item_id == item_id
+
+        client.create_conversation_item(message("last")).result(HANG)
+        first, heard, *others = words(service.connections[-1])
+        assert (first, sorted(others)) == ("one", ["after", "at once", "last"])
+        assert answer.startswith(heard)
+        assert 5 < len(heard.split()) < 15  # a third
+        assert service.sent("error") == []
+
+
 # ---------------------------------------------------------------- changes to what the other session has
 
 
