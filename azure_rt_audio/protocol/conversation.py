@@ -52,8 +52,9 @@ class Conversation:
     """
     The items of the default conversation, in order, derived from events alone.
 
-    Transcripts arrive late and out of order and are assigned by item id. Audio is not kept. What a response
-    brought is here when it ends, also if the service does not announce its items.
+    Transcripts arrive late and out of order and are assigned by item id. What a response brought is here when
+    it ends, also if the service does not announce its items. Entries have no sound; of the user's, the client
+    keeps what another session would be given, which :meth:`to_dict` writes on request.
 
     **Threads.** One thread applies events. Any thread may read and gets a snapshot of immutable entries.
     """
@@ -151,8 +152,10 @@ class Conversation:
         configuration, and no credential. A later version of this library reads it.
 
         Args:
-            sound: Whether what the user said is included as sound, as far as it is kept, 64 kB for a second
-                of PCM16.
+            sound: Whether what the user said is included as sound, 64 kB for a second of PCM16: as far as it
+                is kept for another session, see ``keep_turns_s`` of
+                :class:`~azure_rt_audio.ReconnectPolicy`; also what was in the ``history`` that the client
+                began with.
         """
         return write_history(
             self.entries, sound=self._sound() if sound else {}, input_audio_format=self._input_format

@@ -87,6 +87,65 @@ def test_a_conversation_goes_on(connect: Connect, service: Emulator, model: Mode
     assert "'audio':" not in str(mute)
 
 
+@pytest.mark.parametrize("audio_format", ["pcm16", "g711_ulaw"])
+def test_sound_lasts(audio_format: str, connect: Connect, service: Emulator) -> None:
+    """The client has the user's sound of its history: to be written again, and for the next session."""
+    turns = [b"\1\2" * 4_800, b"\3\4" * 4_800]
+    config: dict[str, Any] = {
+        "service": service,
+        "session_config": {**NO_VAD, "input_audio_format": audio_format},
+        "reconnect": {"initial_delay": 0.02, "keep_turns_s": 2.5},
+    }
+    first = connect(**config)
+    for turn in turns:
+        first.append_audio(turn)
+        first.commit_audio().result(HANG)
+    first.clear_audio_buffer().result(HANG)  # its answer comes after the items
+    kept = first.conversation.to_dict(sound=True)
+    for _ in range(2):
+        client = connect(**config, history=kept)
+        client.wait_until_ready(HANG)
+        assert sounds(client.conversation.to_dict(sound=True)) == turns
+        with client.events("reconnected", timeout=HANG) as events:
+            service.drop()
+            event = next(events)
+        assert (len(event.restored), event.lost) == (2, {})
+        items = service.connections[-1]._engine.conversation
+        assert [bytes(item.parts[0].audio) for item in items] == turns
+        client.append_audio(turns[0])
+        client.clear_audio_buffer().result(HANG)
+        assert client.conversation.to_dict(sound=True)["input_audio_format"] == audio_format
+        kept = client.conversation.to_dict(sound=True)
+
+
+def test_sound_of_a_history_is_limited(connect: Connect, service: Emulator) -> None:
+    """As that of other turns: the newest is kept, and what comes later takes the place of what is older."""
+    said = {"type": "message", "role": "user", "content": [{"type": "input_audio"}]}
+    items = [
+        {**said, "id": name, "content": [{"type": "input_audio", "audio": base64.b64encode(TONE).decode()}]}
+        for name in ("a", "b", "c")
+    ]
+    kept = {"version": 1, "input_audio_format": "pcm16", "items": items}
+    policy = {"initial_delay": 0.02, "keep_turns_s": 2.0}
+    client = connect(service=service, history=kept, session_config=NO_VAD, reconnect=policy)
+    client.wait_until_ready(HANG)
+
+    def sounding() -> list[str]:
+        written = client.conversation.to_dict(sound=True)["items"]
+        return [item["id"] for item in written if "audio" in item["content"][0]]
+
+    assert sounding() == ["b", "c"]
+    client.append_audio(TONE)
+    committed = client.commit_audio().result(HANG).item_id
+    with client.events("reconnected", timeout=HANG) as events:
+        service.drop()
+        event = next(events)
+
+    assert sounding() == ["c", committed]
+    assert event.restored == ("c", committed)
+    assert list(event.lost) == ["a", "b"]
+
+
 def test_a_plain_list(connect: Connect, service: Emulator, model: Model) -> None:
     """Pairs of role and text are enough, and the session is ready when the model knows them."""
     client = connect(
@@ -113,6 +172,11 @@ def test_the_session_is_changed_later(
             command for command in connection.received if command["type"] == "conversation.item.create"
         ]
         assert [command["item"]["id"] for command in created] == ["history_1", "history_2"]
+
+
+def sounds(kept: dict[str, Any]) -> list[bytes]:
+    """Return the sound in a document."""
+    return [base64.b64decode(item["content"][0]["audio"]) for item in kept["items"]]
 
 
 def test_the_budget_and_the_format(

@@ -180,6 +180,22 @@ def test_what_the_user_said(
     assert made.lost == ({} if expected else {"u": "it has no transcript, and its sound is not kept"})
 
 
+def test_sound_without_its_beginning() -> None:
+    """What is missing is told; a transcript has it, and is preferred. What was given whole stays whole."""
+    made = plan(speech("u", None), sound={"u": SOUND}, cut_s={"u": 66.0})
+    written = plan(speech("u", "Hello"), sound={"u": SOUND}, cut_s={"u": 66.0}, restore="audio")
+    whole = plan(speech("u", None), sound={"u": SOUND * 2})
+    again = plan(speech("u", None), sound={"u": SOUND}, cut_s={"u": 66.0}, previous=whole)
+    gone = plan(speech("u", None), previous=made)
+
+    assert shape(made) == [("u", "user", "input_audio:<sound>")]
+    assert made.shortened == gone.shortened == {"u": "without 66.0 s of its beginning"}
+    assert shape(written) == [("u", "user", "input_text:Hello")]
+    assert written.shortened == {}
+    assert (again.items, again.shortened) == (whole.items, {})
+    assert gone.items == made.items
+
+
 def test_what_is_being_transcribed() -> None:
     """A transcript that was cut off is no transcript, if there is the sound; else it is told to be short."""
     begun = attrs.evolve(speech("u", "Hel"), is_being_heard=True)
