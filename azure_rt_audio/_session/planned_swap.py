@@ -434,7 +434,7 @@ class PlannedSwap:
         self._state = _State.DRAINING
         self._limit = now + (2 * _RESPONSE_MAY_GO_ON if self._running else _DRAIN)
         self._swapped_at, self._asked_for = now, ""
-        restored, shortened, lost = restorer.hand_over()
+        restored, shortened, lost = self._plans.hand_over(restorer)
         start = self._journal.needed_from(is_planned=True, prefix_ms=self._configuration.prefix_ms)
         attempt.on_event = None
         self._attempts.go_over_to(attempt)

@@ -336,18 +336,24 @@ class Reconnector:
             log.debug("= %s", exc)
 
     def _restored_history(self, attempt: Attempt) -> None:
-        restorer, self._restorer, self._history = self._restorer, None, None
-        if restorer is None:
+        restorer, self._restorer = self._restorer, None
+        history, self._history = self._history, None
+        if restorer is None or history is None:
             return
         attempt.on_event = None
-        restored, _, lost = restorer.hand_over()
+        restored, shortened, lost = self._plans.hand_over(restorer)
+        # What the session was not given stays, and is kept again: it was said.
+        self._conversation._begin_with(history.entries)
+        self._losses.remember(shortened, lost)
         for item in restorer.plan.items:
             if item.id not in lost:
-                self._conversation._restore([item])
                 self._keep_sound(item)
         if lost:
             log.warning(
-                "! %d of %d items of the history were not restored", len(lost), len(lost) + len(restored)
+                "! %d of %d items of the history were not restored: %s. They stay in client.conversation",
+                len(lost),
+                len(lost) + len(restored),
+                "; ".join(sorted(set(lost.values()))),
             )
         self._attempts.resume(attempt)
         events, self._first_events = self._first_events, []
@@ -448,7 +454,7 @@ class Reconnector:
         if outage is None or restorer is None or attempt is not self._attempts.current:
             return
         attempt.on_event = None
-        restored, shortened, lost = restorer.hand_over()
+        restored, shortened, lost = self._plans.hand_over(restorer)
         self._attempts.go_over()
         start = self._journal.needed_from(is_planned=False, prefix_ms=0.0)
         detection = self._configuration.turn_detection

@@ -22,6 +22,7 @@ from ..protocol.items import FunctionCallItem, FunctionCallOutputItem
 from ..protocol.restoration import UNHEARD, Restoration, plan_restoration
 from .journal import Journal
 from .older_turns import OlderTurns
+from .restorer import Restorer
 
 __all__ = ["RestorationPlans"]
 
@@ -80,6 +81,12 @@ class RestorationPlans:
         wanted.update(cut.keys() & plan.shortened.keys())
         placed = [entry.item.id for entry in self._conversation.entries if entry.item.id in wanted]
         return [*filter(None, placed), *filter(self._conversation._is_awaited, cut)]
+
+    def hand_over(self, restorer: Restorer) -> tuple[tuple[str, ...], dict[str, str], dict[str, str]]:
+        """Have a session take over, and tell the mirror; return what :meth:`Restorer.hand_over` does."""
+        restored, shortened, lost = restorer.hand_over()
+        self._conversation._note_session(shortened, lost)
+        return restored, shortened, lost
 
     def names(self, running: Collection[str]) -> set[str]:
         """Return the ids of the items and calls that these responses have made so far."""

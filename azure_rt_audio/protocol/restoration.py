@@ -24,7 +24,7 @@ from typing import Final, Literal
 
 from attrs import field, frozen
 
-from .budget import BEYOND, Budget, Piece
+from .budget import BEYOND, Budget, Piece, as_cut
 from .conversation_entry import ConversationEntry
 from .dialects import Dialect
 from .items import (
@@ -148,10 +148,18 @@ def _kept(
 
 
 def _additional(pieces: Sequence[Piece], previous: Restoration) -> list[Piece]:
-    """Return all but what was left out before, and what belongs to that."""
+    """Return all but what was left out before, and what belongs to that; what was cut stays so."""
     left_out = {source for source, why in previous.lost.items() if why == BEYOND}
     calls = {piece.call_id for piece in pieces if piece.source in left_out and piece.call_id is not None}
-    return [piece for piece in pieces if piece.source not in left_out and piece.call_id not in calls]
+    cut: dict[str, list[ConversationItem]] = {source: [] for source in previous.shortened}
+    for item in previous.items:
+        if (source := previous.sources[item.id or ""]) in cut:
+            cut[source].append(item)
+    return [
+        as_cut(piece, cut[piece.source], previous.shortened[piece.source]) if piece.source in cut else piece
+        for piece in pieces
+        if piece.source not in left_out and piece.call_id not in calls
+    ]
 
 
 class _Transcriber:

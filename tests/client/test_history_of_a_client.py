@@ -196,7 +196,60 @@ def test_the_budget_and_the_format(
     client.ask("And now?", timeout=HANG)
 
     assert model.saw == ["Hi there.", "And now?"]
-    assert "2 of 3 items of the history were not restored" in caplog.text
+    lost = client.conversation.lost
+    assert lost == {
+        "history_1": "beyond max_items or max_characters",
+        "history_2": "it has no transcript, and its sound is not kept",
+    }
+    assert f"2 of 3 items of the history were not restored: {'; '.join(lost.values())}." in caplog.text
+
+
+@pytest.mark.parametrize("dialect", ["ga", "preview"])
+def test_what_was_not_restored_is_kept(
+    dialect: str, connect: Connect, service: Emulator, model: Model
+) -> None:
+    """A history loses nothing to the budget: not its oldest items, nor the end of its newest one."""
+    kept = [("user", "One"), ("assistant", "Two"), ("user", "Three"), ("assistant", "Four")]
+    limits = {"max_items": 3, "max_characters": 9, "initial_delay": 0.02}
+    client = connect(service=service, dialect=dialect, session_config=NO_VAD, history=kept, reconnect=limits)
+    told = Probe()
+    client.on("reconnected", told)
+    client.create_conversation_item(message("Five, and more")).result(HANG)
+
+    assert list(client.conversation.lost) == ["history_1", "history_2"]
+    history = client.conversation.to_json()
+    assert [entry.text for entry in client.conversation.entries] == [
+        *(text for _, text in kept),
+        "Five, and more",
+    ]
+
+    for is_planned in (True, False):  # what is told again is only what is lost again
+        if is_planned:
+            client.reconnect()
+        else:
+            service.drop()
+        event = told.next()
+        assert event.is_planned is is_planned
+        assert list(event.lost) == (["history_3", "history_4"] if is_planned else [])
+        assert list(client.conversation.lost) == [f"history_{number}" for number in range(1, 5)]
+        assert list(client.conversation.shortened.values()) == ["only 9 of 14 characters"]
+        assert client.conversation.to_json() == history
+
+    again = connect(service=service, dialect=dialect, history=history, reconnect=limits)
+    again.ask("And now?", timeout=HANG)
+    assert model.saw == ["Five, and", "And now?"]
+    assert [e.text for e in again.conversation.entries][:5] == [e.text for e in client.conversation.entries]
+    assert list(again.conversation.shortened.values()) == ["only 9 of 14 characters"]
+
+
+def test_nothing_of_it_is_restored(connect: Connect, service: Emulator, model: Model) -> None:
+    """What is said now stands after what the session does not know."""
+    kept = [("user", "One"), ("assistant", "Two")]
+    client = connect(service=service, history=kept, reconnect={"restore": "none"})
+    client.ask("Three", timeout=HANG)
+
+    assert model.saw == ["Three"]
+    assert [e.text for e in client.conversation.entries] == ["One", "Two", "Three", "One two three four."]
 
 
 def test_what_is_refused(connect: Connect, service: Emulator) -> None:
