@@ -22,10 +22,12 @@ UPDATED = {"type": "session.updated", "event_id": "e", "session": {}}
 NAMED = "session.audio.input.noise_reduction.type"
 
 
-def refusal(param: str | None = NAMED) -> Rule:
-    """The next connection's configuration is refused."""
+def refusal(param: str | None = NAMED, times: int | None = 1) -> Rule:
+    """The configuration of so many connections is refused."""
     error = {"type": "invalid_request_error", "code": "invalid_value", "message": "No.", "param": param}
-    return before("session.updated", Say({"type": "error", "event_id": "e", "error": error}), Swallow())
+    return before(
+        "session.updated", Say({"type": "error", "event_id": "e", "error": error}), Swallow(), times=times
+    )
 
 
 def test_a_planned_swap_whose_configuration_is_refused(connect: Connect) -> None:
@@ -38,6 +40,21 @@ def test_a_planned_swap_whose_configuration_is_refused(connect: Connect) -> None
         assert client.ask("Still there?", timeout=HANG).status == "completed"
         assert service.connections[0].is_open
         assert client.session.instructions == STRICT["instructions"]
+
+
+def test_a_swap_that_nobody_has_asked_for(connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is tried again, and the refusal is told once."""
+    monkeypatch.setattr("azure_rt_audio._session.planned_swap._RETRY", 0.02)
+    with Emulator(pace=0) as service:
+        policy = {**QUICK, "max_age_s": 30.0, "swap_before_s": 29.8}
+        client = ready(connect, service=service, session_config=STRICT, reconnect=policy)
+        told = Probe()
+        client.on("error", told)
+        service.faults.add(refusal(times=None))
+        service.wait_for_connection(HANG, count=4)
+        assert told.next().param == NAMED
+        assert not told.told
+        assert service.connections[0].is_open
 
 
 @pytest.mark.parametrize("param", [NAMED, "session.audio", None])
