@@ -31,6 +31,7 @@ from .item_ids import ItemIds
 from .readiness import Readiness
 from .secrets import Secrets
 from .taps import Taps
+from .verdict import SESSION_EXPIRED
 
 __all__ = ["Attempt", "merge_session", "next_place"]
 
@@ -247,8 +248,13 @@ class Attempt:
                 self.settle_oldest()
         elif isinstance(event, Error) and not self._is_configured:
             error = service_error(event)
-            # Nothing else was sent until then: an error that names nothing can mean nothing else.
-            is_meant = error.event_id is None and not error.param
+            # Nothing else was sent until then: no other command is meant by an error that names none.
+            is_meant = (
+                error.event_id is None
+                and not error.param
+                and error.service_type == "invalid_request_error"
+                and error.code != SESSION_EXPIRED
+            )
             if self.ready.refuse(error, is_meant=is_meant):
                 self.settle(self.configuration_id)
                 if self.on_refused is not None:
