@@ -208,7 +208,6 @@ class Emulator(RequestLog):
         self._requests = RequestHandler(
             self._authenticator,
             self.faults,
-            self._profile,
             region,
             self._clock,
             self._stopped,
