@@ -229,14 +229,14 @@ def test_a_lost_connection_loses_what_waits_and_the_model_asks_again(
 
 
 def test_a_call_in_progress_is_lost_with_its_connection() -> None:
-    """It is told as ended, and the model calls again over the next one."""
+    """It is told as ended, and the model calls again over the next one, even if ids come again there."""
     never: Future[str] = Future()
 
     def tide(at: int) -> Any:
         return never if len(service.connections) == 1 else "high"
 
     faults = Faults(after("response.mcp_call.in_progress", Drop()))
-    service = Emulator(responder=reply, pace=0, mcp_tools={"port": {"tide": tide}}, faults=faults)
+    service = Emulator(responder=reply, pace=0, mcp_tools={"port": {"tide": tide}}, faults=faults, seed=1)
     with service, AzureRealTimeAudio(service.options(), tools=[McpServer(FREE)]) as client:
         client.wait_for_mcp_tools(HANG)
         with client.events(ToolEnded, timeout=HANG) as ended:
