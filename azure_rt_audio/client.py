@@ -792,6 +792,7 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
         made = None if response is None else build(ResponseConfig, response, "response")
         self._tools.check_may_ask(made)
         pending = self._engine.questions.ask(MessageItem(role="user", content=[part]), made, self)
+        pending._ends_with_wait = True
         try:
             return pending.result(deadline.remaining(), check=check)
         except BaseException as exc:

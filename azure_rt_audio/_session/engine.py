@@ -439,14 +439,15 @@ class Engine:
         except DispatchOverflowError as exc:
             self.connection.abort(exc)
 
-    def tell(self, event: LocalEvent) -> None:
-        """Tell listeners of an event of the client's own."""
+    def tell(self, event: LocalEvent) -> bool:
+        """Tell all of an event of the client's own; return whether a caller or a stream took it."""
         if self.taps.active and isinstance(event, Told):
             self.taps.told(self.attempts.current.number, event)
         try:
-            self.audience.tell(event)
+            return self.audience.tell(event)
         except DispatchOverflowError as exc:
             self.connection.abort(exc)
+            return False
 
     def runs_calls(self, response_id: str) -> bool:
         """Whether functions run that a response in progress has called."""

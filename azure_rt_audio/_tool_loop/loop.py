@@ -282,6 +282,7 @@ class ToolLoop:
                 current.waiting = [Waiting(config=waiting[-1].config, assistant=waiting[-1].assistant)]
         if goes_on:
             self._follow_ups.keep_open(response_id, waiting)
+            self._call_in(0.0)  # who waits may keep those from deciding who were asked
         if is_unwanted:
             self._abandon([current])
 

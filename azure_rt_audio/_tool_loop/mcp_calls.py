@@ -28,6 +28,7 @@ from typing import Final
 
 from .._concurrency.weak_call import weakly
 from .._log import get_logger
+from .._session.asked import UNREACHABLE
 from .._session.engine import Engine
 from .._session.response_watchdog import LOOK
 from ..errors import ServiceError
@@ -53,6 +54,7 @@ __all__ = ["McpCalls"]
 log: logging.Logger = get_logger(__name__)
 
 _NOT_ALLOWED: Final = "this call was not allowed, and did not run"
+_REMEDY: Final = "pass a function as approve= of the server"
 _LOST: Final = "it was lost with its connection"
 
 
@@ -153,7 +155,7 @@ class McpCalls:
         )
         self._call_in(min(call.server.approval_timeout_s, LOOK))
         if call.server.approve is None:
-            self._reporter.ask(request, f"MCP server {call.server.label}")
+            call.asked = self._reporter.ask(request, f"MCP server {call.server.label}", _REMEDY)
             return
         asks = functools.partial(call.server._ask_approver, request)
         call.job = Task(f"the approval of {call.name}", asks)
@@ -267,20 +269,17 @@ class McpCalls:
                 if (seconds := call.seconds_left(now)) is not None
             ]
         for current, call, seconds in left:
+            what = f"a call of {call.name} of MCP server {call.server.label}"
             if seconds > 0:
-                continue
-            if call.is_undecided:
+                is_stuck = current.is_over and call.asked.waits_for(current.threads_waiting(seconds))
+                if is_stuck and self._decide(current, call, False, UNREACHABLE):
+                    call.asked.tell_stuck(what)
+            elif call.is_undecided:
                 limit = call.server.approval_timeout_s
                 if self._runner is not None and call.job is not None:
                     self._runner.give_up(call.job)
                 if self._decide(current, call, False, f"nobody has decided within {limit:g} seconds"):
-                    log.warning(
-                        "! a call of %s of MCP server %s was denied after %g s: nobody has called "
-                        "request.approve() or request.deny(); what a listener returns decides nothing",
-                        call.name,
-                        call.server.label,
-                        limit,
-                    )
+                    call.asked.tell_silence(what, limit)
             elif call.item_id is None:
                 self._finish(current, call, "approved; no more is known")
             else:

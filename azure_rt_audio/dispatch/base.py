@@ -19,6 +19,7 @@ __all__ = [
     "Hosting",
     "InlineDispatcher",
     "Placing",
+    "Serving",
     "call_guarded",
     "report_failure",
     "weight",
@@ -59,6 +60,14 @@ class Hosting(Protocol):
 
     def host(self, client: Any) -> None:
         """Know *client*, which has this dispatcher and is about to connect; not to be kept alive."""
+
+
+@runtime_checkable
+class Serving(Protocol):
+    """What a dispatcher may have besides, if it knows its thread: while that waits, no listener runs."""
+
+    def serves(self, thread_id: int) -> bool:
+        """Whether listeners run on the thread of this ``threading.get_ident()``, and on no other."""
 
 
 @runtime_checkable
