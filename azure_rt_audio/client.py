@@ -211,7 +211,11 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
 
     @property
     def status(self) -> ModelStatusEnum:
-        """What the model is doing. Setting it tells the listeners of ``status_changed``."""
+        """
+        What the model is doing. Setting it tells the listeners of ``status_changed``.
+
+        It is thinking, not idle, while tools of the client work, and until the answer to their results begins.
+        """
         return self._engine.status.now
 
     @status.setter

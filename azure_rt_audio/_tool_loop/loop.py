@@ -162,6 +162,11 @@ class ToolLoop:
             self._end_response(response_id, response)
         self._follow_ups.ask_if_due()  # what asks now comes before all that waits for the end
 
+    @property
+    def is_at_work(self) -> bool:
+        """Whether there are calls without a result, or results without an answer that is under way."""
+        return bool(self._rounds.open) and not self._rounds.has_ended
+
     def runs_calls(self, response_id: str) -> bool:
         """Whether functions run that a response in progress has called."""
         with self._rounds.lock:
