@@ -214,7 +214,8 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
         """
         What the model is doing. Setting it tells the listeners of ``status_changed``.
 
-        It is thinking, not idle, while tools of the client work, and until the answer to their results begins.
+        It is thinking, not idle, while tools of the client work, and until the answer to their results
+        begins.
         """
         return self._engine.status.now
 
