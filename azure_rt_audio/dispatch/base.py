@@ -21,6 +21,7 @@ __all__ = [
     "Placing",
     "Serving",
     "call_guarded",
+    "check_dispatcher",
     "report_failure",
     "weight",
 ]
@@ -89,6 +90,20 @@ class InlineDispatcher:
     def submit(self, callback: Callable[[Any], object], event: Any) -> None:
         """Call it now."""
         callback(event)
+
+
+def check_dispatcher(dispatcher: Dispatcher) -> None:
+    """
+    Refuse what is no dispatcher.
+
+    Raises:
+        TypeError: Says what is missing.
+    """
+    given: object = dispatcher
+    if isinstance(given, type):
+        raise TypeError(f"dispatcher is the class {given.__name__}: make one of it, {given.__name__}(...)")
+    if not isinstance(given, Dispatcher):
+        raise TypeError(f"dispatcher must have submit(callback, event), not {type(given).__name__}")
 
 
 def call_guarded(function: Callable[[Any], object], argument: Any, what: object) -> None:

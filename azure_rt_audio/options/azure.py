@@ -76,7 +76,9 @@ def _one_line(instance: object, attribute: attrs.Attribute[Any], secret: Secret[
     if secret is None:
         return
     value: object = secret.reveal()
-    if not isinstance(value, str) or not value.strip():
+    if not isinstance(value, str):
+        raise ValueError(f"{attribute.name} must be text, not {type(value).__name__}")
+    if not value.strip():
         raise ValueError(f"{attribute.name} is empty; give it as text")
     if not re.fullmatch(r"[\x21-\x7e]+", value):
         raise ValueError(
