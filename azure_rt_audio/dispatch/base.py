@@ -68,7 +68,7 @@ class Serving(Protocol):
     """What a dispatcher may have besides, if it knows its thread: while that waits, no listener runs."""
 
     def serves(self, thread_id: int) -> bool:
-        """Whether listeners run on the thread of this ``threading.get_ident()``, and on no other."""
+        """Whether listeners run on the thread *thread_id*, its ``threading.get_ident()``, and on no other."""
 
 
 @runtime_checkable

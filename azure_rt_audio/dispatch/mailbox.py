@@ -86,7 +86,7 @@ class Mailbox:
                 self._condition.notify_all()
 
     def serves(self, thread_id: int) -> bool:
-        """Whether the loop runs on the thread of that ``threading.get_ident()``."""
+        """Whether the loop runs on the thread *thread_id*, its ``threading.get_ident()``."""
         return self._thread_id == thread_id
 
     def host(self, client: Any) -> None:

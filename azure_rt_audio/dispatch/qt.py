@@ -94,7 +94,7 @@ class QtDispatcher:
         self._mailbox.host(client)
 
     def serves(self, thread_id: int) -> bool:
-        """Whether the window's thread is the one of that ``threading.get_ident()``."""
+        """Whether the window's thread is *thread_id*, its ``threading.get_ident()``."""
         return self._mailbox.serves(thread_id)
 
     def __del__(self) -> None:

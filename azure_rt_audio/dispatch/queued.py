@@ -122,5 +122,5 @@ class QueueDispatcher:
         return waiting
 
     def serves(self, thread_id: int) -> bool:
-        """Whether the thread of that ``threading.get_ident()`` is the one that runs what is pending."""
+        """Whether the thread *thread_id*, its ``threading.get_ident()``, has run listeners last."""
         return self._thread_id == thread_id

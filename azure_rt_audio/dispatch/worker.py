@@ -72,7 +72,7 @@ class WorkerDispatcher:
         return threading.current_thread() is self._worker.thread
 
     def serves(self, thread_id: int) -> bool:
-        """Whether listeners run on the thread of that ``threading.get_ident()``."""
+        """Whether listeners run on the thread *thread_id*, its ``threading.get_ident()``."""
         thread = self._worker.thread
         return thread is not None and thread.ident == thread_id
 

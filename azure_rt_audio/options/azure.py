@@ -18,6 +18,7 @@ from ..protocol.dialects import Dialect, DialectName, choose_dialect
 from ..protocol.endpoint import Endpoint, parse_endpoint
 from ..protocol.session import SessionConfig
 from ..protocol.session_defaults import with_defaults, with_transcription
+from .mapping import with_known_names
 from .validators import seconds
 
 __all__ = ["AzureRealTimeOptions", "Credential", "TokenCredential"]
@@ -99,6 +100,7 @@ def _a_name(instance: object, attribute: attrs.Attribute[Any], value: object) ->
 
 
 @made_without_traces
+@with_known_names
 @frozen(kw_only=True)
 class AzureRealTimeOptions:
     """

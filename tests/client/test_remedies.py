@@ -15,7 +15,7 @@ from azure_rt_audio._cli.tools_option import load_tools
 from azure_rt_audio.audio import WavWriter, to_pcm16, write_audio, write_wav
 from azure_rt_audio.devices import SimulatedMicrophone, SimulatedSpeaker
 from azure_rt_audio.emulator import Close, Emulator, Refuse, after
-from azure_rt_audio.options import AzureRealTimeOptions, make_options
+from azure_rt_audio.options import AzureRealTimeOptions, WebSocketOptions, make_options
 from azure_rt_audio.protocol.history import history_from
 
 
@@ -54,6 +54,10 @@ SLIPS: list[tuple[Callable[[], Any], type[Exception], str]] = [
         TypeError,
         "make one of it, QueueDispatcher(",
     ),  # type: ignore[arg-type]
+    (lambda: AzureRealTimeOptions(endpoint="x"), TypeError, "did you mean 'host_name'?"),  # type: ignore[call-arg]
+    (lambda: AzureRealTimeAudio({"endpoint": "x"}), ValueError, "did you mean 'host_name'?"),
+    (lambda: WebSocketOptions(open_timout=3), TypeError, "not an option of WebSocketOptions; did you mean"),  # type: ignore[call-arg]
+    (lambda: AzureRealTimeOptions(**OPTIONS, lag="keep"), TypeError, "it is one of WebSocketOptions"),  # type: ignore[call-arg]
     (lambda: Emulator(port="8765"), TypeError, "port is '8765': give a whole number"),  # type: ignore[arg-type]
     (lambda: Emulator(port=70_000), ValueError, "port is 70000: give one from 0 to 65535"),
     (lambda: Refuse(200), ValueError, "status is 200: give one from 300 to 599"),
