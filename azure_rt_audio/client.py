@@ -108,7 +108,8 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
         reconnect: What to do when the connection is lost or about to end: a :class:`ReconnectPolicy` or a
             mapping. ``None`` ends the session with its connection.
         history: A conversation to begin with: what ``client.conversation.to_dict()`` or ``to_json()`` of
-            another client returned, or a list of ``(role, text)`` pairs.
+            another client returned, or a list of ``(role, text)`` pairs. It is restored as after a loss: the
+            newest; ``client.conversation`` has all of it, and says in ``lost`` what the model does not know.
 
     Raises:
         ValueError: If the configuration cannot be right; names the field.
@@ -310,7 +311,7 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
             self._engine.attempts.follow(Readiness.wait_as_configured)
         else:
             deadline = Deadline(timeout, self._engine.sender.clock)
-            self._engine.attempts.follow(lambda ready: ready.wait(deadline.remaining()))
+            self._engine.attempts.follow(lambda ready: ready.wait_until(deadline))
 
     def wait_for_mcp_tools(self, timeout: float | None = 30.0) -> dict[str, list[McpListedTool]]:
         """
@@ -779,7 +780,8 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
             ServiceError: If the response failed, or the service refused the request.
             ResponseLostError: If the service fell silent about it.
             ConnectionClosedError: If the connection ended first.
-            TimeoutError: If it took longer. The response is cancelled, as it is if you press Ctrl-C.
+            TimeoutError: If it took longer, from the call on, whatever it waited for. The response is
+                cancelled, as it is if you press Ctrl-C.
             RuntimeError: In a tool of this client, unless it is asked beside the conversation.
         """
         self._engine.sender.check_may_wait()
@@ -801,7 +803,7 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
             )
         made = None if response is None else build(ResponseConfig, response, "response")
         self._tools.check_may_ask(made)
-        pending = self._engine.questions.ask(MessageItem(role="user", content=[part]), made, self)
+        pending = self._engine.questions.ask(MessageItem(role="user", content=[part]), made, self, deadline)
         pending._ends_with_wait = True
         try:
             return pending.result(deadline.remaining(), check=check)

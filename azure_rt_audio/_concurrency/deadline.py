@@ -33,16 +33,20 @@ class Deadline:
         seconds: The whole budget, counted from now; ``None`` and infinity mean no limit.
         clock: Seconds that never run backwards.
 
+    Attributes:
+        seconds: As given.
+
     Raises:
         TypeError, ValueError: See :func:`check_timeout`.
 
     **Threads.** Immutable; may be shared.
     """
 
-    __slots__ = ("_clock", "_end")
+    __slots__ = ("_clock", "_end", "seconds")
 
     def __init__(self, seconds: float | None, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
+        self.seconds = seconds
         check_timeout(seconds)
         self._end = None if seconds is None or seconds == math.inf else clock() + seconds
 

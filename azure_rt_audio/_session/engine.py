@@ -377,7 +377,7 @@ class Engine:
                 translated = self.ids.to_program(event)
                 if translated is None:
                     return
-                event = translated
+                event, cls = translated, translated.__class__
             self.conversation._apply(event)
             self._watchdog.latest = event
             if self.response_queue.begun:

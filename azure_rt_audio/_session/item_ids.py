@@ -9,13 +9,14 @@ goes on with the ids that it knows.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Collection, Mapping
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import attrs
 import orjson
 
-from ..protocol.commands import Command, ConversationItemCreate
+from ..protocol.commands import Command, ConversationItemCreate, ResponseCreate
 from ..protocol.events import (
     ConversationItemAdded,
     ConversationItemDeleted,
@@ -23,7 +24,8 @@ from ..protocol.events import (
     ConversationItemRetrieved,
     Event,
 )
-from ..protocol.items import ConversationItem, FunctionCallOutputItem
+from ..protocol.items import ConversationItem, FunctionCallOutputItem, ItemReference, MessageItem
+from ..protocol.responses import ResponseConfig
 from ..protocol.restored_texts import output_as_text
 
 __all__ = ["ItemIds"]
@@ -31,6 +33,10 @@ __all__ = ["ItemIds"]
 _T = TypeVar("_T", Command, Event)
 
 _NAMES = ("item_id", "previous_item_id")
+_INPUTS = ("input", "append_input_items", "input_items")
+
+_FORMER: Final = 2000
+"""Ids of earlier connections that are understood, of the newest items: commands of then may name them."""
 
 
 class ItemIds:
@@ -57,7 +63,12 @@ class ItemIds:
 
     def inherit(self, previous: ItemIds) -> None:
         """Understand what was encoded for the connection before."""
-        self._former = {**previous._former, **previous._program}
+        former = {**previous._former, **previous._program}
+        self._former = dict(list(former.items())[-_FORMER:])
+
+    def known(self, item_id: str) -> str:
+        """Return the program's id of an item, given that of an earlier connection."""
+        return self._former.get(item_id, item_id)
 
     def begin(
         self,
@@ -77,9 +88,12 @@ class ItemIds:
         self._unannounced = frozenset(unannounced)
         self.is_active = bool(self.service or self._unannounced)
 
-    def hide(self, item_id: str) -> None:
+    def hide(self, item: ConversationItem) -> None:
         """An item is created that the program knows already."""
+        item_id = item.id or ""
         self._unannounced |= {item_id}
+        if isinstance(item, MessageItem) and item.role == "assistant":
+            self.restored = {**self.restored, item_id: item}
         self.is_active = True
 
     def replace(self, item_id: str, service_id: str, fresh_id: str, event: Event) -> None:
@@ -115,8 +129,11 @@ class ItemIds:
         message = orjson.loads(payload)
         for name in _NAMES:
             if isinstance(given := message.get(name), str):
-                known = self._former.get(given, given)
-                message[name] = self.service.get(known, known)
+                message[name] = self._again(given)
+        response = message.get("response") or {}
+        for part in itertools.chain.from_iterable(response.get(name) or () for name in _INPUTS):
+            if part.get("type") == "item_reference" and isinstance(given := part.get("id"), str):
+                part["id"] = self._again(given)
         item = message.get("item")
         if isinstance(item, dict) and item.get("call_id") in self.calls and "output" in item:
             output = FunctionCallOutputItem(id=item.get("id"), call_id=item["call_id"], output=item["output"])
@@ -124,6 +141,10 @@ class ItemIds:
             content = [{"type": "input_text", "text": text.text}]
             message["item"] = {"id": text.id, "type": "message", "role": text.role, "content": content}
         return orjson.dumps(message)
+
+    def _again(self, given: str) -> str:
+        known = self.known(given)
+        return self.service.get(known, known)
 
     def to_program(self, event: Event) -> Event | None:
         """Return an event with the ids that the program knows; ``None`` if it is not to be told."""
@@ -157,7 +178,23 @@ def _translated(message: _T, names: Mapping[str, str]) -> _T:
         known = names.get(getattr(message, name, None) or "")
         if known is not None:
             changes[name] = known
+    if isinstance(message, ResponseCreate) and message.response is not None:
+        changes["response"] = _referring(message.response, names)
     item = getattr(message, "item", None)
     if item is not None and (known := names.get(item.id or "")) is not None:
         changes["item"] = attrs.evolve(item, id=known)
     return attrs.evolve(message, **changes) if changes else message
+
+
+def _referring(response: ResponseConfig, names: Mapping[str, str]) -> ResponseConfig:
+    changes: dict[str, Any] = {}
+    for name in _INPUTS:
+        items = getattr(response, name) or []
+        if any(isinstance(item, ItemReference) and item.id in names for item in items):
+            changes[name] = [_renamed(item, names) for item in items]
+    return attrs.evolve(response, **changes) if changes else response
+
+
+def _renamed(item: ConversationItem, names: Mapping[str, str]) -> ConversationItem:
+    known = names.get(item.id) if isinstance(item, ItemReference) else None
+    return item if known is None else attrs.evolve(item, id=known)

@@ -335,11 +335,11 @@ class PendingResponse:
                     outputs = (i for i, step in enumerate(self._steps) if _answers(step, called))
                     place = next(outputs, len(self._steps))  # before those of quick tools
                     self._steps.insert(place, response)
+                    self._goes_on_after = None  # a service may give an id twice
                 else:
-                    response._keep_steps(self._steps)
                     held, self._ending = response._held_end, response
                     if held is None:
-                        self._response = response
+                        self._response = response._with_steps(self._steps)
             self._condition.notify_all()
         if held is not None:
             held.add(self._let_end)
@@ -402,8 +402,7 @@ class PendingResponse:
                 outcome.response = streamed_response(self._pieces[self._latest :])
             self._condition.notify_all()  # before the change, which Ctrl-C cannot divide then
             if isinstance(outcome, Response):
-                outcome._keep_steps(self._steps)
-                self._response = outcome
+                self._response = outcome._with_steps(self._steps)
             else:
                 self._failure = outcome
 

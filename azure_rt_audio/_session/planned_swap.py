@@ -23,7 +23,6 @@ response may run: it ends in the old session, and what it brought is created in 
 
 from __future__ import annotations
 
-import contextlib
 import enum
 import logging
 from collections.abc import Callable, Mapping
@@ -53,13 +52,11 @@ from ..protocol.events import (
 )
 from ..protocol.events.local import Reconnected
 from ..protocol.items import MessageItem
-from ..protocol.restoration import UNHEARD
 from ..protocol.turn import ModelStatusEnum
 from .attempt import Attempt
 from .attempts import Attempts
 from .configuration import Configuration
-from .journal import Journal, sound_beyond
-from .losses import SOUND
+from .journal import Journal
 from .older_turns import OlderTurns
 from .response_queue import ResponseQueue
 from .restoration_plans import RestorationPlans
@@ -124,7 +121,8 @@ class PlannedSwap:
         older_turns: What the present session is asked for.
         plans: Of what another session is to be given.
         new_restorer: Makes what gives the conversation to the session of an attempt.
-        replay: Sends what was held on a new connection, from an index of the sound on.
+        replay: Sends what was held on a new connection, from an index of the sound on; with ``None``, what
+            was held for items that it did not have yet.
         settle: Ends, or asks again, what was in progress; returns what became of each response.
         tell: Tells the program that it is done.
         status: What the model is doing.
@@ -141,7 +139,7 @@ class PlannedSwap:
         older_turns: OlderTurns,
         plans: RestorationPlans,
         new_restorer: Callable[[Attempt, Callable[[], object]], Restorer],
-        replay: Callable[[Attempt, int], None],
+        replay: Callable[[Attempt, int | None], None],
         settle: Callable[[RealtimeError], Mapping[str, str]],
         tell: Callable[[Reconnected], None],
         status: Callable[[], ModelStatusEnum],
@@ -250,8 +248,8 @@ class PlannedSwap:
         except (RealtimeError, RuntimeError) as exc:
             self._fail(exc)
             return
-        lost = self._plans.plan(self._queue.running(), None).lost
-        self._older_turns.ask(self._attempts.current, [key for key, why in lost.items() if why == UNHEARD])
+        self._older_turns.forget()  # what was asked for when another connection failed
+        self._older_turns.ask(self._attempts.current, self._plans.lacking_sound(self._queue.running()))
 
     def _fail(self, why: object) -> None:
         """The other connection is gone: the session goes on with the one it has."""
@@ -330,7 +328,7 @@ class PlannedSwap:
         self._old, self._state, self._limit = old, _State.HOLDING, now + _BARRIER
         self._is_passed = False
         self._running = self._queue.running()
-        self._journal.hold()
+        self._journal.hold(is_brief=True)
         self._queue.hold()
         self._attempts.intercept(old)
         old.on_event = weakly(self._on_old_event)
@@ -350,6 +348,8 @@ class PlannedSwap:
             if isinstance(event, _UNQUIET):
                 self._abandon(f"{event.type} came")
         elif isinstance(event, _TRANSCRIPTS) or self._is_of_running(event):
+            if (item := getattr(event, "item", None)) is not None:
+                self._journal.expect(item.id, getattr(item, "call_id", None))
             self._session.apply_event(event)
             if isinstance(event, ResponseDone):
                 self._running = tuple(r for r in self._running if r != event.response.id)
@@ -370,15 +370,22 @@ class PlannedSwap:
 
     def _end_running(self) -> None:
         """The response that went on in the old session is over: give what it brought to the new one."""
-        old, restorer = self._old, self._restorer
-        if old is None or restorer is None:
+        old = self._old
+        if old is None or self._restorer is None:
             return
+        self._add_rest()
+        self._limit = self._clock() + _DRAIN
+        old.connection.begin_close(_DRAIN)
+
+    def _add_rest(self) -> None:
+        """Give what came of the running responses to the new session, and what was sent about it."""
+        restorer, self._restorer = self._restorer, None
         try:
-            restorer.add(self._plans.plan((), restorer.planned))
+            if restorer is not None:
+                restorer.add(self._plans.plan((), restorer.planned))
+            self._replay(self._attempts.current, None)
         except ConnectionClosedError as exc:  # its end is about to be told, and is a loss
             log.debug("= %s", exc)
-        self._restorer, self._limit = None, self._clock() + _DRAIN
-        old.connection.begin_close(_DRAIN)
 
     def _pass(self) -> None:
         """The old session has taken all: give the other one the rest."""
@@ -427,16 +434,15 @@ class PlannedSwap:
         self._state = _State.DRAINING
         self._limit = now + (2 * _RESPONSE_MAY_GO_ON if self._running else _DRAIN)
         self._swapped_at, self._asked_for = now, ""
-        restored, shortened, lost = restorer.hand_over()
+        restored, shortened, lost = self._plans.hand_over(restorer)
         start = self._journal.needed_from(is_planned=True, prefix_ms=self._configuration.prefix_ms)
-        if (seconds := self._journal.missing_s(start)) > 0.05:
-            lost[SOUND] = sound_beyond(seconds)
         attempt.on_event = None
         self._attempts.go_over_to(attempt)
         self._standby = None
         attempt.ready.initialize()
         log.info("= went over to another connection: %s", self._reason)
         attempt.take_updates(old)
+        self._journal.expect(*self._plans.names(self._running))
         try:
             self._replay(attempt, start)
         except ConnectionClosedError as exc:  # its end is about to be told, and is a loss
@@ -455,9 +461,7 @@ class PlannedSwap:
         if self._running and done is not None:  # the old session has ended in mid-response
             reason = ConnectionClosedError("The session ended during the response.")
             done = evolve(done, responses=self._settle(reason))
-            if self._restorer is not None:
-                with contextlib.suppress(ConnectionClosedError):
-                    self._restorer.add(self._plans.plan((), self._restorer.planned))
+            self._add_rest()
         self._old = self._limit = self._restorer = None
         self._running = ()
         self._older_turns.forget()

@@ -22,6 +22,7 @@ from typing import Any
 
 import attrs
 
+from .._concurrency.deadline import Deadline
 from ..errors import ServiceError
 from ..protocol.commands import ConversationItemCreate, ConversationItemDelete
 from ..protocol.events import ConversationItemDeleted
@@ -71,8 +72,19 @@ class Questions:
         self._note_sent = note_sent
         self._response_queue = response_queue
 
-    def ask(self, item: MessageItem, config: ResponseConfig | None, owner: object) -> PendingResponse:
-        """Ask about an item. Does not block."""
+    def ask(
+        self,
+        item: MessageItem,
+        config: ResponseConfig | None,
+        owner: object,
+        deadline: Deadline | None = None,
+    ) -> PendingResponse:
+        """
+        Ask about an item. Waits only for the session, and for room.
+
+        Args:
+            deadline: Of whoever asks; without one, those waits have the time-outs of the options.
+        """
         sender = self._sender
         command, payload = self._write(item)
         is_sent = False
@@ -98,10 +110,15 @@ class Questions:
                 params=("item", "previous_item_id"),
             )
             self._note_sent(command.item)
-            sender.send_awaited(waiter, payload)
+            sender.send_awaited(waiter, payload, request.seconds_left)
 
         return self._response_queue.request(
-            config, may_wait=True, owner=owner, wait=sender.wait_to_send, ask_first=ask_first
+            config,
+            may_wait=True,
+            owner=owner,
+            wait=lambda: sender.wait_to_send(deadline),
+            ask_first=ask_first,
+            deadline=deadline,
         )
 
     def _write(self, item: MessageItem) -> tuple[ConversationItemCreate, bytes]:

@@ -71,23 +71,37 @@ class Readiness:
             TimeoutError: If it took longer.
             RuntimeError: On the I/O thread.
         """
-        self._wait(timeout, grace=0.0)
+        self._wait(Deadline(timeout, self._clock), grace=0.0)
 
-    def wait_as_configured(self) -> None:
-        """The same, with the time-out of the options; a connection that fails in time is reported as such."""
-        self._wait(self._timeout, grace=_GRACE)
+    def wait_until(self, deadline: Deadline) -> None:
+        """The same for a caller whose time may have begun before."""
+        self._wait(deadline, grace=0.0)
 
-    def wait_to_send(self) -> None:
+    def wait_as_configured(self, deadline: Deadline | None = None) -> None:
+        """
+        The same, with the time-out of the options; a connection that fails in time is reported as such.
+
+        Args:
+            deadline: Of the caller, who has no longer than that.
+        """
+        left = None if deadline is None else deadline.remaining()
+        if deadline is not None and left is not None and left <= self._timeout:
+            self._wait(deadline, grace=0.0)
+        else:
+            grace = _GRACE if left is None else min(_GRACE, left - self._timeout)
+            self._wait(Deadline(self._timeout, self._clock), grace)
+
+    def wait_to_send(self, deadline: Deadline | None = None) -> None:
         """Wait until commands can be sent; on the I/O thread, where they go out in order anyway, do not."""
         if not self.is_initialized and not self._connection.owns_this_thread():
-            self.wait_as_configured()
+            self.wait_as_configured(deadline)
 
     def wait_to_send_configuration(self) -> None:
         """The same, unless the configuration was refused: then another one may be sent."""
         if self._refusal is None:
             self.wait_to_send()
 
-    def _wait(self, timeout: float | None, grace: float) -> None:
+    def _wait(self, deadline: Deadline, grace: float) -> None:
         self._connection.check_ours()
         if self.is_initialized and self.outcome is None:
             return
@@ -96,7 +110,7 @@ class Readiness:
                 "this would wait for the session on the thread that makes it; listeners of an inline "
                 f"dispatcher must not block: use the default dispatcher, or another thread. {THREADS}"
             )
-        is_decided = self._condition.wait_until(self._is_decided, Deadline(timeout, self._clock))
+        is_decided = self._condition.wait_until(self._is_decided, deadline)
         is_connecting = self._connection.state is WebSocketState.CONNECTING
         if not is_decided and is_connecting and grace:
             # The connection has the same limit, begun a moment later, and will report why it failed.
@@ -110,7 +124,7 @@ class Readiness:
         if not is_decided:
             what = "was still being made" if is_connecting else "is open, but session.updated did not come"
             raise TimeoutError(
-                f"the session was not ready after {timeout} seconds: the connection to "
+                f"the session was not ready after {deadline.seconds} seconds: the connection to "
                 f"{self._authority} {what}. {ERRORS}"
             )
 

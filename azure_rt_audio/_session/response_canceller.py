@@ -10,6 +10,8 @@ tuples, which are read bare; what is sent is sent after its release.
 
 from __future__ import annotations
 
+import collections
+import contextlib
 import itertools
 import logging
 import secrets
@@ -55,8 +57,9 @@ class ResponseCanceller:
     Args:
         lock: The queue's.
         encode: Checks and encodes a command.
-        send: Sends it.
+        send: Sends it, given its bytes and the seconds to wait for room.
         can_name: Whether the dialect can name the response to cancel.
+        call_in: Has :meth:`send_late` called on the I/O thread in so many seconds.
     """
 
     def __init__(
@@ -64,15 +67,18 @@ class ResponseCanceller:
         table: ResponseTable,
         lock: threading.Lock,
         encode: Callable[[Command], bytes],
-        send: Callable[[bytes], object],
+        send: Callable[[bytes, float | None], object],
         *,
         can_name: bool,
+        call_in: Callable[[float], object],
     ) -> None:
         self._table = table
         self._lock = lock
         self._encode = encode
         self._send = send
         self._can_name = can_name
+        self._call_in = call_in
+        self._late: collections.deque[bytes] = collections.deque()  # for which there was no room
         self._prefix = secrets.token_hex(4)
         self._numbers = itertools.count(1)
         self._cancels: tuple[_Cancel, ...] = ()
@@ -156,7 +162,22 @@ class ResponseCanceller:
             target = response_id or self._table.active_id
             self._cancels = (*self._cancels[1 - _REMEMBERED :], _Cancel(event_id, target, is_quiet))
         named = target if self._can_name else None
-        self._send(self._encode(ResponseCancel(event_id=event_id, response_id=named)))
+        payload = self._encode(ResponseCancel(event_id=event_id, response_id=named))
+        try:
+            self._send(payload, 0.0)
+        except TimeoutError:  # whoever cancels does not wait; for the I/O thread there is always room
+            self._late.append(payload)
+            self._call_in(0.0)
+
+    def send_late(self) -> None:
+        """Send what there was no room for. Called by the I/O thread."""
+        while self._late:
+            with contextlib.suppress(RealtimeError):
+                self._send(self._late.popleft(), 0.0)
+
+    def forget_late(self) -> None:
+        """The connection is over, and its responses with it. Called by the I/O thread."""
+        self._late.clear()
 
     def cancel_quietly(self, response_id: str | None) -> None:
         """The same where nobody waits for it; on a connection that is over, do nothing."""

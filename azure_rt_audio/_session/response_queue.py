@@ -44,6 +44,7 @@ from collections.abc import Callable, Sequence
 
 from attrs import frozen
 
+from .._concurrency.deadline import Deadline
 from .._log import get_logger
 from ..errors import (
     RealtimeError,
@@ -105,7 +106,8 @@ class ResponseQueue:
 
     Args:
         encode: Checks and encodes a command, on the calling thread.
-        send: Sends it. Must not wait when called on the I/O thread.
+        send: Sends it, given its bytes and the seconds to wait for room; ``None`` for as long as usual.
+            Must not wait when called on the I/O thread.
         carries_metadata: Whether the dialect has metadata to carry a request id.
         check_may_wait: Raises if the calling thread must not wait for the service.
         audio_format: The format of answers, unless the request or the service says otherwise.
@@ -125,7 +127,7 @@ class ResponseQueue:
     def __init__(
         self,
         encode: Callable[[Command], bytes],
-        send: Callable[[bytes], object],
+        send: Callable[[bytes, float | None], object],
         *,
         carries_metadata: bool,
         check_may_wait: Callable[[], None] = lambda: None,
@@ -149,7 +151,9 @@ class ResponseQueue:
         self._table = ResponseTable(self.turn, carries_metadata=carries_metadata)
         self.watchdog = ResponseWatchdog(self._table, start_timeout, silence_timeout)
         self.begun = self._table.begun
-        self.canceller = ResponseCanceller(self._table, self._lock, encode, send, can_name=carries_metadata)
+        self.canceller = ResponseCanceller(
+            self._table, self._lock, encode, send, can_name=carries_metadata, call_in=call_in
+        )
         self._ended: RealtimeError | None = None
 
     @property
@@ -171,6 +175,7 @@ class ResponseQueue:
         ask_first: Callable[[ResponseRequest], None] | None = None,
         answers_turn: bool = False,
         is_recital: bool = False,
+        deadline: Deadline | None = None,
     ) -> PendingResponse:
         """
         Ask for a response; send the request now or when its turn comes. Does not block.
@@ -183,6 +188,7 @@ class ResponseQueue:
             ask_first: Sends what belongs right before it, on the thread that sends it.
             answers_turn: Whether it asks for the answer to the user's turn, which comes before all others.
             is_recital: Whether it says a given text, and answers nothing.
+            deadline: Of whoever waits for it.
 
         Raises:
             ValueError: If the service would refuse it.
@@ -201,6 +207,7 @@ class ResponseQueue:
         request.superseded = superseded
         request.answers_turn = answers_turn
         request.is_recital = is_recital
+        request.deadline = deadline
         if ask_first is not None:
             request.ask_first = ask_first
         self._submit(request, may_wait=may_wait)
@@ -455,6 +462,7 @@ class ResponseQueue:
             Seconds until it is to be called again; ``None`` if nothing is in progress.
         """
         self._units.run_rest()
+        self.canceller.send_late()
         now = self._clock()
         with self._lock:
             silence = self.watchdog.check(now)
@@ -539,6 +547,7 @@ class ResponseQueue:
             is_owed = turn.is_on and turn.expects_answer
             begun, unbegun = self._table.move()
             self.watchdog.end_steps()
+        self.canceller.forget_late()
         is_owed = is_owed and not any(request.answers_turn for request in unbegun)
         for request in begun:
             if not request.payload:  # it stands for one that nobody asked for, see follow()
@@ -599,7 +608,7 @@ class ResponseQueue:
                 is_due = is_there and epoch == self._table.epoch
             if is_due:
                 request.put_question(self._results)
-                self._send(request.payload)
+                self._send(request.payload, request.seconds_left)
 
         if request.is_out_of_band and request.ask_first is None:
             send()

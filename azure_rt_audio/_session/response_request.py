@@ -11,6 +11,7 @@ from typing import Any, Final, Literal, Protocol
 
 from attrs import Factory, define, evolve
 
+from .._concurrency.deadline import Deadline
 from ..errors import RealtimeError
 from ..protocol.commands import Command, ResponseCreate
 from ..protocol.events import Event
@@ -88,6 +89,7 @@ class ResponseRequest:
     gives_way: bool = False  # it fills a silence beside the conversation, and ends with that
     is_recital: bool = False  # it says a given text, and answers nothing
     follower: weakref.ReferenceType[ResponseHandle] | None = None  # is told of its response, too
+    deadline: Deadline | None = None  # of whoever waits; room for it is waited for no longer
 
     @property
     def rank(self) -> int:
@@ -99,6 +101,11 @@ class ResponseRequest:
         """Whether the handle, if somebody holds it, has its outcome."""
         handle = self.handle() if self.handle is not None else None
         return handle is not None and handle.done
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Of whoever waits for it; ``None`` if that has no limit."""
+        return None if self.deadline is None else self.deadline.remaining()
 
     def doubt(self, now: float) -> None:
         """The service has said that its response is over; what is left of it comes soon, or never."""

@@ -70,7 +70,9 @@ class Restorer:
         self.on_done = on_done
         self._clock = clock
         self._created: list[ConversationItem] = []
+        self._known: set[str] = set()  # ids of those, and the service's
         self._waiting: collections.OrderedDict[str, ConversationItem] = collections.OrderedDict()
+        self._commands: dict[str, str] = {}  # what creates an item that is waited for, by its id
         self._ids: dict[str, str] = {}  # the service's, where they are others
         self._shortened: dict[str, str] = {}
         self._lost: dict[str, str] = {}
@@ -108,8 +110,7 @@ class Restorer:
         self.plan = self.planned = plan
         self._heard_at = self._clock()
         for item in plan.items[count:]:
-            self._created.append(item)
-            self._send(item)
+            self._create(item)
         if note is not None:
             self._send(MessageItem(role="system", content=[ContentPart(type="input_text", text=note)]))
         if self.is_done:
@@ -123,12 +124,10 @@ class Restorer:
         Raises:
             ConnectionClosedError: If the connection is over.
         """
-        known = {item.id for item in self._created}
         for item in plan.items:
-            if item.id and item.id not in known:
-                self._attempt.ids.hide(item.id)
-                self._created.append(item)
-                self._send(item)
+            if item.id and item.id not in self._known:
+                self._attempt.ids.hide(item)
+                self._create(item)
 
     def hand_over(self) -> tuple[tuple[str, ...], dict[str, str], dict[str, str]]:
         """
@@ -153,6 +152,11 @@ class Restorer:
         restored = tuple(name for name in self.plan.restored if name not in lost)
         return restored, {**self.plan.shortened, **shortened}, lost
 
+    def _create(self, item: ConversationItem) -> None:
+        self._created.append(item)
+        self._known.add(item.id or "")
+        self._send(item)
+
     def _send(self, item: ConversationItem, previous_id: str | None = None) -> None:
         if isinstance(item, FunctionCallOutputItem) and (name := self._calls.pop(item.call_id or "", None)):
             self._shortened[item.id or ""] = "a function call, restored as text"
@@ -165,6 +169,7 @@ class Restorer:
             self._lost[item.id or ""] = str(exc)
             return
         self._waiting[event_id] = item
+        self._commands[item.id or ""] = event_id
         self._attempt.send(payload, 0.0)
 
     def on_event(self, event: Event) -> bool:
@@ -204,13 +209,16 @@ class Restorer:
 
     def _added(self, item: ConversationItem, *, is_undone: bool) -> bool:
         """Match an item that the service has: by its id, or else by the order."""
-        found = next((key for key, asked in self._waiting.items() if asked.id == item.id), None)
-        if found is None and self._waiting and item.id and not self._is_known(item.id):
+        found = self._commands.get(item.id or "")
+        if found not in self._waiting:
+            found = None
+        if found is None and self._waiting and item.id and item.id not in self._known:
             found = next(iter(self._waiting))
             asked = self._waiting[found]
             if type(asked) is not type(item):
                 return False
             self._ids[asked.id or ""] = item.id
+            self._known.add(item.id)
         if found is None:
             return False
         self._heard_at = self._clock()
@@ -220,10 +228,6 @@ class Restorer:
         if self.is_done:
             self.on_done()
         return True
-
-    def _is_known(self, item_id: str) -> bool:
-        known = (*self._undone, *self._ids.values())
-        return item_id in known or any(item.id == item_id for item in self._created)
 
     def _refused(self, event: Error) -> bool:
         error = service_error(event)

@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from .._concurrency.deadline import Deadline
 from .._pages import THREADS
 from .._stacklevel import stacklevel
 from ..dispatch import Dispatcher
@@ -129,9 +130,18 @@ class CommandSender:
         """Send an encoded command. Raises as :meth:`send`."""
         self._journal.send(payload, self.timeout)
 
-    def send_now(self, payload: bytes) -> None:
-        """Send an encoded command that has no meaning for another connection than the present one."""
-        self._journal.send(payload, self.timeout, may_hold=False)
+    def send_now(self, payload: bytes, seconds: float | None = None) -> None:
+        """
+        Send an encoded command that has no meaning for another connection than the present one.
+
+        Args:
+            seconds: To wait for room, if that is less than otherwise.
+        """
+        self._journal.send(payload, self._at_most(seconds), may_hold=False)
+
+    def _at_most(self, seconds: float | None) -> float | None:
+        """Return how long to wait for room, for a caller who has so many seconds; ``None`` has no limit."""
+        return min((one for one in (self.timeout, seconds) if one is not None), default=None)
 
     def send_sound(self, sound: bytes, text: bytes | None = None, *, is_live: bool = True) -> None:
         """
@@ -143,8 +153,13 @@ class CommandSender:
         """
         self._journal.send_sound(sound, text, self.timeout, is_live=is_live)
 
-    def send_awaited(self, waiter: Waiter, payload: bytes) -> None:
-        """Send a command with its waiter. Raises as :meth:`send`, and the waiter is discarded."""
+    def send_awaited(self, waiter: Waiter, payload: bytes, seconds: float | None = None) -> None:
+        """
+        Send a command with its waiter. Raises as :meth:`send`, and the waiter is discarded.
+
+        Args:
+            seconds: To wait for room, if that is less than otherwise.
+        """
         if waiter.acknowledges is not None:
             for overdue in self._waiters.give_up_overdue(waiter.acknowledges):
                 if overdue.event_id is not None:
@@ -152,25 +167,27 @@ class CommandSender:
         try:
             # Inside the try: a waiter of a command that was never sent would take the next acknowledgement.
             self._waiters.add(waiter)
-            self._journal.send(payload, self.timeout, waiter)
-            if not self._journal.is_holding:
+            if self._journal.send(payload, self._at_most(seconds), waiter):
                 self._waiters.note_sent(waiter)
         except BaseException:
             self._waiters.discard(waiter)
             raise
 
-    def wait_to_send(self) -> None:
+    def wait_to_send(self, deadline: Deadline | None = None) -> None:
         """
         Wait until the session is ready for its first commands; on the I/O thread, do not.
 
         Later ones are held while there is no connection, and nobody waits.
+
+        Args:
+            deadline: Of the caller, if that comes before the options' time-out.
 
         Raises:
             RuntimeError: In a forked child, where nothing is sent, and nothing comes.
         """
         self._attempts.current.connection.check_ours()
         if not self._attempts.has_been_ready:
-            self._attempts.follow(lambda ready: ready.wait_to_send())
+            self._attempts.follow(lambda ready: ready.wait_to_send(deadline))
 
     def wait_for_connection(self) -> None:
         """Wait while there is no connection; on the I/O thread, do not."""

@@ -236,7 +236,7 @@ class FollowUp:
     @property
     def level(self) -> int:
         """How many rounds led to it; none if it was not asked for: it answers the user, too."""
-        return 0 if self._is_others else max(one.level for one in self.rounds)
+        return 0 if self._is_others else max((one.level for one in self.rounds), default=0)
 
     @property
     def _is_held(self) -> bool:

@@ -145,11 +145,12 @@ class FollowUps:
                 self._asked = None
             self._begun = {key: one for key, one in self._begun.items() if one is not asked}
             early = self._rounds.open.get(response_id)
-            rounds = [one for one in asked.rounds if one is not early]
+            if early in asked.rounds:  # a service that gives an id twice: it is no call of this response
+                early = None
             if is_late:
-                asked.take(self._rounds.take_locked(rounds))
+                asked.take(self._rounds.take_locked(asked.rounds))
             else:
-                asked.take(self._rounds.take_answered_locked(self._clock(), rounds, but=early))
+                asked.take(self._rounds.take_answered_locked(self._clock(), asked.rounds, but=early))
             self._begun[response_id] = asked
             if early is not None:
                 early.level = asked.level + 1

@@ -1,12 +1,13 @@
 """
 The loop of tools: calls are run, their outputs sent, and the answer to them is asked for.
 
-A call starts when its item is complete. Its output goes out as soon as there is one, but never between a
-question and the request for its answer (``ResponseQueue.send_result``). When those of a response
-are all out and the response is over, **one** follow-up is asked for, right behind them on the wire, which
-waits for the user's turn as any request does. What begins after the outputs were acknowledged answers them,
-too: the follow-up is withdrawn then. The answer to a question of ``ask`` is its asker's: whoever waits for an
-answer to results gets one of his own.
+A call starts when its item is complete; if that leaves open what is called, or by which response, when the
+response ends. Its output goes out as soon as there is one, but never between a question and the request for
+its answer (``ResponseQueue.send_result``). When those of a response are all out and the response is over,
+**one** follow-up is asked for, right behind them on the wire, which waits for the user's turn as any request
+does. What begins after the outputs were acknowledged answers them, too: the follow-up is withdrawn then. The
+answer to a question of ``ask`` is its asker's: whoever waits for an answer to results gets
+another one; two whose results are all out share it.
 
 What leaves each state, and what does if that never comes:
 
@@ -35,6 +36,7 @@ after. The loop holds parts of the engine, neither the engine nor the client.
 from __future__ import annotations
 
 import logging
+from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any, Final, Literal
 
@@ -70,6 +72,10 @@ __all__ = ["ToolLoop"]
 
 log: logging.Logger = get_logger(__name__)
 
+_REMEMBERED_CALLS: Final = 4000
+_REMEMBERED_RESPONSES: Final = 64
+"""What is known, if it is announced again."""
+
 _CUT: Final = error_output("the call was cut off before it was complete, and was not run")
 _NO_MORE: Final = error_output("no more functions can be called now; answer with what is known")
 
@@ -102,6 +108,7 @@ class ToolLoop:
         self._follow_up: Literal["auto", "never"] = follow_up
         self._max_rounds = max_rounds
         self._queue = engine.response_queue
+        self._conversation = engine.conversation
         self._configuration = engine.configuration
         self._clock = engine.sender.clock
         self._call_in = engine.attempts.call_in
@@ -120,6 +127,8 @@ class ToolLoop:
 
         self._fillers = Fillers(engine, self._rounds)
         self._has_warned = False  # of calls that cannot be answered; I/O thread
+        self._seen: dict[tuple[str, ...], None] = {}  # calls of this connection, the newest last; I/O thread
+        self._ended: deque[str] = deque(maxlen=_REMEMBERED_RESPONSES)  # responses; I/O thread
 
     # ------------------------------------------------------------ events: the I/O thread
 
@@ -127,13 +136,18 @@ class ToolLoop:
         """Take the beginning of a response, or a call that is complete."""
         if isinstance(event, ResponseOutputItemDone):
             if isinstance(event.item, FunctionCallItem):
-                self._take_call(event.response_id, event.item)
+                call = self._conversation._completed_call(event.item)
+                if self._is_in_progress(event.response_id) and self._is_all(call):
+                    self._take_call(event.response_id, call)
             elif isinstance(event.item, McpCallItem | McpApprovalRequestItem):
                 self._take_mcp_call(event.response_id, event.item)
         elif isinstance(event, ResponseCreated):
             if not is_out_of_band(event.response):
                 self._catalogue.forget(self._configuration.session)
-            self._follow_ups.on_created(event)
+            if event.response.id:  # otherwise it is known by its end
+                if event.response.id in self._ended:
+                    self._ended.remove(event.response.id)
+                self._follow_ups.on_created(event)
         elif isinstance(event, ResponseDone):
             self._follow_ups.on_done(event.response.id or "")
             self._follow_ups.ask_if_due()
@@ -145,13 +159,19 @@ class ToolLoop:
             self._mcp_calls.on_event(event)
 
     def on_moved(self) -> None:
-        """Another connection has taken over."""
+        """Another connection has taken over, whose service may count anew."""
+        self._seen.clear()
+        self._ended.clear()
         self._mcp_calls.on_moved()
 
     def on_ending(self, event: ResponseDone) -> None:
         """Take the end of a response before its handle does, which may have to stay open."""
         response = event.response
         response_id = response.id or ""
+        if response_id in self._ended:  # it comes twice: the calls have run
+            return
+        if response_id:
+            self._ended.append(response_id)
         for item in response.function_calls:
             self._take_call(response_id, item, is_cut=response.status in UNFINISHED)
         self._take_mcp_calls(response_id, response)
@@ -166,6 +186,15 @@ class ToolLoop:
     def is_at_work(self) -> bool:
         """Whether there are calls without a result, or results without an answer that is under way."""
         return bool(self._rounds.open) and not self._rounds.has_ended
+
+    def _is_in_progress(self, response_id: str) -> bool:
+        return response_id in self._queue.begun or response_id == self._queue.active_id
+
+    def _is_all(self, call: FunctionCallItem) -> bool:
+        """Whether a call can be run as it is: neither its name nor arguments that it takes are missing."""
+        tool = self._catalogue.find(call.name)
+        is_given = tool is None or call.arguments or not (tool.declaration.parameters or {}).get("properties")
+        return bool(call.name and is_given)
 
     def runs_calls(self, response_id: str) -> bool:
         """Whether functions run that a response in progress has called."""
@@ -186,11 +215,13 @@ class ToolLoop:
         if known is not None and item.id and known.item.id and item.id != known.item.id:
             self._warn_of_id(name, "has the call_id of another one")
             return
+        if not self._is_new(("response", response_id, call_id), ("item", item.id or "", call_id)):
+            return
         config = None if request is None else request.config
         tool = self._catalogue.find(name)
         with self._rounds.lock:
             current = self._rounds.open.get(response_id)
-            if self._rounds.has_ended or (current is not None and call_id in current.calls):
+            if self._rounds.has_ended:
                 return
             if current is None:
                 current = self._follow_ups.open_round_locked(response_id)
@@ -209,6 +240,16 @@ class ToolLoop:
         else:
             self._calls.begin(current, call, tool)
 
+    def _is_new(self, *names: tuple[str, ...]) -> bool:
+        """Note a call by what tells it from others; return whether it was not there before."""
+        given = [name for name in names if name[1]]
+        is_new = not any(name in self._seen for name in given)
+        for name in given:
+            self._seen[name] = None
+        while len(self._seen) > _REMEMBERED_CALLS:
+            del self._seen[next(iter(self._seen))]
+        return is_new
+
     def _warn_of_id(self, name: str, what: str) -> None:
         if not self._has_warned:
             self._has_warned = True
@@ -225,16 +266,18 @@ class ToolLoop:
             elif isinstance(item, McpCallItem):
                 open_calls.append(item)
             elif isinstance(item, McpApprovalRequestItem):
-                self._take_mcp_call(response_id, item)
+                self._take_mcp_call(response_id, item, is_end=True)
         for item in open_calls:
-            self._take_mcp_call(response_id, item)
+            self._take_mcp_call(response_id, item, is_end=True)
         with self._rounds.lock:
             current = self._rounds.open.get(response_id)
             if current is not None:
                 for item_id in answered:
                     current.mcp.pop(item_id, None)
 
-    def _take_mcp_call(self, response_id: str, item: McpCallItem | McpApprovalRequestItem) -> None:
+    def _take_mcp_call(
+        self, response_id: str, item: McpCallItem | McpApprovalRequestItem, *, is_end: bool = False
+    ) -> None:
         """Take a call that the service runs, or asks to be approved."""
         request = self._queue.begun.get(response_id)
         server = self._catalogue.server(item.server_label)
@@ -242,6 +285,8 @@ class ToolLoop:
             return  # the program answers it by hand
         if isinstance(item, McpCallItem) and self._mcp_calls.is_known(item):
             self._mcp_calls.take(item)
+            return
+        if not response_id and not is_end:
             return
         with self._rounds.lock:
             current = self._rounds.open.get(response_id)

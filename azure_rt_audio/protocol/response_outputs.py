@@ -82,6 +82,9 @@ class ResponseOutputs:
         stream = self._stream(keys, key, event.response_id, event.output_index)
         stream.output = event.item
         stream.is_whole = is_whole
+        stream.note_call(event.item)
+        if is_whole and isinstance(event.item, FunctionCallItem) and event.item.arguments:
+            stream.arguments = [event.item.arguments]
         return stream
 
     def find(self, event: _Piece) -> ItemStream:

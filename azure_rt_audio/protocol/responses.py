@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, Protocol, cast
 
@@ -283,9 +284,11 @@ class Response(ProtocolObject):
         self.__dict__["output"] = output
         self.extra.pop("output", None)
 
-    def _keep_steps(self, steps: Sequence[Response | FunctionCallOutputItem]) -> None:
-        """Remember the way to it."""
-        self.__dict__["_steps"] = tuple(steps)
+    def _with_steps(self, steps: Sequence[Response | FunctionCallOutputItem]) -> Response:
+        """Return it with the way to it; another object for each that waits for the same one."""
+        response = copy.copy(self) if "_steps" in self.__dict__ else self
+        response.__dict__["_steps"] = tuple(steps)
+        return response
 
     def _keep_sound(self, deltas: Sequence[Sounding]) -> None:
         """Remember the audio deltas that belong to it; they are decoded when :attr:`audio` is asked for."""

@@ -41,7 +41,7 @@ class TurnState:
 
     Attributes:
         status: May be set from outside as well; the next event goes on from there.
-        current: The response in progress in the conversation.
+        current: The response in progress in the conversation; ``""`` if the service does not name it.
         filler: The latest one beside it that is to be heard all the same.
         speaking: The response of which sound has come last.
     """
@@ -68,11 +68,13 @@ class TurnState:
             self.status = ModelStatusEnum.LISTENING
         elif isinstance(event, ResponseCreated):
             if not is_out_of_band(event.response):
-                self.current = event.response.id
+                self.current = event.response.id or ""
                 self.status = ModelStatusEnum.THINKING
             elif is_filler(event.response):
                 self.filler = event.response.id
-        elif isinstance(event, ResponseDone) and event.response.id in (None, self.current):
+        elif isinstance(event, ResponseDone) and (
+            event.response.id in (None, self.current) or self.current == ""
+        ):
             is_spoken = _has_audio(event.response) or self.speaking == self.current is not None
             self.current = None
             if self.status is not ModelStatusEnum.LISTENING:

@@ -88,6 +88,23 @@ def test_the_configuration_goes_out_on_session_created(
     assert not client.is_initialized
 
 
+def test_a_question_waits_for_the_session_no_longer_than_it_may(
+    clock: ManualClock, connect: Connect, emulator: Emulator
+) -> None:
+    """Its time-out bounds the wait for a session that is never ready, too; nothing is asked then."""
+    emulator.faults.add(before("session.created", Swallow()))
+    client = connect()
+    while client.state is WebSocketState.CONNECTING:
+        threading.Event().wait(0.001)
+    aside = Aside(lambda: client.ask("Hello", timeout=0.2))
+    clock.advance(0.2, client._engine.ready._condition)
+
+    with pytest.raises(TimeoutError, match=r"not ready after 0\.2 seconds.* session\.updated did not come"):
+        aside.result()
+
+    assert emulator.received() == []
+
+
 def test_init_comes_with_the_first_update_only(client: AzureRealTimeAudio) -> None:
     """A later session.updated is not another init."""
     probe = Probe()

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from fake_servers import HANG, TEXT, frame, read_frame, tcp_server, upgrade
+from listeners import Aside
 
 from azure_rt_audio import AzureRealTimeAudio, SendLag
 from azure_rt_audio.recording import Dropped, Recording
@@ -95,6 +96,36 @@ def test_a_program_sees_that_the_line_is_behind(caplog: pytest.LogCaptureFixture
     assert len(warnings) == 1
     assert "to be sent: the line takes less than is spoken" in warnings[0]
     assert 'lag="keep"' in warnings[0]
+
+
+@contextlib.contextmanager
+def full() -> Iterator[tuple[Service, AzureRealTimeAudio]]:
+    """Yield the same with a send queue that has no room, for which methods would wait for an hour."""
+    with served(max_send_backlog_bytes=len(SECOND), send_timeout=3600.0) as (service, client):
+        client.append_audio(LARGE)
+        client.append_audio(SECOND)
+        yield service, client
+
+
+def test_a_question_waits_for_room_no_longer_than_it_may() -> None:
+    """Its time-out bounds that as well; nothing of it is sent."""
+    with full() as (service, client):
+        aside = Aside(lambda: client.ask("Hello", timeout=0.05))
+        with pytest.raises(TimeoutError, match="wait to be written"):
+            aside.result()
+        service.go_on.set()
+        client.clear_audio_buffer().result(HANG)
+
+        assert service.types.get(timeout=HANG) == "input_audio_buffer.clear"
+
+
+def test_a_cancel_does_not_wait_for_room() -> None:
+    """It takes its place behind what waits, and arrives."""
+    with full() as (service, client):
+        Aside(client.cancel_response).result()
+        service.go_on.set()
+
+        assert service.types.get(timeout=HANG) == "response.cancel"
 
 
 def test_the_oldest_sound_can_be_dropped() -> None:

@@ -10,6 +10,7 @@ import pytest
 from emulator_session import DIALECTS, Bench, kinds, only, sound
 
 from azure_rt_audio.emulator import Reply, speak
+from azure_rt_audio.emulator.model import conversation
 from azure_rt_audio.emulator.model.session import Session
 
 both = pytest.mark.parametrize("dialect", DIALECTS)
@@ -179,6 +180,20 @@ def test_voice_is_fixed_once_heard(dialect: str) -> None:
 
     assert refused["code"] == "cannot_update_voice"
     assert bench.engine.session.voice == "echo"
+
+
+@both
+@pytest.mark.parametrize("command", ["conversation.item.truncate", "conversation.item.delete"])
+def test_a_voice_that_was_taken_back_is_fixed_all_the_same(dialect: str, command: str) -> None:
+    """The user has heard it, though nothing of it is left in the conversation."""
+    bench = Bench(dialect)
+    bench.tell("response.create")
+    (item,) = bench.engine.conversation.items
+    cut = {"content_index": 0, "audio_end_ms": 0} if command.endswith("truncate") else {}
+    bench.tell(command, item_id=item.id, **cut)
+
+    refused = bench.error("session.update", session=bench.session(voice="sage"))
+    assert refused["code"] == "cannot_update_voice"
 
 
 @both
@@ -372,6 +387,31 @@ def test_truncation(dialect: str) -> None:
     got = bench.tell("conversation.item.retrieve", item_id=item["id"])[0]["item"]["content"][0]
     assert len(base64.b64decode(got["audio"])) == 300 * 48
     assert got["transcript"] is None
+
+
+@both
+@pytest.mark.parametrize("is_kept", [True, False])
+def test_what_was_cut_is_audio_still(dialect: str, is_kept: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Cut to nothing, it is shorter than any further cut; what is too much to be kept has its length."""
+    if not is_kept:
+        monkeypatch.setattr(conversation, "_AUDIO_BUDGET_BYTES", 0)
+    bench = Bench(dialect)
+    bench.send("response.create")
+    item = bench.until("response.done")["response"]["output"][0]
+    length_ms = len(sound(bench.heard)) // 48
+    bench.drain()
+    (part,) = bench.engine.conversation.items[0].parts
+    assert bool(part.audio) is is_kept
+    where = {"item_id": item["id"], "content_index": 0}
+    long = bench.error("conversation.item.truncate", **where, audio_end_ms=length_ms + 1)
+    for _ in range(2):
+        cut = bench.tell("conversation.item.truncate", **where, audio_end_ms=0)
+        assert kinds(cut) == ["conversation.item.truncated"]
+    short = bench.error("conversation.item.truncate", **where, audio_end_ms=10)
+
+    assert long["message"] == f"Audio content of {length_ms}ms is already shorter than {length_ms + 1}ms"
+    assert (short["code"], short["param"]) == ("invalid_value", "audio_end_ms")
+    assert short["message"] == "Audio content of 0ms is already shorter than 10ms"
 
 
 @both

@@ -485,6 +485,53 @@ def test_usage_adds_up(dialect: str) -> None:
     assert second["input_token_details"]["cached_tokens"] == first["input_tokens"] // block * block > 0
 
 
+def cached_tokens(bench: Bench, **response: Any) -> int:
+    """How many tokens of another response were cached."""
+    bench.send("response.create", response=response)
+    details = bench.until("response.done")["response"]["usage"]["input_token_details"]
+    cached: int = details["cached_tokens"]
+    bench.drain()
+    return cached
+
+
+def test_only_a_beginning_is_cached() -> None:
+    """As far as a response reads what the last one has read, from the first word on."""
+    bench = Bench(profile="documented", responder=saying("Fine."))
+    bench.configure(instructions="Be kind. " * 20, modalities=["text"])
+    bench.user("how are you? " * 20)
+    cached_tokens(bench)
+    known = cached_tokens(bench)
+    other = [{"type": "message", "role": "user", "content": [{"type": "input_text", "text": "No? " * 500}]}]
+    elsewhere = cached_tokens(bench, conversation="none", input=other)
+    again = cached_tokens(bench)
+    bench.user("first of all " * 20, previous_item_id="root")
+    inserted = cached_tokens(bench)
+    bench.configure(instructions="Be brief. " * 20)
+    instructed = cached_tokens(bench)
+    settled = cached_tokens(bench)
+
+    assert elsewhere == inserted == 45  # of the instructions
+    assert inserted < known < again < settled
+    assert instructed == 0
+
+
+def test_images_and_answers_have_tokens() -> None:
+    """An image has some of its own, less of them in low detail; an answer is read at 50 ms a token."""
+    image = {"type": "input_image", "image_url": "data:image/png;base64,AAAA"}
+    bench = Bench(responder=saying(LONG))
+    bench.send("response.create")
+    said = bench.until("response.done")["response"]["usage"]["output_token_details"]["audio_tokens"]
+    for part in (image, {**image, "detail": "low"}):
+        item = {"type": "message", "role": "user", "content": [part]}
+        bench.tell("conversation.item.create", item=item)
+    bench.send("response.create", response={"output_modalities": ["text"]})
+    usage = bench.until("response.done")["response"]["usage"]
+    details = usage["input_token_details"]
+
+    assert (details["image_tokens"], details["audio_tokens"]) == (765 + 85, said)
+    assert usage["input_tokens"] == sum(details[f"{kind}_tokens"] for kind in ("text", "audio", "image"))
+
+
 @both
 @pytest.mark.parametrize("wire_format", ["g711_ulaw", "g711_alaw"])
 def test_telephone_formats(dialect: str, wire_format: str) -> None:
@@ -565,6 +612,64 @@ def test_idle_timeout() -> None:
     assert events[1]["item"]["role"] == "system"
     assert events[0]["item_id"] == events[3]["item_id"]
     assert "response.created" in kinds(events)
+
+
+def test_idle_timeout_commits_what_it_announces() -> None:
+    """The audio since the answer has been heard to its end; none of what came before, and all of it."""
+    bench = Bench("ga", responder=saying("Are you there?"), pace=0)
+    bench.configure(turn_detection={"type": "server_vad", "idle_timeout_ms": 5000})
+    bench.send("response.create")
+    bench.until("response.done")
+    played_ms = len(sound(bench.heard)) / 48
+    bench.append(bytes(48 * 700))
+    bench.drain(played_ms / 1000)
+    for _ in range(51):
+        bench.append(bytes(48 * 100))
+        bench.drain(0.1)
+
+    told = only(bench.heard, "input_audio_buffer.timeout_triggered")
+    item = bench.tell("conversation.item.retrieve", item_id=told["item_id"])[0]["item"]
+    (part,) = item["content"]
+    usage = bench.until("response.done")["response"]["usage"]
+
+    assert told["audio_start_ms"] == 700
+    assert told["audio_end_ms"] in (5700, 5800)
+    assert len(base64.b64decode(part["audio"])) == (told["audio_end_ms"] - 700) * 48
+    assert usage["input_token_details"]["audio_tokens"] >= 50
+
+
+def test_idle_timeout_after_the_buffer_was_cleared() -> None:
+    """What the client took back is neither announced nor committed."""
+    bench = Bench("ga", responder=saying("Are you there?"), pace=1)
+    bench.configure(turn_detection={"type": "server_vad", "idle_timeout_ms": 5000})
+    bench.send("response.create")
+    bench.until("response.done")
+    bench.append(bytes(48 * 1000))
+    bench.tell("input_audio_buffer.clear")
+    bench.append(bytes(48 * 400))
+    told = bench.until("input_audio_buffer.timeout_triggered")
+    bench.until("response.done")
+    item = bench.tell("conversation.item.retrieve", item_id=told["item_id"])[0]["item"]
+
+    assert (told["audio_start_ms"], told["audio_end_ms"]) == (1000, 1400)
+    assert len(base64.b64decode(item["content"][0]["audio"])) == 400 * 48
+
+
+@pytest.mark.parametrize("profile", ["azure", "openai"])
+def test_a_silent_turn_has_an_empty_transcript(profile: str) -> None:
+    """It comes among the deltas of the answer, although no transcripts are asked for."""
+    bench = Bench("ga", profile=profile, responder=saying("Are you there?"), pace=0)
+    bench.configure(turn_detection={"type": "server_vad", "idle_timeout_ms": 5000})
+    bench.send("response.create")
+    bench.until("response.done")
+    told = bench.until("input_audio_buffer.timeout_triggered")
+    bench.until("response.done")
+    heard = only(bench.heard, "conversation.item.input_audio_transcription.completed")
+    begun = [event["type"] for event in bench.heard].index("response.created", bench.heard.index(told))
+
+    assert (heard["item_id"], heard["transcript"]) == (told["item_id"], "")
+    assert heard["usage"] == {"type": "duration", "seconds": 0}
+    assert begun < bench.heard.index(heard) < len(bench.heard) - 1
 
 
 def test_idle_timeout_is_for_the_idle() -> None:

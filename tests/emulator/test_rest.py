@@ -15,6 +15,9 @@ from azure_rt_audio.emulator import Emulator, ManualClock
 
 HANG_SECONDS = 5.0
 SECRETS = "/openai/v1/realtime/client_secrets"
+SESSIONS = "/openai/realtimeapi/sessions"
+TRANSCRIPTIONS = "/openai/realtime/transcription_sessions"
+VERSION = "?api-version=2025-04-01-preview"
 KEY = {"api-key": "emulator-key"}
 CLOCK = ManualClock()
 
@@ -35,8 +38,10 @@ def ask(service: Emulator, method: str, target: str, body: str = "", **headers: 
         link.close()
 
 
-def first_event(service: Emulator, secret: str, query: str = "") -> dict[str, Any]:
-    url = f"{service.host_name}/openai/v1/realtime{query}"
+def first_event(
+    service: Emulator, secret: str, query: str = "", path: str = "/openai/v1/realtime"
+) -> dict[str, Any]:
+    url = f"{service.host_name}{path}{query}"
     with connect(url, additional_headers={"Authorization": f"Bearer {secret}"}) as client:
         event: dict[str, Any] = json.loads(client.recv(timeout=HANG_SECONDS))
         return event
@@ -71,6 +76,54 @@ def test_a_secret_of_a_transcription(service: Emulator) -> None:
     assert first_event(service, minted["value"])["session"]["object"] == "realtime.transcription_session"
 
 
+def test_a_secret_of_a_conversation_opens_no_transcription(service: Emulator) -> None:
+    """It names a deployment, which excludes the intent of a transcription."""
+    _, minted = ask(service, "POST", SECRETS, **KEY)
+
+    with pytest.raises(InvalidStatus, match="400"):
+        first_event(service, minted["value"], "?intent=transcription")
+
+
+def test_a_key_may_stand_in_the_query(service: Emulator) -> None:
+    """As in that of a handshake; it is in no record."""
+    status, _ = ask(service, "POST", f"{SECRETS}?api-key=emulator-key")
+
+    assert status == 200
+    assert [one.target for one in service.attempts] == [f"{SECRETS}?api-key=***"]
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "query", "seconds"),
+    [
+        (SESSIONS, {"voice": "echo", "instructions": "Be kind."}, "&deployment=gpt-realtime", 60),
+        (SESSIONS, {"client_secret": {"expires_after": {"seconds": 20}}, "model": "gpt-realtime"}, "", 20),
+        (TRANSCRIPTIONS, {"input_audio_format": "g711_ulaw"}, "&intent=transcription", 60),
+        (TRANSCRIPTIONS, {"client_secret": {"expires_at": {"seconds": 20}}}, "", 20),
+    ],
+)
+def test_the_secrets_of_the_preview(
+    service: Emulator, path: str, body: dict[str, Any], query: str, seconds: int
+) -> None:
+    """The body is the session, and the answer is it with the secret in it."""
+    status, minted = ask(service, "POST", path + VERSION, json.dumps(body), **KEY)
+    secret = minted.pop("client_secret")
+    created = first_event(service, secret["value"], VERSION + query, "/openai/realtime")
+
+    assert (status, secret["value"][:3]) == (200, "ek_")
+    assert secret["expires_at"] == int(CLOCK.time()) + seconds
+    wanted = {name: held for name, held in body.items() if name not in ("model", "client_secret")}
+    mine, its = (
+        {
+            name: held
+            for name, held in one.items()
+            if name not in ("id", "expires_at", "model", "client_secret")
+        }
+        for one in (minted, created["session"])
+    )
+    assert wanted.items() <= mine.items()
+    assert its == mine
+
+
 @pytest.mark.parametrize(
     ("method", "target", "body", "headers", "status"),
     [
@@ -81,6 +134,16 @@ def test_a_secret_of_a_transcription(service: Emulator) -> None:
         ("POST", SECRETS, '{"session": {"type": "realtime", "colour": 1}}', KEY, 400),
         ("POST", SECRETS, '{"expires_after": {"seconds": 9}}', KEY, 400),
         ("POST", SECRETS, '{"session": {"type": "realtime", "model": "x"}}', KEY, 404),
+        ("POST", SECRETS, '{"expires_after": {"anchor": "x"}}', KEY, 400),
+        ("POST", SECRETS, '{"colour": 1}', KEY, 400),
+        ("POST", f"{SECRETS}{VERSION}", "", KEY, 401),
+        ("POST", f"{SECRETS}?call_id=1", "", KEY, 404),
+        ("POST", SESSIONS, "", KEY, 404),
+        ("POST", f"{SESSIONS}{VERSION}", "", {}, 401),
+        ("POST", f"{SESSIONS}{VERSION}", '{"type": "realtime"}', KEY, 400),
+        ("POST", f"{SESSIONS}{VERSION}", '{"client_secret": {"expires_after": {"anchor": "x"}}}', KEY, 400),
+        ("POST", f"{TRANSCRIPTIONS}{VERSION}", '{"voice": "echo"}', KEY, 400),
+        ("GET", f"{SESSIONS}{VERSION}", "", KEY, 404),
         ("POST", "/openai/v1/chat/completions", "{}", KEY, 404),
         ("GET", "/openai/v1/models", "", KEY, 404),
         ("DELETE", "/", "", KEY, 404),

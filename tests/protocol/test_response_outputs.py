@@ -154,7 +154,7 @@ def test_a_call_that_was_cut_short_is_not_made(status: str) -> None:
 
 
 def test_what_the_end_leaves_open_is_filled_in() -> None:
-    """An item without its text, a call without its arguments, an item that is missing."""
+    """An item without its text, a call without its name and arguments, an item that is missing."""
     response, _ = followed(
         created(),
         item("added", message()),
@@ -166,7 +166,7 @@ def test_what_the_end_leaves_open_is_filled_in() -> None:
     )
 
     assert response.text == "HelloAnd more."
-    assert [(c.name, c.call_id, c.arguments) for c in response.function_calls] == [(None, "c", "{}")]
+    assert [(c.name, c.call_id, c.arguments) for c in response.function_calls] == [("add", "c", "{}")]
 
 
 def test_a_whole_output_is_left_alone() -> None:

@@ -18,6 +18,7 @@ from azure_rt_audio._session import planned_swap
 from azure_rt_audio.emulator import (
     Connection,
     Delay,
+    Drop,
     Emulator,
     Say,
     Session,
@@ -256,6 +257,31 @@ def test_an_answer_that_runs_through_the_end_of_its_session(connect: Connect) ->
         assert words(service.connections[-1]) == ["one", answer, "last"]
 
 
+def test_what_is_sent_about_such_an_answer_waits_for_it(connect: Connect) -> None:
+    """The new session has it only when it is over, and would refuse what names it."""
+    answer = " ".join(f"w{number}" for number in range(30))  # three seconds
+    with Emulator(pace=1, responder=lambda *_: answer, synthesiser=synthesise) as service:
+        client = ready(connect, service=service, session_config=NO_VAD, reconnect={**QUICK, **SHORT_LIVED})
+        asked = Aside(lambda: client.ask("one", timeout=4 * HANG))
+        until(lambda: client._engine.attempts.current.number == 2)
+        item_id = client.conversation.entries[-1].item.id
+        after = client.create_conversation_item(message("after"), previous_item_id=item_id)
+        cut = client.truncate_item(item_id, 0, 1000)
+        at_once = client.create_conversation_item(message("at once"))
+        assert at_once.result(HANG)
+        assert not after.done()
+        assert asked.result().text == answer
+        assert after.result(HANG).item.text == "after"
+        assert cut.result(HANG).item_id == item_id
+
+        client.create_conversation_item(message("last")).result(HANG)
+        first, heard, *others = words(service.connections[-1])
+        assert (first, sorted(others)) == ("one", ["after", "at once", "last"])
+        assert answer.startswith(heard)
+        assert 5 < len(heard.split()) < 15  # a third
+        assert service.sent("error") == []
+
+
 # ---------------------------------------------------------------- changes to what the other session has
 
 
@@ -387,3 +413,25 @@ def test_turns_without_transcript(answer: str, connect: Connect, monkeypatch: py
         assert not told.told
         assert client.retrieve_item(items[2]).result(HANG).item.id == items[2]
         assert told.next().item.id == items[2]
+
+
+def test_turns_are_asked_for_again(connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
+    """If the connection for which they were asked fails, the one after it needs them, too."""
+    monkeypatch.setattr("azure_rt_audio._session.planned_swap._RETRY", 0.02)
+    with Emulator(pace=0, responder=respond, synthesiser=synthesise) as service:
+        policy = {**QUICK, "keep_turns_s": 0.1}
+        client = ready(connect, service=service, session_config=NO_VAD, reconnect=policy)
+        items = []
+        for turn in range(2):
+            client.append_audio(speech(turn))
+            items.append(client.commit_audio().result(HANG).item_id)
+        service.faults.add(
+            before("conversation.item.added", Drop(), count=2),
+            before("conversation.item.created", Drop(), count=2),
+        )
+        event = client.reconnect().result(HANG)
+
+        assert (event.restored, event.lost) == (tuple(items), {})
+        assert len(service.connections) == 3
+        found = [bytes(item.parts[0].audio) for item in service.connections[-1]._engine.conversation]
+        assert found == [speech(0), speech(1)]

@@ -9,6 +9,7 @@ from listeners import Aside
 from manual_clock import ManualClock
 
 from azure_rt_audio import ConnectError, ServiceError, WebSocketOptions
+from azure_rt_audio._concurrency.deadline import Deadline
 from azure_rt_audio._session.readiness import Readiness
 from azure_rt_audio._transport import Connection, Target
 
@@ -50,6 +51,22 @@ def test_the_connection_has_a_moment_more(clock: ManualClock, ready: Readiness) 
     ready.end(ConnectError("it was refused"))
 
     with pytest.raises(ConnectError, match="it was refused"):
+        aside.result()
+
+
+def test_the_moment_more_is_within_the_time_of_the_caller(clock: ManualClock, ready: Readiness) -> None:
+    """Who has less time than the connection gets none; who has a little more gets that."""
+    deadline = Deadline(60.0, clock)
+    aside = Aside(lambda: ready.wait_to_send(deadline))
+    clock.advance(60.0, ready._condition)
+    with pytest.raises(TimeoutError, match=r"not ready after 60\.0 seconds"):
+        aside.result()
+
+    deadline = Deadline(3600.5, clock)
+    aside = Aside(lambda: ready.wait_to_send(deadline))
+    clock.advance(3600.0, ready._condition)
+    clock.advance(0.5, ready._condition)
+    with pytest.raises(TimeoutError, match=r"not ready after 3600\.0 seconds"):
         aside.result()
 
 

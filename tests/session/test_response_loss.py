@@ -51,7 +51,7 @@ class Bench:
         self._encoded.append(command)
         return str(len(self._encoded) - 1).encode()
 
-    def _send(self, payload: bytes) -> None:
+    def _send(self, payload: bytes, seconds: float | None) -> None:
         self.sent.append(self._encoded[int(payload)])
 
     def ask(self, **facts: Any) -> PendingResponse:

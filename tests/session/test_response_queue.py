@@ -58,7 +58,7 @@ class Desk:
         self._commands.append(command)
         return str(len(self._commands) - 1).encode()
 
-    def _send(self, payload: bytes) -> None:
+    def _send(self, payload: bytes, seconds: float | None) -> None:
         if self.failure is not None:
             raise self.failure
         self.said.append(self._commands[int(payload)])
@@ -631,7 +631,7 @@ def test_it_is_checked_before_it_waits() -> None:
     def encode(command: Command) -> bytes:
         raise ValueError("response.voice")
 
-    gate = ResponseQueue(encode, lambda payload: None, carries_metadata=True)
+    gate = ResponseQueue(encode, lambda payload, seconds: None, carries_metadata=True)
 
     with pytest.raises(ValueError, match=r"response\.voice"):
         gate.request(None, may_wait=True, owner=None, wait=lambda: waited.append(1))

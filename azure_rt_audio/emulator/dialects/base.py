@@ -11,7 +11,7 @@ from __future__ import annotations
 import base64
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from typing import Any, ClassVar, Final, TypeAlias
 
 from ..model.conversation import Item, Part
@@ -19,7 +19,7 @@ from ..model.session import Session
 from .profile import Profile
 from .rules import Choice, RefusalError, Rule, missing
 
-__all__ = ["Dialect", "Event", "without"]
+__all__ = ["Dialect", "Event", "SecretWish", "without"]
 
 Event: TypeAlias = tuple[str, dict[str, Any]]
 """Canonical name and fields."""
@@ -41,6 +41,22 @@ _SEMANTIC_VAD: Final[Mapping[str, Any]] = {
 _SETTINGS: Final = {a.name for a in fields(Session)} - {"kind", "id", "model", "expires_at"}
 
 
+@dataclass(frozen=True)
+class SecretWish:
+    """
+    What a client secret is asked for.
+
+    Attributes:
+        kind: Of the session: ``"realtime"`` or ``"transcription"``.
+        session: As on the wire.
+        seconds: How long the secret is to connect.
+    """
+
+    kind: str
+    session: Mapping[str, Any]
+    seconds: int
+
+
 class Dialect(ABC):
     """
     One spelling of the protocol.
@@ -51,7 +67,7 @@ class Dialect(ABC):
         api_version: For a client's ``api_version`` option.
         deployment_parameter: The query parameter that names the deployment.
         voice_path: Of the voice, inside a session or a response.
-        mints_secrets: Whether a POST beneath *path* gives client secrets.
+        secret_paths: Paths at which a POST gives client secrets.
         rate_limits: Names of the quotas that ``rate_limits.updated`` reports.
         requests: Rule of each client event.
 
@@ -64,7 +80,7 @@ class Dialect(ABC):
     api_version: ClassVar[str]
     deployment_parameter: ClassVar[str]
     voice_path: ClassVar[str]
-    mints_secrets: ClassVar[bool] = False
+    secret_paths: ClassVar[tuple[str, ...]]
     rate_limits: ClassVar[tuple[str, ...]]
     requests: ClassVar[Mapping[str, Rule]]
 
@@ -96,6 +112,21 @@ class Dialect(ABC):
     def fatal(self, headers: Mapping[str, str]) -> RefusalError | None:
         """An error to send and then close with 4000."""
         return None
+
+    # Client secrets -------------------------------------------------------------------------
+
+    @abstractmethod
+    def secret_wish(self, path: str, body: Any) -> SecretWish:
+        """
+        Read the decoded body of a request for a client secret.
+
+        Raises:
+            RefusalError: With the service's code and path.
+        """
+
+    @abstractmethod
+    def secret_on_wire(self, value: str, expires_at: int, session: dict[str, Any]) -> dict[str, Any]:
+        """The answer; *session* is as :meth:`session_on_wire` made it."""
 
     # Events -----------------------------------------------------------------------------------
 
@@ -168,8 +199,8 @@ class Dialect(ABC):
     def response_fields(self, session: Session) -> dict[str, Any]:
         """The settings that a response object reports."""
 
-    def input_token_details(self, cached_text: int, cached_audio: int) -> dict[str, Any]:
-        """Further fields of ``usage.input_token_details``."""
+    def input_token_details(self, image_tokens: int, cached: Mapping[str, int]) -> dict[str, Any]:
+        """Further fields of ``usage.input_token_details``; *cached* are tokens by kind."""
         return {}
 
     def part_type(self, kind: str, role: str | None) -> str:

@@ -150,6 +150,7 @@ SEMANTIC_VAD: Final = Record(
     }
 )
 
+EXPIRY: Final = Record({"anchor": Choice("created_at"), "seconds": Number(10, 7200, is_whole=True)})
 STATUS: Final = Choice("completed", "incomplete", "in_progress")
 ITEM_FIELDS: Final[dict[str, Rule]] = {
     "id": ID,

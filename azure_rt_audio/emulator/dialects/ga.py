@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from ..model.session import Session
 from . import fields as f
-from .base import Dialect, Event, without
+from .base import Dialect, Event, SecretWish, without
 from .rules import (
     Anything,
     Array,
@@ -105,6 +105,8 @@ _SESSIONS: Final[dict[str, Rule]] = {
     ),
     "transcription": Record({"type": Anything(), "audio": Record({"input": _INPUT}), "include": f.LOGPROBS}),
 }
+_SECRET: Final = Record({"session": Anything(), "expires_after": f.EXPIRY})
+_SECRET_SECONDS: Final = 600
 _KINDS: Final[dict[str, Rule]] = {"message": f.message("output_text", images=True), **f.CALLS, **f.MCP_ITEMS}
 _INPUT_ITEM: Final = Tagged("type", {**_KINDS, "item_reference": f.REFERENCE})
 _RESPONSE: Final = f.overrides(
@@ -148,7 +150,7 @@ class Ga(Dialect):
     api_version = "v1"
     deployment_parameter = "model"
     voice_path = "audio.output.voice"
-    mints_secrets = True
+    secret_paths = ("/openai/v1/realtime/client_secrets",)
     rate_limits: ClassVar[tuple[str, ...]] = ("tokens",)
     requests: ClassVar[Mapping[str, Rule]] = {
         **f.commands(Tagged("type", _SESSIONS), _RESPONSE, Tagged("type", _KINDS)),
@@ -190,6 +192,20 @@ class Ga(Dialect):
             "beta_api_shape_disabled",
             "The Realtime Beta API is no longer supported. Please use /v1/realtime for the GA API.",
         )
+
+    # Client secrets -------------------------------------------------------------------------
+
+    def secret_wish(self, path: str, body: Any) -> SecretWish:
+        """The session is a field of the body."""
+        _SECRET(body, "")
+        session = body.get("session", {"type": "realtime"})
+        self.check_command({"type": "session.update", "session": session})
+        seconds = body.get("expires_after", {}).get("seconds", _SECRET_SECONDS)
+        return SecretWish(session["type"], session, seconds)
+
+    def secret_on_wire(self, value: str, expires_at: int, session: dict[str, Any]) -> dict[str, Any]:
+        """The session beside the secret."""
+        return {"value": value, "expires_at": expires_at, "session": session}
 
     # Events -----------------------------------------------------------------------------------
 
@@ -295,10 +311,9 @@ class Ga(Dialect):
         """The assistant's parts are ``output_text`` and ``output_audio``."""
         return f"output_{kind}" if role == "assistant" else kind
 
-    def input_token_details(self, cached_text: int, cached_audio: int) -> dict[str, Any]:
-        """Which of the tokens were cached, by kind."""
-        cached = {"text_tokens": cached_text, "audio_tokens": cached_audio, "image_tokens": 0}
-        return {"image_tokens": 0, "cached_tokens_details": cached}
+    def input_token_details(self, image_tokens: int, cached: Mapping[str, int]) -> dict[str, Any]:
+        """Images, and which of the tokens were cached, by kind."""
+        return {"image_tokens": image_tokens, "cached_tokens_details": dict(cached)}
 
 
 _INPUT_NAMES: Final = {

@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from ..model.session import Session
 from . import fields as f
-from .base import Dialect, Event, without
+from .base import Dialect, Event, SecretWish, without
 from .names import PREVIEW_NAMES
 from .profile import profile_named
 from .rules import Anything, Array, Boolean, Choice, Either, Nullable, Record, RefusalError, Rule, Tagged
@@ -48,23 +48,36 @@ _INPUT: Final[dict[str, Rule]] = {
     "include": f.LOGPROBS,
     "client_secret": Anything(),
 }
-_SESSION: Final = Record(
-    {
-        **_INPUT,
-        "model": f.TEXT,
-        "instructions": f.TEXT,
-        "voice": f.VOICE,
-        "output_audio_format": f.FORMAT,
-        "speed": f.SPEED,
-        "tools": _TOOLS,
-        "tool_choice": _TOOL_CHOICE,
-        "temperature": f.TEMPERATURE,
-        "max_response_output_tokens": f.MAX_TOKENS,
-        "tracing": f.TRACING,
-        "truncation": f.TRUNCATION,
-        "prompt": f.PROMPT,
-    }
-)
+_SETTINGS: Final[dict[str, Rule]] = {
+    **_INPUT,
+    "model": f.TEXT,
+    "instructions": f.TEXT,
+    "voice": f.VOICE,
+    "output_audio_format": f.FORMAT,
+    "speed": f.SPEED,
+    "tools": _TOOLS,
+    "tool_choice": _TOOL_CHOICE,
+    "temperature": f.TEMPERATURE,
+    "max_response_output_tokens": f.MAX_TOKENS,
+    "tracing": f.TRACING,
+    "truncation": f.TRUNCATION,
+    "prompt": f.PROMPT,
+}
+_SESSION: Final = Record(_SETTINGS)
+# By path. A transcription's field for the expiry has another name, in the specification too.
+_SECRETS: Final[dict[str, tuple[str, str, Rule]]] = {
+    "/openai/realtimeapi/sessions": (
+        "realtime",
+        "expires_after",
+        Record({**_SETTINGS, "client_secret": Record({"expires_after": f.EXPIRY})}),
+    ),
+    "/openai/realtime/transcription_sessions": (
+        "transcription",
+        "expires_at",
+        Record({**_INPUT, "client_secret": Record({"expires_at": f.EXPIRY})}),
+    ),
+}
+_SECRET_SECONDS: Final = 60
 
 _KINDS: Final[dict[str, Rule]] = {"message": f.message("text", images=False), **f.CALLS}
 _ITEM: Final = Tagged("type", _KINDS)
@@ -110,6 +123,7 @@ class Preview(Dialect):
     api_version = "2025-04-01-preview"
     deployment_parameter = "deployment"
     voice_path = "voice"
+    secret_paths = tuple(_SECRETS)
     rate_limits: ClassVar[tuple[str, ...]] = ("requests", "tokens")
     requests: ClassVar[Mapping[str, Rule]] = {
         **f.commands(_SESSION, _RESPONSE, _ITEM),
@@ -136,6 +150,19 @@ class Preview(Dialect):
     def model_of(self, deployment: str) -> str:
         """The model behind a deployment."""
         return _MODEL
+
+    # Client secrets -------------------------------------------------------------------------
+
+    def secret_wish(self, path: str, body: Any) -> SecretWish:
+        """The body is the session."""
+        kind, expiry, rule = _SECRETS[path]
+        rule(body, "")
+        seconds = body.get("client_secret", {}).get(expiry, {}).get("seconds", _SECRET_SECONDS)
+        return SecretWish(kind, body, seconds)
+
+    def secret_on_wire(self, value: str, expires_at: int, session: dict[str, Any]) -> dict[str, Any]:
+        """The secret is a field of the session."""
+        return {**session, "client_secret": {"value": value, "expires_at": expires_at}}
 
     # Events -----------------------------------------------------------------------------------
 

@@ -34,7 +34,8 @@ class Profile:
             the first item of the conversation; elsewhere it always does.
         cached_block: Tokens are cached in blocks of so many.
         describes_silent_audio: Whether a response in writing says what its audio would be.
-        explains_idleness: Whether a message of the system precedes the item of a user who stays silent.
+        explains_idleness: Whether a message of the system precedes the item of a user who stays silent, and a
+            transcript without words follows it, even if no transcripts are asked for.
         names_duplicates: Whether the error of an item whose id is taken names the command and the field.
     """
 

@@ -28,6 +28,7 @@ class Part:
         recognised: What the recogniser made of user audio, whether or not transcription is on.
         is_being_recognised: Whether the recogniser is at work; a response waits for it.
         audio: As the wire carries it, in *audio_format*; a ``bytearray`` while an answer is being produced.
+        dropped_ms: Length of the audio that was here, and is not kept any more.
         is_truncated: Whether the client cut it; what an answer says further is not kept.
         image_url: Of an image, with *detail*.
     """
@@ -41,12 +42,18 @@ class Part:
     audio_format: str = "pcm16"
     image_url: str = ""
     detail: str | None = None
+    dropped_ms: int = 0
     is_truncated: bool = False
 
     @property
     def duration_ms(self) -> int:
-        """Length of the audio in whole milliseconds."""
-        return len(self.audio) // BYTES_PER_MS[self.audio_format]
+        """Length of the audio in whole milliseconds, kept or not."""
+        return self.dropped_ms + len(self.audio) // BYTES_PER_MS[self.audio_format]
+
+    @property
+    def is_spoken(self) -> bool:
+        """Whether it is audio of the assistant, of which there was some once."""
+        return self.kind == "audio" and (self.duration_ms > 0 or self.is_truncated)
 
     def say(self, data: bytes = b"", text: str | None = None) -> None:
         """Append audio, and replace the text so far; unless the client truncated the part meanwhile."""
@@ -62,6 +69,7 @@ class Part:
     def truncate(self, end_ms: int) -> None:
         """Keep the first *end_ms* milliseconds; the transcript goes, since it no longer fits."""
         self.audio = bytes(self.audio[: end_ms * BYTES_PER_MS[self.audio_format]])
+        self.dropped_ms = min(self.dropped_ms, end_ms)
         self.transcript = None
         self.is_truncated = True
 
@@ -112,10 +120,14 @@ class Conversation:
     Items in order.
 
     Keeps at most 32 MiB of audio; beyond that the oldest audio is dropped, its item stays.
+
+    Attributes:
+        has_voice: Whether the assistant has ever spoken, which fixes its voice.
     """
 
     def __init__(self, conversation_id: str | None, items: Sequence[Item] = ()) -> None:
         self.id = conversation_id
+        self.has_voice = False
         self._items: list[Item] = list(items)
 
     def __iter__(self) -> Iterator[Item]:
@@ -188,10 +200,6 @@ class Conversation:
         """Whether the model ever asked for this function call."""
         return any(item.type == "function_call" and item.call_id == call_id for item in self._items)
 
-    def has_assistant_audio(self) -> bool:
-        """Whether there is audio of the assistant; then its voice is fixed."""
-        return any(part.kind == "audio" and part.audio for item in self._items for part in item.parts)
-
     @property
     def has_written_answers_only(self) -> bool:
         """Whether there are answers of the assistant, and none of them was spoken."""
@@ -205,4 +213,4 @@ class Conversation:
             for part in item.parts:
                 spent += len(part.audio)
                 if spent > _AUDIO_BUDGET_BYTES:
-                    part.audio = b""
+                    part.dropped_ms, part.audio = part.duration_ms, b""

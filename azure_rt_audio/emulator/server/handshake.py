@@ -22,7 +22,15 @@ from ..dialects.base import Dialect
 from ..dialects.rules import RefusalError
 from ..model.deployments import Deployments
 
-__all__ = ["TOKEN_EXPIRED", "Accepted", "Authenticator", "Refused", "Secret", "redacted_target"]
+__all__ = [
+    "TOKEN_EXPIRED",
+    "Accepted",
+    "Authenticator",
+    "Refused",
+    "Secret",
+    "SecretRequest",
+    "redacted_target",
+]
 
 _SECRET_PARAMETERS: Final = frozenset({"api-key", "authorization"})
 
@@ -79,6 +87,14 @@ class Accepted:
 
 
 @dataclass(frozen=True)
+class SecretRequest:
+    """A request for a client secret, with a key: at which *path*, in which dialect."""
+
+    dialect: Dialect
+    path: str
+
+
+@dataclass(frozen=True)
 class Secret:
     """A minted ``ek_`` secret: until when it connects (Unix seconds), and to what session."""
 
@@ -122,12 +138,10 @@ class Authenticator:
     def check(self, target: str, headers: Iterable[tuple[str, str]], now: float) -> Accepted | Refused:
         """Accept or refuse by target (path and query) and headers; *now* in Unix seconds."""
         try:
-            parts = urlsplit(target)
+            path, query = _split(target)
         except ValueError:
             return Refused(400, _BAD_REQUEST)
-        query = dict(parse_qsl(parts.query, keep_blank_values=True))
         named = {name.lower(): value for name, value in headers}
-        path = parts.path.rstrip("/")
         dialect = next((one for one in self.dialects if one.path == path), None)
         if dialect is None:
             return Refused(404, _NOT_FOUND)
@@ -142,7 +156,7 @@ class Authenticator:
         wants_transcription = query.get("intent") == "transcription"
         if secret is not None and secret.kind == "transcription":
             name, wants_transcription = None, True
-        elif secret is not None and not wants_transcription:
+        elif secret is not None:  # which is refused below, if a transcription is asked for
             name = name or secret.deployment
         if bool(name) == wants_transcription:
             parameter = dialect.deployment_parameter
@@ -166,17 +180,25 @@ class Authenticator:
 
     def check_rest(
         self, method: str, target: str, headers: Iterable[tuple[str, str]], now: float
-    ) -> Refused | None:
-        """Refuse a request that is no handshake; ``None`` if it is one for a client secret, with a key."""
-        path = target.partition("?")[0].rstrip("/")
-        if not any(path == f"{one.path}/client_secrets" and one.mints_secrets for one in self.dialects):
+    ) -> SecretRequest | Refused:
+        """Refuse a request that is no handshake, unless it is one for a client secret, with a key."""
+        try:
+            path, query = _split(target)
+        except ValueError:
+            return Refused(400, _BAD_REQUEST)
+        dialect = next((one for one in self.dialects if path in one.secret_paths), None)
+        if dialect is None:
             return Refused(404, _NOT_FOUND)
         if method != "POST":
             return Refused(
                 405, {"error": {"code": "405", "message": "Method not allowed"}}, {"Allow": "POST"}
             )
         named = dict(headers)
-        return None if self._is_known({}, named, now) else self._unauthorized({}, named)
+        if dialect.denies(query):
+            return Refused(401, _UNAUTHORIZED)
+        if not self._is_known(query, named, now):
+            return self._unauthorized(query, named)
+        return SecretRequest(dialect, path) if dialect.serves(query) else Refused(404, _NOT_FOUND)
 
     def _secret(self, query: Mapping[str, str], headers: Mapping[str, str], now: float) -> Secret | None:
         keys, bearers = self._credentials(query, headers)
@@ -205,6 +227,12 @@ class Authenticator:
             for token, end in self.tokens.items()
             for given in (*keys, *bearers)
         )
+
+
+def _split(target: str) -> tuple[str, dict[str, str]]:
+    """Path and query of a request's target; ``ValueError`` if it is no URL."""
+    parts = urlsplit(target)
+    return parts.path.rstrip("/"), dict(parse_qsl(parts.query, keep_blank_values=True))
 
 
 def _bearer(value: str | None) -> str | None:

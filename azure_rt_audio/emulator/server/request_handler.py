@@ -18,7 +18,7 @@ import orjson
 
 from . import faults as fault
 from .clock import Clock
-from .handshake import Accepted, Authenticator, Refused, redacted_target
+from .handshake import Accepted, Authenticator, Refused, SecretRequest, redacted_target
 from .request_log import Attempt
 from .rest import mint, read_request, write_answer
 
@@ -46,7 +46,6 @@ class RequestHandler:
         self,
         authenticator: Authenticator,
         faults: fault.Faults,
-        profile: str,
         region: str,
         clock: Clock,
         stopped: threading.Event,
@@ -54,7 +53,6 @@ class RequestHandler:
     ) -> None:
         self._authenticator = authenticator
         self._faults = faults
-        self._profile = profile
         self._region = region
         self._clock = clock
         self._stopped = stopped
@@ -72,9 +70,10 @@ class RequestHandler:
             write_answer(client, Refused(400, {"error": {"code": "400", "message": "Bad request"}}), {})
             self._record("", [], 400, "")
             return
-        answer = self._authenticator.check_rest(asked.method, asked.target, asked.headers, self._clock.time())
-        if answer is None:
-            answer = mint(self._authenticator, self._profile, asked.body, self._clock.time())
+        now = self._clock.time()
+        answer = self._authenticator.check_rest(asked.method, asked.target, asked.headers, now)
+        if isinstance(answer, SecretRequest):
+            answer = mint(self._authenticator, answer, asked.body, now)
         self._record(asked.target, asked.headers, answer.status, asked.method)
         write_answer(client, answer, self._service_headers(dict(asked.headers)))
 

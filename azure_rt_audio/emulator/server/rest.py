@@ -1,5 +1,5 @@
 """
-Requests that are no WebSocket handshakes: ``POST …/realtime/client_secrets``, and refusals of all others.
+Requests that are no WebSocket handshakes: those for client secrets, and refusals of all others.
 
 ``websockets`` ends a connection that does not begin with ``GET``; the others are read here.
 """
@@ -15,17 +15,14 @@ from typing import Final
 
 import orjson
 
-from ..dialects.choose import dialect_named
-from ..dialects.rules import Number, Record, RefusalError, Text
+from ..dialects.rules import RefusalError
 from ..model.session import Session
-from .handshake import Authenticator, Refused, Secret
+from .handshake import Authenticator, Refused, Secret, SecretRequest
 
 __all__ = ["RestRequest", "is_rest", "mint", "read_request", "write_answer"]
 
 _MOST_HEAD_BYTES: Final = 64 * 1024
 _MOST_BODY_BYTES: Final = 1024 * 1024
-_SECONDS: Final = 600
-_ENVELOPE: Final = Record({"anchor": Text(), "seconds": Number(10, 7200, is_whole=True)})
 
 
 @dataclass(frozen=True)
@@ -82,40 +79,36 @@ def write_answer(client: socket.socket, answer: Refused, headers: Mapping[str, s
     client.shutdown(socket.SHUT_WR)
 
 
-def mint(authenticator: Authenticator, profile: str, body: bytes, now: float) -> Refused:
+def mint(authenticator: Authenticator, request: SecretRequest, body: bytes, now: float) -> Refused:
     """
-    Make a client secret of the body of a request, as GA does; *now* in Unix seconds.
+    Make a client secret of the body of a request; *now* in Unix seconds.
 
     Its session is the one that a client has that connects with it.
     """
-    dialect = dialect_named("ga", profile)
+    dialect = request.dialect
     try:
-        asked = orjson.loads(body or b"{}")
-        Record({"expires_after": _ENVELOPE}, is_open=True)(asked, "")
-        given = asked.get("session", {"type": "realtime"})
-        dialect.check_command({"type": "session.update", "session": given})
+        wish = dialect.secret_wish(request.path, orjson.loads(body or b"{}"))
     except ValueError:
         return _bad_request(RefusalError("invalid_json", "The body is no JSON."))
     except RefusalError as refusal:
         return _bad_request(refusal)
-    deployment = given.get("model") or authenticator.deployments.first
+    deployment = wish.session.get("model") or authenticator.deployments.first
     if not authenticator.deployments.converses(deployment):
         return Refused(404, authenticator.NO_DEPLOYMENT)
-    kind = given["type"]
-    changes = dialect.session_changes(given)
+    changes = dialect.session_changes(wish.session)
     session = Session(
-        kind=kind,
+        kind=wish.kind,
         id=f"sess_{secrets.token_hex(8)}",
         model=dialect.model_of(deployment),
         expires_at=0,
-        modalities=dialect.modalities(kind),
+        modalities=dialect.modalities(wish.kind),
         turn_detection=dialect.vad_defaults(),
     )
-    expires = int(now) + asked.get("expires_after", {}).get("seconds", _SECONDS)
+    expires = int(now) + wish.seconds
     value = f"ek_{secrets.token_hex(16)}"
-    authenticator.secrets[value] = Secret(expires, kind, deployment, changes)
+    authenticator.secrets[value] = Secret(expires, wish.kind, deployment, changes)
     wire = dialect.session_on_wire(replace(session, **changes))
-    return Refused(200, {"value": value, "expires_at": expires, "session": wire})
+    return Refused(200, dialect.secret_on_wire(value, expires, wire))
 
 
 def _bad_request(refusal: RefusalError) -> Refused:

@@ -217,7 +217,6 @@ class Emulator(RequestLog):
         self._requests = RequestHandler(
             self._authenticator,
             self.faults,
-            self._profile,
             region,
             self._clock,
             self._stopped,

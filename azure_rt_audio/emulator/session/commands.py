@@ -111,7 +111,7 @@ class Commands:
     def _refuse_other_voice(self, changes: Mapping[str, Any], owner: str) -> None:
         target = self._target
         if changes.get("voice", target.session.voice) != target.session.voice and (
-            target.conversation.has_assistant_audio()
+            target.conversation.has_voice
         ):
             raise RefusalError(
                 "cannot_update_voice",
@@ -277,7 +277,7 @@ class Commands:
         item = self._find(command["item_id"], "truncate")
         index, end_ms = command["content_index"], command["audio_end_ms"]
         part = item.parts[index] if index < len(item.parts) else None
-        if item.role != "assistant" or part is None or part.kind != "audio" or not part.audio:
+        if part is None or not part.is_spoken:
             raise RefusalError(
                 "unsupported_content_type", "Only model output audio messages can be truncated", "item_id"
             )

@@ -25,9 +25,10 @@ from ..model.conversation import Conversation
 from ..model.session import Session
 from .behaviour import Behaviour
 from .commands import Commands
-from .events import EventMaker, RateLimits, input_tokens
+from .events import EventMaker, RateLimits
 from .input_audio import InputAudio
 from .response import UNTIL_AN_EVENT, ResponseRun, Step
+from .usage import Prompt, prompt_of, shared_tokens, total
 
 __all__ = ["Close", "SessionEngine"]
 
@@ -96,7 +97,7 @@ class SessionEngine:
         self._steps: dict[int, Generator[Step, None, None]] = {}
         self._background: list[tuple[float, Generator[Step, None, None]]] = []  # with due times
         self._limits = RateLimits(self.dialect.rate_limits)
-        self._cached = (0, 0)
+        self._prompt: Prompt = ()  # of the last response in the conversation
         self._expires = now + behaviour.session_seconds
         self._now = now
         self._send_opening()
@@ -272,6 +273,7 @@ class SessionEngine:
             )
         if context is None:  # as it is now: what is added while the response is made is not for it
             context = Conversation(self.conversation.id, self.conversation.items)
+        prompt = prompt_of(context, session)
         run = ResponseRun(
             id=self.make.new_id("resp"),
             make=self.make,
@@ -281,12 +283,13 @@ class SessionEngine:
             behaviour=self.behaviour,
             on_done=self._account,
             metadata=metadata,
-            cached=self._cached,
+            read=total(prompt),
+            cached=shared_tokens(self._prompt, prompt),
             due=self._now,
         )
         if not is_out_of_band:
             self._input_audio.disarm()
-            self._cached = input_tokens(self.conversation, session)
+            self._prompt = prompt
         self._runs.append(run)
         self._steps[id(run)] = run.steps()
 

@@ -1,10 +1,9 @@
 """
-Server events: their ids and names, counts of tokens, and rate limits.
+Server events: their ids and names, and rate limits.
 """
 
 from __future__ import annotations
 
-import math
 import random
 import string
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,17 +12,8 @@ from typing import Any, Final
 from ..dialects.base import Dialect
 from ..dialects.rules import RefusalError
 from ..model.conversation import Conversation, Item
-from ..model.session import Session
 
-__all__ = [
-    "AUDIO_OUT_MS_PER_TOKEN",
-    "CHARACTERS_PER_TOKEN",
-    "EventMaker",
-    "RateLimits",
-    "input_tokens",
-    "output_tokens",
-    "text_tokens",
-]
+__all__ = ["EventMaker", "RateLimits"]
 
 _ALPHABET: Final = string.ascii_letters + string.digits
 _WITH_OBFUSCATION: Final = frozenset(
@@ -36,9 +26,6 @@ _WITH_OBFUSCATION: Final = frozenset(
     }
 )
 _OBFUSCATED_LENGTH: Final = 16
-CHARACTERS_PER_TOKEN: Final = 4
-_AUDIO_IN_MS_PER_TOKEN: Final = 100
-AUDIO_OUT_MS_PER_TOKEN: Final = 50
 
 
 class EventMaker:
@@ -101,28 +88,6 @@ class EventMaker:
         if self.dialect.wire_name(name):
             previous = conversation.before(item) if conversation is not None else None
             yield self.event(name, previous_item_id=previous, item=self.item(item))
-
-
-def text_tokens(text: str) -> int:
-    """How many a text has, as a rule of thumb."""
-    return math.ceil(len(text) / CHARACTERS_PER_TOKEN)
-
-
-def input_tokens(conversation: Conversation, session: Session) -> tuple[int, int]:
-    """What a response has to read: text tokens and audio tokens."""
-    text = text_tokens(session.instructions) + sum(text_tokens(str(tool)) for tool in session.tools)
-    audio = 0
-    for item in conversation:
-        text += 4 + text_tokens(item.arguments) + text_tokens(item.output)
-        for part in item.parts:
-            text += text_tokens(part.text)
-            audio += math.ceil(part.duration_ms / _AUDIO_IN_MS_PER_TOKEN)
-    return text, audio
-
-
-def output_tokens(text: str, audio_ms: float) -> tuple[int, int]:
-    """What was written and said: text tokens and audio tokens."""
-    return text_tokens(text), math.ceil(audio_ms / AUDIO_OUT_MS_PER_TOKEN)
 
 
 class RateLimits:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Mapping
 from concurrent.futures import Future
 from typing import Any, Final, Protocol
 
@@ -19,8 +19,9 @@ from ..model.session import Session
 from ..model.tokens import pieces
 from ..speech.vad import InputBuffer, SpeechStarted, SpeechStopped
 from .behaviour import Behaviour
-from .events import EventMaker, text_tokens
+from .events import EventMaker
 from .response import UNTIL_AN_EVENT, ResponseRun, Step
+from .usage import text_tokens
 
 __all__ = ["InputAudio", "TurnTarget"]
 
@@ -35,6 +36,10 @@ _IDLE: Final = (
 
 class TurnTarget(Protocol):
     """The session that turns of the user act on."""
+
+    @property
+    def now(self) -> float:
+        """The time of the call in progress."""
 
     @property
     def behaviour(self) -> Behaviour:
@@ -91,11 +96,14 @@ class InputAudio:
         target = self._target
         session = target.session
         pcm = from_wire(data, session.input_format)
-        for found in self._buffer.append(pcm, session.turn_detection):
+        keep_from_ms = self._quiet_from_ms if self.idle_due is not None else None
+        for found in self._buffer.append(pcm, session.turn_detection, keep_from_ms=keep_from_ms):
             if isinstance(found, SpeechStarted):
                 self._on_started(found)
             else:
                 self._on_stopped(found)
+        if self._quiet_since is not None and target.now < self._quiet_since:
+            self._quiet_from_ms = self._buffer.total_ms  # the answer is still being played
 
     def commit(self) -> None:
         """Commit the buffer for the client; no response follows."""
@@ -183,8 +191,11 @@ class InputAudio:
         )
         recognised = "" if is_silent else self._recognise(pcm, session)
         _note(part, recognised)
-        heard_bytes = 0 if is_silent else len(pcm)
-        target.run_in_background(self._transcription(item, part, recognised, heard_bytes, session))
+        if is_silent and make.dialect.profile.explains_idleness:
+            target.run_in_background(self._silence(item, part))
+        else:
+            heard_bytes = 0 if is_silent else len(pcm)
+            target.run_in_background(self._transcription(item, part, recognised, heard_bytes, session))
 
     # Transcription --------------------------------------------------------------------------
 
@@ -232,6 +243,12 @@ class InputAudio:
         else:
             yield from self._transcribed(item, part, pcm_bytes, session)
 
+    def _silence(self, item: Item, part: Part) -> Generator[Step, None, None]:
+        """Report that nothing was said, which needs no model and no wish for transcripts."""
+        yield from self._aside()
+        part.transcript = ""
+        yield self._completed(item, "", {"type": "duration", "seconds": 0})
+
     def _transcribed(self, item: Item, part: Part, pcm_bytes: int, session: Session) -> Iterator[Step]:
         make = self._target.make
         model = _model(session)
@@ -258,12 +275,14 @@ class InputAudio:
                 "output_tokens": text,
                 "input_token_details": {"text_tokens": 0, "audio_tokens": audio},
             }
-        done = make.event(
-            f"{name}.completed", item_id=item.id, content_index=0, transcript=words, usage=usage
-        )
+        done = self._completed(item, words, usage)
         if session.wants_logprobs:
             done["logprobs"] = [_logprob(piece) for piece in tokens]
         yield done
+
+    def _completed(self, item: Item, words: str, usage: Mapping[str, Any]) -> dict[str, Any]:
+        name = "conversation.item.input_audio_transcription.completed"
+        return self._target.make.event(name, item_id=item.id, content_index=0, transcript=words, usage=usage)
 
     def _aside(self) -> Iterator[Step]:
         """Let the answer go first, where transcripts come among its events."""
@@ -307,12 +326,15 @@ class InputAudio:
         target = self._target
         self.disarm()
         make, conversation = target.make, target.conversation
+        end_ms, pcm = self._buffer.total_ms, self._buffer.take()
+        # The client may have cleared the buffer meanwhile, and what is needed for padding is no part of it.
+        pcm = pcm[max(0, len(pcm) - (end_ms - self._quiet_from_ms) * 48) :]
         self._turn_item_id = make.new_id("item")
         target.send(
             make.event(
                 "input_audio_buffer.timeout_triggered",
-                audio_start_ms=self._quiet_from_ms,
-                audio_end_ms=self._buffer.total_ms,
+                audio_start_ms=end_ms - len(pcm) // 48,
+                audio_end_ms=end_ms,
                 item_id=self._turn_item_id,
             )
         )
@@ -321,7 +343,7 @@ class InputAudio:
             note = Item(make.new_id("item"), "message", role="system", parts=[told])
             conversation.add(note)
             target.send(*make.item_added(note, conversation), *make.item_done(note, conversation))
-        self._commit(self._buffer.take(), is_silent=True)
+        self._commit(pcm, is_silent=True)
         self._respond_if_asked()
 
 

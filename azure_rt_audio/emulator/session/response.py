@@ -27,7 +27,8 @@ from ..model.session import Session
 from ..model.tokens import arguments_as_written, pieces
 from . import mcp
 from .behaviour import Behaviour
-from .events import AUDIO_OUT_MS_PER_TOKEN, CHARACTERS_PER_TOKEN, EventMaker, input_tokens, output_tokens
+from .events import EventMaker
+from .usage import AUDIO_OUT_MS_PER_TOKEN, CHARACTERS_PER_TOKEN, Tokens, output_tokens
 
 __all__ = ["UNTIL_AN_EVENT", "ResponseRun", "Step"]
 
@@ -65,7 +66,8 @@ class ResponseRun:
         context: The conversation that the responder sees.
         home: The conversation that receives the output; ``None`` out of band.
         on_done: Called with the tokens spent; returns the events that follow.
-        cached: Text and audio tokens of the previous response's input, which cost less.
+        read: Tokens of its input.
+        cached: Those among them that an earlier response has read, which cost less.
         due: When the next step may be taken, in the engine's seconds.
         audio_ms: Milliseconds of audio sent so far.
     """
@@ -77,8 +79,9 @@ class ResponseRun:
     home: Conversation | None
     behaviour: Behaviour
     on_done: Callable[[int], Iterable[dict[str, Any]]]
+    read: Tokens
+    cached: Tokens
     metadata: Mapping[str, str] | None = None
-    cached: tuple[int, int] = (0, 0)
     due: float = 0.0
     audio_ms: float = 0.0
     is_over: bool = False
@@ -86,7 +89,6 @@ class ResponseRun:
     _open: _Open | None = None
     _last: deque[dict[str, Any]] | None = None  # events of its end, while they are being sent
     _written: str = ""
-    _read: tuple[int, int] = (0, 0)
     _failure: Failure | None = None
     _has_begun: bool = False
 
@@ -145,7 +147,6 @@ class ResponseRun:
     def _begin(self) -> Iterator[dict[str, Any]]:
         if not self._has_begun:
             self._has_begun = True
-            self._read = input_tokens(self.context, self.session)
             yield self.make.event("response.created", response=self._on_wire("in_progress", None, None))
 
     def _ask(self) -> Generator[float, None, Reply]:
@@ -189,6 +190,8 @@ class ResponseRun:
             pcm = self._allowed_audio(pcm)
             data = to_wire(pcm, self.session.output_format)
             part.say(data)
+            if self.home is not None:
+                self.home.has_voice = True
             duration_ms = len(pcm) / 48
             self.audio_ms += duration_ms
             yield self._at("response.output_audio.delta", delta=b64encode(data).decode())
@@ -383,20 +386,20 @@ class ResponseRun:
         yield from self.on_done(usage["total_tokens"])
 
     def _usage(self) -> dict[str, Any]:
-        text_in, audio_in = self._read
         text_out, audio_out = output_tokens(self._written, self.audio_ms)
-        block = self.make.dialect.profile.cached_block
-        known = (min(self.cached[0], text_in), min(self.cached[1], audio_in))
-        cached_text, cached_audio = (tokens - tokens % block for tokens in known)
+        cached = self.cached.in_blocks(self.make.dialect.profile.cached_block)
         read: dict[str, Any] = {
-            "text_tokens": text_in,
-            "audio_tokens": audio_in,
-            "cached_tokens": cached_text + cached_audio,
+            "text_tokens": self.read.text,
+            "audio_tokens": self.read.audio,
+            "cached_tokens": cached.sum,
         }
-        read |= self.make.dialect.input_token_details(cached_text, cached_audio)
+        read |= self.make.dialect.input_token_details(
+            self.read.image,
+            {"text_tokens": cached.text, "audio_tokens": cached.audio, "image_tokens": cached.image},
+        )
         return {
-            "total_tokens": text_in + audio_in + text_out + audio_out,
-            "input_tokens": text_in + audio_in,
+            "total_tokens": self.read.sum + text_out + audio_out,
+            "input_tokens": self.read.sum,
             "output_tokens": text_out + audio_out,
             "input_token_details": read,
             "output_token_details": {"text_tokens": text_out, "audio_tokens": audio_out},

@@ -147,13 +147,16 @@ class InputBuffer:
         self._speech_from = None
         self._quiet_ms = 0
 
-    def append(self, pcm: bytes, detection: Mapping[str, Any] | None) -> list[SpeechStarted | SpeechStopped]:
+    def append(
+        self, pcm: bytes, detection: Mapping[str, Any] | None, *, keep_from_ms: int | None = None
+    ) -> list[SpeechStarted | SpeechStopped]:
         """
         Append audio and return the starts and ends of speech in it.
 
         Args:
             pcm: PCM16, 24 000 Hz, any even number of bytes.
             detection: The session's turn detection; ``None`` only collects.
+            keep_from_ms: Silence from there on is kept too, in milliseconds of audio ever appended.
         """
         self._kept += pcm
         if detection is None:
@@ -165,7 +168,8 @@ class InputBuffer:
             self._judge(score, detection, found)
         if not self.is_in_speech:
             needed_ms = _padding_ms(detection) + (self._onset_frames + 1) * self._detector.frame_ms
-            self._forget_before(self._judged - needed_ms * 48)
+            needed_from = self._judged - needed_ms * 48
+            self._forget_before(needed_from if keep_from_ms is None else min(needed_from, keep_from_ms * 48))
         return found
 
     def _judge(

@@ -24,7 +24,7 @@ pytestmark = pytest.mark.thorough
 def test_a_request_that_was_not_sent_is_not_waited_for() -> None:
     """Whoever is stopped while asking for a response leaves the conversation free for the next one."""
     sent: list[bytes] = []
-    gate = ResponseQueue(lambda command: b"", sent.append, carries_metadata=True)
+    gate = ResponseQueue(lambda command: b"", lambda payload, _: sent.append(payload), carries_metadata=True)
     storm = Storm()
     struck = stuck = 0
     with storm.blowing():
