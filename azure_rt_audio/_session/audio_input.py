@@ -24,9 +24,11 @@ from .._concurrency.deadline import Deadline
 from ..audio.channels import Channel, Mixer
 from ..audio.converter import Converter
 from ..audio.files import AudioReader
+from ..audio.g711 import resembles_pcm16
 from ..audio.pcm import decode_base64, to_pcm16
 from ..audio.resample import check_rate
 from ..audio.samples import AudioLike, check_whole, interleaved, octets
+from ..audio.warning import tell
 from ..protocol.checks import MAX_APPEND_BYTES
 from .sender import CommandSender
 from .user_turn import UserTurn
@@ -183,12 +185,19 @@ class AudioInput:
         if is_pcm16 or isinstance(audio, os.PathLike):  # a path is refused, with a remedy
             return bytes(to_pcm16(audio))
         try:
-            return bytes(octets(audio, audio_format))
+            sound = bytes(octets(audio, audio_format))
         except TypeError as exc:
             raise TypeError(
                 f"a {audio_format} session takes bytes, one per frame, not {type(audio).__name__}; "
                 "pass its sample_rate_hz as well, and it is converted"
             ) from exc
+        if resembles_pcm16(sound):
+            tell(
+                f"the sound seems to be PCM16, and is sent as {audio_format}, the session's input format, "
+                "which makes noise of it: pass its sample_rate_hz as well, 24000 for that of read_audio(), "
+                "and it is converted"
+            )
+        return sound
 
     # ------------------------------------------------------------ the end of a stream
 

@@ -307,11 +307,12 @@ class Waiters:
             )
         )
 
-    def offer(self, key: Any, event: Any) -> None:
-        """Offer an event to all waiters."""
+    def offer(self, key: Any, event: Any) -> bool:
+        """Offer an event to all waiters; return whether one took it."""
         waiting = self.waiting
         if not waiting:
-            return
+            return False
+        is_taken = False
         answered: set[str] = set()
         for waiter in waiting:
             if waiter.acknowledges is not None and waiter.acknowledges in answered:
@@ -332,6 +333,8 @@ class Waiters:
                     answered.add(waiter.acknowledges)
                 self.discard(waiter)
                 waiter.resolve(event)
+                is_taken = True
+        return is_taken
 
     def fail(self, error: ServiceError) -> Handled | None:
         """

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 import orjson
 from attrs import Factory, define
 
+from .._session.asked import Asked
 from .._session.response_request import cancelled_response
 from ..errors import RealtimeError
 from ..protocol.events import Event, ResponseCreated, ResponseDone
@@ -77,6 +78,7 @@ class Call:
         has_begun: It was called.
         job: That calls it, or asks for approval, on a thread of the tools.
         asked_at: When its approval was asked for.
+        asked: Which listeners were.
         is_decided: That is decided.
         future: Of the acknowledgement; kept alive until it came.
     """
@@ -95,6 +97,7 @@ class Call:
     has_begun: bool = False
     job: Task | None = None
     asked_at: float | None = None
+    asked: Asked = Factory(Asked)
     is_decided: bool = False
     future: Future[object] | None = None
 
@@ -177,6 +180,11 @@ class Round:
                 or (response.status == "incomplete" and response.reason == CONNECTION_LOST)
             )
         )
+
+    def threads_waiting(self, seconds: float) -> set[int]:
+        """Return the threads that do nothing but wait for the answer, for so many seconds."""
+        handles = [handle for one in self.waiting if (handle := one.held) is not None]
+        return set().union(*(handle._threads_waiting(seconds) for handle in handles))
 
     @property
     def is_awaited(self) -> bool:

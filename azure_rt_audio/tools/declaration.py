@@ -102,6 +102,11 @@ def declare(
         TypeError: If it is async, if a parameter has no annotation, or one that JSON Schema cannot express.
         ValueError: If the name or a description is not as the service takes it.
     """
+    if isinstance(function, Mapping | FunctionTool):
+        raise TypeError(
+            "a declaration has no function to call: give Tool(function, parameters=...) for a schema of your "
+            "own; one whose calls the program answers belongs into the tools of session_config"
+        )
     if not callable(function):
         raise TypeError(f"a tool is a function, a method, a Tool or Tools, not {type(function).__name__}")
     chosen = name if name is not None else name_of(function)
