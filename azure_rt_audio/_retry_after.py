@@ -108,7 +108,7 @@ def _float(number: str) -> float:
 
 
 def bounded(seconds: float) -> float | None:
-    """Return seconds that a program can sleep, rounded to what the text can have meant; ``None`` for a NaN."""
+    """Return seconds that a program can sleep, rounded to what a text can mean; ``None`` for a NaN."""
     return round(min(seconds, _LONGEST), 6) if seconds >= 0 else None
 
 
