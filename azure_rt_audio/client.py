@@ -767,7 +767,7 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
             ``.steps`` has the calls of tools and their outputs.
 
         Raises:
-            ValueError: If *prompt* is the path of a sound file, or the content of one.
+            ValueError: If *prompt* is empty, the path of a sound file, or the content of one.
             TypeError: If it is neither text nor sound.
             ServiceError: If the response failed, or the service refused the request.
             ResponseLostError: If the service fell silent about it.
@@ -779,17 +779,19 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
         self._engine.sender.check_may_wait()
         deadline = Deadline(timeout, self._engine.sender.clock)
         if isinstance(prompt, str):
+            if not prompt.strip():
+                raise ValueError("prompt is empty: there is nothing to ask")
             if names_sound_file(prompt) and os.path.isfile(prompt):
                 raise ValueError(f"{prompt!r} is a sound file, and its name would be sent: {FILE_REMEDY}")
             part = ContentPart(type="input_text", text=prompt)
         else:
             if prompt is None:
                 raise TypeError("prompt must be text, or sound as append_audio() takes it, not None")
+            sound = self._engine.audio_input.recording(prompt, sample_rate_hz, channels, channel)
+            if not sound:
+                raise ValueError("prompt is empty: there is no sound in it")
             self._engine.transcription.on_recording()
-            part = ContentPart(
-                type="input_audio",
-                audio=self._engine.audio_input.recording(prompt, sample_rate_hz, channels, channel).decode(),
-            )
+            part = ContentPart(type="input_audio", audio=sound.decode())
         made = None if response is None else build(ResponseConfig, response, "response")
         self._tools.check_may_ask(made)
         pending = self._engine.questions.ask(MessageItem(role="user", content=[part]), made, self, deadline)

@@ -78,7 +78,7 @@ def write_wav(
         sample_rate_hz: The rate of *pcm*, for the header.
 
     Raises:
-        ValueError: An odd number of bytes, or 4 GB and more.
+        ValueError: An odd number of bytes, 4 GB and more, or the content of a sound file.
         OSError: The file cannot be written.
     """
     data = to_pcm16(pcm)
