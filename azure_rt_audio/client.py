@@ -108,7 +108,8 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
         reconnect: What to do when the connection is lost or about to end: a :class:`ReconnectPolicy` or a
             mapping. ``None`` ends the session with its connection.
         history: A conversation to begin with: what ``client.conversation.to_dict()`` or ``to_json()`` of
-            another client returned, or a list of ``(role, text)`` pairs.
+            another client returned, or a list of ``(role, text)`` pairs. It is restored as after a loss: the
+            newest; ``client.conversation`` has all of it, and says in ``lost`` what the model does not know.
 
     Raises:
         ValueError: If the configuration cannot be right; names the field.
@@ -249,6 +250,7 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
         return self._tools.tools
 
     @tools.setter
+    @forgets_locals
     def tools(self, tools: GivenTools) -> None:
         self._tools.replace(tools)
 

@@ -10,7 +10,8 @@ from pathlib import Path
 import pages
 import pytest
 
-from azure_rt_audio.__main__ import _COMMANDS, main
+from azure_rt_audio.__main__ import main
+from azure_rt_audio._cli.program import COMMANDS
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -71,4 +72,4 @@ def test_the_commands_exist() -> None:
             main([command, "--help"])
         assert ended.value.code == 0
 
-    assert commands == [name for name, _, _ in _COMMANDS]
+    assert commands == [name for name, _, _ in COMMANDS]

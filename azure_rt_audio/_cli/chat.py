@@ -30,10 +30,13 @@ from ..protocol.events.local import (
     ToolStarted,
 )
 from ..protocol.response_errors import CONNECTION_LOST
+from . import UsageError
 from .approvals import Approvals
+from .files import check_distinct
 from .history_file import HistoryFile
 from .printer import Printer
 from .service import add_service_arguments, new_client, open_service
+from .texts import option_text, utf8
 from .tool_calls import result_text
 from .tools_option import add_tools_argument, load_tools
 
@@ -55,7 +58,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's options."""
     add_service_arguments(parser)
     parser.add_argument(
-        "--instructions", metavar="TEXT", default=_INSTRUCTIONS, help="instructions for the model"
+        "--instructions",
+        metavar="TEXT",
+        type=option_text,
+        default=_INSTRUCTIONS,
+        help="instructions for the model",
     )
     parser.add_argument(
         "--history",
@@ -75,6 +82,8 @@ def run(arguments: argparse.Namespace) -> int:
     tools = load_tools(arguments.tools)
     screen = Printer()
     file = None if arguments.history is None else HistoryFile(arguments.history)
+    if file is not None:
+        check_distinct([("--record", arguments.record)], [("--history", str(file.path))])
     history = None if file is None else file.read()
     session = SessionConfig(modalities=["text"], instructions=arguments.instructions)
     with open_service(arguments, session, {}) as service:
@@ -84,6 +93,7 @@ def run(arguments: argparse.Namespace) -> int:
         client = new_client(service, history=history, tools=tools)
         chat = _Chat(client, screen, file)  # before it is ready: servers that cannot be listed are told early
         with client:
+            _tell_unknown(client, screen)
             if tools is not None and tools.servers:
                 with contextlib.suppress(TimeoutError):
                     client.wait_for_mcp_tools(_LIST_SECONDS)
@@ -91,6 +101,15 @@ def run(arguments: argparse.Namespace) -> int:
                 screen.note(_HELP)
                 _enable_line_editing()
             return chat.run()
+
+
+def _tell_unknown(client: AzureRealTimeAudio, screen: Printer) -> None:
+    """Say what of the history the model was not given, and why."""
+    conversation = client.conversation
+    for what, items in (("does not know", conversation.lost), ("has less of", conversation.shortened)):
+        if items:
+            why = "; ".join(sorted(set(items.values())))
+            screen.note(f"The model {what} {len(items)} of them, which stay in the file as they are: {why}.")
 
 
 class _Chat:
@@ -152,14 +171,18 @@ class _Chat:
         if sys.stdin.isatty():
             self._is_at_prompt = True
             try:
-                return input(prompt)
+                return utf8(input(prompt), "what was typed")
+            except UsageError as exc:  # the conversation goes on
+                self._screen.line("error", str(exc))
+                return ""
             finally:
                 self._is_at_prompt = self._has_left_prompt = False
-        line = sys.stdin.readline()
+        line = utf8(sys.stdin.readline(), "standard input")
         if not line:
             raise EOFError
+        line = line.rstrip("\r\n")
         if line.strip():
-            self._screen.line("you", line.rstrip("\n"))
+            self._screen.line("you", line)
         return line
 
     def _ask(self, text: str) -> None:

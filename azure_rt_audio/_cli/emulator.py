@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Final
 
 from .._printable import one_line
 from . import UsageError, recordings
-from .service import VARIABLES
+from .service import TRANSCRIPTION_VARIABLE, VARIABLES
 from .speech import open_speech
+from .texts import option_text
 
 if TYPE_CHECKING:
     from ..emulator import ChatModel
@@ -28,10 +29,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's options."""
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1)")
     parser.add_argument("--port", type=int, default=8765, help="port; 0 takes a free one (default: 8765)")
-    parser.add_argument("--key", default="emulator-key", help="the accepted API key (default: emulator-key)")
+    parser.add_argument(
+        "--key",
+        type=option_text,
+        default="emulator-key",
+        help="the accepted API key (default: emulator-key)",
+    )
     parser.add_argument(
         "--deployment",
         metavar="NAME",
+        type=option_text,
         action="append",
         help="name of a deployment, also of one that transcribes; may be repeated (default: any name with "
         '"realtime" in it, gpt-4o-transcribe and gpt-realtime-whisper)',
@@ -73,6 +80,7 @@ def run(arguments: argparse.Namespace) -> int:
         0.
     """
     from ..emulator import Emulator
+    from ..emulator.model.deployments import Deployments
 
     if not arguments.pace >= 0:  # also refuses NaN
         raise UsageError(f"--pace is {arguments.pace}; pass 0 or more")
@@ -104,7 +112,8 @@ def run(arguments: argparse.Namespace) -> int:
         answers = "answers by rule" if reply is None else f"answers with {arguments.chat_url}"
         abilities = [f"It {answers}, {speech.description}.", *(f"({remedy})" for remedy in speech.remedies)]
         deployment = emulator.options()["deployment"]
-        welcome = _welcome(emulator.host_name, arguments.key, deployment, arguments.tls_cert)
+        transcribing = Deployments(tuple(arguments.deployment or ())).transcribing
+        welcome = _welcome(emulator.host_name, arguments.key, deployment, transcribing, arguments.tls_cert)
         try:
             print("\n".join([*abilities, welcome]), flush=True)
             while not emulator.wait(_POLL_SECONDS):  # a longer wait cannot be interrupted on every system
@@ -129,10 +138,11 @@ def _chat_model(url: str | None, model: str | None) -> ChatModel | None:
         raise UsageError(f"--chat-url: {exc}") from exc
 
 
-def _welcome(host_name: str, key: str, deployment: str, certificate: str | None) -> str:
+def _welcome(host_name: str, key: str, deployment: str, transcribing: str, certificate: str | None) -> str:
     # A server on all addresses is reached through the loopback address.
     address = host_name.replace("//0.0.0.0:", "//127.0.0.1:").replace("//[::]:", "//[::1]:")
-    lines = [_assignment(*pair) for pair in zip(VARIABLES, (address, key, deployment), strict=True)]
+    names = (*VARIABLES, TRANSCRIPTION_VARIABLE)
+    lines = [_assignment(*pair) for pair in zip(names, (address, key, deployment, transcribing), strict=True)]
     if certificate is not None:
         lines.append(_assignment("SSL_CERT_FILE", str(Path(certificate).resolve())))
     listing = "\n".join(f"    {line}" for line in lines)
@@ -161,6 +171,12 @@ def _tls(certificate: str | None, key: str | None) -> ssl.SSLContext | None:
         return None
     if certificate is None or key is None:
         raise UsageError("--tls-cert and --tls-key belong together; pass both or neither")
+    for option, path in (("--tls-cert", certificate), ("--tls-key", key)):
+        try:
+            with open(path, "rb"):
+                pass
+        except OSError as exc:  # which does not say which of them
+            raise UsageError(f"{option}: cannot read {path}: {exc.strerror or exc}") from exc
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     try:
         context.load_cert_chain(certificate, key)

@@ -24,11 +24,12 @@ class HistoryFile:
         option: The option that it was given with, for errors.
 
     Attributes:
+        path: It, without links.
         count: Items that were read.
     """
 
     def __init__(self, name: str, option: str = "--history") -> None:
-        self._path = Path(name).expanduser().resolve()  # a link is followed, and stays
+        self.path = Path(name).expanduser().resolve()  # a link is followed, and stays
         self._what = f"{option} {name}"
         self.count = 0
 
@@ -41,7 +42,7 @@ class HistoryFile:
                 replaced. The file is left as it is.
         """
         try:
-            data = self._path.read_bytes()
+            data = self.path.read_bytes()
         except FileNotFoundError:
             self._check_folder()
             return None
@@ -57,7 +58,7 @@ class HistoryFile:
 
     def _check_folder(self) -> None:
         """Refuse a place where nothing can be written, before there is anything to lose."""
-        folder = self._path.parent
+        folder = self.path.parent
         if not folder.is_dir():
             raise UsageError(f"{self._what}: there is no directory {folder}; create it first")
         if not os.access(folder, os.W_OK):
@@ -70,15 +71,15 @@ class HistoryFile:
         Raises:
             OSError: If it cannot be written; the old file is still there.
         """
-        handle, name = tempfile.mkstemp(prefix=f".{self._path.name}.", dir=self._path.parent)
+        handle, name = tempfile.mkstemp(prefix=f".{self.path.name}.", dir=self.path.parent)
         try:
             with open(handle, "w", encoding="utf-8") as file:
                 file.write(text)
                 file.flush()
                 os.fsync(file.fileno())
             with contextlib.suppress(OSError):  # there is none yet
-                os.chmod(name, self._path.stat().st_mode & 0o777)
-            os.replace(name, self._path)
+                os.chmod(name, self.path.stat().st_mode & 0o777)
+            os.replace(name, self.path)
         except BaseException:
             with contextlib.suppress(OSError):
                 os.unlink(name)

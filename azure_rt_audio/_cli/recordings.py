@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 from ..audio import read_wav
 from ..errors import MissingExtraError
 from . import UsageError
+from .files import readable
 
 if TYPE_CHECKING:
     from ..emulator import Session
@@ -57,6 +58,7 @@ def read(path: str, option: str) -> bytes:
         UsageError: It does not exist, has no audio, or is unreadable.
         MissingExtraError: It has another rate, and the ``audio`` extra is not installed.
     """
+    readable(path, option)
     try:
         pcm = read_wav(path)
     except MissingExtraError:

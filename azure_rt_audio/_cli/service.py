@@ -20,6 +20,7 @@ from ..protocol.endpoint import parse_endpoint
 from ..protocol.session_defaults import with_transcription
 from . import UsageError
 from .speech import open_speech
+from .texts import option_text
 
 if TYPE_CHECKING:
     from ..dispatch import Dispatcher
@@ -140,6 +141,7 @@ def add_service_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--transcription-deployment",
         metavar="NAME",
+        type=option_text,
         help="transcribe the user with this deployment (default on Azure: what "
         f"{TRANSCRIPTION_VARIABLE} names, or no transcription)",
     )

@@ -15,9 +15,11 @@ from .. import AzureRealTimeAudio, DecodeError, RealtimeError, ServiceError, Ses
 from ..audio import Converter, WavWriter, duration_ms, write_audio
 from ..protocol.events import ResponseDone, ResponseOutputAudioDelta, ResponseOutputAudioTranscriptDelta
 from ..protocol.events.local import Reconnected, Reconnecting
-from . import UsageError, writable
+from . import UsageError
+from .files import check_distinct, writable
 from .printer import Printer
 from .service import Service, add_service_arguments, new_client, open_service, tell_remedies
+from .texts import option_text, utf8
 
 if TYPE_CHECKING:
     from ..emulator import Conversation, Session
@@ -50,7 +52,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="output file: .wav, which can be played while it is written, or .flac, .ogg, .mp3 "
         "(default: speech.wav)",
     )
-    parser.add_argument("--voice", metavar="NAME", default="alloy", help="the voice (default: alloy)")
+    parser.add_argument(
+        "--voice", metavar="NAME", type=option_text, default="alloy", help="the voice (default: alloy)"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -60,17 +64,12 @@ def run(arguments: argparse.Namespace) -> int:
     Returns:
         0; 1 if the file is incomplete.
     """
-    try:
-        text = sys.stdin.read() if arguments.text == "-" else arguments.text
-        text.encode()  # surrogates from undecodable input are refused here
-    except UnicodeError as exc:
-        raise UsageError("TEXT is not UTF-8: convert it, for example with iconv") from exc
+    text = utf8(sys.stdin.read() if arguments.text == "-" else arguments.text, "TEXT")
     portions = _portions(text)
     if not portions:
         raise UsageError("TEXT is empty: pass the text to speak")
-    out = writable(arguments.out, "--out")
-    if out.suffix.lower() not in _SUFFIXES:
-        raise UsageError(f"--out: {out} must end in {', '.join(_SUFFIXES[:-1])} or {_SUFFIXES[-1]}")
+    out = writable(arguments.out, "--out", _SUFFIXES)
+    check_distinct([("--out", arguments.out), ("--record", arguments.record)])
     session = SessionConfig(
         voice=arguments.voice, instructions=_INSTRUCTIONS, output_audio_format="pcm16", turn_detection=None
     )

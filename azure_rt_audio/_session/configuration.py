@@ -118,11 +118,12 @@ class Configuration:
 
     def input_audio_format(self) -> str:
         """Return the format of audio that is appended next: of a pending update, or as in force."""
-        asked = self._attempts.current.asked_input_format
+        current = self._attempts.current
+        asked = current.asked_input_format
         if asked is not None:
             return asked
-        in_force = self.session.input_audio_format if self.session is not None else None
-        return readable_format(in_force)
+        session = self.session or current.session  # of a first session that is yet to be told
+        return readable_format(session.input_audio_format if session is not None else None)
 
     def output_audio_format(self) -> str | None:
         """Return the format in force."""

@@ -31,10 +31,11 @@ from ..options import ReconnectPolicy
 from ..protocol.codec import encode_append
 from .attempt import Attempt
 from .attempts import Attempts
+from .kept_turns import KeptTurns
 from .sound_ring import SoundRing
 from .waiters import Waiter, Waiters
 
-__all__ = ["Journal", "sound_beyond"]
+__all__ = ["Journal"]
 
 _Entry: TypeAlias = "tuple[int, int, bytes, Waiter | None]"
 """A command's place among the others, the sound before it, its bytes, and who waits for its answer."""
@@ -93,13 +94,17 @@ class Journal:
         self._held: collections.deque[_Held] = collections.deque()
         self._held_bytes = 0
         self._ring = SoundRing()
+        self._may_drop = True  # what the ring has no room for; not while it is held briefly, or sent
+        self._heard = 0  # index after the sound that the service has shown to have been there for
+        self._heard_at = 0.0  # when that was
+        self._missing_s = 0.0  # of sound that a new connection was to hear, and was not told to the program
         self._format = "pcm16"
         self._room, self._turn_room = self._rooms()
         self._settled = 0  # index after the sound of the last turn, or the last clear
         self._turn_start: int | None = None  # where the user began to speak, if that is known
         self._turn_end: int | None = None
         self._is_manual = False  # without turn detection all that is not committed is needed
-        self._turns: collections.OrderedDict[str, bytes] = collections.OrderedDict()
+        self._turns = KeptTurns()
         self._transcribed: str | None = None  # the latest turn, until its transcript has come
         self._committed_at = 0.0
         self._held_from = 0  # index of the first byte of sound that is held
@@ -182,11 +187,13 @@ class Journal:
         with self._lock:
             if audio_format != self._format:
                 self._change_format_locked(audio_format)
-            ring.append(sound, self._clock())
-            room = self._turn_room if self._is_manual or self._turn_start is not None else self._room
-            if ring.end - ring.start > room:
-                ring.limit(room)
             is_holding, attempt = self.is_holding, self._attempts.current
+            if not is_holding:
+                self._note_heard_locked(attempt)
+            ring.append(sound)
+            room = self._turn_room if self._is_turn_locked() else self._room
+            if self._may_drop and ring.end - ring.start > room:
+                ring.limit(room)
         if is_holding:
             self._check_held()
             return
@@ -200,6 +207,12 @@ class Journal:
             with self._lock:
                 self._ring.retract(sound)
             raise
+
+    def _note_heard_locked(self, attempt: Attempt) -> None:
+        """What was appended before the service was last heard it has taken, as far as can be known."""
+        heard_at = attempt.connection.heard_at
+        if heard_at != self._heard_at:
+            self._heard_at, self._heard = heard_at, self._ring.end
 
     def _goes_on(self, attempt: Attempt) -> bool:
         """Whether the session may outlive the end of an attempt that has just been met."""
@@ -233,10 +246,13 @@ class Journal:
 
     def _change_format_locked(self, audio_format: str) -> None:
         """What the buffer has in another format is noise to the next session."""
+        if self.is_holding:
+            self._missing_s += self._seconds(self._ring.end - max(self._settled, self._heard))
         self._format = audio_format
         self._room, self._turn_room = self._rooms()
         self._ring.forget_before(self._ring.end)
-        self._settled, self._turn_start, self._turn_end = self._ring.end, None, None
+        self._settled = self._heard = self._ring.end
+        self._turn_start = self._turn_end = None
         self._turns.clear()
 
     def _rooms(self) -> tuple[int, int]:
@@ -251,6 +267,10 @@ class Journal:
         frame = 2 if self._format == "pcm16" else 1
         return int(ms * bytes_per_ms(self._format)) // frame * frame
 
+    def _seconds(self, size: int) -> float:
+        """Return the seconds of so many bytes; 0 if there are none."""
+        return max(0, size) / bytes_per_ms(self._format) / 1000
+
     def note_dropped(self, seconds: float) -> None:
         """So much sound was dropped, because the line was too slow: the service counts without it."""
         with self._lock:
@@ -260,7 +280,20 @@ class Journal:
 
     def set_detection(self, *, is_on: bool) -> None:
         """Take into account whether the service finds the user's turns."""
-        self._is_manual = not is_on
+        with self._lock:
+            if not self._is_manual and not is_on:
+                self._settled = self._quiet_until_locked()
+            self._is_manual = not is_on
+
+    def _is_turn_locked(self) -> bool:
+        """Whether what is not settled is needed whole: the user speaks, or nobody but the program knows."""
+        return self._is_manual or self._turn_start is not None
+
+    def _quiet_until_locked(self) -> int:
+        """Return the index after the sound of the last turn, and of the silence that was dropped since."""
+        if not self.is_holding:
+            self._note_heard_locked(self._attempts.current)
+        return max(self._settled, min(self._ring.start, self._heard))
 
     def begin_turn(self, base: int, audio_start_ms: float | None) -> None:
         """The service has heard the user begin to speak."""
@@ -268,7 +301,7 @@ class Journal:
             if audio_start_ms is not None:
                 self._turn_start = max(self._settled, base + self._bytes(audio_start_ms))
             else:
-                self._turn_start = self._settled
+                self._turn_start = self._quiet_until_locked()
             self._turn_end = None
 
     def end_turn(self, base: int, audio_end_ms: float | None) -> None:
@@ -289,23 +322,30 @@ class Journal:
             end = own_index if own_index is not None else self._turn_end
             end = self._ring.end if end is None else end
             start = self._settled if self._turn_start is None else self._turn_start
+            is_turn = self._is_turn_locked()
             self._turn_start = self._turn_end = None
             if end <= self._settled:
                 return
-            if item_id and self._policy is not None and self._policy.restore != "none":
-                self._turns[item_id] = b"".join(self._ring.read(start, end))
-                self._limit_turns_locked()
             if item_id:
+                sound = b"".join(self._ring.read(start, end))
+                self._keep_turn_locked(item_id, sound, end - start - len(sound) if is_turn else 0)
                 self._transcribed, self._committed_at = item_id, self._clock()
             self._settled = end
             self._ring.forget_before(end)
 
-    def _limit_turns_locked(self) -> None:
-        assert self._policy is not None
-        room = self._bytes(1000 * self._policy.keep_turns_s)
-        size = sum(map(len, self._turns.values()))
-        while size > room and len(self._turns) > 1:
-            size -= len(self._turns.popitem(last=False)[1])
+    def keep_turn(self, item_id: str, sound: bytes) -> None:
+        """Keep the sound of a turn that the session was given with its history."""
+        audio_format = self._audio_format()
+        with self._lock:
+            if audio_format != self._format:
+                self._change_format_locked(audio_format)
+            start = max(0, len(sound) - self._turn_room)
+            self._keep_turn_locked(item_id, sound[start:], start)
+
+    def _keep_turn_locked(self, item_id: str, sound: bytes, missing: int) -> None:
+        policy = self._policy
+        if policy is not None and policy.restore != "none":
+            self._turns.add(item_id, sound, missing, self._bytes(1000 * policy.keep_turns_s))
 
     def note_transcript(self, item_id: str, *, is_known: bool) -> None:
         """The transcript of a turn has come, whose sound is not needed any more; or it has failed."""
@@ -313,28 +353,41 @@ class Journal:
             if self._transcribed == item_id:
                 self._transcribed = None
             if is_known and self._policy is not None and self._policy.restore != "audio":
-                self._turns.pop(item_id, None)
+                self._turns.discard(item_id)
 
     def awaits_transcript(self, now: float) -> bool:
         """Whether the latest turn of the user may still be transcribed."""
         return self._transcribed is not None and now - self._committed_at < _TRANSCRIPT_TIMEOUT
 
-    def turns(self) -> dict[str, bytes]:
-        """Return the sound of the user's turns that is kept, by the ids of their items."""
+    def turns(self) -> tuple[str, ...]:
+        """Return the ids of the user's turns whose sound is kept, or would be if there was any of it."""
         with self._lock:
-            return dict(self._turns)
+            return tuple(self._turns.sound)
 
     def sound_of_turns(self) -> dict[str, str]:
-        """Return the same as base64. Any thread."""
-        return {item_id: pybase64.b64encode(sound).decode() for item_id, sound in self.turns().items()}
+        """Return the base64 of what is kept of the user's turns, by the ids of their items. Any thread."""
+        with self._lock:
+            turns = dict(self._turns.sound)
+        return {item_id: pybase64.b64encode(sound).decode() for item_id, sound in turns.items() if sound}
+
+    def cut_turns(self) -> dict[str, float]:
+        """Return the seconds that are missing at the beginning of turns, by the ids of their items."""
+        with self._lock:
+            return {item_id: self._seconds(size) for item_id, size in self._turns.missing.items()}
 
     # ------------------------------------------------------------ another connection: the I/O thread
 
-    def hold(self) -> None:
-        """Send nothing more on the connection that there was."""
+    def hold(self, *, is_brief: bool = False) -> None:
+        """
+        Send nothing more on the connection that there was.
+
+        Args:
+            is_brief: For a moment, in which all sound is kept: that connection may be the one that goes on.
+        """
         with self._lock:
-            self._absent = frozenset()
+            self._may_drop, self._absent = not is_brief, frozenset()
             if not self.is_holding:
+                self._note_heard_locked(self._attempts.current)
                 self.is_holding, self._held_from = True, self._ring.end
 
     def unacknowledged(self) -> tuple[Waiter, ...]:
@@ -357,16 +410,11 @@ class Journal:
         with self._lock:
             return max(0, self._ring.end - max(start, self._ring.start)) / bytes_per_ms(self._format)
 
-    def missing_s(self, start: int) -> float:
-        """Return the seconds of sound from an index on that are not kept any more."""
+    def take_missing_s(self) -> float:
+        """Return the seconds of sound that no session was or will be given; those that are new."""
         with self._lock:
-            return max(0, self._ring.start - start) / bytes_per_ms(self._format) / 1000
-
-    def lost_sound_s(self, last_heard: float) -> float:
-        """Return the seconds of sound that were dropped and that the old session may not have heard."""
-        with self._lock:
-            dropped = self._ring.dropped_at
-        return 0.0 if dropped is None else max(0.0, dropped - last_heard)
+            seconds, self._missing_s = self._missing_s, 0.0
+        return seconds
 
     def replay(
         self, attempt: Attempt, start: int | None = None, is_kept: Callable[[Waiter], bool] = lambda _: True
@@ -383,22 +431,46 @@ class Journal:
             ConnectionClosedError: If the connection is over; what was not sent is held on.
         """
         with self._lock:
-            cursor = self._held_from if start is None else max(start, self._ring.start)
-            if start is not None:
-                attempt.sound_base = self._settled = cursor
-                self._turn_start = self._turn_end = None
+            self._may_drop = False  # what is about to be sent
+            cursor = self._held_from if start is None else self._begin_anew_locked(attempt, start)
+        try:
+            translated = None if start is None else attempt.ids.encoded_to_service
+            self._send_all(attempt, cursor, translated, is_kept)
+        finally:
+            with self._lock:
+                self._may_drop = True
+
+    def _begin_anew_locked(self, attempt: Attempt, start: int) -> int:
+        """A new session hears sound from an index on; return the index of the first byte that is kept."""
+        needed = start if self._is_turn_locked() else max(start, self._heard)
+        self._missing_s += self._seconds(self._ring.start - needed)
+        cursor = max(start, self._ring.start)
+        attempt.sound_base = self._settled = self._heard = cursor
+        self._heard_at = attempt.connection.heard_at
+        self._turn_start = self._turn_end = None
+        return cursor
+
+    def _send_all(
+        self,
+        attempt: Attempt,
+        cursor: int,
+        translated: Callable[[bytes], bytes] | None,
+        is_kept: Callable[[Waiter], bool],
+    ) -> None:
+        """Send what is held, until there is nothing more of it; the sound from *cursor* on."""
         while True:
             with self._lock:
                 entries, end = self._take_entries_locked(attempt, self._absent), self._ring.end
                 if not entries and cursor >= end:
                     self.is_holding = False
+                    self._heard_at = attempt.connection.heard_at  # which is no word about what was just sent
                     return
             while entries:
                 _, index, payload, waiter = entries[0]
                 try:
                     cursor = self._send_sound_to(attempt, cursor, min(index, end))
-                    if start is not None:
-                        payload = attempt.ids.encoded_to_service(payload)
+                    if translated is not None:
+                        payload = translated(payload)
                     self._send_entry(attempt, payload, waiter, is_kept)
                 except ConnectionClosedError:
                     self._put_back(entries)
@@ -492,8 +564,3 @@ class Journal:
 
 def _names(payload: bytes, names: frozenset[bytes]) -> bool:
     return any(name in payload for name in names)
-
-
-def sound_beyond(seconds: float) -> str:
-    """Return why so much sound is lost."""
-    return f"{seconds:.1f} s of sound were more than is kept"

@@ -29,9 +29,13 @@ class Losses:
         self._lost: Mapping[str, str] = {}
         self._shortened: Mapping[str, str] = {}
 
+    def remember(self, shortened: Mapping[str, str], lost: Mapping[str, str]) -> None:
+        """Note what the present session lacks."""
+        self._shortened, self._lost = shortened, lost
+
     def told_once(self, event: Reconnected) -> Reconnected:
         """Return an event that is about to be told, with what is new in it, and remember the rest."""
         lost = {key: why for key, why in event.lost.items() if key == SOUND or key not in self._lost}
         shortened = {k: what for k, what in event.shortened.items() if self._shortened.get(k) != what}
-        self._lost, self._shortened = event.lost, event.shortened
+        self.remember(event.shortened, event.lost)
         return evolve(event, lost=lost, shortened=shortened)

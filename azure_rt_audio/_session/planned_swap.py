@@ -52,13 +52,11 @@ from ..protocol.events import (
 )
 from ..protocol.events.local import Reconnected
 from ..protocol.items import MessageItem
-from ..protocol.restoration import UNHEARD
 from ..protocol.turn import ModelStatusEnum
 from .attempt import Attempt
 from .attempts import Attempts
 from .configuration import Configuration
-from .journal import Journal, sound_beyond
-from .losses import SOUND
+from .journal import Journal
 from .older_turns import OlderTurns
 from .response_queue import ResponseQueue
 from .restoration_plans import RestorationPlans
@@ -250,8 +248,8 @@ class PlannedSwap:
         except (RealtimeError, RuntimeError) as exc:
             self._fail(exc)
             return
-        lost = self._plans.plan(self._queue.running(), None).lost
-        self._older_turns.ask(self._attempts.current, [key for key, why in lost.items() if why == UNHEARD])
+        self._older_turns.forget()  # what was asked for when another connection failed
+        self._older_turns.ask(self._attempts.current, self._plans.lacking_sound(self._queue.running()))
 
     def _fail(self, why: object) -> None:
         """The other connection is gone: the session goes on with the one it has."""
@@ -330,7 +328,7 @@ class PlannedSwap:
         self._old, self._state, self._limit = old, _State.HOLDING, now + _BARRIER
         self._is_passed = False
         self._running = self._queue.running()
-        self._journal.hold()
+        self._journal.hold(is_brief=True)
         self._queue.hold()
         self._attempts.intercept(old)
         old.on_event = weakly(self._on_old_event)
@@ -436,10 +434,8 @@ class PlannedSwap:
         self._state = _State.DRAINING
         self._limit = now + (2 * _RESPONSE_MAY_GO_ON if self._running else _DRAIN)
         self._swapped_at, self._asked_for = now, ""
-        restored, shortened, lost = restorer.hand_over()
+        restored, shortened, lost = self._plans.hand_over(restorer)
         start = self._journal.needed_from(is_planned=True, prefix_ms=self._configuration.prefix_ms)
-        if (seconds := self._journal.missing_s(start)) > 0.05:
-            lost[SOUND] = sound_beyond(seconds)
         attempt.on_event = None
         self._attempts.go_over_to(attempt)
         self._standby = None

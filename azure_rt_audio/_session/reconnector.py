@@ -23,6 +23,8 @@ from typing import Any, Final, Protocol
 
 import attrs
 import orjson
+import pybase64
+from attrs import evolve
 
 from .._concurrency.weak_call import weakly
 from .._log import get_logger
@@ -39,8 +41,9 @@ from ..protocol.events import (
 )
 from ..protocol.events.local import Reconnected, Reconnecting
 from ..protocol.history import History
-from ..protocol.items import ContentPart, MessageItem
+from ..protocol.items import ContentPart, ConversationItem, MessageItem
 from ..protocol.responses import Response
+from ..protocol.restored_texts import in_seconds
 from ..protocol.turn import ModelStatusEnum
 from .attempt import Attempt
 from .attempts import Attempts
@@ -48,7 +51,7 @@ from .backoff import STEADY_S, Backoff, GiveUp, Retry
 from .configuration import Configuration
 from .dial_spacing import is_void, next_slot
 from .interrupted_responses import InterruptedResponses
-from .journal import Journal, sound_beyond
+from .journal import Journal
 from .late_turns import LateTurns
 from .losses import SOUND, Losses
 from .older_turns import OlderTurns
@@ -99,13 +102,11 @@ class Outage:
 
     Attributes:
         reason: Why the connection ended.
-        heard_at: When something was last heard on it.
         responses: What became of the responses that were in progress, by their ids.
     """
 
     since: float
     reason: RealtimeError
-    heard_at: float
     responses: dict[str, str] = attrs.Factory(dict)
 
 
@@ -246,7 +247,7 @@ class Reconnector:
 
     def _lose(self, attempt: Attempt, outcome: Outcome, now: float) -> None:
         """The connection that there was is over: nothing is sent until there is another one."""
-        self._outage = Outage(now, outcome, attempt.connection.heard_at)
+        self._outage = Outage(now, outcome)
         self._late_turns.cancel()
         self._journal.hold()
         self._queue.hold()
@@ -335,20 +336,36 @@ class Reconnector:
             log.debug("= %s", exc)
 
     def _restored_history(self, attempt: Attempt) -> None:
-        restorer, self._restorer, self._history = self._restorer, None, None
-        if restorer is None:
+        restorer, self._restorer = self._restorer, None
+        history, self._history = self._history, None
+        if restorer is None or history is None:
             return
         attempt.on_event = None
-        restored, _, lost = restorer.hand_over()
-        self._conversation._restore(item for item in restorer.plan.items if item.id not in lost)
+        restored, shortened, lost = self._plans.hand_over(restorer)
+        # What the session was not given stays, and is kept again: it was said.
+        self._conversation._begin_with(history.entries)
+        self._losses.remember(shortened, lost)
+        for item in restorer.plan.items:
+            if item.id not in lost:
+                self._keep_sound(item)
         if lost:
             log.warning(
-                "! %d of %d items of the history were not restored", len(lost), len(lost) + len(restored)
+                "! %d of %d items of the history were not restored: %s. They stay in client.conversation",
+                len(lost),
+                len(lost) + len(restored),
+                "; ".join(sorted(set(lost.values()))),
             )
         self._attempts.resume(attempt)
         events, self._first_events = self._first_events, []
         for event in events:
             self._session.apply_event(event)
+
+    def _keep_sound(self, item: ConversationItem) -> None:
+        """Keep the sound of a turn that was restored as such: the session after this one needs it, too."""
+        parts = (item.content or ()) if isinstance(item, MessageItem) else ()
+        sound = next((part.audio for part in parts if part.audio), None)
+        if sound is not None and item.id:
+            self._journal.keep_turn(item.id, pybase64.b64decode(sound))
 
     # ------------------------------------------------------------ the clock
 
@@ -437,10 +454,7 @@ class Reconnector:
         if outage is None or restorer is None or attempt is not self._attempts.current:
             return
         attempt.on_event = None
-        restored, shortened, lost = restorer.hand_over()
-        seconds = self._journal.lost_sound_s(outage.heard_at)
-        if seconds > 0.05:
-            lost[SOUND] = sound_beyond(seconds)
+        restored, shortened, lost = self._plans.hand_over(restorer)
         self._attempts.go_over()
         start = self._journal.needed_from(is_planned=False, prefix_ms=0.0)
         detection = self._configuration.turn_detection
@@ -477,6 +491,11 @@ class Reconnector:
         )
 
     def _tell(self, event: Reconnected) -> None:
+        seconds = self._journal.take_missing_s()
+        if seconds > 0:
+            what = f"{in_seconds(seconds)} of sound were more than is kept"
+            log.warning("! %s", what)
+            event = evolve(event, lost={**event.lost, SOUND: what})
         self._session.tell(self._losses.told_once(event))
 
     def replay(self, attempt: Attempt, start: int | None) -> None:

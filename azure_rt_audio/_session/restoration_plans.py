@@ -19,9 +19,10 @@ from ..protocol.conversation import Conversation, ConversationEntry
 from ..protocol.dialects import Dialect
 from ..protocol.history import History
 from ..protocol.items import FunctionCallItem, FunctionCallOutputItem
-from ..protocol.restoration import Restoration, plan_restoration
+from ..protocol.restoration import UNHEARD, Restoration, plan_restoration
 from .journal import Journal
 from .older_turns import OlderTurns
+from .restorer import Restorer
 
 __all__ = ["RestorationPlans"]
 
@@ -66,8 +67,26 @@ class RestorationPlans:
             )
         without = {key for response_id in running for key in self._conversation._outputs.keys(response_id)}
         entries = [entry for entry in self._conversation.entries if entry.item.id not in without]
-        sound = {**self._older_turns.sound, **self._journal.sound_of_turns()}
-        return self._planned(entries, sound, previous)
+        sound, cut_s = self._journal.sound_of_turns(), self._journal.cut_turns()
+        for item_id, theirs in self._older_turns.sound.items():
+            if len(theirs) > len(sound.get(item_id, "")):
+                sound[item_id] = theirs
+                cut_s.pop(item_id, None)
+        return self._planned(entries, sound, previous, cut_s)
+
+    def lacking_sound(self, running: Collection[str] = ()) -> list[str]:
+        """Return the ids of turns, in order, whose sound is needed and is not kept, or not as a whole."""
+        plan, cut = self.plan(running), self._journal.cut_turns()
+        wanted = {item_id for item_id, why in plan.lost.items() if why == UNHEARD}
+        wanted.update(cut.keys() & plan.shortened.keys())
+        placed = [entry.item.id for entry in self._conversation.entries if entry.item.id in wanted]
+        return [*filter(None, placed), *filter(self._conversation._is_awaited, cut)]
+
+    def hand_over(self, restorer: Restorer) -> tuple[tuple[str, ...], dict[str, str], dict[str, str]]:
+        """Have a session take over, and tell the mirror; return what :meth:`Restorer.hand_over` does."""
+        restored, shortened, lost = restorer.hand_over()
+        self._conversation._note_session(shortened, lost)
+        return restored, shortened, lost
 
     def names(self, running: Collection[str]) -> set[str]:
         """Return the ids of the items and calls that these responses have made so far."""
@@ -85,6 +104,7 @@ class RestorationPlans:
         entries: Sequence[ConversationEntry],
         sound: Mapping[str, str],
         previous: Restoration | None = None,
+        cut_s: Mapping[str, float] | None = None,
     ) -> Restoration:
         policy = self._policy
         budget, restore = Budget(policy.max_items, policy.max_characters), policy.restore
@@ -98,6 +118,7 @@ class RestorationPlans:
             restore=restore,
             budget=budget,
             sound=sound,
+            cut_s=cut_s,
             pending=calls - answered,
             previous=previous,
         )

@@ -18,43 +18,41 @@ class SoundRing:
     Attributes:
         start: Index of the oldest byte that is kept.
         end: Index after the newest.
-        dropped_at: When the newest byte was appended that :meth:`limit` has dropped; ``None`` if none was.
     """
 
     def __init__(self) -> None:
-        self._chunks: collections.deque[tuple[int, bytes, float]] = collections.deque()
+        self._chunks: collections.deque[tuple[int, bytes]] = collections.deque()
         self.start = 0
         self.end = 0
-        self.dropped_at: float | None = None
 
-    def append(self, sound: bytes, when: float) -> None:
-        """Add sound that was appended at that moment."""
-        self._chunks.append((self.end, sound, when))
+    def append(self, sound: bytes) -> None:
+        """Add sound."""
+        self._chunks.append((self.end, sound))
         self.end += len(sound)
 
     def retract(self, sound: bytes) -> None:
         """Take the newest chunk back, if it is this one: it was not sent after all."""
         if self._chunks and self._chunks[-1][1] is sound:
             self.end = self._chunks.pop()[0]
+            self.start = min(self.start, self.end)
 
     def limit(self, size: int) -> None:
         """Drop the oldest chunks until no more than *size* bytes are left, or one chunk."""
         chunks, last = self._chunks, self.end - size
         while len(chunks) > 1 and chunks[1][0] <= last:
-            self.dropped_at = chunks.popleft()[2]
-            self.start = chunks[0][0]
+            chunks.popleft()
+            self.start = max(self.start, chunks[0][0])
 
     def forget_before(self, index: int) -> None:
         """Let go of the sound before an index: nobody needs it any more."""
         while self._chunks and self._chunks[0][0] + len(self._chunks[0][1]) <= index:
             self._chunks.popleft()
         self.start = max(self.start, min(index, self.end))
-        self.dropped_at = None
 
     def read(self, start: int, stop: int) -> list[bytes]:
         """Return the sound between two indices, as far as it is kept, in pieces."""
         pieces = []
-        for begin, sound, _ in self._chunks:
+        for begin, sound in self._chunks:
             first, last = max(start, self.start, begin) - begin, min(stop - begin, len(sound))
             if first < last:
                 pieces.append(sound if last - first == len(sound) else sound[first:last])

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, Protocol, cast
 
 import attrs
@@ -82,6 +83,20 @@ def _one_line(instance: object, attribute: attrs.Attribute[Any], secret: Secret[
         raise ValueError(
             f"{attribute.name} holds spaces, line breaks or characters outside ASCII; copy it again"
         )
+
+
+@contextmanager
+def _naming(variables: Mapping[str, str]) -> Iterator[None]:
+    """Have errors name the variables of the environment from which fields were taken, in their place."""
+    try:
+        yield
+    except ValueError as exc:
+        told = str(exc)
+        for name, variable in variables.items():
+            told = re.sub(rf"^{name}\b", variable, told)
+        if "host_name" in variables:
+            told = told.replace("the URL in host_name", f"the URL in {variables['host_name']}")
+        raise ValueError(told) from None
 
 
 def _a_name(instance: object, attribute: attrs.Attribute[Any], value: object) -> None:
@@ -231,8 +246,11 @@ class AzureRealTimeOptions:
         host = found["AZURE_OPENAI_ENDPOINT"] or ""
         if credential is not None:
             found["AZURE_OPENAI_API_KEY"] = api_key  # both are refused
+        fields = {"host_name": host_name, "api_key": api_key, "deployment": deployment}
+        variables = {name: key for (name, given), key in zip(fields.items(), found, strict=True) if not given}
         if host and not found["AZURE_OPENAI_DEPLOYMENT"]:
-            found["AZURE_OPENAI_DEPLOYMENT"] = parse_endpoint(host).deployment
+            with _naming(variables):
+                found["AZURE_OPENAI_DEPLOYMENT"] = parse_endpoint(host).deployment
         missing = [
             variable
             for variable, value in found.items()
@@ -243,17 +261,18 @@ class AzureRealTimeOptions:
         config = _session_config(session_config)
         version: dict[str, Any] = {} if api_version is None else {"api_version": api_version}
         transcribes = os.environ.get("AZURE_OPENAI_TRANSCRIPTION_DEPLOYMENT")
-        return cls(
-            host_name=host,
-            deployment=found["AZURE_OPENAI_DEPLOYMENT"] or "",
-            api_key=found["AZURE_OPENAI_API_KEY"],
-            credential=credential,
-            dialect=dialect,
-            session_config=with_transcription(config, transcribes) if transcribes else config,
-            session_defaults=session_defaults,
-            credential_scope=credential_scope,
-            **version,
-        )
+        with _naming(variables):
+            return cls(
+                host_name=host,
+                deployment=found["AZURE_OPENAI_DEPLOYMENT"] or "",
+                api_key=found["AZURE_OPENAI_API_KEY"],
+                credential=credential,
+                dialect=dialect,
+                session_config=with_transcription(config, transcribes) if transcribes else config,
+                session_defaults=session_defaults,
+                credential_scope=credential_scope,
+                **version,
+            )
 
     @property
     def url(self) -> str:

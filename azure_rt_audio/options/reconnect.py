@@ -40,11 +40,14 @@ class ReconnectPolicy:
             the service asks for (``retry-after``) is kept in any case. 30 by default.
         retry_first: Whether a first connection that cannot be made is tried again as well. By default it
             is an error at once, because it is usually a mistake of configuration.
-        keep_audio_s: Sound appended while there is no connection, in seconds: the newest that is kept
-            and sent later. From 0 to 600; 10 by default.
-        keep_turns_s: The newest speech of the user, in seconds, whose sound is kept to be restored where it
-            has no transcript; 120 s of PCM16 take under 6 MB. Older turns, the newest 16, are asked of the
-            old session before it is replaced; after a loss they are lost. From 0 to 3600; 120 by default.
+        keep_audio_s: The newest sound that is kept while nobody is known to speak, in seconds, and sent when
+            there is a connection again. More than that is lost, and ``Reconnected`` says how much. A turn
+            that is under way, or without turn detection all that is not committed, is kept up to the longer
+            of this and ``keep_turns_s``. From 0 to 600; 10 by default.
+        keep_turns_s: The newest turns of the user, in seconds, whose sound is kept to be restored where they
+            have no transcript; 120 s of PCM16 take under 6 MB. The last turn is kept in any case, as far as
+            it was while it was under way. Older turns, the newest 16, are asked of the old session before it
+            is replaced; after a loss they are lost. From 0 to 3600; 120 by default.
         swap_before_s: How long before the end of the session's age another connection is made and takes over
             at a quiet moment. ``None`` waits for the end. 120 by default.
         max_age_s: Age of a session at which it is replaced at the latest, where the service says none, or

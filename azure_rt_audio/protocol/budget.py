@@ -9,7 +9,7 @@ from attrs import evolve, frozen
 
 from .items import ContentPart, ConversationItem, FunctionCallItem, FunctionCallOutputItem, MessageItem
 
-__all__ = ["BEYOND", "Budget", "Piece"]
+__all__ = ["BEYOND", "Budget", "Piece", "as_cut"]
 
 BEYOND: Final = "beyond max_items or max_characters"
 
@@ -93,7 +93,26 @@ def _cut(unit: list[Piece], excess: int) -> dict[Piece, Piece]:
         kind = "text" if item.role == "assistant" else "input_text"
         item = evolve(item, content=[ContentPart(type=kind, text=item.text[:left])])
     items = (*piece.items[:number], item, *piece.items[number + 1 :])
-    return {piece: evolve(piece, items=items, missing=f"only {left} of {length} characters")}
+    return {piece: evolve(piece, items=items, missing=_less(left, length))}
+
+
+def as_cut(piece: Piece, items: Sequence[ConversationItem], missing: str) -> Piece:
+    """
+    Return a piece as it was cut before, unless it is another text by now.
+
+    Args:
+        items: What it became.
+        missing: What it lacked then.
+    """
+    for whole, cut in zip(piece.items, items, strict=False):
+        text, left = _cuttable(whole), _cuttable(cut)
+        if text.startswith(left) and missing == _less(len(left), len(text)):
+            return evolve(piece, items=tuple(items), missing=missing)
+    return piece
+
+
+def _less(left: int, length: int) -> str:
+    return f"only {left} of {length} characters"
 
 
 def _cuttable(item: ConversationItem) -> str:

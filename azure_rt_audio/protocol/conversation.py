@@ -52,8 +52,9 @@ class Conversation:
     """
     The items of the default conversation, in order, derived from events alone.
 
-    Transcripts arrive late and out of order and are assigned by item id. Audio is not kept. What a response
-    brought is here when it ends, also if the service does not announce its items.
+    Transcripts arrive late and out of order and are assigned by item id. What a response brought is here when
+    it ends, also if the service does not announce its items. Entries have no sound; of the user's, the client
+    keeps what another session would be given, which :meth:`to_dict` writes on request.
 
     **Threads.** One thread applies events. Any thread may read and gets a snapshot of immutable entries.
     """
@@ -66,6 +67,8 @@ class Conversation:
         self._sent: dict[str, MessageItem] = {}  # with images, until the service describes them
         self._audio_format = self._input_format = "pcm16"
         self._sound: Callable[[], Mapping[str, str]] = dict  # of the user's messages, where it is kept
+        self._lost: Mapping[str, str] = {}  # replaced as a whole
+        self._shortened: Mapping[str, str] = {}
         self._names_places = False  # of items that are neither of a response nor spoken by the user
         self._mcp_lists: dict[str, bool] = {}  # those that are over, by item; whether there is one
         self._changes: dict[type[Event], Callable[[Any], object]] = {
@@ -111,6 +114,21 @@ class Conversation:
         lists = self._mcp_list_items()
         return {item.server_label: item.tools for item in lists if self._mcp_lists.get(item.id or "")}
 
+    @property
+    def lost(self) -> dict[str, str]:
+        """
+        Ids of the items that the present session does not have, each with the reason.
+
+        They are items of a ``history``, or from before a lost connection, beyond ``max_items`` or
+        ``max_characters``, or that no session can be given. They are here because they were said.
+        """
+        return {item_id: why for item_id, why in self._lost.items() if item_id in self._streams}
+
+    @property
+    def shortened(self) -> dict[str, str]:
+        """Ids of the items of which the present session has less than is here, each with what is missing."""
+        return {item_id: what for item_id, what in self._shortened.items() if item_id in self._streams}
+
     def _mcp_settled(self) -> set[str]:
         """Return the labels of the servers that have listed their tools, or could not."""
         return {item.server_label for item in self._mcp_list_items() if item.id in self._mcp_lists}
@@ -139,7 +157,8 @@ class Conversation:
             audio_base64_length=stream.audio_base64_length,
             truncated_at_ms=stream.truncated_at_ms,
             texts=texts,
-            audio_ms=stream.audio_base64_length * 3 // 4 // _BYTES_PER_MS.get(self._audio_format, 48),
+            audio_ms=stream.earlier_audio_ms
+            + stream.audio_base64_length * 3 // 4 // _BYTES_PER_MS.get(self._audio_format, 48),
             is_being_heard=stream.is_being_heard,
         )
 
@@ -151,8 +170,10 @@ class Conversation:
         configuration, and no credential. A later version of this library reads it.
 
         Args:
-            sound: Whether what the user said is included as sound, as far as it is kept, 64 kB for a second
-                of PCM16.
+            sound: Whether what the user said is included as sound, 64 kB for a second of PCM16: as far as it
+                is kept for another session, see ``keep_turns_s`` of
+                :class:`~azure_rt_audio.ReconnectPolicy`; also what was in the ``history`` that the client
+                began with.
         """
         return write_history(
             self.entries, sound=self._sound() if sound else {}, input_audio_format=self._input_format
@@ -181,10 +202,10 @@ class Conversation:
             change(event)
 
     def _previous(self, item_id: str) -> str | None:
-        """Return the id of the item before one; ``None`` if that is the first, or has no place."""
+        """Return the id of the item before one, of those that the session has; ``None`` if there is none."""
         order = tuple(self._order)
-        place = order.index(item_id) if item_id in order else 0
-        return order[place - 1] if place else None
+        before = order[: order.index(item_id)] if item_id in order else ()
+        return next((other for other in reversed(before) if other not in self._lost), None)
 
     def _is_whole(self, response_id: str) -> bool:
         """Whether all that a response in progress has announced has come. Called by the I/O thread."""
@@ -290,7 +311,7 @@ class Conversation:
         if order and order[-1] == previous:  # nearly always, and a search takes longer with each item
             return len(order)
         if previous in self._streams and previous in order:
-            return order.index(previous) + 1
+            return self._after_lost(order.index(previous) + 1)
         # Null is what services say of the first item. Some say it of any, or when an answer's item is done.
         is_nothing_before = (
             previous is None
@@ -299,7 +320,13 @@ class Conversation:
             and stream is None
             and isinstance(event, ConversationItemAdded)
         )
-        return 0 if previous == "root" or is_nothing_before else len(self._order)
+        return self._after_lost(0) if previous == "root" or is_nothing_before else len(self._order)
+
+    def _after_lost(self, place: int) -> int:
+        """Return the place after items of which the session does not know: they were said before."""
+        while place < len(self._order) and self._order[place] in self._lost:
+            place += 1
+        return place
 
     def _update(self, event: ConversationItemRetrieved) -> None:
         """Update an item that has a place; it may have been deleted meanwhile."""
@@ -352,12 +379,19 @@ class Conversation:
         stream = self._streams.get(item_id)
         return stream is not None and stream.item is None
 
-    def _restore(self, items: Iterable[ConversationItem]) -> None:
-        """Place items at the end, as a new session was given them. Called by the I/O thread."""
-        for item in items:
+    def _begin_with(self, entries: Iterable[ConversationEntry]) -> None:
+        """Place what an earlier program has kept at the end. Called by the I/O thread."""
+        for entry in entries:
+            item = entry.item
             if item.id and item.id not in self._streams:
-                _describe(self._streams.setdefault(item.id, ItemStream(item.id)), item)
+                stream = self._streams[item.id] = ItemStream(item.id)
+                stream.truncated_at_ms, stream.earlier_audio_ms = entry.truncated_at_ms, entry.audio_ms
+                _describe(stream, item)
                 self._order.append(item.id)
+
+    def _note_session(self, shortened: Mapping[str, str], lost: Mapping[str, str]) -> None:
+        """Another session has the conversation, but for this. Called by the I/O thread."""
+        self._shortened, self._lost = dict(shortened), dict(lost)
 
 
 def _describe(stream: ItemStream, item: ConversationItem) -> None:

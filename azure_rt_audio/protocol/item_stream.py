@@ -19,6 +19,7 @@ class ItemStream:
         id: ``None`` if the service gives it none.
         item: As last described, once it has a place in the conversation; never holds audio.
         output: As an event of its response last described it.
+        earlier_audio_ms: Milliseconds of audio that were received for it in an earlier program.
         is_being_heard: Some of what the user says is transcribed, and the rest is to come.
         is_linked: Its response is known.
         is_whole: The service has said that nothing more of it comes.
@@ -34,6 +35,7 @@ class ItemStream:
         "arguments",
         "audio_base64_length",
         "call_id",
+        "earlier_audio_ms",
         "id",
         "is_being_heard",
         "is_linked",
@@ -61,6 +63,7 @@ class ItemStream:
         self.call_id: str | None = None
         self.name: str | None = None
         self.audio_base64_length: int = 0
+        self.earlier_audio_ms: int = 0
         self.truncated_at_ms: int | None = None
 
     def append(self, part: int | None, text: str | None) -> None:

@@ -24,7 +24,7 @@ from typing import Final, Literal
 
 from attrs import field, frozen
 
-from .budget import BEYOND, Budget, Piece
+from .budget import BEYOND, Budget, Piece, as_cut
 from .conversation_entry import ConversationEntry
 from .dialects import Dialect
 from .items import (
@@ -38,7 +38,7 @@ from .items import (
     McpListToolsItem,
     MessageItem,
 )
-from .restored_texts import heard_text, short_id
+from .restored_texts import heard_text, in_seconds, short_id
 
 __all__ = ["UNHEARD", "Restoration", "plan_restoration"]
 
@@ -77,6 +77,7 @@ def plan_restoration(
     budget: Budget | None = None,
     heard_ms: Mapping[str, float] | None = None,
     sound: Mapping[str, str] | None = None,
+    cut_s: Mapping[str, float] | None = None,
     pending: Collection[str] = (),
     without: Collection[str] = (),
     previous: Restoration | None = None,
@@ -92,6 +93,7 @@ def plan_restoration(
         heard_ms: Milliseconds that were heard of the model's messages, by id; of those that are not here, all
             but what was truncated.
         sound: Base64 of the user's speech by id, in the format of the new session's input.
+        cut_s: Seconds that are missing at its beginning, where it is not whole, by id.
         pending: Call ids whose output may still come: these calls are kept whatever the budget.
         without: Ids of items to leave out without a word, as their response is asked for again.
         previous: The plan that the session was given before: what is there stays, what was left out for the
@@ -105,11 +107,20 @@ def plan_restoration(
     if restore == "none":
         return Restoration(lost=dict.fromkeys(named, 'restore="none"'))
     transcriber = _Transcriber(
-        named, bool(restore == "audio"), heard_ms or {}, sound or {}, pending, dialect.why_not("images")
+        named,
+        bool(restore == "audio"),
+        heard_ms or {},
+        sound or {},
+        cut_s or {},
+        pending,
+        dialect.why_not("images"),
     )
     written = {source: transcriber.write(entry, source) for source, entry in named.items()}
     if previous is not None:
-        written = {source: _kept(source, piece, previous) for source, piece in written.items()}
+        written = {
+            source: _kept(source, piece, previous, is_cut=source in (cut_s or {}))
+            for source, piece in written.items()
+        }
     pieces = [piece for piece in written.values() if isinstance(piece, Piece)]
     chosen = (budget or Budget()).choose(pieces) if previous is None else _additional(pieces, previous)
     beyond = {piece.source for piece in pieces} - {piece.source for piece in chosen}
@@ -125,19 +136,30 @@ def plan_restoration(
     )
 
 
-def _kept(source: str, piece: Piece | str | None, previous: Restoration) -> Piece | str | None:
-    """Return what an item became before, if there is nothing any more that it could become, as its sound."""
-    if not isinstance(piece, str):
+def _kept(
+    source: str, piece: Piece | str | None, previous: Restoration, *, is_cut: bool
+) -> Piece | str | None:
+    """Return what an item became before, if its sound, of which it is made, was kept longer then."""
+    if piece is None or (isinstance(piece, Piece) and not (is_cut and piece.missing)):
         return piece
     items = tuple(item for item in previous.items if previous.sources[item.id or ""] == source)
-    return Piece(source=source, items=items) if items else piece
+    missing = previous.shortened.get(source, "")
+    return Piece(source=source, items=items, missing=missing) if items else piece
 
 
 def _additional(pieces: Sequence[Piece], previous: Restoration) -> list[Piece]:
-    """Return all but what was left out before, and what belongs to that."""
+    """Return all but what was left out before, and what belongs to that; what was cut stays so."""
     left_out = {source for source, why in previous.lost.items() if why == BEYOND}
     calls = {piece.call_id for piece in pieces if piece.source in left_out and piece.call_id is not None}
-    return [piece for piece in pieces if piece.source not in left_out and piece.call_id not in calls]
+    cut: dict[str, list[ConversationItem]] = {source: [] for source in previous.shortened}
+    for item in previous.items:
+        if (source := previous.sources[item.id or ""]) in cut:
+            cut[source].append(item)
+    return [
+        as_cut(piece, cut[piece.source], previous.shortened[piece.source]) if piece.source in cut else piece
+        for piece in pieces
+        if piece.source not in left_out and piece.call_id not in calls
+    ]
 
 
 class _Transcriber:
@@ -149,12 +171,14 @@ class _Transcriber:
         prefers_sound: bool,
         heard_ms: Mapping[str, float],
         sound: Mapping[str, str],
+        cut_s: Mapping[str, float],
         pending: Collection[str],
         no_images: str,
     ) -> None:
         self._prefers_sound = prefers_sound
         self._heard_ms = heard_ms
         self._sound = sound
+        self._cut_s = cut_s
         self._pending = pending
         self._no_images = no_images
         items = [entry.item for entry in entries.values()]
@@ -228,8 +252,11 @@ class _Transcriber:
                 else:
                     missing["an image"] = self._no_images or "the image is not kept"
             elif part.type == "input_audio":
-                sound = self._sound.get(source)
-                if sound and (self._prefers_sound or not words or entry.is_being_heard):
+                sound, cut_s = self._sound.get(source), self._cut_s.get(source)
+                is_preferred = self._prefers_sound and cut_s is None
+                if sound and (is_preferred or not words or entry.is_being_heard):
+                    if cut_s is not None:
+                        missing[f"{in_seconds(cut_s)} of its beginning"] = "it was longer than is kept"
                     known = None if entry.is_being_heard else words or None
                     content.append(ContentPart(type="input_audio", audio=sound, transcript=known))
                 elif words:

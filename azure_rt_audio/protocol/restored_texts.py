@@ -6,7 +6,7 @@ from typing import Final
 
 from .items import ContentPart, FunctionCallItem, FunctionCallOutputItem, MessageItem
 
-__all__ = ["MAX_ID", "call_as_text", "heard_text", "output_as_text", "short_id"]
+__all__ = ["MAX_ID", "call_as_text", "heard_text", "in_seconds", "output_as_text", "short_id"]
 
 MAX_ID: Final = 32
 """Characters that the service takes for the id of an item or call."""
@@ -43,6 +43,11 @@ def heard_text(text: str, heard_ms: float, total_ms: float) -> str:
         elif end <= _WORD and before.isascii():  # the first word; some languages do without spaces
             end = 0
     return text[:end].rstrip()
+
+
+def in_seconds(seconds: float) -> str:
+    """Return a length of sound in words; what is shorter than 0.1 s is not told to be nothing."""
+    return f"{max(seconds, 0.1):.1f} s"
 
 
 def call_as_text(call: FunctionCallItem, output: FunctionCallOutputItem | None = None) -> MessageItem:

@@ -12,7 +12,7 @@ from typing import Any
 import attrs
 from docstrings import default_of, field_table, fields_said, markdown, own_fields, table, type_of
 
-from azure_rt_audio.__main__ import _parser
+from azure_rt_audio._cli.program import new_parser
 from azure_rt_audio._net.connect_errors import refused
 from azure_rt_audio.options import AzureRealTimeOptions
 from azure_rt_audio.protocol import commands, responses, session, tools
@@ -204,7 +204,7 @@ def handshakes() -> str:
 
 def command_line() -> str:
     """Return the help of each command, from the parser."""
-    parser = _parser()
+    parser = new_parser()
     shown = [f"{parser.description}\n\n{parser.epilog}"]
     actions = [a for a in parser._actions if isinstance(a, argparse._SubParsersAction)]
     for name, command in actions[0].choices.items():

@@ -240,13 +240,14 @@ def test_a_terminal_has_colours(tmp_path: Path) -> None:
 
 
 @on_posix
-def test_the_emulator_serves_whoever_follows_its_three_lines(
+def test_the_emulator_serves_whoever_follows_its_lines(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The lines it prints are an environment with which a client connects; the log shows what passed."""
-    command = ("emulator", "--port", "0", "--key", "my-key", "--deployment", "my $model")
+    names = ("--deployment", "my $model", "--deployment", "my-whisper")
+    command = ("emulator", "--port", "0", "--key", "my-key", *names)
     with Background(*command, cwd=tmp_path) as emulator:
-        emulator.wait_for("AZURE_OPENAI_DEPLOYMENT")
+        emulator.wait_for("AZURE_OPENAI_TRANSCRIPTION_DEPLOYMENT")
         for line in emulator.out:
             if "export" in line:
                 _, assignment = shlex.split(line)  # as a shell does
@@ -259,6 +260,8 @@ def test_the_emulator_serves_whoever_follows_its_three_lines(
 
         assert emulator.wait() == 0
     assert options.deployment == "my $model"
+    asked = options.session_config.input_audio_transcription
+    assert getattr(asked, "model", None) == "my-whisper"
     assert "I am the emulator" in answer.text
     assert any("< response.create" in line for line in emulator.err)
     assert not any("my-key" in line for line in emulator.err)
@@ -294,7 +297,7 @@ def test_the_emulator_speaks_tls(tmp_path: Path) -> None:
 )
 def test_an_emulator_that_listens_everywhere_is_reached_here(host: str, reached: str) -> None:
     """The line for a client names an address that one can connect to on every system."""
-    lines = _welcome(f"ws://{host}:8765", "my-key", "my-model", None).splitlines()
+    lines = _welcome(f"ws://{host}:8765", "my-key", "my-model", "my-scribe", None).splitlines()
 
     assert lines[0].startswith(f"The emulator listens on ws://{host}:8765 ")
     assert f"ws://{reached}:8765" in next(line for line in lines if "AZURE_OPENAI_ENDPOINT" in line)

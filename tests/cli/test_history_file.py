@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import io
+import json
 import os
 from pathlib import Path
 
 import pytest
 
+from azure_rt_audio.__main__ import main
 from azure_rt_audio._cli import UsageError
 from azure_rt_audio._cli.history_file import HistoryFile
 from azure_rt_audio.protocol.conversation import Conversation
+from azure_rt_audio.protocol.history import history_from, write_history
 
 EMPTY = Conversation().to_json()
 
@@ -92,3 +96,23 @@ def test_what_cannot_be_written_changes_nothing(tmp_path: Path, monkeypatch: pyt
 
     assert path.read_text(encoding="utf-8") == EMPTY
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_long_one_does_not_shrink(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """``chat`` gives the model the newest of it, says what it does not know, and keeps all."""
+    path = tmp_path / "talk.json"
+    texts = ["Hi", "x" * 60_000, "y" * 60_000]
+    long = history_from([("user", text) for text in texts]).entries
+    path.write_text(json.dumps(write_history(long, sound={}, input_audio_format="pcm16")), encoding="utf-8")
+    monkeypatch.setattr("sys.stdin", io.StringIO("Hello\n"))
+
+    assert main(["chat", "--emulator", "--history", str(path)]) == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "Going on with 3 items" in shown
+    assert "The model does not know 2 of them" in shown
+    assert "beyond max_items or max_characters." in shown
+    kept = json.loads(path.read_text(encoding="utf-8"))["items"]
+    assert [item["content"][0]["text"] for item in kept[:3]] == texts
+    assert len(kept) == 5

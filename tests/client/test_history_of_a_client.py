@@ -87,6 +87,65 @@ def test_a_conversation_goes_on(connect: Connect, service: Emulator, model: Mode
     assert "'audio':" not in str(mute)
 
 
+@pytest.mark.parametrize("audio_format", ["pcm16", "g711_ulaw"])
+def test_sound_lasts(audio_format: str, connect: Connect, service: Emulator) -> None:
+    """The client has the user's sound of its history: to be written again, and for the next session."""
+    turns = [b"\1\2" * 4_800, b"\3\4" * 4_800]
+    config: dict[str, Any] = {
+        "service": service,
+        "session_config": {**NO_VAD, "input_audio_format": audio_format},
+        "reconnect": {"initial_delay": 0.02, "keep_turns_s": 2.5},
+    }
+    first = connect(**config)
+    for turn in turns:
+        first.append_audio(turn)
+        first.commit_audio().result(HANG)
+    first.clear_audio_buffer().result(HANG)  # its answer comes after the items
+    kept = first.conversation.to_dict(sound=True)
+    for _ in range(2):
+        client = connect(**config, history=kept)
+        client.wait_until_ready(HANG)
+        assert sounds(client.conversation.to_dict(sound=True)) == turns
+        with client.events("reconnected", timeout=HANG) as events:
+            service.drop()
+            event = next(events)
+        assert (len(event.restored), event.lost) == (2, {})
+        items = service.connections[-1]._engine.conversation
+        assert [bytes(item.parts[0].audio) for item in items] == turns
+        client.append_audio(turns[0])
+        client.clear_audio_buffer().result(HANG)
+        assert client.conversation.to_dict(sound=True)["input_audio_format"] == audio_format
+        kept = client.conversation.to_dict(sound=True)
+
+
+def test_sound_of_a_history_is_limited(connect: Connect, service: Emulator) -> None:
+    """As that of other turns: the newest is kept, and what comes later takes the place of what is older."""
+    said = {"type": "message", "role": "user", "content": [{"type": "input_audio"}]}
+    items = [
+        {**said, "id": name, "content": [{"type": "input_audio", "audio": base64.b64encode(TONE).decode()}]}
+        for name in ("a", "b", "c")
+    ]
+    kept = {"version": 1, "input_audio_format": "pcm16", "items": items}
+    policy = {"initial_delay": 0.02, "keep_turns_s": 2.0}
+    client = connect(service=service, history=kept, session_config=NO_VAD, reconnect=policy)
+    client.wait_until_ready(HANG)
+
+    def sounding() -> list[str]:
+        written = client.conversation.to_dict(sound=True)["items"]
+        return [item["id"] for item in written if "audio" in item["content"][0]]
+
+    assert sounding() == ["b", "c"]
+    client.append_audio(TONE)
+    committed = client.commit_audio().result(HANG).item_id
+    with client.events("reconnected", timeout=HANG) as events:
+        service.drop()
+        event = next(events)
+
+    assert sounding() == ["c", committed]
+    assert event.restored == ("c", committed)
+    assert list(event.lost) == ["a", "b"]
+
+
 def test_a_plain_list(connect: Connect, service: Emulator, model: Model) -> None:
     """Pairs of role and text are enough, and the session is ready when the model knows them."""
     client = connect(
@@ -115,6 +174,11 @@ def test_the_session_is_changed_later(
         assert [command["item"]["id"] for command in created] == ["history_1", "history_2"]
 
 
+def sounds(kept: dict[str, Any]) -> list[bytes]:
+    """Return the sound in a document."""
+    return [base64.b64decode(item["content"][0]["audio"]) for item in kept["items"]]
+
+
 def test_the_budget_and_the_format(
     connect: Connect, service: Emulator, model: Model, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -132,7 +196,60 @@ def test_the_budget_and_the_format(
     client.ask("And now?", timeout=HANG)
 
     assert model.saw == ["Hi there.", "And now?"]
-    assert "2 of 3 items of the history were not restored" in caplog.text
+    lost = client.conversation.lost
+    assert lost == {
+        "history_1": "beyond max_items or max_characters",
+        "history_2": "it has no transcript, and its sound is not kept",
+    }
+    assert f"2 of 3 items of the history were not restored: {'; '.join(lost.values())}." in caplog.text
+
+
+@pytest.mark.parametrize("dialect", ["ga", "preview"])
+def test_what_was_not_restored_is_kept(
+    dialect: str, connect: Connect, service: Emulator, model: Model
+) -> None:
+    """A history loses nothing to the budget: not its oldest items, nor the end of its newest one."""
+    kept = [("user", "One"), ("assistant", "Two"), ("user", "Three"), ("assistant", "Four")]
+    limits = {"max_items": 3, "max_characters": 9, "initial_delay": 0.02}
+    client = connect(service=service, dialect=dialect, session_config=NO_VAD, history=kept, reconnect=limits)
+    told = Probe()
+    client.on("reconnected", told)
+    client.create_conversation_item(message("Five, and more")).result(HANG)
+
+    assert list(client.conversation.lost) == ["history_1", "history_2"]
+    history = client.conversation.to_json()
+    assert [entry.text for entry in client.conversation.entries] == [
+        *(text for _, text in kept),
+        "Five, and more",
+    ]
+
+    for is_planned in (True, False):  # what is told again is only what is lost again
+        if is_planned:
+            client.reconnect()
+        else:
+            service.drop()
+        event = told.next()
+        assert event.is_planned is is_planned
+        assert list(event.lost) == (["history_3", "history_4"] if is_planned else [])
+        assert list(client.conversation.lost) == [f"history_{number}" for number in range(1, 5)]
+        assert list(client.conversation.shortened.values()) == ["only 9 of 14 characters"]
+        assert client.conversation.to_json() == history
+
+    again = connect(service=service, dialect=dialect, history=history, reconnect=limits)
+    again.ask("And now?", timeout=HANG)
+    assert model.saw == ["Five, and", "And now?"]
+    assert [e.text for e in again.conversation.entries][:5] == [e.text for e in client.conversation.entries]
+    assert list(again.conversation.shortened.values()) == ["only 9 of 14 characters"]
+
+
+def test_nothing_of_it_is_restored(connect: Connect, service: Emulator, model: Model) -> None:
+    """What is said now stands after what the session does not know."""
+    kept = [("user", "One"), ("assistant", "Two")]
+    client = connect(service=service, history=kept, reconnect={"restore": "none"})
+    client.ask("Three", timeout=HANG)
+
+    assert model.saw == ["Three"]
+    assert [e.text for e in client.conversation.entries] == ["One", "Two", "Three", "One two three four."]
 
 
 def test_what_is_refused(connect: Connect, service: Emulator) -> None:

@@ -315,6 +315,32 @@ def test_what_is_missing_in_the_environment(environment: pytest.MonkeyPatch) -> 
 
 
 @pytest.mark.parametrize(
+    ("variable", "value", "says"),
+    [
+        ("AZURE_OPENAI_ENDPOINT", "ftp://res.openai.azure.com", "AZURE_OPENAI_ENDPOINT begins with ftp"),
+        ("AZURE_OPENAI_ENDPOINT", "ws://res.openai.azure.com", "AZURE_OPENAI_ENDPOINT res.openai"),
+        ("AZURE_OPENAI_API_KEY", "two words", "AZURE_OPENAI_API_KEY holds spaces"),
+        ("AZURE_OPENAI_DEPLOYMENT", " x", "AZURE_OPENAI_DEPLOYMENT is ' x'"),
+        (
+            "AZURE_OPENAI_ENDPOINT",
+            "https://res.openai.azure.com/openai/v1/realtime?model=y",
+            "AZURE_OPENAI_DEPLOYMENT is .*, but the URL in AZURE_OPENAI_ENDPOINT says 'y'",
+        ),
+    ],
+)
+def test_the_environment_is_named(
+    environment: pytest.MonkeyPatch, variable: str, value: str, says: str
+) -> None:
+    """An error about what came from a variable names it; about an argument, the argument."""
+    environment.setenv(variable, value)
+
+    with pytest.raises(ValueError, match=f"^{says}"):
+        AzureRealTimeOptions.from_env()
+    with pytest.raises(ValueError, match=r"^host_name has blanks"):
+        AzureRealTimeOptions.from_env(host_name="no name")
+
+
+@pytest.mark.parametrize(
     ("given", "model"),
     [
         (None, "my-whisper"),

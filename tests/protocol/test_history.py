@@ -148,6 +148,9 @@ def test_it_comes_back_as_it_was() -> None:
     for value in (conversation.to_dict(), conversation.to_json(), conversation.to_json().encode()):
         read = history_from(value)
         assert plan_restoration(read.entries, GA) == plan_restoration(conversation.entries, GA)
+        again = Conversation()
+        again._begin_with(read.entries)
+        assert again.to_dict(sound=False) == conversation.to_dict(), "however often it is kept"
     assert [entry.text for entry in read.entries][5] == "It is a tall tree."
     assert plan_restoration(read.entries, GA).shortened == {"a": "only what was heard: 500 of 1000 ms"}
 
@@ -314,12 +317,12 @@ def test_the_path_is_the_callers() -> None:
         history_from({"version": 9}, "talk.json")
 
 
-def test_a_mirror_takes_what_was_restored() -> None:
+def test_a_mirror_begins_with_it() -> None:
     """The items stand at the end, in order, once; later events about them are taken as ever."""
     conversation = feed(Conversation(), message("s", "system", {"type": "input_text", "text": "Be brief."}))
-    items = plan_restoration(history_from([("user", "Hello"), ("assistant", "Hi")]).entries, GA).items
-    conversation._restore(items)
-    conversation._restore(items)
+    kept = history_from([("user", "Hello"), ("assistant", "Hi")])
+    conversation._begin_with(kept.entries)
+    conversation._begin_with(kept.entries)
     feed(conversation, message("u", "user", {"type": "input_text", "text": "And?"}))
 
     assert [(entry.item.id, entry.text) for entry in conversation.entries] == [

@@ -180,6 +180,22 @@ def test_what_the_user_said(
     assert made.lost == ({} if expected else {"u": "it has no transcript, and its sound is not kept"})
 
 
+def test_sound_without_its_beginning() -> None:
+    """What is missing is told; a transcript has it, and is preferred. What was given whole stays whole."""
+    made = plan(speech("u", None), sound={"u": SOUND}, cut_s={"u": 66.0})
+    written = plan(speech("u", "Hello"), sound={"u": SOUND}, cut_s={"u": 66.0}, restore="audio")
+    whole = plan(speech("u", None), sound={"u": SOUND * 2})
+    again = plan(speech("u", None), sound={"u": SOUND}, cut_s={"u": 66.0}, previous=whole)
+    gone = plan(speech("u", None), previous=made)
+
+    assert shape(made) == [("u", "user", "input_audio:<sound>")]
+    assert made.shortened == gone.shortened == {"u": "without 66.0 s of its beginning"}
+    assert shape(written) == [("u", "user", "input_text:Hello")]
+    assert written.shortened == {}
+    assert (again.items, again.shortened) == (whole.items, {})
+    assert gone.items == made.items
+
+
 def test_what_is_being_transcribed() -> None:
     """A transcript that was cut off is no transcript, if there is the sound; else it is told to be short."""
     begun = attrs.evolve(speech("u", "Hel"), is_being_heard=True)
@@ -537,8 +553,12 @@ def test_any_conversation(seed: int) -> None:
     entries = [random_entry(dice, number, calls) for number in range(dice.randrange(30))]
     budget = Budget(dice.randrange(1, 40), dice.randrange(1, 900))
     sound = {e.item.id or "": SOUND for e in entries if dice.random() < 0.5}
-    made = plan(*entries, dialect=dialect, budget=budget, sound=sound, restore=dice.choice(["text", "audio"]))
+    restore = dice.choice(["text", "audio"])
+    made = plan(*entries, dialect=dialect, budget=budget, sound=sound, restore=restore)
 
+    assert plan_restoration(
+        entries, dialect, budget=budget, sound=sound, restore=restore, previous=made
+    ).items == (made.items), "a session that has it all is given no more"
     ids = [entry.item.id for entry in entries]
     assert sorted({*made.restored, *made.lost}, key=ids.index) == ids
     assert list(made.restored) == [id_ for id_ in ids if id_ in made.restored]
@@ -570,6 +590,14 @@ def test_what_comes_later_is_added() -> None:
     assert more.restored == ("u1", "u2", "u3", "u4", "u5")
     assert more.items[:3] == first.items
     assert more.lost == {"u0": BEYOND}
+
+
+def test_what_was_cut_stays_cut() -> None:
+    """Or the session would have to be replaced for ever; another text is not taken for the same one."""
+    first = plan(user("u", "x" * 10), budget=Budget(9, 4))
+
+    assert plan(user("u", "x" * 10), user("v", "y"), previous=first).items[:1] == first.items
+    assert plan(user("u", "x" * 11), previous=first).items != first.items
 
 
 def test_what_was_left_out_stays_out() -> None:

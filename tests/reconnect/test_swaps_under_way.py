@@ -18,6 +18,7 @@ from azure_rt_audio._session import planned_swap
 from azure_rt_audio.emulator import (
     Connection,
     Delay,
+    Drop,
     Emulator,
     Say,
     Session,
@@ -412,3 +413,25 @@ def test_turns_without_transcript(answer: str, connect: Connect, monkeypatch: py
         assert not told.told
         assert client.retrieve_item(items[2]).result(HANG).item.id == items[2]
         assert told.next().item.id == items[2]
+
+
+def test_turns_are_asked_for_again(connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
+    """If the connection for which they were asked fails, the one after it needs them, too."""
+    monkeypatch.setattr("azure_rt_audio._session.planned_swap._RETRY", 0.02)
+    with Emulator(pace=0, responder=respond, synthesiser=synthesise) as service:
+        policy = {**QUICK, "keep_turns_s": 0.1}
+        client = ready(connect, service=service, session_config=NO_VAD, reconnect=policy)
+        items = []
+        for turn in range(2):
+            client.append_audio(speech(turn))
+            items.append(client.commit_audio().result(HANG).item_id)
+        service.faults.add(
+            before("conversation.item.added", Drop(), count=2),
+            before("conversation.item.created", Drop(), count=2),
+        )
+        event = client.reconnect().result(HANG)
+
+        assert (event.restored, event.lost) == (tuple(items), {})
+        assert len(service.connections) == 3
+        found = [bytes(item.parts[0].audio) for item in service.connections[-1]._engine.conversation]
+        assert found == [speech(0), speech(1)]

@@ -9,30 +9,12 @@ from typing import Any
 
 import pytest
 from listeners import HANG, NO_VAD, Connect, message, ready
+from outages import DISTANT, come_back, lose
 
 from azure_rt_audio import AzureRealTimeAudio
 from azure_rt_audio.emulator import Emulator
 
-DISTANT = {"initial_delay": 3600, "max_delay": 3600}
-"""The policy of a client that is not to connect again before the test is over."""
-
 LIMIT = 100_000
-
-
-def lose(client: AzureRealTimeAudio, service: Emulator) -> None:
-    """Have the connection lost, and wait until the client knows."""
-    with client.events("reconnecting", timeout=HANG) as events:
-        service.drop()
-        next(events)
-
-
-def come_back(client: AzureRealTimeAudio) -> None:
-    """Have a client that waits connect now."""
-    with client.events("reconnected", timeout=2 * HANG) as events:
-        reconnector = client._engine.reconnector
-        reconnector._due = reconnector._clock()
-        client._engine.attempts.call_in(0.0)
-        next(events)
 
 
 SENDS: dict[str, Callable[[AzureRealTimeAudio, str], object]] = {

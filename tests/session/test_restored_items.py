@@ -72,6 +72,21 @@ def test_a_restored_answer_is_cut(cut: str, restored: AzureRealTimeAudio, servic
     assert words(service) == ["one two three", "four", "answer to four", "last"]
 
 
+def test_what_was_said_before_it_is_lost(connect: Connect, service: Emulator) -> None:
+    """Its heard part has its place all the same."""
+    policy = {"initial_delay": 0.02, "max_items": 1}
+    client = ready(connect, service=service, session_config=NO_VAD, reconnect=policy)
+    client.ask("one two three", timeout=HANG)
+    with client.events("reconnected", timeout=2 * HANG) as events:
+        service.drop()
+        assert len(next(events).lost) == 1
+    client.truncate_item(answer_of(client), 0, 300).result(HANG)
+    client.create_conversation_item(message("last")).result(HANG)
+
+    assert words(service) == ["answer to one", "last"]
+    assert [entry.text for entry in client.conversation.entries][::2] == ["one two three", "last"]
+
+
 def test_a_restored_answer_of_which_nothing_was_heard(
     restored: AzureRealTimeAudio, service: Emulator
 ) -> None:

@@ -67,7 +67,7 @@ def serve_briefly(line: str) -> None:
     assert process.stdout is not None
     for shown in process.stdout:
         print(shown, end="")
-        if "AZURE_OPENAI_DEPLOYMENT" in shown:
+        if "AZURE_OPENAI_TRANSCRIPTION_DEPLOYMENT" in shown:
             break
     process.terminate()
     process.stdout.close()

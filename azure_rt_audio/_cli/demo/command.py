@@ -20,9 +20,11 @@ from ...errors import RealtimeError
 from ...protocol.items import FunctionCallItem
 from ...protocol.tools import FunctionTool
 from ...protocol.turn import ModelStatusEnum
-from .. import UsageError, recordings, writable
+from .. import UsageError, recordings
+from ..files import check_distinct, writable
 from ..printer import Printer
 from ..service import Service, add_service_arguments, new_client, open_service
+from ..texts import option_text
 from .transcript import MissedError, Transcript, Turn
 
 __all__ = ["add_arguments", "run"]
@@ -61,6 +63,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--says",
         metavar="TEXT",
+        type=option_text,
         help="what is said in FILE; only the emulator wants to know, in case it does not understand it",
     )
     parser.add_argument(
@@ -75,7 +78,9 @@ def run(arguments: argparse.Namespace) -> int:
     Returns:
         0 if every step happened, 1 if not.
     """
-    out = writable(arguments.out, "--out")
+    out = writable(arguments.out, "--out", [".wav"])
+    outputs = [("--out", arguments.out), ("--record", arguments.record)]
+    check_distinct(outputs, [("--audio", arguments.audio)])
     question, name = _question(arguments.audio)
     if arguments.says is not None and arguments.audio is None:
         raise UsageError("--says TEXT is the transcript of --audio FILE; pass both")

@@ -19,8 +19,9 @@ from ...recording.page import write_page
 from ...recording.stereo import write_stereo
 from ...recording.subtitles import subtitles
 from ...recording.timeline import Timeline
-from .. import UsageError, writable
+from .. import UsageError
 from ..devices import device_of
+from ..files import check_distinct, readable, writable
 from ..printer import Printer
 from ..progress import Progress, open_progress
 from .playback import open_speaker, play
@@ -75,13 +76,16 @@ def run(arguments: argparse.Namespace) -> int:
     if not 0 <= arguments.speed < float("inf"):
         raise UsageError(f"--speed: {arguments.speed} is no speed; pass a number, 0 or more")
     exports = {name: getattr(arguments, name) for name in _EXPORTS if getattr(arguments, name) is not None}
+    readable(arguments.file, "FILE")
     for name, path in exports.items():
         if path != "-":
-            writable(path, _option(name))
+            writable(path, _option(name), [".wav"] if name == "to_wav" else ())
         elif name in ("to_html", "to_wav"):
             raise UsageError(f"{_option(name)}: pass the path of a file")
     if [*exports.values()].count("-") > 1:
         raise UsageError("only one of --to-srt and --to-json can go to standard output")
+    outputs = [(_option(name), path) for name, path in exports.items() if path != "-"]
+    check_distinct(outputs, [("FILE", arguments.file)])
     with open_progress(1 + len(exports)) as progress:
         recording, timeline = _read(arguments.file, progress)
         for remark in _estimates(recording, timeline):

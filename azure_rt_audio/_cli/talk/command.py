@@ -23,6 +23,7 @@ from ..service import (
     new_client,
     open_service,
 )
+from ..texts import option_text
 from ..tools_option import add_tools_argument, load_tools
 from .conversation_log import EVENTS, ConversationLog
 
@@ -56,12 +57,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="send only between two presses of the space bar",
     )
-    parser.add_argument("--voice", metavar="NAME", default="alloy", help="the voice (default: alloy)")
+    parser.add_argument(
+        "--voice", metavar="NAME", type=option_text, default="alloy", help="the voice (default: alloy)"
+    )
     parser.add_argument(
         "--label", metavar="TEXT", help="first line of the screen (default: the resource and the deployment)"
     )
     parser.add_argument(
-        "--instructions", metavar="TEXT", default=_INSTRUCTIONS, help="instructions for the model"
+        "--instructions",
+        metavar="TEXT",
+        type=option_text,
+        default=_INSTRUCTIONS,
+        help="instructions for the model",
     )
     add_tools_argument(parser)
 

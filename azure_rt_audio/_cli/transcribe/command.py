@@ -18,8 +18,10 @@ from ...protocol.events import (
 )
 from ...protocol.service_errors import transcription_error
 from ...protocol.session import InputAudioTranscription
+from ..files import check_distinct, readable
 from ..progress import Progress, open_progress
 from ..service import Service, add_service_arguments, new_client, open_service, tell_remedies
+from ..texts import option_text
 from .segments import Segment, segments
 
 __all__ = ["add_arguments", "run"]
@@ -45,7 +47,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="mix",
         help="of stereo files: both sides mixed, or one of them, as of a telephone call (default: mix)",
     )
-    parser.add_argument("--language", metavar="CODE", help="language, such as en (default: detect)")
+    parser.add_argument(
+        "--language", metavar="CODE", type=option_text, help="language, such as en (default: detect)"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -55,6 +59,8 @@ def run(arguments: argparse.Namespace) -> int:
     Returns:
         0; 1 if a file could not be transcribed.
     """
+    files = [("FILE", readable(path, "FILE")) for path in arguments.files]
+    check_distinct([("--record", arguments.record)], files)
     language = {} if arguments.language is None else {"language": arguments.language}
     # A conversation without responses, which is the same in both dialects. Without turn detection, each
     # commit is a message.

@@ -27,6 +27,12 @@ class Deployments:
         """The one to name where nothing else is asked for."""
         return self.names[0] if self.names else "gpt-realtime"
 
+    @property
+    def transcribing(self) -> str:
+        """The one to name for transcripts of the user, by what they are usually called."""
+        likely = [name for name in self.names if "transcribe" in name or "whisper" in name]
+        return (*likely, *self.names, *_TRANSCRIBING)[0]
+
     def converses(self, name: str) -> bool:
         """Whether a session with this deployment can be had."""
         if self.names:

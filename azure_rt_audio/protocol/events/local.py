@@ -142,7 +142,7 @@ class Reconnected:
             earlier one has told is not told again.
         lost: Ids of the items that this reconnection has lost, each with the reason. They stay in
             ``client.conversation``; later ones do not name them again. ``"sound"`` stands for sound that was
-            appended and is no item.
+            appended, is no item, and that no session was given; its reason has the seconds.
         responses: Ids of the responses that were under way, each with what became of it.
     """
 
@@ -163,7 +163,11 @@ class Reconnected:
         counts = [f"{len(self.restored)} restored"]
         if self.shortened:
             counts.append(f"{len(self.shortened)} of them shortened")
-        counts.append(f"{len(self.lost)} lost" if self.lost else "nothing lost")
+        items = len(self.lost.keys() - {"sound"})
+        if items or "sound" not in self.lost:
+            counts.append(f"{items} lost" if items else "nothing lost")
+        if "sound" in self.lost:
+            counts.append(self.lost["sound"])
         lost = sum(outcome == "lost" for outcome in self.responses.values())
         if lost:
             counts.append(f"{lost} {'answers' if lost > 1 else 'answer'} cut off")
