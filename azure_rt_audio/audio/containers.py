@@ -51,7 +51,7 @@ def _file_kind(start: bytes) -> str | None:
     if start.startswith(b"riff\x2e\x91\xcf\x11\xa5\xd6\x28\xdb"):
         return "W64"
     if start.startswith(b"caff\0\x01\0\0"):
-        return "CAF"
+        return "Core Audio"
     if start[:3] == b"\0\0\0" and start[4:8] == b"ftyp":
         return "MP4"
     if start.startswith(b"#!AMR"):

@@ -28,7 +28,7 @@ BY_HAND = {
     "AAC": b"".join(b"\xff\xf1\x50\x80\x0a\x1f\xfc" + bytes([n]) * 73 for n in range(5)),
 }
 FILES = ["WAV", "WAVEX", "RF64", "FLAC", "OGG", "MP3", "AIFF", "AU", "W64", "CAF", *BY_HAND]
-NAMES = {"WAVEX": "WAV", "RF64": "WAV", "OGG": "Ogg", "ID3": "MP3"}
+NAMES = {"WAVEX": "WAV", "RF64": "WAV", "OGG": "Ogg", "CAF": "Core Audio", "ID3": "MP3"}
 
 
 def content(kind: str) -> bytes:
