@@ -775,8 +775,8 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
             ``.steps`` has the calls of tools and their outputs.
 
         Raises:
-            ValueError: If *prompt* is the path of a sound file, or the content of one; if *timeout* is below
-                0.
+            ValueError: If *prompt* is empty, the path of a sound file, or the content of one; if *timeout* is
+                below 0.
             TypeError: If it is neither text nor sound.
             ServiceError: If the response failed, or the service refused the request.
             ResponseLostError: If the service fell silent about it.
@@ -790,6 +790,8 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
         if timeout is not None and timeout < 0:
             raise ValueError(f"timeout is {timeout}: give the seconds that the answer may take, or None")
         if isinstance(prompt, str):
+            if not prompt.strip():
+                raise ValueError("prompt is empty: there is nothing to ask")
             if names_sound_file(prompt) and os.path.isfile(prompt):
                 raise ValueError(f"{prompt!r} is a sound file, and its name would be sent: {FILE_REMEDY}")
             part = ContentPart(type="input_text", text=prompt)
@@ -797,11 +799,11 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
             if prompt is None or isinstance(prompt, int | float | list | tuple | dict | set):
                 kind = "None" if prompt is None else type(prompt).__name__
                 raise TypeError(f"prompt must be text, or sound as append_audio() takes it, not {kind}")
+            sound = self._engine.audio_input.recording(prompt, sample_rate_hz, channels, channel)
+            if not sound:
+                raise ValueError("prompt is empty: there is no sound in it")
             self._engine.transcription.on_recording()
-            part = ContentPart(
-                type="input_audio",
-                audio=self._engine.audio_input.recording(prompt, sample_rate_hz, channels, channel).decode(),
-            )
+            part = ContentPart(type="input_audio", audio=sound.decode())
         made = None if response is None else build(ResponseConfig, response, "response")
         self._tools.check_may_ask(made)
         pending = self._engine.questions.ask(MessageItem(role="user", content=[part]), made, self, deadline)

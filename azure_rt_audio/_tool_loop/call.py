@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import weakref
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final
 
-import orjson
 from attrs import Factory, define
 
 from .._session.asked import Asked
@@ -113,13 +113,18 @@ class Call:
         return None
 
     @property
-    def arguments(self) -> object:
-        """What the model wrote, to be compared."""
+    def arguments(self) -> str:
+        """What the model wrote, to be compared: 1 is 1.0, and is not ``true``."""
         text = self.item.arguments or "{}"
         try:
-            return orjson.loads(text)
-        except orjson.JSONDecodeError:
+            return json.dumps(json.loads(text, parse_float=_number), sort_keys=True)
+        except (ValueError, RecursionError):
             return text
+
+
+def _number(text: str) -> float | int:
+    number = float(text)
+    return int(number) if number.is_integer() else number
 
 
 @define(eq=False)

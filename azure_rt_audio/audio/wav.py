@@ -79,7 +79,7 @@ def write_wav(
         sample_rate_hz: The rate of *pcm*, for the header.
 
     Raises:
-        ValueError: An odd number of bytes, or 4 GB and more.
+        ValueError: An odd number of bytes, 4 GB and more, or the content of a sound file.
         TypeError: The path is no path, or *pcm* is no sound.
         OSError: The file cannot be written.
     """

@@ -224,7 +224,9 @@ def _with_default(schema: dict[str, Any], default: Any) -> dict[str, Any]:
         plain = orjson.loads(orjson.dumps(default))
     except TypeError:
         return schema
-    return schema if any(mismatches(plain, schema, "")) else {**schema, "default": plain}
+    if plain is None or any(mismatches(plain, schema, "")):  # such as of a NaN
+        return schema
+    return {**schema, "default": plain}
 
 
 def _checked(schema: Mapping[str, Any], name: str) -> dict[str, Any]:
