@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any, Final, Generic, NoReturn, ParamSpec, TypeVar
+from urllib.parse import urlsplit
 
 __all__ = [
     "Secret",
@@ -22,6 +23,7 @@ __all__ = [
     "forget_locals",
     "forgets_locals",
     "made_without_traces",
+    "origin_of",
     "without",
 ]
 
@@ -102,6 +104,19 @@ def without(text: str, credentials: Iterable[str]) -> str:
         if credential:
             text = text.replace(credential, "[redacted]")
     return text
+
+
+def origin_of(url: str) -> str:
+    """Return what may be shown of a URL: user and password, path and query may hold a credential."""
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname or "", parts.port
+    except ValueError:
+        return "..."
+    if not host or "@" in url.partition(parts.netloc)[2]:  # a password may look like a path
+        return "..."
+    origin = f"{parts.scheme}://{f'[{host}]' if ':' in host else host}{'' if port is None else f':{port}'}"
+    return origin if url.lower() in (origin, f"{origin}/") else f"{origin}/..."
 
 
 def forget_locals(error: BaseException) -> None:

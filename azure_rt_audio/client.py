@@ -250,6 +250,7 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
         return self._tools.tools
 
     @tools.setter
+    @forgets_locals
     def tools(self, tools: GivenTools) -> None:
         self._tools.replace(tools)
 

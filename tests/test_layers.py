@@ -73,7 +73,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "transport",
         "dispatch",
     },
-    "tools": {"text", "errors", "concurrency", "protocol", "options"},
+    "tools": {"text", "secret", "errors", "concurrency", "protocol", "options"},
     "tool_loop": {"text", "errors", "concurrency", "protocol", "options", "session", "tools"},
     "guard": {"text", "errors", "concurrency", "protocol", "session", "tool_loop"},
     "notebook": {"text", "errors", "audio", "protocol", "pictures", "dispatch"},

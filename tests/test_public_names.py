@@ -116,7 +116,9 @@ INTERNAL_FILES = {
         "analysis document dropped_sound format lines page reconnections recording stereo subtitles timeline "
         "tracks"
     ),
-    "tools": "approver checks collection context declaration docstring mcp_server output schema shape tool",
+    "tools": (
+        "approver checks collection context declaration docstring layers mcp_server output schema shape tool"
+    ),
     "voice": (
         "account canceller downlink echo echo_reference events interfaces played self_interruption "
         "session uplink"

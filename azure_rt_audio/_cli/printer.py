@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import sys
+import threading
 from typing import Final
 
 from .._printable import one_line, printable
@@ -27,10 +28,11 @@ class Printer:
 
     Coloured only on a terminal, unless ``NO_COLOR`` is set.
 
-    **Threads**: not shared; one thread at a time.
+    **Threads**: any; a line, and a piece of one, is printed as a whole.
     """
 
     def __init__(self) -> None:
+        self._lock = threading.RLock()
         self._has_colours = _wants_colours()
         self._width = min(shutil.get_terminal_size().columns, _MAX_WIDTH)
         self._label: str | None = None  # of the unfinished line
@@ -39,14 +41,16 @@ class Printer:
 
     def heading(self, text: str) -> None:
         """Print a heading."""
-        self.end_line()
-        self._write(f"\n{self._coloured(one_line(text), _BOLD)}\n")
+        with self._lock:
+            self.end_line()
+            self._write(f"\n{self._coloured(one_line(text), _BOLD)}\n")
 
     def line(self, label: str, text: str) -> None:
         """Print a line."""
-        self.end_line()
-        self.grow(label, text)
-        self.end_line()
+        with self._lock:
+            self.end_line()
+            self.grow(label, text)
+            self.end_line()
 
     def note(self, text: str) -> None:
         """Print a line without a label."""
@@ -59,10 +63,14 @@ class Printer:
         Args:
             is_whole: Do not wrap inside *piece*, such as JSON, unless it is longer than a line.
         """
-        if self._label != label:
-            self.end_line()
-            self._begin(label)
         text = printable(piece)
+        with self._lock:
+            if self._label != label:
+                self.end_line()
+                self._begin(label)
+            self._grow(label, text, is_whole=is_whole)
+
+    def _grow(self, label: str, text: str, *, is_whole: bool) -> None:
         fits = "\n" not in text and len(text) <= self._width - _LABEL_WIDTH
         for part in [text] if is_whole and fits else _TOKENS.findall(text):
             if part == "\n":
@@ -93,9 +101,10 @@ class Printer:
 
     def end_line(self) -> None:
         """End the unfinished line, if there is one."""
-        if self._label is not None:
-            self._write("\n")
-            self._label = None
+        with self._lock:
+            if self._label is not None:
+                self._write("\n")
+                self._label = None
 
     def prompt(self, label: str) -> str:
         """Return a label as a prompt for ``input``."""

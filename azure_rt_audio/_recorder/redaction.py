@@ -12,7 +12,7 @@ from typing import Any, Final, Literal, NamedTuple
 
 import orjson
 
-from .._secret import Secret
+from .._secret import Secret, origin_of
 
 __all__ = ["REDACTED", "SECRET", "Message", "Redaction"]
 
@@ -33,7 +33,10 @@ _TEXT_KEYS: Final = frozenset(
         "server_description",
     }
 )
-_SUSPICIOUS: Final = (*(f'{key}"'.encode() for key in sorted(_SECRET_KEYS)), b"\\/", b"\\u00")
+_URL_KEY: Final = "server_url"
+"""Of a server of tools; it may hold a password or a key."""
+
+_SUSPICIOUS: Final = (*(f'{key}"'.encode() for key in sorted({*_SECRET_KEYS, _URL_KEY})), b"\\/", b"\\u00")
 """Names of secrets, and escapes that may hide one."""
 
 _HEAD_BYTES: Final = 512
@@ -232,6 +235,8 @@ class Redaction:
         if name.lower() in _SECRET_KEYS and value is not None:
             return SECRET
         if isinstance(value, str):
+            if name.lower() == _URL_KEY:
+                return origin_of(value)
             if name == "audio" or (name == "delta" and is_sound):
                 if self._has_sound:
                     return value

@@ -95,7 +95,7 @@ class Calls:
         """Run a call, once that is approved if it has to be."""
         if tool.on_duplicate == "refuse" and self._runs_already(call):
             self.answer(current, call, _RUNNING)
-        elif tool.needs_approval:
+        elif tool.needs_approval is not False:  # an object that decides may be empty, and false
             self._ask_approval(current, call, tool)
         else:
             self._start(current, call, tool)

@@ -24,7 +24,7 @@ def run_tool(
     submit: Callable[[Job], bool],
 ) -> None:
     """
-    Run a tool for a call, here or in its executor.
+    Run a tool for a call, here or in its executor. Whatever happens between, the call has an output.
 
     Args:
         arguments: As the model wrote them.
@@ -36,12 +36,14 @@ def run_tool(
         return
     try:
         outcome = _run(tool, arguments, context)
-    except Exception as exc:  # noqa: BLE001 - such as an executor that was shut down
+        if not isinstance(outcome, ToolOutput):
+            if not callable(getattr(outcome, "add_done_callback", None)):
+                raise TypeError(f"executor.submit() must return a Future, not {type(outcome).__name__}")
+            outcome.add_done_callback(functools.partial(_deliver, tool, answer, submit))
+            return
+    except BaseException as exc:  # noqa: BLE001 - such as an executor that was shut down, or is none
         outcome = tool._failed(exc)
-    if isinstance(outcome, ToolOutput):
-        answer(outcome)
-    else:
-        outcome.add_done_callback(functools.partial(_deliver, tool, answer, submit))
+    answer(outcome)
 
 
 def _run(tool: Tool, arguments: str, context: ToolContext) -> ToolOutput | Future[Any]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from attrs import field
 
-from .._secret import Secret
+from .._secret import Secret, origin_of
 from .base import ProtocolObject, frozen_shape
 
 __all__ = [
@@ -64,6 +64,10 @@ def _secrets(value: Mapping[str, str | Secret[str]] | None) -> Mapping[str, Secr
     return {name: part if isinstance(part, Secret) else Secret(part) for name, part in value.items()}
 
 
+def _show_url(url: str) -> str:
+    return repr(origin_of(url)) if isinstance(url, str) else f"<{type(url).__name__}>"
+
+
 @frozen_shape(kw_only=True)
 class McpTool(ProtocolObject):
     """
@@ -71,6 +75,7 @@ class McpTool(ProtocolObject):
 
     Attributes:
         server_label: Name of the server in its calls.
+        server_url: Its address, of which a ``repr`` shows no more than the host: the rest may hold a key.
         authorization: Access token for the server; a text is kept as a :class:`~azure_rt_audio.Secret`,
             which only the service is told.
         headers: HTTP headers for the server; each value is kept as a secret likewise.
@@ -80,7 +85,7 @@ class McpTool(ProtocolObject):
 
     type: str = "mcp"
     server_label: str
-    server_url: str | None = None
+    server_url: str | None = field(default=None, repr=_show_url)
     server_description: str | None = None
     connector_id: str | None = None
     tunnel_id: str | None = None

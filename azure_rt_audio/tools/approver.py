@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextvars
 import logging
+import types
 from collections.abc import Callable
+from typing import Any
 
 from .._log import get_logger
 from ..protocol.events.local import ToolApprovalRequested
@@ -21,18 +23,33 @@ def ask_approver(
     what: str,
 ) -> None:
     """
-    Have a function decide on a request. Blocks as long as it does; what it raises is a no.
+    Have a function decide on a request. Blocks as long as it does.
+
+    ``True`` is a yes, and nothing else: what it raises, and what it should not return, is a no.
 
     Args:
         context: In a copy of which it is called.
         what: What is asked for, in words for the log.
     """
     try:
-        verdict = context.copy().run(approve, request)
+        verdict: Any = context.copy().run(approve, request)
     except BaseException as exc:
         log.error("! the approval of %s failed, and it does not run", what, exc_info=exc)
         verdict = False
-    if isinstance(verdict, str):
-        request.deny(verdict)
+    kind = type(verdict)  # looked at from outside: bool() and isinstance() of an object may raise
+    if verdict is True:
+        request.approve()
+    elif verdict is False:
+        request.deny()
+    elif issubclass(kind, str):
+        request.deny(str.__str__(verdict))
     elif verdict is not None:
-        request.approve() if verdict else request.deny()
+        if kind is types.CoroutineType:
+            verdict.close()
+        log.error(
+            "! the approval of %s returned %s, and it does not run: return True, False, a reason as text, or "
+            "None to decide later",
+            what,
+            kind.__name__,
+        )
+        request.deny()

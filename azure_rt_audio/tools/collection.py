@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Protocol, TypeVar, overload
 
 from .._repr import also_half_made
+from .._secret import forgets_locals, made_without_traces
 from ..protocol.items import FunctionCallItem, FunctionCallOutputItem
 from ..protocol.tools import FunctionTool, McpTool
 from .checks import check_text
@@ -31,6 +32,7 @@ class _Observer(Protocol):
         """The set has changed."""
 
 
+@made_without_traces
 class Tools:
     """
     A set of tools for the model; see :class:`Tool` for what a function may be.
@@ -85,6 +87,7 @@ class Tools:
     @overload
     def add(self, /, **options: Any) -> Callable[[F], F]: ...
 
+    @forgets_locals
     def add(self, function: Any = None, /, **options: Any) -> Any:
         """
         Add a function, a :class:`Tool` or an MCP server. Works as a decorator, with options or without.
@@ -116,6 +119,7 @@ class Tools:
             self.update([function if isinstance(function, Tool | McpServer) else Tool(function, **options)])
         return function
 
+    @forgets_locals
     def update(self, tools: Iterable[Callable[..., Any] | Tools | McpServer | McpTool]) -> None:
         """
         Add several at once, or none of them if one is refused.

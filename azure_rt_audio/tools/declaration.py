@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
+import itertools
 import re
+import types
 from collections.abc import Callable, Mapping
-from typing import Any, Final, get_args
+from typing import Annotated, Any, Final, Union, get_args, get_origin
 
 import attrs
 import orjson
@@ -13,14 +16,17 @@ import orjson
 from ..protocol.codec import check_expressible
 from ..protocol.tools import FunctionTool
 from .context import ToolContext
-from .docstring import parameters_said, summary
-from .schema import mismatches
-from .shape import Shape, UnfitError, described, hints_of, shape_of
+from .layers import bound_names, hints_through, name_of, said_of
+from .schema import faults, mismatches
+from .shape import Shape, UnfitError, described, shape_of
 
 __all__ = ["Declaration", "declare"]
 
+_EMPTY: Final = inspect.Parameter.empty
 _NAME: Final = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 _MAX_DESCRIPTION: Final = 1024
+_MISFITS: Final = 20
+"""So many are told at most: a list may have any number of them."""
 
 
 @attrs.frozen
@@ -35,6 +41,7 @@ class Declaration:
 
     tool: FunctionTool
     context_parameter: str | None
+    _taken: frozenset[str]  # parameters that the model has no say in, although a schema by hand allows them
     _shapes: Mapping[str, Shape] | None  # None: the schema was written by hand
 
     @property
@@ -46,8 +53,12 @@ class Declaration:
         """
         Return the arguments for the function of what a model wrote.
 
+        Args:
+            text: Empty is usual where there are no parameters. Where there are, it was not read, and defaults
+                are not what the model wants.
+
         Raises:
-            UnfitError: If they do not fit the declaration; says all that does not, with paths.
+            UnfitError: If they do not fit the declaration; says what does not, with paths.
         """
         try:
             given = orjson.loads(text or "{}")
@@ -55,9 +66,16 @@ class Declaration:
             raise UnfitError(f"the arguments are no JSON: {exc}") from None
         if not isinstance(given, dict):
             raise UnfitError("the arguments must be a JSON object")
-        wrong = list(mismatches(given, self.tool.parameters, "arguments"))
+        misfits = itertools.chain(
+            (f"arguments.{name} does not exist" for name in given if name in self._taken),
+            mismatches(given, self.tool.parameters, "arguments"),
+        )
+        wrong = list(itertools.islice(misfits, _MISFITS + 1))
         if wrong:
-            raise UnfitError("; ".join(wrong))
+            more = ["and more"] if len(wrong) > _MISFITS else []
+            raise UnfitError("; ".join(wrong[:_MISFITS] + more))
+        if not text and self.tool.parameters.get("properties"):
+            raise UnfitError("the arguments are missing: write a JSON object, {} if there are none")
         shapes = self._shapes
         if shapes is None:
             return given
@@ -86,7 +104,7 @@ def declare(
     """
     if not callable(function):
         raise TypeError(f"a tool is a function, a method, a Tool or Tools, not {type(function).__name__}")
-    chosen = name if name is not None else getattr(function, "__name__", None)
+    chosen = name if name is not None else name_of(function)
     if chosen is None:
         raise TypeError(f"{type(function).__name__} has no name for the model; give one: Tool(..., name=...)")
     if not _NAME.fullmatch(chosen):
@@ -95,21 +113,28 @@ def declare(
         )
     _refuse_async(function, chosen)
     if description is None:
-        description = summary(function)
+        description = said_of(function)[0]
     if len(description) > _MAX_DESCRIPTION:
         raise ValueError(
             f"the description of {chosen}() has {len(description)} characters; {_MAX_DESCRIPTION} are "
             "allowed: shorten the first paragraph of its docstring, or give description=..."
         )
-    shapes, context_parameter, schema = _parameters(function, chosen, parameters)
+    bound = bound_names(function)
+    shapes, context_parameter, schema = _parameters(function, chosen, parameters, bound)
     tool = FunctionTool(name=chosen, description=description or None, parameters=schema)
     check_expressible(tool, chosen)  # from a docstring, an enumeration or a default, too
-    return Declaration(tool, context_parameter, shapes)
+    taken: frozenset[str] = frozenset()
+    if parameters is not None:
+        taken = bound if context_parameter is None else bound | {context_parameter}
+        for mistaken in taken.intersection(schema.get("properties", ())):
+            why = "takes the context" if mistaken == context_parameter else "is bound by a partial"
+            raise ValueError(f"parameter {mistaken!r} of {chosen}() {why}; leave it out of parameters=...")
+    return Declaration(tool, context_parameter, taken, shapes)
 
 
 def _refuse_async(function: Callable[..., Any], name: str) -> None:
     inner: Any = function
-    while hasattr(inner, "func"):  # functools.partial
+    while isinstance(inner, functools.partial):
         inner = inner.func
     for code in (inner, getattr(inner, "__call__", None)):  # noqa: B004 - an object with async __call__
         if inspect.iscoroutinefunction(code) or inspect.isasyncgenfunction(code):
@@ -120,36 +145,40 @@ def _refuse_async(function: Callable[..., Any], name: str) -> None:
 
 
 def _parameters(
-    function: Callable[..., Any], name: str, by_hand: Mapping[str, Any] | None
+    function: Callable[..., Any], name: str, by_hand: Mapping[str, Any] | None, bound: frozenset[str]
 ) -> tuple[dict[str, Shape] | None, str | None, dict[str, Any]]:
     """Return the shapes of the parameters, the one that takes a context, and the schema of all."""
-    hints = hints_of(function if inspect.isroutine(function) else _call_of(function), f"{name}()")
-    said = parameters_said(function)
+    hints = hints_through(function, f"{name}()")
+    said = said_of(function)[1]
     shapes: dict[str, Shape] = {}
     properties: dict[str, Any] = {}
     required: list[str] = []
     context_parameter = None
-    for parameter in inspect.signature(function).parameters.values():
+    for parameter in _signature(function, name, by_hand is not None):
+        if parameter.name in bound:
+            continue
         where = f"parameter {parameter.name!r} of {name}()"
         hint = hints.get(parameter.name)
-        if hint is ToolContext or ToolContext in get_args(hint):
+        is_context = _is_context(hint)
+        is_positional = parameter.kind is parameter.POSITIONAL_ONLY
+        if by_hand is not None and not is_context and not (is_positional and parameter.default is _EMPTY):
+            continue  # a schema by hand says what it takes
+        if is_positional or parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
+            raise TypeError(f"{where} cannot be passed by keyword; all arguments of a tool are")
+        if is_context:
             if context_parameter is not None:
                 raise TypeError(f"{name}() takes two contexts; one says all")
             context_parameter = parameter.name
             continue
-        if by_hand is not None:
-            continue
-        if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD, parameter.POSITIONAL_ONLY):
-            raise TypeError(f"{where} cannot be passed by keyword; a model passes all arguments by keyword")
         if parameter.name not in hints:
-            is_context = parameter.name in ("context", "ctx")
-            added = "ToolContext, if it is the call's context" if is_context else "its type"
+            may_be_context = parameter.name in ("context", "ctx")
+            added = "ToolContext, if it is the call's context" if may_be_context else "its type"
             raise TypeError(f"{where} has no annotation; add {added}")
         shape = shapes[parameter.name] = shape_of(hint, where)
         schema = described(shape.schema, said.get(parameter.name))
         if len(schema.get("description", "")) > _MAX_DESCRIPTION:
             raise ValueError(f"the description of {where} has more than {_MAX_DESCRIPTION} characters")
-        if parameter.default is parameter.empty:
+        if parameter.default is _EMPTY:
             required.append(parameter.name)
         else:
             schema = _with_default(schema, parameter.default)
@@ -163,22 +192,34 @@ def _parameters(
     )
 
 
-def _call_of(function: Any) -> Any:
-    """Return what has the annotations of an object that is called."""
-    while hasattr(function, "func"):  # functools.partial
-        function = function.func
-    return function if inspect.isroutine(function) else type(function).__call__
+def _signature(function: Callable[..., Any], name: str, is_by_hand: bool) -> list[inspect.Parameter]:
+    try:
+        return list(inspect.signature(function).parameters.values())
+    except Exception as exc:  # noqa: BLE001 - such as a signature that the program has set
+        if is_by_hand:
+            return []
+        raise TypeError(
+            f"{name}() has no signature that a model could be told ({exc}); add a function with annotations "
+            "that calls it, or give parameters=..."
+        ) from None
+
+
+def _is_context(hint: Any) -> bool:
+    """Whether a parameter of a type takes the context: one that may be ``None``, too."""
+    if get_origin(hint) in (Annotated, Union, types.UnionType):
+        return any(map(_is_context, get_args(hint)))
+    return hint is ToolContext
 
 
 def _with_default(schema: dict[str, Any], default: Any) -> dict[str, Any]:
-    """Return a schema that tells the default, if JSON can express it; that of None says nothing."""
+    """Return a schema that tells the default, if JSON has a value for it that fits; None says nothing."""
     if default is None:
         return schema
     try:
         plain = orjson.loads(orjson.dumps(default))
     except TypeError:
         return schema
-    return {**schema, "default": plain}
+    return schema if any(mismatches(plain, schema, "")) else {**schema, "default": plain}
 
 
 def _checked(schema: Mapping[str, Any], name: str) -> dict[str, Any]:
@@ -191,4 +232,6 @@ def _checked(schema: Mapping[str, Any], name: str) -> dict[str, Any]:
         raise ValueError(
             f"the parameters of {name}() hold something that JSON cannot express: {exc}"
         ) from None
+    for fault in faults(schema, "parameters"):
+        raise ValueError(f"the parameters of {name}() are no JSON Schema: {fault}")
     return dict(schema)

@@ -8,6 +8,7 @@ from typing import Any
 
 from .._arity import check_called_with
 from .._repr import also_half_made
+from .._secret import made_without_traces
 from ..protocol.codec import build, check_expressible
 from ..protocol.events.local import ToolApprovalRequested
 from ..protocol.tools import McpTool
@@ -17,6 +18,7 @@ from .checks import check_positive_seconds
 __all__ = ["McpServer"]
 
 
+@made_without_traces
 class McpServer:
     """
     The tools of an MCP server, which the service itself calls (GA only).
@@ -35,8 +37,8 @@ class McpServer:
     Args:
         declaration: What the service is told: an ``McpTool``, or the mapping of its fields.
         approve: A function of the request (:class:`~azure_rt_audio.events.ToolApprovalRequested`) to decide
-            in place of listeners, called on a thread of the tools, which returns whether the call is
-            approved, or why not; with ``None`` it decides later.
+            in place of listeners, called on a thread of the tools, which returns ``True`` or ``False``, or
+            why not as text; with ``None`` it decides later. Anything else is a no.
         approval_timeout_s: Seconds after which a call that nobody has approved is denied.
 
     Raises:

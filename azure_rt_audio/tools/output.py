@@ -45,9 +45,11 @@ class ToolOutput:
     error: BaseException | None = None
 
 
-def error_output(message: str, error: BaseException | None = None) -> ToolOutput:
-    """Return the output that tells the model of a failure."""
-    return ToolOutput(orjson.dumps({"error": encodable(message)}).decode(), error=error)
+def error_output(
+    message: str, error: BaseException | None = None, limit: int = MAX_OUTPUT_CHARACTERS
+) -> ToolOutput:
+    """Return the output that tells the model of a failure, cut to a number of characters, with a note."""
+    return ToolOutput(orjson.dumps({"error": _cut(encodable(message), limit)}).decode(), error=error)
 
 
 def output_of(value: Any, limit: int = MAX_OUTPUT_CHARACTERS) -> ToolOutput:
@@ -73,10 +75,11 @@ def output_of(value: Any, limit: int = MAX_OUTPUT_CHARACTERS) -> ToolOutput:
         if images:
             rest = [item for image, item in found if image is None]
             value = rest[0] if len(rest) == 1 else rest or f"{len(images)} images, which follow"
-    text = value if isinstance(value, str) else _json(value)
-    if len(text) > limit:
-        text = f"{text[:limit]}\n[cut here: {len(text) - limit} more characters]"
-    return ToolOutput(text, images)
+    return ToolOutput(_cut(value if isinstance(value, str) else _json(value), limit), images)
+
+
+def _cut(text: str, limit: int) -> str:
+    return text if len(text) <= limit else f"{text[:limit]}\n[cut here: {len(text) - limit} more characters]"
 
 
 def _json(value: Any) -> str:

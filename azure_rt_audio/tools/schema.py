@@ -7,12 +7,13 @@ Keywords that are not known here, such as ``$ref``, allow everything.
 from __future__ import annotations
 
 import datetime
+import math
 from collections.abc import Callable, Iterator, Mapping, Sized
 from typing import Any, Final
 
 import orjson
 
-__all__ = ["mismatches", "shown"]
+__all__ = ["faults", "mismatches", "shown"]
 
 _SHOWN_CHARACTERS: Final = 60
 
@@ -28,6 +29,23 @@ _BOUNDS: Final[tuple[tuple[str, str, Callable[[Any, Any], bool]], ...]] = (
     ("exclusiveMaximum", "less than", lambda value, bound: value < bound),
     ("multipleOf", "a multiple of", lambda value, bound: abs(value / bound - round(value / bound)) < 1e-9),
 )
+
+_FORMS: Final[Mapping[str, tuple[str, Callable[[Any], bool]]]] = {
+    "type": ("a name or a list of names", lambda value: isinstance(value, str) or _are_texts(value)),
+    "properties": ("an object", lambda value: isinstance(value, Mapping)),
+    "required": ("a list of names", lambda value: _are_texts(value)),
+    **dict.fromkeys(("enum", "anyOf", "oneOf"), ("a list", lambda value: isinstance(value, list | tuple))),
+    "format": ("a name", lambda value: isinstance(value, str)),
+    "multipleOf": ("a number above 0", lambda value: _is_number(value) and value > 0),
+    **dict.fromkeys(
+        ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"),
+        ("a number", lambda value: _is_number(value)),
+    ),
+    **dict.fromkeys(
+        ("minLength", "maxLength", "minItems", "maxItems", "minProperties", "maxProperties"),
+        ("a whole number", lambda value: _is_number(value) and value == int(value)),
+    ),
+}
 
 _KINDS: Final[Mapping[type, str]] = {str: "string", list: "array", dict: "object", type(None): "null"}
 
@@ -62,6 +80,29 @@ def mismatches(value: Any, schema: Any, path: str) -> Iterator[str]:
             yield from mismatches(item, schema.get("items", True), f"{path}[{index}]")
     elif isinstance(value, dict):
         yield from _misfitting_entries(value, schema, path)
+
+
+def faults(schema: Mapping[str, Any], path: str) -> Iterator[str]:
+    """Yield in words what of a schema is none, as far as it is read here."""
+    for name, (form, has_it) in _FORMS.items():
+        if name in schema and not has_it(schema[name]):
+            yield f"{path}.{name} must be {form}, not {schema[name]!r:.{_SHOWN_CHARACTERS}}"
+            return
+    parts = {f"properties.{name}": part for name, part in schema.get("properties", {}).items()}
+    parts |= {name: schema.get(name) for name in ("items", "additionalProperties")}
+    for name in ("anyOf", "oneOf"):
+        parts |= {f"{name}[{index}]": part for index, part in enumerate(schema.get(name, ()))}
+    for name, part in parts.items():
+        if isinstance(part, Mapping):
+            yield from faults(part, f"{path}.{name}")
+
+
+def _are_texts(value: Any) -> bool:
+    return isinstance(value, list | tuple) and all(isinstance(one, str) for one in value)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def shown(value: Any) -> str:

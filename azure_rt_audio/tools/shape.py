@@ -9,9 +9,11 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import enum
+import inspect
+import sys
 import types
-from collections.abc import Callable, Iterator, Mapping, Sequence, Set
-from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin, get_type_hints
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from typing import Annotated, Any, ClassVar, Final, Literal, Union, get_args, get_origin, get_type_hints
 
 import attrs
 
@@ -91,14 +93,32 @@ def hints_of(annotated: Any, where: str) -> dict[str, Any]:
     Return the annotations of a function or class, with what is ``Annotated``.
 
     Raises:
-        TypeError: If a name in them cannot be found.
+        TypeError: If one of them cannot be read; says which.
     """
     try:
         return get_type_hints(annotated, include_extras=True)
-    except NameError as exc:
-        raise TypeError(
-            f"the annotations of {where} cannot be read: {exc}; define the name at the top of the module"
-        ) from None
+    except Exception as exc:  # noqa: BLE001 - an annotation may be any text, which is evaluated
+        is_unknown = isinstance(exc, NameError)
+        why = str(exc) if is_unknown else f"{type(exc).__name__}: {exc}"
+        remedy = "define the name at the top of the module" if is_unknown else "write a type"
+        which = _unreadable(annotated) or "the annotations"
+        raise TypeError(f"{which} of {where} cannot be read: {why}; {remedy}") from None
+
+
+def _unreadable(annotated: Any) -> str | None:
+    """Return in words which annotation cannot be read, if it is one by itself."""
+    for owner in getattr(annotated, "__mro__", (annotated,)):
+        if isinstance(owner, type):
+            names = getattr(sys.modules.get(owner.__module__), "__dict__", {})
+            inner = dict(vars(owner))
+        else:
+            names, inner = getattr(inspect.unwrap(owner), "__globals__", {}), {}
+        for name, hint in inspect.get_annotations(owner).items():
+            try:
+                get_type_hints(types.SimpleNamespace(__annotations__={name: hint}), names, inner)
+            except Exception:  # noqa: BLE001 - as above
+                return f"{hint!r:.60}, the annotation of {name!r}"
+    return None
 
 
 def shape_of(hint: Any, where: str, within: tuple[Any, ...] = ()) -> Shape:
@@ -224,11 +244,12 @@ def _mapping(arguments: tuple[Any, ...], where: str, within: tuple[Any, ...]) ->
 
 @attrs.frozen
 class _Field:
-    """A field of a class: its name in JSON, its annotation, and whether it must be given."""
+    """A field of a class: its name in JSON, its annotation, whether it must be given, and its attribute."""
 
     name: str
     hint: Any
     is_required: bool
+    attribute: str
 
 
 def _fields(cls: type[Any]) -> Iterator[_Field] | None:
@@ -237,7 +258,12 @@ def _fields(cls: type[Any]) -> Iterator[_Field] | None:
     if attrs.has(cls):
         hints = hints_of(cls, where)
         return (
-            _Field(field.name.lstrip("_"), hints.get(field.name, field.type), field.default is attrs.NOTHING)
+            _Field(
+                field.alias or field.name.lstrip("_"),
+                hints.get(field.name, field.type),
+                field.default is attrs.NOTHING,
+                field.name,
+            )
             for field in attrs.fields(cls)
             if field.init
         )
@@ -246,12 +272,13 @@ def _fields(cls: type[Any]) -> Iterator[_Field] | None:
         missing = dataclasses.MISSING
         return (
             _Field(
-                field.name,
-                hints[field.name],
+                name,
+                hint.type if isinstance(hint := hints[name], dataclasses.InitVar) else hint,
                 field.default is missing and field.default_factory is missing,
+                name,
             )
-            for field in dataclasses.fields(cls)
-            if field.init
+            for name, field in cls.__dataclass_fields__.items()
+            if field.init and get_origin(hints[name]) is not ClassVar and hints[name] is not ClassVar
         )
     required_keys = getattr(cls, "__required_keys__", None)
     if required_keys is not None and issubclass(cls, dict):
@@ -263,6 +290,7 @@ def _fields(cls: type[Any]) -> Iterator[_Field] | None:
                 {"Required": True, "NotRequired": False}.get(
                     getattr(get_origin(hint), "_name", ""), name in required_keys
                 ),
+                name,
             )
             for name, hint in hints_of(cls, where).items()
         )
@@ -276,9 +304,10 @@ def _object(cls: type[Any], fields: Iterator[_Field], within: tuple[Any, ...]) -
     required: list[str] = []
     for field in fields:
         shape = shapes[field.name] = shape_of(field.hint, f"field {field.name!r} of {cls.__name__}", within)
-        properties[field.name] = described(shape.schema, said.get(field.name))
+        properties[field.name] = described(shape.schema, said.get(field.attribute))
         if field.is_required:
             required.append(field.name)
+    _check_made_of(cls, shapes, required)
 
     def build(value: dict[str, Any], path: str) -> Any:
         made = {name: shapes[name].build(item, f"{path}.{name}") for name, item in value.items()}
@@ -294,6 +323,23 @@ def _object(cls: type[Any], fields: Iterator[_Field], within: tuple[Any, ...]) -
         "additionalProperties": False,
     }
     return Shape(schema, build)
+
+
+def _check_made_of(cls: type[Any], names: Iterable[str], required: Iterable[str]) -> None:
+    """Refuse a class whose constructor does not take its fields."""
+    if issubclass(cls, dict):
+        return
+    try:
+        signature = inspect.signature(cls)
+    except (TypeError, ValueError):  # it has none; a call will show
+        return
+    try:
+        signature.bind_partial(**dict.fromkeys(names))
+        signature.bind(**dict.fromkeys(required))
+    except TypeError as exc:
+        raise TypeError(
+            f"{cls.__name__} cannot be made of its fields: {exc}; write its __init__ so"
+        ) from None
 
 
 def described(schema: dict[str, Any], text: str | None) -> dict[str, Any]:

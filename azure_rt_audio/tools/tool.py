@@ -11,6 +11,7 @@ from typing import Any, Final, Literal
 from .._arity import check_called_with
 from .._log import get_logger
 from .._repr import also_half_made
+from .._secret import made_without_traces
 from ..protocol.events.local import ToolApprovalRequested
 from ..protocol.tools import FunctionTool
 from .approver import ask_approver
@@ -28,6 +29,7 @@ FAILED: Final = "the function failed; no more is known"
 """What the model is told of an exception."""
 
 
+@made_without_traces  # a partial holds what the program has bound, such as a password
 class Tool:
     """
     A function for the model to call, with its options.
@@ -41,14 +43,16 @@ class Tool:
     It may return text, an image, or anything that JSON can express.
 
     Args:
-        function: A function, bound method or other callable, which may block. Not ``async``.
+        function: A function, bound method or other callable, which may block. Not ``async``. What a
+            ``functools.partial`` has bound is not told to the model, and the model cannot replace it; a
+            default is told.
         name: In place of the function's name: 1 to 64 letters, digits, ``_`` and ``-``.
         description: In place of that in the docstring; 1 024 characters at most.
         parameters: A JSON Schema in place of the signature. The function is given the arguments by keyword,
             as they are in JSON.
         errors: ``"tell"`` tells the model the text of an exception; with ``"hide"`` it learns only that the
             tool failed, unless that is a :class:`ToolError`.
-        max_output: Characters of a result; what is longer is cut, and the model is told.
+        max_output: Characters of a result, or of an error; what is longer is cut, and the model is told.
         timeout_s: Seconds after which the model is told that there is no result yet; ``None`` waits for it.
         late: What becomes of a result that comes after that: ``"drop"``, which also sets
             ``ToolContext.cancelled``, or ``"tell"``, as with *background*.
@@ -64,7 +68,8 @@ class Tool:
         needs_approval: Whether each call has to be approved before it runs, by a listener of
             ``"tool_approval_requested"``. Or a function of the request
             (:class:`~azure_rt_audio.events.ToolApprovalRequested`), called on a thread of the tools, which
-            returns whether it is approved, or why not; with ``None`` it decides later.
+            returns ``True`` or ``False``, or why not as text; with ``None`` it decides later. Anything else
+            is a no.
         approval_timeout_s: Seconds after which a call that nobody has approved is denied.
         executor: Where it is run, in place of the client's own threads. In a process pool it can have no
             :class:`ToolContext`.
@@ -179,8 +184,8 @@ class Tool:
         try:
             return self._declaration.arguments(text)
         except UnfitError as exc:
-            return error_output(str(exc), exc)
-        except Exception as exc:  # noqa: BLE001 - user code, such as a validator
+            return error_output(str(exc), exc, self.max_output)
+        except BaseException as exc:  # noqa: BLE001 - user code, such as a validator
             return self._failed(exc)
 
     def _run(self, arguments: Mapping[str, Any], context: ToolContext) -> ToolOutput:
@@ -195,9 +200,14 @@ class Tool:
         return output_of(result, self.max_output)
 
     def _failed(self, exc: BaseException) -> ToolOutput:
-        """Log an exception, and return what the model is told of it."""
-        if isinstance(exc, ToolError):
-            log.debug("= tool %s told the model of a failure", self.name)
-            return error_output(str(exc), exc)
-        log.error("! tool %s failed", self.name, exc_info=exc)
-        return error_output(f"{type(exc).__name__}: {exc}" if self.errors == "tell" else FAILED, exc)
+        """Log an exception, and return what the model is told of it. Raises nothing: a call is answered."""
+        try:
+            if isinstance(exc, ToolError):
+                log.debug("= tool %s told the model of a failure", self.name)
+                return error_output(str(exc), exc, self.max_output)
+            log.error("! tool %s failed", self.name, exc_info=exc)
+            text = f"{type(exc).__name__}: {exc}" if self.errors == "tell" else FAILED
+            return error_output(text, exc, self.max_output)
+        except BaseException:  # noqa: BLE001 - of its __str__()
+            log.error("! tool %s failed with a %s, which has no text", self.name, type(exc).__name__)
+            return error_output(FAILED, exc)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 import json
 import pickle
 import socket
@@ -23,9 +24,12 @@ from listeners import HANG, Probe
 from azure_rt_audio import (
     AzureRealTimeAudio,
     AzureRealTimeOptions,
+    McpServer,
     RealtimeError,
     Secret,
     SessionConfig,
+    Tool,
+    Tools,
     WebSocketOptions,
 )
 from azure_rt_audio._secret import forget_locals, forgets_locals
@@ -331,6 +335,81 @@ def test_a_wrong_mcp_server_shows_no_token(server: dict[str, Any], client: Azure
         with pytest.raises((ValueError, TypeError), match=r"tools\[0\]|response.create") as raised:
             call()
         assert held_by_frames(raised.value, KEY) == []
+
+
+SERVER = {"type": "mcp", "server_label": "s", "server_url": "https://h/", "authorization": KEY}
+
+
+def read_mail(password: str, folder) -> str:  # type: ignore[no-untyped-def]  # so that it is refused
+    """Read mail."""
+    return f"{password} {folder}"
+
+
+@pytest.mark.parametrize(
+    "give",
+    [
+        lambda client: McpServer({**SERVER, "server_label": 3}),
+        lambda client: McpServer({**SERVER, "server_label": "\ud800"}),
+        lambda client: McpServer(SERVER, approval_timeout_s=0),
+        lambda client: Tools(SERVER),
+        lambda client: Tools().add(SERVER),
+        lambda client: Tools().update([SERVER]),
+        lambda client: setattr(client, "tools", [SERVER]),
+        lambda client: AzureRealTimeAudio(
+            {"host_name": "ws://127.0.0.1:1", "api_key": "k", "deployment": "m"}, tools=[SERVER]
+        ),
+        lambda client: Tool(functools.partial(read_mail, KEY)),
+        lambda client: Tools(functools.partial(read_mail, KEY)),
+    ],
+)
+def test_what_is_refused_as_a_tool_shows_no_secret(
+    give: Callable[[AzureRealTimeAudio], object], client: AzureRealTimeAudio
+) -> None:
+    """Neither the token of a server nor what a partial has bound, in no frame of ours."""
+    with pytest.raises((ValueError, TypeError)) as raised:
+        give(client)
+    assert held_by_frames(raised.value, KEY) == []
+
+
+URLS = {
+    "https://h": "https://h",
+    "https://h:8443/": "https://h:8443",
+    "https://h/mcp": "https://h/...",
+    f"https://user:{KEY}@[::1]:8443/mcp/{KEY}?key={KEY}#{KEY}": "https://[::1]:8443/...",
+    f"https://user:12/{KEY}@h/": "...",
+    f"https://h:{KEY}/": "...",
+    KEY: "...",
+}
+
+
+@pytest.mark.parametrize("url", URLS)
+def test_of_the_url_of_an_mcp_server_no_more_than_the_host_is_shown(url: str) -> None:
+    """Many take a key in the query, some in the path."""
+    tool = McpTool(server_label="s", server_url=url)
+    shown = f"server_url='{URLS[url]}'"
+
+    assert repr(tool) == f"McpTool(server_label='s', {shown})"
+    assert KEY not in tool._repr_html_()
+    assert shown in repr(SessionConfig(tools=[tool]))
+    assert tool.server_url == url
+
+
+def test_the_key_in_the_url_of_an_mcp_server_is_only_sent(tmp_path: Path) -> None:
+    """What shows a session has none, nor has a recording."""
+    url = f"https://user:{KEY}@h/mcp?key={KEY}"
+    server = {"server_label": "s", "server_url": url, "require_approval": "never"}
+    with Emulator(api_key="k") as service:
+        with AzureRealTimeAudio(
+            service.options("ga"), record=tmp_path / "talk.rta", tools=[McpServer(server)]
+        ) as client:
+            client.ask("hello", timeout=HANG)
+            shown = f"{client.session!r}{client.session._repr_html_()}{client.tools!r}"
+        sent = [command for command in service.received() if url in json.dumps(command)]
+
+    assert [command["type"] for command in sent] == ["session.update"]
+    assert "https://h/..." in shown
+    for text in (shown, (tmp_path / "talk.rta").read_text(encoding="utf-8")):
+        assert KEY not in text
 
 
 def test_the_service_is_told_the_token_of_an_mcp_server(tmp_path: Path) -> None:

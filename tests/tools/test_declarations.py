@@ -8,10 +8,11 @@ import enum
 import functools
 import json
 import logging
+import math
 import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import InitVar, dataclass, field, make_dataclass
 from decimal import Decimal
 from typing import Annotated, Any, Literal, NamedTuple, TypedDict
 
@@ -84,8 +85,42 @@ class Even:
             raise ValueError(f"{value} is odd")
 
 
+@attrs.define
+class Titled:
+    """
+    Has another name in its constructor.
+
+    Attributes:
+        name: What it is called.
+    """
+
+    name: str = attrs.field(alias="title")
+
+
+Shifted = make_dataclass(
+    "Shifted",
+    [("x", int), ("by", InitVar[int], 0)],
+    namespace={"__post_init__": lambda self, by: setattr(self, "x", self.x + by)},
+)
+
 OBJECT = {"type": "object", "additionalProperties": False}
 CASES: list[tuple[Any, dict[str, Any], list[tuple[Any, Any]], list[tuple[Any, str]]]] = [
+    (
+        Titled,
+        {
+            **OBJECT,
+            "properties": {"title": {"type": "string", "description": "What it is called."}},
+            "required": ["title"],
+        },
+        [({"title": "a"}, Titled(title="a"))],
+        [({"name": "a"}, "x.name does not exist; known are title")],
+    ),
+    (
+        Shifted,
+        {**OBJECT, "properties": {"x": {"type": "integer"}, "by": {"type": "integer"}}, "required": ["x"]},
+        [({"x": 1, "by": 2}, Shifted(3)), ({"x": 1}, Shifted(1))],
+        [],
+    ),
     (int, {"type": "integer"}, [(3, 3), (3.0, 3)], [(1.5, "x must be an integer, not 1.5"), (None, "null")]),
     (float, {"type": "number"}, [(3, 3.0), (0.5, 0.5)], [("1", "must be a number"), (True, "not true")]),
     (Any, {}, [([1], [1])], []),
@@ -290,6 +325,32 @@ def test_methods_and_other_callables_are_tools() -> None:
         Tools(Clerk())
 
 
+def test_a_class_is_a_tool() -> None:
+    """It is described by its constructor."""
+    tools = Tools(Guest)
+
+    assert list(tools.declarations[0].parameters["properties"]) == ["name", "since", "tags"]
+    assert tools.call(call_of("Guest", {"name": "Ada"})).output == '{"name":"Ada","since":null,"tags":[]}'
+
+
+def test_a_default_that_is_no_value_of_the_type_is_not_told() -> None:
+    """Such as what JSON has no word for; the function has it all the same."""
+
+    def search(most: float = math.inf, size: Size = 3, after: str = object(), n: int = 5) -> str:  # type: ignore[assignment]
+        """Search."""
+        return f"{most} {size} {n}"
+
+    tools = Tools(search)
+    properties = tools.declarations[0].parameters["properties"]
+    assert {name: schema.get("default") for name, schema in properties.items()} == {
+        "most": None,
+        "size": None,
+        "after": None,
+        "n": 5,
+    }
+    assert tools.call(call_of("search", {})).output == "inf 3 5"
+
+
 def test_a_schema_by_hand_takes_the_place_of_the_signature() -> None:
     """The function is given the JSON values by keyword, after they were checked."""
     schema = {
@@ -366,6 +427,45 @@ class Node:
     children: list[Node]
 
 
+UNREADABLE = r".*, the annotation of 'x' of take\(\) cannot be read: .*"
+
+
+MISSPELT = make_dataclass("Misspelt", [("a", int), ("b", "1/0")])
+
+
+def annotated(text: str) -> Callable[..., Any]:
+    """Return a function whose parameter is annotated with a text."""
+
+    def take(x: Any) -> str:
+        return str(x)
+
+    take.__annotations__["x"] = text
+    return take
+
+
+@attrs.define(init=False)
+class Unmade:
+    """Has a constructor of its own, which does not take the fields."""
+
+    x: int
+
+    def __init__(self, y: int) -> None:
+        self.x = y
+
+
+def context_in_front(context: ToolContext, /) -> None:
+    """Take a context by position."""
+
+
+def any_contexts(*contexts: ToolContext) -> None:
+    """Take contexts by position."""
+
+
+def by_hand(**fields: Any) -> Tool:
+    """Return a tool with a schema by hand."""
+    return Tool(Clerk().greet, parameters={"type": "object", **fields})
+
+
 @pytest.mark.parametrize(
     ("make", "error", "said"),
     [
@@ -383,6 +483,22 @@ class Node:
         (lambda: Tool(Clerk().greet, description="x" * 1025), ValueError, "1025 characters; 1024"),
         (lambda: Tool(Clerk().greet, parameters={}), ValueError, '"type": "object"'),
         (lambda: Tool(Clerk().greet, parameters={"type": "object", "x": {1}}), ValueError, "JSON cannot"),
+        (lambda: Tool(annotated("list of int")), TypeError, f"'list of int'{UNREADABLE}SyntaxError"),
+        (lambda: Tool(annotated("datetime.Foo")), TypeError, f"'datetime.Foo'{UNREADABLE}AttributeError"),
+        (lambda: Tool(annotated("1/0")), TypeError, f"'1/0'{UNREADABLE}ZeroDivisionError"),
+        (lambda: Tool(annotated("Nowhere")), TypeError, f"{UNREADABLE}.*define the name at the top"),
+        (lambda: tool_of(MISSPELT, []), TypeError, r"'1/0', the annotation of 'b' of Misspelt cannot"),
+        (lambda: tool_of(Unmade, []), TypeError, "Unmade cannot be made of its fields: .*'x'"),
+        (lambda: Tool(max), TypeError, r"max\(\) has no signature.*parameters="),
+        (lambda: Tool(dict), TypeError, r"dict\(\) has no signature.*parameters="),
+        (lambda: Tool(context_in_front), TypeError, "'context' of context_in_front.* by keyword"),
+        (lambda: Tool(any_contexts), TypeError, "'contexts' of any_contexts.* by keyword"),
+        (lambda: Tool(math.sqrt, parameters={"type": "object"}), TypeError, "'x' of sqrt.* by keyword"),
+        (lambda: by_hand(properties=None), ValueError, r"parameters.properties must be .*, not None"),
+        (lambda: by_hand(required="abc"), ValueError, "no JSON Schema: parameters.required must be a list"),
+        (lambda: by_hand(items={"type": 3}), ValueError, "parameters.items.type must be a name"),
+        (lambda: by_hand(properties={"a": {"minimum": math.nan}}), ValueError, "a.minimum must be a number"),
+        (lambda: by_hand(anyOf=[{"maxLength": "3"}]), ValueError, r"anyOf\[0\].maxLength must be a whole"),
         (lambda: Tool(Clerk().greet, errors="no"), ValueError, "errors must be 'hide' or 'tell'"),
         (lambda: Tool(Clerk().greet, max_output=0), ValueError, "max_output"),
         (lambda: Tool(Clerk().greet, executor=3), TypeError, "executor must have submit"),

@@ -42,7 +42,7 @@ def slow(context: ToolContext) -> str:
 
 
 @contextlib.contextmanager
-def calling(name: str, arguments: str, call_id: str = "c") -> Iterator[str]:
+def calling(name: str, arguments: Any, call_id: str = "c") -> Iterator[str]:
     """Yield the URL of a service whose model calls a tool once, and then refuses all outputs."""
 
     def act(send: Any, command: dict[str, Any], connection: Any) -> None:
@@ -99,6 +99,31 @@ def test_a_call_cannot_write_into_the_log(case: str, caplog: pytest.LogCaptureFi
         line = logging.Formatter().format(record)
         assert reaches(line.replace("\n", "")) == []
         assert not any(part.startswith("forged") for part in line.splitlines())
+
+
+@pytest.mark.parametrize("arguments", [{"pattern": "old"}, ["old"], 5, None, ""], ids=repr)
+def test_arguments_that_are_no_text_do_not_run_a_function(arguments: Any) -> None:
+    """Its defaults are not what the model wants, which is told. Without parameters, none are usual."""
+    ran: list[str] = []
+
+    def wipe(pattern: str = "*") -> None:
+        ran.append(pattern)
+
+    def tick() -> None:
+        ran.append("tick")
+
+    outputs = []
+    for function in (wipe, tick):
+        told = Probe()
+        with calling(function.__name__, arguments) as url:
+            options = {"host_name": url, "deployment": "m", "api_key": "k"}
+            with AzureRealTimeAudio(options, tools=[function], reconnect=None) as client:
+                client.on("tool_ended", told)
+                client.create_response()
+                outputs.append(told.until(lambda event: event.type == "tool_ended")[-1].output)
+
+    assert ran == ([] if arguments == 5 else ["tick"])
+    assert "JSON object" in json.loads(outputs[0])["error"]
 
 
 def test_who_decides_sees_all_arguments() -> None:

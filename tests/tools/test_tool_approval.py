@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
+import numpy as np
 import pytest
 from listeners import HANG
 from simulated_tools import ToolSession, lookup
@@ -80,6 +82,64 @@ def test_a_function_may_decide(service: Emulator, verdict: Any, said: str) -> No
     with AzureRealTimeAudio(service.options(), tools=[Tool(pay, needs_approval=decide)]) as client:
         assert said in client.ask("pay", timeout=HANG).text
     assert names[0].startswith("azure-rt-tool-")
+
+
+class Unanswerable:
+    """A verdict that no question can be put to."""
+
+    def __bool__(self) -> bool:
+        raise ValueError("neither yes nor no")
+
+    @property
+    def __class__(self) -> Any:
+        raise ValueError("of no class")
+
+
+async def refuse(request: ToolApprovalRequested) -> bool:
+    """Decide, if anybody awaits it."""
+    return False
+
+
+WRONG: dict[str, Callable[[ToolApprovalRequested], Any]] = {
+    "coroutine": lambda request: refuse(request),
+    "dict": lambda request: {"approved": False},
+    "tuple": lambda request: (False, "no"),
+    "bytes": lambda request: b"no",
+    "ValueError": lambda request: ValueError("no"),
+    "int": lambda request: 1,
+    "ndarray": lambda request: np.array([True, False]),
+    "Unanswerable": lambda request: Unanswerable(),
+}
+
+
+@pytest.mark.filterwarnings("error")  # of a coroutine that was never awaited
+@pytest.mark.parametrize("kind", WRONG)
+def test_only_true_approves(kind: str, caplog: pytest.LogCaptureFixture) -> None:
+    """What a function must not return is a no, told in the log; so is that of an MCP server."""
+    decided: list[Any] = []
+    request = ToolApprovalRequested(
+        call_id="c", name="pay", arguments="{}", decide=lambda *verdict: decided.append(verdict)
+    )
+    Tool(pay, needs_approval=WRONG[kind])._ask_approver(request)
+    McpServer({"server_label": "bank"}, approve=WRONG[kind])._ask_approver(request)
+    gc.collect()
+    assert decided == [(False, None)] * 2
+    assert [record.levelname for record in caplog.records] == ["ERROR"] * 2
+    assert f"the approval of tool pay returned {kind}, and it does not run" in caplog.text
+    assert f"the approval of a call of MCP server bank returned {kind}" in caplog.text
+
+
+def test_an_object_that_decides_may_be_false(service: Emulator) -> None:
+    """Such as a list of rules without any: it is asked all the same."""
+
+    class Rules(list[str]):
+        def __call__(self, request: ToolApprovalRequested) -> str:
+            return "no rule allows it"
+
+    paid.clear()
+    with AzureRealTimeAudio(service.options(), tools=[Tool(pay, needs_approval=Rules())]) as client:
+        assert "did not run: no rule allows it" in client.ask("pay", timeout=HANG).text
+    assert paid == []
 
 
 def test_a_function_that_fails_or_decides_later(service: Emulator, caplog: pytest.LogCaptureFixture) -> None:

@@ -11,7 +11,7 @@ from attrs import define
 
 from azure_rt_audio import AzureRealTimeAudio, FunctionCallItem
 from azure_rt_audio.emulator import Emulator
-from azure_rt_audio.tools import Tools
+from azure_rt_audio.tools import Tool, ToolError, Tools
 
 
 class Unit(enum.Enum):
@@ -133,6 +133,22 @@ def test_the_model_is_told_what_was_wrong(name: str, arguments: Any, said: str) 
     output = Tools(get_weather, route, fail).call(call(name, arguments)).output
 
     assert said in json.loads(output)["error"]
+
+
+@pytest.mark.parametrize("kind", ["told", "crash", "misfits", "many misfits"])
+def test_an_error_is_cut_like_a_result(kind: str) -> None:
+    """What a model wrote may be in it as often as it likes."""
+
+    def explode(counts: list[int]) -> None:
+        """Fail at length."""
+        raise (ToolError if kind == "told" else ValueError)("x" * 100_000)
+
+    arguments = {"many misfits": ["x"] * 1000, "misfits": ["x" * 50] * 10}.get(kind, [])
+    tools = Tools(Tool(explode, max_output=100, errors="tell"))
+    output = tools.call(call("explode", {"counts": arguments})).output
+
+    assert len(output) < 200
+    assert "[cut here: " in json.loads(output)["error"]
 
 
 def test_what_cannot_be_declared_is_refused_at_once() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from asyncio import CancelledError
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -45,7 +46,12 @@ def service() -> Iterator[Emulator]:
 
 
 def asked(
-    service: Emulator, function: Callable[..., Any], *, limit: int = 2**20, **options: Any
+    service: Emulator,
+    function: Callable[..., Any],
+    *,
+    limit: int = 2**20,
+    hello: str | None = "read hello",
+    **options: Any,
 ) -> tuple[str, ToolEnded]:
     """Ask for a call of a tool; return the answer, and how the call ended."""
     config = {"modalities": ["text"]}
@@ -53,12 +59,12 @@ def asked(
     with AzureRealTimeAudio(
         {**service.options(), "session_config": config},
         {"max_message_bytes": limit},
-        tools=[Tool(function, name="look", parameters={"type": "object"}, **options)],
+        tools=[Tool(function, name="look", **{"parameters": {"type": "object"}, **options})],
         reconnect=None,
     ) as client:
         client.on(ToolEnded, ended.append)
         text = client.ask("look", timeout=HANG).text
-        assert client.ask("hello", timeout=HANG).text == "read hello"
+        assert hello is None or client.ask("hello", timeout=HANG).text == hello
     return text, ended[0]
 
 
@@ -125,6 +131,79 @@ def test_half_characters_of_progress_are_replaced(service: Emulator) -> None:
 
     assert told == [READABLE]
     assert ToolProgress(call_id="c", name="look", text=told[0]).text.encode()
+
+
+class UntoldError(ToolError):
+    """An exception whose text cannot be had."""
+
+    def __str__(self) -> str:
+        raise self
+
+
+def fail_without_text() -> str:
+    """Fail so that nothing can be said of it."""
+    raise UntoldError
+
+
+@dataclass
+class Order:
+    """An argument whose constructor ends the program, or so it wants."""
+
+    kind: str
+
+    def __post_init__(self) -> None:
+        raise {"exit": SystemExit, "cancelled": CancelledError, "interrupt": KeyboardInterrupt}[self.kind]
+
+
+class BrokenExecutor:
+    """Runs nothing, and returns no future, or raises what no ``except Exception`` catches."""
+
+    def __init__(self, error: BaseException | None = None) -> None:
+        self.error = error
+
+    def submit(self, *job: object) -> None:
+        """Do not run a job."""
+        if self.error is not None:
+            raise self.error
+
+
+def crash_without_text() -> str:
+    """Fail likewise."""
+    raise type("OtherError", (Exception,), {"__str__": UntoldError.__str__})
+
+
+def order(order: Order) -> str:
+    """Take an order."""
+    return "ordered"
+
+
+UNANSWERED: dict[str, tuple[Callable[..., Any], dict[str, Any], dict[str, Any]]] = {
+    "an executor without futures": (fail, {"executor": BrokenExecutor()}, {}),
+    "an executor that exits": (fail, {"executor": BrokenExecutor(SystemExit("x"))}, {}),
+    "a told error without text": (fail_without_text, {}, {}),
+    "a crash without text": (crash_without_text, {"errors": "tell"}, {}),
+    "an argument that exits": (order, {"parameters": None}, {"order": {"kind": "exit"}}),
+    "an argument that is cancelled": (order, {"parameters": None}, {"order": {"kind": "cancelled"}}),
+    "an argument that interrupts": (order, {"parameters": None}, {"order": {"kind": "interrupt"}}),
+}
+
+
+@pytest.mark.parametrize("case", UNANSWERED)
+def test_whatever_happens_a_call_is_answered(case: str, caplog: pytest.LogCaptureFixture) -> None:
+    """Between the call and its output; the log tells what it was."""
+    function, options, arguments = UNANSWERED[case]
+
+    def act(conversation: Conversation, session: Session) -> FunctionCall | str:
+        last = conversation.items[-1]
+        return (last.output or "") if last.type == "function_call_output" else FunctionCall("look", arguments)
+
+    with Emulator(responder=act, pace=0) as emulator:
+        text, ended = asked(emulator, function, hello=None, **options)
+
+    assert text == ended.output == '{"error":"the function failed; no more is known"}'
+    assert ended.error is not None
+    assert "tool look " in caplog.text
+    assert "a job of a tool failed" not in caplog.text
 
 
 @pytest.mark.parametrize("options", [{}, {"late": "tell", "timeout_s": 0.01}], ids=["in time", "late"])

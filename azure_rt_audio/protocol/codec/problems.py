@@ -11,7 +11,8 @@ if TYPE_CHECKING:
 __all__ = ["FieldError", "masked", "mistyped"]
 
 _SECRET: Final = re.compile(
-    r'("(?:value|authorization|headers|api[-_]key)"\s*:\s*)("(?:[^"\\]|\\.)*"?|\{[^}]*\}?)', re.IGNORECASE
+    r'("(?:value|authorization|headers|server_url|api[-_]key)"\s*:\s*)("(?:[^"\\]|\\.)*"?|\{[^}]*\}?)',
+    re.IGNORECASE,
 )
 
 
