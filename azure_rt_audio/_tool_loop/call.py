@@ -131,6 +131,7 @@ class Round:
         mcp: The calls of MCP servers, which the service runs, by the item of the call or of the request.
         is_by_hand: It called something else, too, which the program answers.
         is_wanted: Whether the results are to be answered.
+        is_abandoned: Nobody waits for its calls: what needs approval is denied.
         is_filled: Something was said while its tools ran.
         response: As it ended.
         outputs: Those of functions, as they were sent.
@@ -144,6 +145,7 @@ class Round:
     is_over: bool = False
     is_by_hand: bool = False
     is_wanted: bool = False
+    is_abandoned: bool = False
     is_filled: bool = False
     response: Response | None = None
     outputs: list[FunctionCallOutputItem] = Factory(list)

@@ -48,6 +48,7 @@ from .._session.engine import Engine
 from .._session.response_watchdog import LOOK
 from ..errors import RealtimeError
 from ..protocol.events import (
+    ConversationItemDone,
     Event,
     ResponseCreated,
     ResponseDone,
@@ -78,6 +79,10 @@ _REMEMBERED_RESPONSES: Final = 64
 
 _CUT: Final = error_output("the call was cut off before it was complete, and was not run")
 _NO_MORE: Final = error_output("no more functions can be called now; answer with what is known")
+
+
+def _is_over(item: McpCallItem) -> bool:
+    return item.output is not None or item.error is not None
 
 
 class ToolLoop:
@@ -154,7 +159,10 @@ class ToolLoop:
         elif isinstance(event, ResponseMcpCallArgumentsDone):
             item = self._mcp_calls.item_of(event.item_id)
             if item is not None:
-                self._take_mcp_call(event.response_id, attrs.evolve(item, arguments=event.arguments))
+                item = attrs.evolve(item, arguments=event.arguments)
+                self._take_mcp_call(event.response_id, item, is_complete=True)
+        elif isinstance(event, ConversationItemDone) and isinstance(event.item, McpApprovalRequestItem):
+            self._take_mcp_call(self._queue.active_id, event.item)  # it need not be among the output
         else:
             self._mcp_calls.on_event(event)
 
@@ -251,13 +259,13 @@ class ToolLoop:
             log.warning("! a call of tool %s was not run, as it %s: there can be no output of it", name, what)
 
     def _take_mcp_calls(self, response_id: str, response: Response) -> None:
-        """Take the calls of MCP servers; those that a message follows have their answer in it."""
+        """Take the calls of MCP servers; those that are over before a message have their answer."""
         answered: list[str] = []
         open_calls: list[McpCallItem] = []
         for item in response.output or ():
             if isinstance(item, MessageItem):
-                answered += [call.id for call in open_calls]
-                open_calls.clear()
+                answered += [call.id for call in open_calls if _is_over(call)]
+                open_calls = [call for call in open_calls if not _is_over(call)]
             elif isinstance(item, McpCallItem):
                 open_calls.append(item)
             elif isinstance(item, McpApprovalRequestItem):
@@ -266,43 +274,53 @@ class ToolLoop:
             self._take_mcp_call(response_id, item, is_end=True)
         with self._rounds.lock:
             current = self._rounds.open.get(response_id)
-            if current is not None:
-                for item_id in answered:
-                    current.mcp.pop(item_id, None)
+            if current is None:
+                return
+            for item_id in answered:
+                current.mcp.pop(item_id, None)
+            if response.status in UNFINISHED:
+                self._mcp_calls.drop_cut_locked(current)
 
     def _take_mcp_call(
-        self, response_id: str, item: McpCallItem | McpApprovalRequestItem, *, is_end: bool = False
+        self,
+        response_id: str | None,
+        item: McpCallItem | McpApprovalRequestItem,
+        *,
+        is_complete: bool = False,
+        is_end: bool = False,
     ) -> None:
-        """Take a call that the service runs, or asks to be approved."""
-        request = self._queue.begun.get(response_id)
+        """Take a call that the service runs, or asks to be approved; beside the responses, too."""
+        request = self._queue.begun.get(response_id or "")
         server = self._catalogue.server(item.server_label)
         if server is None or (request is not None and request.is_out_of_band):
             return  # the program answers it by hand
-        if isinstance(item, McpCallItem) and self._mcp_calls.is_known(item):
-            self._mcp_calls.take(item)
+        if self._mcp_calls.is_known(item):
+            if isinstance(item, McpCallItem):
+                self._mcp_calls.take(item)
             return
-        if not response_id and not is_end:
+        if response_id == "" and not is_end:  # the end of the response tells whose it is
             return
         with self._rounds.lock:
-            current = self._rounds.open.get(response_id)
-            if self._rounds.has_ended or (current is not None and item.id in current.mcp):
-                call = None
+            if self._rounds.has_ended:
+                return
+            joined = self._mcp_calls.join_locked(item)
+            if joined is not None:
+                current, call = joined
             else:
-                current = current or self._follow_ups.open_round_locked(response_id)
-                needs_approval = isinstance(item, McpApprovalRequestItem)
+                is_request = isinstance(item, McpApprovalRequestItem)
+                key = item.id if response_id is None else response_id  # none may be in progress
+                current = self._rounds.open.get(key) or self._follow_ups.open_round_locked(key)
                 call = current.mcp[item.id] = McpCall(
                     server,
                     item.id,
                     item.name,
                     item.arguments,
                     self._clock(),
-                    needs_approval,
-                    None if needs_approval else item.id,
+                    needs_approval=is_request,
+                    item_id=None if is_request else item.id,
                 )
-        if current is not None and call is not None:
-            self._mcp_calls.begin(current, call, item)
-        elif isinstance(item, McpCallItem):
-            self._mcp_calls.take(item)
+            call.is_complete |= is_complete
+        self._mcp_calls.begin(current, call, item)
 
     def _end_response(self, response_id: str, response: Response | None) -> None:
         """Take the end of a response; ``None`` if it was lost."""

@@ -25,13 +25,14 @@ class McpCall:
 
     Attributes:
         call_id: The item of the request to approve it, or else that of the call itself.
-        since: When it came.
+        since: When it came, or approval was requested.
         is_out: It has ended, or was denied: the conversation has what came of it, or will have.
         is_acknowledged: The service has that.
         is_refused: What was decided could not be told.
         sent_at: When it ended.
         item_id: Of the call itself, once it is known.
-        needs_approval: It is a request.
+        needs_approval: Approval was requested.
+        is_complete: Its arguments are whole, as the service has said.
         decided_at: When that was decided.
         is_approved: How it was decided.
         has_started: Listeners were told.
@@ -44,6 +45,7 @@ class McpCall:
     arguments: str
     since: float
     needs_approval: bool = False
+    is_complete: bool = False
     item_id: str | None = None
     is_out: bool = False
     is_acknowledged: bool = False
@@ -65,6 +67,6 @@ class McpCall:
             return None
         if self.is_undecided:
             return self.since + self.server.approval_timeout_s - now
-        if self.decided_at is not None and self.item_id is None:
+        if self.decided_at is not None and not self.has_started:
             return self.decided_at + _BEGINS - now
         return (self.decided_at or self.since) + _LONGEST - now

@@ -2,13 +2,15 @@
 The calls of MCP servers: approved, followed while the service runs them, and answered.
 
 The service ends a response with the call, runs it, during the response or after it, and leaves it to the
-client to ask for the answer. What leaves each state, and what does if that never comes:
+client to ask for the answer. Where approval is needed, some services announce the call, and request approval
+beside the responses; others have the request among the output, and make the call's item when it is approved.
+Either way it is one call here. What leaves each state, and what does if that never comes:
 
 =================  ==============================================  =====================================
 a call is          it goes on with                                 else
 =================  ==============================================  =====================================
 to be approved     a decision, which is sent as an item            ``approval_timeout_s``: denied
-approved           the item of the call, which names the request   5 s: a response is asked for, in which
+approved           its beginning or end                            5 s: a response is asked for, in which
                                                                    the service may begin it
 in progress        its completion or failure                       600 s: it counts as over
 =================  ==============================================  =====================================
@@ -53,7 +55,10 @@ __all__ = ["McpCalls"]
 log: logging.Logger = get_logger(__name__)
 
 _NOT_ALLOWED: Final = "this call was not allowed, and did not run"
+_UNWANTED: Final = "nobody waits for it any more"
 _LOST: Final = "it was lost with its connection"
+_MAX_TAKEN: Final = 256
+"""Items that are remembered, at most: their last events may come after the answer has begun."""
 
 
 class McpCalls:
@@ -84,17 +89,22 @@ class McpCalls:
         self._clock = engine.sender.clock
         self._call_in = engine.attempts.call_in
         self._reporter = Reporter(engine)
+        self._taken: dict[str, None] = {}  # items of calls and requests; I/O thread
 
     # ------------------------------------------------------------ events: the I/O thread
 
     def begin(self, current: Round, call: McpCall, item: McpCallItem | McpApprovalRequestItem) -> None:
-        """Follow a call of a response's that is new."""
+        """Follow a call that is new, or for which approval is requested."""
+        self._taken[item.id] = None
+        if len(self._taken) > _MAX_TAKEN:
+            self._taken.pop(next(iter(self._taken)))
         self._call_in(LOOK)
-        if isinstance(item, McpApprovalRequestItem):
-            self._ask_approval(current, call)
-        else:
-            self._start(current, call)
+        if isinstance(item, McpCallItem):
             self.take(item)
+        elif current.is_abandoned:
+            self._decide(current, call, False, _UNWANTED)
+        else:
+            self._ask_approval(current, call)
 
     def on_event(self, event: Event) -> None:
         """Take a step of a call, or its item, which is of a response or beside them."""
@@ -104,42 +114,74 @@ class McpCalls:
         elif isinstance(event, ResponseMcpCallInProgress | ResponseMcpCallCompleted | ResponseMcpCallFailed):
             item = self.item_of(event.item_id)
             if item is not None:
-                self.take(item)
+                self.take(item, has_begun=isinstance(event, ResponseMcpCallInProgress))
 
     def item_of(self, item_id: str) -> McpCallItem | None:
         """Return what the conversation has of a call."""
         entry = self._conversation.get(item_id)
         return entry.item if entry is not None and isinstance(entry.item, McpCallItem) else None
 
-    def take(self, item: McpCallItem) -> None:
+    def take(self, item: McpCallItem, *, has_begun: bool = False) -> None:
         """Take what is known of a call by now. It is over when it has an output or an error."""
-        found = self._find(item)
-        if found is None:
-            return
-        current, call = found
         with self._rounds.lock:
+            found = self._find_locked(item)
+            if found is None:
+                return
+            current, call = found
             call.item_id = item.id
             call.arguments = item.arguments or call.arguments
-        self._start(current, call)
+        if has_begun or item.error is not None or item.output is not None:
+            self._start(current, call)
         if item.error is not None:
             error = ServiceError(item.error.message, type="server_error", service_type=item.error.type)
             self._finish(current, call, item.error.message, error)
         elif item.output is not None:
             self._finish(current, call, item.output)
 
-    def _find(self, item: McpCallItem) -> tuple[Round, McpCall] | None:
-        """Return the call that an item belongs to: by its id, or by that of the request that was approved."""
-        names = {item.id, item.approval_request_id}
-        with self._rounds.lock:
-            for current in self._rounds.open.values():
-                for call in current.mcp.values():
-                    if not call.is_out and (call.item_id == item.id or call.call_id in names):
-                        return current, call
-        return None
+    def _find_locked(self, item: McpCallItem) -> tuple[Round, McpCall] | None:
+        """Return the call that an item is of: by the id of the request that was approved, or by its own."""
+        found = [
+            (current, call)
+            for current, call in self._pending_locked()
+            if item.id == call.item_id or item.approval_request_id == call.call_id
+        ]
+        return min(found, key=lambda one: one[1].call_id != item.approval_request_id, default=None)
 
-    def is_known(self, item: McpCallItem) -> bool:
-        """Whether a call is one that was approved: it belongs to the response that asked for it."""
-        return item.approval_request_id is not None and self._find(item) is not None
+    def join_locked(self, item: McpCallItem | McpApprovalRequestItem) -> tuple[Round, McpCall] | None:
+        """
+        Join a request and the call that was announced, which do not name each other yet.
+
+        Returns:
+            The call, which goes by the id of the request from now on; ``None`` if only one of them is known.
+        """
+        is_request = isinstance(item, McpApprovalRequestItem)
+        fitting = [
+            (current, call)
+            for current, call in self._pending_locked()
+            if (call.server.label, call.name) == (item.server_label, item.name)
+            and (not (call.needs_approval or call.has_started) if is_request else call.item_id is None)
+        ]
+        found = min(fitting, key=lambda one: one[1].arguments != item.arguments, default=None)
+        if found is None:
+            return None
+        current, call = found
+        call.arguments = item.arguments or call.arguments
+        if is_request:
+            del current.mcp[call.call_id]
+            current.mcp[item.id] = call
+            call.call_id, call.needs_approval, call.since = item.id, True, self._clock()
+        else:
+            call.item_id = item.id
+        return found
+
+    def is_known(self, item: McpCallItem | McpApprovalRequestItem) -> bool:
+        """Whether an item was taken, or is of a call that was approved: it is of the response that asked."""
+        if item.id in self._taken:
+            return True
+        if isinstance(item, McpApprovalRequestItem) or item.approval_request_id is None:
+            return False
+        with self._rounds.lock:
+            return self._find_locked(item) is not None
 
     # ------------------------------------------------------------ approval
 
@@ -237,14 +279,26 @@ class McpCalls:
     # ------------------------------------------------------------ the end of waiting
 
     def abandon(self, rounds: Iterable[Round]) -> None:
-        """Nobody waits for these calls: deny what needs approval."""
+        """Nobody waits for these calls: deny what needs approval, and what will."""
         with self._rounds.lock:
+            rounds = list(rounds)
+            for current in rounds:
+                current.is_abandoned = True
             calls = [(one, call) for one in rounds for call in one.mcp.values() if call.is_undecided]
         for current, call in calls:
-            self._decide(current, call, False, "nobody waits for it any more")
+            self._decide(current, call, False, _UNWANTED)
+
+    def drop_cut_locked(self, current: Round) -> None:
+        """The response has ended too early: forget calls that were cut off, which do not run."""
+        for call in list(current.mcp.values()):
+            if not (call.is_complete or call.has_started or call.needs_approval or call.is_out):
+                del current.mcp[call.call_id]
+        if not current.all_calls:
+            self._rounds.open.pop(current.response_id, None)
 
     def on_moved(self) -> None:
         """Another connection has taken over: its service knows none of the calls. On the I/O thread."""
+        self._taken.clear()
         with self._rounds.lock:
             calls = self._pending_locked()
             for current, call in calls:
@@ -281,9 +335,12 @@ class McpCalls:
                         call.server.label,
                         limit,
                     )
-            elif call.item_id is None:
+            elif not call.has_started and call.decided_at is not None:
+                self._taken.pop(call.item_id or "", None)  # it may be begun in the response that is asked for
                 self._finish(current, call, "approved; no more is known")
             else:
+                with self._rounds.lock:  # what a response cut short had announced may not have been begun
+                    current.is_wanted &= call.has_started or current.goes_on
                 log.warning("! a call of MCP server %s has not ended", call.server.label)
                 self._finish(current, call, "it has not ended", TimeoutError("no end of the call came"))
         return min((seconds for *_, seconds in left if seconds > 0), default=None)

@@ -38,7 +38,14 @@ from .events import (
 )
 from .history import write_history
 from .item_stream import ItemStream
-from .items import ConversationItem, FunctionCallItem, McpListedTool, McpListToolsItem, MessageItem
+from .items import (
+    ConversationItem,
+    FunctionCallItem,
+    McpCallItem,
+    McpListedTool,
+    McpListToolsItem,
+    MessageItem,
+)
 from .response_outputs import ResponseOutputs
 from .responses import Response
 
@@ -335,6 +342,11 @@ class Conversation:
             _describe(stream, self._with_images(event.item, stream.item))
 
     def _update_output(self, event: ResponseOutputItemDone) -> None:
+        if isinstance(event.item, McpCallItem) and not self._outputs.is_open(event.response_id):
+            known = self._streams.get(event.item.id)
+            if known is not None and known.item is not None:
+                known.item = event.item  # the call has ended after its response
+                return
         self._whole = stream = self._outputs.describe(event)
         if stream.item is not None:
             _describe(stream, event.item)

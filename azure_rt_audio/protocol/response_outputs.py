@@ -146,6 +146,10 @@ class ResponseOutputs:
                 self._drop(key)
         return list(kept.items())
 
+    def is_open(self, response_id: str) -> bool:
+        """Whether a response is in progress, as far as is known."""
+        return response_id in self._open
+
     def is_whole(self, response_id: str) -> bool:
         """Whether all items that a response has announced have come to their end, and there is one."""
         output = self._open.get(response_id)

@@ -64,19 +64,26 @@ def test_only_what_is_allowed_is_there(allowed: Any) -> None:
 
 
 def test_a_tool_is_called_by_the_service() -> None:
-    """Its arguments and its output are in the item."""
-    events = bench(FunctionCall("tide", {"at": 5}), require_approval="never").tell("response.create")
+    """When the response has ended; its output is in the item then, which never lacks a field."""
+    made = bench(FunctionCall("tide", {"at": 5}), require_approval="never")
+    events = made.tell("response.create")
     item = only(events, "response.output_item.done")["item"]
+    nothing = {"output": None, "error": None, "approval_request_id": None}
 
-    assert kinds(events)[3:9] == [
+    assert kinds(events)[3:] == [
         "response.mcp_call_arguments.delta",
         "response.mcp_call_arguments.done",
         "response.mcp_call.in_progress",
+        "response.done",
         "response.mcp_call.completed",
         "conversation.item.done",
         "response.output_item.done",
     ]
+    assert [event["item"].items() >= nothing.items() for event in events[1:3]] == [True, True]
+    assert only(events, "response.done")["response"]["output"] == [{**item, **nothing}]
     assert (json.loads(item["arguments"]), item["output"], item["error"]) == ({"at": 5}, "high at 5", None)
+    retrieved = made.tell("conversation.item.retrieve", item_id=item["id"])
+    assert retrieved[0]["item"] == item
 
 
 def test_a_tool_that_fails_says_why() -> None:
@@ -89,64 +96,89 @@ def test_a_tool_that_fails_says_why() -> None:
     assert only(events, "response.done")["response"]["status"] == "completed"
 
 
+def asked(events: list[dict[str, Any]]) -> dict[str, Any]:
+    """The request for approval among events."""
+    found = [event["item"] for event in events if event["type"] == "conversation.item.done"]
+    (request,) = [item for item in found if item["type"] == "mcp_approval_request"]
+    return dict(request)
+
+
 def test_a_tool_waits_for_approval() -> None:
     """By default the client is asked; what it approves runs at once, beside the responses, and only once."""
     made = bench(FunctionCall("tide", {"at": 5}))
-    asked = only(made.tell("response.create"), "response.output_item.done")["item"]
-    answer = {"type": "mcp_approval_response", "approval_request_id": asked["id"], "approve": True}
+    first = made.tell("response.create")
+    call, request = only(first, "response.output_item.added")["item"], asked(first)
+    answer = {"type": "mcp_approval_response", "approval_request_id": request["id"], "approve": True}
     events = made.tell("conversation.item.create", item=answer)
     item = events[-1]["item"]
     again = made.tell("conversation.item.create", item=answer)
     items = [event["item"] for event in made.tell("response.create") if "output_item.done" in event["type"]]
 
-    assert (asked["type"], asked["name"]) == ("mcp_approval_request", "tide")
-    assert kinds(events)[2:] == [
+    assert kinds(first)[-4:] == [
+        "response.mcp_call_arguments.done",
+        "response.done",
         "conversation.item.added",
+        "conversation.item.done",
+    ]
+    assert [one["id"] for one in only(first, "response.done")["response"]["output"]] == [call["id"]]
+    assert (request["name"], request["arguments"]) == ("tide", '{"at": 5}')
+    assert kinds(events)[2:] == [
         "response.mcp_call.in_progress",
         "response.mcp_call.completed",
         "conversation.item.done",
+        "response.output_item.done",
     ]
-    assert (item["output"], item["approval_request_id"]) == ("high at 5", asked["id"])
+    assert (item["id"], item["output"]) == (call["id"], "high at 5")
+    assert item["approval_request_id"] == request["id"]
     assert kinds(again) == ["conversation.item.added", "conversation.item.done"]
     assert [item["type"] for item in items] == ["message"]
 
 
-def test_a_call_ends_with_its_response() -> None:
-    """Cancelled while the tool works, or cut short by the limit of tokens: the item says so, once."""
+def test_a_call_outlives_its_response() -> None:
+    """The next response does not wait for it; what the limit of tokens has cut off does not run."""
     pending: Future[str] = Future()
-    made = Bench(
-        responder=lambda *_: FunctionCall("tide", {"at": 5}), mcp_tools={"port": {"tide": lambda at: pending}}
-    )
+    answers: list[Any] = [FunctionCall("tide", {"at": 5}), "Done.", FunctionCall("tide", {"at": 5})]
+    made = Bench(responder=lambda *_: answers.pop(0), mcp_tools={"port": {"tide": lambda at: pending}})
     tools = [server(require_approval="never")]
     made.tell("session.update", session=made.session(tools=tools, modalities=["text"]))
     made.send("response.create")
-    made.until("response.mcp_call.in_progress")
-    events = made.tell("response.cancel")
-    item = only(events, "response.output_item.done")["item"]
+    made.until("response.done")
+    made.send("response.create")
+    text = made.until("response.output_text.done")["text"]
+    pending.set_result("high")
+    made.until("response.mcp_call.completed")
+    item = made.until("response.output_item.done")["item"]
 
-    assert kinds(events) == [
-        "response.mcp_call.failed",
-        "conversation.item.done",
-        "response.output_item.done",
-        "response.done",
-    ]
-    assert (item["error"]["type"], item["output"]) == ("tool_execution_error", None)
+    assert (text, item["output"]) == ("Done.", "high")
 
+    made.drain()
     made.send("response.create", response={"max_output_tokens": 1})
+    item = made.until("response.output_item.done")["item"]
     done = made.until("response.done")["response"]
     assert (done["status"], done["usage"]["output_tokens"]) == ("incomplete", 1)
-    assert done["output"][0]["arguments"] in ('{"', '{"at')
+    assert done["output"] == [item]
+    assert item["arguments"] in ('{"', '{"at')
     assert "response.mcp_call.in_progress" not in kinds(made.drain())
 
 
 def test_what_is_denied_does_not_run() -> None:
-    """Nothing follows but the item of the answer."""
+    """The call fails, and says why; so does one that nobody could approve."""
     made = bench(FunctionCall("tide", {"at": 5}))
-    asked = only(made.tell("response.create"), "response.output_item.done")["item"]
-    answer = {"type": "mcp_approval_response", "approval_request_id": asked["id"], "approve": False}
-
+    request = asked(made.tell("response.create"))
+    answer = {"type": "mcp_approval_response", "approval_request_id": request["id"], "approve": False}
     events = made.tell("conversation.item.create", item={**answer, "reason": "not today"})
-    assert kinds(events) == ["conversation.item.added", "conversation.item.done"]
+
+    assert kinds(events)[2:] == [
+        "response.mcp_call.failed",
+        "conversation.item.done",
+        "response.output_item.done",
+    ]
+    assert events[-1]["item"]["error"]["message"] == "The call was denied: not today"
+
+    made = bench(FunctionCall("tide", {"at": 5}))
+    events = made.tell("response.create", response={"conversation": "none"})
+    assert kinds(events)[-2:] == ["response.mcp_call.failed", "response.output_item.done"]
+    assert made.engine.conversation.items[1:] == ()
 
 
 @pytest.mark.parametrize(
@@ -164,10 +196,14 @@ def test_the_default_responder_calls_them_like_functions(approves: bool | None, 
     made.tell("session.update", session=made.session(tools=[server(**rules)], modalities=["text"]))
     question = {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "Tide at 5?"}]}
     made.tell("conversation.item.create", item=question)
-    item = only(made.tell("response.create"), "response.output_item.done")["item"]
+    events = made.tell("response.create")
+    item = only(events, "response.done")["response"]["output"][0]
     if approves is not None:
-        answer = {"type": "mcp_approval_response", "approval_request_id": item["id"], "approve": approves}
+        request_id = asked(events)["id"]
+        waits = only(made.tell("response.create"), "response.output_item.done")["item"]["content"][0]["text"]
+        answer = {"type": "mcp_approval_response", "approval_request_id": request_id, "approve": approves}
         made.tell("conversation.item.create", item=answer)
+        assert waits == "I am waiting for the tide."  # and is not asked for it again
     told = only(made.tell("response.create"), "response.output_item.done")["item"]
 
     assert (item["name"], json.loads(item["arguments"])) == ("tide", {"at": 5})

@@ -12,8 +12,8 @@ import pytest
 
 from azure_rt_audio.protocol.codec import decode_event
 from azure_rt_audio.protocol.conversation import Conversation, ConversationEntry
-from azure_rt_audio.protocol.events import Event
-from azure_rt_audio.protocol.items import FunctionCallItem, MessageItem
+from azure_rt_audio.protocol.events import Event, ResponseDone
+from azure_rt_audio.protocol.items import FunctionCallItem, McpCallItem, MessageItem
 
 
 def heard(**fields: Any) -> Event:
@@ -306,6 +306,29 @@ def test_out_of_band_responses_do_not_enter() -> None:
         heard(type="response.done", response={"id": "r", "conversation_id": None, "output": [item]}),
     )
     assert ids(conversation) == ["a"]
+
+
+def test_a_call_of_a_server_may_end_after_its_response() -> None:
+    """Its item has the output then; what the next response streams without naming itself is that one's."""
+    call = {"id": "mcp_1", "type": "mcp_call", "server_label": "port", "name": "tide", "arguments": "{}"}
+    place = {"response_id": "r", "output_index": 0}
+    conversation = mirror(
+        heard(type="response.created", response={"id": "r", "status": "in_progress", "output": []}),
+        heard(type="response.output_item.added", **place, item=call),
+        heard(type="conversation.item.added", previous_item_id=None, item=call),
+        heard(type="response.done", response={"id": "r", "status": "completed", "output": [call]}),
+        heard(type="response.created", response={"id": "r2", "status": "in_progress", "output": []}),
+        heard(type="response.output_item.done", **place, item={**call, "output": "high"}),
+        heard(type="response.output_text.delta", output_index=0, content_index=0, delta="High"),
+    )
+    done = heard(type="response.done", response={"id": "r2", "status": "completed", "output": []})
+    conversation._apply(done)
+
+    assert isinstance(done, ResponseDone)
+    assert done.response.text == "High"
+    (first, _) = (entry.item for entry in conversation.entries)
+    assert isinstance(first, McpCallItem)
+    assert first.output == "high"
 
 
 def test_an_item_retrieved_again_does_not_enter_twice() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 from azure_rt_audio.emulator.dialects.names import canonical
 
-_AFTER_THE_OUTPUT = ("response.output_item.done", "response.done")
+_AFTER_THE_OUTPUT = ("response.output_item.done", "response.mcp_call_arguments.done", "response.done")
 
 
 class EventOrder:
@@ -22,6 +22,7 @@ class EventOrder:
         self._items: set[str] = set()  # ever announced
         self._done_items: set[str] = set()
         self._responses: dict[str, _Response] = {}
+        self._called: dict[str, _Response] = {}  # calls of MCP servers that have not ended
         self._main: str | None = None  # the active response of the default conversation
         self._turn: str | None = None  # between speech_started and committed
 
@@ -33,7 +34,8 @@ class EventOrder:
         elif name == "response.done":
             self._response_done(event["response"])
         elif name.startswith("response.mcp_call."):
-            assert event["item_id"] in {run.open_item for run in self._responses.values()}
+            run = self._called[event["item_id"]]
+            assert run.is_over or name.endswith("in_progress"), "a call ended before its response"
         elif name.startswith("response."):
             self._within(name, event)
         elif name == "conversation.item.added":
@@ -82,6 +84,10 @@ class EventOrder:
 
     def _within(self, name: str, event: dict[str, Any]) -> None:
         run = self._responses[event["response_id"]]
+        if name == "response.output_item.done" and event["item"]["id"] in self._called:
+            assert self._called.pop(event["item"]["id"]) is run
+            assert event["output_index"] == run.output.index(event["item"]["id"])
+            return
         assert not run.is_over, f"{name} after response.done"
         if name == "response.output_item.added":
             assert run.open_item is None, "two items open at a time"
@@ -97,6 +103,8 @@ class EventOrder:
         assert stream not in run.closed, f"{name} after its done"
         if moment == "done":
             run.closed.add(stream)
+        if name == "response.mcp_call_arguments.done":
+            self._called[item_id] = run
         if name in _AFTER_THE_OUTPUT:
             run.open_item = None
 

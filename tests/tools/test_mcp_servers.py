@@ -52,12 +52,11 @@ def reply(conversation: Conversation, session: Session) -> Reply | str:
     asked = max((i for i, item in enumerate(items) if item.role == "user"), default=-1)
     wanted = items[asked].text if asked >= 0 else ""
     came = [item for item in items[asked + 1 :] if item.type in ("mcp_call", "function_call_output")]
-    denied = [i for i in items[asked + 1 :] if i.type == "mcp_approval_response" and not i.extra["approve"]]
-    if came or denied or not wanted.startswith("tide"):
+    if came or not wanted.startswith("tide"):
         told = [
             i.output or str(i.extra.get("output") or i.extra.get("error", {}).get("message")) for i in came
         ]
-        return ", ".join((*told, *(f"denied: {item.extra.get('reason')}" for item in denied))) or "nothing"
+        return ", ".join(told) or "nothing"
     words = wanted.split()[1:]
     return Reply(calls=[FunctionCall(*(("tide", {"at": int(w)}) if w.isdigit() else (w, {}))) for w in words])
 
@@ -153,17 +152,19 @@ def test_approval_comes_the_same_way(client_with: Connect) -> None:
     client.on(ToolApprovalRequested, decide)
     assert client.ask("tide 5", timeout=HANG).text == "high at 5"
     assert client.ask("tide 6", timeout=HANG).text == "high at 6"
+    assert client.ask("tide 5 6", timeout=HANG).text == "high at 5, high at 6"
     with client.events(ToolEnded, timeout=HANG) as ended:
-        assert client.ask("tide 7", timeout=HANG).text == "denied: not today"
+        assert client.ask("tide 7", timeout=HANG).text == "The call was denied: not today"
         assert next(ended).output == "this call was not allowed, and did not run: not today"
 
-    assert verdicts == [True, False]
+    assert verdicts == [True, False] * 2
     assert str(requests[0]) == 'tide({"at": 5})'
     assert requests[0].server_label == "port"
 
 
 @pytest.mark.parametrize(
-    ("verdict", "said"), [(True, "high at 5"), (False, "denied: None"), ("too wet", "denied: too wet")]
+    ("verdict", "said"),
+    [(True, "high at 5"), (False, "The call was denied."), ("too wet", "The call was denied: too wet")],
 )
 def test_a_function_may_decide(client_with: Connect, verdict: Any, said: str) -> None:
     """On a thread of the tools."""
@@ -181,7 +182,8 @@ def test_a_function_may_decide(client_with: Connect, verdict: Any, said: str) ->
 def test_nobody_decides(client_with: Connect, caplog: pytest.LogCaptureFixture) -> None:
     """It is denied after the time, and a cancelled answer denies it at once."""
     client = client_with(McpServer(PORT, approval_timeout_s=0.3))
-    assert client.ask("tide 5", timeout=HANG).text == "denied: nobody has decided within 0.3 seconds"
+    text = client.ask("tide 5", timeout=HANG).text
+    assert text == "The call was denied: nobody has decided within 0.3 seconds"
     assert "MCP server port needs approval, and nobody listens" in caplog.text
     assert "of MCP server port was denied after 0.3 s: nobody has called request.approve()" in caplog.text
 
@@ -227,14 +229,14 @@ def test_a_lost_connection_loses_what_waits_and_the_model_asks_again(
 
 
 def test_a_call_in_progress_is_lost_with_its_connection() -> None:
-    """It is told as ended, and the model calls again over the next one."""
+    """It is told as ended, and the model calls again over the next one, even if ids come again there."""
     never: Future[str] = Future()
 
     def tide(at: int) -> Any:
         return never if len(service.connections) == 1 else "high"
 
     faults = Faults(after("response.mcp_call.in_progress", Drop()))
-    service = Emulator(responder=reply, pace=0, mcp_tools={"port": {"tide": tide}}, faults=faults)
+    service = Emulator(responder=reply, pace=0, mcp_tools={"port": {"tide": tide}}, faults=faults, seed=1)
     with service, AzureRealTimeAudio(service.options(), tools=[McpServer(FREE)]) as client:
         client.wait_for_mcp_tools(HANG)
         with client.events(ToolEnded, timeout=HANG) as ended:
@@ -295,7 +297,7 @@ def test_what_the_program_does_by_hand_is_left_to_it(service: Emulator) -> None:
     with AzureRealTimeAudio({**service.options(), "session_config": by_hand}, tools=[port]) as client:
         client.on(ToolApprovalRequested, lambda request: request.approve())
         response = client.ask("tide 5", timeout=HANG)
-        assert [item.type for item in response.output or ()] == ["mcp_approval_request"]
+        assert [item.type for item in response.output or ()] == ["mcp_call"]
         with pytest.raises(ValueError, match="MCP server 'port' is in the tools of the session"):
             client.tools.add(McpServer(PORT))
 
@@ -334,7 +336,7 @@ def test_a_service_that_waits_for_a_response_to_run_what_was_approved(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """One that does not run it by itself within 5 s is asked for a response."""
-    monkeypatch.setattr("azure_rt_audio.emulator.session.commands.run_approved", lambda *_: iter(()))
+    monkeypatch.setattr("azure_rt_audio.emulator.session.mcp.McpCalls.decide", lambda *_: iter(()))
     session = TideSession(1, tools=Tools(McpServer(PORT)))
     session.service.behaviour = replace(session.service.behaviour, mcp_tools={"port": {"tide": tide}})
     engine = session.engine
@@ -349,4 +351,17 @@ def test_a_service_that_waits_for_a_response_to_run_what_was_approved(
     session.run(8)
     assert pending.result(0).text == "high"
     assert session.errors == []
+    assert session.is_quiet()
+
+
+def test_a_call_that_is_cut_off() -> None:
+    """It does not run, and is waited for by nobody: neither the session nor the next answer."""
+    session = TideSession(1, tools=Tools(McpServer(PORT)))
+    session.service.behaviour = replace(session.service.behaviour, mcp_tools={"port": {"tide": tide}})
+    session.run(1)
+    session.service.change_session(tools=[{"type": "mcp", **PORT}], max_output_tokens=1)
+    pending = session.ask("tide")
+    session.run(4)
+
+    assert pending.result(0).status == "incomplete"
     assert session.is_quiet()

@@ -228,6 +228,8 @@ class Dialect(ABC):
             wire |= {"name": item.name, "call_id": item.call_id, "arguments": item.arguments}
         elif item.type == "function_call_output":
             wire |= {"call_id": item.call_id, "output": item.output}
+        elif item.type == "mcp_call":  # OpenAI's client for JavaScript does without none of these
+            wire |= {"approval_request_id": None, "output": None, "error": None}
         return {**wire, **item.extra}
 
     def _part_on_wire(self, part: Part, role: str | None, with_audio: bool) -> dict[str, Any]:

@@ -88,7 +88,8 @@ class Item:
         type: ``message``, ``function_call``, ``function_call_output`` or one of MCP: ``mcp_list_tools``,
             ``mcp_call``, ``mcp_approval_request``, ``mcp_approval_response``.
         role: Of a message: ``user``, ``assistant`` or ``system``.
-        status: ``in_progress``, ``completed`` or ``incomplete``.
+        status: ``in_progress``, ``completed`` or ``incomplete``; also of an ``mcp_call``, which runs or waits
+            for approval as long as it is in progress.
         parts: A message's content.
         call_id: Of a ``function_call`` and its ``function_call_output``.
         name: Of a tool that is called, or for which approval is asked.
@@ -96,6 +97,7 @@ class Item:
         output: A function's result, as the client gave it, or that of an ``mcp_call`` (``""`` if it failed).
         extra: Fields of the MCP types by their names on the wire, such as ``error`` and ``server_label``;
             ``approve`` and ``approval_request_id`` of an ``mcp_approval_response``.
+        ended_after: Of an ``mcp_call`` that has ended: the item that was the last one then.
     """
 
     id: str
@@ -108,6 +110,7 @@ class Item:
     arguments: str = ""
     output: str = ""
     extra: dict[str, Any] = field(default_factory=dict)
+    ended_after: str | None = None
 
     @property
     def text(self) -> str:

@@ -17,7 +17,7 @@ from ..dialects.rules import RefusalError
 from ..model.conversation import Conversation, Item, Part
 from ..model.session import Session
 from .input_audio import InputAudio, TurnTarget
-from .mcp import list_tools, run_approved
+from .mcp import McpCalls, list_tools
 from .response import ResponseRun
 
 __all__ = ["Commands"]
@@ -36,6 +36,10 @@ class CommandTarget(TurnTarget, Protocol):
     @property
     def runs(self) -> tuple[ResponseRun, ...]:
         """All responses in progress."""
+
+    @property
+    def mcp_calls(self) -> McpCalls:
+        """The calls of MCP servers that outlive their responses."""
 
     def change_session(self, **changes: Any) -> None:
         """Replace settings."""
@@ -186,8 +190,7 @@ class Commands:
             *target.make.item_done(item, target.conversation),
         )
         if item.type == "mcp_approval_response":
-            servers = target.behaviour.mcp_tools
-            target.run_in_background(run_approved(item, servers, target.conversation, target.make))
+            target.send(*target.mcp_calls.decide(item))
 
     def _read_item(self, given: Mapping[str, Any], path: str, conversation: Conversation) -> Item:
         """Make an item of the wire's; its fields were checked, its references are checked here."""

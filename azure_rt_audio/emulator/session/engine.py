@@ -27,6 +27,7 @@ from .behaviour import Behaviour
 from .commands import Commands
 from .events import EventMaker, RateLimits
 from .input_audio import InputAudio
+from .mcp import McpCalls
 from .response import UNTIL_AN_EVENT, ResponseRun, Step
 from .usage import Prompt, prompt_of, shared_tokens, total
 
@@ -78,6 +79,7 @@ class SessionEngine:
         self.session: Session = replace(self._new_session(kind, model, wall_time), **settings)
         self.conversation: Conversation = Conversation(self.make.new_id("conv"))
         self.is_closed: bool = False
+        self.mcp_calls = McpCalls(self.make, self.run_in_background)
         self._commands = Commands(self)
         self._input_audio = InputAudio(self)
         self._out: deque[dict[str, Any] | Close] = deque()
@@ -270,6 +272,7 @@ class SessionEngine:
             home=None if is_out_of_band else self.conversation,
             behaviour=self.behaviour,
             on_done=self._account,
+            mcp_calls=self.mcp_calls,
             metadata=metadata,
             read=total(prompt),
             cached=shared_tokens(self._prompt, prompt),

@@ -1,31 +1,26 @@
 """
 Tools of MCP servers, which the service calls by itself; simulated from functions that the emulator is given.
 
-There are no recordings of these: the events are as documented.
+There are no recordings of these: the events are as documented, and their order is the one that the vendors'
+own samples and tests need. A call belongs to the response that asks for it, and ends after it.
 """
 
 from __future__ import annotations
 
 import inspect
 import json
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from concurrent.futures import Future
+from dataclasses import dataclass
 from typing import Any, Final
 
 from ..model.background import when_done
 from ..model.conversation import Conversation, Item
-from ..model.replies import FunctionCall, McpServers
+from ..model.replies import McpServers
 from ..model.session import Session
 from .events import EventMaker
 
-__all__ = ["CANCELLED", "call", "list_tools", "needs_approval", "run_approved", "server_of"]
-
-
-CANCELLED: Final[Mapping[str, Any]] = {
-    "error": {"type": "tool_execution_error", "message": "The response was cancelled during the call."},
-    "output": None,
-}
-"""What the item of a call says whose response ends before the call does."""
+__all__ = ["McpCall", "McpCalls", "list_tools", "needs_approval", "server_of"]
 
 _KINDS: Final = ((str, "string"), (bool, "boolean"), (int, "integer"), (float, "number"))
 
@@ -92,41 +87,106 @@ def needs_approval(name: str, server: str, session: Session) -> bool:
     return rule != "never"
 
 
-def run_approved(
-    answer: Item, servers: McpServers, conversation: Conversation, make: EventMaker
-) -> Generator[float | dict[str, Any], None, None]:
+@dataclass
+class McpCall:
     """
-    Run the call that an answer approves, beside the responses; another one than the first changes nothing.
+    One call that a response has asked for.
 
-    Whether the service runs it at once or in the next response is not documented.
+    Attributes:
+        item: Of the call, which has neither an output nor an error yet.
+        output_index: Of the item in the response.
+        home: The conversation that has the item; ``None`` out of band.
+        function: What the server does.
     """
-    request = conversation.get(str(answer.extra.get("approval_request_id")))
-    others = [item for item in conversation if item.type == "mcp_approval_response" and item is not answer]
-    if answer.extra.get("approve") is not True or request is None or request.type != "mcp_approval_request":
-        return
-    if any(item.extra.get("approval_request_id") == request.id for item in others):
-        return
-    told = {name: request.extra[name] for name in ("server_label", "name", "arguments")}
-    extra = {**told, "approval_request_id": request.id}
-    item = Item(make.new_id("mcp"), "mcp_call", name=told["name"], arguments=told["arguments"], extra=extra)
-    conversation.add(item)
-    yield from make.item_added(item, conversation)
-    where = {"item_id": item.id, "output_index": 0}
-    yield make.event("response.mcp_call.in_progress", **where)
-    item.extra |= yield from call(
-        told["server_label"], FunctionCall(told["name"], told["arguments"]), servers
-    )
-    item.output = item.extra["output"] or ""
-    outcome = "completed" if item.extra["error"] is None else "failed"
-    yield make.event(f"response.mcp_call.{outcome}", **where)
-    yield from make.item_done(item, conversation)
+
+    item: Item
+    response_id: str
+    output_index: int
+    home: Conversation | None
+    function: Callable[..., Any]
+    needs_approval: bool
+
+    @property
+    def place(self) -> dict[str, Any]:
+        """What its steps say of it."""
+        return {"item_id": self.item.id, "output_index": self.output_index}
 
 
-def call(server: str, wanted: FunctionCall, servers: McpServers) -> Generator[float, None, dict[str, Any]]:
-    """Call a tool; the value is what the item says of it: an output, or an error."""
-    try:
-        given = servers[server][wanted.name](**json.loads(wanted.arguments_json))
-        output = (yield from when_done(given)) if isinstance(given, Future) else given
-    except Exception as exc:  # noqa: BLE001  # a server's failure is an answer of its own
-        return {"error": {"type": "tool_execution_error", "message": str(exc)}, "output": None}
-    return {"output": str(output), "error": None}
+class McpCalls:
+    """
+    The calls of one session, after the responses that have asked for them.
+
+    Args:
+        run: Runs steps beside the responses.
+    """
+
+    def __init__(
+        self, make: EventMaker, run: Callable[[Generator[float | dict[str, Any], None, None]], None]
+    ) -> None:
+        self._make = make
+        self._run = run
+        self._undecided: dict[str, McpCall] = {}  # by the id of the request to approve them
+
+    def follow(self, calls: Iterable[McpCall]) -> Iterator[dict[str, Any]]:
+        """Run the calls of a response that has ended, or request approval: the events of that."""
+        for call in calls:
+            if not call.needs_approval:
+                self._run(self._call(call))
+            elif call.home is None:  # a request would have no place, nor would its answer
+                yield from self._end(call, _failure("It needs approval, which is given in the conversation."))
+            else:
+                told = {name: call.item.extra[name] for name in ("server_label", "name", "arguments")}
+                request = Item(self._make.new_id("mcpr"), "mcp_approval_request", extra=told)
+                request.name, request.arguments = call.item.name, call.item.arguments
+                call.item.extra["approval_request_id"] = request.id
+                self._undecided[request.id] = call
+                call.home.add(request)
+                yield from self._make.item_added(request, call.home)
+                yield from self._make.item_done(request, call.home)
+
+    def decide(self, answer: Item) -> Iterator[dict[str, Any]]:
+        """
+        Run the call that an answer approves, or end the one that it denies: the events of that.
+
+        The first answer counts. Whether the service runs the call at once or in the next response is not
+        documented; the vendors' samples wait for it without asking for one.
+        """
+        call = self._undecided.pop(str(answer.extra.get("approval_request_id")), None)
+        if call is None:
+            return
+        if answer.extra.get("approve") is True:
+            self._run(self._call(call))
+        else:
+            reason = answer.extra.get("reason")
+            yield from self._end(call, _failure(f"The call was denied{f': {reason}' if reason else '.'}"))
+
+    def _call(self, call: McpCall) -> Generator[float | dict[str, Any], None, None]:
+        if call.needs_approval:
+            yield self._make.event("response.mcp_call.in_progress", **call.place)
+        try:
+            given = call.function(**json.loads(call.item.arguments))
+            output = (yield from when_done(given)) if isinstance(given, Future) else given
+        except Exception as exc:  # noqa: BLE001  # a server's failure is an answer of its own
+            yield from self._end(call, _failure(str(exc)))
+        else:
+            yield from self._end(call, {"output": str(output), "error": None})
+
+    def _end(self, call: McpCall, outcome: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+        item, home = call.item, call.home
+        item.extra |= outcome
+        item.output, item.status = item.extra["output"] or "", "completed"
+        item.ended_after = None if home is None else home.last_id
+        step = "completed" if item.extra["error"] is None else "failed"
+        yield self._make.event(f"response.mcp_call.{step}", **call.place)
+        if home is not None and home.get(item.id) is item:  # not if the client deleted it
+            yield from self._make.output_done(item, home)
+        yield self._make.event(
+            "response.output_item.done",
+            response_id=call.response_id,
+            output_index=call.output_index,
+            item=self._make.item(item),
+        )
+
+
+def _failure(message: str) -> dict[str, Any]:
+    return {"output": None, "error": {"type": "tool_execution_error", "message": message}}

@@ -53,7 +53,7 @@ class _Open:
     part: Part | None = None
     text: str = ""
     is_announced: bool = False
-    is_called: bool = False  # a tool of an MCP server, which has not answered yet
+    is_called: bool = False  # a tool of an MCP server: its item ends with the call, after the response
 
 
 @dataclass
@@ -66,6 +66,7 @@ class ResponseRun:
         context: The conversation that the responder sees.
         home: The conversation that receives the output; ``None`` out of band.
         on_done: Called with the tokens spent; returns the events that follow.
+        mcp_calls: Takes the calls of MCP servers when the response has ended.
         read: Tokens of its input.
         cached: Those among them that an earlier response has read, which cost less.
         due: When the next step may be taken, in the engine's seconds.
@@ -79,6 +80,7 @@ class ResponseRun:
     home: Conversation | None
     behaviour: Behaviour
     on_done: Callable[[int], Iterable[dict[str, Any]]]
+    mcp_calls: mcp.McpCalls
     read: Tokens
     cached: Tokens
     metadata: Mapping[str, str] | None = None
@@ -86,6 +88,7 @@ class ResponseRun:
     audio_ms: float = 0.0
     is_over: bool = False
     _output: list[Item] = field(default_factory=list)
+    _called: list[mcp.McpCall] = field(default_factory=list)
     _open: _Open | None = None
     _last: deque[dict[str, Any]] | None = None  # events of its end, while they are being sent
     _written: str = ""
@@ -127,8 +130,6 @@ class ResponseRun:
                 server = mcp.server_of(call.name, self.session, self.behaviour.mcp_tools)
                 if server is None:
                     yield from self._function_call(call)
-                elif mcp.needs_approval(call.name, server, self.session):
-                    yield from self._ask_for_approval(server, call)
                 else:
                     yield from self._mcp_call(server, call)
                 if self._is_exhausted:
@@ -239,15 +240,9 @@ class ResponseRun:
             if self._is_exhausted:
                 return
 
-    def _ask_for_approval(self, server: str, call: FunctionCall) -> Iterator[Step]:
-        told = {"server_label": server, "name": call.name, "arguments": call.arguments_json}
-        item = Item(self.make.new_id("mcpr"), "mcp_approval_request", name=call.name, extra=told)
-        item.arguments = call.arguments_json
-        yield from self._open_item(item)
-
     def _mcp_call(self, server: str, call: FunctionCall) -> Iterator[Step]:
         told: dict[str, Any] = {"server_label": server, "name": call.name, "arguments": ""}
-        item = Item(self.make.new_id("mcp"), "mcp_call", name=call.name, extra=told)
+        item = Item(self.make.new_id("mcp"), "mcp_call", status="in_progress", name=call.name, extra=told)
         item.arguments = call.arguments_json
         opened = yield from self._open_item(item)
         for piece in self._pieces(call.arguments_json, 16):
@@ -256,20 +251,19 @@ class ResponseRun:
             yield self._at("response.mcp_call_arguments.delta", delta=written)
             if self._is_exhausted:
                 return
-        yield self._at("response.mcp_call_arguments.done", arguments=told["arguments"])
         opened.is_called = True
-        yield self._mcp_event("in_progress", opened)
-        yield self._mcp_answer(opened, (yield from mcp.call(server, call, self.behaviour.mcp_tools)))
-
-    def _mcp_answer(self, opened: _Open, answer: Mapping[str, Any]) -> dict[str, Any]:
-        opened.is_called = False
-        opened.item.extra |= answer
-        opened.item.output = answer["output"] or ""
-        return self._mcp_event("completed" if answer["error"] is None else "failed", opened)
-
-    def _mcp_event(self, outcome: str, opened: _Open) -> dict[str, Any]:
-        where = {"item_id": opened.item.id, "output_index": opened.output_index}
-        return self.make.event(f"response.mcp_call.{outcome}", **where)
+        called = mcp.McpCall(
+            item,
+            self.id,
+            opened.output_index,
+            self.home,
+            self.behaviour.mcp_tools[server][call.name],
+            mcp.needs_approval(call.name, server, self.session),
+        )
+        self._called.append(called)
+        yield self._at("response.mcp_call_arguments.done", arguments=told["arguments"])
+        if not called.needs_approval:
+            yield self.make.event("response.mcp_call.in_progress", **called.place)
 
     def _write(self, piece: str) -> str:
         """Count what is written; of the piece that would exceed the limit of tokens, what it leaves."""
@@ -335,7 +329,7 @@ class ResponseRun:
                     arguments=item.arguments,
                 )
         elif opened.is_called:
-            yield self._mcp_answer(opened, mcp.CANCELLED)
+            return
         elif part is not None:
             if part.kind == "audio":
                 yield self._at("response.output_audio.done")
@@ -384,6 +378,7 @@ class ResponseRun:
         self.is_over = True
         yield self.make.event("response.done", response=self._on_wire(status, details, usage))
         yield from self.on_done(usage["total_tokens"])
+        yield from self.mcp_calls.follow(self._called)
 
     def _usage(self) -> dict[str, Any]:
         text_out, audio_out = output_tokens(self._written, self.audio_ms)

@@ -81,18 +81,25 @@ def _news(conversation: Conversation) -> str:
 
 def _results_since_user(conversation: Conversation) -> list[Item]:
     results: list[Item] = []
-    for item in reversed(conversation.items):
-        if item.type in ("function_call_output", "mcp_call") or _is_undone(item, conversation):
+    for item in reversed(_as_known(conversation)):
+        if item.type in ("function_call_output", "mcp_call"):
             results.insert(0, item)
         elif item.type == "message" and item.role in ("user", "assistant"):
             break
     return results
 
 
-def _is_undone(item: Item, conversation: Conversation) -> bool:
-    """Whether an item asks for approval of a call that has not been made."""
-    calls = (one.extra.get("approval_request_id") for one in conversation if one.type == "mcp_call")
-    return item.type == "mcp_approval_request" and item.id not in calls
+def _as_known(conversation: Conversation) -> list[Item]:
+    """The items in the order in which they came to be known: a call of a server's tool, when it ended."""
+    ended: dict[str, list[Item]] = {}
+    for item in conversation:
+        if item.ended_after:
+            ended.setdefault(item.ended_after, []).append(item)
+    return [
+        one
+        for item in conversation
+        for one in (*(() if item.ended_after else (item,)), *ended.get(item.id, ()))
+    ]
 
 
 def _spoken_result(result: Item, conversation: Conversation) -> str:
@@ -101,12 +108,14 @@ def _spoken_result(result: Item, conversation: Conversation) -> str:
         calls = (item for item in conversation if item.type == "function_call")
         call = next((item for item in calls if item.call_id == result.call_id), None)
     subject = " ".join(_split_name(call.name)) if call and call.name else "function"
-    if result.type == "mcp_approval_request":
-        answers = (item.extra for item in conversation if item.type == "mcp_approval_response")
-        answer = next((one for one in answers if one.get("approval_request_id") == result.id), None)
-        if answer is None or answer.get("approve") is True:
+    if result.type == "mcp_call":
+        if result.status == "in_progress":
             return f"I am waiting for the {subject}."
-        return f"I am sorry, the {subject} was not allowed."
+        answers = (item.extra for item in conversation if item.type == "mcp_approval_response")
+        request_id = result.extra.get("approval_request_id")
+        answer = next((one for one in answers if one.get("approval_request_id") == request_id), None)
+        if answer is not None and answer.get("approve") is False:
+            return f"I am sorry, the {subject} was not allowed."
     if error := result.extra.get("error"):
         return f"I am sorry, the {subject} did not work: {_in_words(error['message'])}."
     try:
