@@ -344,7 +344,8 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
         nothing: one is being made already, and the future is that of it.
 
         Returns:
-            A future of the event that says what was restored.
+            A future of the event that says what was restored. It fails with the error if the other connection
+            is refused for good, or until the limits of the policy; the session goes on then as it is.
 
         Raises:
             RuntimeError: The client was made with ``reconnect=None``.

@@ -240,6 +240,16 @@ class Attempt:
         with self._lock:
             self._updates = (*self._updates, *left)
 
+    @property
+    def is_configured(self) -> bool:
+        """Whether ``on_configured`` was called."""
+        return self._is_configured
+
+    @property
+    def is_holding(self) -> bool:
+        """Whether what comes is held until the attempt before has ended."""
+        return self._held is not None
+
     def hold_locked(self) -> None:
         """Hold what comes from now on, until it is taken with :meth:`next_held_locked`."""
         self._held = collections.deque()

@@ -4,8 +4,9 @@ The connections of a session: which of them commands go to, and whose events are
 A client makes one attempt, and its end is the end of the session, unless ``on_ended`` makes another one. That
 one takes the place of one that has ended (:meth:`Attempts.replace`, :meth:`Attempts.go_over`), or of one that
 still lives (:meth:`Attempts.intercept`, :meth:`Attempts.go_over_to`): then events of the new one are held
-until the old one has ended. Nothing is lost, doubled or out of order. All are served by one I/O thread, so no
-event crosses from one thread to another.
+until the old one has ended. If the new one is lost before that, the old one speaks to its end while yet
+another one is made. Nothing is lost, doubled or out of order. All are served by one I/O thread, so no event
+crosses from one thread to another.
 
 **Threads and locks.** ``Attempts.lock`` is a leaf. It guards which attempt is current and whose events are
 applied, which have ended, and the events that an attempt holds. It is not held over I/O, a wait, or the
@@ -33,6 +34,7 @@ from ..protocol.codec import Quirks
 from ..protocol.commands import SessionUpdate
 from .attempt import Attempt
 from .item_ids import ItemIds
+from .one_asker import OneAsker
 from .readiness import Readiness
 from .secrets import Secrets
 from .taps import Taps
@@ -104,6 +106,7 @@ class Attempts:
         is_lasting: The session may outlive its connection. Written by the I/O thread, read bare.
         on_ended: Asked when an attempt has ended without :meth:`close`, on the I/O thread, whether the
             session goes on: with another one, made then or later. ``None``: it ends with the current one.
+        on_drained: Called when the attempt that was applied has ended after the one in its place was lost.
         on_check: Called with each look at the clock; returns the seconds until the next one.
     """
 
@@ -131,10 +134,12 @@ class Attempts:
         self.has_been_ready = False
         self.is_lasting = False
         self.on_ended: Callable[[Attempt, Outcome], bool] | None = None
+        self.on_drained: Callable[[], object] | None = None
         self.on_check: Callable[[], float | None] | None = None
         self._taking_over: Attempt | None = None  # while the events that it has held are applied
         self._draining = 0  # the number of the attempt whose events are applied by way of its on_event
         self.secrets = Secrets(options, websocket_options)
+        self._asker = OneAsker(options, websocket_options.connect_timeout)
         self._io_thread = IOThread()
         self._io_thread.on_alarm = weakly(self._check)
         self.call_in = self._io_thread.set_alarm
@@ -186,10 +191,11 @@ class Attempts:
         """
         number = next(self._numbers)
         options, websocket_options, secrets = self._options, self._websocket_options, self.secrets
+        asker = self._asker
 
         def target() -> Target:
             headers = {name: value.reveal() for name, value in websocket_options.headers.items()}
-            headers.update(options.authorization())
+            headers.update(asker.authorization())
             secrets.add(headers)
             return Target(options.url, headers, secrets.credentials)
 
@@ -367,9 +373,15 @@ class Attempts:
             attempt.ready.end(outcome)
             self._hand_over()
         else:
-            if self.on_ended is not None and not self.is_closing and not is_current:
-                self.on_ended(attempt, outcome)
-            attempt.ready.end(outcome)
+            self._ended_early(attempt, outcome)
+
+    def _ended_early(self, attempt: Attempt, outcome: Outcome) -> None:
+        """An attempt has ended whose events were not applied yet: those of another one are."""
+        if self.on_ended is not None and not self.is_closing:
+            # If it was the current one, and there will be no other, the session ends with the applied one.
+            self.on_ended(attempt, outcome)
+        # After that: who waits for it looks whether another one has taken its place.
+        attempt.ready.end(outcome)
 
     def fail(self, attempt: Attempt, outcome: Outcome) -> None:
         """The current attempt could not even begin. The I/O thread's, or, after its end, any other's."""
@@ -378,7 +390,10 @@ class Attempts:
                 return
             attempt.is_over = True
         attempt.outcome = outcome
-        self._lost(attempt)
+        if self.applied in (None, attempt):
+            self._lost(attempt)
+        else:
+            self._ended_early(attempt, outcome)
 
     def replace(self, attempt: Attempt) -> None:
         """Make an attempt the current one in place of one that has ended. The I/O thread's."""
@@ -417,6 +432,12 @@ class Attempts:
         attempt, session = self.current, self._session()
         self._draining = 0
         if session is None:
+            return
+        if not attempt.is_holding:  # it is yet to be made: the one that went over was lost
+            if self.on_drained is not None:
+                self.on_drained()
+            if attempt.is_over:
+                self._lost(attempt)
             return
         session.move(attempt)
         self._taking_over = attempt

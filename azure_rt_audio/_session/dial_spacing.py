@@ -11,7 +11,7 @@ import threading
 import time
 from typing import Final
 
-__all__ = ["is_void", "next_slot"]
+__all__ = ["is_void", "next_slot", "note_limited"]
 
 _INTERVAL: Final = 0.2
 """Seconds between two attempts: five a second."""
@@ -35,16 +35,26 @@ def next_slot(host: str, delay: float, *, is_limited: bool) -> float:
     """
     now = time.monotonic()
     with _lock:
-        since, until = _limited.get(host, (0.0, 0.0))
         if is_limited:
-            if now >= until:
-                since, _slots[host] = now, now  # places that were given before are void
-            until = now + _LIMITED_FOR
-            _limited[host] = since, until
+            _limit_locked(host, now)
+        _, until = _limited.get(host, (0.0, 0.0))
         interval = _LIMITED_INTERVAL if now < until else _INTERVAL
         when = max(now + delay, _slots.get(host, 0.0) + interval)
         _slots[host] = when
     return when - now
+
+
+def note_limited(host: str) -> None:
+    """The service has answered that there are too many, and the next attempt has no place yet."""
+    with _lock:
+        _limit_locked(host, time.monotonic())
+
+
+def _limit_locked(host: str, now: float) -> None:
+    since, until = _limited.get(host, (0.0, 0.0))
+    if now >= until:
+        since, _slots[host] = now, now  # places that were given before are void
+    _limited[host] = since, now + _LIMITED_FOR
 
 
 def is_void(host: str, taken_at: float) -> bool:

@@ -248,6 +248,7 @@ class Engine:
             self.reconnector.begin_with(history, self.attempts.current)
         if policy is not None:
             self.attempts.on_ended = weakly(self.reconnector.on_ended)
+            self.attempts.on_drained = weakly(self.reconnector.on_drained)
             self.attempts.on_check = weakly(self.reconnector.check)
             self.attempts.is_lasting = policy.retry_first
         shutdown.register(shutdown.Stage.SESSIONS, self.attempts, Attempts.note_closing)
@@ -299,7 +300,9 @@ class Engine:
         def is_it(_: object, event: object) -> bool:
             return isinstance(event, SessionUpdated) and not self.configuration.is_another_voice(config)
 
-        self.waiters.add(Waiter(is_it, future))
+        waiter = Waiter(is_it, future)
+        waiter.awaits_swap = True
+        self.waiters.add(waiter)
         self.reconnector.swap.ask("the voice changes", tells_update=True)
         return future
 
@@ -326,7 +329,9 @@ class Engine:
         if outcome is not None and not self.attempts.is_lasting:
             raise outcome.again()
         future = self.sender.new_future(owner)
-        self.waiters.add(Waiter(lambda key, event: key == Reconnected.TYPE, future))
+        waiter = Waiter(lambda key, event: key == Reconnected.TYPE, future)
+        waiter.awaits_swap = True
+        self.waiters.add(waiter)
         if not self.reconnector.is_reconnecting():
             self.reconnector.swap.ask("the program has asked for it")
         return future

@@ -395,6 +395,10 @@ class Journal:
         waiting = [waiter for waiter in self._waiters.waiting if waiter.position is not None]
         return tuple(sorted(waiting, key=lambda waiter: waiter.position or 0))
 
+    def awaits_answers(self) -> bool:
+        """Whether an answer to a command is to be expected: not one that counts as lost."""
+        return not all(map(self._waiters.is_overdue, self.unacknowledged()))
+
     def needed_from(self, *, is_planned: bool, prefix_ms: float) -> int:
         """Return the index of the first byte that a new connection has to hear."""
         with self._lock:

@@ -8,15 +8,20 @@ Goes over to another connection before the present one ends: make before break.
                      ▼                                                       ▼ too long: back to STANDBY
                    IDLE                                                    STANDBY
 
+Its attempts keep the distance of all others, and the time that the service asks for. If there is no use in
+another one, or the limits of the policy are reached, the futures of those who asked fail with the error: the
+session goes on. One that reaches its age is tried again until its end.
+
 While one session works, another connection is dialled, configured and given the conversation. At a quiet
 moment what the program sends is held, an empty ``session.update`` shows that the old session has taken all
 that came before, the rest of the conversation is created, and the held commands go to the new one. Of the
 old session, what begins after that is cancelled and not told.
 
 What is quiet: no response, no speech, no command without an answer, no transcript to come, and nothing being
-played. After half of the time that is left the speaker may play. In the last 15 s the user may speak: the new
-session hears that from its beginning; and commands and transcripts may be outstanding. In the last 5 s a
-response may run: it ends in the old session, and what it brought is created in the new one.
+played. A command whose answer counts as lost is no reason to wait: it is sent again. After half of the time
+that is left the speaker may play. In the last 15 s the user may speak: the new session hears that from its
+beginning; and commands and transcripts may be outstanding. In the last 5 s a response may run: it ends in the
+old session, and what it brought is created in the new one.
 
 **Threads.** The I/O thread, but for :meth:`PlannedSwap.ask`.
 """
@@ -33,7 +38,7 @@ from attrs import evolve
 from .._concurrency.weak_call import weakly
 from .._log import get_logger
 from .._transport import Outcome
-from ..errors import ConnectionClosedError, RealtimeError
+from ..errors import ConnectError, ConnectionClosedError, RealtimeError
 from ..options import ReconnectPolicy
 from ..protocol.events import (
     ConversationItemAdded,
@@ -55,7 +60,9 @@ from ..protocol.items import MessageItem
 from ..protocol.turn import ModelStatusEnum
 from .attempt import Attempt
 from .attempts import Attempts
+from .backoff import Backoff, GiveUp
 from .configuration import Configuration
+from .dial_spacing import is_void, next_slot, note_limited
 from .journal import Journal
 from .older_turns import OlderTurns
 from .response_queue import ResponseQueue
@@ -125,6 +132,7 @@ class PlannedSwap:
             was held for items that it did not have yet.
         settle: Ends, or asks again, what was in progress; returns what became of each response.
         tell: Tells the program that it is done.
+        refuse: Tells those who asked that there will be none.
         status: What the model is doing.
     """
 
@@ -142,8 +150,12 @@ class PlannedSwap:
         replay: Callable[[Attempt, int | None], None],
         settle: Callable[[RealtimeError], Mapping[str, str]],
         tell: Callable[[Reconnected], None],
+        refuse: Callable[[RealtimeError], None],
+        backoff: Backoff,
         status: Callable[[], ModelStatusEnum],
         clock: Callable[[], float],
+        *,
+        host: str,
     ) -> None:
         self._session = session
         self._policy = policy
@@ -158,6 +170,9 @@ class PlannedSwap:
         self._replay = replay
         self._settle = settle
         self._tell = tell
+        self._refuse = refuse
+        self._backoff = backoff
+        self._host = host
         self._status = status
         self._clock = clock
         self._tells_update = False
@@ -168,6 +183,9 @@ class PlannedSwap:
         self._restorer: Restorer | None = None
         self._swapped_at: float | None = None
         self._retry_at = 0.0
+        self._refreshed = 0  # how often another one was made since, because something had changed
+        self._due: float | None = None  # its place among the attempts to reach the host
+        self._placed_at = 0.0  # when that was taken
         self._quiet_at = 0.0  # before that no moment counts as quiet
         self._limit: float | None = None  # of HOLDING, or DRAINING
         self._retrieve_until: float | None = None  # the standby is configured, the old session asked
@@ -234,6 +252,11 @@ class PlannedSwap:
                 return min(wait, 60.0)  # a machine that sleeps does not count
         elif now < self._retry_at:
             return self._retry_at - now
+        if self._due is None or is_void(self._host, self._placed_at):
+            self._placed_at, self._due = now, now + next_slot(self._host, 0.0, is_limited=False)
+        if now < self._due:
+            return self._due - now
+        self._due = None
         self._reason = self._asked_for or "the session is about to reach its maximum age"
         self._prepare()
         return _LOOK
@@ -245,19 +268,33 @@ class PlannedSwap:
             self._standby, self._state = attempt, _State.PREPARING
             self._limit = self._clock() + _PREPARE
             self._attempts.start(attempt)
-        except (RealtimeError, RuntimeError) as exc:
-            self._fail(exc)
+        except (RealtimeError, RuntimeError) as exc:  # out of descriptors, or of threads
+            self._fail(exc if isinstance(exc, RealtimeError) else ConnectError(str(exc)))
             return
         self._older_turns.forget()  # what was asked for when another connection failed
         self._older_turns.ask(self._attempts.current, self._plans.lacking_sound(self._queue.running()))
 
-    def _fail(self, why: object) -> None:
+    def _fail(self, outcome: RealtimeError) -> None:
         """The other connection is gone: the session goes on with the one it has."""
-        log.info("= no other connection yet, again in %.0f s: %s", _RETRY, why)
+        self._forget_standby()
+        now = self._clock()
+        wait = max(_RETRY, outcome.retry_after or 0.0)
+        self._retry_at = now + wait
+        if outcome.status == 429:
+            note_limited(self._host)
+        decision = self._backoff.after(outcome, now, has_worked=True)
+        log.info("= no other connection yet, again in %.0f s: %s", wait, outcome)
+        if isinstance(decision, GiveUp):
+            self._backoff.reset()
+            is_asked, self._asked_for = bool(self._asked_for), ""
+            if is_asked:
+                self._refuse(outcome)
+
+    def _forget_standby(self) -> None:
         if self._state is _State.HOLDING:
             self._release()
         self._standby = self._restorer = self._limit = self._retrieve_until = None
-        self._state, self._retry_at = _State.IDLE, self._clock() + _RETRY
+        self._state = _State.IDLE
 
     def on_ended(self, attempt: Attempt, outcome: Outcome) -> None:
         """An attempt that is not the current one has ended."""
@@ -295,6 +332,7 @@ class PlannedSwap:
             return
         if self._state is _State.PREPARING:
             self._state = _State.STANDBY
+            self._backoff.reset()
         elif self._state is _State.HOLDING and self._is_passed:
             self._switch(attempt)
 
@@ -314,7 +352,7 @@ class PlannedSwap:
             # Commands without a pause are never all answered, but those before the barrier are with that. The
             # sound of a turn without transcript is kept, and a late one is told.
             return self._queue.is_silent()
-        if self._journal.unacknowledged():
+        if self._journal.awaits_answers():
             return False
         if self._configuration.does_transcribe and self._journal.awaits_transcript(now):
             return False
@@ -371,7 +409,7 @@ class PlannedSwap:
     def _end_running(self) -> None:
         """The response that went on in the old session is over: give what it brought to the new one."""
         old = self._old
-        if old is None or self._restorer is None:
+        if old is None:
             return
         self._add_rest()
         self._limit = self._clock() + _DRAIN
@@ -399,8 +437,14 @@ class PlannedSwap:
     def _refresh(self, why: str) -> None:
         """Something that the other session has was changed meanwhile: make another one."""
         standby = self._standby
-        self._fail(why)
-        self._retry_at = 0.0
+        log.info("= another connection is made once more: %s", why)
+        self._forget_standby()
+        self._refreshed += 1
+        if self._refreshed > 2:  # it is changed again and again: not for each change
+            now = self._clock()
+            left = self._age.left(now)
+            longest = _RETRY if left is None else min(_RETRY, max(left, 0.0) / 4)
+            self._retry_at = now + min(longest, 0.5 * 2.0 ** min(self._refreshed - 3, 10))
         if standby is not None:
             standby.connection.begin_close(_DRAIN)
 
@@ -433,7 +477,7 @@ class PlannedSwap:
         now = self._clock()
         self._state = _State.DRAINING
         self._limit = now + (2 * _RESPONSE_MAY_GO_ON if self._running else _DRAIN)
-        self._swapped_at, self._asked_for = now, ""
+        self._swapped_at, self._asked_for, self._refreshed = now, "", 0
         restored, shortened, lost = self._plans.hand_over(restorer)
         start = self._journal.needed_from(is_planned=True, prefix_ms=self._configuration.prefix_ms)
         attempt.on_event = None
@@ -465,14 +509,36 @@ class PlannedSwap:
         self._old = self._limit = self._restorer = None
         self._running = ()
         self._older_turns.forget()
-        if self._state is _State.DRAINING and done is not None:
+        was_draining = self._state is _State.DRAINING
+        if was_draining:
             self._state = _State.IDLE
+        if was_draining and done is not None:
             self._queue.release()
             session = self._configuration.session
             if self._tells_update and session is not None:
                 self._tells_update = False
                 self._session.apply_event(SessionUpdated(session=session))
             self._tell(done)
+
+    @property
+    def is_draining(self) -> bool:
+        """Whether the old session is heard to its end, although commands go to the new one."""
+        return self._state is _State.DRAINING
+
+    def _lose_new(self) -> None:
+        """The new connection is lost while the old session is heard: that goes on, and so does its limit."""
+        self._restorer = None
+        self._asked_for = self._reason if self._tells_update else ""
+        done, self._done = self._done, None
+        if done is not None:
+            self._tell(done)
+
+    def on_drained(self) -> None:
+        """The old connection has ended, too."""
+        self._old = self._limit = None
+        self._running = ()
+        self._older_turns.forget()
+        self._state = _State.IDLE
 
     def give(self) -> tuple[Attempt, Restorer] | None:
         """
@@ -481,10 +547,14 @@ class PlannedSwap:
         Returns:
             ``None`` if there is none whose session is configured, and had the conversation.
         """
+        if self._state is _State.DRAINING:
+            self._lose_new()
+            return None
         attempt, restorer, state = self._standby, self._restorer, self._state
         self._standby = self._restorer = self._old = self._limit = self._retrieve_until = None
         self._older_turns.forget()
-        self._state = _State.IDLE
+        self._state, self._due, self._refreshed = _State.IDLE, None, 0
+        self._backoff.reset()
         self._configuration.drop_barriers()
         if not self._tells_update:
             self._asked_for = ""  # there will be another connection

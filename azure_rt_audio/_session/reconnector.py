@@ -171,8 +171,11 @@ class Reconnector:
             weakly(self.replay),
             self._interrupted.settle,
             weakly(self._tell),
+            waiters.refuse_swaps,
+            Backoff(policy, random.random, has_fresh_token=has_fresh_token),
             status,
             clock,
+            host=host,
         )
         self._late_turns = LateTurns(configuration, sender, waiters, queue, clock, attempts.call_in)
         self._live_since: float | None = None
@@ -252,9 +255,25 @@ class Reconnector:
         self._journal.hold()
         self._queue.hold()
         self._waiters.hold()
+        if not self.swap.is_draining:
+            self._settle(self._outage)
+
+    def _settle(self, outage: Outage) -> None:
+        """Nothing more comes of what was in progress."""
         self._place_turns()
-        self._outage.responses = self._interrupted.settle(outcome)
+        outage.responses = self._interrupted.settle(outage.reason)
         self._session.rest()
+
+    def on_drained(self) -> None:
+        """The old session has been heard to its end, after the new connection of a swap was lost."""
+        self.swap.on_drained()
+        attempt, outage = self._attempts.current, self._outage
+        if outage is None:  # no further attempt
+            return
+        self._journal.hold()  # what was to come of the old session has come
+        self._settle(outage)
+        if attempt.is_configured and attempt.outcome is None:
+            self._restore(attempt)
 
     def _place_turns(self) -> None:
         """Announce what the user said last, if the service has committed it and said no more of it."""
@@ -372,16 +391,16 @@ class Reconnector:
     def check(self) -> float | None:
         """Look at the clock; return the seconds until the next look."""
         attempt = self._attempts.current
+        looks: list[float | None] = []
+        if self._outage is not None and self.swap.is_draining:
+            looks.append(self.swap.check())
         if self._due is not None:
-            return self._dial_if_due(attempt, self._due)
-        if self._history is not None:
-            return self._watch(attempt)
-        if self._outage is None:
-            looks = [
-                seconds for seconds in (self.swap.check(), self._late_turns.check()) if seconds is not None
-            ]
-            return min(looks, default=None)
-        return self._watch(attempt)
+            looks.append(self._dial_if_due(attempt, self._due))
+        elif self._history is not None or self._outage is not None:
+            looks.append(self._watch(attempt))
+        else:
+            looks += [self.swap.check(), self._late_turns.check()]
+        return min((seconds for seconds in looks if seconds is not None), default=None)
 
     def _dial_if_due(self, attempt: Attempt, due: float) -> float | None:
         """Begin an attempt when its time has come; return the seconds until then."""
@@ -410,6 +429,8 @@ class Reconnector:
     def _watch(self, attempt: Attempt) -> float | None:
         """Give up an attempt whose service has fallen silent; until it is open, it has limits of its own."""
         restorer, opened_at = self._restorer, attempt.opened_at
+        if self.swap.is_draining:  # it waits for the end of the old session
+            return 1.0
         if restorer is None:
             is_overdue = opened_at is not None and self._clock() - opened_at >= RESTORE_TIMEOUT
         else:
@@ -425,6 +446,9 @@ class Reconnector:
         """The session of a new connection is configured: give it the conversation."""
         outage = self._outage
         if outage is None or attempt is not self._attempts.current:
+            return
+        if self.swap.is_draining:  # it waits for the end of the old session, and holds what is sent
+            attempt.ready.initialize()
             return
         self._settle_truncations()
         restorer = self._restorer = self.new_restorer(attempt, weakly(self._go_live, attempt))

@@ -118,6 +118,7 @@ class Waiter:
         "_future",
         "_kept",
         "acknowledges",
+        "awaits_swap",
         "codes",
         "connection",
         "event_id",
@@ -153,6 +154,7 @@ class Waiter:
         self.params = params
         self.ids = ids
         self.is_quiet = is_quiet
+        self.awaits_swap = False  # another connection is to take the place of the present one
         self.is_internal = False  # neither the command nor its answer is the program's
         self.connection = 0  # the number of the one that its command was sent on
         self.sent_at = float("inf")  # by the clock of the waiters
@@ -286,9 +288,13 @@ class Waiters:
         left = self.written_at(waiter.sent_at)
         return float("inf") if left is None else left
 
+    def is_overdue(self, waiter: Waiter) -> bool:
+        """Whether the answer to a command has not come for so long that it counts as lost."""
+        return self._clock() - self._left_at(waiter) >= LOST
+
     def _is_lost(self, waiter: Waiter, event: Any) -> bool:
         """Whether an event of its kind has another cause, and its own answer is lost."""
-        if self._clock() - self._left_at(waiter) < LOST:
+        if not self.is_overdue(waiter):
             return False
         if isinstance(event, InputAudioBufferCommitted) and event.item_id == self.heard:
             return True
@@ -349,6 +355,18 @@ class Waiters:
                 is_told = waiter.fail(error)
                 return Handled.SILENT if waiter.is_quiet else Handled.TOLD if is_told else Handled.UNHEARD
         return None
+
+    def refuse_swaps(self, error: RealtimeError) -> None:
+        """Fail those who asked for another connection: there will be none; the session goes on."""
+        asked = [waiter for waiter in self.waiting if waiter.awaits_swap]
+        is_told = False
+        for waiter in asked:
+            self.discard(waiter)
+            is_told |= waiter.fail(error)
+        if not is_told:
+            log.warning(
+                "! no other connection was made, and the session goes on with the one it has: %s", error
+            )
 
     @contextlib.contextmanager
     def told_of_end(self) -> Iterator[None]:

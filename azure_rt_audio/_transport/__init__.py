@@ -13,7 +13,7 @@ connection, not with the package.
 
 from .._net.dial import Target
 from .connection import Connection
-from .dialling import WebSocketImpl
+from .dialling import WebSocketImpl, no_token_in_time
 from .driver import Outcome
 from .frames import Payload
 from .io_thread import IOThread
@@ -30,4 +30,5 @@ __all__ = [
     "Target",
     "WebSocketImpl",
     "WebSocketState",
+    "no_token_in_time",
 ]

@@ -2,7 +2,8 @@
 Dialling: credential, DNS, TCP, proxy, TLS and the opening handshake, on a short-lived thread of its own.
 
 So an attempt never delays a connection that is open, and what cannot be interrupted, such as a credential or
-the system's resolver, hangs a thread that nobody has to wait for.
+the system's resolver, hangs a thread that nobody has to wait for. All of it has ``connect_timeout``: the
+opener keeps that by itself, and an attempt whose credential does not is given up by its driver.
 
 Threads and locks: ``Dialling._lock`` decides who owns the transport: the dial thread, which releases it if
 the attempt was abandoned, or the I/O thread. It is a leaf. :meth:`Dialling.interrupt` takes only the waker's.
@@ -36,9 +37,21 @@ if TYPE_CHECKING:
 else:
     WebSocketImpl = Opener = Callable[..., Any]
 
-__all__ = ["Dialling", "Opener", "WebSocketImpl"]
+__all__ = ["Dialling", "Opener", "WebSocketImpl", "no_token_in_time"]
 
 log: logging.Logger = get_logger(__name__)
+
+
+def no_token_in_time(seconds: float) -> ConnectError:
+    """Return why an attempt has ended whose credential did not answer within ``connect_timeout``."""
+    hint = (
+        "Check the credential by itself, get_token(scope) or the function you gave, or raise connect_timeout."
+    )
+    return ConnectError(
+        f"The credential gave no token within {seconds:g} s (connect_timeout). {hint}",
+        type=AUTHENTICATION_ERROR,
+        hint=hint,
+    )
 
 
 class Dialling:
@@ -70,6 +83,7 @@ class Dialling:
         self._on_done = on_done
         self.seconds = 0.0  # that the handshake took; written by the dial thread
         self.ident: int | None = None  # of the dial thread while it runs; written by it
+        self.is_asking = True  # the credential has not answered yet; written once, by the dial thread
         self._waker = Waker()
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._lock = threading.Lock()  # a leaf; guards what follows
@@ -144,6 +158,7 @@ class Dialling:
             self.ident = None  # the system gives it to another thread
 
     def _dial(self) -> Transport | ConnectError | ConnectionClosedError:
+        deadline = Deadline(self._options.connect_timeout)
         try:
             target = self._target()
         except (ConnectError, ConnectionClosedError) as exc:
@@ -158,10 +173,10 @@ class Dialling:
             error = ConnectError(message, type=AUTHENTICATION_ERROR, hint=hint)
             error.__cause__ = exc
             return error
+        self.is_asking = False
         if self._waker.interrupted:  # while the credential took its time
             return closed_unopened()
         began = time.monotonic()
-        deadline = Deadline(self._options.connect_timeout)
         try:
             transport = self._opener(target, self._options, deadline, self._waker, self._websocket_impl)
         except ConnectError as exc:

@@ -34,7 +34,7 @@ from ..errors import ConnectError, ConnectionClosedError
 from ..options import WebSocketOptions
 from .close_reasons import closed_by_peer
 from .closing import CloseHandshake, CloseRequest, being_closed, closed_unopened, held_up
-from .dialling import Dialling, Opener, WebSocketImpl
+from .dialling import Dialling, Opener, WebSocketImpl, no_token_in_time
 from .frames import CloseFrame, Payload
 from .io_thread import IOThread
 from .keepalive import Keepalive
@@ -127,6 +127,7 @@ class ConnectionDriver:
         try:
             import_now(self.options)
             self._dialling = self._dial()
+            self.due = self._clock() + self.options.connect_timeout
             self._io.add(self)
             self._dialling.start()
             if self._owns_io_thread:
@@ -293,6 +294,11 @@ class ConnectionDriver:
         if dialling is None:
             return verdict
         result = dialling.result(is_wanted=verdict is None)
+        if result is None and verdict is None and now >= self.due:
+            self.due = _NEVER  # the opener keeps the same limit, and says why it failed
+            if dialling.is_asking:
+                dialling.interrupt()  # a token that comes later is not used
+                return no_token_in_time(self.options.connect_timeout)
         if result is None or isinstance(result, Exception):
             return verdict or result
         with self._condition.lock:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import logging
 import socket
+import threading
 import traceback
 import warnings
 from collections.abc import Callable
@@ -207,6 +208,26 @@ def test_a_credential_that_gives_no_token(connect: Connect) -> None:
         ready(connect, api_key=None, credential=lambda: f"Bearer {KEY}")
 
     assert (caught.value.type, KEY in str(caught.value)) == ("authentication_error", False)
+
+
+def test_a_credential_that_hangs(connect: Connect) -> None:
+    """The attempt ends within ``connect_timeout``, and its token, which comes later, opens nothing."""
+    go_on = threading.Event()
+
+    def credential() -> str:
+        assert go_on.wait(4 * HANG)
+        return "token-1"
+
+    with Emulator(tokens=["token-1"]) as service:
+        client = connect(
+            service=service, api_key=None, credential=credential, websocket_options={"connect_timeout": 0.1}
+        )
+        with pytest.raises(ConnectError, match=r"no token within 0\.1 s") as caught:
+            client.wait_until_ready(HANG)
+        assert caught.value.type == "authentication_error"
+        go_on.set()
+        assert client.close(HANG)
+        assert not service.attempts
 
 
 def test_the_credential_does_not_hold_up_the_constructor(connect: Connect) -> None:

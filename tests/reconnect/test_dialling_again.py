@@ -7,6 +7,7 @@ import time
 from types import SimpleNamespace
 from typing import Any
 
+import attrs
 import pytest
 from cutting_proxy import CuttingProxy
 from listeners import HANG, Connect, Probe, ready
@@ -103,6 +104,51 @@ def test_a_token_that_expires(connect: Connect) -> None:
 
         assert end(told).type == "reconnected"
         assert [attempt.status for attempt in service.attempts] == [101, 401, 101]
+        assert client.close()
+
+
+class Hanging(Credential):
+    """One that does not return until it may, but for the first time."""
+
+    def __init__(self) -> None:
+        super().__init__(["first"])
+        self.go_on = threading.Event()
+
+    def get_token(self, *scopes: str) -> Any:
+        token = super().get_token(*scopes)
+        assert self.asked == 1 or self.go_on.wait(4 * HANG)
+        return token
+
+
+@pytest.mark.parametrize("returns", [True, False])
+def test_a_credential_that_hangs(returns: bool, connect: Connect) -> None:
+    """Each attempt ends in time; the credential is not asked again beside the call that hangs."""
+    with Emulator(pace=0, tokens=["first"]) as service:
+        credential = Hanging()
+        client = connect(
+            service=service,
+            api_key=None,
+            credential=credential,
+            reconnect=attrs.evolve(QUICK, max_attempts=None if returns else 2),
+            websocket_options={"connect_timeout": 0.2},
+        )
+        client.wait_until_ready(HANG)
+        told = lose(service, client)
+        try:
+            if returns:
+                again = told.until(lambda event: event.type == "reconnecting" and event.attempt == 3)[-1]
+                assert "no token within 0.2 s" in again.reason
+                assert credential.asked == 2
+                credential.go_on.set()
+                assert end(told).type == "reconnected"
+            else:
+                closed = end(told)
+                assert isinstance(closed.error, ConnectError)
+                assert closed.error.type == "authentication_error"
+                assert credential.asked == 2
+        finally:
+            credential.go_on.set()
+        assert len(service.attempts) == 1 + returns
         assert client.close()
 
 

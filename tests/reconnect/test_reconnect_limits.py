@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
+import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from listeners import HANG, NO_VAD, Aside, Connect, Probe, message, ready
 
 from azure_rt_audio import AzureRealTimeAudio, ConnectError, ConnectionClosedError, Session
-from azure_rt_audio._session import planned_swap, reconnector
+from azure_rt_audio._session import planned_swap, reconnector, waiters
 from azure_rt_audio.emulator import (
     Drop,
     Emulator,
@@ -30,6 +33,14 @@ def probe(client: Any, *names: str) -> Probe:
     for name in names:
         client.on(name, told)
     return told
+
+
+def until(condition: Callable[[], object]) -> None:
+    """Wait until something is so."""
+    deadline, pause = time.monotonic() + HANG, threading.Event()
+    while not condition():
+        assert time.monotonic() < deadline
+        pause.wait(0.003)
 
 
 def warned(caplog: pytest.LogCaptureFixture, words: str) -> list[str]:
@@ -222,7 +233,7 @@ def test_swaps_by_age_are_a_minute_apart(connect: Connect, monkeypatch: pytest.M
         assert times[2] - times[1] >= 1.1
 
 
-@pytest.mark.parametrize("status", [401, 403, 429, 503])
+@pytest.mark.parametrize("status", [500, 503])
 def test_a_standby_that_cannot_be_had(
     status: int, connect: Connect, emulator: Emulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -238,6 +249,103 @@ def test_a_standby_that_cannot_be_had(
     assert [attempt.status for attempt in emulator.attempts] == [101, status, status, 101]
     assert told.next().type == "reconnected"
     assert not told.told
+
+
+@pytest.mark.parametrize(("status", "policy"), [(401, {}), (403, {}), (503, {"max_seconds": 1})])
+def test_a_standby_that_never_can_be_had(
+    status: int, policy: dict[str, Any], connect: Connect, emulator: Emulator
+) -> None:
+    """Who asked for it is told why, at once or by the limits of the policy, and the session goes on."""
+    client = ready(connect, reconnect={**QUICK, **policy}, session_config=NO_VAD)
+    told = probe(client, "reconnecting", "reconnected", "closed", "error")
+    emulator.faults.add(at_handshake(Refuse(status, retry_after_ms=60_000)))
+
+    with pytest.raises(ConnectError) as caught:
+        client.reconnect().result(HANG)
+    assert caught.value.status == status
+    assert client.ask("hello", timeout=HANG).text
+    assert [attempt.status for attempt in emulator.attempts] == [101, status]
+    assert not told.told
+
+
+def test_a_voice_that_never_can_be_had(connect: Connect, emulator: Emulator) -> None:
+    """The same holds for an update that needs another session."""
+    client = ready(connect, reconnect={**QUICK, "voice_change": "swap"}, session_config=NO_VAD)
+    assert client.ask("hello", timeout=HANG).audio
+    emulator.faults.add(at_handshake(Refuse(403)))
+
+    with pytest.raises(ConnectError):
+        client.update_session({"voice": "verse"}).result(HANG)
+    assert client.ask("hello", timeout=HANG).text
+
+
+def test_nobody_waits_for_a_standby_that_never_can_be_had(
+    connect: Connect, emulator: Emulator, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Then it is logged."""
+    client = ready(connect, reconnect=QUICK, session_config=NO_VAD)
+    emulator.faults.add(at_handshake(Refuse(403)))
+    client.reconnect()
+    until(lambda: warned(caplog, "no other connection was made"))
+
+
+def test_a_standby_is_dialled_when_the_service_wants_it(
+    connect: Connect, emulator: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The time that it asks for is kept."""
+    monkeypatch.setattr(planned_swap, "_RETRY", 0.02)
+    client = ready(connect, reconnect=QUICK, session_config=NO_VAD)
+    emulator.faults.add(at_handshake(Refuse(503, retry_after_ms=600)))
+    began = time.monotonic()
+
+    assert client.reconnect().result(HANG).is_planned
+    assert time.monotonic() - began >= 0.6
+
+
+def test_swaps_in_a_row(connect: Connect, emulator: Emulator) -> None:
+    """Their dials keep the distance of all others."""
+    client = ready(connect, reconnect=QUICK, session_config=NO_VAD)
+    assert client.reconnect().result(HANG).is_planned
+    began = time.monotonic()
+    for _ in range(3):
+        assert client.reconnect().result(HANG).is_planned
+
+    assert time.monotonic() - began >= 0.4
+    assert len(emulator.attempts) == 5
+
+
+def test_a_session_that_is_changed_all_the_time(
+    connect: Connect, emulator: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The other connection is made once more for a change, but at longer and longer intervals."""
+    client = ready(connect, reconnect=QUICK, session_config=NO_VAD)
+    monkeypatch.setattr(client._engine.reconnector.swap, "_is_quiet", lambda now: False)
+    client.reconnect()
+    began = time.monotonic()
+    numbers = itertools.count()
+
+    def change() -> bool:
+        client.update_session({"instructions": f"change {next(numbers)}"}).result(HANG)
+        return len(emulator.attempts) >= 5
+
+    until(change)
+    assert time.monotonic() - began >= 0.85
+
+
+def test_an_acknowledgement_that_is_lost_does_not_keep_a_swap_away(
+    connect: Connect, emulator: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The command is sent again to the new session, and acknowledged there."""
+    monkeypatch.setattr(waiters, "LOST", 0.3)
+    client = ready(connect, reconnect=QUICK, session_config=NO_VAD)
+    emulator.faults.add(
+        *(before(f"conversation.item.{name}", Swallow()) for name in ("added", "created", "done"))
+    )
+    lost = client.create_conversation_item(message("lost"))
+
+    assert client.reconnect().result(HANG).is_planned
+    assert lost.result(HANG).item.text == "lost"
+    assert [item.text for item in emulator.connections[-1]._engine.conversation] == ["lost"]
 
 
 # ---------------------------------------------------------------- a service that falls silent

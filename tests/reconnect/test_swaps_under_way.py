@@ -13,17 +13,19 @@ import pytest
 from listeners import HANG, NO_VAD, Aside, Connect, Probe, message, ready
 from scripted_conversation import SESSION, describe, respond, speech, synthesise
 
-from azure_rt_audio import AzureRealTimeAudio
+from azure_rt_audio import AzureRealTimeAudio, ResponseLostError
 from azure_rt_audio._session import planned_swap
 from azure_rt_audio.emulator import (
     Connection,
     Delay,
     Drop,
     Emulator,
+    Refuse,
     Say,
     Session,
     Swallow,
     after,
+    at_handshake,
     before,
     on_command,
 )
@@ -255,6 +257,63 @@ def test_an_answer_that_runs_through_the_end_of_its_session(connect: Connect) ->
         assert response.output[0].id not in event.lost
         client.create_conversation_item(message("last")).result(HANG)
         assert words(service.connections[-1]) == ["one", answer, "last"]
+
+
+def test_the_new_connection_is_lost_during_such_an_answer(connect: Connect) -> None:
+    """The answer is heard to its end; another connection is made meanwhile, and has all of it."""
+    answer = " ".join(f"w{number}" for number in range(30))  # three seconds
+    with Emulator(pace=1, responder=lambda *_: answer, synthesiser=synthesise) as service:
+        client = ready(connect, service=service, session_config=NO_VAD, reconnect={**QUICK, **SHORT_LIVED})
+        done, told = probe(client, "response.done"), probe(client, "reconnecting", "reconnected", "error")
+        asked = Aside(lambda: client.ask("one", timeout=4 * HANG))
+        until(lambda: client._engine.attempts.current.number == 2)
+        on_new = client.create_conversation_item(message("on the new one"))
+        service.inject(Drop(), service.connections[1])
+        went_over, lost = told.next(), told.next()
+        assert (went_over.type, went_over.is_planned, lost.type) == ("reconnected", True, "reconnecting")
+        meanwhile = client.create_conversation_item(message("meanwhile"))
+        client.wait_until_ready(4 * HANG)
+        assert len(service.connections) == 3
+        assert not done.told
+
+        again = told.next()
+        assert (again.type, again.is_planned, dict(again.responses)) == ("reconnected", False, {})
+        response = asked.result()
+        assert (response.status, response.text) == ("completed", answer)
+        assert on_new.result(HANG)
+        assert meanwhile.result(HANG)
+        assert words(service.connections[-1]) == ["one", answer, "on the new one", "meanwhile"]
+        assert not told.told
+
+
+@pytest.mark.parametrize("is_final", [True, False])
+def test_both_connections_are_lost_during_such_an_answer(is_final: bool, connect: Connect) -> None:
+    """Then the answer is lost, or the session with both, as it would be with one."""
+    answer = " ".join(f"w{number}" for number in range(25))
+    with Emulator(pace=1, responder=lambda *_: answer, synthesiser=synthesise) as service:
+        client = ready(connect, service=service, session_config=NO_VAD, reconnect={**QUICK, **SHORT_LIVED})
+        heard = probe(client, "response.output_audio.delta")
+        told = probe(client, "reconnecting", "reconnected", "closed")
+        asked = Aside(lambda: client.ask("one", timeout=4 * HANG))
+        until(lambda: client._engine.attempts.current.number == 2)
+        heard.next()
+        if is_final:
+            service.faults.add(at_handshake(Refuse(403)))
+        service.inject(Drop(), service.connections[1])
+        assert told.next().type == "reconnected"
+        assert told.next().type == "reconnecting"
+        if is_final:
+            until(lambda: len(service.attempts) == 3)
+            assert asked.result().text == answer  # the old session speaks to its end
+            assert told.next().type == "closed"
+        else:
+            until(lambda: len(service.connections) == 3)
+            service.inject(Drop(), service.connections[0])
+            with pytest.raises(ResponseLostError):
+                asked.result()
+            assert list(told.next().responses.values()) == ["lost"]
+            assert client.create_conversation_item(message("last")).result(HANG)
+            assert words(service.connections[-1])[-1] == "last"
 
 
 def test_what_is_sent_about_such_an_answer_waits_for_it(connect: Connect) -> None:
