@@ -15,6 +15,7 @@ from ._session.engine import Engine
 from ._session.event_stream import EventStream
 from ._session.pending_response import DEFAULT_TIMEOUT
 from .dispatch import Dispatcher
+from .dispatch.base import check_dispatcher
 from .protocol.event_filter import event_filter
 
 __all__ = ["EventMethods"]
@@ -76,8 +77,8 @@ class EventMethods:
         self, event: str | type[Any], listener: Listener | None, dispatcher: Dispatcher | None, once: bool
     ) -> Any:
         chosen = event_filter(event)
-        if dispatcher is not None and not isinstance(dispatcher, Dispatcher):
-            raise TypeError(f"dispatcher must have submit(callback, event), not {type(dispatcher).__name__}")
+        if dispatcher is not None:
+            check_dispatcher(dispatcher)
         where = self._engine.dispatcher if dispatcher is None else dispatcher
 
         def add(function: F) -> F:

@@ -7,9 +7,10 @@ Judges answers while they come, and stops those that are not to go on: the ``gua
        │                        │
        └── a reason, an exception, no answer within 30 s, the end of the session ──▶ STOPPED ──▶ gone
 
-The function is called with all of the answer's text that there is, again and again while there is more. It is
-never called twice at a time for one answer: a slow one sees the newest text next, not each piece. The end of
-an answer is kept from who waits for it until all of it was judged, so that ``ask`` returns nothing unjudged.
+The function is called with all of the answer's text that there is, again and again while there is more; with
+both, if the end says something else than what streamed, as that may have been shown. It is never called twice
+at a time for one answer: a slow one sees the newest text next, not each piece. The end of an answer is kept
+from who waits for it until all of it was judged, so that ``ask`` returns nothing unjudged.
 
 What fails is stopped: an answer that could not be judged is not let go on.
 
@@ -75,7 +76,7 @@ class _Answer:
 
     Attributes:
         words: As they came.
-        judged: The text that the function has let go on.
+        judged: The latest texts that the function has let go on.
         since: When the call began that runs; ``None`` if none does.
         reason: Why it is stopped.
         response: At its end.
@@ -84,7 +85,7 @@ class _Answer:
 
     response_id: str
     words: list[str] = Factory(list)
-    judged: str = ""
+    judged: collections.deque[str] = Factory(lambda: collections.deque(maxlen=2))
     since: float | None = None
     reason: str | None = None
     response: Response | None = None
@@ -94,6 +95,13 @@ class _Answer:
     def text(self) -> str:
         """All of it until now."""
         return "".join(self.words) if self.response is None else self.response.text
+
+    @property
+    def unjudged(self) -> str | None:
+        """What is to be judged next: what streamed, and at the end what that says, too, if it differs."""
+        streamed, text = "".join(self.words), self.text
+        texts = (text,) if text.startswith(streamed) else (streamed, text)
+        return next((one for one in texts if one and one not in self.judged), None)
 
 
 class Guard:
@@ -159,7 +167,7 @@ class Guard:
             return
         with self._lock:
             answer.response, reason = response, answer.reason
-            is_judged = answer.judged == response.text
+            is_judged = answer.unjudged is None
             if reason is None and not is_judged:
                 response._hold_end(answer.end)
         if reason is not None:
@@ -196,7 +204,7 @@ class Guard:
             answer = self._answers.pop(response_id, None)
             if answer is None:
                 return
-            is_judged = answer.reason is not None or answer.judged == answer.text
+            is_judged = answer.reason is not None or answer.unjudged is None
             answer.reason = answer.reason or _ENDED
         if answer.response is not None and not is_judged:
             answer.response._stop(_ENDED)
@@ -223,11 +231,10 @@ class Guard:
     def _next(self, answer: _Answer) -> str | None:
         """Return the newest text, if it was not judged yet and is to be."""
         with self._lock:
-            text = answer.text
-            is_judged = text == answer.judged
-            answer.since = None if is_judged or answer.reason is not None else self._clock()
+            text = answer.unjudged
+            answer.since = None if text is None or answer.reason is not None else self._clock()
             is_open = answer.since is not None
-            is_over = is_judged and answer.response is not None
+            is_over = text is None and answer.response is not None
         if is_over:
             self._forget(answer.response_id)
         return text if is_open else None
@@ -235,7 +242,7 @@ class Guard:
     def _note(self, answer: _Answer, text: str) -> None:
         """The function lets an answer go on as far as it has come."""
         with self._lock:
-            answer.judged = text
+            answer.judged.append(text)
 
     def _stop_answer(self, answer: _Answer, text: str, reason: str, error: BaseException | None) -> None:
         """Stop an answer; from the guard's threads and the I/O thread."""

@@ -8,13 +8,15 @@ in 4.494s").
 
 from __future__ import annotations
 
-import math
 import re
 import time
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-__all__ = ["from_fields", "from_headers", "from_words"]
+__all__ = ["bounded", "from_fields", "from_headers", "from_words"]
+
+_LONGEST: Final = 365 * 86_400.0
+"""Seconds, a year; more is the same to a program, and might be more than it can sleep."""
 
 _SECONDS: Final = {
     **dict.fromkeys(("milliseconds", "millisecond", "msecs", "msec", "ms"), 0.001),
@@ -24,7 +26,7 @@ _SECONDS: Final = {
     **dict.fromkeys(("days", "day", "d"), 86_400.0),
 }
 _UNIT: Final = rf"(?:{'|'.join(_SECONDS)})(?![a-z])"
-_NUMBER: Final = r"\d+(?:\.\d+)?"
+_NUMBER: Final = r"(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?"
 _PARTS: Final = re.compile(rf"({_NUMBER})\s*({_UNIT})")
 _DURATION: Final = rf"{_NUMBER}\s*{_UNIT}(?:(?:\s*,)?(?:\s*and)?\s*{_NUMBER}\s*{_UNIT})*"
 _TIME: Final = r"\d{4}-\d\d-\d\dT\d\d:\d\d(?::[\d.]+)?(?:z|[+-]\d\d:\d\d)?"
@@ -33,7 +35,9 @@ _WORDS: Final = re.compile(
     rf"(?:(?P<duration>{_DURATION})|(?P<time>{_TIME}))",
     re.IGNORECASE,
 )
-_BARE: Final = re.compile(rf"\b(?:try again|retry)[ _-]?after\W{{0,3}}({_NUMBER})(?![\w:-])", re.IGNORECASE)
+_BARE: Final = re.compile(
+    rf"\b(?:try again|retry)[ _-]?after\W{{0,3}}({_NUMBER})(?![\w:-]|[,.'\s]\d)", re.IGNORECASE
+)
 """A number without a unit: seconds, as in the header."""
 
 
@@ -42,7 +46,7 @@ def from_words(text: str, now: Callable[[], float] = time.time) -> float | None:
     found = _WORDS.search(text)
     if found is None:
         bare = _BARE.search(text)
-        return None if bare is None else _bounded(float(bare[1]))
+        return None if bare is None else bounded(_float(bare[1]))
     if found["time"] is not None:
         return _until_time(found["time"], now)
     return _duration(found["duration"])
@@ -54,7 +58,11 @@ def from_fields(fields: Mapping[str, Any], now: Callable[[], float] = time.time)
         key = re.sub("[_-]", "", name.lower())
         if not key.startswith("retryafter"):
             continue
-        seconds = _bounded(_value(str(value), 0.001 if key.endswith(("ms", "milliseconds")) else 1.0))
+        unit = 0.001 if key.endswith(("ms", "milliseconds")) else 1.0
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            seconds = bounded(min(value, _LONGEST / unit) * unit)
+        else:
+            seconds = _value(str(value), unit)
         if seconds is not None:
             return seconds
     message = fields.get("message")
@@ -70,7 +78,7 @@ def from_headers(headers: Mapping[str, str], now: Callable[[], float] = time.tim
         now: The time in Unix seconds, if the answer has a date and does not say how late it is there.
     """
     for name, unit in (("retry-after-ms", 0.001), ("x-ms-retry-after-ms", 0.001), ("retry-after", 1.0)):
-        seconds = _bounded(_value(headers.get(name, ""), unit))
+        seconds = _value(headers.get(name, ""), unit)
         if seconds is not None:
             return seconds
     if "retry-after" in headers:
@@ -87,19 +95,21 @@ def _value(text: str, unit: float) -> float | None:
     """Return the seconds of a number in that unit, or of a duration that names its own."""
     text = text.strip()
     if re.fullmatch(_NUMBER, text):
-        return float(text) * unit
+        return bounded(_float(text) * unit)
     return _duration(text) if re.fullmatch(_DURATION, text, re.IGNORECASE) else None
 
 
 def _duration(text: str) -> float | None:
-    return _bounded(sum(float(n) * _SECONDS[u] for n, u in _PARTS.findall(text.lower())))
+    return bounded(sum(_float(n) * _SECONDS[u] for n, u in _PARTS.findall(text.lower())))
 
 
-def _bounded(seconds: float | None) -> float | None:
-    """Return a number of seconds that a program can sleep, rounded to what the text can have meant."""
-    if seconds is None or not math.isfinite(seconds) or seconds < 0:
-        return None
-    return round(seconds, 6)
+def _float(number: str) -> float:
+    return float(number.replace(",", ""))
+
+
+def bounded(seconds: float) -> float | None:
+    """Return seconds that a program can sleep, rounded to what a text can mean; ``None`` for a NaN."""
+    return round(min(seconds, _LONGEST), 6) if seconds >= 0 else None
 
 
 def _until_date(value: str, date: str, now: Callable[[], float]) -> float | None:
@@ -114,7 +124,7 @@ def _until_date(value: str, date: str, now: Callable[[], float]) -> float | None
         start = email.utils.parsedate_to_datetime(date).timestamp()
     except (TypeError, ValueError, OverflowError):
         start = now()
-    return round(max(0.0, until - start), 3)
+    return round(min(max(0.0, until - start), _LONGEST), 3)
 
 
 def _until_time(value: str, now: Callable[[], float]) -> float | None:
@@ -126,4 +136,4 @@ def _until_time(value: str, now: Callable[[], float]) -> float | None:
         return None
     if until.tzinfo is None:
         until = until.replace(tzinfo=datetime.timezone.utc)
-    return round(max(0.0, until.timestamp() - now()), 3)
+    return round(min(max(0.0, until.timestamp() - now()), _LONGEST), 3)

@@ -29,7 +29,7 @@ from ._typescript import TypeScriptNames
 from .audio.channels import Channel
 from .audio.pcm import FILE_REMEDY, AudioLike, names_sound_file
 from .dispatch import Dispatcher, QueueDispatcher, default_dispatcher
-from .dispatch.base import Hosting
+from .dispatch.base import Hosting, check_dispatcher
 from .errors import RealtimeError
 from .options import AzureRealTimeOptions, ReconnectPolicy, WebSocketOptions, make_options
 from .protocol.base import UNSET
@@ -160,8 +160,8 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
                 raise ValueError(
                     f"headers[{name!r}] is sent already, with what the options hold; leave it out"
                 )
-        if dispatcher is not None and not isinstance(dispatcher, Dispatcher):
-            raise TypeError(f"dispatcher must have submit(callback, event), not {type(dispatcher).__name__}")
+        if dispatcher is not None:
+            check_dispatcher(dispatcher)
         self._worker = default_dispatcher() if dispatcher is None else None  # ours to close
         where = dispatcher if self._worker is None else self._worker
         assert where is not None
@@ -212,7 +212,12 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
 
     @property
     def status(self) -> ModelStatusEnum:
-        """What the model is doing. Setting it tells the listeners of ``status_changed``."""
+        """
+        What the model is doing. Setting it tells the listeners of ``status_changed``.
+
+        It is thinking, not idle, while tools of the client work, and until the answer to their results
+        begins.
+        """
         return self._engine.status.now
 
     @status.setter
@@ -756,8 +761,9 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
 
         Args:
             prompt: Text; or a whole recording, as :meth:`append_audio` takes it, except base64. A file's is
-                ``read_audio(path)``.
-            sample_rate_hz: The rate of a recording that is not in the session's input format.
+                ``read_audio(path)``, with ``sample_rate_hz=24_000`` if the session's input format is G.711.
+            sample_rate_hz: The rate of a recording that is not in the session's input format: it is PCM16
+                then, or an array, and is converted. Without it the bytes are sent as they are.
             channels: How many are interleaved in its bytes.
             channel: What becomes of them, as for :meth:`append_audio`.
             response: What to change for this response.
@@ -770,7 +776,8 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
             ``.steps`` has the calls of tools and their outputs.
 
         Raises:
-            ValueError: If *prompt* is the path of a sound file, or the content of one.
+            ValueError: If *prompt* is empty, the path of a sound file, or the content of one; if *timeout* is
+                below 0.
             TypeError: If it is neither text nor sound.
             ServiceError: If the response failed, or the service refused the request.
             ResponseLostError: If the service fell silent about it.
@@ -781,21 +788,27 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
         """
         self._engine.sender.check_may_wait()
         deadline = Deadline(timeout, self._engine.sender.clock)
+        if timeout is not None and timeout < 0:
+            raise ValueError(f"timeout is {timeout}: give the seconds that the answer may take, or None")
         if isinstance(prompt, str):
+            if not prompt.strip():
+                raise ValueError("prompt is empty: there is nothing to ask")
             if names_sound_file(prompt) and os.path.isfile(prompt):
                 raise ValueError(f"{prompt!r} is a sound file, and its name would be sent: {FILE_REMEDY}")
             part = ContentPart(type="input_text", text=prompt)
         else:
-            if prompt is None:
-                raise TypeError("prompt must be text, or sound as append_audio() takes it, not None")
+            if prompt is None or isinstance(prompt, int | float | list | tuple | dict | set):
+                kind = "None" if prompt is None else type(prompt).__name__
+                raise TypeError(f"prompt must be text, or sound as append_audio() takes it, not {kind}")
+            sound = self._engine.audio_input.recording(prompt, sample_rate_hz, channels, channel)
+            if not sound:
+                raise ValueError("prompt is empty: there is no sound in it")
             self._engine.transcription.on_recording()
-            part = ContentPart(
-                type="input_audio",
-                audio=self._engine.audio_input.recording(prompt, sample_rate_hz, channels, channel).decode(),
-            )
+            part = ContentPart(type="input_audio", audio=sound.decode())
         made = None if response is None else build(ResponseConfig, response, "response")
         self._tools.check_may_ask(made)
         pending = self._engine.questions.ask(MessageItem(role="user", content=[part]), made, self, deadline)
+        pending._ends_with_wait = True
         try:
             return pending.result(deadline.remaining(), check=check)
         except BaseException as exc:

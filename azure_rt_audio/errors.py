@@ -139,7 +139,7 @@ class RealtimeError(Exception):
         event_id: Id of the refused command, if the service reports it.
         status: HTTP status of a refused handshake.
         retry_after: Seconds to wait before the next attempt, if the service asks for it: in a header, in
-            a field, in words ("try again in 4.494s"), or by a rate limit that it has told of.
+            a field, in words ("try again in 4.494s"), or by a rate limit that it has told of. A year at most.
     """
 
     default_type: ClassVar[str] = SERVER_ERROR

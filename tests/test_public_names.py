@@ -108,7 +108,7 @@ INTERNAL = {"client", "options", "protocol"}
 """Modules without an underscore; their public names are imported from the package, or from ``events``."""
 
 INTERNAL_FILES = {
-    "audio": "channels converter files g711 level pcm resample riff samples warning wav",
+    "audio": "channels containers converter files g711 level pcm resample riff samples warning wav",
     "devices": "events interfaces microphone playback portaudio ring simulated speaker supervisor",
     "dispatch": "base mailbox notebook qt queued tk worker",
     "emulator": "dialects model replay server session speech",

@@ -9,6 +9,9 @@ import pytest
 from azure_rt_audio._retry_after import from_fields, from_headers, from_words
 
 NOON = 1764244800.0  # Thu, 27 Nov 2025 12:00:00 GMT
+YEAR = 365 * 86400.0
+"""The longest time that anything is told to wait."""
+
 DATE = "Thu, 27 Nov 2025 12:00:00 GMT"
 
 
@@ -34,7 +37,14 @@ DATE = "Thu, 27 Nov 2025 12:00:00 GMT"
         ("wait for response.done, or cancel", None),
         ("wait 5 months", None),
         ("", None),
-        (f"try again in {'9' * 400}s", None),
+        ("Rate limit reached. Retry after 1,000 seconds.", 1000.0),
+        ("Please retry after 1,500 milliseconds.", 1.5),
+        ("try again in 1,234,567.5 s", 1_234_567.5),
+        ("retry after 1,000", 1000.0),
+        ("retry after 1 000 seconds", None),
+        ("retry after 1,5", None),
+        (f"try again in {'9' * 400}s", YEAR),
+        ("try again at 9999-12-31T00:00:00Z", YEAR),
     ],
 )
 def test_words(words: str, seconds: float | None) -> None:
@@ -56,6 +66,10 @@ def test_words(words: str, seconds: float | None) -> None:
         ({"retry-after": "Thu, 27 Nov 2025 11:00:10 GMT", "date": DATE}, 0.0),
         ({"x-ratelimit-remaining-tokens": "0", "x-ratelimit-reset-tokens": "6m0s"}, 360.0),
         ({"x-ratelimit-remaining-tokens": "9", "x-ratelimit-reset-tokens": "6m0s"}, None),
+        ({"x-ratelimit-remaining-tokens": "0", "x-ratelimit-reset-tokens": "9" * 400}, YEAR),
+        ({"retry-after": "9" * 20}, YEAR),
+        ({"retry-after-ms": "9" * 400}, YEAR),
+        ({"retry-after": "Fri, 31 Dec 9999 23:59:59 GMT", "date": DATE}, YEAR),
         ({"retry-after-ms": "nan", "retry-after": "-1"}, None),
         ({"retry-after": "soon"}, None),
         ({}, None),
@@ -74,6 +88,11 @@ def test_headers(headers: dict[str, str], seconds: float | None) -> None:
         ({"retry-after": "20ms"}, 0.02),
         ({"retry_after": None, "message": "try again in 9s"}, 9.0),
         ({"retry_after": True}, None),
+        ({"retry_after": 1e22}, YEAR),
+        ({"retry_after_ms": 10**400}, YEAR),
+        ({"retry_after": float("nan")}, None),
+        ({"retry_after": -1}, None),
+        ({"retry_after": 0.00001}, 0.00001),
         ({"message": None}, None),
         ({"message": 7}, None),
     ],

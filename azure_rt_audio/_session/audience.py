@@ -13,6 +13,7 @@ import logging
 from typing import Any, Final
 
 from .._log import get_logger
+from ..dispatch import Dispatcher
 from ..errors import RealtimeError, ServiceError
 from ..protocol.event_filter import EVERYTHING
 from ..protocol.events import Event, UnknownEvent
@@ -42,10 +43,10 @@ class Audience:
         self._streams = streams
         self._listeners = listeners
 
-    def offer(self, key: Any, payload: Any) -> None:
-        """Tell callers and streams."""
-        self._waiters.offer(key, payload)
-        self._streams.offer(key, payload)
+    def offer(self, key: Any, payload: Any) -> bool:
+        """Tell callers and streams; return whether any of them took it."""
+        is_taken = self._waiters.offer(key, payload)
+        return self._streams.offer(key, payload) or is_taken
 
     def publish(self, key: str, event: Event) -> None:
         """Tell listeners of an event of the service."""
@@ -63,10 +64,11 @@ class Audience:
         self._listeners.publish(event.type, payload, sticky=is_sticky)
         self._listeners.publish(type(event), event, sticky=is_sticky, to_all=True)
 
-    def tell(self, event: LocalEvent) -> None:
-        """Tell all of an event of the client's own."""
-        self.offer(event.type, event)
+    def tell(self, event: LocalEvent) -> bool:
+        """Tell all of an event of the client's own; return whether a caller or a stream took it."""
+        is_taken = self.offer(event.type, event)
         self.publish_local(event)
+        return is_taken
 
     def report(self, error: RealtimeError, *, is_told: bool = False) -> None:
         """
@@ -96,5 +98,12 @@ class Audience:
 
     def has_listener(self, kind: type[Event | LocalEvent]) -> bool:
         """Whether anybody is handed events of a kind."""
-        keys = (kind.TYPE, kind)  # those of the client itself are known by their class, too
-        return any(self._listeners.has(key) or self._streams.take(key) for key in keys)
+        return any(self._listeners.has(key) or self._streams.take(key) for key in _keys(kind))
+
+    def dispatchers(self, kind: type[Event | LocalEvent]) -> list[Dispatcher]:
+        """Return where the listeners run that are handed events of a kind, each once."""
+        return self._listeners.dispatchers(_keys(kind))
+
+
+def _keys(kind: type[Event | LocalEvent]) -> tuple[Any, ...]:
+    return kind.TYPE, kind  # events of the client itself are known by their class, too

@@ -22,11 +22,14 @@ import pybase64
 from .._concurrency.condition import Condition
 from .._concurrency.deadline import Deadline
 from ..audio.channels import Channel, Mixer
+from ..audio.containers import check_is_no_file
 from ..audio.converter import Converter
 from ..audio.files import AudioReader
+from ..audio.g711 import resembles_pcm16
 from ..audio.pcm import decode_base64, to_pcm16
 from ..audio.resample import check_rate
 from ..audio.samples import AudioLike, check_whole, interleaved, octets
+from ..audio.warning import tell
 from ..protocol.checks import MAX_APPEND_BYTES
 from .sender import CommandSender
 from .user_turn import UserTurn
@@ -79,7 +82,7 @@ class AudioInput:
         channel: Channel = "mix",
     ) -> None:
         """Send audio; see :meth:`azure_rt_audio.client.AzureRealTimeAudio.append_audio`."""
-        _refuse_file(audio)
+        check_is_no_file(audio)
         if sample_rate_hz is not None:
             self._append_stream(audio, sample_rate_hz, channels, channel)
             return
@@ -95,7 +98,7 @@ class AudioInput:
     ) -> None:
         """Convert the next chunk and send what is ready; another kind of sound begins another stream."""
         check_rate("sample_rate_hz", sample_rate_hz)
-        sound = decode_base64(audio) if isinstance(audio, str) else audio
+        sound = _decoded(audio) if isinstance(audio, str) else audio
         pcm, channels = interleaved(sound, channels)
         Mixer(channels, channel)  # raises for a channel that there is not, before the wait
         self._sender.wait_to_send()
@@ -159,7 +162,7 @@ class AudioInput:
         channel: Channel = "mix",
     ) -> bytes:
         """Return the base64 of a whole recording in the session's format."""
-        _refuse_file(audio)
+        check_is_no_file(audio)
         if sample_rate_hz is None:
             _check_rate_is_given(channels, channel)
             return pybase64.b64encode(self._sound(audio))
@@ -176,19 +179,26 @@ class AudioInput:
         audio_format = self._audio_format()
         is_pcm16 = audio_format == "pcm16"
         if isinstance(audio, str):
-            sound = decode_base64(audio)
+            sound = _decoded(audio)
             if len(sound) % 2 and is_pcm16:
                 raise ValueError("audio has an odd number of bytes; PCM16 has two bytes per frame")
             return sound
         if is_pcm16 or isinstance(audio, os.PathLike):  # a path is refused, with a remedy
             return bytes(to_pcm16(audio))
         try:
-            return bytes(octets(audio, audio_format))
+            sound = bytes(octets(audio, audio_format))
         except TypeError as exc:
             raise TypeError(
                 f"a {audio_format} session takes bytes, one per frame, not {type(audio).__name__}; "
                 "pass its sample_rate_hz as well, and it is converted"
             ) from exc
+        if resembles_pcm16(sound):
+            tell(
+                f"the sound seems to be PCM16, and is sent as {audio_format}, the session's input format, "
+                "which makes noise of it: pass its sample_rate_hz as well, 24000 for that of read_audio(), "
+                "and it is converted"
+            )
+        return sound
 
     # ------------------------------------------------------------ the end of a stream
 
@@ -246,11 +256,7 @@ def _check_rate_is_given(channels: int | None, channel: str) -> None:
         raise ValueError(_NO_RATE.format("channels" if channels is not None else "channel"))
 
 
-def _refuse_file(audio: object) -> None:
-    """Refuse the content of a sound file, whose header would be heard."""
-    start = bytes(audio[:12]) if isinstance(audio, bytes | bytearray | memoryview) else b""
-    if start[:4] == b"RIFF" and start[8:] == b"WAVE":
-        raise ValueError(
-            "the audio is a whole WAV file, header included: send it with client.send_audio_file(path), or "
-            "pass azure_rt_audio.audio.read_wav(io.BytesIO(content))"
-        )
+def _decoded(text: str) -> bytes:
+    sound = decode_base64(text)
+    check_is_no_file(sound)
+    return sound

@@ -32,5 +32,9 @@ class CallFollower(Protocol):
 class CallRunner(CallFollower, Protocol):
     """Who runs the function calls."""
 
+    @property
+    def is_at_work(self) -> bool:
+        """Whether there are calls without a result, or results without an answer that is under way."""
+
     def runs_calls(self, response_id: str) -> bool:
         """Whether functions run that a response in progress has called."""

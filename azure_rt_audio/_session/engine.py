@@ -419,6 +419,7 @@ class Engine:
         is_told = self.response_queue.on_event(event)
         if calls is not None:
             calls.on_event(event)
+            change = self.status.follow_calls(calls.is_at_work, change)
         if guard is not None:
             guard.on_event(event)
         self._before_publish(event, previous)
@@ -437,14 +438,15 @@ class Engine:
         except DispatchOverflowError as exc:
             self.connection.abort(exc)
 
-    def tell(self, event: LocalEvent) -> None:
-        """Tell listeners of an event of the client's own."""
+    def tell(self, event: LocalEvent) -> bool:
+        """Tell all of an event of the client's own; return whether a caller or a stream took it."""
         if self.taps.active and isinstance(event, Told):
             self.taps.told(self.attempts.current.number, event)
         try:
-            self.audience.tell(event)
+            return self.audience.tell(event)
         except DispatchOverflowError as exc:
             self.connection.abort(exc)
+            return False
 
     def runs_calls(self, response_id: str) -> bool:
         """Whether functions run that a response in progress has called."""
@@ -460,7 +462,7 @@ class Engine:
         self._tell_status(self.status.rest())
 
     def _status_now(self) -> ModelStatusEnum:
-        return self.status.now
+        return self._turn.status
 
     def _input_audio_format(self) -> str:
         return self.configuration.input_audio_format()
@@ -583,7 +585,10 @@ class Engine:
             due = None if follower is None else follower.check()
             seconds = min((s for s in (seconds, due) if s is not None), default=None)
         has_turn_ended, has_lost = self.turns.has_ended(), self.response_queue.has_lost
-        self._tell_status(self.status.settle(has_turn_ended=has_turn_ended, has_lost=has_lost))
+        change = self.status.settle(has_turn_ended=has_turn_ended, has_lost=has_lost)
+        if self.calls is not None:
+            change = self.status.follow_calls(self.calls.is_at_work, change)
+        self._tell_status(change)
         return seconds
 
     def move(self, attempt: Attempt) -> None:
@@ -610,7 +615,7 @@ class Engine:
     def end(self, outcome: Outcome) -> None:
         """End the session."""
         is_asked_for = self.attempts.is_closing
-        status = self.status.set(ModelStatusEnum.IDLE)
+        status = self.status.end()
         log.debug("= the session is over")  # its connection has said why
         self.journal.end(outcome)
         for follower in (self.calls, self.guard):

@@ -150,8 +150,9 @@ class EventStreams:
         alive = [stream for stream in (reference() for reference in self.streams) if stream is not None]
         return any(subject.key in names for stream in alive for subject in stream.subjects)
 
-    def offer(self, key: Any, payload: Any) -> None:
-        """Feed an event to the streams that want it."""
+    def offer(self, key: Any, payload: Any) -> bool:
+        """Feed an event to the streams that want it; return whether one did."""
+        is_taken = False
         stale: list[weakref.ref[EventStream[Any]]] = []
         for reference in self.streams:
             stream = reference()
@@ -161,10 +162,12 @@ class EventStreams:
             for subject in stream.subjects:
                 if subject.concerns(key, payload):
                     stream._feed(as_listened(subject, payload))
+                    is_taken = True
                     break  # once, however often it was named
         if stale:
             with self._lock:
                 self.streams = tuple(ref for ref in self.streams if not any(ref is old for old in stale))
+        return is_taken
 
     def take(self, key: Any) -> bool:
         """Whether a stream takes events of a key."""

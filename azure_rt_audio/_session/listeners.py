@@ -12,7 +12,7 @@ import inspect
 import logging
 import threading
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from .._arity import takes_one
@@ -43,6 +43,7 @@ class Subscription:
         "_listeners",
         "_place",
         "_submit",
+        "dispatcher",
         "is_active",
         "listener",
         "once",
@@ -60,6 +61,7 @@ class Subscription:
         self._listeners = weakref.ref(listeners)  # so that a dropped client is gone without a round of gc
         self.subject: EventFilter = subject
         self.listener: Callable[[Any], object] = listener
+        self.dispatcher: Dispatcher = dispatcher
         self._submit = dispatcher.submit
         self._place = dispatcher.place() if isinstance(dispatcher, Placing) else None
         self.once: bool = once
@@ -232,6 +234,11 @@ class Listeners:
     def has(self, key: Any) -> bool:
         """Whether anybody listens to a key, or to everything."""
         return bool(self._to_everything or self._by_key.get(key))
+
+    def dispatchers(self, keys: Iterable[Any]) -> list[Dispatcher]:
+        """Return where those listen who listen to one of these keys, or to everything, each once."""
+        entries = [*self._to_everything, *(entry for key in keys for entry in self._by_key.get(key, ()))]
+        return list({id(entry.dispatcher): entry.dispatcher for entry in entries}.values())
 
     def was_late(self, key: Any) -> bool:
         """Whether a listener that was added late was handed the sticky payload of *key*."""

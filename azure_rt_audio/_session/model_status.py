@@ -14,6 +14,9 @@ speaking       ``response.done``, then the speaker's end   the same; without a s
 any            the end of the session: idle
 =============  ==========================================  ================================================
 
+In place of idle it is thinking while calls of tools wait for their results, or results for their answer
+(``_tool_loop/loop.py`` has what ends that). The rest of the client goes by ``turn.status``, without that.
+
 **Threads and locks.** The I/O thread follows the events; any thread sets the status. ``ModelStatus._lock`` is
 a leaf.
 """
@@ -41,52 +44,67 @@ class ModelStatus:
     def __init__(self) -> None:
         self.turn = TurnState()
         self._lock = threading.Lock()  # leaf; guards the status
+        self._is_at_work = False  # guarded by _lock
 
     @property
     def now(self) -> ModelStatusEnum:
         """What the model is doing."""
-        return self.turn.status
+        status = self.turn.status
+        is_busy = self._is_at_work and status is ModelStatusEnum.IDLE
+        return ModelStatusEnum.THINKING if is_busy else status
 
     def set(self, status: ModelStatusEnum) -> StatusChanged | None:
-        """Set it."""
+        """Set it; idle is thinking all the same while calls are at work."""
         with self._lock:
-            previous, self.turn.status = self.turn.status, status
-        return _change(previous, status)
+            previous = self.now
+            self.turn.status = status
+            return _change(previous, self.now)
+
+    def end(self) -> StatusChanged | None:
+        """The session is over."""
+        with self._lock:
+            previous, self._is_at_work, self.turn.status = self.now, False, ModelStatusEnum.IDLE
+            return _change(previous, self.now)
+
+    def follow_calls(self, is_at_work: bool, change: StatusChanged | None) -> StatusChanged | None:
+        """Take into account whether calls are at work; return that and a change before it as one."""
+        with self._lock:
+            previous = self.now if change is None else change.previous
+            self._is_at_work = is_at_work
+            return _change(previous, self.now)
 
     def follow_speaker(self, response_id: str, *, is_playing: bool) -> StatusChanged | None:
         """Let it follow the playback of a response."""
         with self._lock:
-            previous = self.turn.status
-            status = self.turn.follow_speaker(response_id, is_playing=is_playing)
-        return _change(previous, status)
+            previous = self.now
+            self.turn.follow_speaker(response_id, is_playing=is_playing)
+            return _change(previous, self.now)
 
     def advance(self, event: Event) -> StatusChanged | None:
         """Take an event into account."""
         with self._lock:
-            previous = self.turn.status
-            status = self.turn.advance(event)
-        return _change(previous, status)
+            previous = self.now
+            self.turn.advance(event)
+            return _change(previous, self.now)
 
     def rest(self) -> StatusChanged | None:
         """Nothing is in progress any more: the connection is over."""
         with self._lock:
-            previous = self.turn.status
+            previous = self.now
             self.turn.rest()
-            status = self.turn.status
-        return _change(previous, status)
+            return _change(previous, self.now)
 
     def settle(self, *, has_turn_ended: bool, has_lost: Callable[[str], bool]) -> StatusChanged | None:
         """Leave a status whose end was not heard of: the user's turn is over, or the response was lost."""
         lost = self.turn.current
         is_lost = lost is not None and has_lost(lost)
         with self._lock:
-            previous = self.turn.status
+            previous = self.now
             if is_lost and self.turn.current == lost:
                 self.turn.lose()
             if has_turn_ended:
                 self.turn.stop_listening()
-            status = self.turn.status
-        return _change(previous, status)
+            return _change(previous, self.now)
 
 
 def _change(previous: ModelStatusEnum, status: ModelStatusEnum) -> StatusChanged | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections.abc import Callable, Iterator
 from typing import Final
@@ -73,6 +74,8 @@ class PendingResponse:
         self._asked_format = audio_format
         self._check_may_wait = check_may_wait
         self._clock = clock
+        self._waits: dict[int, Deadline] = {}  # of threads that wait, by their ids; each writes its own
+        self._ends_with_wait = False  # who waits cancels it when the time is over
         self._condition = Condition()  # leaf; guards the rest
         self._pieces: list[Event] = []
         self._read = 0  # pieces that an iteration has had
@@ -180,7 +183,7 @@ class PendingResponse:
         deadline = Deadline(timeout, self._clock)
         if not self.done:
             self._check_may_wait()
-        if not self.done and not self._condition.wait_until(lambda: self.done, deadline):
+        if not self.done and not self._wait_until(lambda: self.done, deadline):
             raise TimeoutError(f"the response was not finished after {timeout} seconds. {WAITING}")
         return self._outcome(check=check)
 
@@ -284,10 +287,23 @@ class PendingResponse:
 
         if not is_more():
             self._check_may_wait()
-            if not self._condition.wait_until(is_more, deadline):
+            if not self._wait_until(is_more, deadline):
                 raise TimeoutError("nothing more of the response came in time")
         with self._condition.lock:
             return self._pieces[position:]
+
+    def _wait_until(self, is_so: Callable[[], bool], deadline: Deadline) -> bool:
+        me = threading.get_ident()
+        try:
+            self._waits[me] = deadline
+            return self._condition.wait_until(is_so, deadline)
+        finally:
+            self._waits.pop(me, None)
+
+    def _threads_waiting(self, seconds: float) -> set[int]:
+        """Return the threads that wait for it, and do nothing else for so many seconds."""
+        left = {me: deadline.remaining() for me, deadline in self._waits.copy().items()}
+        return {me for me, rest in left.items() if rest is None or rest > seconds or self._ends_with_wait}
 
     def _outcome(self, *, check: bool) -> Response:
         if self._failure is not None:

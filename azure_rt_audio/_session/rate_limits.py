@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from .._retry_after import bounded
 from ..errors import RATE_LIMIT_ERROR, ServiceError
 from ..protocol.events import Event, RateLimit, RateLimitsUpdated, ResponseDone
 from ..protocol.response_errors import USED_UP
@@ -50,4 +51,4 @@ class RateLimits:
         ]
         if not resets:
             return None
-        return round(max(0.0, self._told_at + max(resets) - self._clock()), 3)
+        return bounded(round(max(0.0, self._told_at + max(resets) - self._clock()), 3))

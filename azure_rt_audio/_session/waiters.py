@@ -333,16 +333,17 @@ class Waiters:
             )
         )
 
-    def offer(self, key: Any, event: Any, *, is_answer: bool = True) -> None:
+    def offer(self, key: Any, event: Any, *, is_answer: bool = True) -> bool:
         """
-        Offer an event to all waiters.
+        Offer an event to all waiters; return whether one took it.
 
         Args:
             is_answer: Whether it may be the answer to a command.
         """
         waiting = self.waiting
         if not waiting:
-            return
+            return False
+        is_taken = False
         answered: set[str] = set()
         for waiter in waiting:
             if not is_answer and waiter.event_id is not None:
@@ -365,6 +366,8 @@ class Waiters:
                     answered.add(waiter.acknowledges)
                 self.discard(waiter)
                 waiter.resolve(event)
+                is_taken = True
+        return is_taken
 
     def fail(self, error: ServiceError) -> Handled | None:
         """

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import weakref
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final
 
-import orjson
 from attrs import Factory, define
 
+from .._session.asked import Asked
 from .._session.response_request import cancelled_response
 from ..errors import RealtimeError
 from ..protocol.events import Event, ResponseCreated, ResponseDone
@@ -77,6 +78,7 @@ class Call:
         has_begun: It was called.
         job: That calls it, or asks for approval, on a thread of the tools.
         asked_at: When its approval was asked for.
+        asked: Which listeners were.
         is_decided: That is decided.
         future: Of the acknowledgement; kept alive until it came.
     """
@@ -95,6 +97,7 @@ class Call:
     has_begun: bool = False
     job: Task | None = None
     asked_at: float | None = None
+    asked: Asked = Factory(Asked)
     is_decided: bool = False
     future: Future[object] | None = None
 
@@ -110,13 +113,18 @@ class Call:
         return None
 
     @property
-    def arguments(self) -> object:
-        """What the model wrote, to be compared."""
+    def arguments(self) -> str:
+        """What the model wrote, to be compared: 1 is 1.0, and is not ``true``."""
         text = self.item.arguments or "{}"
         try:
-            return orjson.loads(text)
-        except orjson.JSONDecodeError:
+            return json.dumps(json.loads(text, parse_float=_number), sort_keys=True)
+        except (ValueError, RecursionError):
             return text
+
+
+def _number(text: str) -> float | int:
+    number = float(text)
+    return int(number) if number.is_integer() else number
 
 
 @define(eq=False)
@@ -177,6 +185,11 @@ class Round:
                 or (response.status == "incomplete" and response.reason == CONNECTION_LOST)
             )
         )
+
+    def threads_waiting(self, seconds: float) -> set[int]:
+        """Return the threads that do nothing but wait for the answer, for so many seconds."""
+        handles = [handle for one in self.waiting if (handle := one.held) is not None]
+        return set().union(*(handle._threads_waiting(seconds) for handle in handles))
 
     @property
     def is_awaited(self) -> bool:

@@ -16,6 +16,7 @@ import attrs
 
 from .._concurrency.weak_call import weakly
 from .._log import get_logger
+from .._session.asked import UNREACHABLE
 from .._session.engine import Engine
 from .._session.response_watchdog import LOOK
 from ..errors import RealtimeError, ServiceError
@@ -42,6 +43,7 @@ _LONG_WAIT: Final = 2.0
 """Seconds for which calls may wait for a thread before the log says so."""
 
 _UNSENT: Final = "there is a result, but it could not be sent"
+_REMEDY: Final = "pass a function as needs_approval= of the tool"
 _RUNNING: Final = error_output("this runs already, with the same arguments; wait for its result")
 
 
@@ -157,7 +159,7 @@ class Calls:
             call.asked_at = self._clock()
         self._call_in(min(tool.approval_timeout_s, LOOK))
         if not callable(tool.needs_approval):
-            self._reporter.ask(request, f"tool {tool.name}")
+            call.asked = self._reporter.ask(request, f"tool {tool.name}", _REMEDY)
             return
         call.job = Task(f"the approval of {tool.name}", functools.partial(tool._ask_approver, request))
         if not self._submit(call.job):
@@ -333,6 +335,10 @@ class Calls:
         for call, current, seconds in left:
             if seconds <= 0:
                 self._give_up(current, call)
+            elif current.is_over and call.asked.waits_for(current.threads_waiting(seconds)):
+                assert call.tool is not None
+                if self._decide(current, call, call.tool, False, UNREACHABLE):
+                    call.asked.tell_stuck(f"a call of tool {call.tool.name}")
         self._warn_of_waiting(waiting)
         return min((seconds for *_, seconds in left if seconds > 0), default=None)
 
@@ -355,12 +361,7 @@ class Calls:
         if call.started_at is None:
             limit = call.tool.approval_timeout_s
             if self._decide(current, call, call.tool, False, f"nobody has decided within {limit:g} seconds"):
-                log.warning(
-                    "! a call of tool %s was denied after %g s: nobody has called request.approve() or "
-                    "request.deny(); what a listener returns decides nothing",
-                    call.tool.name,
-                    limit,
-                )
+                call.asked.tell_silence(f"a call of tool {call.tool.name}", limit)
             return
         seconds, is_told = call.tool.timeout_s, call.tool.late == "tell"
         log.warning("! tool %s has not returned within %g s", call.tool.name, seconds)

@@ -190,6 +190,11 @@ class ToolLoop:
             self._end_response(response_id, response)
         self._follow_ups.ask_if_due()  # what asks now comes before all that waits for the end
 
+    @property
+    def is_at_work(self) -> bool:
+        """Whether there are calls without a result, or results without an answer that is under way."""
+        return bool(self._rounds.open) and not self._rounds.has_ended
+
     def _is_in_progress(self, response_id: str) -> bool:
         return response_id in self._queue.begun or response_id == self._queue.active_id
 
@@ -345,6 +350,7 @@ class ToolLoop:
                 current.waiting = [Waiting(config=waiting[-1].config, assistant=waiting[-1].assistant)]
         if goes_on:
             self._follow_ups.keep_open(response_id, waiting)
+            self._call_in(0.0)  # who waits may keep those from deciding who were asked
         if is_unwanted:
             self._abandon([current])
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from attrs import define
+from attrs import Factory, define
 
+from .._session.asked import Asked
 from ..tools.mcp_server import McpServer
 from .runner import Task
 
@@ -37,6 +38,7 @@ class McpCall:
         is_approved: How it was decided.
         has_started: Listeners were told.
         job: That asks for approval, on a thread of the tools.
+        asked: Which listeners were asked for it.
     """
 
     server: McpServer
@@ -55,6 +57,7 @@ class McpCall:
     is_approved: bool = False
     has_started: bool = False
     job: Task | None = None
+    asked: Asked = Factory(Asked)
 
     @property
     def is_undecided(self) -> bool:

@@ -30,6 +30,7 @@ from typing import Final
 
 from .._concurrency.weak_call import weakly
 from .._log import get_logger
+from .._session.asked import UNREACHABLE
 from .._session.engine import Engine
 from .._session.response_watchdog import LOOK
 from ..errors import ServiceError
@@ -56,6 +57,7 @@ log: logging.Logger = get_logger(__name__)
 
 _NOT_ALLOWED: Final = "this call was not allowed, and did not run"
 _UNWANTED: Final = "nobody waits for it any more"
+_REMEDY: Final = "pass a function as approve= of the server"
 _LOST: Final = "it was lost with its connection"
 _MAX_TAKEN: Final = 256
 """Items that are remembered, at most: their last events may come after the answer has begun."""
@@ -195,7 +197,7 @@ class McpCalls:
         )
         self._call_in(min(call.server.approval_timeout_s, LOOK))
         if call.server.approve is None:
-            self._reporter.ask(request, f"MCP server {call.server.label}")
+            call.asked = self._reporter.ask(request, f"MCP server {call.server.label}", _REMEDY)
             return
         asks = functools.partial(call.server._ask_approver, request)
         call.job = Task(f"the approval of {call.name}", asks)
@@ -321,20 +323,17 @@ class McpCalls:
                 if (seconds := call.seconds_left(now)) is not None
             ]
         for current, call, seconds in left:
+            what = f"a call of {call.name} of MCP server {call.server.label}"
             if seconds > 0:
-                continue
-            if call.is_undecided:
+                is_stuck = current.is_over and call.asked.waits_for(current.threads_waiting(seconds))
+                if is_stuck and self._decide(current, call, False, UNREACHABLE):
+                    call.asked.tell_stuck(what)
+            elif call.is_undecided:
                 limit = call.server.approval_timeout_s
                 if self._runner is not None and call.job is not None:
                     self._runner.give_up(call.job)
                 if self._decide(current, call, False, f"nobody has decided within {limit:g} seconds"):
-                    log.warning(
-                        "! a call of %s of MCP server %s was denied after %g s: nobody has called "
-                        "request.approve() or request.deny(); what a listener returns decides nothing",
-                        call.name,
-                        call.server.label,
-                        limit,
-                    )
+                    call.asked.tell_silence(what, limit)
             elif not call.has_started and call.decided_at is not None:
                 self._taken.pop(call.item_id or "", None)  # it may be begun in the response that is asked for
                 self._finish(current, call, "approved; no more is known")

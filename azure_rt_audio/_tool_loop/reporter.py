@@ -6,6 +6,7 @@ import logging
 import weakref
 
 from .._log import get_logger
+from .._session.asked import Asked
 from .._session.engine import Engine
 from ..protocol.events.local import LocalEvent, ToolApprovalRequested
 
@@ -26,9 +27,20 @@ class Reporter:
         if engine is not None:
             engine.tell(event)
 
-    def ask(self, request: ToolApprovalRequested, what: str) -> None:
-        """Tell of a request to approve; the log warns if nobody can decide on it."""
+    def ask(self, request: ToolApprovalRequested, what: str, remedy: str) -> Asked:
+        """
+        Tell of a request to approve; the log warns if nobody can decide on it.
+
+        Args:
+            what: Needs approval, in words.
+            remedy: What can be done in place of listening, in words.
+        """
         engine = self._engine()
-        if engine is not None and not engine.has_listener(ToolApprovalRequested):
+        if engine is None:
+            return Asked()
+        if not engine.has_listener(ToolApprovalRequested):
             log.warning("! %s needs approval, and nobody listens to %r", what, request.type)
-        self.tell(request)
+        asked = Asked(engine.audience.dispatchers(ToolApprovalRequested), remedy)
+        asked.note_turn(request)
+        asked.is_seen |= engine.tell(request)
+        return asked

@@ -22,7 +22,7 @@ from .channels import Channel
 from .pcm import SAMPLE_RATE_HZ, AudioLike, to_pcm16
 from .resample import Resampler, check_rate
 from .riff import WavSource, file_mixer, refusal
-from .wav import write_wav
+from .wav import check_order, write_wav
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -73,6 +73,7 @@ def write_audio(path: str | os.PathLike[str], audio: AudioLike, sample_rate_hz: 
         OSError: The file cannot be written.
         MissingExtraError: The suffix is not ``.wav``, and the ``audio`` extra is not installed.
     """
+    check_order(path, audio)
     name = one_line(os.fspath(checked_path(path)))
     suffix = Path(path).suffix.lower()
     if suffix == ".wav":

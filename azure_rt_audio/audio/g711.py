@@ -15,7 +15,21 @@ from typing import Final
 from ._audioop import audioop, swapped
 from .samples import AudioLike, mono, octets
 
-__all__ = ["DECODERS", "ENCODERS", "alaw_decode", "alaw_encode", "ulaw_decode", "ulaw_encode"]
+__all__ = [
+    "DECODERS",
+    "ENCODERS",
+    "alaw_decode",
+    "alaw_encode",
+    "resembles_pcm16",
+    "ulaw_decode",
+    "ulaw_encode",
+]
+
+_LEAST: Final = 2_000
+"""Bytes from which on a sound may resemble PCM16: 40 ms of it, far more than a packet of G.711."""
+
+_SMALL: Final = bytes([*range(16), *range(240, 256)])
+"""High bytes of samples below an eighth of full scale, as most of speech and music are."""
 
 
 def ulaw_encode(pcm: AudioLike) -> bytes:
@@ -81,3 +95,17 @@ DECODERS: Final[dict[str, Callable[[AudioLike], bytes]]] = {
     "g711_alaw": alaw_decode,
 }
 """By the service's names of formats."""
+
+
+def resembles_pcm16(sound: bytes) -> bool:
+    """
+    Whether bytes are PCM16 rather than G.711, as far as can be told; of short or loud sound it cannot.
+
+    Every other byte of PCM16 is the high one of a sample, and mostly small; the low ones are of any size. The
+    bytes of G.711 are all of one kind.
+    """
+    if len(sound) < _LEAST:
+        return False
+    low, high = sound[::2], sound[1::2]
+    small = len(low.translate(None, _SMALL)) - len(high.translate(None, _SMALL))
+    return small > 0.2 * len(high) and len(set(low)) > 128

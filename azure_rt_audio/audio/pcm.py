@@ -15,6 +15,7 @@ import pybase64
 
 from .._extras import importing
 from .channels import Channel
+from .containers import check_is_no_file
 from .resample import check_rate, resample
 from .samples import FILE_REMEDY, AudioLike, check_whole, interleaved, mono
 
@@ -67,10 +68,11 @@ def to_pcm16(
 
     Raises:
         ValueError: An odd number of bytes, a foreign byte order, a NaN, channels that contradict the
-            shape, the channel of a mono recording, a rate out of range.
+            shape, the channel of a mono recording, a rate out of range; the content of a sound file.
         TypeError: Not a buffer, or one with other elements.
         MissingExtraError: The rate is not 24 000 Hz, and the ``audio`` extra is not installed.
     """
+    check_is_no_file(audio)
     pcm = mono(audio, channels, channel)
     if sample_rate_hz == SAMPLE_RATE_HZ:
         return pcm

@@ -45,7 +45,7 @@ AudioLike: TypeAlias = "Buffer | _NumpyArray"
 
 FILE_REMEDY: Final = (
     "client.send_audio_file(path) sends a sound file; "
-    "azure_rt_audio.audio.read_audio(path) returns its sound, for client.ask() too"
+    "azure_rt_audio.audio.read_audio(path) returns its sound, for client.ask(sound, sample_rate_hz=24000) too"
 )
 
 
@@ -132,6 +132,9 @@ def _view_of(audio: Any) -> memoryview:
         )
     if isinstance(audio, os.PathLike):
         raise TypeError(f"audio is a path, not sound: {FILE_REMEDY}")
+    if hasattr(type(audio), "audio"):  # an answer of the service, or its handle
+        place = ".audio" if isinstance(type(audio).audio, property) else ".result().audio"
+        raise TypeError(f"audio must be sound, not {type(audio).__name__}: pass its {place}")
     try:
         return memoryview(audio)
     except (TypeError, ValueError, BufferError) as error:

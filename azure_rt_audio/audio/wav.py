@@ -74,13 +74,16 @@ def write_wav(
     Args:
         path_or_file: A path, or a binary file, which stays open and need not be seekable.
         pcm: PCM16: int16, little-endian, mono; 2 bytes per frame; or an array, as
-            :func:`~azure_rt_audio.audio.to_pcm16` takes it.
+            :func:`~azure_rt_audio.audio.to_pcm16` takes it. G.711, as a session may have it, has to be
+            decoded first: ``write_wav(path, ulaw_decode(response.audio), 8_000)``.
         sample_rate_hz: The rate of *pcm*, for the header.
 
     Raises:
-        ValueError: An odd number of bytes, or 4 GB and more.
+        ValueError: An odd number of bytes, 4 GB and more, or the content of a sound file.
+        TypeError: The path is no path, or *pcm* is no sound.
         OSError: The file cannot be written.
     """
+    check_order(path_or_file, pcm)
     data = to_pcm16(pcm)
     content = _header(len(data), sample_rate_hz) + data
     if isinstance(path_or_file, str | os.PathLike):
@@ -166,8 +169,20 @@ class WavWriter:
         self.close()
 
 
+def check_order(path: object, sound: object) -> None:
+    """Raise a ``TypeError`` if the one stands in the place of the other."""
+    paths = (str, os.PathLike)
+    if isinstance(sound, paths) and not isinstance(path, paths):
+        raise TypeError("the path comes first, and then the sound: they are swapped")
+
+
 def _header(data_bytes: int, sample_rate_hz: int) -> bytes:
-    if not 0 < sample_rate_hz <= 0x7FFFFFFF or sample_rate_hz % 1:
+    try:
+        is_rate = 0 < sample_rate_hz <= 0x7FFFFFFF and not sample_rate_hz % 1
+    except TypeError as error:
+        kind = type(sample_rate_hz).__name__
+        raise TypeError(f"sample_rate_hz must be a whole number of Hz, not {kind}") from error
+    if not is_rate:
         raise ValueError(f"sample_rate_hz is {sample_rate_hz}: pass the rate of the audio in whole Hz")
     sample_rate_hz = int(sample_rate_hz)
     if data_bytes > _MAX_DATA_BYTES:

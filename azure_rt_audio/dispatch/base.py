@@ -19,7 +19,9 @@ __all__ = [
     "Hosting",
     "InlineDispatcher",
     "Placing",
+    "Serving",
     "call_guarded",
+    "check_dispatcher",
     "report_failure",
     "weight",
 ]
@@ -62,6 +64,14 @@ class Hosting(Protocol):
 
 
 @runtime_checkable
+class Serving(Protocol):
+    """What a dispatcher may have besides, if it knows its thread: while that waits, no listener runs."""
+
+    def serves(self, thread_id: int) -> bool:
+        """Whether listeners run on the thread *thread_id*, its ``threading.get_ident()``, and on no other."""
+
+
+@runtime_checkable
 class Failing(Protocol):
     """What user code is called for, if it wants to know of an exception."""
 
@@ -80,6 +90,20 @@ class InlineDispatcher:
     def submit(self, callback: Callable[[Any], object], event: Any) -> None:
         """Call it now."""
         callback(event)
+
+
+def check_dispatcher(dispatcher: Dispatcher) -> None:
+    """
+    Refuse what is no dispatcher.
+
+    Raises:
+        TypeError: Says what is missing.
+    """
+    given: object = dispatcher
+    if isinstance(given, type):
+        raise TypeError(f"dispatcher is the class {given.__name__}: make one of it, {given.__name__}(...)")
+    if not isinstance(given, Dispatcher):
+        raise TypeError(f"dispatcher must have submit(callback, event), not {type(given).__name__}")
 
 
 def call_guarded(function: Callable[[Any], object], argument: Any, what: object) -> None:

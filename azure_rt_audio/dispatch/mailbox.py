@@ -55,6 +55,7 @@ class Mailbox:
         self._limit = max_backlog_bytes
         self._loop = loop
         self._is_running = False  # loop's thread only
+        self._thread_id = threading.get_ident()  # where the loop runs: dispatchers are made there
         self.is_over: bool = False  # written once; by a finalizer without the lock
 
     @property
@@ -84,6 +85,10 @@ class Mailbox:
                 self._wakes -= 1
                 self._condition.notify_all()
 
+    def serves(self, thread_id: int) -> bool:
+        """Whether the loop runs on the thread *thread_id*, its ``threading.get_ident()``."""
+        return self._thread_id == thread_id
+
     def host(self, client: Any) -> None:
         """
         Close *client* at the end, unless it was collected before.
@@ -108,6 +113,7 @@ class Mailbox:
         if self._is_running:
             return False, False
         loop_turns(self._loop)
+        self._thread_id = threading.get_ident()
         self._is_running = True
         try:
             return self._run(time.monotonic() + BUDGET)

@@ -93,6 +93,10 @@ class QtDispatcher:
         """
         self._mailbox.host(client)
 
+    def serves(self, thread_id: int) -> bool:
+        """Whether the window's thread is *thread_id*, its ``threading.get_ident()``."""
+        return self._mailbox.serves(thread_id)
+
     def __del__(self) -> None:
         mailbox = getattr(self, "_mailbox", None)
         if mailbox is not None:

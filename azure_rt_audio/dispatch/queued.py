@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -83,6 +84,7 @@ class QueueDispatcher:
     def __init__(self, max_backlog_bytes: int = DEFAULT_BACKLOG_BYTES) -> None:
         self._condition = Condition()  # leaf
         self._backlog = Backlog(max_backlog_bytes)  # guarded by _condition
+        self._thread_id: int | None = None  # of the latest thread that ran listeners
 
     def submit(self, callback: Callable[[Any], object], event: Any) -> None:
         """
@@ -105,6 +107,7 @@ class QueueDispatcher:
         Returns:
             How many calls were made.
         """
+        self._thread_id = threading.get_ident()
         deadline = Deadline(timeout)
         if not deadline.expired:
             self._condition.wait_until(lambda: len(self._backlog) > 0, deadline)
@@ -117,3 +120,7 @@ class QueueDispatcher:
                 callback, event = self._backlog.take()
             callback(event)
         return waiting
+
+    def serves(self, thread_id: int) -> bool:
+        """Whether the thread *thread_id*, its ``threading.get_ident()``, has run listeners last."""
+        return self._thread_id == thread_id

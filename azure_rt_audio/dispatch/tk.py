@@ -117,6 +117,10 @@ class TkDispatcher:
         """
         self._mailbox.host(client)
 
+    def serves(self, thread_id: int) -> bool:
+        """Whether the window's thread is *thread_id*, its ``threading.get_ident()``."""
+        return self._mailbox.serves(thread_id)
+
     def _poll(self) -> None:
         """Run queued calls, and poll again later. On the window's thread, as all below."""
         has_run = is_more = False

@@ -71,6 +71,11 @@ class WorkerDispatcher:
         """Whether the caller is a listener running here."""
         return threading.current_thread() is self._worker.thread
 
+    def serves(self, thread_id: int) -> bool:
+        """Whether listeners run on the thread *thread_id*, its ``threading.get_ident()``."""
+        thread = self._worker.thread
+        return thread is not None and thread.ident == thread_id
+
     def __del__(self) -> None:
         # Ctrl-C in the constructor leaves half an object. At exit, globals of this module are None.
         worker = self.__dict__.get("_worker")

@@ -19,6 +19,7 @@ from ..protocol.dialects import Dialect, DialectName, choose_dialect
 from ..protocol.endpoint import Endpoint, parse_endpoint
 from ..protocol.session import SessionConfig
 from ..protocol.session_defaults import with_defaults, with_transcription
+from .mapping import with_known_names
 from .validators import seconds
 
 __all__ = ["AzureRealTimeOptions", "Credential", "TokenCredential"]
@@ -77,7 +78,9 @@ def _one_line(instance: object, attribute: attrs.Attribute[Any], secret: Secret[
     if secret is None:
         return
     value: object = secret.reveal()
-    if not isinstance(value, str) or not value.strip():
+    if not isinstance(value, str):
+        raise ValueError(f"{attribute.name} must be text, not {type(value).__name__}")
+    if not value.strip():
         raise ValueError(f"{attribute.name} is empty; give it as text")
     if not re.fullmatch(r"[\x21-\x7e]+", value):
         raise ValueError(
@@ -112,6 +115,7 @@ def _a_name(instance: object, attribute: attrs.Attribute[Any], value: object) ->
 
 
 @made_without_traces
+@with_known_names
 @frozen(kw_only=True)
 class AzureRealTimeOptions:
     """

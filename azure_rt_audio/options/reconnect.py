@@ -8,6 +8,7 @@ import attrs
 from attrs import field, frozen
 
 from ..protocol.codec import check_expressible
+from .mapping import with_known_names
 from .validators import choice, count, flag, seconds
 
 __all__ = ["ReconnectPolicy"]
@@ -23,6 +24,7 @@ def _note(instance: object, attribute: attrs.Attribute[Any], value: object) -> N
     check_expressible(value, "note")
 
 
+@with_known_names
 @frozen(kw_only=True)
 class ReconnectPolicy:
     """

@@ -12,6 +12,7 @@ from attrs import field, frozen
 
 from .._repr import also_half_made
 from .._secret import Secret, made_without_traces
+from .mapping import with_known_names
 from .proxy_url import parse_proxy
 from .validators import seconds
 
@@ -105,6 +106,7 @@ def _sockopt(instance: object, attribute: attrs.Attribute[Any], value: object) -
 
 
 @made_without_traces
+@with_known_names
 @frozen(kw_only=True)
 class WebSocketOptions:
     """

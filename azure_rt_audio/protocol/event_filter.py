@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Mapping
 from typing import Any, Final
 
 from attrs import frozen
 
+from .._log import get_logger
 from .._pages import EVENTS
 from ..errors import RealtimeError, ServiceError
 from . import commands
@@ -16,6 +18,8 @@ from .events import EVENT_CLASSES, Error, Event, UnknownEvent
 from .events.local import LOCAL_EVENTS
 
 __all__ = ["EVERYTHING", "EventFilter", "event_filter"]
+
+log: logging.Logger = get_logger(__name__)
 
 EVERYTHING: Final = "*"
 _NAMES: Final = frozenset({*EVENT_CLASSES, *ALIASES, *(cls.TYPE for cls in LOCAL_EVENTS), EVERYTHING})
@@ -36,6 +40,9 @@ _ANSWERS: Final[Mapping[str, str]] = {
     commands.SessionClose.TYPE: "session.closed",
 }
 """Each command to the event that answers it; ``""`` if none does."""
+
+_told: set[str] = set()
+"""Names of events to come that the log has told of."""
 
 
 @frozen
@@ -67,10 +74,12 @@ def event_filter(event: str | type[Any]) -> EventFilter:
     """
     Return the filter for a name in any dialect, a class, or ``"*"``.
 
-    Names of events newer than this library are accepted: they have a dot and resemble no known one.
+    Names of events newer than this library are accepted: they have a dot and resemble no known one. The log
+    tells of each once.
 
     Raises:
-        ValueError: For a typo, a command or a pattern; names the event that was meant.
+        ValueError: For a typo, the beginning of names, a command or a pattern; names the event that was
+            meant.
         TypeError: For other types.
     """
     if isinstance(event, str):
@@ -98,6 +107,9 @@ def _check_new_name(name: str) -> None:
         raise ValueError(
             f"{name!r}: patterns are not understood; listen to '*' and look at event.type. {EVENTS}"
         )
+    longer = sorted({canonical_name(known) for known in _NAMES if known.startswith(f"{name}.")})
+    if longer:
+        raise ValueError(f"there is no event {name!r}; did you mean {_one_of(longer)}? {EVENTS}")
     close = _resembled(name)
     if close:
         raise ValueError(f"there is no event {name!r}; did you mean {close!r}? {EVENTS}")
@@ -107,6 +119,18 @@ def _check_new_name(name: str) -> None:
             f"there is no event {name!r}; names are such as 'response.done', or {local}, 'error', '*'. "
             f"{EVENTS}"
         )
+    if name not in _told:
+        _told.add(name)
+        log.warning(
+            "! no event %r is known to this version: it is waited for in case the service has it. %s",
+            name,
+            EVENTS,
+        )
+
+
+def _one_of(names: list[str]) -> str:
+    shown = [repr(name) for name in names[:4]]
+    return f"{', '.join(shown)} or another" if len(names) > 4 else " or ".join(shown)
 
 
 def _resembled(name: str) -> str | None:

@@ -237,6 +237,9 @@ class Response(ProtocolObject):
         """
         Its sound, in the session's output format; ``"pcm16"`` is int16, little-endian, mono, 24 000 Hz.
 
+        G.711 is one byte per frame, 8 000 Hz: no PCM16, so ``write_wav(path, ulaw_decode(response.audio),
+        8_000)`` writes a file of it.
+
         Only of a response that was waited for here, by ``ask`` or as the result of a ``PendingResponse``;
         otherwise empty, as the service does not send it twice.
         """

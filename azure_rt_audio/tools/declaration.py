@@ -102,6 +102,11 @@ def declare(
         TypeError: If it is async, if a parameter has no annotation, or one that JSON Schema cannot express.
         ValueError: If the name or a description is not as the service takes it.
     """
+    if isinstance(function, Mapping | FunctionTool):
+        raise TypeError(
+            "a declaration has no function to call: give Tool(function, parameters=...) for a schema of your "
+            "own; one whose calls the program answers belongs into the tools of session_config"
+        )
     if not callable(function):
         raise TypeError(f"a tool is a function, a method, a Tool or Tools, not {type(function).__name__}")
     chosen = name if name is not None else name_of(function)
@@ -219,7 +224,9 @@ def _with_default(schema: dict[str, Any], default: Any) -> dict[str, Any]:
         plain = orjson.loads(orjson.dumps(default))
     except TypeError:
         return schema
-    return schema if any(mismatches(plain, schema, "")) else {**schema, "default": plain}
+    if plain is None or any(mismatches(plain, schema, "")):  # such as of a NaN
+        return schema
+    return {**schema, "default": plain}
 
 
 def _checked(schema: Mapping[str, Any], name: str) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import dataclasses
+import decimal
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -94,18 +95,39 @@ def _json(value: Any) -> str:
 
 
 def _encodable(value: Any) -> Any:
-    """Return the same with texts that UTF-8 can express: a list of files may have names that it cannot."""
+    """
+    Return the same with texts that UTF-8 can express, and whole numbers of any size.
+
+    A list of files may have names that it cannot; JSON has no limit to numbers.
+    """
     if isinstance(value, str):
         return encodable(value)
+    if _is_large(value):
+        return orjson.Fragment(_digits(value))
     if isinstance(value, Mapping):
-        return {_encodable(key): _encodable(item) for key, item in value.items()}
+        return {
+            _digits(key) if _is_large(key) else _encodable(key): _encodable(item)
+            for key, item in value.items()
+        }
     if isinstance(value, list | tuple | set | frozenset):
         return [_encodable(item) for item in value]
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {field.name: _encodable(getattr(value, field.name)) for field in dataclasses.fields(value)}
-    if attrs.has(type(value)) or hasattr(value, "model_dump"):
+    if attrs.has(type(value)) or hasattr(value, "model_dump") or _is_array(value):
         return _encodable(_write(value))
     return value
+
+
+def _is_array(value: Any) -> bool:
+    return hasattr(value, "tolist") and not isinstance(value, memoryview)
+
+
+def _is_large(value: Any) -> bool:
+    return isinstance(value, int) and not -(2**63) <= value < 2**64
+
+
+def _digits(number: int) -> str:
+    return str(decimal.Decimal(number))  # str() of the number itself is limited to 4 300
 
 
 def _write(value: Any) -> Any:
@@ -118,6 +140,8 @@ def _write(value: Any) -> Any:
         return list(value)
     if isinstance(value, Mapping):
         return dict(value)
+    if _is_array(value):  # such as a transposed one, or one of another byte order
+        return value.tolist()
     if hasattr(value, "isoformat") or hasattr(value, "as_tuple"):  # a time of another library; Decimal
         return str(value)
     raise TypeError(f"{type(value).__name__} is not JSON")

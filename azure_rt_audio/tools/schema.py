@@ -7,13 +7,14 @@ Keywords that are not known here, such as ``$ref``, allow everything.
 from __future__ import annotations
 
 import datetime
+import fractions
 import math
 from collections.abc import Callable, Iterator, Mapping, Sized
 from typing import Any, Final
 
 import orjson
 
-__all__ = ["faults", "mismatches", "shown"]
+__all__ = ["equal", "faults", "mismatches", "shown"]
 
 _SHOWN_CHARACTERS: Final = 60
 
@@ -27,7 +28,7 @@ _BOUNDS: Final[tuple[tuple[str, str, Callable[[Any, Any], bool]], ...]] = (
     ("maximum", "at most", lambda value, bound: value <= bound),
     ("exclusiveMinimum", "more than", lambda value, bound: value > bound),
     ("exclusiveMaximum", "less than", lambda value, bound: value < bound),
-    ("multipleOf", "a multiple of", lambda value, bound: abs(value / bound - round(value / bound)) < 1e-9),
+    ("multipleOf", "a multiple of", lambda value, bound: _is_multiple(value, bound)),
 )
 
 _FORMS: Final[Mapping[str, tuple[str, Callable[[Any], bool]]]] = {
@@ -71,7 +72,7 @@ def mismatches(value: Any, schema: Any, path: str) -> Iterator[str]:
         yield f"{path} must be {' or '.join(map(_article, wanted))}, not {shown(value)}"
         return
     allowed = schema.get("enum", [schema["const"]] if "const" in schema else None)
-    if allowed is not None and not any(_equal(value, one) for one in allowed):
+    if allowed is not None and not any(equal(value, one) for one in allowed):
         yield f"{path} must be one of {', '.join(map(shown, allowed))}, not {shown(value)}"
         return
     yield from _out_of_bounds(value, schema, path)
@@ -179,6 +180,19 @@ def _article(kind: str) -> str:
     return kind if kind == "null" else f"{'an' if kind[0] in 'aio' else 'a'} {kind}"
 
 
-def _equal(value: Any, other: Any) -> bool:
-    """Whether two JSON values are the same: ``true`` is not 1."""
+def _is_multiple(value: float, bound: float) -> bool:
+    """As the decimals say that were written: 1.1 is a multiple of 0.1."""
+    return fractions.Fraction(_decimal(value)) % fractions.Fraction(_decimal(bound)) == 0
+
+
+def _decimal(number: float) -> str | int:
+    return number if isinstance(number, int) else repr(float(number))
+
+
+def equal(value: Any, other: Any) -> bool:
+    """Whether two JSON values are the same: ``true`` is not 1, while 1.0 is."""
+    if isinstance(value, list | tuple) and isinstance(other, list | tuple):
+        return len(value) == len(other) and all(map(equal, value, other))
+    if isinstance(value, dict) and isinstance(other, dict):
+        return value.keys() == other.keys() and all(equal(value[name], other[name]) for name in value)
     return bool(value == other) and isinstance(value, bool) == isinstance(other, bool)

@@ -10,6 +10,7 @@ import dataclasses
 import datetime
 import enum
 import inspect
+import math
 import sys
 import types
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
@@ -18,7 +19,7 @@ from typing import Annotated, Any, ClassVar, Final, Literal, Union, get_args, ge
 import attrs
 
 from .docstring import parameters_said
-from .schema import mismatches
+from .schema import equal, mismatches, shown
 
 __all__ = ["Shape", "UnfitError", "described", "hints_of", "shape_of"]
 
@@ -144,7 +145,7 @@ def shape_of(hint: Any, where: str, within: tuple[Any, ...] = ()) -> Shape:
     if getattr(origin, "_name", None) in _WRAPPERS:
         return shape_of(arguments[0], where, within)
     if origin is Literal:
-        return _choice({_plain(value, where): value for value in arguments})
+        return _choice((_plain(value, where), value) for value in arguments)
     if origin in (Union, types.UnionType):
         return _union([shape_of(argument, where, within) for argument in arguments])
     kind = origin or hint
@@ -153,7 +154,7 @@ def shape_of(hint: Any, where: str, within: tuple[Any, ...] = ()) -> Shape:
     if kind in (dict, Mapping):
         return _mapping(arguments, where, within)
     if isinstance(hint, type) and issubclass(hint, enum.Enum):
-        return _choice({_plain(member, where): member for member in hint})
+        return _choice((_plain(member, where), member) for member in hint)
     if isinstance(hint, type) and hint in within:
         raise TypeError(f"{where} is of {hint.__name__}, which contains itself; a model cannot be told that")
     fields = _fields(hint) if isinstance(hint, type) else None
@@ -171,35 +172,68 @@ def _annotated(arguments: tuple[Any, ...], where: str, within: tuple[Any, ...]) 
     if texts:
         schema["description"] = texts[0]
     options = [schema, *schema.get("anyOf", ())]
-    for constraint in arguments[1:]:
-        if isinstance(constraint, str):
-            continue
+    constraints = [one for one in arguments[1:] if not isinstance(one, str)]
+    for constraint in constraints:
         for name, keyword in _CONSTRAINTS.items():
             bound = getattr(constraint, name, None)
             if bound is not None:
-                if not isinstance(bound, int | float):
+                if not isinstance(bound, int | float) or not math.isfinite(bound):
                     raise TypeError(f"{where} is limited by {bound!r}, which a model cannot be told")
+                if name == "multiple_of" and bound <= 0:
+                    raise TypeError(f"{where} must be a multiple of {bound!r}; only what is above 0 has any")
                 schema[keyword] = bound
-        for option in options:
-            keywords = _LENGTHS.get(option.get("type", ""))
-            if keywords is not None:
-                for name, keyword in zip(("min_length", "max_length"), keywords, strict=True):
-                    bound = getattr(constraint, name, None)
-                    if bound:
-                        schema[keyword] = bound
-    return Shape(schema, inner.build)
+        for place, name in enumerate(("min_length", "max_length")):
+            bound = getattr(constraint, name, None)
+            if bound is None or (bound == 0 and place == 0):
+                continue
+            keywords = [
+                _LENGTHS[option["type"]][place] for option in options if option.get("type") in _LENGTHS
+            ]
+            if not keywords:
+                raise TypeError(f"{where} has no length, and {constraint!r} cannot hold")
+            schema |= dict.fromkeys(keywords, bound)
+    predicates = [one.func for one in constraints if not callable(one) and callable(_predicate_of(one))]
+    return Shape(schema, _held(inner.build, predicates) if predicates else inner.build)
+
+
+def _predicate_of(constraint: Any) -> Any:
+    """Return the function of an ``annotated_types.Predicate``."""
+    return getattr(constraint, "func", None)
+
+
+def _held(build: Callable[[Any, str], Any], predicates: list[Callable[[Any], object]]) -> Any:
+    """Return the same, and hold what is built against functions: the model is not told of them before."""
+
+    def build_held(value: Any, path: str) -> Any:
+        built = build(value, path)
+        for predicate in predicates:
+            if not predicate(built):
+                name = getattr(predicate, "__name__", "<")
+                condition = "" if name.startswith("<") else f": {name}() does not hold"
+                raise UnfitError(f"{path} must not be {shown(value)}{condition}")
+        return built
+
+    return build_held
 
 
 def _plain(value: Any, where: str) -> Any:
     """Return the JSON value of a choice."""
     plain = value.value if isinstance(value, enum.Enum) else value
-    if plain is None or isinstance(plain, str | int | float):
+    if plain is None or isinstance(plain, str | int) or (isinstance(plain, float) and math.isfinite(plain)):
         return plain
     raise TypeError(f"{where} may be {value!r}, which JSON cannot express; use texts or numbers as values")
 
 
-def _choice(members: Mapping[Any, Any]) -> Shape:
-    return Shape({"enum": list(members)}, lambda value, path: members[value])
+def _choice(members: Iterable[tuple[Any, Any]]) -> Shape:
+    known: list[tuple[Any, Any]] = []  # no dict, in which True is 1
+    for plain, member in members:
+        if not any(equal(plain, other) for other, _ in known):
+            known.append((plain, member))
+
+    def build(value: Any, path: str) -> Any:
+        return next(member for plain, member in known if equal(value, plain))
+
+    return Shape({"enum": [plain for plain, _ in known]}, build)
 
 
 def _union(options: list[Shape]) -> Shape:
@@ -220,13 +254,39 @@ def _list(kind: Any, arguments: tuple[Any, ...], where: str, within: tuple[Any, 
         schema |= {"minItems": len(arguments), "maxItems": len(arguments)}
     make = _LISTS[kind]
     if not arguments:
-        return Shape(schema, lambda value, path: make(value))
+        return Shape(schema, lambda value, path: _collected(make, value, path))
     inner = shape_of(arguments[0], where, within)
+    if make in (set, frozenset) and _has_no_hash(arguments[0]):
+        raise TypeError(
+            f"{where} is a set of what has no hash: use a list, or in it tuples or frozen dataclasses"
+        )
 
     def build(value: list[Any], path: str) -> Any:
-        return make([inner.build(item, f"{path}[{index}]") for index, item in enumerate(value)])
+        items = [inner.build(item, f"{path}[{index}]") for index, item in enumerate(value)]
+        return _collected(make, items, path)
 
     return Shape({**schema, "items": inner.schema}, build)
+
+
+def _collected(make: Callable[[list[Any]], Any], items: list[Any], path: str) -> Any:
+    if make in (set, frozenset):
+        for index, item in enumerate(items):
+            try:
+                hash(item)
+            except TypeError:
+                raise UnfitError(f"{path}[{index}] is a list or an object; a set takes neither") from None
+    return make(items)
+
+
+def _has_no_hash(hint: Any) -> bool:
+    """Whether all that is built of a type has no hash."""
+    origin = get_origin(hint)
+    if origin is Annotated:
+        return _has_no_hash(get_args(hint)[0])
+    kind = origin or hint
+    if kind in (dict, Mapping) or _LISTS.get(kind) in (list, set):
+        return True
+    return isinstance(kind, type) and (issubclass(kind, dict) or kind.__hash__ is None)
 
 
 def _mapping(arguments: tuple[Any, ...], where: str, within: tuple[Any, ...]) -> Shape:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import array
 import importlib
+import io
 import struct
 import subprocess
 import sys
 import warnings
 from collections.abc import Callable
+from importlib.resources import files
 from typing import Any
 
+import numpy as np
 import pytest
 
-from azure_rt_audio.audio import g711
+from azure_rt_audio.audio import g711, read_wav, to_pcm16
 
 EVERY_SAMPLE = struct.pack("<65536h", *range(-32768, 32768))
 EVERY_CODE = bytes(range(256))
@@ -92,6 +95,20 @@ def test_half_a_sample_is_refused(encode: Codec) -> None:
     """An odd number of bytes is an error that counts them."""
     with pytest.raises(ValueError, match=r"audio has 3 bytes.*next chunk"):
         encode(b"\x00\x00\x00")
+
+
+def test_pcm16_is_not_taken_for_g711() -> None:
+    """Nor the other way round: as far as it can be told by the bytes, speech and noise; never by a packet."""
+    speech = read_wav(io.BytesIO((files("azure_rt_audio") / "data" / "question.wav").read_bytes()))
+    noise = np.random.default_rng(1).normal(0, 0.1, 24_000).clip(-1, 1).astype("float32")
+    tone = (0.3 * np.sin(2 * np.pi * 1990 * np.arange(24_000) / 8_000)).astype("float32")
+    for sound in (speech, to_pcm16(noise)):
+        assert g711.resembles_pcm16(sound)
+        assert not g711.resembles_pcm16(sound[:1_000])
+    for sound in (speech, to_pcm16(noise), to_pcm16(tone)):
+        assert not g711.resembles_pcm16(g711.ulaw_encode(sound))
+        assert not g711.resembles_pcm16(g711.alaw_encode(sound))
+    assert not g711.resembles_pcm16(bytes(10_000))
 
 
 def test_a_program_that_makes_warnings_errors_may_use_it() -> None:

@@ -548,5 +548,5 @@ def test_completion_offers_what_programs_use(client: AzureRealTimeAudio) -> None
         for thing in (client.conversation, client.create_response(), client.events(), Response())
     ]
 
-    assert offered[0] == {"entries", "get", "mcp_tools", "to_dict", "to_json"}
+    assert offered[0] == {"entries", "get", "lost", "mcp_tools", "shortened", "to_dict", "to_json"}
     assert not set().union(*offered) & {"apply", "feed", "finish", "end", "keep_sound", "offer"}

@@ -19,7 +19,15 @@ from azure_rt_audio import (
     PendingResponse,
     ServiceError,
 )
-from azure_rt_audio.audio import alaw_decode, resample, to_pcm16, ulaw_decode, ulaw_encode, write_wav
+from azure_rt_audio.audio import (
+    SoundWarning,
+    alaw_decode,
+    resample,
+    to_pcm16,
+    ulaw_decode,
+    ulaw_encode,
+    write_wav,
+)
 from azure_rt_audio.emulator import (
     Emulator,
     Swallow,
@@ -130,6 +138,17 @@ def test_telephone_audio(connect: Connect, keeping: Emulator, audio_format: str)
     client.clear_audio_buffer().result(HANG)
 
     assert b"".join(map(base64.b64decode, audio_received(keeping))) == b"\xff\x7f\x80"
+
+
+def test_pcm16_in_a_telephone_session(connect: Connect, keeping: Emulator) -> None:
+    """Without its rate it is noise there, which is told; with it, it is converted."""
+    client = ready(connect, service=keeping, session_config={**NO_VAD, "input_audio_format": "g711_ulaw"})
+    pcm = to_pcm16(np.random.default_rng(1).normal(0, 0.1, 9_600).clip(-1, 1).astype("float32"))
+    for send in (client.append_audio, client.ask):
+        with pytest.warns(SoundWarning, match="seems to be PCM16, and is sent as g711_ulaw"):
+            send(pcm)
+    client.ask(pcm, sample_rate_hz=24_000)  # warnings are errors in tests
+    client.ask(ulaw_encode(pcm))
 
 
 @pytest.mark.parametrize("audio_format", ["pcm16", "g711_ulaw"])

@@ -11,10 +11,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from hostile_service import hostile_service
 from listeners import HANG, Probe
 from manual_clock import ManualClock
 
-from azure_rt_audio import AzureRealTimeAudio, ResponseIncompleteError
+from azure_rt_audio import AzureRealTimeAudio, AzureRealTimeOptions, ResponseIncompleteError
 from azure_rt_audio._guard import LIMIT_S
 from azure_rt_audio.emulator import (
     Conversation,
@@ -394,3 +395,59 @@ def test_events_that_are_lost(dialect: str, lost: str) -> None:
         response = client.ask("tell", timeout=HANG)
 
     assert (response.status, response.reason) == ("cancelled", "guard")
+
+
+@pytest.mark.parametrize("said_last", ["Once", "It was quiet."])
+def test_all_that_streamed_is_judged(said_last: str) -> None:
+    """Even if the end has other words by the time at which a slow guard sees them: they were shown."""
+    begun, go_on = threading.Event(), threading.Event()
+    seen: list[str] = []
+
+    def guard(text: str) -> str | None:
+        seen.append(text)
+        begun.set()
+        assert go_on.wait(HANG)
+        return no_secret(text)
+
+    def act(send: Any, command: dict[str, Any], connection: Any) -> None:
+        if command["type"] != "response.create":
+            return
+        response = {
+            "id": "resp_1",
+            "object": "realtime.response",
+            "metadata": command["response"]["metadata"],
+        }
+        send("response.created", response={**response, "status": "in_progress", "output": []})
+        place = {"response_id": "resp_1", "item_id": "item_2", "output_index": 0, "content_index": 0}
+        send("response.output_text.delta", delta="Once", **place)
+        assert begun.wait(HANG)
+        send("response.output_text.delta", delta=" there was a secret", **place)
+        part = {"type": "output_text", "text": said_last}
+        said = {
+            "id": "item_2",
+            "type": "message",
+            "role": "assistant",
+            "status": "completed",
+            "content": [part],
+        }
+        send("response.done", response={**response, "status": "completed", "output": [said]})
+
+    with (
+        hostile_service(act) as url,
+        AzureRealTimeAudio(
+            AzureRealTimeOptions(
+                host_name=url, deployment="d", api_key="k", session_config={"modalities": ["text"]}
+            ),
+            guard=guard,
+        ) as client,
+    ):
+        answer: list[Any] = []
+        with client.events(ResponseDone, timeout=HANG) as done:
+            asker = threading.Thread(target=lambda: answer.append(client.ask("tell", timeout=HANG)))
+            asker.start()
+            next(done)
+            go_on.set()
+            asker.join(HANG)
+
+    assert (answer[0].status, answer[0].reason) == ("cancelled", "guard")
+    assert seen == ["Once", "Once there was a secret"]

@@ -97,3 +97,15 @@ def test_a_toolkit_that_fails_leaves_nothing_behind(mailbox: Mailbox, loop: Loop
         mailbox.put(print, 1)
     mailbox.mute()
     assert mailbox.is_disposable
+
+
+def test_it_knows_its_thread(mailbox: Mailbox) -> None:
+    """That on which it was made, until the loop turns on another one."""
+    assert mailbox.serves(threading.get_ident())
+    thread = threading.Thread(target=mailbox.run)
+    thread.start()
+    other = thread.ident
+    thread.join(HANG)
+
+    assert other is not None
+    assert mailbox.serves(other)

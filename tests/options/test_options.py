@@ -116,7 +116,7 @@ def test_what_is_no_option(given: Any, error: type[Exception], says: str) -> Non
         ({"deployment": "gpt\n"}, "deployment is .* blanks at an end"),
         ({"deployment": "g\0pt"}, "characters that no name has"),
         ({"api_key": ""}, "api_key is empty"),
-        ({"api_key": 7}, "api_key is empty"),
+        ({"api_key": 7}, "api_key must be text, not int"),
         ({"api_key": f"{KEY}\r\nx-evil: 1"}, "api_key holds spaces, line breaks"),
         ({"api_key": f"{KEY}\n"}, "api_key holds spaces, line breaks"),
         ({"api_key": f"{KEY}\0"}, "api_key holds spaces, line breaks"),

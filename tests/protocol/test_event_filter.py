@@ -113,6 +113,11 @@ def test_a_slip_is_named(event: str, meant: str) -> None:
         ("opened", "there is no event 'opened'; names are such as"),
         ("response.*", r"'response\.\*': patterns are not understood; listen to '\*'"),
         ("**", "patterns are not understood"),
+        ("response.text", "did you mean 'response.output_text.delta' or 'response.output_text.done'"),
+        ("response.output_audio", "did you mean 'response.output_audio.delta' or 'response.output_audio"),
+        ("response.mcp_call", "'response.mcp_call.in_progress'"),
+        ("conversation.item", "did you mean 'conversation.item.added', .* or another"),
+        ("response", "did you mean .* or another"),
         ("input_audio_buffer.append", "is a command, .* the service does not acknowledge it"),
         ("response.create", "is a command, which a client sends"),
     ],
@@ -145,6 +150,18 @@ def test_every_command_is_refused(name: str) -> None:
 def test_events_to_come_are_accepted(name: str) -> None:
     """What differs by a word is new, not a slip."""
     assert event_filter(name) == EventFilter(name)
+
+
+def test_the_log_tells_of_an_event_to_come_once(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may be a word for one that there is."""
+    monkeypatch.setattr("azure_rt_audio.protocol.event_filter._told", set())
+    for _ in range(2):
+        event_filter("response.finish")
+    assert [record.getMessage().split(":")[0] for record in caplog.records] == [
+        "! no event 'response.finish' is known to this version"
+    ]
 
 
 @pytest.mark.parametrize("event", [7, None, int, Session, b"error", DELTA])

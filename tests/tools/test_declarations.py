@@ -42,6 +42,12 @@ class Bounds(NamedTuple):
     max_length: int | None = None
 
 
+class Predicate(NamedTuple):
+    """A condition, as annotated-types has it."""
+
+    func: Callable[[Any], bool]
+
+
 class Size(enum.Enum):
     """A size."""
 
@@ -229,6 +235,54 @@ CASES: list[tuple[Any, dict[str, Any], list[tuple[Any, Any]], list[tuple[Any, st
         [([1], [1])],
         [([1, 2], "x must have at most 1 items, not 2")],
     ),
+    (
+        Annotated[list[int], Bounds(min_length=0, max_length=0)],
+        {"type": "array", "items": {"type": "integer"}, "maxItems": 0},
+        [([], [])],
+        [([1], "x must have at most 0 items, not 1")],
+    ),
+    (
+        Annotated[float, Bounds(multiple_of=0.01)],
+        {"type": "number", "multipleOf": 0.01},
+        [(1234567.89, 1234567.89), (1e308, 1e308), (-0.07, -0.07), (5, 5.0)],
+        [(0.001, "x must be a multiple of 0.01"), (1e-300, "a multiple of 0.01")],
+    ),
+    (
+        Annotated[int, Bounds(multiple_of=3)],
+        {"type": "integer", "multipleOf": 3},
+        [(2**63 - 2, 2**63 - 2)],
+        [(2**63 - 1, "x must be a multiple of 3")],
+    ),
+    (
+        Annotated[str, Predicate(str.islower), Predicate(lambda text: "c" not in text)],
+        {"type": "string"},
+        [("ab", "ab")],
+        [("Ab", 'x must not be "Ab": islower() does not hold'), ("abc", 'x must not be "abc"')],
+    ),
+    (
+        Literal[1, True, "1"],
+        {"enum": [1, True, "1"]},
+        [(1, 1), (True, True), ("1", "1"), (1.0, 1)],
+        [(0, "0")],
+    ),
+    (
+        set,
+        {"type": "array"},
+        [([1, "a"], {1, "a"})],
+        [([1, [2]], "x[1] is a list or an object; a set takes neither")],
+    ),
+    (
+        frozenset[Any],
+        {"type": "array", "items": {}},
+        [([1], frozenset({1}))],
+        [([{}], "x[0] is a list or an object")],
+    ),
+    (
+        set[tuple[int, ...]],
+        {"type": "array", "items": {"type": "array", "items": {"type": "integer"}}},
+        [([[1], [1]], {(1,)})],
+        [],
+    ),
 ]
 
 
@@ -336,18 +390,19 @@ def test_a_class_is_a_tool() -> None:
 def test_a_default_that_is_no_value_of_the_type_is_not_told() -> None:
     """Such as what JSON has no word for; the function has it all the same."""
 
-    def search(most: float = math.inf, size: Size = 3, after: str = object(), n: int = 5) -> str:  # type: ignore[assignment]
+    def search(
+        most: float = math.inf,
+        size: Size = 3,  # type: ignore[assignment]
+        after: str = object(),  # type: ignore[assignment]
+        n: int = 5,
+        least: float | None = math.nan,
+    ) -> str:
         """Search."""
         return f"{most} {size} {n}"
 
     tools = Tools(search)
     properties = tools.declarations[0].parameters["properties"]
-    assert {name: schema.get("default") for name, schema in properties.items()} == {
-        "most": None,
-        "size": None,
-        "after": None,
-        "n": 5,
-    }
+    assert {name: schema["default"] for name, schema in properties.items() if "default" in schema} == {"n": 5}
     assert tools.call(call_of("search", {})).output == "inf 3 5"
 
 
@@ -489,6 +544,18 @@ def by_hand(**fields: Any) -> Tool:
         (lambda: Tool(annotated("Nowhere")), TypeError, f"{UNREADABLE}.*define the name at the top"),
         (lambda: tool_of(MISSPELT, []), TypeError, r"'1/0', the annotation of 'b' of Misspelt cannot"),
         (lambda: tool_of(Unmade, []), TypeError, "Unmade cannot be made of its fields: .*'x'"),
+        *(
+            (lambda hint=hint: tool_of(hint, []), TypeError, "is a set of what has no hash: use a list")
+            for hint in (set[list[int]], frozenset[dict[str, int]], set[Annotated[set[int], "x"]], set[Guest])
+        ),
+        (lambda: tool_of(Annotated[int, Bounds(max_length=0)], []), TypeError, "has no length, and Bounds"),
+        (
+            lambda: tool_of(Annotated[int, Bounds(multiple_of=0)], []),
+            TypeError,
+            "must be a multiple of 0; only",
+        ),
+        (lambda: tool_of(Annotated[float, Bounds(ge=math.nan)], []), TypeError, "limited by nan, which"),
+        (lambda: tool_of(enum.Enum("E", {"A": math.inf}), []), TypeError, "may be <E.A: inf>, which JSON"),
         (lambda: Tool(max), TypeError, r"max\(\) has no signature.*parameters="),
         (lambda: Tool(dict), TypeError, r"dict\(\) has no signature.*parameters="),
         (lambda: Tool(context_in_front), TypeError, "'context' of context_in_front.* by keyword"),
@@ -616,6 +683,8 @@ PLOT = "data:image/png;base64,iVBORw0KGgpwbG90"
         ([Guest("Ito", datetime.date(2020, 1, 2))], '[{"name":"Ito","since":"2020-01-02","tags":[]}]', ()),
         ({"even": Even(2), "size": Size.LARGE}, '{"even":{"number":2,"_note":""},"size":2}', ()),
         ([Model(), {1}, (2,)], '[{"a":{"1":"0.5"}},[1],[2]]', ()),
+        (math.factorial(21), "51090942171709440000", ()),
+        ({2**64: [-(2**63) - 1]}, '{"18446744073709551616":[-9223372036854775809]}', ()),
         (Plot(), "an image, which follows", (PLOT,)),
         ([Plot(), Plot()], "2 images, which follow", (PLOT, PLOT)),
         (["see", Plot()], "see", (PLOT,)),
@@ -630,6 +699,21 @@ def test_a_result_becomes_text_and_images(result: Any, text: str, images: tuple[
     made = output_of(result, 30 if isinstance(result, str) else 1000)
 
     assert (made.text, made.images, made.error) == (text, images, None)
+
+
+def test_a_number_of_any_size_is_a_result() -> None:
+    """Python limits the digits of what it writes to 4 300; JSON does not."""
+    assert output_of(10**5000).text == "1" + "0" * 5000
+
+
+def test_arrays_in_any_layout_are_lists() -> None:
+    """The rows of a transposed one, and elements that JSON's writer does not know."""
+    numpy = pytest.importorskip("numpy")
+    table = numpy.arange(6).reshape(2, 3)
+
+    assert output_of([table.T, 2**70]).text == "[[[0,3],[1,4],[2,5]],1180591620717411303424]"
+    assert output_of({"a": table[:, ::2], "b": numpy.array([1], ">i2")}).text == '{"a":[[0,2],[3,5]],"b":[1]}'
+    assert output_of(numpy.array(["a"])).text == '["a"]'
 
 
 def test_a_result_that_is_no_json_is_a_failure(caplog: pytest.LogCaptureFixture) -> None:

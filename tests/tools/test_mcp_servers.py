@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import queue
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
@@ -177,6 +178,16 @@ def test_a_function_may_decide(client_with: Connect, verdict: Any, said: str) ->
     client = client_with(McpServer(PORT, approve=approve))
     assert client.ask("tide 5", timeout=HANG).text == said
     assert names[0].startswith("azure-rt-tool-")
+
+
+def test_who_waits_cannot_decide(client_with: Connect, caplog: pytest.LogCaptureFixture) -> None:
+    """``ask()`` in a listener keeps the listeners from being called: the call is denied at once."""
+    client = client_with(McpServer(PORT))
+    answers: queue.Queue[str] = queue.Queue()
+    client.on(ToolApprovalRequested, lambda request: request.approve())
+    client.once("init", lambda _: answers.put(client.ask("tide 5", timeout=None).text))
+    assert answers.get(timeout=HANG) == "denied: whoever could have decided was not reached"
+    assert "pass a function as approve= of the server" in caplog.text
 
 
 def test_nobody_decides(client_with: Connect, caplog: pytest.LogCaptureFixture) -> None:

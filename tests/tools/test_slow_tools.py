@@ -133,17 +133,18 @@ def test_a_tool_in_the_background() -> None:
 
 
 def test_what_runs_already_is_not_run_again() -> None:
-    """With the same arguments; others are run."""
-    numbers: list[int] = []
+    """With the same arguments; others are run, such as ``true`` for 1."""
+    numbers: list[object] = []
 
-    def report(number: int) -> str:
+    def report(number: int | bool) -> str:
         numbers.append(number)
         return f"report {number}"
 
     tools = Tools(Tool(report, name="lookup", on_duplicate="refuse"))
     session = ToolSession(3, seconds=lambda number: 5.0, tools=tools)
     session.run(1)
-    for arguments, call_id in (('{"number": 1}', "a"), ('{"number":1}', "b"), ('{"number": 2}', "c")):
+    said = {"a": '{"number": 1}', "b": '{"number":1.0}', "c": '{"number": 2}', "d": '{"number": true}'}
+    for call_id, arguments in said.items():
         session.loop._take_call("resp", call_item(arguments, call_id))
     session.run(10)
 
@@ -151,7 +152,7 @@ def test_what_runs_already_is_not_run_again() -> None:
         message["item"]["call_id"]: message["item"]["output"]
         for _, message in session.messages(">", "conversation.item.create")
     }
-    assert numbers == [1, 2]
+    assert list(map(str, numbers)) == ["1", "2", "True"]
     assert "this runs already" in sent["b"]
     assert (sent["a"], sent["c"]) == ("report 1", "report 2")
 

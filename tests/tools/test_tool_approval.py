@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import queue
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -12,8 +13,10 @@ import pytest
 from listeners import HANG
 from simulated_tools import ToolSession, lookup
 
-from azure_rt_audio import AzureRealTimeAudio, McpServer, Tool, Tools
+from azure_rt_audio import AzureRealTimeAudio, McpServer, QueueDispatcher, Tool, Tools
+from azure_rt_audio._concurrency.deadline import Deadline
 from azure_rt_audio._guard import check_guard
+from azure_rt_audio.dispatch import Dispatcher, InlineDispatcher
 from azure_rt_audio.emulator import Conversation, Emulator, FunctionCall, Reply, Session
 from azure_rt_audio.events import ToolApprovalRequested, ToolStarted
 from azure_rt_audio.protocol.event_filter import event_filter
@@ -215,6 +218,103 @@ def test_a_cancelled_answer_needs_no_approval_any_more() -> None:
     assert not requests[0].approve()
     assert session.outputs_of_calls() == {"call_1": 1}
     assert session.errors == []
+
+
+def test_who_waits_cannot_decide(service: Emulator, caplog: pytest.LogCaptureFixture) -> None:
+    """``ask()`` in a listener keeps the listeners from being called: it is denied at once, not after 60 s."""
+    paid.clear()
+    answers: queue.Queue[str] = queue.Queue()
+    with AzureRealTimeAudio(service.options(), tools=[Tool(pay, needs_approval=True)]) as client:
+        client.on(ToolApprovalRequested, lambda request: request.approve())
+        client.once("init", lambda _: answers.put(client.ask("pay", timeout=None).text))
+        assert "whoever could have decided was not reached" in answers.get(timeout=HANG)
+    assert "run on the thread that waits for the answer" in caplog.text
+    assert "pass a function as needs_approval= of the tool" in caplog.text
+    assert paid == []
+
+
+def test_the_thread_of_a_queue_cannot_decide_while_it_waits(service: Emulator) -> None:
+    """Nor in the loop over the answer's text."""
+    with AzureRealTimeAudio(
+        service.options(), dispatcher=QueueDispatcher(), tools=[Tool(pay, needs_approval=True)]
+    ) as client:
+        client.on(ToolApprovalRequested, lambda request: request.approve())
+        client.run_pending()
+        client.create_conversation_item(
+            {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "pay"}]}
+        )
+        assert "was not reached" in "".join(client.create_response().text(None))
+
+
+class Queue(QueueDispatcher):
+    """Of a thread that is known."""
+
+    def __init__(self, *threads: int) -> None:
+        super().__init__()
+        self.threads = threads
+
+    def serves(self, thread_id: int) -> bool:
+        return thread_id in self.threads
+
+
+@pytest.mark.parametrize(
+    ("dispatchers", "seconds", "is_over"),
+    [
+        ([Queue(1)], None, True),
+        ([Queue(1)], 61, True),
+        ([Queue(1), Queue(1, 2)], 61, True),
+        ([Queue(1)], 50, False),  # the wait is over before the time to decide, and the thread may go on then
+        ([Queue(1), Queue(2)], None, False),
+        ([Queue(1), InlineDispatcher()], None, False),  # of which nothing is known, and somebody has it
+        ([Queue(), Queue(1)], None, False),
+    ],
+)
+def test_when_waiting_decides(dispatchers: list[Dispatcher], seconds: float | None, is_over: bool) -> None:
+    """Only if no listener can be called before the time is over."""
+    tools = Tools(Tool(lookup, needs_approval=True, approval_timeout_s=60))
+    session = ToolSession(1, tools=tools)
+    for dispatcher in dispatchers:
+        subject = event_filter(ToolApprovalRequested)
+        session.engine.listeners.add(subject, lambda request: None, dispatcher, once=False)
+    session.run(1)
+    pending = session.ask("call 1")
+    pending._waits[1] = Deadline(seconds, pending._clock)
+    session.run(5)
+
+    assert pending.done is is_over
+    assert session.errors == []
+
+
+def test_a_caller_who_has_the_request_may_decide() -> None:
+    """Who iterates over the requests is asked as well, whatever the listeners' thread does."""
+    session = ToolSession(1, tools=Tools(Tool(lookup, needs_approval=True)))
+    engine, subject = session.engine, event_filter(ToolApprovalRequested)
+    engine.listeners.add(subject, print, Queue(1), once=False)
+    requests = engine.waits.stream((subject,), None, HANG)
+    session.run(1)
+    pending = session.ask("call 1")
+    pending._waits[1] = Deadline(None)
+    session.run(5)
+    assert not pending.done
+    next(requests).approve()
+    session.run(5)
+
+    assert pending.result(0).text == "answer to looked up 1"
+
+
+def test_listeners_that_were_not_called(caplog: pytest.LogCaptureFixture) -> None:
+    """The log does not say that they have failed to decide."""
+    session = ToolSession(1, tools=Tools(Tool(lookup, needs_approval=True, approval_timeout_s=3.0)))
+    session.engine.listeners.add(event_filter(ToolApprovalRequested), print, QueueDispatcher(), once=False)
+    session.run(1)
+    pending = session.ask("call 1")
+    session.run(10)
+
+    assert "nobody has decided within 3 seconds" in pending.result(0).text
+    assert (
+        "denied after 3 s: the listeners of 'tool_approval_requested' have not been called yet" in caplog.text
+    )
+    assert "nobody has called" not in caplog.text
 
 
 def test_times_that_cannot_be() -> None:

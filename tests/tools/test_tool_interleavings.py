@@ -83,6 +83,7 @@ def check(kind: str, seed: int) -> ToolSession:
     untold, needless = session.tellings()
     assert (untold, needless) == ([], []), where
     assert not session.loop._follow_ups.begun, where
+    assert session.engine.status.now is session.engine.status.turn.status, where  # nothing counts as work
     return session
 
 

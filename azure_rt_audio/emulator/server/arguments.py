@@ -14,6 +14,7 @@ __all__ = [
     "check_names",
     "check_number",
     "check_tokens",
+    "check_whole",
 ]
 
 
@@ -110,6 +111,20 @@ def check_mcp_tools(value: Any) -> None:
                 'such as {"port": {"tide": tide}}'
             )
         raise TypeError(f'mcp_tools is {value!r}: give functions, such as {{"port": {{"look_up": look_up}}}}')
+
+
+def check_whole(name: str, value: Any, low: int, high: int) -> None:
+    """
+    Check that a number is whole, and from *low* to *high*.
+
+    Raises:
+        TypeError: It is no whole number.
+        ValueError: It is another one.
+    """
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"{name} is {value!r}: give a whole number")
+    if not low <= value <= high:
+        raise ValueError(f"{name} is {value!r}: give one from {low} to {high}")
 
 
 def check_number(name: str, value: Any, *, above: bool = False) -> None:

@@ -30,7 +30,7 @@ from typing import Any, Final, TypeAlias
 
 from ..dialects.names import canonical, check_name
 from ..session.engine import Close
-from .arguments import check_number
+from .arguments import check_number, check_whole
 from .handshake import TOKEN_EXPIRED, Refused
 
 __all__ = [
@@ -100,6 +100,10 @@ class Refuse:
     headers: Mapping[str, str] = field(default_factory=dict)
     retry_after_ms: int | None = None
     has_body: bool = True
+
+    def __post_init__(self) -> None:
+        """Refuse a status that refuses nothing."""
+        check_whole("status", self.status, 300, 599)
 
     def as_refused(self) -> Refused:
         """The HTTP answer."""
@@ -277,9 +281,11 @@ def check_action(action: Any, allowed: tuple[type, ...], where: str) -> None:
 
     Raises:
         TypeError: It is none.
-        ValueError: It is not one of those *allowed*.
+        ValueError: It is not one of those *allowed*, or closes with a code that no frame can have.
     """
     if isinstance(action, allowed):
+        if isinstance(action, Close):
+            check_whole("code", action.code, 1000, 4999)
         return
     names = ", ".join(kind.__name__ for kind in allowed)
     if isinstance(action, (*ANY_TIME, Swallow, Refuse, Redirect)):

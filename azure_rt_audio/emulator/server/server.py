@@ -36,7 +36,15 @@ from ..speech.silero import SileroDetector
 from ..speech.tones import synthesise
 from ..speech.vad import Detector, EnergyDetector
 from . import faults as fault
-from .arguments import check_callable, check_latency, check_mcp_tools, check_names, check_number, check_tokens
+from .arguments import (
+    check_callable,
+    check_latency,
+    check_mcp_tools,
+    check_names,
+    check_number,
+    check_tokens,
+    check_whole,
+)
 from .clock import Clock, SystemClock
 from .connection import Connection, Engine
 from .handshake import Accepted, Authenticator, redacted_target
@@ -166,6 +174,7 @@ class Emulator(RequestLog):
             check_callable(name, function, arguments)
         if mcp_tools is not None:
             check_mcp_tools(mcp_tools)
+        check_whole("port", port, 0, 65535)
         check_number("pace", pace)
         check_number("first_delay", first_delay)
         check_number("log_limit", log_limit, above=True)

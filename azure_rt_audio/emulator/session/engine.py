@@ -39,10 +39,22 @@ _DEEPEST_COMMAND: Final = 100  # levels of nesting
 
 @dataclass(frozen=True)
 class Close:
-    """The service closes the connection with a close frame."""
+    """
+    The service closes the connection with a close frame.
+
+    Attributes:
+        code: From 1000 to 4999.
+        reason: Text, 123 bytes at most.
+    """
 
     code: int
     reason: str = ""
+
+    def __post_init__(self) -> None:
+        """Refuse what is no code; one that no frame can have may have been recorded."""
+        code: object = self.code
+        if isinstance(code, bool) or not isinstance(code, int):
+            raise TypeError(f"code is {code!r}: give a whole number, such as 1011")
 
 
 class SessionEngine:
