@@ -289,8 +289,8 @@ def test_a_loss_that_was_raised_is_not_warned_of(connect: Connect, warned: Warni
         client = ready(connect, service=service, reconnect=None)
         calls: dict[str, Callable[[], object]] = {
             "ask": lambda: client.ask("Hello!", timeout=HANG),
-            "wait_for": lambda: client.wait_for("test.never", timeout=HANG),
-            "events": lambda: next(client.events("test.never", timeout=HANG)),
+            "wait_for": lambda: client.wait_for("mcp_list_tools.failed", timeout=HANG),
+            "events": lambda: next(client.events("mcp_list_tools.failed", timeout=HANG)),
             "handle": lambda: list(client.create_response().text(HANG)),
         }
         call = Aside(calls[way])

@@ -186,7 +186,7 @@ def test_who_waits_cannot_decide(client_with: Connect, caplog: pytest.LogCapture
     answers: queue.Queue[str] = queue.Queue()
     client.on(ToolApprovalRequested, lambda request: request.approve())
     client.once("init", lambda _: answers.put(client.ask("tide 5", timeout=None).text))
-    assert answers.get(timeout=HANG) == "denied: whoever could have decided was not reached"
+    assert answers.get(timeout=HANG) == "The call was denied: whoever could have decided was not reached"
     assert "pass a function as approve= of the server" in caplog.text
 
 
