@@ -82,7 +82,6 @@ class AudioInput:
         channel: Channel = "mix",
     ) -> None:
         """Send audio; see :meth:`azure_rt_audio.client.AzureRealTimeAudio.append_audio`."""
-        check_is_no_file(audio)
         if sample_rate_hz is not None:
             self._append_stream(audio, sample_rate_hz, channels, channel)
             return
@@ -98,6 +97,7 @@ class AudioInput:
     ) -> None:
         """Convert the next chunk and send what is ready; another kind of sound begins another stream."""
         check_rate("sample_rate_hz", sample_rate_hz)
+        check_is_no_file(audio)
         sound = _decoded(audio) if isinstance(audio, str) else audio
         pcm, channels = interleaved(sound, channels)
         Mixer(channels, channel)  # raises for a channel that there is not, before the wait
@@ -185,6 +185,7 @@ class AudioInput:
             return sound
         if is_pcm16 or isinstance(audio, os.PathLike):  # a path is refused, with a remedy
             return bytes(to_pcm16(audio))
+        check_is_no_file(audio)
         try:
             sound = bytes(octets(audio, audio_format))
         except TypeError as exc:

@@ -21,12 +21,30 @@ _LEAST_BYTES: Final = 64
 
 _LEAST_FRAMES: Final = 3
 
+_BEGINNINGS: Final = frozenset(
+    (
+        *(b"RIFF", b"RIFX", b"RF64", b"BW64", b"fLaC", b"OggS", b"FORM", b".snd", b"riff", b"caff", b"#!AM"),
+        *(b"ID3" + bytes([version]) for version in (2, 3, 4)),
+        *(b"\0\0\0" + bytes([size]) for size in range(8, 256)),  # of the first box of MP4
+        b"\x1a\x45\xdf\xa3",
+    )
+)
+"""What a look at four bytes cannot rule out: sound is checked piece by piece."""
+
+_SYNCS: Final = frozenset(
+    b"\xff" + bytes([second]) for second in range(256) if second & 0xE6 == 0xE2 or second & 0xF6 == 0xF0
+)
+"""The same of frames of MP3 and AAC."""
+
 
 def check_is_no_file(audio: object) -> None:
     """Refuse the content of a sound file, with a remedy. What is not bytes passes."""
     if not isinstance(audio, bytes | bytearray | memoryview):
         return
-    if (isinstance(audio, memoryview) and audio.ndim != 1) or len(audio) < _LEAST_BYTES:
+    if len(audio) < _LEAST_BYTES or (isinstance(audio, memoryview) and audio.ndim != 1):
+        return
+    start = bytes(audio[:4])
+    if start not in _BEGINNINGS and start[:2] not in _SYNCS:
         return
     start = bytes(audio[:_LEAST_BYTES])
     kind = _framed_kind(bytes(audio[:_HEAD_BYTES])) if start[0] == 0xFF else _file_kind(start)

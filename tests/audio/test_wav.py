@@ -99,6 +99,7 @@ def test_telephone_recordings_are_read(tag: int, encode: Any) -> None:
     assert np.max(np.abs(got.astype(int))) <= 16  # the codes next to zero are not zero in A-law
 
 
+@pytest.mark.filterwarnings("ignore::azure_rt_audio.audio.SoundWarning")  # opposite samples cancel
 @given(st.lists(st.tuples(st.integers(-32768, 32767), st.integers(-32768, 32767)), max_size=50))
 def test_stereo_is_averaged(frames: list[tuple[int, int]]) -> None:
     """Each frame becomes the mean of its two samples, rounded down."""

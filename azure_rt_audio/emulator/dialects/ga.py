@@ -150,7 +150,7 @@ class Ga(Dialect):
     api_version = "v1"
     deployment_parameter = "model"
     voice_path = "audio.output.voice"
-    secret_paths = ("/openai/v1/realtime/client_secrets",)
+    secret_paths: ClassVar[tuple[str, ...]] = ("/openai/v1/realtime/client_secrets",)
     rate_limits: ClassVar[tuple[str, ...]] = ("tokens",)
     requests: ClassVar[Mapping[str, Rule]] = {
         **f.commands(Tagged("type", _SESSIONS), _RESPONSE, Tagged("type", _KINDS)),

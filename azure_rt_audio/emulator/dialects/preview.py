@@ -123,7 +123,7 @@ class Preview(Dialect):
     api_version = "2025-04-01-preview"
     deployment_parameter = "deployment"
     voice_path = "voice"
-    secret_paths = tuple(_SECRETS)
+    secret_paths: ClassVar[tuple[str, ...]] = tuple(_SECRETS)
     rate_limits: ClassVar[tuple[str, ...]] = ("requests", "tokens")
     requests: ClassVar[Mapping[str, Rule]] = {
         **f.commands(_SESSION, _RESPONSE, _ITEM),

@@ -91,7 +91,7 @@ class SessionEngine:
         self.session: Session = replace(self._new_session(kind, model, wall_time), **settings)
         self.conversation: Conversation = Conversation(self.make.new_id("conv"))
         self.is_closed: bool = False
-        self.mcp_calls = McpCalls(self.make, self.run_in_background)
+        self.mcp_calls: McpCalls = McpCalls(self.make, self.run_in_background)
         self._commands = Commands(self)
         self._input_audio = InputAudio(self)
         self._out: deque[dict[str, Any] | Close] = deque()
