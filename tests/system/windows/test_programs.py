@@ -15,7 +15,6 @@ from typing import Any
 import pages
 import pytest
 from cli_runner import SECONDS, environment
-from listeners import MARKER
 
 from azure_rt_audio.emulator import Emulator
 
@@ -244,7 +243,7 @@ BEATS = """
     def connect(dispatcher, close):
         client = AzureRealTimeAudio(AzureRealTimeOptions.from_env(), dispatcher=dispatcher)
         client.on("response.audio.delta", hear)
-        client.on("test.marker", lambda _: close())
+        client.on("input_audio_buffer.timeout_triggered", lambda _: close())
         client.once("init", lambda _: print("ready", flush=True))
         return client
 
@@ -305,7 +304,8 @@ def feed(service: Emulator, seconds: float = 10.0, deltas: int = 5_000, at_a_tim
         for number in range(first, first + at_a_time):
             ids = {"response_id": "r", "item_id": str(number), "output_index": 0, "content_index": 0}
             service.say({"type": "response.output_audio.delta", **ids, "delta": audio})
-    service.say(MARKER)
+    silence = {"audio_start_ms": 0, "audio_end_ms": 1000, "item_id": "last"}  # what ends it
+    service.say({"type": "input_audio_buffer.timeout_triggered", "event_id": "m", **silence})
 
 
 def test_a_window_answers_while_it_hears() -> None:
