@@ -94,8 +94,8 @@ class Attempt:
         self.session: Session | None = None
         self.outcome: Outcome | None = None  # written once, by the I/O thread
         self.ids = ItemIds()
-        self.asked: Any = None  # what its configuration was made of,
-        self.changes: tuple[Any, ...] = ()  # and the changes of the voice in it
+        self.asked: Any = None  # what its configuration was made of
+        self.changes: tuple[Any, ...] = ()  # those of the voice that are in it
         self.opened_at: float | None = None  # on the clock of the attempts; written by the I/O thread
         self.opened_wall = 0.0
         self.is_started = False  # it has begun to connect

@@ -330,7 +330,7 @@ class Configuration:
         Returns:
             Whether there were any; whether a caller is told of the refusal.
         """
-        name = SESSION.name_of((error.param or "").removeprefix("session."))
+        name = _refused_name(error)
         waiting = tuple(change for change in attempt.changes if change in self.changes.waiting)
         meant = tuple(change for change in waiting if _names(change.config, name))[-1:] or waiting
         return bool(meant), self.changes.fail(meant, error)
@@ -343,7 +343,7 @@ class Configuration:
             The name of the field; ``""`` if it was a change of the voice, or may have been, which is taken
             back; ``None`` if it is not known what was refused.
         """
-        name = SESSION.name_of((error.param or "").removeprefix("session."))
+        name = _refused_name(error)
         meant = tuple(change for change in attempt.changes if _names(change.config, name))[-1:]
         if not meant and not _names(attempt.asked, name):
             meant = attempt.changes
@@ -382,6 +382,10 @@ def _merge(known: Any, update: Any) -> Any:
     fields = {**{name: UNSET for name in update.extra if name in names}, **changes}
     extra = {name: value for name, value in known.extra.items() if name not in changes}
     return attrs.evolve(known, **fields, extra={**extra, **update.extra})
+
+
+def _refused_name(error: ServiceError) -> str:
+    return SESSION.name_of((error.param or "").removeprefix("session."))
 
 
 def _names(config: Any, name: str) -> bool:

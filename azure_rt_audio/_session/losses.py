@@ -16,7 +16,7 @@ from attrs import evolve
 
 from ..protocol.events.local import Reconnected
 
-__all__ = ["SOUND", "Losses"]
+__all__ = ["CONFIGURATION", "SOUND", "Losses"]
 
 SOUND: Final = "sound"
 """Stands in the place of an id for sound that is no item, and is lost anew each time."""

@@ -63,7 +63,7 @@ from .attempt import Attempt
 from .attempts import Attempts
 from .backoff import Backoff, GiveUp
 from .configuration import Configuration
-from .dial_spacing import is_void, next_slot, note_limited
+from .dial_spacing import DialPlace
 from .journal import Journal
 from .older_turns import OlderTurns
 from .response_queue import ResponseQueue
@@ -137,6 +137,7 @@ class PlannedSwap:
             was held for items that it did not have yet.
         settle: Ends, or asks again, what was in progress; returns what became of each response.
         tell: Tells the program that it is done.
+        place: Its own, among the attempts to reach the host.
         status: What the model is doing.
     """
 
@@ -156,10 +157,9 @@ class PlannedSwap:
         settle: Callable[[RealtimeError], Mapping[str, str]],
         tell: Callable[[Reconnected], None],
         backoff: Backoff,
+        place: DialPlace,
         status: Callable[[], ModelStatusEnum],
         clock: Callable[[], float],
-        *,
-        host: str,
     ) -> None:
         self._session = session
         self._policy = policy
@@ -176,7 +176,7 @@ class PlannedSwap:
         self._settle = settle
         self._tell = tell
         self._backoff = backoff
-        self._host = host
+        self._place = place
         self._status = status
         self._clock = clock
         self._asked_for = ""  # why, if somebody has; written by any thread
@@ -188,8 +188,6 @@ class PlannedSwap:
         self._swapped_at: float | None = None
         self._retry_at = 0.0
         self._refreshed = 0  # how often another one was made since, because something had changed
-        self._due: float | None = None  # its place among the attempts to reach the host
-        self._placed_at = 0.0  # when that was taken
         self._quiet_at = 0.0  # before that no moment counts as quiet
         self._limit: float | None = None  # of HOLDING, or DRAINING
         self._retrieve_until: float | None = None  # the standby is configured, the old session asked
@@ -255,11 +253,8 @@ class PlannedSwap:
                 return min(wait, 60.0)  # a machine that sleeps does not count
         elif now < self._retry_at:
             return self._retry_at - now
-        if self._due is None or is_void(self._host, self._placed_at):
-            self._placed_at, self._due = now, now + next_slot(self._host, 0.0, is_limited=False)
-        if now < self._due:
-            return self._due - now
-        self._due = None
+        if wait := self._place.left():
+            return wait
         self._reason = asked_for or "the session is about to reach its maximum age"
         self._prepare()
         return _LOOK
@@ -285,7 +280,7 @@ class PlannedSwap:
         wait = max(_RETRY, outcome.retry_after or 0.0)
         self._retry_at = now + wait
         if outcome.status == 429:
-            note_limited(self._host)
+            self._place.note_limited()
         decision = self._backoff.after(outcome, now, has_worked=True)
         log.info("= no other connection yet, again in %.0f s: %s", wait, outcome)
         if isinstance(decision, GiveUp):
@@ -573,7 +568,8 @@ class PlannedSwap:
         attempt, restorer, state = self._standby, self._restorer, self._state
         self._standby = self._restorer = self._old = self._limit = self._retrieve_until = None
         self._older_turns.forget()
-        self._state, self._due, self._refreshed = _State.IDLE, None, 0
+        self._state, self._refreshed = _State.IDLE, 0
+        self._place.give_back()
         self._backoff.reset()
         self._configuration.drop_barriers()
         self._asked_for = ""  # there will be another connection

@@ -24,7 +24,6 @@ from typing import Any, Final, Protocol
 import attrs
 import orjson
 import pybase64
-from attrs import evolve
 
 from .._concurrency.weak_call import weakly
 from .._log import get_logger
@@ -49,7 +48,7 @@ from .attempt import Attempt
 from .attempts import Attempts
 from .backoff import STEADY_S, Backoff, GiveUp, Retry
 from .configuration import Configuration
-from .dial_spacing import is_void, next_slot
+from .dial_spacing import DialPlace
 from .interrupted_responses import InterruptedResponses
 from .journal import Journal
 from .late_turns import LateTurns
@@ -153,11 +152,9 @@ class Reconnector:
         self._conversation = conversation
         self._restored_items = restored_items
         self._clock = clock
-        self._host = host
         self._backoff = Backoff(policy, random.random, has_fresh_token=has_fresh_token)
         self._outage: Outage | None = None  # written by the I/O thread, read bare
-        self._due: float | None = None  # when the next attempt is made
-        self._placed_at = 0.0  # when that was decided
+        self._place = DialPlace(host, clock)  # of the next attempt
         self._restorer: Restorer | None = None
         self._interrupted = InterruptedResponses(session, policy, queue, conversation)
         self._losses = Losses()
@@ -178,9 +175,9 @@ class Reconnector:
             self._interrupted.settle,
             weakly(self._tell),
             Backoff(policy, random.random, has_fresh_token=has_fresh_token),
+            DialPlace(host, clock),
             status,
             clock,
-            host=host,
         )
         self._late_turns = LateTurns(configuration, queue, clock, attempts.call_in)
         self._live_since: float | None = None
@@ -227,7 +224,7 @@ class Reconnector:
             self._lose(attempt, outcome, now)
         if other is not None and self._promote(attempt, *other):
             return True
-        delay = next_slot(self._host, decision.delay_s, is_limited=outcome.status == 429)
+        delay = self._place.take(decision.delay_s, is_limited=outcome.status == 429)
         self._schedule(attempt, delay, decision, outcome)
         return True
 
@@ -323,8 +320,6 @@ class Reconnector:
         else:
             self._waiters.forget_own()
             self._attempts.resume(attempt)  # a first connection, as the one before was to be
-        self._placed_at = self._clock()
-        self._due = self._placed_at + delay
         self._attempts.call_in(delay)
         log.info("= attempt %d to connect again in %.1f s: %s", decision.attempt, delay, decision.reason)
         self._session.tell(Reconnecting(attempt=decision.attempt, delay_s=delay, reason=decision.reason))
@@ -417,30 +412,24 @@ class Reconnector:
         looks: list[float | None] = []
         if self._outage is not None and self.swap.is_draining:
             looks.append(self.swap.check())
-        if self._due is not None:
-            looks.append(self._dial_if_due(attempt, self._due))
+        if self._place.is_taken:
+            looks.append(self._dial_if_due(attempt))
         elif self._history is not None or self._outage is not None:
             looks.append(self._watch(attempt))
         else:
             looks += [self.swap.check(), self._late_turns.check()]
         return min((seconds for seconds in looks if seconds is not None), default=None)
 
-    def _dial_if_due(self, attempt: Attempt, due: float) -> float | None:
+    def _dial_if_due(self, attempt: Attempt) -> float | None:
         """Begin an attempt when its time has come; return the seconds until then."""
         if self._attempts.is_closing:
-            self._due = None
+            self._place.give_back()
             attempt.connection.abort(
                 ConnectionClosedError("The connection was closed by this side before it was open.")
             )
             return None
-        now = self._clock()
-        if now < due:
-            return due - now
-        if is_void(self._host, self._placed_at):
-            delay = next_slot(self._host, 0.0, is_limited=False)
-            self._placed_at, self._due = now, now + delay
-            return delay
-        self._due = None
+        if wait := self._place.left():
+            return wait
         try:
             self._attempts.start(attempt)
         except (RealtimeError, RuntimeError) as exc:  # out of descriptors, or of threads
@@ -543,7 +532,7 @@ class Reconnector:
         if seconds > 0:
             what = f"{in_seconds(seconds)} of sound were more than is kept"
             log.warning("! %s", what)
-            event = evolve(event, lost={**event.lost, SOUND: what})
+            event = attrs.evolve(event, lost={**event.lost, SOUND: what})
         self._session.tell(self._losses.told_once(event))
 
     def replay(self, attempt: Attempt, start: int | None) -> None:

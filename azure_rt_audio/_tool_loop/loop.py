@@ -6,8 +6,8 @@ response ends. Its output goes out as soon as there is one, but never between a 
 its answer (``ResponseQueue.send_result``). When those of a response are all out and the response is over,
 **one** follow-up is asked for, right behind them on the wire, which waits for the user's turn as any request
 does. What begins after the outputs were acknowledged answers them, too: the follow-up is withdrawn then. The
-answer to a question of ``ask`` is its asker's: whoever waits for an answer to results gets
-another one; two whose results are all out share it.
+answer to a question of ``ask`` is its asker's: whoever waits for an answer to results gets another one; two
+whose results are all out share it.
 
 What leaves each state, and what does if that never comes:
 

@@ -70,14 +70,20 @@ def test_construction_connects(connect: Connect, emulator: Emulator, dialect: st
     assert session.input_audio_transcription is None
 
 
-def test_the_configuration_goes_out_on_session_created(
-    clock: ManualClock, connect: Connect, emulator: Emulator
-) -> None:
-    """Nothing is said before the service has opened the session."""
+def unanswered(connect: Connect, emulator: Emulator) -> AzureRealTimeAudio:
+    """Return a client whose connection is open, and whose service says nothing."""
     emulator.faults.add(before("session.created", Swallow()))
     client = connect()
     while client.state is WebSocketState.CONNECTING:
         threading.Event().wait(0.001)
+    return client
+
+
+def test_the_configuration_goes_out_on_session_created(
+    clock: ManualClock, connect: Connect, emulator: Emulator
+) -> None:
+    """Nothing is said before the service has opened the session."""
+    client = unanswered(connect, emulator)
     aside = Aside(client.wait_until_ready)
     clock.advance(60.0, client._engine.ready._condition)
 
@@ -92,10 +98,7 @@ def test_a_question_waits_for_the_session_no_longer_than_it_may(
     clock: ManualClock, connect: Connect, emulator: Emulator
 ) -> None:
     """Its time-out bounds the wait for a session that is never ready, too; nothing is asked then."""
-    emulator.faults.add(before("session.created", Swallow()))
-    client = connect()
-    while client.state is WebSocketState.CONNECTING:
-        threading.Event().wait(0.001)
+    client = unanswered(connect, emulator)
     aside = Aside(lambda: client.ask("Hello", timeout=0.2))
     clock.advance(0.2, client._engine.ready._condition)
 

@@ -102,12 +102,17 @@ def test_sound_of_an_outage(
         assert ("nothing lost" in str(event)) is not bool(lost_s)
 
 
+def detected(connect: Connect, service: Emulator) -> tuple[AzureRealTimeAudio, Speaker]:
+    """Return a client whose service finds the turns, and of which little is kept, and who speaks to it."""
+    policy = {**DISTANT, "keep_audio_s": 0.5, "keep_turns_s": 1}
+    client = ready(connect, service=service, session_config=VAD, reconnect=policy)
+    return client, Speaker(client, base=8_000)
+
+
 def test_sound_of_a_turn_under_way(connect: Connect) -> None:
     """What the old session has heard of it counts, too: the new one has to hear it again."""
     with Emulator(pace=0, keep_audio=True) as service:
-        policy = {**DISTANT, "keep_audio_s": 0.5, "keep_turns_s": 1}
-        client = ready(connect, service=service, session_config=VAD, reconnect=policy)
-        speaker = Speaker(client, base=8_000)
+        client, speaker = detected(connect, service)
         with client.events("input_audio_buffer.speech_started", timeout=HANG) as started:
             speaker.speak(0.5)
             assert next(started).audio_start_ms == 0
@@ -255,9 +260,7 @@ def test_a_long_turn(limits: dict[str, Any], cut_s: float, connect: Connect) -> 
 def test_a_long_turn_that_was_detected(connect: Connect) -> None:
     """It counts from where the service has heard it begin to where it has heard it end."""
     with Emulator(pace=0, keep_audio=True) as service:
-        policy = {**DISTANT, "keep_audio_s": 0.5, "keep_turns_s": 1}
-        client = ready(connect, service=service, session_config=VAD, reconnect=policy)
-        speaker = Speaker(client, base=8_000)
+        client, speaker = detected(connect, service)
         with client.events("input_audio_buffer.committed", timeout=HANG) as committed:
             speaker.speak(2.0)
             client.append_audio(bytes(SECOND))

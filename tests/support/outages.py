@@ -23,7 +23,7 @@ def lose(client: AzureRealTimeAudio, service: Emulator) -> None:
 def come_back(client: AzureRealTimeAudio, *names: str) -> Any:
     """Have a client that waits connect now; return its event."""
     with client.events(*(names or ("reconnected",)), timeout=2 * HANG) as events:
-        reconnector = client._engine.reconnector
-        reconnector._due = reconnector._clock()
+        place = client._engine.reconnector._place
+        place._due = place._clock()
         client._engine.attempts.call_in(0.0)
         return next(events)
