@@ -27,7 +27,7 @@ QUICK = {"initial_delay": 0.01}
 
 
 def _waits(client: AzureRealTimeAudio) -> bool:
-    due = _reconnector(client)._due
+    due = _reconnector(client)._place._due
     return due is not None and due - time.monotonic() > 10
 
 
@@ -42,7 +42,7 @@ def _restores(client: AzureRealTimeAudio) -> bool:
 
 def _is_between(client: AzureRealTimeAudio) -> bool:
     reconnector = _reconnector(client)
-    return reconnector.is_reconnecting() and reconnector._due is None
+    return reconnector.is_reconnecting() and not reconnector._place.is_taken
 
 
 def _reconnector(client: AzureRealTimeAudio) -> Any:
