@@ -35,6 +35,10 @@ QUICK = {"initial_delay": 0.02, "max_delay": 0.1}
 SHORT_LIVED = {"max_age_s": 2.0, "swap_before_s": 1.0}
 """Speech and commands are no reason to wait in the last half second."""
 
+WORDS = 50
+ANSWER = " ".join(f"w{number}" for number in range(WORDS))
+"""Five seconds: on a slow machine, too, the client goes over while it is spoken."""
+
 _SECOND = 24_000
 _QUIETEST = 8_000
 
@@ -238,8 +242,7 @@ def test_a_turn_ends_in_the_hold(connect: Connect) -> None:
 
 def test_an_answer_that_runs_through_the_end_of_its_session(connect: Connect) -> None:
     """It ends where it began, with its usage, while the program is on the new session already."""
-    answer = " ".join(f"w{number}" for number in range(30))  # three seconds
-    with Emulator(pace=1, responder=lambda *_: answer, synthesiser=synthesise) as service:
+    with Emulator(pace=1, responder=lambda *_: ANSWER, synthesiser=synthesise) as service:
         client = ready(connect, service=service, session_config=NO_VAD, reconnect={**QUICK, **SHORT_LIVED})
         done, deltas = probe(client, "response.done"), probe(client, "response.output_audio.delta")
         with client.events("reconnecting", "reconnected", timeout=4 * HANG) as events:
@@ -250,19 +253,18 @@ def test_an_answer_that_runs_through_the_end_of_its_session(connect: Connect) ->
             event = next(events)
 
         assert event.is_planned
-        assert (response.status, response.text) == ("completed", answer)
+        assert (response.status, response.text) == ("completed", ANSWER)
         assert response.usage is not None
         assert response.usage.output_tokens
-        assert sum(len(delta.audio) for delta in deltas.told) == 30 * 4_800
+        assert sum(len(delta.audio) for delta in deltas.told) == WORDS * 4_800
         assert response.output[0].id not in event.lost
         client.create_conversation_item(message("last")).result(HANG)
-        assert words(service.connections[-1]) == ["one", answer, "last"]
+        assert words(service.connections[-1]) == ["one", ANSWER, "last"]
 
 
 def test_the_new_connection_is_lost_during_such_an_answer(connect: Connect) -> None:
     """The answer is heard to its end; another connection is made meanwhile, and has all of it."""
-    answer = " ".join(f"w{number}" for number in range(30))  # three seconds
-    with Emulator(pace=1, responder=lambda *_: answer, synthesiser=synthesise) as service:
+    with Emulator(pace=1, responder=lambda *_: ANSWER, synthesiser=synthesise) as service:
         client = ready(connect, service=service, session_config=NO_VAD, reconnect={**QUICK, **SHORT_LIVED})
         done, told = probe(client, "response.done"), probe(client, "reconnecting", "reconnected", "error")
         asked = Aside(lambda: client.ask("one", timeout=4 * HANG))
@@ -279,18 +281,17 @@ def test_the_new_connection_is_lost_during_such_an_answer(connect: Connect) -> N
         again = told.next()
         assert (again.type, again.is_planned, dict(again.responses)) == ("reconnected", False, {})
         response = asked.result()
-        assert (response.status, response.text) == ("completed", answer)
+        assert (response.status, response.text) == ("completed", ANSWER)
         assert on_new.result(HANG)
         assert meanwhile.result(HANG)
-        assert words(service.connections[-1]) == ["one", answer, "on the new one", "meanwhile"]
+        assert words(service.connections[-1]) == ["one", ANSWER, "on the new one", "meanwhile"]
         assert not told.told
 
 
 @pytest.mark.parametrize("is_final", [True, False])
 def test_both_connections_are_lost_during_such_an_answer(is_final: bool, connect: Connect) -> None:
     """Then the answer is lost, or the session with both, as it would be with one."""
-    answer = " ".join(f"w{number}" for number in range(25))
-    with Emulator(pace=1, responder=lambda *_: answer, synthesiser=synthesise) as service:
+    with Emulator(pace=1, responder=lambda *_: ANSWER, synthesiser=synthesise) as service:
         client = ready(connect, service=service, session_config=NO_VAD, reconnect={**QUICK, **SHORT_LIVED})
         heard = probe(client, "response.output_audio.delta")
         told = probe(client, "reconnecting", "reconnected", "closed")
@@ -304,7 +305,7 @@ def test_both_connections_are_lost_during_such_an_answer(is_final: bool, connect
         assert told.next().type == "reconnecting"
         if is_final:
             until(lambda: len(service.attempts) == 3)
-            assert asked.result().text == answer  # the old session speaks to its end
+            assert asked.result().text == ANSWER  # the old session speaks to its end
             assert told.next().type == "closed"
         else:
             until(lambda: len(service.connections) == 3)
@@ -318,8 +319,7 @@ def test_both_connections_are_lost_during_such_an_answer(is_final: bool, connect
 
 def test_what_is_sent_about_such_an_answer_waits_for_it(connect: Connect) -> None:
     """The new session has it only when it is over, and would refuse what names it."""
-    answer = " ".join(f"w{number}" for number in range(30))  # three seconds
-    with Emulator(pace=1, responder=lambda *_: answer, synthesiser=synthesise) as service:
+    with Emulator(pace=1, responder=lambda *_: ANSWER, synthesiser=synthesise) as service:
         client = ready(connect, service=service, session_config=NO_VAD, reconnect={**QUICK, **SHORT_LIVED})
         asked = Aside(lambda: client.ask("one", timeout=4 * HANG))
         until(lambda: client._engine.attempts.current.number == 2)
@@ -329,15 +329,15 @@ def test_what_is_sent_about_such_an_answer_waits_for_it(connect: Connect) -> Non
         at_once = client.create_conversation_item(message("at once"))
         assert at_once.result(HANG)
         assert not after.done()
-        assert asked.result().text == answer
+        assert asked.result().text == ANSWER
         assert after.result(HANG).item.text == "after"
         assert cut.result(HANG).item_id == item_id
 
         client.create_conversation_item(message("last")).result(HANG)
         first, heard, *others = words(service.connections[-1])
         assert (first, sorted(others)) == ("one", ["after", "at once", "last"])
-        assert answer.startswith(heard)
-        assert 5 < len(heard.split()) < 15  # a third
+        assert ANSWER.startswith(heard)
+        assert 5 < len(heard.split()) < 15  # a fifth
         assert service.sent("error") == []
 
 

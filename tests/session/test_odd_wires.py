@@ -10,13 +10,12 @@ from __future__ import annotations
 
 import functools
 import itertools
-import math
-import random
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
-from typing import Any, TypeVar
+from typing import Any
 
 import pytest
+from sampling import sample
 from simulated_session import LOUD, QUIET, Message, SimulatedSession
 
 from azure_rt_audio import RealtimeError, ResponseIncompleteError, ResponseLostError, ServiceError
@@ -37,7 +36,6 @@ UNKNOWN: Message = {"type": "response.thought.delta", "event_id": "e", "response
 IN_GOOD_TIME = 95.0
 """Seconds: the longest that a part may take is a silent response before it, and one of its own."""
 
-T = TypeVar("T")
 Fault = Callable[[Message], Iterable[tuple[float, Message]]]
 
 
@@ -116,16 +114,10 @@ def length() -> int:
     return dones[3] + 1
 
 
-def share(cases: Iterable[T], effort: float, seed: int) -> list[T]:
-    """Draw some of the cases: a twentieth by ``--effort 1``, all by 20."""
-    every = list(cases)
-    return random.Random(seed).sample(every, min(len(every), math.ceil(len(every) * effort / 20)))
-
-
 @pytest.mark.parametrize("kind", FAULTS)
 def test_an_event_that_does_not_come_as_it_should(kind: str, effort: float, seed: int) -> None:
     """Each event of the session, or a seeded share of them."""
-    for at in share(range(length()), effort, seed):
+    for at in sample(range(length()), effort / 20, seed):
         converse(faulty(kind, at))
 
 
@@ -138,7 +130,7 @@ def test_unknown_events_between() -> None:
 
 def test_an_error_of_any_shape_anywhere(effort: float, seed: int) -> None:
     """What it cannot be told to refuse goes on, or fails with it."""
-    for error, at in share(itertools.product(ERRORS, range(length())), effort, seed):
+    for error, at in sample(itertools.product(ERRORS, range(length())), effort / 20, seed):
         converse(beside(error, at), reasons=(ServiceError, ResponseLostError))
 
 

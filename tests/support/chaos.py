@@ -9,7 +9,7 @@ import re
 import ssl
 import threading
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -164,10 +164,11 @@ def boundaries(seed: int) -> list[Case]:
     ]
 
 
-def draw(count: int, seed: int) -> list[Case]:
-    """Return random cases: bytes and messages, one cut or more, restoring included, every fault."""
+def draw(seed: int) -> Iterator[Case]:
+    """Return endless random cases: bytes and messages, one cut or more, restoring included, every fault."""
     chance = random.Random(seed)
-    return [draw_one(chance) for _ in range(count)]
+    while True:
+        yield draw_one(chance)
 
 
 def draw_one(chance: random.Random) -> Case:

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import importlib.util
 import os
-import random
 from collections.abc import Callable, Iterable
 
 import pytest
 from close_callers import LIMIT
 from close_phase_rows import PHASE_ROWS, PHASE_SCRIPTS, interrupt_in, run_script
 from close_phases import PHASES
+from sampling import sample
 from test_close_matrix import keeps_its_time
 
 pytestmark = pytest.mark.thorough
@@ -27,9 +27,7 @@ def share(effort: float, seed: int) -> Callable[[Iterable[str]], list[str]]:
     """A function that draws from names of rows, without those for which a package is missing."""
 
     def draw(names: Iterable[str]) -> list[str]:
-        found = [name for name in names if _is_possible(name)]
-        count = max(1, round(len(found) * min(1.0, effort / 8)))
-        return random.Random(seed).sample(found, count)
+        return sample(filter(_is_possible, names), effort / 8, seed)
 
     return draw
 
