@@ -182,9 +182,9 @@ def weigh(options: dict[str, Any], *, is_on: bool) -> None:
 
 def kept_bytes(client: AzureRealTimeAudio) -> int:
     """Return the memory of the sound that is kept for another connection."""
-    journal = client._engine.journal
-    chunks = [chunk for _, chunk, _ in journal._ring._chunks]
-    return sum(map(sys.getsizeof, [*chunks, *journal.turns().values()]))
+    sound = client._engine.journal.sound
+    chunks = [chunk for _, chunk in sound._ring._chunks]
+    return sum(map(sys.getsizeof, [*chunks, *sound._turns.sound.values()]))
 
 
 def taken_kb() -> float:

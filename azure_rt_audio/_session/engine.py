@@ -212,7 +212,12 @@ class Engine:
         )
         self._watchdog = self.response_queue.watchdog
         self.turns = TurnTaking(
-            self.configuration, self.sender, self.waiters, self.response_queue, self.journal, self.attempts
+            self.configuration,
+            self.sender,
+            self.waiters,
+            self.response_queue,
+            self.journal.sound,
+            self.attempts,
         )
         self.questions = Questions(self.sender, self.response_queue, self.conversation._note_sent)
         self.raw_commands = RawCommands(self.attempts, self.sender, self.response_queue)
@@ -243,7 +248,7 @@ class Engine:
             host=options.endpoint.authority,
             has_fresh_token=options.credential is not None,
         )
-        self.conversation._sound = weakly(self.journal.sound_of_turns)
+        self.conversation._sound = weakly(self.journal.sound.of_turns)
         if history is not None:
             self.reconnector.begin_with(history, self.attempts.current)
         if policy is not None:
@@ -508,7 +513,7 @@ class Engine:
         """Report how far sending is behind."""
         event = self._send_lag.take(report)
         if event.dropped_s:
-            self.journal.note_dropped(event.dropped_s)
+            self.journal.sound.note_dropped(event.dropped_s)
         try:
             self.audience.tell(event)
         except DispatchOverflowError as exc:

@@ -373,7 +373,7 @@ class PlannedSwap:
             return self._queue.is_silent()
         if self._journal.awaits_answers():
             return False
-        if self._configuration.does_transcribe and self._journal.awaits_transcript(now):
+        if self._configuration.does_transcribe and self._journal.sound.awaits_transcript(now):
             return False
         return self._queue.is_quiet()
 
@@ -498,7 +498,7 @@ class PlannedSwap:
         self._limit = now + (2 * _RESPONSE_MAY_GO_ON if self._running else _DRAIN)
         self._swapped_at, self._asked_for, self._refreshed = now, "", 0
         restored, shortened, lost = self._plans.hand_over(restorer)
-        start = self._journal.needed_from(is_planned=True, prefix_ms=self._configuration.prefix_ms)
+        start = self._journal.sound.needed_from(is_planned=True, prefix_ms=self._configuration.prefix_ms)
         attempt.on_event = None
         self._attempts.go_over_to(attempt)
         self._standby = None

@@ -159,7 +159,7 @@ class Reconnector:
         self._interrupted = InterruptedResponses(session, policy, queue, conversation)
         self._losses = Losses()
         older_turns = OlderTurns(sender, waiters)
-        self._plans = RestorationPlans(policy, sender.dialect, conversation, journal, older_turns)
+        self._plans = RestorationPlans(policy, sender.dialect, conversation, journal.sound, older_turns)
         self.swap = PlannedSwap(
             session,
             policy,
@@ -279,7 +279,7 @@ class Reconnector:
 
     def _place_turns(self) -> None:
         """Announce what the user said last, if the service has committed it and said no more of it."""
-        for item_id in self._journal.turns():
+        for item_id in self._journal.sound.turns():
             if self._conversation._is_awaited(item_id):
                 content = [ContentPart(type="input_audio")]
                 item = MessageItem(id=item_id, role="user", status="completed", content=content)
@@ -402,7 +402,7 @@ class Reconnector:
         parts = (item.content or ()) if isinstance(item, MessageItem) else ()
         sound = next((part.audio for part in parts if part.audio), None)
         if sound is not None and item.id:
-            self._journal.keep_turn(item.id, pybase64.b64decode(sound))
+            self._journal.sound.keep_turn(item.id, pybase64.b64decode(sound))
 
     # ------------------------------------------------------------ the clock
 
@@ -493,12 +493,12 @@ class Reconnector:
         restored, shortened, lost = self._plans.hand_over(restorer)
         lost.update(outage.refused)
         self._attempts.go_over()
-        start = self._journal.needed_from(is_planned=False, prefix_ms=0.0)
+        start = self._journal.sound.needed_from(is_planned=False, prefix_ms=0.0)
         detection = self._configuration.turn_detection
         is_late = (
             detection is not None
             and detection.create_response is not False
-            and self._journal.sound_ms(start) >= _LATE_MS
+            and self._journal.sound.ms_from(start) >= _LATE_MS
         )
         try:
             if is_late:
@@ -528,7 +528,7 @@ class Reconnector:
         )
 
     def _tell(self, event: Reconnected) -> None:
-        seconds = self._journal.take_missing_s()
+        seconds = self._journal.sound.take_missing_s()
         if seconds > 0:
             what = f"{in_seconds(seconds)} of sound were more than is kept"
             log.warning("! %s", what)

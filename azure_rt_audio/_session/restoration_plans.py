@@ -20,7 +20,7 @@ from ..protocol.dialects import Dialect
 from ..protocol.history import History
 from ..protocol.items import FunctionCallItem, FunctionCallOutputItem
 from ..protocol.restoration import UNHEARD, Restoration, plan_restoration
-from .journal import Journal
+from .input_sound import InputSound
 from .older_turns import OlderTurns
 from .restorer import Restorer
 
@@ -47,13 +47,13 @@ class RestorationPlans:
         policy: ReconnectPolicy,
         dialect: Dialect,
         conversation: Conversation,
-        journal: Journal,
+        sound: InputSound,
         older_turns: OlderTurns,
     ) -> None:
         self._policy = policy
         self._dialect = dialect
         self._conversation = conversation
-        self._journal = journal
+        self._sound = sound
         self._older_turns = older_turns
         self.deaths = 0
 
@@ -67,7 +67,7 @@ class RestorationPlans:
             )
         without = {key for response_id in running for key in self._conversation._outputs.keys(response_id)}
         entries = [entry for entry in self._conversation.entries if entry.item.id not in without]
-        sound, cut_s = self._journal.sound_of_turns(), self._journal.cut_turns()
+        sound, cut_s = self._sound.of_turns(), self._sound.cut_turns()
         for item_id, theirs in self._older_turns.sound.items():
             if len(theirs) > len(sound.get(item_id, "")):
                 sound[item_id] = theirs
@@ -76,7 +76,7 @@ class RestorationPlans:
 
     def lacking_sound(self, running: Collection[str] = ()) -> list[str]:
         """Return the ids of turns, in order, whose sound is needed and is not kept, or not as a whole."""
-        plan, cut = self.plan(running), self._journal.cut_turns()
+        plan, cut = self.plan(running), self._sound.cut_turns()
         wanted = {item_id for item_id, why in plan.lost.items() if why == UNHEARD}
         wanted.update(cut.keys() & plan.shortened.keys())
         placed = [entry.item.id for entry in self._conversation.entries if entry.item.id in wanted]

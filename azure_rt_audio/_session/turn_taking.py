@@ -19,7 +19,7 @@ from ..protocol.events import (
 from ..protocol.turn import ModelStatusEnum
 from .attempts import Attempts
 from .configuration import Configuration
-from .journal import Journal
+from .input_sound import InputSound
 from .pending_response import PendingResponse
 from .response_queue import ResponseQueue
 from .sender import CommandSender
@@ -45,14 +45,14 @@ class TurnTaking:
         sender: CommandSender,
         waiters: Waiters,
         response_queue: ResponseQueue,
-        journal: Journal,
+        sound: InputSound,
         attempts: Attempts,
     ) -> None:
         self._configuration = configuration
         self._sender = sender
         self._waiters = waiters
         self._queue = response_queue
-        self._journal = journal
+        self._sound = sound
         self._attempts = attempts
         self.has_heard_user = False
 
@@ -78,23 +78,23 @@ class TurnTaking:
         if isinstance(event, InputAudioBufferSpeechStarted):
             self.has_heard_user = True
             if attempt is not None:
-                self._journal.begin_turn(attempt.sound_base, event.audio_start_ms)
+                self._sound.begin_turn(attempt.sound_base, event.audio_start_ms)
             if previous is ModelStatusEnum.THINKING:
                 self._interrupt()
         elif isinstance(event, InputAudioBufferSpeechStopped):
             if attempt is not None:
-                self._journal.end_turn(attempt.sound_base, event.audio_end_ms)
+                self._sound.end_turn(attempt.sound_base, event.audio_end_ms)
         elif isinstance(event, ConversationItemInputAudioTranscriptionCompleted):
-            self._journal.note_transcript(event.item_id, is_known=True)
+            self._sound.note_transcript(event.item_id, is_known=True)
         elif isinstance(event, ConversationItemInputAudioTranscriptionFailed):
-            self._journal.note_transcript(event.item_id, is_known=False)
+            self._sound.note_transcript(event.item_id, is_known=False)
         elif isinstance(event, InputAudioBufferCleared):
             clear = self._waiters.oldest("clear", event)
-            self._journal.commit(None, None if clear is None else clear.sound_index)
+            self._sound.commit(None, None if clear is None else clear.sound_index)
         elif isinstance(event, InputAudioBufferCommitted):
             self._configuration.turns_ended += 1
             commit = self._waiters.oldest("commit", event)
-            self._journal.commit(event.item_id, None if commit is None else commit.sound_index)
+            self._sound.commit(event.item_id, None if commit is None else commit.sound_index)
             # One that this side has asked for is no end of speech that was detected.
             if self._does_service_answer() and commit is None:
                 self._queue.expect_turn()
@@ -104,7 +104,7 @@ class TurnTaking:
     def follow_detection(self) -> None:
         """Let the limits of the user's turns follow how the service finds them."""
         detection = self._configuration.turn_detection
-        self._journal.set_detection(is_on=detection is not None)
+        self._sound.set_detection(is_on=detection is not None)
         is_semantic = detection is not None and "semantic" in (detection.type or "")
         self._queue.set_detection(is_on=detection is not None, is_semantic=is_semantic)
 

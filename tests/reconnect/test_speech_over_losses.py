@@ -293,10 +293,10 @@ def test_a_turn_of_which_nothing_is_kept(connect: Connect) -> None:
     """It is lost by its id, also if the service had not described it yet."""
     with Emulator(pace=0, keep_audio=True) as service:
         client = ready(connect, service=service, session_config=NO_VAD, reconnect=DISTANT)
-        journal = client._engine.journal
+        sound = client._engine.journal.sound
         client.append_audio(bytes(PIECE))
         item_id = client.commit_audio().result(HANG).item_id
-        journal._turns.add(item_id, b"", PIECE, 0)
+        sound._turns.add(item_id, b"", PIECE, 0)
         lose(client, service)
 
         assert come_back(client).lost == {item_id: "it has no transcript, and its sound is not kept"}

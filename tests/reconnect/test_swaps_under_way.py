@@ -197,7 +197,7 @@ def test_commands_without_a_pause(connect: Connect, service: Emulator) -> None:
 
 def test_a_transcript_that_never_comes(connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
     """It keeps no session from being replaced before its end: the new one has the sound."""
-    monkeypatch.setattr("azure_rt_audio._session.journal._TRANSCRIPT_TIMEOUT", 3600.0)
+    monkeypatch.setattr("azure_rt_audio._session.input_sound._TRANSCRIPT_TIMEOUT", 3600.0)
     with Emulator(pace=0, recogniser=lambda pcm, session: Future()) as service:
         quiet = {**SESSION, "turn_detection": None}
         client = ready(connect, service=service, session_config=quiet, reconnect={**QUICK, **SHORT_LIVED})

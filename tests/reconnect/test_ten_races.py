@@ -202,7 +202,7 @@ def test_a_transcript_comes_from_the_old_session(
     connect: Connect, service: Emulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is told once and is in the client's conversation; the new session keeps what it was given."""
-    monkeypatch.setattr("azure_rt_audio._session.journal._TRANSCRIPT_TIMEOUT", 0.1)
+    monkeypatch.setattr("azure_rt_audio._session.input_sound._TRANSCRIPT_TIMEOUT", 0.1)
     late: list[Future[str]] = []
 
     def recogniser(pcm: bytes, session: Session) -> str | Future[str]:
