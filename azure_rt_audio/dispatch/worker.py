@@ -30,7 +30,9 @@ class WorkerDispatcher:
     Listeners may call any method of the client, blocking ones included: the reader goes on meanwhile.
     The thread starts with the first event and ends after :meth:`close`; an event that comes even later
     (a listener added to a closed client is still told how it ended) starts another. When the
-    interpreter exits, what waits is still run, for at most a second; what comes after that is not.
+    interpreter exits, what waits is still run, for at most a second, and the log says if that was not all;
+    what comes after that is not run. From Python 3.12 on no thread starts then: one that has not been needed
+    before is missing.
 
     Args:
         max_backlog_bytes: See :class:`~azure_rt_audio.dispatch.QueueDispatcher`.
@@ -101,7 +103,7 @@ class _Worker:
         self._wakeup: queue.SimpleQueue[None] = queue.SimpleQueue()
         self.thread: threading.Thread | None = None  # guarded by _lock; None once it has decided to end
         self._latest: threading.Thread | None = None  # the last one that was made
-        shutdown.register(shutdown.Stage.WORKERS, self, _Worker.end_at_exit, _Worker.join)
+        shutdown.register(shutdown.Stage.WORKERS, self, _Worker.end_at_exit, _Worker.join_at_exit)
 
     def end_wait_locked(self) -> None:
         """End the thread's wait, if it waits: it looks again once the lock is free."""
@@ -118,7 +120,7 @@ class _Worker:
         except RuntimeError as exc:
             # No threads are to be had: the system has no more, or the interpreter is exiting.
             self._latest = None
-            log.warning("! no thread for listeners (%s); they run with the next event", exc)
+            log.warning("! no thread for listeners (%s); they run with the next event, if one comes", exc)
 
     def close(self) -> None:
         self._is_closed = True
@@ -137,6 +139,14 @@ class _Worker:
         if thread is None:
             return True
         return thread.ident is not None and join_thread(thread, timeout)
+
+    def join_at_exit(self, seconds: float) -> None:
+        """Let the thread run what waits, and tell what it did not come to."""
+        self.join(seconds)
+        left = len(self.backlog)
+        if left:
+            why = "their thread is still busy" if self.thread else "Python starts no thread any more"
+            log.warning("! calls of listeners are lost, %d: the interpreter exits, and %s", left, why)
 
     def _run(self) -> None:
         # The thread itself says that it is the one: Ctrl-C may strike whoever starts it at any step of that.

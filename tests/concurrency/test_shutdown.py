@@ -119,6 +119,7 @@ PROGRAM = """
         print("reported as lost:", event)
 
     worker = WorkerDispatcher()
+    worker.submit(lambda _: None, None)  # its thread runs: Python 3.12 starts none at exit
     client = AzureRealTimeAudio(host)
     client.on("closed", lambda event: print("a listener on a thread of its own is called"))
     inline = AzureRealTimeAudio(host, dispatcher=InlineDispatcher())
@@ -151,6 +152,47 @@ def test_the_order_in_a_program(modules: list[str]) -> None:
     ]
     assert err == ""
     assert goodbyes == [1000, 1000]
+
+
+UNFINISHED = """
+    import atexit, sys, threading
+    from azure_rt_audio import WorkerDispatcher
+    worker, begun = WorkerDispatcher(), threading.Event()
+    def listen(number):
+        print("listener", number)
+        begun.set()
+        if number == 1 and sys.argv[1] == "busy":
+            threading.Event().wait(30)
+    if sys.argv[1] == "busy":
+        worker.submit(listen, 1)
+        begun.wait(5)
+        for number in 2, 3:
+            worker.submit(listen, number)
+    else:
+        atexit.register(worker.submit, listen, 1)
+"""
+
+
+def test_what_listeners_do_not_come_to_at_exit_is_told() -> None:
+    """They had a second, while the first of them does not return."""
+    assert run(UNFINISHED, "busy") == (
+        "listener 1\n",
+        "! calls of listeners are lost, 2: the interpreter exits, and their thread is still busy\n",
+    )
+
+
+def test_a_thread_of_listeners_that_is_needed_only_at_exit() -> None:
+    """It is started, or where Python starts none any more, that is told."""
+    out, err = run(UNFINISHED, "unused")
+
+    if sys.version_info < (3, 12):
+        assert (out, err) == ("listener 1\n", "")
+    else:
+        assert out == ""
+        assert err.startswith("! no thread for listeners (can't create new thread at interpreter shutdown)")
+        assert err.endswith(
+            "! calls of listeners are lost, 1: the interpreter exits, and Python starts no thread any more\n"
+        )
 
 
 def test_an_end_while_listeners_finish_is_no_loss() -> None:
