@@ -92,6 +92,7 @@ from .taps import Taps, Told
 from .transcription import Transcription
 from .turn_taking import TurnTaking
 from .user_turn import TurnLimits
+from .verdict import SESSION_EXPIRED
 from .waiters import Handled, Waiter, Waiters
 
 __all__ = ["Engine"]
@@ -123,8 +124,6 @@ _WITH_CONSEQUENCES: Final = frozenset(
 """Events that change the client's state. All others, the deltas above all, take the short way."""
 
 _SOUNDS: Final = (ResponseOutputAudioDelta, SessionOutputAudioDelta)
-
-_EXPIRED: Final = "session_expired"
 
 _TIME_TO_LISTEN: Final = 0.25
 """Seconds between the constructor and ``on("error", ...)``, at most, for a program that listens at all."""
@@ -167,8 +166,7 @@ class Engine:
         self._tell_no_sound = _NoSound(self)
         self.status = ModelStatus()
         self._turn = self.status.turn
-        self.has_expired = False  # the I/O thread's: the service has said that the session is over
-        self._is_expiry_untold = False  # the I/O thread's: that was kept, as another session is to follow
+        self._is_expiry_told = False  # the I/O thread's: the service says that it is over, none is to follow
         self.attempts = Attempts(self, options, websocket_options, websocket_impl, clock)
         dialect = options.resolved_dialect
         self.journal = Journal(
@@ -553,10 +551,13 @@ class Engine:
                 attempt.settle_oldest()
             attempt.ready.refuse(error)
         self._publish_error(event)
-        self.has_expired = error.code == _EXPIRED
-        self._is_expiry_untold = self.has_expired and self.attempts.is_lasting
-        if not self._is_expiry_untold:
-            self.audience.report(error, is_told=handled is Handled.TOLD)
+        if error.code == SESSION_EXPIRED:
+            if attempt is not None:
+                attempt.has_expired = True
+            if self.attempts.is_lasting:  # another session is to follow
+                return
+            self._is_expiry_told = True
+        self.audience.report(error, is_told=handled is Handled.TOLD)
 
     def _publish_error(self, event: Error) -> None:
         self.audience.offer(Error, event)
@@ -598,7 +599,7 @@ class Engine:
 
     def move(self, attempt: Attempt) -> None:
         """Take into account that events of another attempt will be applied."""
-        self.has_expired, self.ids = False, attempt.ids
+        self.ids = attempt.ids
         if attempt.session is not None:
             self.configuration.session = attempt.session
         self.turns.follow_detection()
@@ -631,8 +632,7 @@ class Engine:
         if status is not None:
             self.audience.offer(status.type, status)
         # The service has said why it closes, and that was reported.
-        was_told = self.has_expired and not self._is_expiry_untold
-        is_told = is_asked_for or (was_told and outcome.code == _EXPIRED)
+        is_told = is_asked_for or (self._is_expiry_told and outcome.code == SESSION_EXPIRED)
         if not is_told:
             self.audience.offer("error", outcome)
         closed = Closed(error=outcome)

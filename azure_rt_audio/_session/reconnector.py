@@ -74,10 +74,6 @@ _LATE_MS: Final = 1000.0
 class _Session(Protocol):
     """What is told of it."""
 
-    @property
-    def has_expired(self) -> bool:
-        """Whether the service has said that the session is over."""
-
     def apply_event(self, event: Event) -> None:
         """Take an event into account, and tell those who want to know."""
 
@@ -209,7 +205,7 @@ class Reconnector:
         self._restorer = None
         other = self.swap.give() if self._outage is None else None
         decision = self._backoff.after(
-            outcome, now, has_worked=has_been_ready, has_expired=self._session.has_expired
+            outcome, now, has_worked=has_been_ready, has_expired=attempt.has_expired
         )
         if isinstance(decision, GiveUp):
             # The end of the session follows, which is raised, or told to listeners, or logged.

@@ -15,10 +15,12 @@ from listeners import HANG, NO_VAD, Aside, Connect, Probe, message, ready
 from azure_rt_audio import AzureRealTimeAudio, ConnectError, ConnectionClosedError, Session
 from azure_rt_audio._session import planned_swap, reconnector, waiters
 from azure_rt_audio.emulator import (
+    Close,
     Drop,
     Emulator,
     Faults,
     Refuse,
+    Say,
     Swallow,
     at_handshake,
     before,
@@ -193,6 +195,34 @@ def test_deaths_while_restoring(
 
 
 # ---------------------------------------------------------------- the age of a session
+
+
+def refusal(code: str) -> Say:
+    """Return an error that names no command."""
+    error = {"type": "invalid_request_error", "code": code, "message": code}
+    return Say({"type": "error", "event_id": "e", "error": error})
+
+
+@pytest.mark.parametrize("when", ["live", "restoring"])
+def test_expired_and_more_errors(when: str, connect: Connect, emulator: Emulator) -> None:
+    """A session that has expired has, whatever else it refuses before it closes; another one follows."""
+    client = ready(connect, reconnect=QUICK, session_config=NO_VAD)
+    client.create_conversation_item(message("one")).result(HANG)
+    told = probe(client, "reconnected", "closed")
+    end = (refusal("session_expired"), refusal("input_audio_buffer_commit_empty"), Close(1000))
+    if when == "restoring":
+        is_ga = client.options.resolved_dialect.name == "ga"
+        added = "conversation.item.added" if is_ga else "conversation.item.created"
+        emulator.faults.add(before(added, *end))
+        emulator.drop()
+    else:
+        for action in end:
+            emulator.inject(action)
+
+    assert told.next().type == "reconnected"
+    assert client.ask("two", timeout=HANG).text
+    emulator.close(1000)  # the next session has not expired
+    assert told.next().type == "closed"
 
 
 def test_what_is_no_age(connect: Connect, emulator: Emulator) -> None:
