@@ -20,7 +20,6 @@ from ._repr import also_half_made
 from ._secret import forgets_locals
 from ._session.engine import Engine
 from ._session.pending_response import DEFAULT_TIMEOUT, PendingResponse
-from ._session.readiness import Readiness
 from ._session.recital import recital
 from ._session.waiters import is_item_added
 from ._tool_loop.session_tools import GivenTools, SessionTools
@@ -123,7 +122,7 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
     single message is written by the thread that sends it, while the I/O thread waits. No two are ever inside
     the socket, or OpenSSL, at once. Listeners run one at a time, in order, on ``azure-rt-events-N`` unless a
     dispatcher says otherwise. Methods called before the session is ready wait for it, at most
-    ``connect_timeout`` seconds.
+    ``connect_timeout`` seconds, however many attempts that takes (``retry_first``).
 
     **The end.** :meth:`close` returns within its timeout and a second, whatever the service, the network
     or a listener does, from any thread. An object that is dropped without it is collected and its
@@ -299,7 +298,8 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
         Wait until the session has been configured. Blocks.
 
         Args:
-            timeout: Seconds; left out, the options' ``connect_timeout``; ``None`` has no limit.
+            timeout: Seconds; left out, the options' ``connect_timeout``, or, with ``retry_first``, until the
+                client gives up; ``None`` has no limit.
 
         Raises:
             ConnectError: If the connection could not be made; says why and what to do.
@@ -308,11 +308,8 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
             TimeoutError: If it took longer.
         """
         check_timeout(timeout)
-        if timeout == FROM_OPTIONS:
-            self._engine.attempts.follow(Readiness.wait_as_configured)
-        else:
-            deadline = Deadline(timeout, self._engine.sender.clock)
-            self._engine.attempts.follow(lambda ready: ready.wait_until(deadline))
+        is_given = timeout != FROM_OPTIONS
+        self._engine.wait_until_ready(Deadline(timeout, self._engine.sender.clock) if is_given else None)
 
     def wait_for_mcp_tools(self, timeout: float | None = 30.0) -> dict[str, list[McpListedTool]]:
         """
@@ -516,6 +513,9 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
         """
         Add an audio file to the service's input buffer, block by block. Blocks until all of it is sent.
 
+        While a lost connection is made anew it waits for the next one, until the client gives up
+        (``max_seconds`` of the policy).
+
         Any kind that :func:`~azure_rt_audio.audio.read_audio` reads, at any rate, of any length: it is
         never in memory as a whole. Neither a commit nor silence follows. With Ctrl-C, or a *progress* that
         raises, it stops between two blocks, and the client is as good as before.
@@ -532,7 +532,7 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
                 What came before the damage has been sent.
             OSError: If the file cannot be read.
             MissingExtraError: If the ``audio`` extra is needed and not installed.
-            ConnectionClosedError: If the connection is over.
+            ConnectionClosedError, ConnectError: If the connection is over, or the client has given up.
             TimeoutError: If the session did not become ready, or the backlog stayed full.
             RuntimeError: On the I/O thread, where nothing may block.
         """

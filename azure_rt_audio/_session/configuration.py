@@ -25,6 +25,7 @@ from ..protocol.session_differences import differences
 from .acknowledgement import Acknowledgement
 from .attempt import Attempt, merge_session
 from .attempts import Attempts
+from .readiness import Readiness
 from .sender import CommandSender
 from .voice_changes import VoiceChange, VoiceChanges
 from .waiters import Waiter, Waiters, placeholder
@@ -96,8 +97,9 @@ class Configuration:
         attempt = self._attempts.current
 
         def wait() -> None:
+            nonlocal attempt
             if not self._attempts.has_been_ready:
-                attempt.ready.wait_to_send_configuration()
+                attempt = self._attempts.follow(Readiness.wait_to_send_configuration)
                 attempt.ready.try_again_with(command.event_id)
             attempt.expect_update(command)
 

@@ -23,6 +23,7 @@ from typing import Final
 from attrs import evolve
 
 from .._concurrency import shutdown
+from .._concurrency.deadline import Deadline
 from .._concurrency.weak_call import weakly
 from .._log import get_logger
 from .._secret import without
@@ -249,6 +250,7 @@ class Engine:
         self.conversation._sound = weakly(self.journal.sound.of_turns)
         if history is not None:
             self.reconnector.begin_with(history, self.attempts.current)
+            self.attempts.on_check = weakly(self.reconnector.check_history)
         if policy is not None:
             self.attempts.on_ended = weakly(self.reconnector.on_ended)
             self.attempts.on_drained = weakly(self.reconnector.on_drained)
@@ -261,6 +263,21 @@ class Engine:
     def start(self) -> None:
         """Begin to connect; returns at once."""
         self.attempts.start(self.attempts.current)
+
+    def wait_until_ready(self, deadline: Deadline | None) -> None:
+        """
+        Wait until the session has been configured.
+
+        Args:
+            deadline: ``None``: as long as the options have it, or as the policy tries a first connection.
+        """
+        policy = self._policy
+        if deadline is None and policy is not None and policy.retry_first:
+            self.attempts.follow(Readiness.wait_until, Deadline(None))
+        elif deadline is None:
+            self.attempts.follow()
+        else:
+            self.attempts.follow(Readiness.wait_until, deadline)
 
     def close(self, timeout: float) -> bool:
         """Close all connections; see :meth:`azure_rt_audio.client.AzureRealTimeAudio.close`."""

@@ -21,6 +21,7 @@ from ..protocol.events import (
 )
 from ..protocol.session import SessionConfig
 from .attempts import Attempts
+from .readiness import Readiness
 from .response_queue import ResponseQueue
 from .sender import CommandSender
 from .waiters import ANSWERED_IN_ORDER, Waiter, is_item_added, placeholder
@@ -59,9 +60,8 @@ class RawCommands:
         if kind != SessionUpdate.TYPE:
             self._sender.wait_to_send()
         elif not self._attempts.has_been_ready:
-            ready = self._attempts.current.ready
-            ready.wait_to_send_configuration()
-            ready.try_again_with(event_id)
+            attempt = self._attempts.follow(Readiness.wait_to_send_configuration)
+            attempt.ready.try_again_with(event_id)
         if kind == "response.create" and not _is_out_of_band(message):
             self._response_queue.request_raw(payload, event_id)
         elif kind in ANSWERED_IN_ORDER:

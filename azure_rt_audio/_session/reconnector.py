@@ -410,11 +410,19 @@ class Reconnector:
             looks.append(self.swap.check())
         if self._place.is_taken:
             looks.append(self._dial_if_due(attempt))
-        elif self._history is not None or self._outage is not None:
+        elif self._history is not None or self._outage is not None or self._is_first_tried():
             looks.append(self._watch(attempt))
         else:
             looks += [self.swap.check(), self._late_turns.check()]
         return min((seconds for seconds in looks if seconds is not None), default=None)
+
+    def check_history(self) -> float | None:
+        """The same without a policy, which takes no other connection: until the history is restored."""
+        return None if self._history is None else self._watch(self._attempts.current)
+
+    def _is_first_tried(self) -> bool:
+        """Whether the session has yet to begin, and is tried again if that fails."""
+        return self.policy.retry_first and not self._attempts.has_been_ready
 
     def _dial_if_due(self, attempt: Attempt) -> float | None:
         """Begin an attempt when its time has come; return the seconds until then."""
@@ -440,7 +448,10 @@ class Reconnector:
         if self.swap.is_draining:  # it waits for the end of the old session
             return 1.0
         if restorer is None:
-            is_overdue = opened_at is not None and self._clock() - opened_at >= RESTORE_TIMEOUT
+            # A first session whose configuration was refused waits for another one, of the program.
+            is_awaited = self._outage is not None or not attempt.ready.was_refused
+            is_silent = opened_at is not None and self._clock() - opened_at >= RESTORE_TIMEOUT
+            is_overdue = is_silent and is_awaited
         else:
             is_overdue = restorer.is_overdue
         if is_overdue:

@@ -20,6 +20,7 @@ from ..protocol.dialects import Dialect
 from .acknowledgement import Acknowledgement
 from .attempts import Attempts
 from .journal import Journal
+from .readiness import Readiness
 from .waiters import Waiter, Waiters
 
 __all__ = ["CommandSender"]
@@ -188,12 +189,17 @@ class CommandSender:
         """
         self._attempts.current.connection.check_ours()
         if not self._attempts.has_been_ready:
-            self._attempts.follow(lambda ready: ready.wait_to_send(deadline))
+            self._attempts.follow(Readiness.wait_to_send, deadline)
 
     def wait_for_connection(self) -> None:
-        """Wait while there is no connection; on the I/O thread, do not."""
+        """
+        Wait while there is no connection; on the I/O thread, do not.
+
+        Raises:
+            ConnectError, ConnectionClosedError: If there will be none: the limits of the policy are reached.
+        """
         if self._journal.is_holding and not self.owns_this_thread():
-            self._attempts.follow(lambda ready: ready.wait(None))
+            self._attempts.follow(Readiness.wait_until, Deadline(None))
 
     def owns_this_thread(self) -> bool:
         """Whether the caller is the I/O thread or the dial thread, which must not wait for the service."""
