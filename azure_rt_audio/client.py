@@ -21,7 +21,7 @@ from ._secret import forgets_locals
 from ._session.engine import Engine
 from ._session.pending_response import DEFAULT_TIMEOUT, PendingResponse
 from ._session.recital import recital
-from ._session.waiters import is_item_added
+from ._session.waiters import Answers, about, item_added
 from ._tool_loop.session_tools import GivenTools, SessionTools
 from ._transport import WebSocketImpl, WebSocketState
 from ._typescript import TypeScriptNames
@@ -482,7 +482,7 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
         return self._engine.sender.acknowledged(
             InputAudioBufferCommit(event_id=self._engine.sender.new_event_id()),
             self,
-            lambda _, event: isinstance(event, InputAudioBufferCommitted),
+            ((InputAudioBufferCommitted, None),),
             wait=wait,
             kind="commit",
             codes=frozenset(("input_audio_buffer_commit_empty",)),
@@ -498,7 +498,7 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
         return self._engine.sender.acknowledged(
             InputAudioBufferClear(event_id=self._engine.sender.new_event_id()),
             self,
-            lambda _, event: isinstance(event, InputAudioBufferCleared),
+            ((InputAudioBufferCleared, None),),
             wait=wait,
             kind="clear",
         )
@@ -567,7 +567,7 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
         self._engine.conversation._note_sent(made)
         return self._acknowledged(
             command,
-            lambda event: is_item_added(event, made.id, is_id_new=is_id_new),
+            item_added(made.id, is_id_new=is_id_new),
             codes=(
                 "invalid_tool_call_id",
                 "item_create_duplicate_item_id",
@@ -581,7 +581,7 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
         """Remove an item. Does not wait; returns a future of the acknowledging event."""
         return self._acknowledged(
             ConversationItemDelete(event_id=self._engine.sender.new_event_id(), item_id=item_id),
-            lambda event: isinstance(event, ConversationItemDeleted) and event.item_id == item_id,
+            about(ConversationItemDeleted, item_id),
             codes=("item_delete_invalid_item_id",),
         )
 
@@ -610,7 +610,7 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
                 content_index=content_index,
                 audio_end_ms=audio_end_ms,
             ),
-            lambda event: isinstance(event, ConversationItemTruncated) and event.item_id == item_id,
+            about(ConversationItemTruncated, item_id),
             codes=("item_truncate_invalid_item_id", "unsupported_content_type"),
             params=("audio_end_ms", "content_index"),
         )
@@ -619,14 +619,14 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
         """Ask for an item as the service has it, audio included. Does not wait; returns a future."""
         return self._acknowledged(
             ConversationItemRetrieve(event_id=self._engine.sender.new_event_id(), item_id=item_id),
-            lambda event: isinstance(event, ConversationItemRetrieved) and event.item.id == item_id,
+            about(ConversationItemRetrieved, item_id),
             codes=("item_retrieve_invalid_item_id",),
         )
 
     def _acknowledged(
         self,
         command: Command,
-        is_it: Callable[[Any], bool],
+        answers: Answers,
         *,
         codes: tuple[str, ...] = (),
         params: tuple[str, ...] = (),
@@ -635,7 +635,7 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
         return self._engine.sender.acknowledged(
             command,
             self,
-            lambda _, event: is_it(event),
+            answers,
             wait=self._engine.sender.wait_to_send,
             codes=frozenset(codes),
             params=params,

@@ -107,7 +107,7 @@ class Configuration:
             return self._sender.acknowledged(
                 command,
                 owner,
-                lambda _, event: isinstance(event, SessionUpdated),
+                ((SessionUpdated, None),),
                 wait=wait,
                 kind=command.type,
                 params=("session",),

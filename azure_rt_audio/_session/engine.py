@@ -401,7 +401,7 @@ class Engine:
             if self.response_queue.begun:
                 self.response_queue.feed(event)
             key = cls.TYPE
-            if self.waiters.waiting:
+            if self.waiters.named:
                 self.waiters.offer(key, event)
             if self.streams.streams:
                 self.streams.offer(key, event)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from concurrent.futures import Future
 from typing import Any, Final
 
@@ -24,7 +24,7 @@ from .attempts import Attempts
 from .readiness import Readiness
 from .response_queue import ResponseQueue
 from .sender import CommandSender
-from .waiters import ANSWERED_IN_ORDER, Waiter, is_item_added, placeholder
+from .waiters import ANSWERED_IN_ORDER, Answers, Waiter, about, item_added, placeholder
 
 __all__ = ["RawCommands"]
 
@@ -66,23 +66,23 @@ class RawCommands:
             self._response_queue.request_raw(payload, event_id)
         elif kind in ANSWERED_IN_ORDER:
             self._send_in_order(kind, message, event_id, payload)
-        elif (matches := self._acknowledgement(kind, message)) is not None:
+        elif (answers := self._answers(kind, message)) is not None:
             # Its waiter has it sent again on another connection, if it was not answered on this one.
-            self._sender.send_awaited(Waiter(matches, Future(), event_id=event_id), orjson.dumps(message))
+            self._sender.send_awaited(Waiter(answers, Future(), event_id=event_id), orjson.dumps(message))
         else:
             self._sender.send_bytes(payload)
 
-    def _acknowledgement(self, kind: str, message: Any) -> Callable[[Any, Any], bool] | None:
-        """Return whether an event answers a command about an item; an item without an id is given one."""
+    def _answers(self, kind: str, message: Any) -> Answers | None:
+        """Return what answers a command about an item; an item without an id is given one."""
         if kind == ConversationItemCreate.TYPE and isinstance(item := message.get("item"), dict):
             is_id_new = item.get("id") is None
             item_id = self._sender.new_item_id() if is_id_new else item["id"]
             item["id"] = item_id
-            return lambda _, event: is_item_added(event, item_id, is_id_new=is_id_new)
+            return item_added(item_id, is_id_new=is_id_new) if isinstance(item_id, str) else None
         item_id, answer = message.get("item_id"), _ABOUT_ITEMS.get(kind)
         if answer is None or not isinstance(item_id, str):
             return None
-        return lambda _, event: isinstance(event, answer) and _item_id(event) == item_id
+        return about(answer, item_id)
 
     def _send_in_order(self, kind: str, message: Any, event_id: str | None, payload: bytes) -> None:
         """Send a command with a placeholder waiter, so that a later one is not given its answer."""
@@ -109,11 +109,6 @@ def _input_format(message: Any) -> object:
     """Return the input format that a ``session.update`` asks for, in either dialect's shape."""
     session = message.get("session")
     return SESSION.flatten(session).get("input_audio_format") if isinstance(session, dict) else None
-
-
-def _item_id(event: Any) -> str | None:
-    item_id: str | None = event.item.id if isinstance(event, ConversationItemRetrieved) else event.item_id
-    return item_id
 
 
 def _configuration(session: Any, dialect: Dialect) -> SessionConfig | None:

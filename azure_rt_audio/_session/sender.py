@@ -21,7 +21,7 @@ from .acknowledgement import Acknowledgement
 from .attempts import Attempts
 from .journal import Journal
 from .readiness import Readiness
-from .waiters import Waiter, Waiters
+from .waiters import Answers, Waiter, Waiters
 
 __all__ = ["CommandSender"]
 
@@ -222,7 +222,7 @@ class CommandSender:
         self,
         command: Command,
         owner: object,
-        matches: Callable[[Any, Any], bool],
+        awaited: Callable[[Any, Any], bool] | Answers,
         *,
         wait: Callable[[], None],
         kind: str | None = None,
@@ -237,7 +237,7 @@ class CommandSender:
 
         Args:
             owner: Kept alive by the future.
-            matches: Whether an event is the acknowledgement. Runs on the I/O thread.
+            awaited: What acknowledges it, as for a :class:`Waiter`.
             wait: Waits until commands can be sent; called once the command has been checked.
             kind: Set where one event answers one command only, in order.
             codes: Codes of errors that refuse this kind of command without naming it.
@@ -251,7 +251,7 @@ class CommandSender:
         if future is None:
             future = self.new_future(owner)
         waiter = Waiter(
-            matches,
+            awaited,
             future,
             event_id=command.event_id,
             acknowledges=kind,

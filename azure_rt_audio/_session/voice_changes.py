@@ -50,7 +50,7 @@ class VoiceChanges:
 
     def add(self, config: SessionConfig, future: Future[Any]) -> None:
         """Ask for a change. Any thread."""
-        waiter = Waiter(lambda _key, _event: False, future)
+        waiter = Waiter((), future)
         self._waiters.add(waiter)  # for the end of the session
         with self._lock:
             self.waiting = (*self.waiting, VoiceChange(config, waiter))

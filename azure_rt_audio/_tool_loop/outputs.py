@@ -12,7 +12,7 @@ import orjson
 from .._log import get_logger
 from .._session.response_queue import ResponseQueue
 from .._session.sender import CommandSender
-from .._session.waiters import Waiter, is_item_added
+from .._session.waiters import Waiter, item_added
 from ..protocol.commands import ConversationItemCreate
 from ..protocol.items import (
     ContentPart,
@@ -133,7 +133,7 @@ class OutputSender:
         payload = self._sender.encode(command)
         item_id = item.id
         waiter = Waiter(
-            lambda _, event: is_item_added(event, item_id),
+            item_added(item_id),
             future,
             event_id=command.event_id,
             codes=frozenset(("invalid_tool_call_id",)),
