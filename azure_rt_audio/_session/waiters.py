@@ -11,9 +11,9 @@ sent; or ``LOST`` when an event of the kind comes that has another cause: the us
 the client's own. Any other event of the kind is its answer, however late.
 
 **Threads and locks.** The I/O thread offers events, and so do threads that set the status; any thread waits.
-``Waiters._lock`` guards who waits, and the outcome; it is not held while a future is resolved or a user's
-predicate runs. What an event answers is looked up, so thousands of commands without an answer cost an event
-nothing.
+``Waiters._lock`` guards changes of who waits, and the outcome; it is not held while a future is resolved or a
+user's predicate runs. What an event answers is looked up, so thousands of commands without an answer cost an
+event nothing.
 """
 
 from __future__ import annotations
@@ -271,6 +271,14 @@ def placeholder(kind: str, event_id: str | None, own: Future[Any] | None = None)
     return waiter
 
 
+def _copied(waiters: dict[Waiter, None]) -> tuple[Waiter, ...]:
+    while True:
+        try:
+            return tuple(waiters)
+        except RuntimeError:  # another thread has changed it meanwhile
+            continue
+
+
 class Waiters:
     """
     All blocked callers of one client.
@@ -285,9 +293,9 @@ class Waiters:
         self.heard: str | None = None
         """The item of the user's latest turn that the service found by itself. The I/O thread's."""
         self._lock = threading.Lock()  # leaf
-        self._all: dict[Waiter, None] = {}  # guarded by _lock; in the order in which they were sent
+        self._all: dict[Waiter, None] = {}  # changed under _lock; in the order in which they were sent
         self.named: dict[Hashable, dict[Waiter, None]] = {}
-        """The same by their names. Guarded by _lock; whether it is empty is read bare."""
+        """The same by their names. Changed under _lock, read bare."""
         self._ended: RealtimeError | None = None  # guarded by _lock; written once
         self._told_of_end = 0  # guarded by _lock: callers that wait for the end, and are told why it came
 
@@ -324,15 +332,11 @@ class Waiters:
     @property
     def waiting(self) -> tuple[Waiter, ...]:
         """All of them; without the lock, as the journal looks under its own."""
-        while True:
-            try:
-                return tuple(self._all)
-            except RuntimeError:  # another thread has changed it meanwhile
-                continue
+        return _copied(self._all)
 
     def _found(self, name: Hashable) -> tuple[Waiter, ...]:
-        with self._lock:
-            return tuple(self.named.get(name, ()))
+        """Those with a name, without the lock: an event does not wait for it."""
+        return _copied(self.named.get(name, {}))
 
     def note_sent(self, waiter: Waiter) -> None:
         """The command of a waiter was sent."""
