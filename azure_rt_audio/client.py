@@ -675,7 +675,8 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
 
         Raises:
             ValueError: If a field cannot be right; names its path.
-            ResponseActiveError: If one is in progress and *if_active* is ``"raise"``.
+            ResponseActiveError: If it would have to wait, as one is in progress or it is the user's turn, and
+                *if_active* is ``"raise"``; says which.
         """
         if if_active not in ("wait", "raise"):
             raise ValueError(f'if_active must be "wait" or "raise", not {if_active!r}')

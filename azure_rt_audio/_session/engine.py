@@ -641,6 +641,7 @@ class Engine:
         status = self.status.end()
         log.debug("= the session is over")  # its connection has said why
         self.journal.end(outcome)
+        self.conversation._forget_sent()
         for follower in (self.calls, self.guard):
             if follower is not None:
                 follower.end(outcome)

@@ -287,9 +287,10 @@ class ResponseQueue:
                 epoch = table.epoch
                 if not table.may_send(request):
                     if not may_wait and not table.is_held:
+                        remedy = "" if table.is_free else "wait for it, cancel it, "
                         raise ResponseActiveError(
-                            "a response is in progress in the default conversation; wait for it, cancel it, "
-                            'ask with conversation="none", or let this one wait its turn'
+                            f'{table.obstacle}; {remedy}ask with conversation="none", or let this one wait '
+                            "its turn"
                         )
                     table.put(request)
                     following = table.take_next(now)
