@@ -435,7 +435,8 @@ class Attempts:
         session = self._session()
         if session is not None:
             session.move(self.current)
-            self._draining, self._applied.number = 0, self.current.number
+            with self.lock:
+                self._draining, self._applied.number = 0, self.current.number
 
     def intercept(self, attempt: Attempt) -> None:
         """Give the events of the attempt that are applied to its ``on_event`` instead. The I/O thread's."""

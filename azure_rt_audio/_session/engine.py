@@ -7,8 +7,9 @@ on a listener, and the I/O thread never waits for user code.
 
 How it goes over from one connection to the next: see ``attempts.py``, which holds the engine weakly.
 
-**Threads and locks.** The I/O thread calls ``apply``, ``move`` and ``end``; all else may be called from any
-thread. It has no lock of its own.
+**Threads and locks.** What stands above the line "on the I/O thread" may be called from any thread; what
+stands below it, by that thread alone, but for ``tell``, ``has_listener``, ``runs_calls`` and
+``tell_no_sound``. It has no lock of its own.
 """
 
 from __future__ import annotations

@@ -217,11 +217,11 @@ class Reconnector:
             self._outage = None
             return False
         if self._outage is None and has_been_ready:
-            self._lose(attempt, outcome, now)
+            self._lose(outcome, now)
         if other is not None and self._promote(attempt, *other):
             return True
         delay = self._place.take(decision.delay_s, is_limited=outcome.status == 429)
-        self._schedule(attempt, delay, decision, outcome)
+        self._schedule(attempt, delay, decision)
         return True
 
     def on_done(self, response: Response) -> None:
@@ -246,7 +246,7 @@ class Reconnector:
         self._backoff.reset()
         self._plans.deaths = 0
 
-    def _lose(self, attempt: Attempt, outcome: Outcome, now: float) -> None:
+    def _lose(self, outcome: Outcome, now: float) -> None:
         """The connection that there was is over: nothing is sent until there is another one."""
         self._outage = Outage(now, outcome)
         self._late_turns.cancel()
@@ -302,7 +302,7 @@ class Reconnector:
             attempt.connection.begin_close(1.0)
         return is_usable
 
-    def _schedule(self, previous: Attempt, delay: float, decision: Retry, outcome: Outcome) -> None:
+    def _schedule(self, previous: Attempt, delay: float, decision: Retry) -> None:
         """Make another attempt, to be started when its time has come."""
         attempt = self._configuration.new_attempt()
         attempt.take_updates(previous)

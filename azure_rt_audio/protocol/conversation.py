@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import threading
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
@@ -54,6 +53,7 @@ __all__ = ["Conversation", "ConversationEntry"]
 
 _MAX_SENT_CHARACTERS: Final = 64 * 2**20
 """Of images, in base64, that are kept until the service has described their items."""
+_NOT_SENT: Final = (None, 0)
 _BYTES_PER_MS: Final = {"pcm16": 48, "g711_ulaw": 8, "g711_alaw": 8}
 
 
@@ -65,18 +65,17 @@ class Conversation:
     it ends, also if the service does not announce its items. Entries have no sound; of the user's, the client
     keeps what another session would be given, which :meth:`to_dict` writes on request.
 
-    **Threads and locks.** One thread applies events. Any thread may read and gets a snapshot of immutable
-    entries. ``Conversation._lock`` is a leaf; it guards the images that were sent.
+    **Threads.** One thread applies events. Any thread may read and gets a snapshot of immutable entries.
     """
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()  # leaf
         self._streams: dict[str, ItemStream] = {}
         self._order: list[str] = []  # changed in single steps of the interpreter; read by a copy
         self._outputs = ResponseOutputs(self._streams)
         self._whole: ItemStream | None = None  # the item that was complete last
-        self._sent: dict[str, MessageItem] = {}  # with images, until described; guarded by _lock
-        self._sent_characters = 0  # of those; guarded by _lock
+        # Items with images, and the characters of these, until the service describes them. Changed in single
+        # steps of the interpreter, by any thread.
+        self._sent: dict[str, tuple[MessageItem, int]] = {}
         self._audio_format = self._input_format = "pcm16"
         self._sound: Callable[[], Mapping[str, str]] = dict  # of the user's messages, where it is kept
         self._lost: Mapping[str, str] = {}  # replaced as a whole
@@ -303,7 +302,7 @@ class Conversation:
 
     def _with_images(self, item: ConversationItem, known: ConversationItem | None = None) -> ConversationItem:
         """Return an item with the images that were sent, which a service may not repeat."""
-        known = self._take_sent(item.id or "") if known is None else known
+        known = self._sent.pop(item.id or "", _NOT_SENT)[0] if known is None else known
         if not (isinstance(item, MessageItem) and isinstance(known, MessageItem)):
             return item
         sent = {i: part.image_url for i, part in enumerate(known.content or ()) if part.image_url}
@@ -314,14 +313,6 @@ class Conversation:
             for i, part in enumerate(item.content)
         ]
         return evolve(item, content=content)
-
-    def _take_sent(self, item_id: str) -> MessageItem | None:
-        if not self._sent:
-            return None
-        with self._lock:
-            sent = self._sent.pop(item_id, None)
-            self._sent_characters -= 0 if sent is None else _image_characters(sent)
-        return sent
 
     def _place_after(
         self, event: ConversationItemAdded | ConversationItemDone, stream: ItemStream | None
@@ -396,19 +387,18 @@ class Conversation:
         """Keep the images of an item that is being sent. Any thread; before it is sent."""
         if not (isinstance(item, MessageItem) and item.id and (size := _image_characters(item))):
             return
-        self._take_sent(item.id)
-        with self._lock:
-            self._sent[item.id] = item
-            self._sent_characters += size
-            while self._sent_characters > _MAX_SENT_CHARACTERS and len(self._sent) > 1:
-                oldest = next(iter(self._sent))  # refused, or so many are on their way
-                self._sent_characters -= _image_characters(self._sent.pop(oldest))
+        self._sent[item.id] = item, size
+        kept = [(item_id, self._sent.get(item_id, _NOT_SENT)[1]) for item_id in tuple(self._sent)]
+        total = sum(size for _, size in kept)
+        for item_id, size in kept[:-1]:  # the oldest first: refused, or so many are on their way
+            if total <= _MAX_SENT_CHARACTERS:
+                return
+            total -= size
+            self._sent.pop(item_id, None)
 
     def _forget_sent(self) -> None:
         """The session is over: nothing more is described."""
-        with self._lock:
-            self._sent.clear()
-            self._sent_characters = 0
+        self._sent.clear()
 
     def _is_awaited(self, item_id: str) -> bool:
         """Whether an item was committed, and has no place yet. Called by the I/O thread."""

@@ -442,4 +442,4 @@ def test_images_are_kept_until_their_items_are_described(monkeypatch: pytest.Mon
     conversation._note_sent(with_image(104))
     conversation._forget_sent()
     assert described(conversation, 104) is None
-    assert (conversation._sent, conversation._sent_characters) == ({}, 0)
+    assert conversation._sent == {}
