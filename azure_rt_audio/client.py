@@ -251,7 +251,11 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
 
     @property
     def tools(self) -> Tools:
-        """The functions that the model may call. Add and remove, or set others: the session follows."""
+        """
+        The functions that the model may call. Add and remove, or set others: the session follows.
+
+        A session that is not ready yet is told once it is; nobody waits for that.
+        """
         return self._tools.tools
 
     @tools.setter
@@ -362,7 +366,8 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
 
         Args:
             config: What to change. What is not in it stays; ``None`` clears (turn detection,
-                transcription, noise reduction). Its ``tools`` stand beside those of the client.
+                transcription, noise reduction). Its ``tools`` stand beside those of the client; if they are
+                refused, those before them do.
 
         Returns:
             A future of the acknowledging event.
@@ -370,11 +375,13 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
         Raises:
             ValueError: If a field cannot be right; names its path.
         """
-        made = self._tools.complete(build(SessionConfig, config, "session"))
+        change = build(SessionConfig, config, "session")
+        made = self._tools.complete(change)
         command = SessionUpdate(event_id=self._engine.sender.new_event_id(), session=made)
         if getattr(command.session, "input_audio_format", UNSET) is not UNSET:
             self._engine.audio_input.finish()  # the rest of a stream is in the format that ends here
-        return self._engine.update_session(command, self)
+        with self._tools.changing(change) as on_settled:
+            return self._engine.update_session(command, self, on_settled)
 
     @forgets_locals
     def become(

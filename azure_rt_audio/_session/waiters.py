@@ -112,6 +112,9 @@ class Waiter:
         params: Fields by which such an error can be told, with all that is below them.
         ids: What its command names. An error that is told by its code, and quotes other ids, is not meant.
         is_quiet: Whether a refusal is reported to no one.
+        on_settled: Called with the error, or with ``None`` for the event, before the future has it, and also
+            if nobody holds that any more. On the thread that settles it, mostly the I/O thread: must not
+            wait.
     """
 
     __slots__ = (
@@ -127,6 +130,7 @@ class Waiter:
         "is_quiet",
         "is_unsent",
         "matches",
+        "on_settled",
         "params",
         "payload",
         "position",
@@ -145,6 +149,7 @@ class Waiter:
         params: tuple[str, ...] = (),
         ids: frozenset[str] = frozenset(),
         is_quiet: bool = False,
+        on_settled: Callable[[BaseException | None], object] | None = None,
     ) -> None:
         self.matches = matches
         self._future = weakref.ref(future)
@@ -155,6 +160,7 @@ class Waiter:
         self.params = params
         self.ids = ids
         self.is_quiet = is_quiet
+        self.on_settled = on_settled
         self.awaits_swap = False  # another connection is to take the place of the present one
         self.is_internal = False  # neither the command nor its answer is the program's
         self.is_unsent = False  # its command was not sent yet, on this connection: nothing answers it
@@ -180,6 +186,8 @@ class Waiter:
                 item=value.item,
                 previous_item_id=value.previous_item_id,
             )
+        if self.on_settled is not None:
+            self.on_settled(None)
         future, self._kept = self._future(), None
         try:
             if future is not None:
@@ -189,6 +197,8 @@ class Waiter:
 
     def fail(self, error: BaseException) -> bool:
         """Fail the future; return whether somebody still holds it."""
+        if self.on_settled is not None:
+            self.on_settled(error)
         future, self._kept = self._future(), None
         try:
             if future is not None:
