@@ -140,7 +140,8 @@ def weight(event: Any) -> int:
     Return roughly how many bytes an event holds while it waits.
 
     Deltas by their length; other events of the service count as small. What this side makes itself (how
-    the connection ended, a status) weighs nothing: it must always get through.
+    the connection ended, a status) weighs nothing: it must always get through; but for the events of tools
+    and of the guard, which weigh their texts.
     """
     is_delta = _is_delta.get(event.__class__)
     if is_delta:
@@ -161,4 +162,7 @@ def _weight_by_looking(event: Any) -> int:
             _is_delta[cls] = is_text
     if isinstance(delta, str):
         return 512 + len(delta)
+    texts: tuple[str, ...] = getattr(cls, "_TEXTS", ())  # see protocol/events/local.py
+    if texts:
+        return 512 + sum(len(getattr(event, name)) for name in texts)
     return 512 if has_raw or isinstance(event, ServiceError | DecodeError) else 0
