@@ -120,7 +120,7 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
     thread sends goes out in the order of its calls. A wait is bounded, and ends at once when the
     connection ends, with the recorded reason, or on Ctrl-C, with ``KeyboardInterrupt``, which damages
     nothing. The I/O thread ``azure-rt-reader-N`` receives, answers pings and writes what is queued; a
-    single message is written by the thread that sends it, while the I/O thread waits. No two are ever inside
+    single message, before which nothing waits, is written by the thread that sends it. No two are ever inside
     the socket, or OpenSSL, at once. Listeners run one at a time, in order, on ``azure-rt-events-N`` unless a
     dispatcher says otherwise. Methods called before the session is ready wait for it, at most
     ``connect_timeout`` seconds.

@@ -231,7 +231,7 @@ def test_a_credential_that_hangs(connect: Connect) -> None:
 
 
 def test_the_credential_does_not_hold_up_the_constructor(connect: Connect) -> None:
-    """A credential that takes its time is asked on the reader thread; close does not wait for it long."""
+    """A credential that takes its time is asked on the dial thread; close does not wait for it long."""
     stage = Stage()
 
     def credential() -> str:
@@ -633,7 +633,7 @@ def test_a_command_during_the_goodbye(connect: Connect, emulator: Emulator) -> N
     with Emulator(pace=0) as service:
         client, closed = ready(connect, service=service, dispatcher=InlineDispatcher()), Probe()
         client.on("closed", closed)
-        # The remembered cancel falls due while the connection is being closed, on the reader's thread.
+        # The remembered cancel falls due while the connection is being closed, on the I/O thread.
         client.once("input_audio_buffer.cleared", lambda _: (client.close(), None))
         client.create_response().cancel()
         client.clear_audio_buffer()
