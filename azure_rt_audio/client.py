@@ -123,7 +123,7 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
     single message, before which nothing waits, is written by the thread that sends it. No two are ever inside
     the socket, or OpenSSL, at once. Listeners run one at a time, in order, on ``azure-rt-events-N`` unless a
     dispatcher says otherwise. Methods called before the session is ready wait for it, at most
-    ``connect_timeout`` seconds.
+    ``connect_timeout`` seconds, and raise as :meth:`wait_until_ready` if it does not become so.
 
     **The end.** :meth:`close` returns within its timeout and a second, whatever the service, the network
     or a listener does, from any thread. An object that is dropped without it is collected and its
@@ -374,6 +374,8 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
 
         Raises:
             ValueError: If a field cannot be right; names its path.
+            ConnectionClosedError: If the connection is over.
+            TimeoutError: If the session did not become ready, or the backlog stayed full.
         """
         change = build(SessionConfig, config, "session")
         made = self._tools.complete(change)
@@ -421,6 +423,7 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
                 configuration, or the voice cannot change.
             TypeError: If a tool cannot be declared.
             ConnectionClosedError: If the session is over.
+            TimeoutError: If the session did not become ready, or the backlog stayed full.
         """
         made = build(SessionConfig, {} if session is None else session, "session")
         if instructions is not None:
@@ -483,6 +486,10 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
 
         Returns:
             A future of the acknowledging event; fails with a :class:`ServiceError` if it is refused.
+
+        Raises:
+            ConnectionClosedError: If the connection is over.
+            TimeoutError: If the session did not become ready, or the backlog stayed full.
         """
 
         def wait() -> None:
@@ -499,7 +506,16 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
         )
 
     def clear_audio_buffer(self) -> Future[InputAudioBufferCleared]:
-        """Empty the input buffer. Does not wait; returns a future of the acknowledging event."""
+        """
+        Empty the input buffer. Does not wait.
+
+        Returns:
+            A future of the acknowledging event.
+
+        Raises:
+            ConnectionClosedError: If the connection is over.
+            TimeoutError: If the session did not become ready, or the backlog stayed full.
+        """
 
         def wait() -> None:
             self._engine.sender.wait_to_send()
@@ -563,6 +579,8 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
 
         Raises:
             ValueError: If a field cannot be right; names its path.
+            ConnectionClosedError: If the connection is over.
+            TimeoutError: If the session did not become ready, or the backlog stayed full.
         """
         made = build_item(item, "item")
         is_id_new = made.id is None
@@ -585,7 +603,17 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
         )
 
     def delete_item(self, item_id: str) -> Future[ConversationItemDeleted]:
-        """Remove an item. Does not wait; returns a future of the acknowledging event."""
+        """
+        Remove an item. Does not wait.
+
+        Returns:
+            A future of the acknowledging event.
+
+        Raises:
+            ValueError: If *item_id* is empty.
+            ConnectionClosedError: If the connection is over.
+            TimeoutError: If the session did not become ready, or the backlog stayed full.
+        """
         return self._acknowledged(
             ConversationItemDelete(event_id=self._engine.sender.new_event_id(), item_id=item_id),
             lambda event: isinstance(event, ConversationItemDeleted) and event.item_id == item_id,
@@ -604,6 +632,11 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
 
         Returns:
             A future of the acknowledging event.
+
+        Raises:
+            ValueError: If *item_id* is empty, or *audio_end_ms* is below 0.
+            ConnectionClosedError: If the connection is over.
+            TimeoutError: If the session did not become ready, or the backlog stayed full.
         """
         restored = self._engine.restored_items
         if restored.has(item_id):
@@ -623,7 +656,17 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
         )
 
     def retrieve_item(self, item_id: str) -> Future[ConversationItemRetrieved]:
-        """Ask for an item as the service has it, audio included. Does not wait; returns a future."""
+        """
+        Ask for an item as the service has it, audio included. Does not wait.
+
+        Returns:
+            A future of the event that has it.
+
+        Raises:
+            ValueError: If *item_id* is empty.
+            ConnectionClosedError: If the connection is over.
+            TimeoutError: If the session did not become ready, or the backlog stayed full.
+        """
         return self._acknowledged(
             ConversationItemRetrieve(event_id=self._engine.sender.new_event_id(), item_id=item_id),
             lambda event: isinstance(event, ConversationItemRetrieved) and event.item.id == item_id,
@@ -683,6 +726,8 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
         Raises:
             ValueError: If a field cannot be right; names its path.
             ResponseActiveError: If one is in progress and *if_active* is ``"raise"``.
+            ConnectionClosedError: If the connection is over.
+            TimeoutError: If the session did not become ready, or the backlog stayed full.
         """
         if if_active not in ("wait", "raise"):
             raise ValueError(f'if_active must be "wait" or "raise", not {if_active!r}')
@@ -722,6 +767,8 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
         Raises:
             TypeError: If *text* is no text.
             ValueError: If it is empty.
+            ConnectionClosedError: If the connection is over.
+            TimeoutError: If the session did not become ready, or the backlog stayed full.
         """
         if superseded not in ("wait", "drop"):
             raise ValueError(f'superseded must be "wait" or "drop", not {superseded!r}')
@@ -740,6 +787,10 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
 
         If it has been asked for but has not begun, it is stopped when it begins. If there is none, the
         service answers with a harmless error.
+
+        Raises:
+            ConnectionClosedError: If the connection is over.
+            TimeoutError: If the session did not become ready, or the backlog stayed full.
         """
         self._engine.sender.wait_to_send()
         self._engine.response_queue.canceller.cancel(response_id)

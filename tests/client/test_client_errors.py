@@ -9,11 +9,13 @@ import threading
 import traceback
 import warnings
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
-from listeners import HANG, MARKER, Aside, Connect, Probe, Stage, ready
+from listeners import HANG, MARKER, Aside, Connect, Probe, Stage, message, ready
 
+import azure_rt_audio
 from azure_rt_audio import (
     AzureRealTimeAudio,
     ConnectError,
@@ -639,3 +641,50 @@ def test_a_command_during_the_goodbye(connect: Connect, emulator: Emulator) -> N
         client.clear_audio_buffer()
 
         assert closed.next().is_clean
+
+
+WAV = Path(azure_rt_audio.__file__).parent / "data" / "question.wav"
+
+ON_A_CLOSED_CLIENT: dict[str, tuple[Any, ...]] = {
+    "append_audio": (b"\0\0",),
+    "ask": ("Hello",),
+    "become": ("Be brief.",),
+    "cancel_response": (),
+    "clear_audio_buffer": (),
+    "commit_audio": (),
+    "create_conversation_item": (message("Hello"),),
+    "create_response": (),
+    "delete_item": ("item",),
+    "reconnect": (),
+    "retrieve_item": ("item",),
+    "say": ("Hello",),
+    "send": ({"type": "input_audio_buffer.clear"},),
+    "send_audio_file": (WAV,),
+    "truncate_item": ("item", 0, 0),
+    "update_session": ({},),
+    "wait_for": ("response.done",),
+    "wait_until_ready": (),
+}
+"""Arguments of the methods that a closed client refuses."""
+
+ON_ANY_CLIENT = {
+    *("close", "display", "events", "off", "off_all", "on", "once", "run_pending"),
+    *("set_model_speak_done", "talk", "wait_for_mcp_tools"),
+}
+"""The others; the last one has nothing to wait for without MCP servers."""
+
+
+def test_what_a_closed_client_refuses_is_documented(client: AzureRealTimeAudio) -> None:
+    """Each method says in its docstring what it raises then; a new one has to be put here."""
+    client.close()
+    unlike = []
+    for name, arguments in ON_A_CLOSED_CLIENT.items():
+        with pytest.raises(ConnectionClosedError):
+            getattr(client, name)(*arguments)
+        if "ConnectionClosedError: " not in (getattr(AzureRealTimeAudio, name).__doc__ or ""):
+            unlike.append(name)
+    public = {name for name in dir(client) if not name.startswith("_")}
+    methods = {name for name in public if callable(getattr(AzureRealTimeAudio, name))}
+
+    assert unlike == []
+    assert methods - ON_ANY_CLIENT == set(ON_A_CLOSED_CLIENT)
