@@ -10,9 +10,9 @@ be lost, though: of commands that are answered in order, one is given up that is
 sent; or ``LOST`` when an event of the kind comes that has another cause: the user's own turn, or an update of
 the client's own. Any other event of the kind is its answer, however late.
 
-**Threads and locks.** The I/O thread offers events, and so do threads that set the status; any thread waits.
-``Waiters._lock`` guards the replacement of the tuple and the outcome; it is not held while a future is
-resolved or a user's predicate runs.
+**Threads and locks.** The I/O thread offers events, and so do threads of tools and of the guard, and those
+that set the status; any thread waits. ``Waiters._lock`` guards the replacement of the tuple and the outcome;
+it is not held while a future is resolved or a user's predicate runs.
 """
 
 from __future__ import annotations
@@ -104,7 +104,7 @@ class Waiter:
     waiter stays in its place all the same, so that the next one is not given its acknowledgement.
 
     Args:
-        matches: Whether an event is the one, given its key and itself. Runs on the I/O thread.
+        matches: Whether an event is the one, given its key and itself. Runs where that is offered.
         future: Resolved with the event, or with the error.
         event_id: Of the command it acknowledges; an error that names it fails the future.
         acknowledges: Kind of acknowledgement. One event answers one command only: the oldest.
