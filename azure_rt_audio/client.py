@@ -123,7 +123,7 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
     single message, before which nothing waits, is written by the thread that sends it. No two are ever inside
     the socket, or OpenSSL, at once. Listeners run one at a time, in order, on ``azure-rt-events-N`` unless a
     dispatcher says otherwise. Methods called before the session is ready wait for it, at most
-    ``connect_timeout`` seconds, and raise as :meth:`wait_until_ready` if it does not become so.
+    ``connect_timeout`` seconds.
 
     **The end.** :meth:`close` returns within its timeout and a second, whatever the service, the network
     or a listener does, from any thread. An object that is dropped without it is collected and its

@@ -321,7 +321,8 @@ def test_refusals_by_hand_in_any_order() -> None:
     assert names() == ["three", "add"]
 
 
-def test_a_client_that_is_not_ready_holds_up_nobody() -> None:
+@pytest.mark.parametrize("history", [None, [("user", "Hello")]], ids=["anew", "with a history"])
+def test_a_client_that_is_not_ready_holds_up_nobody(history: Any) -> None:
     """The others of a set are told at once, and it before its first command."""
     connects, shared = threading.Event(), Tools()
 
@@ -332,7 +333,11 @@ def test_a_client_that_is_not_ready_holds_up_nobody() -> None:
     with (
         Emulator(responder=reply, pace=0, tokens=["token"]) as service,
         contextlib.closing(
-            AzureRealTimeAudio({**service.options(), "api_key": None, "credential": credential}, tools=shared)
+            AzureRealTimeAudio(
+                {**service.options(), "api_key": None, "credential": credential},
+                tools=shared,
+                history=history,
+            )
         ) as late,
         AzureRealTimeAudio(service.options(), tools=shared) as client,
         client.events("session.updated", timeout=HANG) as updated,
