@@ -163,10 +163,14 @@ class SessionTools:
         """The first session is about to be ready. The I/O thread."""
         self._is_open = True
         if self._is_due:
-            try:
-                self.on_change()
-            except Exception:
-                log.exception("! the session was not told of its tools")
+            self._tell_again()
+
+    def _tell_again(self) -> None:
+        """Tell the session of what it was not told, or not with success. There is no caller to raise to."""
+        try:
+            self.on_change()
+        except Exception:
+            log.exception("! the session was not told of its tools")
 
     def _declare(self) -> None:
         client = self._client()
@@ -223,7 +227,7 @@ class SessionTools:
 
     def _take_back(self, by_hand: ByHand) -> None:
         if self._catalogue.take_back_by_hand(by_hand):
-            self.on_change()
+            self._tell_again()
 
     # ------------------------------------------------------------ another assistant
 
