@@ -683,6 +683,20 @@ def test_after_some_time() -> None:
     assert end.rcvd.code == 1001
 
 
+def test_a_timed_fault_happens_each_time_it_is_added(service: Emulator) -> None:
+    """On a connection that has performed it before, and one that was removed since."""
+    first, second = (after_seconds(0, Say({"type": name}), times=None) for name in ("first", "second"))
+    with open_socket(service) as client:
+        until(client, "session.created")
+        service.faults.add(first)
+        until(client, "first")
+        service.faults.clear()
+        service.faults.add(first, second)
+        assert [hear(client)["type"] for _ in range(2)] == ["first", "second"]
+        service.faults.add(second)
+        assert hear(client)["type"] == "second"
+
+
 def test_session_expiry() -> None:
     """After an hour a session ends with session_expired and close 1001."""
     clock = ManualClock(unix_time=1_000.0)

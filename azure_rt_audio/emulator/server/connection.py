@@ -135,6 +135,7 @@ class Connection:
         self._is_silent = False
         self._ignores_pings = False
         self._paused_until = 0.0
+        # By number: a rule may be added twice, and the id() of one that was removed may be another's.
         self._timed_performed: set[int] = set()
         self._held: dict[str, Any] | None = None  # the event before which it fell silent
         chance = random.Random(number)
@@ -281,13 +282,13 @@ class Connection:
     def _perform_timed(self, age: float) -> float | None:
         """Perform the timed faults due at this age; return the age at which the next is due."""
         upcoming: list[float] = []
-        for rule in self._faults.timed():
-            if id(rule) in self._timed_performed:
+        for number, rule in self._faults.timed():
+            if number in self._timed_performed:
                 continue
             if age < rule.seconds:
                 upcoming.append(rule.seconds)
-            elif self._faults.book(rule):
-                self._timed_performed.add(id(rule))
+            elif self._faults.book(number):
+                self._timed_performed.add(number)
                 for action in rule.actions:
                     self.perform(action)
         return min(upcoming, default=None)

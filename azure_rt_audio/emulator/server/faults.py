@@ -366,7 +366,7 @@ class Faults:
         Put more rules in force, on open connections too.
 
         They count from now on: what an open connection has sent and received before, or is just sending,
-        does not count.
+        does not count. One that was added before is another one, and is performed again.
         """
         _check_rules(rules)
         with self._lock:
@@ -410,18 +410,20 @@ class Faults:
                 found.extend(rule.actions)
         return found
 
-    def timed(self) -> list[Rule]:
-        """The rules that wait for a connection's age; :meth:`book` counts them."""
+    def timed(self) -> list[tuple[int, Rule]]:
+        """The rules that wait for a connection's age, with their numbers; :meth:`book` counts them."""
         with self._lock:
             return [
-                known.rule for known in self._rules if known.rule.moment == "seconds" and not known.is_spent
+                (known.number, known.rule)
+                for known in self._rules
+                if known.rule.moment == "seconds" and not known.is_spent
             ]
 
-    def book(self, rule: Rule) -> bool:
-        """Count one more performance of *rule*; ``False`` if there have been enough."""
+    def book(self, number: int) -> bool:
+        """Count one more performance of the rule of this number; ``False`` if there have been enough."""
         with self._lock:
             for known in self._rules:
-                if known.rule is rule and not known.is_spent:
+                if known.number == number and not known.is_spent:
                     known.times += 1
                     return True
         return False
