@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import gc
 import http.client
 import json
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from websockets.datastructures import Headers
 from websockets.exceptions import InvalidStatus
+from websockets.http11 import Request
 from websockets.sync.client import connect
 
 from azure_rt_audio.emulator import Emulator, ManualClock
@@ -67,6 +70,18 @@ def test_a_client_secret_connects_until_it_expires(service: Emulator) -> None:
         ("GET", "/openai/v1/realtime", 401),
     ]
     assert "emulator-key" not in repr(service.attempts)
+
+
+def test_secrets_that_have_expired_are_forgotten(service: Emulator) -> None:
+    """When the next one is minted: an emulator that runs for long would have all of them."""
+    known = service._authenticator.secrets
+    minted = []
+    for seconds in (20, 60, 60):
+        wish = json.dumps({"expires_after": {"anchor": "created_at", "seconds": seconds}})
+        minted.append(ask(service, "POST", SECRETS, wish, **KEY)[1]["value"])
+        CLOCK.advance(20)
+
+    assert list(known) == minted[1:]
 
 
 def test_a_secret_of_a_transcription(service: Emulator) -> None:
@@ -158,6 +173,19 @@ def test_other_requests_are_refused(
     assert answered == status
     assert "error" in error
     assert [(one.method, one.status) for one in service.attempts] == [(method, status)]
+
+
+def test_a_client_that_leaves_in_mid_handshake_is_forgotten(service: Emulator) -> None:
+    """It was accepted, and is never served."""
+    client: Any = type("Client", (), {})()
+    named = Headers({"api-key": "emulator-key"})
+    handler = service._requests
+    assert handler.check_handshake(client, Request("/openai/v1/realtime?model=gpt-realtime", named)) is None
+    assert len(handler._accepted) == 1
+    del client
+    gc.collect()
+
+    assert not handler._accepted
 
 
 def test_a_get_without_upgrade_is_recorded_as_it_was_answered(service: Emulator) -> None:

@@ -76,6 +76,9 @@ class Engine(Protocol):
     def abandon(self) -> None:
         """The connection has ended."""
 
+    def drop_audio(self) -> None:
+        """It has ended, and nobody will look at its sound."""
+
 
 class Connection:
     """
@@ -380,6 +383,12 @@ class Connection:
         final = received or sent
         self.close_code = final.code if final is not None else 1006
         self.close_reason = final.reason if final is not None else ""
+        # An ended connection is remembered, for its log: what it has not sent, and its sound, would stay as well.
+        self._held = None
+        self._arriving.take_all()
+        self._leaving.take_all()
+        if not self._keep_audio:
+            self._engine.drop_audio()
         self._ended.set()
         self._note(f"= closed {self.close_code}")
         self._on_change()

@@ -2,7 +2,7 @@
 Answers the HTTP requests of clients: handshakes, and the REST call for an ephemeral key.
 
 Threads: each request is answered on its connection's thread. Nothing is shared between them but the table of
-accepted handshakes, in which a thread touches its own entry only.
+accepted handshakes, in which a thread touches its own entry only, and the client secrets.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import socket
 import threading
 import uuid
+import weakref
 from collections.abc import Callable, Iterable, Mapping
 from email.utils import formatdate
 from typing import TYPE_CHECKING, Final
@@ -57,7 +58,8 @@ class RequestHandler:
         self._clock = clock
         self._stopped = stopped
         self._note = note
-        self._accepted: dict[ServerConnection, Accepted] = {}
+        # Weak, since a client that leaves in mid-handshake is never served, and nobody tells.
+        self._accepted: weakref.WeakKeyDictionary[ServerConnection, Accepted] = weakref.WeakKeyDictionary()
 
     def take(self, client: ServerConnection) -> Accepted:
         """Return what was accepted of a client, once."""

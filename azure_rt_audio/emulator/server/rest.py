@@ -83,7 +83,7 @@ def mint(authenticator: Authenticator, request: SecretRequest, body: bytes, now:
     """
     Make a client secret of the body of a request; *now* in Unix seconds.
 
-    Its session is the one that a client has that connects with it.
+    Its session is the one that a client has that connects with it. Secrets that have expired are forgotten.
     """
     dialect = request.dialect
     try:
@@ -106,6 +106,9 @@ def mint(authenticator: Authenticator, request: SecretRequest, body: bytes, now:
     )
     expires = int(now) + wish.seconds
     value = f"ek_{secrets.token_hex(16)}"
+    for old, held in list(authenticator.secrets.items()):  # a copy, since other threads mint as well
+        if held.expires_at <= now:
+            authenticator.secrets.pop(old, None)
     authenticator.secrets[value] = Secret(expires, wish.kind, deployment, changes)
     wire = dialect.session_on_wire(replace(session, **changes))
     return Refused(200, dialect.secret_on_wire(value, expires, wire))

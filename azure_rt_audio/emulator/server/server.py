@@ -121,7 +121,8 @@ class Emulator(RequestLog):
         latency_ms: Delay of the network, each way, and its jitter: ``(60, 30)`` is 30 to 90 ms, in order. By
             the *clock*. Without it most races between client and service cannot happen.
         region: Sent in the ``x-ms-region`` header.
-        keep_audio: Whether :meth:`received` and :meth:`sent` keep audio; it is abridged otherwise.
+        keep_audio: Whether :meth:`received` and :meth:`sent` keep audio; it is abridged otherwise, and that of
+            a conversation goes when its connection ends.
         log_limit: Commands and events kept for each connection; older ones are dropped.
         on_log: Called with a line for each command, event and fault: type and size, never audio or keys.
             Runs on the thread concerned.

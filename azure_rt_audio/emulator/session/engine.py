@@ -361,6 +361,12 @@ class SessionEngine:
         for steps in under_way:
             steps.close()
 
+    def drop_audio(self) -> None:
+        """Let go of all sound, once the session is over; texts and lengths stay."""
+        self.conversation.trim_audio(0)
+        self._input_audio.drop_audio()
+        self._out.clear()
+
 
 def _is_deeper(value: Any, levels: int) -> bool:
     """Whether a decoded value is nested deeper than that."""
