@@ -209,8 +209,15 @@ class Conversation:
         parts = [part for item in self._items if item.role == "assistant" for part in item.parts]
         return any(part.kind == "text" for part in parts) and all(part.kind != "audio" for part in parts)
 
-    def trim_audio(self, budget_bytes: int = _AUDIO_BUDGET_BYTES) -> None:
-        """Drop the oldest audio beyond the budget; 0 drops all of it."""
+    def drop_audio(self) -> None:
+        """Drop all audio; the lengths stay."""
+        self._trim(0)
+
+    def trim_audio(self) -> None:
+        """Drop the oldest audio beyond the budget."""
+        self._trim(_AUDIO_BUDGET_BYTES)
+
+    def _trim(self, budget_bytes: int) -> None:
         spent = 0
         for item in reversed(self._items):
             for part in item.parts:
