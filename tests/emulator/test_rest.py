@@ -162,6 +162,10 @@ def test_the_secrets_of_the_preview(
         ("POST", "/openai/v1/chat/completions", "{}", KEY, 404),
         ("GET", "/openai/v1/models", "", KEY, 404),
         ("DELETE", "/", "", KEY, 404),
+        # Those with a body are none for websockets, which ends the connection.
+        ("GET", f"{SESSIONS}{VERSION}", "{}", KEY, 404),
+        ("GET", "/openai/v1/realtime?model=gpt-realtime", "{}", {}, 401),
+        ("GET", "/openai/v1/realtime?model=gpt-realtime", "{}", KEY, 400),
     ],
 )
 def test_other_requests_are_refused(
@@ -173,6 +177,14 @@ def test_other_requests_are_refused(
     assert answered == status
     assert "error" in error
     assert [(one.method, one.status) for one in service.attempts] == [(method, status)]
+
+
+@pytest.mark.parametrize("length", ["16000000", "9" * 5000], ids=["long", "absurd"])
+def test_a_body_beyond_all_measure_is_refused_with_an_answer(service: Emulator, length: str) -> None:
+    """Although it is not looked at: the connection would be reset before the client reads the answer."""
+    status, error = ask(service, "POST", SECRETS, " " * 16_000_000, **{"Content-Length": length}, **KEY)
+
+    assert (status, error["error"]["message"]) == (400, "Bad request")
 
 
 def test_a_client_that_leaves_in_mid_handshake_is_forgotten(service: Emulator) -> None:

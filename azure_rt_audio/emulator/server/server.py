@@ -536,6 +536,7 @@ class Emulator(RequestLog):
             self._requests.serve_rest(client)
             raise ConnectionAbortedError("it was no handshake")  # websockets closes the socket
         client.settimeout(None)
+        self._requests.answer_unread(args[1])
         made = ServerConnection(*args, **options)
         with self._changed:
             self._sockets.add(made)
