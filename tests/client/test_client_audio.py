@@ -106,6 +106,21 @@ def test_no_audio_is_not_sent(client: AzureRealTimeAudio, emulator: Emulator) ->
     assert audio_received(emulator) == []
 
 
+def test_sound_keeps_the_users_turn(client: AzureRealTimeAudio) -> None:
+    """In an event of the program's own making, too; none of it does not."""
+    turn = client._engine.response_queue.turn
+    client.append_audio(b"")
+    client.append_audio(b"", sample_rate_hz=16_000)
+    client.append_audio(b"")
+    client.send({"type": "input_audio_buffer.append", "audio": ""})
+    assert not turn.has_sound
+    client.send({"type": "input_audio_buffer.append", "audio": base64.b64encode(TONE).decode()})
+    assert turn.has_sound
+    turn.has_sound = False
+    client.append_audio(TONE)
+    assert turn.has_sound
+
+
 @pytest.mark.parametrize("as_text", [True, False])
 def test_more_than_the_service_takes_at_a_time(connect: Connect, as_text: bool) -> None:
     """Audio above 15 MiB goes out in pieces of whole frames, in order."""
