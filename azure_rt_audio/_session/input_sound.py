@@ -224,15 +224,15 @@ class InputSound:
         with self._lock:
             return tuple(self._turns.sound)
 
-    def of_turns(self) -> dict[str, str]:
+    def of_turns(self, audio_format: str) -> dict[str, str]:
         """
         Return the base64 of what is kept of the user's turns, by the ids of their items. Any thread.
 
-        Nothing, if the input has another format since.
+        Args:
+            audio_format: The session's; of turns in another one nothing is returned.
         """
-        audio_format = self.audio_format()
         with self._lock:
-            turns = dict(self._turns.sound) if audio_format == self._format else {}
+            turns = dict(self._turns.sound) if readable_format(audio_format) == self._format else {}
         return {item_id: pybase64.b64encode(sound).decode() for item_id, sound in turns.items() if sound}
 
     def cut_turns(self) -> dict[str, float]:

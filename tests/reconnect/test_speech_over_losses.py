@@ -391,7 +391,7 @@ def test_a_loss_after_a_change_of_the_format(is_answered: bool, connect: Connect
     """No sound has come since: a session that begins in the new format is not given that of the former."""
     with Emulator(pace=0, keep_audio=True) as service:
         client = ready(connect, service=service, session_config=NO_VAD, reconnect=DISTANT)
-        turn = loud(client, 0.5)
+        turn = loud(client, 0.6)
         first = client.commit_audio().result(HANG).item_id
         rest = loud(client, 0.3)
         if is_answered:
@@ -405,10 +405,39 @@ def test_a_loss_after_a_change_of_the_format(is_answered: bool, connect: Connect
         client.clear_audio_buffer().result(HANG)
 
         assert heard(service) == (b"" if is_answered else rest)
-        sound = {"sound": "0.3 s of sound were more than is kept"}
-        turns = {first: "it has no transcript, and its sound is not kept"}
-        assert event.lost == ({**turns, **sound} if is_answered else turns)
-        assert turn not in said(service).values()
+        lost = {
+            first: "it has no transcript, and its sound is not kept",
+            "sound": "0.3 s of sound were more than is kept",
+        }
+        assert event.lost == (lost if is_answered else {})
+        assert list(said(service).values()) == ([] if is_answered else [turn])
+
+
+def test_a_turn_from_before_a_change_of_the_format(connect: Connect) -> None:
+    """The old session is not asked for its sound, which would be noise to the new one."""
+    with Emulator(pace=0, keep_audio=True) as service:
+        client = ready(connect, service=service, session_config=NO_VAD, reconnect=DISTANT)
+        loud(client, 0.5)
+        item_id = client.commit_audio().result(HANG).item_id
+        client.update_session(ULAW).result(HANG)
+        loud(client, 0.2)
+        event = client.reconnect().result(HANG)
+
+        assert event.lost[item_id] == "it has no transcript, and its sound is not kept"
+        assert not said(service)
+
+
+def test_an_answer_in_a_format_of_its_own(connect: Connect) -> None:
+    """As much of it as was heard is restored."""
+    with Emulator(pace=0) as service:
+        client = ready(connect, service=service, session_config=NO_VAD, reconnect=DISTANT)
+        response = client.create_response({"output_audio_format": "g711_ulaw"}).result(HANG)
+        ms = len(response.audio) // 8
+        item_id = response.output[0].id
+        client.truncate_item(item_id, 0, ms // 2).result(HANG)
+        lose(client, service)
+
+        assert come_back(client).shortened == {item_id: f"only what was heard: {ms // 2} of {ms} ms"}
 
 
 def test_raw_sound_over_a_loss(connect: Connect) -> None:

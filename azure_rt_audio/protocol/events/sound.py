@@ -23,7 +23,8 @@ class SoundDelta:
     @property
     def audio(self) -> bytes:
         """
-        The audio, decoded on first use, in the session's output format.
+        The audio, decoded on first use, in the format of its response: that of the session, unless the
+        request asked for another one.
 
         ``"pcm16"`` is int16, little-endian, mono, 24 000 Hz: 48 bytes per millisecond. Empty if ``delta`` is
         not base64, which is reported as an ``error`` event.
