@@ -72,7 +72,7 @@ class ItemStream:
         self.truncated_at_ms: int | None = None
 
     def note_padding(self, delta: str) -> None:
-        """A piece of audio ends with padding, or lacks it: four of its characters are less than three bytes."""
+        """Take into account that a piece of audio ends with padding, or lacks it."""
         self._surplus += len(delta) * 3 - len(delta.rstrip("=")) * 3 // 4 * 4
 
     @property
