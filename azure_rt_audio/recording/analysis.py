@@ -164,9 +164,9 @@ class _Analysis:
         if kind == "input_audio_buffer.append":
             chunk = self._chunk(entry, "audio", "input")
             if chunk is not None and id(entry) not in self._dropped:
-                self._input.add(self._now, entry.connection, chunk)
+                start = self._input.add(self._now, entry.connection, chunk)
                 if self._uncommitted is None:
-                    self._uncommitted = self._input.track.clips[-1].start
+                    self._uncommitted = start
         elif kind == "conversation.item.create":
             item = event.get("item")
             if isinstance(item, Mapping) and item.get("type") == "function_call_output":

@@ -261,6 +261,20 @@ def test_a_recording_that_began_late() -> None:
         told.next()
 
 
+def test_a_damaged_configuration() -> None:
+    """The dialect is then the usual one."""
+    recording = recording_of(
+        [*BEGINNING, command("input_audio_buffer.clear"), event("input_audio_buffer.cleared")]
+    )
+    header = attrs.evolve(recording.header, configuration={"dialect": {"ga": 1}, "deployment": 7})
+    damaged = attrs.evolve(recording, header=header)
+    with Emulator.replay(damaged) as service, client_of(service, **BARE) as client:
+        told = Probe()
+        client.on("input_audio_buffer.cleared", told)
+        client.send({"type": "input_audio_buffer.clear"})
+        told.next()
+
+
 def test_sound_and_texts_that_were_left_out(tmp_path: Path) -> None:
     """Silence of the same length is sent in place of the sound; texts are not compared."""
     record = {"path": tmp_path / "a.rta", "sound": "none", "redact": "texts"}
