@@ -55,6 +55,14 @@ def test_files_exist(document: Path) -> None:
     assert [str(path) for path in links | paths if not path.exists()] == []
 
 
+@pytest.mark.parametrize("document", [*DOCUMENTS, *ROOT.glob("samples/**/*.py")], ids=name)
+def test_nobody_is_taught_to_ask_before_taking(document: Path) -> None:
+    """Between ``empty()`` and ``get()`` another thread may take the last one, and then ``get()`` waits."""
+    text = document.read_text(encoding="utf-8")
+
+    assert re.findall(r"(\w+)\.empty\(\)(?=[^#]{0,80}\b\1\.get\(\))", text) == []
+
+
 def threads() -> set[str]:
     """The names of threads in the package, without their numbers."""
     found: set[str] = set()
