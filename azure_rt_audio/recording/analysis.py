@@ -7,6 +7,7 @@ another type is passed over, because a recording also shows what went wrong.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
@@ -80,6 +81,7 @@ class _Analysis:
         self._line = Timeline()
         self._outputs: dict[str, OutputItem] = {}
         self._turns: dict[str, Turn] = {}
+        self._turns_of: dict[str, list[Turn]] = {}  # of each response; some may be of another one by now
         self._calls: dict[str, ToolCall] = {}
         self._speech: dict[str, Speech] = {}
         self._connections: dict[int, Connection] = {}
@@ -147,7 +149,19 @@ class _Analysis:
                 turn_of_user.start = speech.start
                 turn_of_user.end = speech.end if speech.end is not None else turn_of_user.end
                 turn_of_user.is_spoken = True
-        line.latencies = [self._latency(name, *times) for name, times in self._first_at.items()]
+        played_at: dict[str, float] = {}  # of each response, when its first sound was
+        for item in self._outputs.values():
+            if item.played_at is not None:
+                played_at[item.response_id] = min(item.played_at, played_at.get(item.response_id, math.inf))
+        line.latencies = [
+            Latency(
+                response_id=name,
+                asked_at=asked_at,
+                first_at=first_at,
+                heard_at=max(asked_at, played_at[name]) if name in played_at else None,
+            )
+            for name, (asked_at, first_at) in self._first_at.items()
+        ]
         line.turns = sorted(self._turns.values(), key=lambda turn: min(turn.start, turn.came_at))
         line.tool_calls = list(self._calls.values())
         line.speech = list(self._speech.values())
@@ -287,21 +301,24 @@ class _Analysis:
 
     def _on_done(self, response: Any) -> None:
         response_id, status = text_in(response, "id"), text_in(response, "status")
-        for turn in self._turns.values():
-            if turn.response_id == response_id:
-                turn.status = status
+        self._set_status(response_id, status)
         if status == "failed":
             details = response.get("status_details")
             error = details.get("error") if isinstance(details, Mapping) else None
             self._fail("service", text_in(error, "message") or "the response has failed")
+
+    def _set_status(self, response_id: str, status: str) -> None:
+        for turn in self._turns_of.get(response_id, ()):
+            if turn.response_id == response_id:
+                turn.status = status
 
     def _on_reconnection(self, entry: Reconnecting | Reconnected) -> None:
         change = self._changes.take(self._now, entry)
         failures = self._line.failures
         if isinstance(entry, Reconnecting) and failures and failures[-1].kind == "connection":
             failures.pop()  # what this attempt mends
-        for turn in self._turns.values():
-            turn.status = change.responses.get(turn.response_id or "", turn.status)
+        for response_id, outcome in change.responses.items():
+            self._set_status(response_id, outcome)
         if isinstance(entry, Reconnected) and not entry.is_planned:
             for item_id in self._uncommitted_items:  # the new session hears that from its beginning
                 self._speech.pop(item_id, None)
@@ -362,18 +379,14 @@ class _Analysis:
         if self._asked_at is not None and response_id not in self._out_of_band:
             self._first_at.setdefault(response_id, (self._asked_at, self._now))
             self._asked_at = None
-        turn = self._turns.setdefault(
-            item_id,
-            Turn(
-                role="assistant",
-                item_id=item_id,
-                start=self._now,
-                end=self._now,
-                came_at=self._now,
-                response_id=response_id,
-            ),
-        )
-        turn.response_id = turn.response_id or response_id
+        turn = self._turns.get(item_id)
+        if turn is None:
+            turn = self._turns[item_id] = Turn(
+                role="assistant", item_id=item_id, start=self._now, end=self._now, came_at=self._now
+            )
+        if not turn.response_id and turn.response_id != response_id:
+            turn.response_id = response_id
+            self._turns_of.setdefault(response_id, []).append(turn)
         turn.end = turn.came_at = self._now
         return turn
 
@@ -413,19 +426,6 @@ class _Analysis:
                 received_seconds=item.received,
                 by_user=any(-0.1 <= at - began <= _BARGE_IN_SECONDS for began in self._began_at),
             )
-        )
-
-    def _latency(self, response_id: str, asked_at: float, first_at: float) -> Latency:
-        heard = [
-            item.played_at
-            for item in self._outputs.values()
-            if item.response_id == response_id and item.played_at is not None
-        ]
-        return Latency(
-            response_id=response_id,
-            asked_at=asked_at,
-            first_at=first_at,
-            heard_at=max(asked_at, min(heard)) if heard else None,
         )
 
 
