@@ -7,6 +7,7 @@ another type is passed over, because a recording also shows what went wrong.
 
 from __future__ import annotations
 
+import bisect
 import math
 from collections.abc import Callable, Mapping
 from typing import Any, Final
@@ -44,6 +45,9 @@ _REDACTED: Final = "[redacted]"
 
 _BARGE_IN_SECONDS: Final = 2.0
 """An answer that is cut so soon after the user began to speak was interrupted by the user."""
+
+_EARLY_SECONDS: Final = 0.1
+"""So much sooner than that is told it may be cut, because the two are recorded by different threads."""
 
 _AT_ONCE_SECONDS: Final = 5.0
 """Sound that is dropped so soon after other sound is told together with it."""
@@ -87,6 +91,7 @@ class _Analysis:
         self._connections: dict[int, Connection] = {}
         self._cuts: dict[str, float] = {}  # when each item was cut
         self._began_at: list[float] = []  # when the service told that the user speaks
+        self._detections: list[tuple[float, bool]] = []  # from when on it did, or did not, detect that
         self._asked_at: float | None = None
         self._first_at: dict[str, tuple[float, float]] = {}  # of a response: asked, first word or sound
         self._out_of_band: set[str] = set()
@@ -94,7 +99,7 @@ class _Analysis:
         self._formats = {"input": "pcm16", "output": "pcm16"}
         session = recording.header.configuration.get("session")
         if isinstance(session, Mapping):
-            self._set_formats(session)
+            self._set_session(session)
         self._dropped = dropped_sound(recording.entries)
         self._changes = Reconnections(recording.entries, self._formats["input"], self._dropped)
         self._input = InputPlacement(self._changes.replayed)
@@ -139,6 +144,7 @@ class _Analysis:
         line = self._line
         line.said = self._input.track
         line.heard = place_items(list(self._outputs.values()))
+        self._began_at.sort()
         for item in self._outputs.values():
             self._finish_spoken(item)
         for turn in self._turns.values():
@@ -216,7 +222,7 @@ class _Analysis:
             turn = self._answer(item_id, response_id)
             turn.text = turn.text or text_in(event, "transcript") or text_in(event, "text")
         elif kind in ("session.created", "session.updated"):
-            self._set_formats(event.get("session"))
+            self._set_session(event.get("session"))
         elif kind.startswith("input_audio_buffer."):
             self._on_input(kind, item_id, entry)
         elif kind.startswith("conversation.item."):
@@ -359,7 +365,10 @@ class _Analysis:
             return None
         return Chunk(size, self._formats[direction], audio or None)
 
-    def _set_formats(self, session: Any) -> None:
+    def _set_session(self, session: Any) -> None:
+        detects = _detects_turns(session)
+        if detects is not None and detects != (self._detections[-1][1] if self._detections else None):
+            self._detections.append((self._now, detects))
         for direction in self._formats:
             name = text_in(session, f"{direction}_audio_format") or _FORMATS.get(
                 text_in(session, "audio", direction, "format", "type"), ""
@@ -424,9 +433,29 @@ class _Analysis:
                 item_id=item.item_id,
                 heard_seconds=item.heard,
                 received_seconds=item.received,
-                by_user=any(-0.1 <= at - began <= _BARGE_IN_SECONDS for began in self._began_at),
+                by_user=self._is_by_user(at),
             )
         )
+
+    def _is_by_user(self, at: float) -> bool | None:
+        """Whether the user cut what was heard at a moment; ``None`` if nobody knows."""
+        last = bisect.bisect_right(self._began_at, at + _EARLY_SECONDS) - 1
+        if last >= 0 and at - self._began_at[last] <= _BARGE_IN_SECONDS:
+            return True
+        # Without turn detection the user may have pressed a button.
+        detects = next((detects for since, detects in reversed(self._detections) if since <= at), False)
+        return False if detects and at > _BARGE_IN_SECONDS else None
+
+
+def _detects_turns(session: Any) -> bool | None:
+    """Whether a session detects turns; ``None`` if it does not say so."""
+    for path in ((), ("audio", "input")):
+        fields = session
+        for name in path:
+            fields = fields.get(name) if isinstance(fields, Mapping) else None
+        if isinstance(fields, Mapping) and "turn_detection" in fields:
+            return text_in(fields, "turn_detection", "type") not in ("", "none")
+    return None
 
 
 def _content(item: Any) -> str:
