@@ -63,6 +63,17 @@ def test_nobody_is_taught_to_ask_before_taking(document: Path) -> None:
     assert re.findall(r"(\w+)\.empty\(\)(?=[^#]{0,80}\b\1\.get\(\))", text) == []
 
 
+def test_every_sample_is_in_the_changelog() -> None:
+    """Those that the front page shows."""
+    shown = re.findall(
+        r"^\| \[`([\w.]+)`\]\(samples/", (ROOT / "README.md").read_text(encoding="utf-8"), re.M
+    )
+    told = set(re.findall(r"`([\w.]+)`", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")))
+
+    assert len(shown) > 10
+    assert [sample for sample in shown if not {sample, Path(sample).stem} & told] == []
+
+
 def threads() -> set[str]:
     """The names of threads in the package, without their numbers."""
     found: set[str] = set()

@@ -106,6 +106,16 @@ def test_both_readers_of_wav_agree(tmp_path: Path) -> None:
     assert read_audio(path) == read_wav(path)
 
 
+@pytest.mark.parametrize(("kind", "bits"), [("flac", 24), ("aiff", 24), ("aiff", 32)])
+def test_wider_samples_are_the_same_in_every_file(tmp_path: Path, kind: str, bits: int) -> None:
+    """Rounded to 16 bits, whoever decodes them."""
+    samples = np.random.default_rng(0).integers(-(1 << 23), 1 << 23, 20_000, "i4") << 8
+    for suffix in ("wav", kind):
+        soundfile.write(tmp_path / f"a.{suffix}", samples, 24_000, subtype=f"PCM_{bits}")
+
+    assert read_audio(tmp_path / "a.wav") == read_audio(tmp_path / f"a.{kind}")
+
+
 def test_wav_needs_no_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without soundfile WAV is read and written, and what else there is names the extra."""
     write_audio(tmp_path / "a.flac", tone(24_000, 0.1))
