@@ -117,9 +117,9 @@ def test_a_disk_that_hangs(
     assert recorder._writer.join(HANG)
     recording = Recording.read(b"".join(content).splitlines(keepends=True))
     assert recording.problems == ()
-    (lost,) = [entry for entry in recording.entries if isinstance(entry, Lost)]
-    assert lost.count >= 30
-    assert lost.bytes > 30 * 64_000
+    lost = [entry for entry in recording.entries if isinstance(entry, Lost)]  # one, but on a busy machine
+    assert sum(entry.count for entry in lost) >= 30
+    assert sum(entry.bytes for entry in lost) > 30 * 64_000
     assert isinstance(recorder.error, RecordingError)
     assert not recorder.flush(HANG)  # what was lost is not in the file, nor will it be
 
