@@ -551,8 +551,8 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
             channel: Of a file with several: their mean, ``"left"`` or ``"right"``.
 
         Raises:
-            ValueError: If the file is empty, damaged, cut short, or no audio; names it and a remedy.
-                What came before the damage has been sent.
+            ValueError: If the file is empty, damaged, cut short, several recordings in one, or no audio;
+                names it and a remedy. What came before the damage has been sent.
             OSError: If the file cannot be read.
             MissingExtraError: If the ``audio`` extra is needed and not installed.
             ConnectionClosedError: If the connection is over.

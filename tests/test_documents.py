@@ -55,6 +55,24 @@ def test_files_exist(document: Path) -> None:
     assert [str(path) for path in links | paths if not path.exists()] == []
 
 
+@pytest.mark.parametrize("document", [*DOCUMENTS, *ROOT.glob("samples/**/*.py")], ids=name)
+def test_nobody_is_taught_to_ask_before_taking(document: Path) -> None:
+    """Between ``empty()`` and ``get()`` another thread may take the last one, and then ``get()`` waits."""
+    text = document.read_text(encoding="utf-8")
+
+    assert re.findall(r"(\w+)\.empty\(\)(?=[^#]{0,80}\b\1\.get\(\))", text) == []
+
+
+def test_every_sample_is_in_the_changelog() -> None:
+    """Those that the front page shows."""
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    shown = re.findall(r"^\| \[`([\w.]+)`\]\(samples/", readme, re.MULTILINE)
+    told = set(re.findall(r"`([\w.]+)`", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")))
+
+    assert len(shown) > 10
+    assert [sample for sample in shown if not {sample, Path(sample).stem} & told] == []
+
+
 def threads() -> set[str]:
     """The names of threads in the package, without their numbers."""
     found: set[str] = set()
