@@ -10,10 +10,10 @@ be lost, though: of commands that are answered in order, one is given up that is
 sent; or ``LOST`` when an event of the kind comes that has another cause: the user's own turn, or an update of
 the client's own. Any other event of the kind is its answer, however late.
 
-**Threads and locks.** The I/O thread offers events, and so do threads that set the status; any thread waits.
-``Waiters._lock`` guards changes of who waits, and the outcome; it is not held while a future is resolved or a
-user's predicate runs. What an event answers is looked up, so thousands of commands without an answer cost an
-event nothing.
+**Threads and locks.** The I/O thread offers events, and so do threads of tools and of the guard, and those
+that set the status; any thread waits. ``Waiters._lock`` guards changes of who waits, and the outcome; it is
+not held while a future is resolved or a user's predicate runs. What an event answers is looked up, so
+thousands of commands without an answer cost an event nothing.
 """
 
 from __future__ import annotations
@@ -137,7 +137,7 @@ class Waiter:
 
     Args:
         awaited: What answers the command; or, for other events, whether one is the one, given its key and
-            itself: that runs on the I/O thread, for each event.
+            itself: that runs where it is offered, for each event.
         future: Resolved with the event, or with the error.
         event_id: Of the command it acknowledges; an error that names it fails the future.
         acknowledges: Kind of acknowledgement. One event answers one command only: the oldest that was sent.
@@ -145,6 +145,9 @@ class Waiter:
         params: Fields by which such an error can be told, with all that is below them.
         ids: What its command names. An error that is told by its code, and quotes other ids, is not meant.
         is_quiet: Whether a refusal is reported to no one.
+        on_settled: Called with the error, or with ``None`` for the event, before the future has it, and also
+            if nobody holds that any more. On the thread that settles it, mostly the I/O thread: must not
+            wait.
     """
 
     __slots__ = (
@@ -161,6 +164,7 @@ class Waiter:
         "is_unsent",
         "matches",
         "names",
+        "on_settled",
         "params",
         "payload",
         "position",
@@ -179,6 +183,7 @@ class Waiter:
         params: tuple[str, ...] = (),
         ids: frozenset[str] = frozenset(),
         is_quiet: bool = False,
+        on_settled: Callable[[BaseException | None], object] | None = None,
     ) -> None:
         self.matches = awaited if callable(awaited) else None
         names: list[Hashable] = [_ANY] if callable(awaited) else list(awaited)
@@ -195,6 +200,7 @@ class Waiter:
         self.params = params
         self.ids = ids
         self.is_quiet = is_quiet
+        self.on_settled = on_settled
         self.awaits_swap = False  # another connection is to take the place of the present one
         self.is_internal = False  # neither the command nor its answer is the program's
         self.is_unsent = False  # its command was not sent yet, on this connection: nothing answers it
@@ -220,6 +226,8 @@ class Waiter:
                 item=value.item,
                 previous_item_id=value.previous_item_id,
             )
+        if self.on_settled is not None:
+            self.on_settled(None)
         future, self._kept = self._future(), None
         try:
             if future is not None:
@@ -229,6 +237,8 @@ class Waiter:
 
     def fail(self, error: BaseException) -> bool:
         """Fail the future; return whether somebody still holds it."""
+        if self.on_settled is not None:
+            self.on_settled(error)
         future, self._kept = self._future(), None
         try:
             if future is not None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from made_recordings import Made, tone
 
@@ -124,6 +126,23 @@ def test_telephone_sound_is_widened() -> None:
     assert duration_ms(len(clip.pcm())) == pytest.approx(1000, abs=1)
 
 
+@pytest.mark.parametrize(
+    "described",
+    [{"output_audio_format": "g711_ulaw"}, {"audio": {"output": {"format": {"type": "audio/pcmu"}}}}],
+    ids=["preview", "ga"],
+)
+def test_an_answer_in_a_format_of_its_own(described: dict[str, Any]) -> None:
+    """It lasts as long as it is, in a session whose answers are PCM16 otherwise."""
+    made = Made().received(0.9, "response.created", response={"id": "resp_1", **described})
+    made.delta(1.0, ulaw_encode(tone(1, 400, 8_000)))
+    made.received(2.0, "response.created", response={"id": "resp_2"}).delta(2.1, tone(0.5), "b", "resp_2")
+    made.add(2.2, "heard", item="item_a", ms=1000.0, end="played")
+    made.add(3.0, "heard", item="b", ms=500.0, end="played")
+
+    seconds = [turn.received_seconds for turn in analysed(made).turns]
+    assert seconds == pytest.approx([1.0, 0.5])
+
+
 def test_sound_that_was_left_out_has_its_time() -> None:
     """The recording says how many bytes there were."""
     made = Made(sound="none")
@@ -134,6 +153,23 @@ def test_sound_that_was_left_out_has_its_time() -> None:
     assert spans(track) == [(1.0, 2.0)]
     assert not track.has_sound
     assert set(b"".join(track.blocks(2.0))) == {0}
+
+
+def test_sound_from_before_the_recording_is_not_in_it() -> None:
+    """A part that begins while the user speaks, shortly before the sound is sent again over another line."""
+    made = Made(t=600.0, part=2)
+    made.add(600.1, "closed", connection=1, code=1006, error="ConnectionClosedError", message="it broke")
+    made.add(600.1, "reconnecting", attempt=1, delay_s=0.2, reason="it broke")
+    made.add(600.3, "opened", connection=2)
+    for _ in range(20):
+        made.said(600.4, tone(0.1), connection=2)
+    made.add(600.4, "reconnected", connection=2, gap_s=0.3, reason="it broke")
+    spoken: dict[str, Any] = {"connection": 2, "item_id": "item_q"}
+    made.received(600.5, "input_audio_buffer.speech_started", audio_start_ms=300, **spoken)
+    timeline = analysed(made)
+
+    assert spans(timeline.said) == [(0.0, 0.4)]
+    assert [speech.start for speech in timeline.speech] == [0.0]
 
 
 @pytest.mark.parametrize("audio", ["!", "AAA", "AAAAAA==", 7, None, {}])
