@@ -555,7 +555,8 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
                 names it and a remedy. What came before the damage has been sent.
             OSError: If the file cannot be read.
             MissingExtraError: If the ``audio`` extra is needed and not installed.
-            ConnectionClosedError, ConnectError: If the connection is over, or the client has given up.
+            ConnectionClosedError: If the connection is over.
+            ConnectError: If it was lost, and no other one could be made.
             TimeoutError: If the session did not become ready, or the backlog stayed full.
             RuntimeError: On the I/O thread, where nothing may block.
         """
