@@ -10,6 +10,7 @@ their own threads. The two threads share queues, and attributes with one writer 
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import logging
 import queue
@@ -29,7 +30,7 @@ from ..devices import Microphone, Speaker
 from ..devices.events import DeviceLost, DeviceOpened
 from ..devices.interfaces import MicrophoneLike, SpeakerLike
 from ..dispatch import WorkerDispatcher
-from ..dispatch.base import call_guarded
+from ..dispatch.base import call_guarded, report_failure
 from ..errors import ConnectionClosedError, RealtimeError
 from ..protocol.events import (
     InputAudioBufferSpeechStarted,
@@ -374,7 +375,7 @@ class VoiceSession:
                 level = logging.DEBUG if self._waiting else logging.WARNING  # who waits is told
                 log.log(level, "! voice session ended: %s", exc)
             self._note_end(exc)
-        except Exception as exc:
+        except BaseException as exc:
             self._note_end(RealtimeError(f"the voice session ended with {type(exc).__name__}: {exc}"))
             raise
         finally:
@@ -490,19 +491,35 @@ class VoiceSession:
     # ------------------------------------------------------------ the end
 
     def _shut_down(self) -> None:
-        """Close everything. Idempotent."""
+        """Close everything, whatever a device raises. Idempotent."""
+        if self._has_ended.is_set():
+            return
         for subscription in self._subscriptions:
             subscription.cancel()
-        self.microphone.close()
-        if not self._has_ended.is_set():
-            stopped = {played.item_id: played.ms for played in self.speaker.stop()}
-            self._worker.submit(self._downlink.end, stopped)
-        self.speaker.close()
+        with contextlib.ExitStack() as stack:  # from bottom to top; Ctrl-C skips nothing of it
+            stack.callback(self._note_has_ended)
+            stack.callback(_call_device, self.speaker.close)
+            stack.callback(_call_device, self._stop_speaker)
+            stack.callback(_call_device, self.microphone.close)
+
+    def _stop_speaker(self) -> None:
+        stopped = {played.item_id: played.ms for played in self.speaker.stop()}
+        self._worker.submit(self._downlink.end, stopped)
+
+    def _note_has_ended(self) -> None:
         self._worker.close()
         shutdown.forget(shutdown.Stage.VOICE, self)
         if self._engine.voice.get("session") is self:
             self._engine.voice.pop("session", None)
         self._has_ended.set()
+
+
+def _call_device(act: Callable[[], object]) -> None:
+    """Call a device, which may be the program's own; log its exception, so that the rest is closed."""
+    try:
+        act()
+    except BaseException as exc:  # noqa: BLE001 - logged, or raised again
+        report_failure(exc, act)
 
 
 def _chained(first: Callable[..., object], second: Callable[..., object] | None) -> Callable[..., object]:

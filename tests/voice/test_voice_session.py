@@ -8,6 +8,7 @@ import logging
 import subprocess
 import sys
 import threading
+from asyncio import CancelledError
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -20,7 +21,7 @@ from azure_rt_audio.audio.g711 import ulaw_encode
 from azure_rt_audio.audio.resample import resample
 from azure_rt_audio.devices import DeviceLost, DeviceOpened, Microphone, Played, Speaker
 from azure_rt_audio.emulator import Close, Emulator, FunctionCall, Reply, Say, before
-from azure_rt_audio.errors import ConnectionClosedError, DeviceError, MissingExtraError
+from azure_rt_audio.errors import ConnectionClosedError, DeviceError, MissingExtraError, RealtimeError
 from azure_rt_audio.voice import FirstSound, Interrupted, Levels, SelfInterruption, VoiceSession
 
 SPEECH = [BLOCK] * 10
@@ -778,6 +779,76 @@ def test_a_device_that_fails_is_raised(client: AzureRealTimeAudio) -> None:
         with pytest.raises(DeviceError, match="fire"):
             waiting.result()
     assert client.ask("Still there?", timeout=HANG).is_completed
+
+
+class Doomed(StageMicrophone):
+    """A microphone that fails, and fails again when it is closed."""
+
+    def __init__(self, failure: BaseException) -> None:
+        super().__init__()
+        self.failure = failure
+        self.failing = threading.Event()
+
+    def read(self, timeout: float | None = None) -> bytes | None:
+        if self.failing.wait(0.01):
+            raise self.failure
+        return None
+
+    def close(self) -> None:
+        super().close()
+        raise self.failure
+
+
+class Mute(StageSpeaker):
+    """A speaker that neither stops nor closes without an error."""
+
+    def stop(self) -> Any:
+        raise OSError("no such device")
+
+    def close(self) -> None:
+        super().close()
+        raise OSError("no such device")
+
+
+@pytest.mark.parametrize("failure", [DeviceError("gone"), OSError("gone"), CancelledError("gone")], ids=repr)
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")  # what is no error of ours
+def test_devices_that_fail_at_the_end_keep_nobody_waiting(
+    client: AzureRealTimeAudio, caplog: pytest.LogCaptureFixture, failure: BaseException
+) -> None:
+    """Whatever they raise, the session ends, the waits for it end, and another one may start."""
+    microphone, speaker = Doomed(failure), Mute()
+    voice = VoiceSession(client, microphone, speaker, echo="headphones")
+    voice.start()
+    waiting = Aside(voice.wait)
+    microphone.failing.set()
+    with pytest.raises(RealtimeError, match="gone"):
+        waiting.result()
+
+    assert voice.close(HANG)
+    assert microphone.is_closed.is_set()
+    assert speaker.is_closed.is_set()
+    assert "Doomed.close" in caplog.text
+    assert "Mute.close" in caplog.text
+    caplog.clear()
+    with VoiceSession(client, StageMicrophone(), StageSpeaker(), echo="headphones") as voice:
+        assert voice.is_open
+
+
+def test_what_a_device_raised_at_the_start_is_what_is_raised(
+    client: AzureRealTimeAudio, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Not what it, or the other one, raises when it is closed after that."""
+
+    class Broken(Doomed):
+        def start(self) -> None:
+            raise MissingExtraError("A microphone", "audio")
+
+    with pytest.raises(MissingExtraError):
+        VoiceSession(client, Broken(OSError("gone")), Mute(), echo="headphones").start()
+
+    caplog.clear()
+    with VoiceSession(client, StageMicrophone(), StageSpeaker(), echo="headphones") as voice:
+        assert voice.is_open
 
 
 def test_close_from_its_own_thread(talks: Talks, talker: Emulator) -> None:
