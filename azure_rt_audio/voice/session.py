@@ -60,6 +60,9 @@ _LEVELS_INTERVAL_S: Final = 0.1
 _REFERENCE_LEAD_S: Final = 0.04
 """Lead of the echo reference over the microphone: the latencies that devices report are inexact."""
 
+_RECORDED_MS: Final = 10_000
+"""Of sound before a release that is read after it, at most: what a microphone keeps by default."""
+
 _CLOSE_TIMEOUT_S: Final = 2.0
 _STOP_TIMEOUT_S: Final = 1.0
 _RECORDER_TIMEOUT_S: Final = 0.5
@@ -413,7 +416,8 @@ class VoiceSession:
                 "push_to_talk=True"
             )
 
-    def _process(self, recorded: AudioLike) -> None:
+    def _process(self, recorded: AudioLike) -> int:
+        """Handle a block, and return its length in bytes."""
         block = bytes(to_pcm16(recorded))  # of a microphone of the program's own, maybe an array
         ended_at = self.microphone.captured_at + len(block) / 48_000
         played = self._reference.take(len(block) // 2, ended_at + _REFERENCE_LEAD_S)
@@ -422,6 +426,7 @@ class VoiceSession:
         self._microphone_db = level_db(sent)
         if not self.is_push_to_talk or self._pressed is not None:
             self._uplink.send(sent)
+        return len(block)
 
     def _handle_button(self) -> None:
         """Handle the next press or release, if there is one."""
@@ -429,12 +434,27 @@ class VoiceSession:
             return
         pressed = self._button.get()
         if self._pressed is not None and pressed is None:
-            while (block := self.microphone.read(0.0)) is not None:  # recorded before the release
-                self._process(block)
+            self._process_recorded()
             self._worker.submit(self._downlink.asked, time.monotonic())
             self._pressed.wait(_STOP_TIMEOUT_S)  # or a late stop would cancel the answer to this turn
             self._uplink.end_turn()
         self._pressed = pressed
+
+    def _process_recorded(self) -> None:
+        """
+        Process what was recorded before a release and was not read yet.
+
+        No more, of a microphone that is faster than this: a simulated one, or one with ``b""`` for nothing.
+        """
+        microphone = self.microphone
+        kept_ms = microphone.buffered_ms if isinstance(microphone, Microphone) else 0
+        left = max(kept_ms, _RECORDED_MS) * 48
+        while left > 0 and not self._is_closing.is_set():
+            block = microphone.read(0.0)
+            size = 0 if block is None else self._process(block)
+            if not size:
+                break
+            left -= size
 
     def _stop_playback(self, has_stopped: threading.Event) -> None:
         """Interrupt on a press; runs on the worker."""

@@ -538,6 +538,50 @@ def test_a_press_interrupts(talks: Talks) -> None:
         talk.voice.close()
 
 
+class Tireless(StageMicrophone):
+    """A microphone that always has another block, also when it is asked not to wait for one."""
+
+    def __init__(self, block: bytes) -> None:
+        super().__init__()
+        self.block = block
+        self.is_asked_again = threading.Event()  # and again, after a release
+
+    def read(self, timeout: float) -> bytes:
+        if not timeout:
+            self.is_asked_again.set()
+        return self.block if not timeout or self.is_asked_again.wait(0.01) else BLOCK
+
+
+@pytest.mark.parametrize("block", [BLOCK, b""], ids=["sound", "nothing"])
+def test_a_turn_ends_though_the_microphone_does_not(
+    client: AzureRealTimeAudio, emulator: Emulator, monkeypatch: pytest.MonkeyPatch, block: bytes
+) -> None:
+    """Of one that is faster than it is sent, as much belongs to the turn as one may have kept."""
+    monkeypatch.setattr("azure_rt_audio.voice.session._RECORDED_MS", 200)
+    microphone = Tireless(block)
+    with VoiceSession(client, microphone, StageSpeaker(), echo="headphones", push_to_talk=True) as voice:
+        voice.press()
+        emulator.wait_for_command("input_audio_buffer.append", count=10)
+        voice.release()
+
+        emulator.wait_for_command("input_audio_buffer.commit")
+
+
+def test_a_turn_that_does_not_end_does_not_hinder_the_end(
+    client: AzureRealTimeAudio, emulator: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever closes the session does not wait for what was recorded before the release."""
+    monkeypatch.setattr("azure_rt_audio.voice.session._RECORDED_MS", 10**12)
+    microphone = Tireless(BLOCK)
+    with VoiceSession(client, microphone, StageSpeaker(), echo="headphones", push_to_talk=True) as voice:
+        voice.press()
+        emulator.wait_for_command("input_audio_buffer.append")
+        voice.release()
+        assert microphone.is_asked_again.wait(HANG)
+
+        assert voice.close(HANG)
+
+
 def test_a_button_that_is_not_there(talks: Talks) -> None:
     """An open microphone has no button."""
     talk = talks()
