@@ -219,6 +219,7 @@ def assert_silent(error: BaseException) -> None:
         ("[2001:db8::1]:80", "2001:db8::1", False),
         ("2001:db8::/32", "2001:db8::1", True),
         ("2001:db9::/32", "2001:db8::1", False),
+        pytest.param(f"res.example:{'4' * 5_000}", "res.example", False, id="no port"),
     ],
 )
 def test_whom_no_proxy_spares(

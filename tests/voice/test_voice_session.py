@@ -855,7 +855,9 @@ class Mute(StageSpeaker):
 
 
 @pytest.mark.parametrize("failure", [DeviceError("gone"), OSError("gone"), CancelledError("gone")], ids=repr)
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")  # what is no error of ours
+@pytest.mark.filterwarnings(
+    "ignore::pytest.PytestUnhandledThreadExceptionWarning"
+)  # what is no error of ours
 def test_devices_that_fail_at_the_end_keep_nobody_waiting(
     client: AzureRealTimeAudio, caplog: pytest.LogCaptureFixture, failure: BaseException
 ) -> None:
