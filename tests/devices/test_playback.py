@@ -229,7 +229,7 @@ def test_a_device_with_another_rate(playback: Playback, device: Device) -> None:
 def test_a_device_with_another_rate_waits_for_no_conversion(
     playback: Playback, device: Device, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """However much is queued, at most 100 ms are converted at a time; what comes out is what all at once is."""
+    """However much is queued, at most 100 ms are converted at a time; the sound is that of all at once."""
     said = array("h", (1 + number * 37 % 9_999 for number in range(RATE))).tobytes()
     converted_ms: list[float] = []
 
