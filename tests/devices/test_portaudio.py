@@ -13,7 +13,7 @@ import pytest
 from cli_runner import environment
 
 from azure_rt_audio.devices import DeviceLost, DeviceOpened, Microphone, Speaker, list_devices
-from azure_rt_audio.devices import supervisor as attendant
+from azure_rt_audio.devices import supervisor
 from azure_rt_audio.errors import DeviceError
 
 HANG = 20.0
@@ -95,7 +95,7 @@ def test_what_goes_wrong_on_the_device_s_thread_is_raised_by_start(
     device: type[Microphone] | type[Speaker], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What is neither a number nor a name leaves nobody waiting for a device that is not open."""
-    monkeypatch.setattr(attendant, "load", lambda: None)  # the library need not be here
+    monkeypatch.setattr(supervisor, "load", lambda: None)  # the library need not be here
 
     with pytest.raises(TypeError, match=r"device is 1\.5: pass a number or part of a name"):
         device(1.5).start()  # type: ignore[arg-type]
@@ -127,7 +127,7 @@ def test_a_lost_device_is_replaced_once_there_is_sound_again(
     device: type[Microphone] | type[Speaker], sounddevice: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Attempts that fail while the sound server starts, however they do, end nothing."""
-    monkeypatch.setattr(attendant, "_RETRY_TICKS", 1)
+    monkeypatch.setattr(supervisor, "_RETRY_TICKS", 1)
     reason = sounddevice.PortAudioError("Error initializing PortAudio")
     events: queue.Queue[Any] = queue.Queue()
     with device(on_event=events.put) as opened:

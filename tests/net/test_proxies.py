@@ -511,7 +511,7 @@ def test_an_attempt_that_is_given_up_shows_no_password() -> None:
     waker = Waker()
     with tcp_server(script) as url:
         way = through("http", url.split("/")[2], f"me:{PASSWORD}@")
-        run_in_thread = Aside(
+        aside = Aside(
             lambda: open_transport(
                 Target("wss://h.example/", HEADERS), WebSocketOptions(http_proxy=way), Deadline(None), waker
             )
@@ -519,7 +519,7 @@ def test_an_attempt_that_is_given_up_shows_no_password() -> None:
         assert arrived.wait(HANG)
         waker.interrupt()
         with pytest.raises(ConnectError, match="given up") as caught:
-            run_in_thread.result()
+            aside.result()
     waker.close()
 
     assert_silent(caught.value)
