@@ -12,8 +12,7 @@ from typing import Any
 import pytest
 from cli_runner import environment
 
-from azure_rt_audio.devices import DeviceLost, DeviceOpened, Microphone, Speaker, list_devices
-from azure_rt_audio.devices import supervisor
+from azure_rt_audio.devices import DeviceLost, DeviceOpened, Microphone, Speaker, list_devices, supervisor
 from azure_rt_audio.errors import DeviceError
 
 HANG = 20.0
