@@ -935,7 +935,8 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
         Close the connection and end the threads. Idempotent; from any thread, listeners included.
 
         What was sent before is still delivered, and listeners still see what came before. Blocked
-        callers wake with :class:`ConnectionClosedError`.
+        callers wake with :class:`ConnectionClosedError`. A signal's handler, which may strike in the middle
+        of a call, raises an exception instead of this: ``docs/explanation/threads.md``.
 
         Args:
             timeout: Seconds for all of it; left out, the options' ``close_timeout``. It returns within

@@ -94,14 +94,14 @@ class _Worker:
 
     def __init__(self, max_backlog_bytes: int) -> None:
         self.lock = threading.Lock()  # leaf
-        self.backlog = Backlog(max_backlog_bytes)  # guarded by _lock
-        self.is_idle = False  # guarded by _lock; the thread waits for _wakeup
+        self.backlog = Backlog(max_backlog_bytes)  # guarded by lock
+        self.is_idle = False  # guarded by lock; the thread waits for _wakeup
         self._is_closed = False  # written once, also without the lock
-        self.is_exiting = False  # guarded by _lock
+        self.is_exiting = False  # guarded by lock
         # A simple queue, because it alone may be put to in the middle of anything, even of getting from it:
         # that is where a finalizer may find itself.
         self._wakeup: queue.SimpleQueue[None] = queue.SimpleQueue()
-        self.thread: threading.Thread | None = None  # guarded by _lock; None once it has decided to end
+        self.thread: threading.Thread | None = None  # guarded by lock; None once it has decided to end
         self._latest: threading.Thread | None = None  # the last one that was made
         shutdown.register(shutdown.Stage.WORKERS, self, _Worker.end_at_exit, _Worker.join_at_exit)
 

@@ -321,7 +321,9 @@ def test_what_is_sent_about_such_an_answer_waits_for_it(connect: Connect) -> Non
     """The new session has it only when it is over, and would refuse what names it."""
     with Emulator(pace=1, responder=lambda *_: ANSWER, synthesiser=synthesise) as service:
         client = ready(connect, service=service, session_config=NO_VAD, reconnect={**QUICK, **SHORT_LIVED})
+        heard_of = probe(client, "response.output_audio.delta")
         asked = Aside(lambda: client.ask("one", timeout=4 * HANG))
+        heard_of.next()  # the answer's item is there, and is the last
         until(lambda: client._engine.attempts.current.number == 2)
         item_id = client.conversation.entries[-1].item.id
         after = client.create_conversation_item(message("after"), previous_item_id=item_id)
