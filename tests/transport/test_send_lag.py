@@ -164,7 +164,10 @@ def test_sound_that_finds_no_room_makes_some() -> None:
         arrived = peer.until(b"end")[1:]
 
         assert [int(piece.split()[0]) for piece in arrived[:-1]] == list(range(11, 20))
-        assert line.next_report().dropped_s == pytest.approx(1.1)
+        dropped_s = line.next_report().dropped_s
+        while dropped_s < 1.05:  # the I/O thread may look while there are more to come
+            dropped_s += line.next_report().dropped_s
+        assert dropped_s == pytest.approx(1.1)
 
 
 def test_progress_is_life() -> None:
