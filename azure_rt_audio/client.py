@@ -120,7 +120,7 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
     thread sends goes out in the order of its calls. A wait is bounded, and ends at once when the
     connection ends, with the recorded reason, or on Ctrl-C, with ``KeyboardInterrupt``, which damages
     nothing. The I/O thread ``azure-rt-reader-N`` receives, answers pings and writes what is queued; a
-    single message is written by the thread that sends it, while the I/O thread waits. No two are ever inside
+    single message, before which nothing waits, is written by the thread that sends it. No two are ever inside
     the socket, or OpenSSL, at once. Listeners run one at a time, in order, on ``azure-rt-events-N`` unless a
     dispatcher says otherwise. Methods called before the session is ready wait for it, at most
     ``connect_timeout`` seconds.
@@ -251,7 +251,11 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
 
     @property
     def tools(self) -> Tools:
-        """The functions that the model may call. Add and remove, or set others: the session follows."""
+        """
+        The functions that the model may call. Add and remove, or set others: the session follows.
+
+        A session that is not ready yet is told once it is; nobody waits for that.
+        """
         return self._tools.tools
 
     @tools.setter
@@ -362,19 +366,24 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
 
         Args:
             config: What to change. What is not in it stays; ``None`` clears (turn detection,
-                transcription, noise reduction). Its ``tools`` stand beside those of the client.
+                transcription, noise reduction). Its ``tools`` stand beside those of the client; if they are
+                refused, those before them do.
 
         Returns:
             A future of the acknowledging event.
 
         Raises:
             ValueError: If a field cannot be right; names its path.
+            ConnectionClosedError: If the connection is over.
+            TimeoutError: If the session did not become ready, or the backlog stayed full.
         """
-        made = self._tools.complete(build(SessionConfig, config, "session"))
+        change = build(SessionConfig, config, "session")
+        made = self._tools.complete(change)
         command = SessionUpdate(event_id=self._engine.sender.new_event_id(), session=made)
         if getattr(command.session, "input_audio_format", UNSET) is not UNSET:
             self._engine.audio_input.finish()  # the rest of a stream is in the format that ends here
-        return self._engine.update_session(command, self)
+        with self._tools.changing(change) as on_settled:
+            return self._engine.update_session(command, self, on_settled)
 
     @forgets_locals
     def become(
@@ -414,6 +423,7 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
                 configuration, or the voice cannot change.
             TypeError: If a tool cannot be declared.
             ConnectionClosedError: If the session is over.
+            TimeoutError: If the session did not become ready, or the backlog stayed full.
         """
         made = build(SessionConfig, {} if session is None else session, "session")
         if instructions is not None:
@@ -476,6 +486,10 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
 
         Returns:
             A future of the acknowledging event; fails with a :class:`ServiceError` if it is refused.
+
+        Raises:
+            ConnectionClosedError: If the connection is over.
+            TimeoutError: If the session did not become ready, or the backlog stayed full.
         """
 
         def wait() -> None:
@@ -492,7 +506,16 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
         )
 
     def clear_audio_buffer(self) -> Future[InputAudioBufferCleared]:
-        """Empty the input buffer. Does not wait; returns a future of the acknowledging event."""
+        """
+        Empty the input buffer. Does not wait.
+
+        Returns:
+            A future of the acknowledging event.
+
+        Raises:
+            ConnectionClosedError: If the connection is over.
+            TimeoutError: If the session did not become ready, or the backlog stayed full.
+        """
 
         def wait() -> None:
             self._engine.sender.wait_to_send()
@@ -556,6 +579,8 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
 
         Raises:
             ValueError: If a field cannot be right; names its path.
+            ConnectionClosedError: If the connection is over.
+            TimeoutError: If the session did not become ready, or the backlog stayed full.
         """
         made = build_item(item, "item")
         is_id_new = made.id is None
@@ -578,7 +603,17 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
         )
 
     def delete_item(self, item_id: str) -> Future[ConversationItemDeleted]:
-        """Remove an item. Does not wait; returns a future of the acknowledging event."""
+        """
+        Remove an item. Does not wait.
+
+        Returns:
+            A future of the acknowledging event.
+
+        Raises:
+            ValueError: If *item_id* is empty.
+            ConnectionClosedError: If the connection is over.
+            TimeoutError: If the session did not become ready, or the backlog stayed full.
+        """
         return self._acknowledged(
             ConversationItemDelete(event_id=self._engine.sender.new_event_id(), item_id=item_id),
             lambda event: isinstance(event, ConversationItemDeleted) and event.item_id == item_id,
@@ -597,6 +632,11 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
 
         Returns:
             A future of the acknowledging event.
+
+        Raises:
+            ValueError: If *item_id* is empty, or *audio_end_ms* is below 0.
+            ConnectionClosedError: If the connection is over.
+            TimeoutError: If the session did not become ready, or the backlog stayed full.
         """
         restored = self._engine.restored_items
         if restored.has(item_id):
@@ -616,7 +656,17 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
         )
 
     def retrieve_item(self, item_id: str) -> Future[ConversationItemRetrieved]:
-        """Ask for an item as the service has it, audio included. Does not wait; returns a future."""
+        """
+        Ask for an item as the service has it, audio included. Does not wait.
+
+        Returns:
+            A future of the event that has it.
+
+        Raises:
+            ValueError: If *item_id* is empty.
+            ConnectionClosedError: If the connection is over.
+            TimeoutError: If the session did not become ready, or the backlog stayed full.
+        """
         return self._acknowledged(
             ConversationItemRetrieve(event_id=self._engine.sender.new_event_id(), item_id=item_id),
             lambda event: isinstance(event, ConversationItemRetrieved) and event.item.id == item_id,
@@ -676,6 +726,8 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
         Raises:
             ValueError: If a field cannot be right; names its path.
             ResponseActiveError: If one is in progress and *if_active* is ``"raise"``.
+            ConnectionClosedError: If the connection is over.
+            TimeoutError: If the session did not become ready, or the backlog stayed full.
         """
         if if_active not in ("wait", "raise"):
             raise ValueError(f'if_active must be "wait" or "raise", not {if_active!r}')
@@ -715,6 +767,8 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
         Raises:
             TypeError: If *text* is no text.
             ValueError: If it is empty.
+            ConnectionClosedError: If the connection is over.
+            TimeoutError: If the session did not become ready, or the backlog stayed full.
         """
         if superseded not in ("wait", "drop"):
             raise ValueError(f'superseded must be "wait" or "drop", not {superseded!r}')
@@ -733,6 +787,10 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
 
         If it has been asked for but has not begun, it is stopped when it begins. If there is none, the
         service answers with a harmless error.
+
+        Raises:
+            ConnectionClosedError: If the connection is over.
+            TimeoutError: If the session did not become ready, or the backlog stayed full.
         """
         self._engine.sender.wait_to_send()
         self._engine.response_queue.canceller.cancel(response_id)
@@ -834,8 +892,9 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
 
         What a ``session.update`` asks for, once acknowledged, is asked of the session of each later
         connection. Commands that the service acknowledges, and a ``response.create``, are sent again, once,
-        on another connection if they were not answered on the one that was lost. Events of other types are
-        not: what was on its way is lost with the connection, and so is sound that was appended this way.
+        on another connection if they were not answered on the one that was lost. Sound that is appended this
+        way is kept for it like that of :meth:`append_audio`. Events of other types are not sent again: what
+        was on its way is lost with the connection.
 
         A ``response.create`` in the conversation waits its turn like :meth:`create_response`, and later
         requests wait for it; with ``"conversation": "none"`` it is sent at once. Audio that follows a

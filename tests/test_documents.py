@@ -70,6 +70,14 @@ def test_every_thread_is_in_the_table() -> None:
     assert [thread for thread in sorted(threads()) if f"`{thread}" not in ARCHITECTURE] == []
 
 
+def test_every_thread_is_explained() -> None:
+    """Users find there what runs on it, too; those of the emulator have a row together."""
+    page = (ROOT / "docs" / "explanation" / "threads.md").read_text(encoding="utf-8")
+    named = {thread for thread in threads() if not thread.startswith("azure-rt-emulator-")}
+
+    assert [thread for thread in sorted(named) if f"`{thread}" not in page] == []
+
+
 def locks() -> Iterator[str]:
     """Yield the locks of the package: ``Class.attribute``, or the name of a module's."""
     for path in sorted(PACKAGE.rglob("*.py")):

@@ -153,6 +153,10 @@ class CommandSender:
         """
         self._journal.send_sound(sound, text, self.timeout, is_live=is_live)
 
+    def send_append(self, sound: bytes, payload: bytes) -> None:
+        """Send an encoded command that appends sound, as it is. Raises as :meth:`send`."""
+        self._journal.send_sound(sound, None, self.timeout, is_live=False, command=payload)
+
     def send_awaited(self, waiter: Waiter, payload: bytes, seconds: float | None = None) -> None:
         """
         Send a command with its waiter. Raises as :meth:`send`, and the waiter is discarded.
@@ -225,6 +229,7 @@ class CommandSender:
         ids: frozenset[str] = frozenset(),
         is_quiet: bool = False,
         future: Acknowledgement[Any] | None = None,
+        on_settled: Callable[[BaseException | None], object] | None = None,
     ) -> Acknowledgement[Any]:
         """
         Send a command and return a future of the event that acknowledges it.
@@ -239,6 +244,7 @@ class CommandSender:
             ids: What the command names, by which such errors are told apart.
             is_quiet: Whether a refusal is reported to no one, listeners of errors included.
             future: The one to return, if there is one already.
+            on_settled: As of :class:`Waiter`.
         """
         payload = self.encode(command)
         wait()
@@ -253,6 +259,7 @@ class CommandSender:
             params=params,
             ids=ids,
             is_quiet=is_quiet,
+            on_settled=on_settled,
         )
         self.send_awaited(waiter, payload)
         return future
