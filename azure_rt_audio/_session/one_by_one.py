@@ -59,16 +59,27 @@ class OneByOne:
                 if self._worker is not None and self._worker.locked():
                     return
                 self._worker = me
-            while (step := self._next()) is not None:
-                try:
-                    step.run()
-                except (RealtimeError, TimeoutError) as exc:
-                    if step is own:
-                        failure = exc
-                    else:
-                        step.fail(exc)
+            failure = self._run_all(own)
         if failure is not None:
             raise failure
+
+    def _run_all(self, own: Step | None) -> Exception | None:
+        """
+        Run what waits; return what a step of this thread's own raised.
+
+        A method of its own: the jump back of a loop in a ``with`` is outside of it for Python 3.13, which
+        would not release the lock if Ctrl-C struck there.
+        """
+        failure: Exception | None = None
+        while (step := self._next()) is not None:
+            try:
+                step.run()
+            except (RealtimeError, TimeoutError) as exc:
+                if step is own:
+                    failure = exc
+                else:
+                    step.fail(exc)
+        return failure
 
     def _next(self) -> Step | None:
         with self._lock:

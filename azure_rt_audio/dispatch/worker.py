@@ -31,7 +31,7 @@ class WorkerDispatcher:
     The thread starts with the first event and ends after :meth:`close`; an event that comes even later
     (a listener added to a closed client is still told how it ended) starts another. When the
     interpreter exits, what waits is still run, for at most a second, and the log says if that was not all;
-    what comes after that is not run. From Python 3.12 on no thread starts then: one that has not been needed
+    what comes after that is not run. On Python 3.12 no thread starts then: one that has not been needed
     before is missing.
 
     Args:

@@ -198,7 +198,7 @@ class VoiceSession:
             self._connect_devices()
             self.speaker.start()
             self.microphone.start()
-            self._worker.submit(self._downlink.update, time.monotonic())  # its thread: at exit none starts
+            self._worker.submit(self._downlink.update, time.monotonic())  # its thread: at exit none may start
             thread.start()
         except BaseException:
             self._is_closing.set()

@@ -64,7 +64,7 @@ def _microphone(sound: Any, folder: Path) -> bytes:
 def _speaker(sound: Any, folder: Path) -> bytes:
     speaker = SimulatedSpeaker()
     speaker.play(sound)
-    return bytes(speaker._waiting[""])
+    return bytes(speaker._items[""].waiting)
 
 
 DOORS: dict[str, Callable[[Any, Path], bytes]] = {

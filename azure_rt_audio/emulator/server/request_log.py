@@ -130,10 +130,12 @@ class RequestLog:
             found = find()
             if len(found) >= count:
                 return found[count - 1]
-            with self._changed:
-                while self._changes == seen:
-                    if not self._changed.wait(max(0.0, deadline - time.monotonic())):
-                        return None
+            with self._changed:  # no loop here: Ctrl-C in the jump back of one leaves Python 3.13 with the lock
+                changed = self._changed.wait_for(
+                    lambda: self._changes != seen, max(0.0, deadline - time.monotonic())
+                )
+            if not changed:
+                return None
 
     def _notify(self) -> None:
         with self._changed:
