@@ -453,6 +453,13 @@ class Engine:
             self.connection.abort(exc)
             return False
 
+    def lose_transcripts(self) -> list[str]:
+        """Tell of the transcripts that a session has not sent, which is over; return the ids of the items."""
+        events = self.transcription.lose(self.conversation)
+        for event in events:
+            self.apply_event(event)
+        return [event.item_id for event in events]
+
     def runs_calls(self, response_id: str) -> bool:
         """Whether functions run that a response in progress has called."""
         return self.calls is not None and self.calls.runs_calls(response_id)
@@ -623,6 +630,7 @@ class Engine:
         status = self.status.end()
         log.debug("= the session is over")  # its connection has said why
         self.journal.end(outcome)
+        self.conversation._end()
         for follower in (self.calls, self.guard):
             if follower is not None:
                 follower.end(outcome)

@@ -65,6 +65,7 @@ from .backoff import Backoff, GiveUp
 from .configuration import Configuration
 from .dial_spacing import DialPlace
 from .journal import Journal
+from .losses import without_transcripts
 from .older_turns import OlderTurns
 from .response_queue import ResponseQueue
 from .restoration_plans import RestorationPlans
@@ -120,6 +121,9 @@ class _Session(Protocol):
 
     def apply_event(self, event: Event) -> None:
         """Take an event into account, and tell those who want to know."""
+
+    def lose_transcripts(self) -> list[str]:
+        """Tell of the transcripts that a session has not sent, which is over; return the ids of the items."""
 
     def tell_error(self, event: Error) -> None:
         """Tell those who want to know of an error of a connection whose events are not applied."""
@@ -532,6 +536,7 @@ class PlannedSwap:
         if was_draining:
             self._state = _State.IDLE
         if was_draining and done is not None:
+            done = without_transcripts(done, self._session.lose_transcripts())
             self._queue.release()
             self._tell(done)
 

@@ -52,7 +52,7 @@ from .dial_spacing import DialPlace
 from .interrupted_responses import InterruptedResponses
 from .journal import Journal
 from .late_turns import LateTurns
-from .losses import CONFIGURATION, SOUND, Losses
+from .losses import CONFIGURATION, SOUND, Losses, without_transcripts
 from .older_turns import OlderTurns
 from .planned_swap import PlannedSwap
 from .response_queue import ResponseQueue
@@ -87,6 +87,9 @@ class _Session(Protocol):
     def tell(self, event: Reconnecting | Reconnected) -> None:
         """Tell listeners of an event of the client's own."""
 
+    def lose_transcripts(self) -> list[str]:
+        """Tell of the transcripts that a session has not sent, which is over; return the ids of the items."""
+
     def runs_calls(self, response_id: str) -> bool:
         """Whether functions run that a response in progress has called."""
 
@@ -106,12 +109,14 @@ class Outage:
         reason: Why the connection ended.
         responses: What became of the responses that were in progress, by their ids.
         refused: What the service did not take of the configuration, and why.
+        untranscribed: Ids of the items whose transcripts had not come.
     """
 
     since: float
     reason: RealtimeError
     responses: dict[str, str] = attrs.Factory(dict)
     refused: dict[str, str] = attrs.Factory(dict)
+    untranscribed: list[str] = attrs.Factory(list)
 
 
 class Reconnector:
@@ -263,6 +268,7 @@ class Reconnector:
     def _settle(self, outage: Outage) -> None:
         """Nothing more comes of what was in progress."""
         self._place_turns()
+        outage.untranscribed = self._session.lose_transcripts()
         outage.responses = self._interrupted.settle(outage.reason)
         self._session.rest()
 
@@ -516,16 +522,15 @@ class Reconnector:
         if not is_late:
             self._queue.release()
         log.info("= connected again after %.1f s; %d items restored, %d lost", gap, len(restored), len(lost))
-        self._tell(
-            Reconnected(
-                gap_s=gap,
-                reason=in_words(outage.reason),
-                restored=restored,
-                shortened=shortened,
-                lost=lost,
-                responses=outage.responses,
-            )
+        event = Reconnected(
+            gap_s=gap,
+            reason=in_words(outage.reason),
+            restored=restored,
+            shortened=shortened,
+            lost=lost,
+            responses=outage.responses,
         )
+        self._tell(without_transcripts(event, outage.untranscribed))
 
     def _tell(self, event: Reconnected) -> None:
         seconds = self._journal.sound.take_missing_s()

@@ -79,7 +79,10 @@ class RestorationPlans:
         plan, cut = self.plan(running), self._sound.cut_turns()
         wanted = {item_id for item_id, why in plan.lost.items() if why == UNHEARD}
         wanted.update(cut.keys() & plan.shortened.keys())
-        placed = [entry.item.id for entry in self._conversation.entries if entry.item.id in wanted]
+        entries, kept = self._conversation.entries, self._sound.of_turns()
+        parts = {entry.item.id or "" for entry in entries if entry.is_fragment}
+        wanted.update(parts & plan.shortened.keys() - kept.keys() - self._conversation.shortened.keys())
+        placed = [entry.item.id for entry in entries if entry.item.id in wanted]
         return [*filter(None, placed), *filter(self._conversation._is_awaited, cut)]
 
     def hand_over(self, restorer: Restorer) -> tuple[tuple[str, ...], dict[str, str], dict[str, str]]:

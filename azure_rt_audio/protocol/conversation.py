@@ -17,6 +17,7 @@ from .events import (
     ConversationItemDone,
     ConversationItemInputAudioTranscriptionCompleted,
     ConversationItemInputAudioTranscriptionDelta,
+    ConversationItemInputAudioTranscriptionFailed,
     ConversationItemRetrieved,
     ConversationItemTruncated,
     Event,
@@ -88,6 +89,7 @@ class Conversation:
             InputAudioBufferCommitted: self._await,
             ConversationItemInputAudioTranscriptionDelta: self._append_heard,
             ConversationItemInputAudioTranscriptionCompleted: self._replace_heard,
+            ConversationItemInputAudioTranscriptionFailed: self._end_heard,
             ConversationItemAdded: self._place,
             ConversationItemDone: self._place_whole,
             McpListToolsFailed: self._note_no_list,
@@ -167,6 +169,7 @@ class Conversation:
             audio_ms=stream.earlier_audio_ms
             + stream.audio_base64_length * 3 // 4 // _BYTES_PER_MS.get(self._audio_format, 48),
             is_being_heard=stream.is_being_heard,
+            is_fragment=stream.is_fragment,
         )
 
     def to_dict(self, *, sound: bool = False) -> dict[str, Any]:
@@ -263,8 +266,13 @@ class Conversation:
     def _replace_heard(self, event: ConversationItemInputAudioTranscriptionCompleted) -> None:
         stream = self._streams.get(event.item_id)
         if stream is not None:
-            stream.is_being_heard = False
+            stream.is_being_heard = stream.is_fragment = False
             stream.replace(event.content_index, event.transcript)
+
+    def _end_heard(self, event: ConversationItemInputAudioTranscriptionFailed) -> None:
+        stream = self._streams.get(event.item_id)
+        if stream is not None:
+            stream.end_hearing()
 
     def _await(self, event: InputAudioBufferCommitted) -> None:
         """Prepare for a transcript that arrives before its item."""
@@ -386,6 +394,19 @@ class Conversation:
             if len(self._sent) > _MAX_SENT:  # the service has refused the older ones
                 self._sent.pop(next(iter(self._sent)), None)
 
+    def _knows(self, item_id: str) -> bool:
+        """Whether an item was told of, and was not deleted. Called by the I/O thread."""
+        return item_id in self._streams
+
+    def _being_heard(self) -> list[str]:
+        """Return the ids of the items whose transcript has begun, and not ended. Called by the I/O thread."""
+        return [item_id for item_id, stream in self._streams.items() if stream.is_being_heard]
+
+    def _end(self) -> None:
+        """Nothing more comes: the session is over. Called by the I/O thread."""
+        for stream in tuple(self._streams.values()):
+            stream.end_hearing()
+
     def _is_awaited(self, item_id: str) -> bool:
         """Whether an item was committed, and has no place yet. Called by the I/O thread."""
         stream = self._streams.get(item_id)
@@ -398,6 +419,7 @@ class Conversation:
             if item.id and item.id not in self._streams:
                 stream = self._streams[item.id] = ItemStream(item.id)
                 stream.truncated_at_ms, stream.earlier_audio_ms = entry.truncated_at_ms, entry.audio_ms
+                stream.is_fragment = entry.is_fragment
                 _describe(stream, item)
                 self._order.append(item.id)
 
