@@ -1,8 +1,9 @@
 """
 Asking: an item and the request for its answer, as one unit.
 
-Both are sent when their turn has come, one right after the other, so that of several threads that ask each
-gets the answer to its own question. With ``conversation="none"`` they are sent at once, and together too.
+Both are sent when their turn has come, in one step: nothing that another thread sends comes between them. So
+each thread that asks gets the answer to its own question. With ``conversation="none"`` they are sent at once,
+and together too.
 
 A response that the user has talked over before it began is asked for again, and so is its question: the item
 is deleted and created under another id, so that it is the newest. So it is if results of tools were sent
@@ -32,7 +33,7 @@ from .pending_response import PendingResponse
 from .response_queue import ResponseQueue
 from .response_request import ResponseRequest
 from .sender import CommandSender
-from .waiters import Waiter, is_item_added
+from .waiters import Awaited, Waiter, is_item_added
 
 __all__ = ["Questions"]
 
@@ -89,10 +90,11 @@ class Questions:
         command, payload = self._write(item)
         is_sent = False
 
-        def ask_first(request: ResponseRequest) -> None:
+        def ask_first(request: ResponseRequest) -> tuple[Awaited, ...]:
             nonlocal command, payload, is_sent
+            outdated: tuple[Awaited, ...] = ()
             if is_sent:  # something was said after it: the question is to be the newest again
-                self._delete(command.item.id)
+                outdated = (self._deletion(command.item.id),)
                 command, payload = self._write(item)
             is_sent = True
             item_id = command.item.id
@@ -110,7 +112,7 @@ class Questions:
                 params=("item", "previous_item_id"),
             )
             self._note_sent(command.item)
-            sender.send_awaited(waiter, payload, request.seconds_left)
+            return (*outdated, (waiter, payload))
 
         return self._response_queue.request(
             config,
@@ -128,8 +130,8 @@ class Questions:
         command = ConversationItemCreate(event_id=sender.new_event_id(), item=item)
         return command, sender.encode(command)
 
-    def _delete(self, item_id: str | None) -> None:
-        """Delete an item that was asked about in vain; a refusal is reported to no one."""
+    def _deletion(self, item_id: str | None) -> Awaited:
+        """Return what deletes an item that was asked about in vain; a refusal is reported to no one."""
         sender = self._sender
         command = ConversationItemDelete(event_id=sender.new_event_id(), item_id=item_id or "")
         waiter = Waiter(
@@ -138,4 +140,4 @@ class Questions:
             event_id=command.event_id,
             is_quiet=True,
         )
-        sender.send_awaited(waiter, sender.encode(command))
+        return waiter, sender.encode(command)

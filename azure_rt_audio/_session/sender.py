@@ -6,7 +6,7 @@ import itertools
 import secrets
 import threading
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from .._concurrency.deadline import Deadline
@@ -20,7 +20,7 @@ from ..protocol.dialects import Dialect
 from .acknowledgement import Acknowledgement
 from .attempts import Attempts
 from .journal import Journal
-from .waiters import Waiter, Waiters
+from .waiters import Awaited, Waiter, Waiters
 
 __all__ = ["CommandSender"]
 
@@ -130,14 +130,15 @@ class CommandSender:
         """Send an encoded command. Raises as :meth:`send`."""
         self._journal.send(payload, self.timeout)
 
-    def send_now(self, payload: bytes, seconds: float | None = None) -> None:
+    def send_now(self, payload: bytes, seconds: float | None = None, *before: Awaited) -> None:
         """
         Send an encoded command that has no meaning for another connection than the present one.
 
         Args:
             seconds: To wait for room, if that is less than otherwise.
+            before: Commands that go right before it, all in one step: nothing that others send is between.
         """
-        self._journal.send(payload, self._at_most(seconds), may_hold=False)
+        self._send(payload, seconds, None, before)
 
     def _at_most(self, seconds: float | None) -> float | None:
         """Return how long to wait for room, for a caller who has so many seconds; ``None`` has no limit."""
@@ -153,25 +154,42 @@ class CommandSender:
         """
         self._journal.send_sound(sound, text, self.timeout, is_live=is_live)
 
-    def send_awaited(self, waiter: Waiter, payload: bytes, seconds: float | None = None) -> None:
+    def send_awaited(
+        self, waiter: Waiter, payload: bytes, seconds: float | None = None, *before: Awaited
+    ) -> None:
         """
         Send a command with its waiter. Raises as :meth:`send`, and the waiter is discarded.
 
         Args:
             seconds: To wait for room, if that is less than otherwise.
+            before: As for :meth:`send_now`.
         """
         if waiter.acknowledges is not None:
             for overdue in self._waiters.give_up_overdue(waiter.acknowledges):
                 if overdue.event_id is not None:
                     self._attempts.current.settle(overdue.event_id)
-        waiter.is_unsent = True  # until the journal sends it
+        self._send(payload, seconds, waiter, before)
+
+    def _send(
+        self, payload: bytes, seconds: float | None, waiter: Waiter | None, before: Sequence[Awaited]
+    ) -> None:
+        """Send commands in one step, with the waiters that they have; if that raises, none was sent."""
+        waiters = [one for one, _ in before]
+        if waiter is not None:
+            waiters.append(waiter)
+        for one in waiters:
+            one.is_unsent = True  # until the journal sends it
         try:
             # Inside the try: a waiter of a command that was never sent would take the next acknowledgement.
-            self._waiters.add(waiter)
-            if self._journal.send(payload, self._at_most(seconds), waiter):
-                self._waiters.note_sent(waiter)
+            for one in waiters:
+                self._waiters.add(one)
+            may_hold, timeout = waiter is not None, self._at_most(seconds)
+            if self._journal.send(payload, timeout, waiter, may_hold=may_hold, before=before):
+                for one in waiters:
+                    self._waiters.note_sent(one)
         except BaseException:
-            self._waiters.discard(waiter)
+            for one in waiters:
+                self._waiters.discard(one)
             raise
 
     def wait_to_send(self, deadline: Deadline | None = None) -> None:

@@ -26,7 +26,7 @@ import time
 import weakref
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, InvalidStateError
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from .._concurrency.program_end import ends_the_program
 from .._log import get_logger
@@ -44,7 +44,16 @@ from ..protocol.events import (
 from ..protocol.events.local import Init
 from .acknowledgement import Acknowledgement
 
-__all__ = ["ANSWERED_IN_ORDER", "Handled", "Waiter", "Waiters", "as_listened", "is_item_added", "placeholder"]
+__all__ = [
+    "ANSWERED_IN_ORDER",
+    "Awaited",
+    "Handled",
+    "Waiter",
+    "Waiters",
+    "as_listened",
+    "is_item_added",
+    "placeholder",
+]
 
 log: logging.Logger = get_logger(__name__)
 
@@ -207,6 +216,10 @@ class Waiter:
             quoted = _QUOTED.findall(error.message) if self.ids else ()
             return not quoted or not self.ids.isdisjoint(quoted)
         return any(param == name or param.startswith((f"{name}.", f"{name}[")) for name in self.params)
+
+
+Awaited: TypeAlias = "tuple[Waiter, bytes]"
+"""Who waits for the answer to a command, and its bytes."""
 
 
 def placeholder(kind: str, event_id: str | None, own: Future[Any] | None = None) -> Waiter:
