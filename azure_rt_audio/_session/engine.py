@@ -219,7 +219,7 @@ class Engine:
             self.journal.sound,
             self.attempts,
         )
-        self.questions = Questions(self.sender, self.response_queue, self.conversation._note_sent)
+        self.questions = Questions(self.sender, self.response_queue, self.conversation)
         self.raw_commands = RawCommands(self.attempts, self.sender, self.response_queue)
         self.restored_items = RestoredItems(self.attempts, self.sender, self.journal, self.conversation)
         self.interruption = Interruption(self.sender, self.response_queue, self.restored_items)

@@ -6,8 +6,9 @@ each thread that asks gets the answer to its own question. With ``conversation="
 and together too.
 
 A response that the user has talked over before it began is asked for again, and so is its question: the item
-is deleted and created under another id, so that it is the newest. So it is if results of tools were sent
-after it when the request has to be sent again, on another connection above all.
+is deleted and created under another id, so that it is the newest. So it is if anything else was sent or said
+after it when the request has to be sent again, on another connection above all: results of tools, items of the
+program, what the user says; and if the session was not given it.
 
 What leaves "asked": the answer; a refusal of the item or of the request; and what ends a request (see
 ``response_queue.py``). The item's acknowledgement is not waited for: the answer proves it as well.
@@ -26,8 +27,9 @@ import attrs
 from .._concurrency.deadline import Deadline
 from ..errors import ServiceError
 from ..protocol.commands import ConversationItemCreate, ConversationItemDelete
+from ..protocol.conversation import Conversation
 from ..protocol.events import ConversationItemDeleted
-from ..protocol.items import ConversationItem, MessageItem
+from ..protocol.items import MessageItem
 from ..protocol.responses import ResponseConfig
 from .pending_response import PendingResponse
 from .response_queue import ResponseQueue
@@ -56,21 +58,16 @@ class _Question(Future[Any]):
 
 
 class Questions:
-    """
-    Asks on behalf of the client.
-
-    Args:
-        note_sent: Called with each item before it is sent.
-    """
+    """Asks on behalf of the client."""
 
     def __init__(
         self,
         sender: CommandSender,
         response_queue: ResponseQueue,
-        note_sent: Callable[[ConversationItem], object],
+        conversation: Conversation,
     ) -> None:
         self._sender = sender
-        self._note_sent = note_sent
+        self._conversation = conversation
         self._response_queue = response_queue
 
     def ask(
@@ -97,7 +94,7 @@ class Questions:
                 outdated = (self._deletion(command.item.id),)
                 command, payload = self._write(item)
             is_sent = True
-            item_id = command.item.id
+            item_id = command.item.id or ""
 
             def refuse(error: ServiceError) -> None:
                 self._response_queue.canceller.cancel_request(request)
@@ -111,7 +108,8 @@ class Questions:
                 codes=frozenset(("invalid_tool_call_id",)),
                 params=("item", "previous_item_id"),
             )
-            self._note_sent(command.item)
+            request.is_newest = lambda: self._is_newest(item_id, waiter)
+            self._conversation._note_sent(command.item)
             return (*outdated, (waiter, payload))
 
         return self._response_queue.request(
@@ -122,6 +120,10 @@ class Questions:
             ask_first=ask_first,
             deadline=deadline,
         )
+
+    def _is_newest(self, item_id: str, waiter: Waiter) -> bool:
+        """Whether nothing stands, or is about to stand, behind an item that was asked about."""
+        return self._conversation._is_newest(item_id) and not self._sender.creates_after(waiter)
 
     def _write(self, item: MessageItem) -> tuple[ConversationItemCreate, bytes]:
         """Return the command that creates the item under a new id, and its encoding."""

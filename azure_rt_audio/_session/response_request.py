@@ -78,7 +78,8 @@ class ResponseRequest:
     is_unwanted: bool = False  # by the program; the user who interrupts a response cancels it, too
     tries: int = 0
     ask_first: Callable[[ResponseRequest], tuple[Awaited, ...]] | None = None  # makes the question
-    is_asked: bool = False  # the question was sent, and is still the newest
+    is_asked: bool = False  # the question was sent, and the user has not spoken since
+    is_newest: Callable[[], bool] = lambda: True  # nothing that others have sent stands behind the question
     asked_at: int = 0  # how many results of tools were sent before the question
     stands_for: ResponseRequest | None = None  # waits to be sent again, unless this response is completed
     held: list[Event] = Factory(list)  # what has come of a response that stands for a request
@@ -118,12 +119,15 @@ class ResponseRequest:
         """
         Return the commands that put the question, to be sent right before the request.
 
-        There are none if it is there already, and the newest: the item stays after a refusal.
+        There are none if it is there already, and the newest: the item stays after a refusal, and where the
+        connection is lost that had it.
 
         Args:
             results: How many results of tools were sent by now.
         """
-        if self.ask_first is None or (self.is_asked and self.asked_at == results):
+        if self.ask_first is None:
+            return ()
+        if self.is_asked and self.asked_at == results and self.is_newest():
             return ()
         question = self.ask_first(self)
         self.is_asked, self.asked_at = True, results

@@ -15,7 +15,7 @@ from .._stacklevel import stacklevel
 from ..dispatch import Dispatcher
 from ..protocol.checks import check_command, check_returned
 from ..protocol.codec import dumps, encode
-from ..protocol.commands import Command
+from ..protocol.commands import Command, ConversationItemCreate
 from ..protocol.dialects import Dialect
 from .acknowledgement import Acknowledgement
 from .attempts import Attempts
@@ -191,6 +191,14 @@ class CommandSender:
             for one in waiters:
                 self._waiters.discard(one)
             raise
+
+    def creates_after(self, waiter: Waiter) -> bool:
+        """Whether an item is on its way, or held, that was sent after the command of a waiter."""
+        position, kind = waiter.position or 0, ConversationItemCreate.TYPE.encode()
+        return any(
+            other.position is not None and other.position > position and kind in other.payload
+            for other in self._waiters.waiting
+        )
 
     def wait_to_send(self, deadline: Deadline | None = None) -> None:
         """

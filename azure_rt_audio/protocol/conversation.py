@@ -42,6 +42,7 @@ from .item_stream import ItemStream
 from .items import (
     ConversationItem,
     FunctionCallItem,
+    FunctionCallOutputItem,
     McpCallItem,
     McpListedTool,
     McpListToolsItem,
@@ -406,6 +407,26 @@ class Conversation:
         """Nothing more comes: the session is over. Called by the I/O thread."""
         for stream in tuple(self._streams.values()):
             stream.end_hearing()
+
+    def _is_newest(self, item_id: str) -> bool:
+        """
+        Whether nothing but the model's own follows an item in the session, which has it. Any thread.
+
+        One that was not told of yet is on its way: it will follow all others.
+        """
+        order, lost = tuple(self._order), self._lost
+        if item_id not in order:
+            return True
+        behind = order[order.index(item_id) + 1 :]
+        return item_id not in lost and not any(self._is_said(other) for other in behind if other not in lost)
+
+    def _is_said(self, item_id: str) -> bool:
+        """Whether an item is the user's, the program's, or a tool's, and not the model's."""
+        stream = self._streams.get(item_id)
+        item = None if stream is None else stream.item
+        return isinstance(item, FunctionCallOutputItem) or (
+            isinstance(item, MessageItem) and item.role != "assistant"
+        )
 
     def _is_awaited(self, item_id: str) -> bool:
         """Whether an item was committed, and has no place yet. Called by the I/O thread."""
