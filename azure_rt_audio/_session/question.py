@@ -7,8 +7,8 @@ and together too.
 
 A response that the user has talked over before it began is asked for again, and so is its question: the item
 is deleted and created under another id, so that it is the newest. So it is if anything else was sent or said
-after it when the request has to be sent again, on another connection above all: results of tools, items of the
-program, what the user says; and if the session was not given it.
+after it when the request has to be sent again, on another connection above all: results of tools, items of
+the program, what the user says; and if the session was not given it.
 
 What leaves "asked": the answer; a refusal of the item or of the request; and what ends a request (see
 ``response_queue.py``). The item's acknowledgement is not waited for: the answer proves it as well.
