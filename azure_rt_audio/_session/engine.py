@@ -248,6 +248,7 @@ class Engine:
             host=options.endpoint.authority,
             has_fresh_token=options.credential is not None,
         )
+        self._why_no_swap = self.sender.why_held = weakly(self.reconnector.why_not_yet)
         self.conversation._sound = weakly(self.journal.sound.of_turns)
         if history is not None:
             self.reconnector.begin_with(history, self.attempts.current)
@@ -299,7 +300,7 @@ class Engine:
         ):
             return self.configuration.update(command, owner)
         self.sender.encode(command)  # a mistake is raised here
-        future = self.sender.new_future(owner)
+        future = self.sender.new_future(owner, self._why_no_swap)
         self.configuration.changes.add(config, future)
         self.attempts.call_in(0.0)
         return future
@@ -326,7 +327,7 @@ class Engine:
         outcome = self.ready.outcome
         if outcome is not None and not self.attempts.is_lasting:
             raise outcome.again()
-        future = self.sender.new_future(owner)
+        future = self.sender.new_future(owner, self._why_no_swap)
         waiter = Waiter(lambda key, event: key == Reconnected.TYPE, future)
         waiter.awaits_swap = True
         self.waiters.add(waiter)

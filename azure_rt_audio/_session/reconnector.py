@@ -11,7 +11,7 @@ Meanwhile commands and sound are held (``journal.py``), requests wait (``respons
 wait by their own time-outs. Each state has an end: a delay, ``connect_timeout``, the time limit of the
 restorer, and those of the policy.
 
-**Threads.** The I/O thread, but for :meth:`Reconnector.is_reconnecting`.
+**Threads.** The I/O thread, but for :meth:`Reconnector.is_reconnecting` and :meth:`Reconnector.why_not_yet`.
 """
 
 from __future__ import annotations
@@ -160,6 +160,7 @@ class Reconnector:
         self._backoff = Backoff(policy, random.random, has_fresh_token=has_fresh_token)
         self._outage: Outage | None = None  # written by the I/O thread, read bare
         self._place = DialPlace(host, clock)  # of the next attempt
+        self._retry: Retry | None = None  # that attempt; written by the I/O thread, read bare
         self._restorer: Restorer | None = None
         self._interrupted = InterruptedResponses(session, policy, queue, conversation)
         self._losses = Losses()
@@ -193,6 +194,17 @@ class Reconnector:
     def is_reconnecting(self) -> bool:
         """Whether there is no connection, and will be one. Any thread."""
         return self._outage is not None
+
+    def why_not_yet(self) -> str:
+        """Return what another connection waits for, in words. Any thread."""
+        outage, retry = self._outage, self._retry
+        if outage is None or self.swap.is_draining:
+            return self.swap.why_not_yet()
+        if self._restorer is not None or retry is None:
+            return "another connection is given the conversation"
+        wait = self._place.due_in
+        when = "is under way" if wait is None else f"is made in {wait:.1f} s"
+        return f"there is no connection, and attempt {retry.attempt} {when} ({retry.reason})"
 
     # ------------------------------------------------------------ a loss
 
@@ -257,6 +269,7 @@ class Reconnector:
 
     def _lose(self, attempt: Attempt, outcome: Outcome, now: float) -> None:
         """The connection that there was is over: nothing is sent until there is another one."""
+        self._retry = None
         self._outage = Outage(now, outcome)
         self._late_turns.cancel()
         self._journal.hold()
@@ -314,6 +327,7 @@ class Reconnector:
 
     def _schedule(self, previous: Attempt, delay: float, decision: Retry, outcome: Outcome) -> None:
         """Make another attempt, to be started when its time has come."""
+        self._retry = decision
         attempt = self._configuration.new_attempt()
         attempt.take_updates(previous)
         self._attempts.replace(attempt)

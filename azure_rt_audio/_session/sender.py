@@ -36,6 +36,9 @@ class CommandSender:
         clock: Seconds that never run backwards, for the time-outs of callers.
         max_message_bytes: The largest event that can be received.
 
+    Attributes:
+        why_held: Returns what commands wait for that are held. Written once.
+
     **Threads and locks.** Any thread. ``CommandSender._lock`` is a leaf; it guards the set of warnings given.
     """
 
@@ -60,6 +63,7 @@ class CommandSender:
         self._max_message_bytes = max_message_bytes
         self._id_prefix = f"evt_{secrets.token_hex(4)}"
         self._id_numbers = itertools.count(1)
+        self.why_held: Callable[[], str] = lambda: "there is no connection"
         self._lock = threading.Lock()  # leaf
         self._left_out: set[str] = set()  # guarded by _lock: paths that were warned of
 
@@ -234,9 +238,19 @@ class CommandSender:
                 f"inline dispatcher must not block: use the default dispatcher, or another thread. {THREADS}"
             )
 
-    def new_future(self, owner: object) -> Acknowledgement[Any]:
-        """Return a future that keeps *owner* alive."""
-        return Acknowledgement(owner, self.check_may_wait, self._dispatcher.submit, self.clock)
+    def new_future(self, owner: object, why_late: Callable[[], str] | None = None) -> Acknowledgement[Any]:
+        """
+        Return a future that keeps *owner* alive.
+
+        Args:
+            why_late: Returns what it waits for, if that is no answer to a command.
+        """
+        submit = self._dispatcher.submit
+        return Acknowledgement(owner, self.check_may_wait, submit, self.clock, why_late or self._why_late)
+
+    def _why_late(self) -> str:
+        """Return why commands are not answered, unless that is the service's fault."""
+        return f"it waits to be sent: {self.why_held()}" if self._journal.is_holding else ""
 
     def acknowledged(
         self,
