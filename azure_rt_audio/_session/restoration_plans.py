@@ -81,7 +81,8 @@ class RestorationPlans:
         plan, cut = self.plan(running), self._sound.cut_turns()
         wanted = {item_id for item_id, why in plan.lost.items() if why == UNHEARD}
         wanted.update(cut.keys() & plan.shortened.keys())
-        entries, kept = self._conversation.entries, self._sound.of_turns()
+        entries = self._conversation.entries
+        kept = self._sound.of_turns(self._conversation._input_format)
         parts = {entry.item.id or "" for entry in entries if entry.is_fragment}
         wanted.update(parts & plan.shortened.keys() - kept.keys() - self._conversation.shortened.keys())
         placed = [entry.item.id for entry in entries if entry.item.id in wanted]
