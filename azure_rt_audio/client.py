@@ -346,7 +346,8 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
 
         Returns:
             A future of the event that says what was restored. It fails with the error if the other connection
-            is refused for good, or until the limits of the policy; the session goes on then as it is.
+            is refused for good, or until the limits of the policy; the session goes on then as it is. A
+            time-out of ``result`` says what is waited for.
 
         Raises:
             RuntimeError: The client was made with ``reconnect=None``.

@@ -301,6 +301,9 @@ class TranscriptionFailedError(ServiceError):
     """
     The service could not write down what the user said. It was heard all the same, and is answered.
 
+    With the code ``"connection_lost"`` the session has ended before the transcript had come: it never does,
+    and the next session has the user's sound, if that is kept.
+
     Nothing raises it: listeners of ``"error"`` are told, or the log.
 
     Attributes:

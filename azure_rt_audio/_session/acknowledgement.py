@@ -43,6 +43,7 @@ class Acknowledgement(Future[T], Generic[T]):
         check_may_wait: Raises if the calling thread must not wait.
         dispatch: Calls a function with one argument where listeners run.
         clock: Seconds that never run backwards.
+        why_late: Returns what it waits for, unless that is the service's word about a command that was sent.
 
     Attributes:
         _settled: A leaf; guards the rest.
@@ -62,11 +63,13 @@ class Acknowledgement(Future[T], Generic[T]):
         check_may_wait: Callable[[], None],
         dispatch: Callable[[Callable[[Any], object], Any], None],
         clock: Callable[[], float] = time.monotonic,
+        why_late: Callable[[], str] = lambda: "",
     ) -> None:  # not that of Future, whose attributes are replaced
         self._owner = owner
         self._check_may_wait = check_may_wait
         self._dispatch = dispatch
         self._clock = clock
+        self._why_late = why_late
         self._settled = Condition()
         self.state = _PENDING
         self.error: BaseException | None = None
@@ -135,8 +138,11 @@ class Acknowledgement(Future[T], Generic[T]):
         if not self.done():
             self._check_may_wait()
             if not self._settled.wait_until(self.done, Deadline(timeout, self._clock)):
+                why = self._why_late()
+                held = f"it was not done within {timeout} seconds: {why}"
+                silent = f"the service did not acknowledge it within {timeout} seconds"
                 # The built-in class: in Python 3.10 that of concurrent.futures is another one.
-                raise TimeoutError(f"the service did not acknowledge it within {timeout} seconds. {WAITING}")
+                raise TimeoutError(f"{held if why else silent}. {WAITING}")
         if self.cancelled():
             raise CancelledError
         return self.error

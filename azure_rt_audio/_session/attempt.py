@@ -12,7 +12,7 @@ import itertools
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import attrs
@@ -138,6 +138,15 @@ class Attempt:
             self.connection.send(payload, timeout, live_s=live_s)
         if log.isEnabledFor(logging.DEBUG):
             log.debug("> %s", orjson.loads(payload).get("type"))
+
+    def send_together(self, payloads: Sequence[bytes], timeout: float | None) -> None:
+        """Send encoded commands, all of them or none, with no other between. Raises as :meth:`send`."""
+        when = time.monotonic()
+        self.connection.send_together(payloads, timeout)
+        for payload in payloads:
+            self._taps.sent(self.number, payload, when)
+            if log.isEnabledFor(logging.DEBUG):
+                log.debug("> %s", orjson.loads(payload).get("type"))
 
     def send_configuration(self) -> None:
         """Ask for the session that the user wants; on a connection that is being closed, do nothing."""

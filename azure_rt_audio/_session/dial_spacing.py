@@ -34,7 +34,7 @@ class DialPlace:
     Args:
         clock: Seconds that never run backwards.
 
-    **Threads.** One.
+    **Threads.** One, but for :attr:`due_in`.
     """
 
     def __init__(self, host: str, clock: Callable[[], float]) -> None:
@@ -47,6 +47,12 @@ class DialPlace:
     def is_taken(self) -> bool:
         """Whether an attempt is to be made."""
         return self._due is not None
+
+    @property
+    def due_in(self) -> float | None:
+        """Seconds until that is to be made; ``None`` if it is not to be. Any thread."""
+        due = self._due
+        return None if due is None else max(0.0, due - self._clock())
 
     def take(self, delay: float = 0.0, *, is_limited: bool = False) -> float:
         """

@@ -219,7 +219,7 @@ class Engine:
             self.journal.sound,
             self.attempts,
         )
-        self.questions = Questions(self.sender, self.response_queue, self.conversation._note_sent)
+        self.questions = Questions(self.sender, self.response_queue, self.conversation)
         self.raw_commands = RawCommands(
             self.attempts, self.sender, self.response_queue, self.configuration.input_audio_format
         )
@@ -252,6 +252,7 @@ class Engine:
             host=options.endpoint.authority,
             has_fresh_token=options.credential is not None,
         )
+        self._why_no_swap = self.sender.why_held = weakly(self.reconnector.why_not_yet)
         self.conversation._sound = weakly(self.journal.sound.of_turns)
         if history is not None:
             self.reconnector.begin_with(history, self.attempts.current)
@@ -329,7 +330,7 @@ class Engine:
         ):
             return self.configuration.update(command, owner, on_settled=on_settled)
         self.sender.encode(command)  # a mistake is raised here
-        future = self.sender.new_future(owner)
+        future = self.sender.new_future(owner, self._why_no_swap)
         self.configuration.changes.add(config, future, on_settled)
         self.attempts.call_in(0.0)
         return future
@@ -356,7 +357,7 @@ class Engine:
         outcome = self.ready.outcome
         if outcome is not None and not self.attempts.is_lasting:
             raise outcome.again()
-        future = self.sender.new_future(owner)
+        future = self.sender.new_future(owner, self._why_no_swap)
         waiter = Waiter(lambda key, event: key == Reconnected.TYPE, future)
         waiter.awaits_swap = True
         self.waiters.add(waiter)
@@ -482,6 +483,13 @@ class Engine:
         except DispatchOverflowError as exc:
             self.connection.abort(exc)
             return False
+
+    def lose_transcripts(self) -> list[str]:
+        """Tell of the transcripts that a session has not sent, which is over; return the ids of the items."""
+        events = self.transcription.lose(self.conversation)
+        for event in events:
+            self.apply_event(event)
+        return [event.item_id for event in events]
 
     def runs_calls(self, response_id: str) -> bool:
         """Whether functions run that a response in progress has called."""
@@ -662,6 +670,7 @@ class Engine:
         status = self.status.end()
         log.debug("= the session is over")  # its connection has said why
         self.journal.end(outcome)
+        self.conversation._end()
         self.conversation._forget_sent()
         for follower in (self.calls, self.guard):
             if follower is not None:

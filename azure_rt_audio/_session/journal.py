@@ -7,6 +7,9 @@ or while the session goes over to another one, they are held, and nobody waits. 
 all of it on the new connection, in the order of the calls, each once: what was not acknowledged on the old
 one, what was held, and the sound between them.
 
+Commands that belong together have places next to each other, and are sent, or held, in one step: what other
+threads send goes before or after all of them, here, on the wire, and on the next connection.
+
 **Threads and locks.** Any thread sends; the I/O thread holds, replays, and follows the user's turns.
 ``Journal._lock`` is a leaf. What is sent is decided under it, and sent after its release.
 """
@@ -18,7 +21,7 @@ import itertools
 import operator
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final, TypeAlias
 
 import orjson
@@ -33,7 +36,7 @@ from ..protocol.commands import SessionUpdate
 from .attempt import Attempt
 from .attempts import Attempts
 from .input_sound import InputSound
-from .waiters import Waiter, Waiters
+from .waiters import Awaited, Waiter, Waiters
 
 __all__ = ["Journal"]
 
@@ -100,6 +103,7 @@ class Journal:
         *,
         may_hold: bool = True,
         live_s: float = 0.0,
+        before: Sequence[Awaited] = (),
     ) -> bool:
         """
         Send a command, or hold it until there is a connection, and what it is about.
@@ -108,6 +112,8 @@ class Journal:
             waiter: Waits for its acknowledgement; without one the command counts as done once it was sent.
             may_hold: Otherwise a command is dropped for which there is no connection.
             live_s: Seconds of live sound in it, which may be dropped if the line is too slow.
+            before: Commands that go right before it: nothing that others send comes between. One that has no
+                waiter itself must not be held then: it has a meaning right after them only.
 
         Returns:
             Whether it was sent, or is about to be.
@@ -116,32 +122,42 @@ class Journal:
             ConnectionClosedError: If the session is over.
             TimeoutError: If the send backlog stayed full, or too much is held.
         """
+        payloads = [command for _, command in before]
+        payloads.append(payload)
+        waiters = [one for one, _ in before]
+        if waiter is not None:
+            waiters.append(waiter)
         while True:
             with self._lock:
+                for one, command in before:
+                    self._place_locked(one, command)
                 if waiter is not None:
-                    waiter.position = next(self._positions)
-                    waiter.sound_index = self.sound.end
-                    waiter.payload = payload
-                is_held = self.is_holding or bool(self._absent and _names(payload, self._absent))
-                if waiter is not None:
-                    waiter.is_unsent = is_held
+                    self._place_locked(waiter, payload)
+                is_held = self.is_holding or bool(
+                    self._absent and any(_names(one, self._absent) for one in payloads)
+                )
+                for one in waiters:
+                    one.is_unsent = is_held
                 if is_held:
                     self._check_held()
-                    if waiter is not None:
-                        self._count_locked(payload)  # the waiter holds it
-                    elif may_hold:
+                    # The waiters hold theirs.
+                    self._count_locked(sum(len(one.payload) for one in waiters))
+                    if waiter is None and may_hold:
                         self._hold_locked(payload)
                     return False
                 attempt = self._attempts.current
-                if waiter is not None:
-                    waiter.connection = attempt.number
+                for one in waiters:
+                    one.connection = attempt.number
             try:
-                attempt.send(payload, timeout, live_s)
+                if before:
+                    attempt.send_together(payloads, timeout)
+                else:
+                    attempt.send(payload, timeout, live_s)
             except ConnectionClosedError:
                 if attempt is self._attempts.current and not self._goes_on(attempt):
                     raise
                 with self._lock:
-                    if waiter is not None and waiter.connection != attempt.number:
+                    if waiters and waiters[-1].connection != attempt.number:
                         return True  # it was sent again on the next connection meanwhile
                     if attempt is self._attempts.current or self.is_holding:
                         # The thread that reads is about to learn of the loss, and sends it again.
@@ -207,16 +223,22 @@ class Journal:
             self.sound.forget_locked()
 
     def _hold_locked(self, payload: bytes) -> None:
-        self._count_locked(payload)
+        self._count_locked(len(payload))
         self._held.append(_Held(next(self._positions), self.sound.end, payload))
 
-    def _count_locked(self, payload: bytes) -> None:
-        if self._held_bytes and self._held_bytes + len(payload) > self._limit:
+    def _place_locked(self, waiter: Waiter, payload: bytes) -> None:
+        """Give a command that somebody waits for its place behind all others."""
+        waiter.position = next(self._positions)
+        waiter.sound_index = self.sound.end
+        waiter.payload = payload
+
+    def _count_locked(self, size: int) -> None:
+        if self._held_bytes and self._held_bytes + size > self._limit:
             raise TimeoutError(
                 f"{self._held_bytes} bytes of commands wait for the connection to come back; "
                 "this one was not queued"
             )
-        self._held_bytes += len(payload)
+        self._held_bytes += size
 
     # ------------------------------------------------------------ another connection: the I/O thread
 

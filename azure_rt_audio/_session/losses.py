@@ -9,19 +9,28 @@ the reconnection that has lost it names it. One that is restored again, and lost
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from attrs import evolve
 
 from ..protocol.events.local import Reconnected
 
-__all__ = ["CONFIGURATION", "SOUND", "Losses"]
+__all__ = ["CONFIGURATION", "SOUND", "Losses", "without_transcripts"]
 
 SOUND: Final = "sound"
 """Stands in the place of an id for sound that is no item, and is lost anew each time."""
 CONFIGURATION: Final = "session"
 """The same for what the service refuses of the configuration; with the name of a field, if it is known."""
+
+_UNTRANSCRIBED: Final = "without its transcript, which had not come"
+
+
+def without_transcripts(event: Reconnected, item_ids: Iterable[str]) -> Reconnected:
+    """Return an event that tells of transcripts, too, that were lost with their session."""
+    restored = set(event.restored)
+    untold = {key: _UNTRANSCRIBED for key in item_ids if key in restored}
+    return evolve(event, shortened={**untold, **event.shortened}) if untold else event
 
 
 class Losses:

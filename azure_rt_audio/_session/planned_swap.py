@@ -24,7 +24,7 @@ that is left the speaker may play. In the last 15 s the user may speak: the new 
 beginning; and commands and transcripts may be outstanding. In the last 5 s a response may run: it ends in the
 old session, and what it brought is created in the new one.
 
-**Threads.** The I/O thread, but for :meth:`PlannedSwap.ask`.
+**Threads.** The I/O thread, but for :meth:`PlannedSwap.ask` and :meth:`PlannedSwap.why_not_yet`.
 """
 
 from __future__ import annotations
@@ -65,11 +65,13 @@ from .backoff import Backoff, GiveUp
 from .configuration import Configuration
 from .dial_spacing import DialPlace
 from .journal import Journal
+from .losses import without_transcripts
 from .older_turns import OlderTurns
 from .response_queue import ResponseQueue
 from .restoration_plans import RestorationPlans
 from .restorer import Restorer
 from .session_age import SessionAge
+from .verdict import in_words
 from .waiters import Waiters
 
 __all__ = ["PlannedSwap"]
@@ -120,6 +122,9 @@ class _Session(Protocol):
 
     def apply_event(self, event: Event) -> None:
         """Take an event into account, and tell those who want to know."""
+
+    def lose_transcripts(self) -> list[str]:
+        """Tell of the transcripts that a session has not sent, which is over; return the ids of the items."""
 
     def tell_error(self, event: Error) -> None:
         """Tell those who want to know of an error of a connection whose events are not applied."""
@@ -195,6 +200,9 @@ class PlannedSwap:
         self._running: tuple[str, ...] = ()  # responses that go on in the old session
         self._reason = ""
         self._done: Reconnected | None = None  # to be told when the old connection has ended
+        # Why it has not come to it, for whoever waits; read bare.
+        self._failure = ""  # of the latest connection
+        self._noise = ""  # at the latest look for a quiet moment
 
     # ------------------------------------------------------------ any thread
 
@@ -202,6 +210,21 @@ class PlannedSwap:
         """Go over to another connection as soon as there is a quiet moment."""
         self._asked_for = reason
         self._attempts.call_in(0.0)
+
+    def why_not_yet(self) -> str:
+        """Return what it waits for, in words."""
+        state, failure = self._state, self._failure
+        if state is _State.STANDBY:
+            noise = self._noise
+            what = f"waits for a quiet moment: {noise}" if noise else "is about to take over"
+            return f"another connection is ready, and {what}"
+        if state in (_State.HOLDING, _State.DRAINING):
+            return "the client is about to go over to another connection"
+        if state is _State.PREPARING:
+            return f"another connection is being made{f' (the last try: {failure})' if failure else ''}"
+        wait = max(self._retry_at - self._clock(), self._place.due_in or 0.0, 0.0)
+        when = f"is made in {wait:.1f} s" if wait else "is about to be made"
+        return f"another connection {when}{f' (the last try: {failure})' if failure else ''}"
 
     def _why(self) -> str:
         """Why the program wants it, if it does."""
@@ -276,6 +299,7 @@ class PlannedSwap:
     def _fail(self, outcome: RealtimeError) -> None:
         """The other connection is gone: the session goes on with the one it has."""
         self._forget_standby()
+        self._failure = in_words(outcome)
         now = self._clock()
         wait = max(_RETRY, outcome.retry_after or 0.0)
         self._retry_at = now + wait
@@ -304,6 +328,7 @@ class PlannedSwap:
         if attempt is not self._standby:
             return
         log.info("= the service refuses the configuration of another connection: %s", error)
+        self._failure = in_words(error)
         self._forget_standby()
         attempt.connection.begin_close(_DRAIN)
         has_changes, is_told = self._configuration.refuse_changes(attempt, error)
@@ -350,32 +375,39 @@ class PlannedSwap:
         if attempt is not self._standby:
             return
         if self._state is _State.PREPARING:
-            self._state = _State.STANDBY
+            self._state, self._failure, self._noise = _State.STANDBY, "", ""
             self._backoff.reset()
         elif self._state is _State.HOLDING and self._is_passed:
             self._switch(attempt)
 
     def _is_quiet(self, now: float) -> bool:
+        self._noise = self._noise_now(now)
+        return not self._noise
+
+    def _noise_now(self, now: float) -> str:
+        """Return what goes on that is waited for, in words; an empty text in a quiet moment."""
+        is_answering = bool(self._queue.running())
+        busy = "a response is in progress" if is_answering else "a response is asked for, or the user speaks"
         left = self._age.left(now)
         if (
             left is not None
             and left < min(_RESPONSE_MAY_GO_ON, self._age.window / 4)
             and self._queue.running()
         ):
-            return self._queue.is_only_running()
+            return "" if self._queue.is_only_running() else busy
         late = bool(self._why()) or (left is not None and left < self._age.window / 2)
         is_urgent = left is not None and left < min(_SPEECH_MAY_BE_CUT, self._age.window / 2)
-        if not late and self._status() is not ModelStatusEnum.IDLE:
-            return False
+        if not late and (status := self._status()) is not ModelStatusEnum.IDLE:
+            return f"the status is {status}"
         if is_urgent:
             # Commands without a pause are never all answered, but those before the barrier are with that. The
             # sound of a turn without transcript is kept, and a late one is told.
-            return self._queue.is_silent()
+            return "" if self._queue.is_silent() else busy
         if self._journal.awaits_answers():
-            return False
+            return "a command is not acknowledged"
         if self._configuration.does_transcribe and self._journal.sound.awaits_transcript(now):
-            return False
-        return self._queue.is_quiet()
+            return "the user is being transcribed"
+        return "" if self._queue.is_quiet() else busy
 
     # ------------------------------------------------------------ the moment itself
 
@@ -470,6 +502,7 @@ class PlannedSwap:
     def _abandon(self, why: str) -> None:
         """Not now: give what was held to the old session."""
         log.debug("= no swap now: %s", why)
+        self._noise = why
         self._release()
         self._state = _State.STANDBY
 
@@ -532,6 +565,7 @@ class PlannedSwap:
         if was_draining:
             self._state = _State.IDLE
         if was_draining and done is not None:
+            done = without_transcripts(done, self._session.lose_transcripts())
             self._queue.release()
             self._tell(done)
 

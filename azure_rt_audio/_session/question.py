@@ -1,12 +1,14 @@
 """
 Asking: an item and the request for its answer, as one unit.
 
-Both are sent when their turn has come, one right after the other, so that of several threads that ask each
-gets the answer to its own question. With ``conversation="none"`` they are sent at once, and together too.
+Both are sent when their turn has come, in one step: nothing that another thread sends comes between them. So
+each thread that asks gets the answer to its own question. With ``conversation="none"`` they are sent at once,
+and together too.
 
 A response that the user has talked over before it began is asked for again, and so is its question: the item
-is deleted and created under another id, so that it is the newest. So it is if results of tools were sent
-after it when the request has to be sent again, on another connection above all.
+is deleted and created under another id, so that it is the newest. So it is if anything else was sent or said
+after it when the request has to be sent again, on another connection above all: results of tools, items of
+the program, what the user says; and if the session was not given it.
 
 What leaves "asked": the answer; a refusal of the item or of the request; and what ends a request (see
 ``response_queue.py``). The item's acknowledgement is not waited for: the answer proves it as well.
@@ -25,14 +27,15 @@ import attrs
 from .._concurrency.deadline import Deadline
 from ..errors import ServiceError
 from ..protocol.commands import ConversationItemCreate, ConversationItemDelete
+from ..protocol.conversation import Conversation
 from ..protocol.events import ConversationItemDeleted
-from ..protocol.items import ConversationItem, MessageItem
+from ..protocol.items import MessageItem
 from ..protocol.responses import ResponseConfig
 from .pending_response import PendingResponse
 from .response_queue import ResponseQueue
 from .response_request import ResponseRequest
 from .sender import CommandSender
-from .waiters import Waiter, about, item_added
+from .waiters import Awaited, Waiter, about, item_added
 
 __all__ = ["Questions"]
 
@@ -55,21 +58,16 @@ class _Question(Future[Any]):
 
 
 class Questions:
-    """
-    Asks on behalf of the client.
-
-    Args:
-        note_sent: Called with each item before it is sent.
-    """
+    """Asks on behalf of the client."""
 
     def __init__(
         self,
         sender: CommandSender,
         response_queue: ResponseQueue,
-        note_sent: Callable[[ConversationItem], object],
+        conversation: Conversation,
     ) -> None:
         self._sender = sender
-        self._note_sent = note_sent
+        self._conversation = conversation
         self._response_queue = response_queue
 
     def ask(
@@ -89,13 +87,14 @@ class Questions:
         command, payload = self._write(item)
         is_sent = False
 
-        def ask_first(request: ResponseRequest) -> None:
+        def ask_first(request: ResponseRequest) -> tuple[Awaited, ...]:
             nonlocal command, payload, is_sent
+            outdated: tuple[Awaited, ...] = ()
             if is_sent:  # something was said after it: the question is to be the newest again
-                self._delete(command.item.id)
+                outdated = (self._deletion(command.item.id),)
                 command, payload = self._write(item)
             is_sent = True
-            item_id = command.item.id
+            item_id = command.item.id or ""
 
             def refuse(error: ServiceError) -> None:
                 self._response_queue.canceller.cancel_request(request)
@@ -109,8 +108,9 @@ class Questions:
                 codes=frozenset(("invalid_tool_call_id",)),
                 params=("item", "previous_item_id"),
             )
-            self._note_sent(command.item)
-            sender.send_awaited(waiter, payload, request.seconds_left)
+            request.is_newest = lambda: self._is_newest(item_id, waiter)
+            self._conversation._note_sent(command.item)
+            return (*outdated, (waiter, payload))
 
         return self._response_queue.request(
             config,
@@ -121,6 +121,10 @@ class Questions:
             deadline=deadline,
         )
 
+    def _is_newest(self, item_id: str, waiter: Waiter) -> bool:
+        """Whether nothing stands, or is about to stand, behind an item that was asked about."""
+        return self._conversation._is_newest(item_id) and not self._sender.creates_after(waiter)
+
     def _write(self, item: MessageItem) -> tuple[ConversationItemCreate, bytes]:
         """Return the command that creates the item under a new id, and its encoding."""
         sender = self._sender
@@ -128,8 +132,8 @@ class Questions:
         command = ConversationItemCreate(event_id=sender.new_event_id(), item=item)
         return command, sender.encode(command)
 
-    def _delete(self, item_id: str | None) -> None:
-        """Delete an item that was asked about in vain; a refusal is reported to no one."""
+    def _deletion(self, item_id: str | None) -> Awaited:
+        """Return what deletes an item that was asked about in vain; a refusal is reported to no one."""
         sender = self._sender
         command = ConversationItemDelete(event_id=sender.new_event_id(), item_id=item_id or "")
         waiter = Waiter(
@@ -138,4 +142,4 @@ class Questions:
             event_id=command.event_id,
             is_quiet=True,
         )
-        sender.send_awaited(waiter, sender.encode(command))
+        return waiter, sender.encode(command)

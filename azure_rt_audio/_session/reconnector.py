@@ -11,7 +11,7 @@ Meanwhile commands and sound are held (``journal.py``), requests wait (``respons
 wait by their own time-outs. Each state has an end: a delay, ``connect_timeout``, the time limit of the
 restorer, and those of the policy.
 
-**Threads.** The I/O thread, but for :meth:`Reconnector.is_reconnecting`.
+**Threads.** The I/O thread, but for :meth:`Reconnector.is_reconnecting` and :meth:`Reconnector.why_not_yet`.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ from .dial_spacing import DialPlace
 from .interrupted_responses import InterruptedResponses
 from .journal import Journal
 from .late_turns import LateTurns
-from .losses import CONFIGURATION, SOUND, Losses
+from .losses import CONFIGURATION, SOUND, Losses, without_transcripts
 from .older_turns import OlderTurns
 from .planned_swap import PlannedSwap
 from .response_queue import ResponseQueue
@@ -83,6 +83,9 @@ class _Session(Protocol):
     def tell(self, event: Reconnecting | Reconnected) -> None:
         """Tell listeners of an event of the client's own."""
 
+    def lose_transcripts(self) -> list[str]:
+        """Tell of the transcripts that a session has not sent, which is over; return the ids of the items."""
+
     def runs_calls(self, response_id: str) -> bool:
         """Whether functions run that a response in progress has called."""
 
@@ -102,12 +105,14 @@ class Outage:
         reason: Why the connection ended.
         responses: What became of the responses that were in progress, by their ids.
         refused: What the service did not take of the configuration, and why.
+        untranscribed: Ids of the items whose transcripts had not come.
     """
 
     since: float
     reason: RealtimeError
     responses: dict[str, str] = attrs.Factory(dict)
     refused: dict[str, str] = attrs.Factory(dict)
+    untranscribed: list[str] = attrs.Factory(list)
 
 
 class Reconnector:
@@ -151,6 +156,7 @@ class Reconnector:
         self._backoff = Backoff(policy, random.random, has_fresh_token=has_fresh_token)
         self._outage: Outage | None = None  # written by the I/O thread, read bare
         self._place = DialPlace(host, clock)  # of the next attempt
+        self._retry: Retry | None = None  # that attempt; written by the I/O thread, read bare
         self._restorer: Restorer | None = None
         self._interrupted = InterruptedResponses(session, policy, queue, conversation)
         self._losses = Losses()
@@ -184,6 +190,17 @@ class Reconnector:
     def is_reconnecting(self) -> bool:
         """Whether there is no connection, and will be one. Any thread."""
         return self._outage is not None
+
+    def why_not_yet(self) -> str:
+        """Return what another connection waits for, in words. Any thread."""
+        outage, retry = self._outage, self._retry
+        if outage is None or self.swap.is_draining:
+            return self.swap.why_not_yet()
+        if self._restorer is not None or retry is None:
+            return "another connection is given the conversation"
+        wait = self._place.due_in
+        when = "is under way" if wait is None else f"is made in {wait:.1f} s"
+        return f"there is no connection, and attempt {retry.attempt} {when} ({retry.reason})"
 
     # ------------------------------------------------------------ a loss
 
@@ -248,6 +265,7 @@ class Reconnector:
 
     def _lose(self, outcome: Outcome, now: float) -> None:
         """The connection that there was is over: nothing is sent until there is another one."""
+        self._retry = None
         self._outage = Outage(now, outcome)
         self._late_turns.cancel()
         self._journal.hold()
@@ -259,6 +277,7 @@ class Reconnector:
     def _settle(self, outage: Outage) -> None:
         """Nothing more comes of what was in progress."""
         self._place_turns()
+        outage.untranscribed = self._session.lose_transcripts()
         outage.responses = self._interrupted.settle(outage.reason)
         self._session.rest()
 
@@ -304,6 +323,7 @@ class Reconnector:
 
     def _schedule(self, previous: Attempt, delay: float, decision: Retry) -> None:
         """Make another attempt, to be started when its time has come."""
+        self._retry = decision
         attempt = self._configuration.new_attempt()
         attempt.take_updates(previous)
         self._attempts.replace(attempt)
@@ -523,16 +543,15 @@ class Reconnector:
         if not is_late:
             self._queue.release()
         log.info("= connected again after %.1f s; %d items restored, %d lost", gap, len(restored), len(lost))
-        self._tell(
-            Reconnected(
-                gap_s=gap,
-                reason=in_words(outage.reason),
-                restored=restored,
-                shortened=shortened,
-                lost=lost,
-                responses=outage.responses,
-            )
+        event = Reconnected(
+            gap_s=gap,
+            reason=in_words(outage.reason),
+            restored=restored,
+            shortened=shortened,
+            lost=lost,
+            responses=outage.responses,
         )
+        self._tell(without_transcripts(event, outage.untranscribed))
 
     def _tell(self, event: Reconnected) -> None:
         seconds = self._journal.sound.take_missing_s()

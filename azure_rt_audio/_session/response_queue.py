@@ -75,7 +75,7 @@ from .response_request import (
 from .response_table import ACTIVE, NOT_ACTIVE, ResponseTable
 from .response_watchdog import LOOK, MCP_STEPS, ResponseWatchdog
 from .user_turn import TurnLimits, UserTurn
-from .waiters import Handled
+from .waiters import Awaited, Handled
 
 __all__ = ["LostResponses", "ResponseQueue"]
 
@@ -106,8 +106,8 @@ class ResponseQueue:
 
     Args:
         encode: Checks and encodes a command, on the calling thread.
-        send: Sends it, given its bytes and the seconds to wait for room; ``None`` for as long as usual.
-            Must not wait when called on the I/O thread.
+        send: Sends it, given its bytes and the seconds to wait for room, ``None`` for as long as usual;
+            and what is sent right before it, in the same step. Must not wait when called on the I/O thread.
         carries_metadata: Whether the dialect has metadata to carry a request id.
         check_may_wait: Raises if the calling thread must not wait for the service.
         audio_format: The format of answers, unless the request or the service says otherwise.
@@ -127,7 +127,7 @@ class ResponseQueue:
     def __init__(
         self,
         encode: Callable[[Command], bytes],
-        send: Callable[[bytes, float | None], object],
+        send: Callable[..., object],
         *,
         carries_metadata: bool,
         check_may_wait: Callable[[], None] = lambda: None,
@@ -172,7 +172,7 @@ class ResponseQueue:
         owner: object,
         wait: Callable[[], None] = lambda: None,
         superseded: Superseded = "wait",
-        ask_first: Callable[[ResponseRequest], None] | None = None,
+        ask_first: Callable[[ResponseRequest], tuple[Awaited, ...]] | None = None,
         answers_turn: bool = False,
         is_recital: bool = False,
         deadline: Deadline | None = None,
@@ -185,7 +185,7 @@ class ResponseQueue:
             owner: Kept alive by the handle, so that the connection lives as long as the handle.
             wait: Waits until commands can be sent; called once the request has been checked.
             superseded: What becomes of it if the user's own turn is answered while it waits.
-            ask_first: Sends what belongs right before it, on the thread that sends it.
+            ask_first: Returns the commands that belong right before it. Called on the thread that sends it.
             answers_turn: Whether it asks for the answer to the user's turn, which comes before all others.
             is_recital: Whether it says a given text, and answers nothing.
             deadline: Of whoever waits for it.
@@ -596,7 +596,7 @@ class ResponseQueue:
 
     def _send_whole(self, request: ResponseRequest, epoch: int) -> None:
         """
-        Send a request, right after its question if it has one; both of them before those of others.
+        Send a request, and its question right before it, as one unit; before or after those of others.
 
         One that was entered for another connection is not sent: it has been put back, and comes again.
         """
@@ -609,8 +609,7 @@ class ResponseQueue:
                 is_there = not self._table.is_held and self._table.is_entered(request)
                 is_due = is_there and epoch == self._table.epoch
             if is_due:
-                request.put_question(self._results)
-                self._send(request.payload, request.seconds_left)
+                self._send(request.payload, request.seconds_left, *request.put_question(self._results))
 
         if request.is_out_of_band and request.ask_first is None:
             send()

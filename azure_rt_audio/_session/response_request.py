@@ -7,7 +7,7 @@ import secrets
 import weakref
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
-from typing import Any, Final, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
 
 from attrs import Factory, define, evolve
 
@@ -16,6 +16,9 @@ from ..errors import RealtimeError
 from ..protocol.commands import Command, ResponseCreate
 from ..protocol.events import Event
 from ..protocol.responses import Response, ResponseConfig, ResponseStatusDetails
+
+if TYPE_CHECKING:
+    from .waiters import Awaited
 
 __all__ = [
     "REQUEST_ID",
@@ -74,8 +77,9 @@ class ResponseRequest:
     is_cancelled: bool = False
     is_unwanted: bool = False  # by the program; the user who interrupts a response cancels it, too
     tries: int = 0
-    ask_first: Callable[[ResponseRequest], None] | None = None  # sends the question
-    is_asked: bool = False  # the question was sent, and is still the newest
+    ask_first: Callable[[ResponseRequest], tuple[Awaited, ...]] | None = None  # makes the question
+    is_asked: bool = False  # the question was sent, and the user has not spoken since
+    is_newest: Callable[[], bool] = lambda: True  # nothing that others have sent stands behind the question
     asked_at: int = 0  # how many results of tools were sent before the question
     stands_for: ResponseRequest | None = None  # waits to be sent again, unless this response is completed
     held: list[Event] = Factory(list)  # what has come of a response that stands for a request
@@ -111,16 +115,23 @@ class ResponseRequest:
         """The service has said that its response is over; what is left of it comes soon, or never."""
         self.is_doubted, self.since, self.seen = True, now, self.latest
 
-    def put_question(self, results: int) -> None:
+    def put_question(self, results: int) -> tuple[Awaited, ...]:
         """
-        Send the question, unless it is there already, and the newest: the item stays after a refusal.
+        Return the commands that put the question, to be sent right before the request.
+
+        There are none if it is there already, and the newest: the item stays after a refusal, and where the
+        connection is lost that had it.
 
         Args:
             results: How many results of tools were sent by now.
         """
-        if self.ask_first is not None and not (self.is_asked and self.asked_at == results):
-            self.ask_first(self)
-            self.is_asked, self.asked_at = True, results
+        if self.ask_first is None:
+            return ()
+        if self.is_asked and self.asked_at == results and self.is_newest():
+            return ()
+        question = self.ask_first(self)
+        self.is_asked, self.asked_at = True, results
+        return question
 
     def take_back(self, response_id: str, now: float) -> ResponseRequest:
         """Return what stands for it while the response goes on that is not wanted; it is to be sent again."""

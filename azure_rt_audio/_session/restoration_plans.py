@@ -11,10 +11,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Collection, Mapping, Sequence
+from typing import Final
 
 from .._log import get_logger
 from ..options import ReconnectPolicy
-from ..protocol.budget import Budget
+from ..protocol.budget import BEYOND, Budget
 from ..protocol.conversation import Conversation, ConversationEntry
 from ..protocol.dialects import Dialect
 from ..protocol.history import History
@@ -29,6 +30,7 @@ __all__ = ["RestorationPlans"]
 log: logging.Logger = get_logger(__name__)
 
 _HALVED_AFTER, _EMPTY_AFTER = 2, 4
+_DEATHS: Final = "as connections ended while the conversation was restored"
 
 
 class RestorationPlans:
@@ -61,9 +63,9 @@ class RestorationPlans:
         """Return what a session is to be given after *previous*, but for the items of these responses."""
         if self.deaths >= _HALVED_AFTER:
             log.warning(
-                "! %d connections ended while the conversation was restored; %s of it is restored now",
+                "! %d connections ended while the conversation was restored; %s restored now",
                 self.deaths,
-                "half" if self.deaths < _EMPTY_AFTER else "nothing",
+                f"at most {self._budget()} are" if self.deaths < _EMPTY_AFTER else "nothing is",
             )
         without = {key for response_id in running for key in self._conversation._outputs.keys(response_id)}
         entries = [entry for entry in self._conversation.entries if entry.item.id not in without]
@@ -79,13 +81,19 @@ class RestorationPlans:
         plan, cut = self.plan(running), self._sound.cut_turns()
         wanted = {item_id for item_id, why in plan.lost.items() if why == UNHEARD}
         wanted.update(cut.keys() & plan.shortened.keys())
-        placed = [entry.item.id for entry in self._conversation.entries if entry.item.id in wanted]
+        entries = self._conversation.entries
+        kept = self._sound.of_turns(self._conversation._input_format)
+        parts = {entry.item.id or "" for entry in entries if entry.is_fragment}
+        wanted.update(parts & plan.shortened.keys() - kept.keys() - self._conversation.shortened.keys())
+        placed = [entry.item.id for entry in entries if entry.item.id in wanted]
         lacking = [*filter(None, placed), *filter(self._conversation._is_awaited, cut)]
         return list(filter(self._conversation._is_in_input_format, lacking))
 
     def hand_over(self, restorer: Restorer) -> tuple[tuple[str, ...], dict[str, str], dict[str, str]]:
         """Have a session take over, and tell the mirror; return what :meth:`Restorer.hand_over` does."""
         restored, shortened, lost = restorer.hand_over()
+        if self.deaths >= _HALVED_AFTER:  # what the policy says is not why
+            lost = {key: self._limited(why) for key, why in lost.items()}
         self._conversation._note_session(shortened, lost)
         return restored, shortened, lost
 
@@ -100,6 +108,16 @@ class RestorationPlans:
         is_same = history.input_audio_format == input_audio_format
         return self._planned(history.entries, history.sound if is_same else {})
 
+    def _budget(self) -> Budget:
+        budget = Budget(self._policy.max_items, self._policy.max_characters)
+        return budget if self.deaths < _HALVED_AFTER else budget.halved()
+
+    def _limited(self, why: str) -> str:
+        """Return why an item was lost that a session was not given because connections have ended."""
+        if self.deaths < _EMPTY_AFTER:
+            return f"beyond {self._budget()}, {_DEATHS}" if why == BEYOND else why
+        return why if self._policy.restore == "none" else f"nothing is restored, {_DEATHS}"
+
     def _planned(
         self,
         entries: Sequence[ConversationEntry],
@@ -107,17 +125,14 @@ class RestorationPlans:
         previous: Restoration | None = None,
         cut_s: Mapping[str, float] | None = None,
     ) -> Restoration:
-        policy = self._policy
-        budget, restore = Budget(policy.max_items, policy.max_characters), policy.restore
-        if self.deaths >= _HALVED_AFTER:
-            budget, restore = budget.halved(), restore if self.deaths < _EMPTY_AFTER else "none"
+        restore = "none" if self.deaths >= _EMPTY_AFTER else self._policy.restore
         answered = {e.item.call_id for e in entries if isinstance(e.item, FunctionCallOutputItem)}
         calls = {e.item.call_id for e in entries if isinstance(e.item, FunctionCallItem) and e.item.call_id}
         return plan_restoration(
             entries,
             self._dialect,
             restore=restore,
-            budget=budget,
+            budget=self._budget(),
             sound=sound,
             cut_s=cut_s,
             pending=calls - answered,

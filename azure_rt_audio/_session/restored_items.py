@@ -65,11 +65,7 @@ class RestoredItems:
             event_id=delete.event_id,
             is_quiet=future is None,
         )
-        sender.send_awaited(waiter, sender.encode_as_is(delete))
-        # If its answer is lost with the connection, the next one is given what it leaves.
-        waiter.payload = sender.encode_as_is(
-            ConversationItemTruncate(item_id=item_id, content_index=0, audio_end_ms=heard_ms)
-        )
+        payload = sender.encode_as_is(delete)
         if text:
             previous_id = self._conversation._previous(item_id)
             item = MessageItem(id=fresh_id, role="assistant", content=[ContentPart(type="text", text=text)])
@@ -78,4 +74,10 @@ class RestoredItems:
                 item=item,
                 previous_item_id="root" if previous_id is None else ids.service.get(previous_id, previous_id),
             )
-            sender.send_bytes(sender.encode_as_is(create))
+            sender.send_now(sender.encode_as_is(create), None, (waiter, payload))
+        else:
+            sender.send_awaited(waiter, payload)
+        # If its answer is lost with the connection, the next one is given what it leaves.
+        waiter.payload = sender.encode_as_is(
+            ConversationItemTruncate(item_id=item_id, content_index=0, audio_end_ms=heard_ms)
+        )

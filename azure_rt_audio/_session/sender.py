@@ -6,7 +6,7 @@ import itertools
 import secrets
 import threading
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from .._concurrency.deadline import Deadline
@@ -15,13 +15,13 @@ from .._stacklevel import stacklevel
 from ..dispatch import Dispatcher
 from ..protocol.checks import check_command, check_returned
 from ..protocol.codec import dumps, encode
-from ..protocol.commands import Command
+from ..protocol.commands import Command, ConversationItemCreate
 from ..protocol.dialects import Dialect
 from .acknowledgement import Acknowledgement
 from .attempts import Attempts
 from .journal import Journal
 from .readiness import Readiness
-from .waiters import Answers, Waiter, Waiters
+from .waiters import Answers, Awaited, Waiter, Waiters
 
 __all__ = ["CommandSender"]
 
@@ -36,6 +36,9 @@ class CommandSender:
         dispatcher: Where callbacks of acknowledgements run.
         clock: Seconds that never run backwards, for the time-outs of callers.
         max_message_bytes: The largest event that can be received.
+
+    Attributes:
+        why_held: Returns what commands wait for that are held. Written once.
 
     **Threads and locks.** Any thread. ``CommandSender._lock`` is a leaf; it guards the set of warnings given.
     """
@@ -61,6 +64,7 @@ class CommandSender:
         self._max_message_bytes = max_message_bytes
         self._id_prefix = f"evt_{secrets.token_hex(4)}"
         self._id_numbers = itertools.count(1)
+        self.why_held: Callable[[], str] = lambda: "there is no connection"
         self._lock = threading.Lock()  # leaf
         self._left_out: set[str] = set()  # guarded by _lock: paths that were warned of
 
@@ -131,14 +135,15 @@ class CommandSender:
         """Send an encoded command. Raises as :meth:`send`."""
         self._journal.send(payload, self.timeout)
 
-    def send_now(self, payload: bytes, seconds: float | None = None) -> None:
+    def send_now(self, payload: bytes, seconds: float | None = None, *before: Awaited) -> None:
         """
         Send an encoded command that has no meaning for another connection than the present one.
 
         Args:
             seconds: To wait for room, if that is less than otherwise.
+            before: Commands that go right before it, all in one step: nothing that others send is between.
         """
-        self._journal.send(payload, self._at_most(seconds), may_hold=False)
+        self._send(payload, seconds, None, before)
 
     def _at_most(self, seconds: float | None) -> float | None:
         """Return how long to wait for room, for a caller who has so many seconds; ``None`` has no limit."""
@@ -158,26 +163,51 @@ class CommandSender:
         """Send an encoded command that appends sound, as it is. Raises as :meth:`send`."""
         self._journal.send_sound(sound, None, self.timeout, is_live=False, command=payload)
 
-    def send_awaited(self, waiter: Waiter, payload: bytes, seconds: float | None = None) -> None:
+    def send_awaited(
+        self, waiter: Waiter, payload: bytes, seconds: float | None = None, *before: Awaited
+    ) -> None:
         """
         Send a command with its waiter. Raises as :meth:`send`, and the waiter is discarded.
 
         Args:
             seconds: To wait for room, if that is less than otherwise.
+            before: As for :meth:`send_now`.
         """
         if waiter.acknowledges is not None:
             for overdue in self._waiters.give_up_overdue(waiter.acknowledges):
                 if overdue.event_id is not None:
                     self._attempts.current.settle(overdue.event_id)
-        waiter.is_unsent = True  # until the journal sends it
+        self._send(payload, seconds, waiter, before)
+
+    def _send(
+        self, payload: bytes, seconds: float | None, waiter: Waiter | None, before: Sequence[Awaited]
+    ) -> None:
+        """Send commands in one step, with the waiters that they have; if that raises, none was sent."""
+        waiters = [one for one, _ in before]
+        if waiter is not None:
+            waiters.append(waiter)
+        for one in waiters:
+            one.is_unsent = True  # until the journal sends it
         try:
             # Inside the try: a waiter of a command that was never sent would take the next acknowledgement.
-            self._waiters.add(waiter)
-            if self._journal.send(payload, self._at_most(seconds), waiter):
-                self._waiters.note_sent(waiter)
+            for one in waiters:
+                self._waiters.add(one)
+            may_hold, timeout = waiter is not None, self._at_most(seconds)
+            if self._journal.send(payload, timeout, waiter, may_hold=may_hold, before=before):
+                for one in waiters:
+                    self._waiters.note_sent(one)
         except BaseException:
-            self._waiters.discard(waiter)
+            for one in waiters:
+                self._waiters.discard(one)
             raise
+
+    def creates_after(self, waiter: Waiter) -> bool:
+        """Whether an item is on its way, or held, that was sent after the command of a waiter."""
+        position, kind = waiter.position or 0, ConversationItemCreate.TYPE.encode()
+        return any(
+            other.position is not None and other.position > position and kind in other.payload
+            for other in self._waiters.waiting
+        )
 
     def wait_to_send(self, deadline: Deadline | None = None) -> None:
         """
@@ -218,9 +248,19 @@ class CommandSender:
                 f"inline dispatcher must not block: use the default dispatcher, or another thread. {THREADS}"
             )
 
-    def new_future(self, owner: object) -> Acknowledgement[Any]:
-        """Return a future that keeps *owner* alive."""
-        return Acknowledgement(owner, self.check_may_wait, self._dispatcher.submit, self.clock)
+    def new_future(self, owner: object, why_late: Callable[[], str] | None = None) -> Acknowledgement[Any]:
+        """
+        Return a future that keeps *owner* alive.
+
+        Args:
+            why_late: Returns what it waits for, if that is no answer to a command.
+        """
+        submit = self._dispatcher.submit
+        return Acknowledgement(owner, self.check_may_wait, submit, self.clock, why_late or self._why_late)
+
+    def _why_late(self) -> str:
+        """Return why commands are not answered, unless that is the service's fault."""
+        return f"it waits to be sent: {self.why_held()}" if self._journal.is_holding else ""
 
     def acknowledged(
         self,

@@ -1,8 +1,9 @@
 """
-Whether the user is transcribed, and who is told that he is not.
+Whether the user is transcribed, which transcripts are to come, and who is told that none does.
 
 A program that listens for the user's words while transcription is off would wait for ever, and so would one
-whose deployment cannot transcribe: the service answers all the same, and says nothing that is heard.
+whose deployment cannot transcribe: the service answers all the same, and says nothing that is heard. So it is
+with a transcript that is lost with its session: items that are created in the next one are not transcribed.
 
 **Threads.** The I/O thread, and callers that wait for an event; no lock: at worst a warning comes twice.
 """
@@ -15,6 +16,7 @@ from typing import Final
 from .._log import get_logger
 from .._pages import TRANSCRIPTS
 from ..errors import TranscriptionFailedError
+from ..protocol.conversation import Conversation
 from ..protocol.event_filter import EventFilter
 from ..protocol.events import (
     ConversationItemInputAudioTranscriptionCompleted,
@@ -23,7 +25,9 @@ from ..protocol.events import (
     ConversationItemInputAudioTranscriptionSegment,
     Event,
     InputAudioBufferCommitted,
+    TranscriptionError,
 )
+from ..protocol.response_errors import CONNECTION_LOST
 from ..protocol.service_errors import transcription_error
 from .configuration import Configuration
 from .event_stream import EventStreams
@@ -58,6 +62,7 @@ class Transcription:
         self._is_awaited = False  # before it was known whether the session transcribes
         self._has_told = False
         self._told_codes: set[str | None] = set()
+        self._awaited: dict[str, None] = {}  # items whose transcript is to come, in order
 
     # ------------------------------------------------------------ any thread
 
@@ -85,16 +90,34 @@ class Transcription:
     def take(self, event: Event) -> TranscriptionFailedError | None:
         """Take an event; return the error of a turn that was not transcribed."""
         if isinstance(event, ConversationItemInputAudioTranscriptionFailed):
+            self._awaited.pop(event.item_id, None)
             return transcription_error(event, self._configuration.transcription_model)
-        if isinstance(event, InputAudioBufferCommitted) and not self._has_told:
-            is_wanted = self._is_awaited or self._is_listened(_TRANSCRIPTS)
+        if isinstance(event, ConversationItemInputAudioTranscriptionCompleted):
+            self._awaited.pop(event.item_id, None)
+        elif isinstance(event, InputAudioBufferCommitted):
+            if self._configuration.does_transcribe and event.item_id:
+                self._awaited[event.item_id] = None
+            is_wanted = not self._has_told and (self._is_awaited or self._is_listened(_TRANSCRIPTS))
             if is_wanted and self._configuration.is_transcription_off:
                 self._tell()
         return None
 
+    def lose(self, conversation: Conversation) -> list[ConversationItemInputAudioTranscriptionFailed]:
+        """The session is over that was to send transcripts: return what tells so of each, once."""
+        lost = {**self._awaited, **dict.fromkeys(conversation._being_heard())}
+        self._awaited.clear()
+        error = TranscriptionError(
+            code=CONNECTION_LOST, message="the connection ended before the transcript had come"
+        )
+        return [
+            ConversationItemInputAudioTranscriptionFailed(item_id=item_id, content_index=0, error=error)
+            for item_id in lost
+            if conversation._knows(item_id)  # nobody waits for one that was deleted
+        ]
+
     def is_told(self, error: TranscriptionFailedError) -> bool:
         """Whether the log needs no line of a failure: the program listens for it, or had one of its kind."""
-        is_new = error.code not in self._told_codes
+        is_new = error.code == CONNECTION_LOST or error.code not in self._told_codes
         self._told_codes.add(error.code)
         return not is_new or self._is_listened(frozenset((_FAILED,)))
 

@@ -49,6 +49,7 @@ from .acknowledgement import Acknowledgement
 __all__ = [
     "ANSWERED_IN_ORDER",
     "Answers",
+    "Awaited",
     "Handled",
     "Waiter",
     "Waiters",
@@ -257,6 +258,10 @@ class Waiter:
             quoted = _QUOTED.findall(error.message) if self.ids else ()
             return not quoted or not self.ids.isdisjoint(quoted)
         return any(param == name or param.startswith((f"{name}.", f"{name}[")) for name in self.params)
+
+
+Awaited: TypeAlias = "tuple[Waiter, bytes]"
+"""Who waits for the answer to a command, and its bytes."""
 
 
 def placeholder(kind: str, event_id: str | None, own: Future[Any] | None = None) -> Waiter:

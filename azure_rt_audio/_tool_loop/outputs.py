@@ -12,7 +12,7 @@ import orjson
 from .._log import get_logger
 from .._session.response_queue import ResponseQueue
 from .._session.sender import CommandSender
-from .._session.waiters import Waiter, item_added
+from .._session.waiters import Awaited, Waiter, item_added
 from ..protocol.commands import ConversationItemCreate
 from ..protocol.items import (
     ContentPart,
@@ -113,9 +113,8 @@ class OutputSender:
             TimeoutError: If the session did not become ready, or the backlog stayed full.
         """
         self._sender.wait_to_send()
-        self._send(item, future, item.call_id if isinstance(item, FunctionCallOutputItem) else None)
-        if images is not None:
-            self._send(images, Future(), None)
+        call_id = item.call_id if isinstance(item, FunctionCallOutputItem) else None
+        self._send(item, future, call_id, images)
 
     def send_approval(self, item: McpApprovalResponseItem, future: Sent) -> None:
         """
@@ -128,9 +127,35 @@ class OutputSender:
         self._sender.wait_to_send()
         self._send(item, future, item.approval_request_id)
 
-    def _send(self, item: ConversationItem, future: Future[object], call_id: str | None) -> None:
+    def _send(
+        self,
+        item: ConversationItem,
+        future: Future[object],
+        call_id: str | None,
+        images: MessageItem | None = None,
+    ) -> None:
+        """Send an item, and its images right after it, in one step."""
+        awaited = [self._awaited(item, future, call_id)]
+        if images is not None:
+            awaited.append(self._awaited(images, Future(), None))
+        *before, (waiter, payload) = awaited
+
+        def send() -> None:
+            self._note_sent(item)
+            if images is not None:
+                self._note_sent(images)
+            self._sender.send_awaited(waiter, payload, None, *before)
+
+        def fail(exc: Exception) -> None:
+            log.warning("! the result of a tool was not sent: %s", exc)
+            if isinstance(exc, TimeoutError):  # else the session is over, and whoever waits is told
+                future.set_exception(exc)
+
+        self._queue.send_result(send, fail)
+
+    def _awaited(self, item: ConversationItem, future: Future[object], call_id: str | None) -> Awaited:
+        """Return the command that creates an item, and who waits for its answer."""
         command = ConversationItemCreate(event_id=self._sender.new_event_id(), item=item)
-        payload = self._sender.encode(command)
         item_id = item.id
         waiter = Waiter(
             item_added(item_id),
@@ -141,17 +166,7 @@ class OutputSender:
             ids=frozenset(name for name in (item_id, call_id) if name),
             is_quiet=True,
         )
-
-        def send() -> None:
-            self._note_sent(item)
-            self._sender.send_awaited(waiter, payload)
-
-        def fail(exc: Exception) -> None:
-            log.warning("! the result of a tool was not sent: %s", exc)
-            if isinstance(exc, TimeoutError):  # else the session is over, and whoever waits is told
-                future.set_exception(exc)
-
-        self._queue.send_result(send, fail)
+        return waiter, self._sender.encode(command)
 
 
 def _image_parts(output: ToolOutput) -> list[ContentPart]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from .._concurrency import shutdown
 from .._net.dial import Target
@@ -115,6 +115,12 @@ class Connection:
         driver = self._driver
         driver.check_ours()
         driver.send_queue.put(payload, timeout, on_io_thread=driver.owns_this_thread(), live_s=live_s)
+
+    def send_together(self, payloads: Sequence[bytes], timeout: float | None = 30.0) -> None:
+        """Queue several text frames, all of them or none, with no other between. As :meth:`send`."""
+        driver = self._driver
+        driver.check_ours()
+        driver.send_queue.put_together(payloads, timeout, on_io_thread=driver.owns_this_thread())
 
     @property
     def send_lag_s(self) -> float:

@@ -10,6 +10,8 @@ On a slow line nearly all that is unsent waits here, where it is bounded, has an
 system keeps little of it (see ``dial.py``), and the transport is given more only when it has written what it
 had, and little of it if that took a wait. What was handed over has an age until the far end has it.
 
+Frames that belong together are queued in one step, so that no other caller's frame comes between them.
+
 Threads and locks: ``SendQueue._condition`` guards the queue and is a leaf, never held over I/O.
 ``SendQueue.write_lock`` is held over each call that touches socket or TLS; none of these calls waits, and no
 user code runs under it, but for that of a ``websocket_impl``. So no two calls of OpenSSL overlap. Both are
@@ -22,7 +24,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from threading import Lock
 from typing import TYPE_CHECKING, Final
 
@@ -146,6 +148,11 @@ class SendQueue:
                     return
         self._enqueue(payload, timeout, on_io_thread, live_s)
 
+    def put_together(self, payloads: Sequence[bytes], timeout: float | None, *, on_io_thread: bool) -> None:
+        """Queue several text frames, all of them or none, with no other between; see :meth:`put`."""
+        *before, last = payloads
+        self._enqueue(last, timeout, on_io_thread, 0.0, before)
+
     def _mark(self, transport: Transport, put: float, is_live: bool) -> None:
         """Note how far the transport's bytes go of a frame that it was given; under ``write_lock``."""
         marks = self._marks
@@ -166,8 +173,15 @@ class SendQueue:
         while marks and marks[0][0] <= acknowledged:
             marks.popleft()
 
-    def _enqueue(self, payload: bytes, timeout: float | None, on_io_thread: bool, live_s: float) -> None:
-        size = len(payload)
+    def _enqueue(
+        self,
+        payload: bytes,
+        timeout: float | None,
+        on_io_thread: bool,
+        live_s: float,
+        before: Sequence[bytes] = (),
+    ) -> None:
+        size = len(payload) + (sum(map(len, before)) if before else 0)
         deadline: Deadline | None = None
         while True:  # another thread may be quicker
             with self._condition.lock:
@@ -177,6 +191,8 @@ class SendQueue:
                     self._drop_locked(lambda _: not self._is_room(size))
                 if on_io_thread or self._is_room(size):
                     when = self._clock()
+                    for other in before:
+                        self._queue.append((other, when, 0.0))
                     self._queue.append((payload, when, live_s))
                     self._queued += size
                     if live_s:

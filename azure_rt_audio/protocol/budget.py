@@ -46,6 +46,9 @@ class Budget:
     max_items: int = 500
     max_characters: int = 100_000
 
+    def __str__(self) -> str:
+        return f"{self.max_items} items and {self.max_characters} characters"
+
     def halved(self) -> Budget:
         """Return half of it."""
         return Budget(self.max_items // 2, self.max_characters // 2)

@@ -17,6 +17,7 @@ from .events import (
     ConversationItemDone,
     ConversationItemInputAudioTranscriptionCompleted,
     ConversationItemInputAudioTranscriptionDelta,
+    ConversationItemInputAudioTranscriptionFailed,
     ConversationItemRetrieved,
     ConversationItemTruncated,
     Event,
@@ -41,6 +42,7 @@ from .item_stream import ItemStream
 from .items import (
     ConversationItem,
     FunctionCallItem,
+    FunctionCallOutputItem,
     McpCallItem,
     McpListedTool,
     McpListToolsItem,
@@ -92,6 +94,7 @@ class Conversation:
             InputAudioBufferCommitted: self._await,
             ConversationItemInputAudioTranscriptionDelta: self._append_heard,
             ConversationItemInputAudioTranscriptionCompleted: self._replace_heard,
+            ConversationItemInputAudioTranscriptionFailed: self._end_heard,
             ConversationItemAdded: self._place,
             ConversationItemDone: self._place_whole,
             McpListToolsFailed: self._note_no_list,
@@ -171,6 +174,7 @@ class Conversation:
             audio_ms=stream.earlier_audio_ms
             + stream.audio_bytes // _BYTES_PER_MS.get(stream.audio_format or self._outputs.audio_format, 48),
             is_being_heard=stream.is_being_heard,
+            is_fragment=stream.is_fragment,
         )
 
     def to_dict(self, *, sound: bool = False) -> dict[str, Any]:
@@ -273,8 +277,13 @@ class Conversation:
     def _replace_heard(self, event: ConversationItemInputAudioTranscriptionCompleted) -> None:
         stream = self._streams.get(event.item_id)
         if stream is not None:
-            stream.is_being_heard = False
+            stream.is_being_heard = stream.is_fragment = False
             stream.replace(event.content_index, event.transcript)
+
+    def _end_heard(self, event: ConversationItemInputAudioTranscriptionFailed) -> None:
+        stream = self._streams.get(event.item_id)
+        if stream is not None:
+            stream.end_hearing()
 
     def _await(self, event: InputAudioBufferCommitted) -> None:
         """Prepare for a transcript that arrives before its item."""
@@ -414,6 +423,39 @@ class Conversation:
         """The session is over: nothing more is described."""
         self._sent.clear()
 
+    def _knows(self, item_id: str) -> bool:
+        """Whether an item was told of, and was not deleted. Called by the I/O thread."""
+        return item_id in self._streams
+
+    def _being_heard(self) -> list[str]:
+        """Return the ids of the items whose transcript has begun, and not ended. Called by the I/O thread."""
+        return [item_id for item_id, stream in self._streams.items() if stream.is_being_heard]
+
+    def _end(self) -> None:
+        """Nothing more comes: the session is over. Called by the I/O thread."""
+        for stream in tuple(self._streams.values()):
+            stream.end_hearing()
+
+    def _is_newest(self, item_id: str) -> bool:
+        """
+        Whether nothing but the model's own follows an item in the session, which has it. Any thread.
+
+        One that was not told of yet is on its way: it will follow all others.
+        """
+        order, lost = tuple(self._order), self._lost
+        if item_id not in order:
+            return True
+        behind = order[order.index(item_id) + 1 :]
+        return item_id not in lost and not any(self._is_said(other) for other in behind if other not in lost)
+
+    def _is_said(self, item_id: str) -> bool:
+        """Whether an item is the user's, the program's, or a tool's, and not the model's."""
+        stream = self._streams.get(item_id)
+        item = None if stream is None else stream.item
+        return isinstance(item, FunctionCallOutputItem) or (
+            isinstance(item, MessageItem) and item.role != "assistant"
+        )
+
     def _is_awaited(self, item_id: str) -> bool:
         """Whether an item was committed, and has no place yet. Called by the I/O thread."""
         stream = self._streams.get(item_id)
@@ -426,6 +468,7 @@ class Conversation:
             if item.id and item.id not in self._streams:
                 stream = self._streams[item.id] = ItemStream(item.id)
                 stream.truncated_at_ms, stream.earlier_audio_ms = entry.truncated_at_ms, entry.audio_ms
+                stream.is_fragment = entry.is_fragment
                 _describe(stream, item)
                 self._order.append(item.id)
 

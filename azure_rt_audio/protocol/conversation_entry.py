@@ -24,6 +24,7 @@ class ConversationEntry:
         texts: Text or transcript of each content part that has one, by its index.
         audio_ms: Milliseconds of audio received for it, in the format of its response.
         is_being_heard: It is speech of the user of which a part is transcribed, and the rest is to come.
+        is_fragment: It is speech of the user of which a part was transcribed, and the rest will not come.
     """
 
     item: ConversationItem
@@ -33,6 +34,12 @@ class ConversationEntry:
     texts: Mapping[int, str] = field(factory=dict, eq=False, repr=False)
     audio_ms: int = field(default=0, eq=False, repr=False)
     is_being_heard: bool = field(default=False, eq=False, repr=False)
+    is_fragment: bool = field(default=False, eq=False, repr=False)
+
+    @property
+    def _has_part(self) -> bool:
+        """Whether its text is only a part of what the user said."""
+        return self.is_being_heard or self.is_fragment
 
     @property
     def role(self) -> str | None:

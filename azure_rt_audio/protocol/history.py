@@ -3,7 +3,8 @@ A conversation as JSON values, to be kept and restored in another session.
 
 The document is ``{"version": 1, "items": [...]}``, with items in the vocabulary of the library. A message of
 the model has the milliseconds of its sound, and those that were heard, where it was truncated. Sound of the
-user stands in ``audio`` of its part, and its format in ``input_audio_format``.
+user stands in ``audio`` of its part, and its format in ``input_audio_format``; a transcript that breaks off
+is an ``is_fragment`` of its message.
 """
 
 from __future__ import annotations
@@ -86,6 +87,8 @@ def _write(entry: ConversationEntry, sound: Mapping[str, str]) -> dict[str, Any]
             written["audio_ms"] = entry.audio_ms
         if entry.truncated_at_ms is not None:
             written["truncated_at_ms"] = entry.truncated_at_ms
+        if entry._has_part:
+            written["is_fragment"] = True
     return written
 
 
@@ -213,6 +216,8 @@ def _entry(value: Any, where: str, new_id: str) -> tuple[ConversationEntry, str 
         for name in ("audio_ms", "truncated_at_ms"):
             if name in rest:
                 facts[name] = _whole(rest.pop(name), f"{where}.{name}")
+        if "is_fragment" in rest:
+            facts["is_fragment"] = _claim(rest.pop("is_fragment"), f"{where}.is_fragment")
         item = build_item(rest, where)
     else:
         item = _message(value, where)
@@ -271,4 +276,10 @@ def _without_sound(item: MessageItem, where: str) -> tuple[MessageItem, str | No
 def _whole(value: Any, where: str) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or value < 0:
         raise ValueError(f"{where} must be a whole number of milliseconds, not {value!r:.40}")
+    return value
+
+
+def _claim(value: Any, where: str) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError(f"{where} must be true or false, not {value!r:.40}")
     return value

@@ -22,6 +22,7 @@ class ItemStream:
         audio_format: That of its audio, as far as it is known.
         earlier_audio_ms: Milliseconds of audio that were received for it in an earlier program.
         is_being_heard: Some of what the user says is transcribed, and the rest is to come.
+        is_fragment: Some of what the user said was transcribed, and the rest does not come.
         is_linked: Its response is known.
         is_whole: The service has said that nothing more of it comes.
         previous: Id of the item before it, as far as it was told ahead of the item.
@@ -41,6 +42,7 @@ class ItemStream:
         "earlier_audio_ms",
         "id",
         "is_being_heard",
+        "is_fragment",
         "is_linked",
         "is_whole",
         "item",
@@ -57,6 +59,7 @@ class ItemStream:
         self.item: ConversationItem | None = None
         self.output: ConversationItem | None = None
         self.is_being_heard: bool = False
+        self.is_fragment: bool = False
         self.is_linked: bool = False
         self.is_whole: bool = False
         self.previous: str | None = None
@@ -96,6 +99,11 @@ class ItemStream:
         """Take the whole of a part; an empty one does not undo what has streamed."""
         if text:
             self.texts[part or 0] = [text]
+
+    def end_hearing(self) -> None:
+        """No more is transcribed of what the user said."""
+        self.is_fragment = self.is_fragment or self.is_being_heard
+        self.is_being_heard = False
 
     def take_words(self, item: ConversationItem) -> None:
         """Take the texts that a description of the item has."""

@@ -45,6 +45,9 @@ __all__ = ["UNHEARD", "Restoration", "plan_restoration"]
 UNHEARD: Final = "it has no transcript, and its sound is not kept"
 """Why a spoken turn of the user is lost."""
 
+_CUT: Final = "[…]"
+"""Shows the model where a transcript breaks off."""
+
 
 @frozen(kw_only=True)
 class Restoration:
@@ -245,15 +248,16 @@ class _Transcriber:
             elif part.type == "input_audio":
                 sound, cut_s = self._sound.get(source), self._cut_s.get(source)
                 is_preferred = self._prefers_sound and cut_s is None
-                if sound and (is_preferred or not words or entry.is_being_heard):
+                if sound and (is_preferred or not words or entry._has_part):
                     if cut_s is not None:
                         missing[f"{in_seconds(cut_s)} of its beginning"] = "it was longer than is kept"
-                    known = None if entry.is_being_heard else words or None
+                    known = None if entry._has_part else words or None
                     content.append(ContentPart(type="input_audio", audio=sound, transcript=known))
                 elif words:
-                    content.append(ContentPart(type="input_text", text=words))
-                    if entry.is_being_heard:
+                    if entry._has_part:  # as a whole it may say the opposite of what was said
+                        words = f"{words.rstrip()} {_CUT}"
                         missing["the end of its transcript"] = "its transcript was cut off"
+                    content.append(ContentPart(type="input_text", text=words))
                 else:
                     missing["speech"] = UNHEARD
             elif words:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Final
 
 from .. import _retry_after
-from ..errors import McpListingError, ServiceError, TranscriptionFailedError, classify
+from ..errors import CONNECTION_ERROR, McpListingError, ServiceError, TranscriptionFailedError, classify
 from .events import ConversationItemInputAudioTranscriptionFailed, Error, McpListToolsFailed
 from .items import ConversationItem, McpListToolsItem
-from .response_errors import USED_UP
+from .response_errors import CONNECTION_LOST, USED_UP
 
 __all__ = ["mcp_listing_error", "service_error", "transcription_error"]
 
@@ -73,6 +73,14 @@ def transcription_error(
     said = (error.message or error.code or "the service gave no reason").rstrip(".")
     name = f'"{model}"' if model else "the transcription model"
     kind = classify(code=error.code, type=error.type)
+    if error.code == CONNECTION_LOST:
+        return TranscriptionFailedError(
+            f"the user was not transcribed: {said}; no more of the transcript will come",
+            type=CONNECTION_ERROR,
+            code=error.code,
+            event=event,
+            item_id=event.item_id,
+        )
     if (error.code or "").lower() in _NO_DEPLOYMENT:
         remedy = (
             f"there is no deployment {name} in this resource: deploy a transcription model such as "

@@ -14,6 +14,7 @@ from azure_rt_audio.dispatch import QueueDispatcher
 from azure_rt_audio.emulator import Drop, Emulator, Faults, after
 from azure_rt_audio.protocol.codec import decode_event
 from azure_rt_audio.protocol.events.local import Reconnecting, SendLag
+from azure_rt_audio.protocol.service_errors import transcription_error
 from azure_rt_audio.voice import Cut, FirstSound, Interrupted, Levels, SelfInterruption
 
 
@@ -135,6 +136,24 @@ def test_speech_without_words_is_said_to_be_so() -> None:
         ("you", "", "no words"),
         ("you", "", "not transcribed: no such deployment"),
     ]
+
+
+def test_speech_whose_transcript_is_lost() -> None:
+    """The words that had come stay; the line of the turn says so, and no further line does."""
+    dialogue = ConversationLog()
+    transcription = "conversation.item.input_audio_transcription"
+    error = {"code": "connection_lost", "message": "the connection ended"}
+    dialogue.update(heard(f"{transcription}.delta", item_id="a", content_index=0, delta="please do not"))
+    for item_id in "ab":
+        event = heard(f"{transcription}.failed", item_id=item_id, content_index=0, error=error)
+        dialogue.update(event)
+        dialogue.update(transcription_error(event, None))
+
+    assert shown(dialogue) == [
+        ("you", "please do not", "the rest was not transcribed: the connection was lost"),
+        ("you", "", "not transcribed: the connection was lost"),
+    ]
+    assert not any(line.is_open for line in dialogue.lines)
 
 
 def test_figures_of_the_voice_session() -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import threading
 
 import pytest
-from listeners import HANG, Aside, Connect
+from interloper import OTHER, Interloper
+from listeners import HANG, Aside, Connect, message
 
 from azure_rt_audio import AzureRealTimeAudio
 from azure_rt_audio.emulator import Conversation, Emulator, Session
@@ -41,6 +42,24 @@ def test_eight_askers(connect: Connect, config: object) -> None:
         client = connect(service=service, session_config={"modalities": ["text"]})
 
         assert wrong_pairs(client, 8, 5, config) == []
+
+
+@pytest.mark.parametrize("config", [None, BESIDE], ids=["in", "beside"])
+def test_a_question_and_its_request_are_one_unit(connect: Connect, config: object) -> None:
+    """What another thread sends at that moment, without asking, does not come between them."""
+    with Emulator(pace=0, responder=echo) as service:
+        client = connect(service=service, session_config={"modalities": ["text"]})
+        interloper = Interloper(client, "how tall is it?")
+
+        assert client.ask("how tall is it?", response=config, timeout=HANG).text == "how tall is it?"
+        assert interloper.has_come
+        client.create_conversation_item(message("the last one")).result(HANG)
+        sent = [
+            command["item"]["content"][0]["text"] if "item" in command else command["type"]
+            for command in service.received()
+            if command["type"] in ("conversation.item.create", "response.create")
+        ]
+    assert sent == ["how tall is it?", "response.create", OTHER, "the last one"]
 
 
 @pytest.mark.thorough

@@ -195,6 +195,30 @@ def test_a_transcript_may_come_late() -> None:
     assert texts(conversation) == ["How are you?", "Fine."]
 
 
+@pytest.mark.parametrize("end", ["failed", "completed", None])
+def test_a_transcript_that_breaks_off(end: str | None) -> None:
+    """What had come of one that has failed, or whose session is over, is a part of what was said."""
+    prefix = "conversation.item.input_audio_transcription"
+    conversation = mirror(
+        added("u", content=[{"type": "input_audio", "transcript": None}]),
+        streamed(f"{prefix}.delta", "u", None, delta="How "),
+    )
+    assert conversation._being_heard() == ["u"]
+
+    if end is None:
+        conversation._end()
+    else:
+        facts = {"transcript": "How are you?"} if end == "completed" else {"error": {"code": "broken"}}
+        conversation._apply(streamed(f"{prefix}.{end}", "u", **facts))
+    entry = conversation.get("u")
+
+    assert entry is not None
+    assert not entry.is_being_heard
+    assert (entry.text, entry.is_fragment) == (
+        ("How are you?", False) if end == "completed" else ("How ", True)
+    )
+
+
 def test_a_transcript_may_overtake_its_item() -> None:
     """Between the commit and the item it is kept, without being shown."""
     conversation = mirror(

@@ -279,6 +279,7 @@ def of(*items: Any, **facts: Any) -> dict[str, Any]:
         (of({**HELLO, "colour": "red"}), ValueError, r"items\[0\]\.colour"),
         (of({**HELLO, "audio_ms": -1}), ValueError, r"items\[0\]\.audio_ms must be a whole number"),
         (of({**HELLO, "truncated_at_ms": True}), ValueError, r"truncated_at_ms must be a whole number"),
+        (of({**HELLO, "is_fragment": 1}), ValueError, r"is_fragment must be true or false, not 1"),
         (
             of({"type": "mcp_list_tools", "server_label": "s", "tools": []}),
             ValueError,

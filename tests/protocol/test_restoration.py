@@ -196,14 +196,15 @@ def test_sound_without_its_beginning() -> None:
     assert gone.items == made.items
 
 
-def test_what_is_being_transcribed() -> None:
-    """A transcript that was cut off is no transcript, if there is the sound; else it is told to be short."""
-    begun = attrs.evolve(speech("u", "Hel"), is_being_heard=True)
+@pytest.mark.parametrize("claim", ["is_being_heard", "is_fragment"])
+def test_what_is_being_transcribed(claim: str) -> None:
+    """A transcript that was cut off is no transcript, if there is the sound; else it is shown to be short."""
+    begun = attrs.evolve(speech("u", "Hel"), **{claim: True})
     sounding, written = plan(begun, sound={"u": SOUND}), plan(begun)
 
     assert shape(sounding) == [("u", "user", "input_audio:<sound>")]
     assert sounding.shortened == {}
-    assert shape(written) == [("u", "user", "input_text:Hel")]
+    assert shape(written) == [("u", "user", "input_text:Hel […]")]
     assert written.shortened == {"u": "without the end of its transcript"}
 
 

@@ -166,6 +166,12 @@ def test_how_long_to_wait_is_a_number(status: str, error: dict[str, Any], second
             "rate_limit_error",
             'quota of "transcribe"',
         ),
+        (
+            {"code": "connection_lost", "message": "the connection ended"},
+            "whisper-1",
+            "connection_error",
+            "not transcribed: the connection ended; no more of the transcript will come",
+        ),
     ],
 )
 def test_a_failed_transcription_names_the_deployment(

@@ -322,7 +322,18 @@ def test_deaths_while_restoring(
     assert [attempt.attempt for attempt in attempts] == list(range(1, deaths + 2))
     assert list(event.restored) == items[8 - kept :]
     assert list(event.lost) == items[: 8 - kept]
-    assert bool(warned(caplog, "connections ended")) == (deaths >= 2)
+    limit = "4 items and 50000 characters"
+    why = "as connections ended while the conversation was restored"
+    reason, now = {
+        1: ("", ""),
+        2: (f"beyond {limit}, {why}", f"at most {limit} are restored now"),
+        4: (f"nothing is restored, {why}", "nothing is restored now"),
+    }[deaths]
+    assert set(event.lost.values()) == ({reason} if reason else set())
+    assert client.conversation.lost == event.lost
+    warnings = warned(caplog, "connections ended")
+    assert bool(warnings) == (deaths >= 2)
+    assert not warnings or warnings[-1].endswith(f"; {now}")
     assert len(emulator.connections[-1]._engine.conversation) == kept
     assert client.ask("five", timeout=HANG).text
     emulator.drop()

@@ -498,10 +498,11 @@ def test_a_result_waits_for_the_request_of_a_question(bench: Bench) -> None:
     """It is sent after both; and a question whose request is sent again is put again after it, else not."""
     order: list[object] = []
 
-    def ask_first(request: object) -> None:
+    def ask_first(request: object) -> tuple[Any, ...]:
         order.append("question")
         if len(order) == 1:  # while another thread is at it
             bench.queue.send_result(lambda: order.append(f"result after {len(bench.creates)}"), order.append)
+        return ()
 
     handle = bench.ask(ask_first=ask_first)
     for _ in range(2):
@@ -516,7 +517,7 @@ def test_a_result_waits_for_the_request_of_a_question(bench: Bench) -> None:
 
 def test_a_question_waits_again_behind_the_answer_to_results(bench: Bench) -> None:
     """Both were asked for when the connection was lost: the answer to results comes first."""
-    handle = bench.ask(ask_first=lambda request: None)
+    handle = bench.ask(ask_first=lambda request: ())
     tool_handle = PendingResponse(lambda: None, lambda: None, "pcm16")
     follow_up = bench.queue.follow_up(None, tool_handle)
     bench.queue.hold()

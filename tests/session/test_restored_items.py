@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 import pytest
+from interloper import OTHER, Interloper
 from listeners import HANG, NO_VAD, Connect, Probe, message, ready
 from scripted_conversation import describe, respond, synthesise
 
@@ -71,6 +72,25 @@ def test_a_restored_answer_is_cut(cut: str, restored: AzureRealTimeAudio, servic
     assert [entry.item.id for entry in restored.conversation.entries][1] == item_id
     restored.delete_item(item_id).result(HANG)
     assert words(service) == ["one two three", "four", "answer to four", "last"]
+
+
+def test_nothing_comes_between_the_deletion_and_what_was_heard(
+    restored: AzureRealTimeAudio, service: Emulator
+) -> None:
+    """What another thread sends while an answer is cut comes after both."""
+    interloper = Interloper(restored, "conversation.item.delete")
+    restored.truncate_item(answer_of(restored), 0, 300).result(HANG)
+    restored.create_conversation_item(message("last")).result(HANG)
+
+    assert interloper.has_come
+    assert words(service)[2:] == ["four", "answer to four", OTHER, "last"]
+    kinds = [command["type"] for command in service.received()]
+    assert kinds[kinds.index("conversation.item.delete") :] == [
+        "conversation.item.delete",
+        *["conversation.item.create"] * 3,
+    ]
+    heard, other, _ = service.received("conversation.item.create")[-3:]
+    assert [command["item"]["role"] for command in (heard, other)] == ["assistant", "user"]
 
 
 def test_what_was_said_before_it_is_lost(connect: Connect, service: Emulator) -> None:

@@ -20,7 +20,7 @@ from typing import Any
 
 from listeners import message
 
-from azure_rt_audio import AzureRealTimeAudio, ResponseLostError
+from azure_rt_audio import AzureRealTimeAudio, RealtimeError, ResponseLostError, TranscriptionFailedError
 from azure_rt_audio.emulator import Conversation, Emulator, FunctionCall, Item, Session
 from azure_rt_audio.emulator.model.replies import Answer
 
@@ -157,6 +157,7 @@ class Program:
         self.outcome = Outcome()
         self.lost_answers: set[str] = set()
         self.answers: list[str] = []
+        self.untranscribed: set[str | None] = set()
         self.reconnected: list[Any] = []
         self.reconnecting: list[Any] = []
         self.seen: Counter[tuple[str, str]] = Counter()
@@ -167,7 +168,7 @@ class Program:
             client.on(name, self._note)
         for name, kept in (("reconnecting", self.reconnecting), ("reconnected", self.reconnected)):
             client.on(name, lambda event, kept=kept: self._keep(event, kept))
-        client.on("error", lambda error: self._fail(f"error event: {error!r}"))
+        client.on("error", self._on_error)
         if has_delta_listener:
             client.on("response.output_audio_transcript.delta", lambda event: None)
 
@@ -190,6 +191,13 @@ class Program:
         self.outcome.planned = sum(event.is_planned for event in self.reconnected)
         self.outcome.reconnects = len(self.reconnected)
         return self.outcome
+
+    def _on_error(self, error: RealtimeError) -> None:
+        """Take the error that tells of a lost transcript; there is to be no other one."""
+        if isinstance(error, TranscriptionFailedError) and error.code == "connection_lost":
+            self.untranscribed.add(error.item_id)
+        else:
+            self._fail(f"error event: {error!r}")
 
     # ------------------------------------------------------------ the turns
 
@@ -366,6 +374,9 @@ class Program:
                 if why not in _REASONS:
                     self._fail(f"{item_id}, {by_id.get(item_id)!r}, was lost: {why}")
             self.outcome.told += [f"shortened {item_id}: {why}" for item_id, why in event.shortened.items()]
+        named = [item_id for event in self.reconnected for item_id in (*event.lost, *event.shortened)]
+        for item_id in self.untranscribed.difference(named):
+            self._fail(f"no reconnection names {item_id}, whose transcript was lost")
         return words
 
 

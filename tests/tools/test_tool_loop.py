@@ -14,6 +14,7 @@ from typing import Any
 
 import orjson
 import pytest
+from interloper import Interloper
 from listeners import HANG, TONE, Connect
 
 from azure_rt_audio import (
@@ -470,6 +471,20 @@ def test_images_follow_as_a_message(
         ["user", None, None, "user", "assistant"] if dialect == "ga" else ["user", None, None, "assistant"]
     )
     assert ("images of tool plot were not sent" in caplog.text) == (dialect == "preview")
+
+
+def test_nothing_comes_between_an_output_and_its_images(service: Emulator) -> None:
+    """What another thread sends at that moment comes after both."""
+    with connected(service, Tool(lambda: PNG, name="plot")) as client:
+        interloper = Interloper(client, "function_call_output")
+        client.ask("call plot {}", timeout=HANG)
+        kinds = [
+            command["item"]["content"][0]["type"] if "content" in command["item"] else "output"
+            for command in service.received("conversation.item.create")
+        ]
+
+    assert interloper.has_come
+    assert kinds == ["input_text", "output", "input_image", "input_text"]
 
 
 @pytest.mark.parametrize("follow_up", ["auto", "never"])

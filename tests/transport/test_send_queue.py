@@ -32,6 +32,7 @@ from fake_servers import (
 
 from azure_rt_audio._transport import Connection, Target
 from azure_rt_audio._transport.handshake import open_transport
+from azure_rt_audio._transport.send_queue import SendQueue
 from azure_rt_audio._transport.websocket import Transport
 
 
@@ -39,6 +40,18 @@ from azure_rt_audio._transport.websocket import Transport
 def _no_thread_is_left() -> Iterator[None]:
     with no_thread_is_left():
         yield
+
+
+def test_frames_that_belong_together_are_queued_together() -> None:
+    """All of them or none: without room for the last, the first is not queued either."""
+    queue = SendQueue(10, lambda: None)
+    queue.put(b"first.", 0.0, on_io_thread=False)
+    with pytest.raises(TimeoutError, match="6 bytes"):
+        queue.put_together([b"123", b"45"], 0.0, on_io_thread=False)
+    queue.put_together([b"12", b"34"], 0.0, on_io_thread=False)
+
+    assert [frame[0] for frame in queue._queue] == [b"first.", b"12", b"34"]
+    assert queue._queued == 10
 
 
 class Watched:

@@ -28,6 +28,7 @@ from ...protocol.events import (
 from ...protocol.events.local import Reconnected, Reconnecting, StatusChanged
 from ...protocol.items import FunctionCallItem
 from ...protocol.latency import Latency
+from ...protocol.response_errors import CONNECTION_LOST
 from ...protocol.turn import ModelStatusEnum
 from ..printer import Printer
 
@@ -168,6 +169,8 @@ class Transcript:
 
     def _take(self, event: Any) -> None:
         if isinstance(event, TranscriptionFailedError):
+            if event.code == CONNECTION_LOST:
+                return
             if not self._has_told_untranscribed:  # once: each spoken turn says so too
                 self._line("status", event.message)
             self._has_told_untranscribed = True

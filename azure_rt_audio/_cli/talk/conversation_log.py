@@ -33,6 +33,7 @@ from ...protocol.events.local import (
     ToolStarted,
 )
 from ...protocol.items import MessageItem
+from ...protocol.response_errors import CONNECTION_LOST
 from ...voice import FirstSound, Interrupted, Levels, SelfInterruption
 from ..tool_calls import result_text
 
@@ -236,7 +237,7 @@ def _(error: RealtimeError, log: ConversationLog) -> None:
     if isinstance(error, ServiceError) and error.is_benign:
         return
     if isinstance(error, TranscriptionFailedError):
-        if log.has_transcription_failed:
+        if log.has_transcription_failed or error.code == CONNECTION_LOST:
             return  # the line of each turn says so
         log.has_transcription_failed = True
     log.note(error.message, is_error=True)
@@ -275,7 +276,11 @@ def _(event: ConversationItemInputAudioTranscriptionCompleted, log: Conversation
 @_update.register
 def _(event: ConversationItemInputAudioTranscriptionFailed, log: ConversationLog) -> None:
     reason = event.error.code or event.error.message or "no reason given"
-    log.line_of(event.item_id, "you").change("", remark=f"not transcribed: {reason}")
+    if reason == CONNECTION_LOST:
+        reason = "the connection was lost"
+    line = log.line_of(event.item_id, "you")
+    what = "the rest was not transcribed" if line.text else "not transcribed"
+    line.change(line.text, remark=f"{what}: {reason}")
 
 
 # The model --------------------------------------------------------------------------------------

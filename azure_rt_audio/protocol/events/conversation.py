@@ -192,7 +192,12 @@ class ConversationItemInputAudioTranscriptionCompleted(Event):
 
 @frozen_shape(kw_only=True)
 class ConversationItemInputAudioTranscriptionFailed(Event):
-    """The user's speech was not transcribed; the response is not affected."""
+    """
+    The user's speech was not transcribed; the response is not affected.
+
+    The client makes it as well, with the code ``"connection_lost"``, of a transcript that had not come when
+    the session ended, and another one takes its place.
+    """
 
     TYPE: ClassVar[str] = "conversation.item.input_audio_transcription.failed"
     item_id: str
