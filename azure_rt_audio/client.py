@@ -943,7 +943,8 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
 
         Returns:
             Whether both threads and those of tools and the guard have ended, and the recording, if there is
-            one, was written; from a listener they cannot yet have, and a tool may run on.
+            one, was written, all of it: else :attr:`recorder` has the ``error``. From a listener they cannot
+            yet have, and a tool may run on.
         """
         check_timeout(timeout)
         if timeout is None or timeout == FROM_OPTIONS:
