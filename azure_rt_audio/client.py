@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
 import os
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
@@ -889,12 +890,16 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
         For a client made with ``dispatcher=QueueDispatcher()``, whose own method this is.
 
         Args:
-            timeout: Seconds to wait for a first event if there is none; ``None`` waits without limit.
+            timeout: Seconds to wait for a first event if there is none; ``None`` waits until there is one. A
+                wait also ends with the session. When that is over already, a limited one takes its time, as
+                before: it may be what paces the loop.
 
         Returns:
             How many calls were made.
 
         Raises:
+            ConnectionClosedError, ConnectError: With ``None``, if nothing waits and nothing will come: the
+                session is over, for this reason.
             RuntimeError: If listeners run elsewhere by themselves.
         """
         where = self._engine.dispatcher
@@ -904,7 +909,14 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
                 f"the listeners of this client run by themselves, by {type(where).__name__}; "
                 "to run them in a loop of yours, make it with dispatcher=QueueDispatcher()"
             )
-        return where.run_pending(timeout)
+        engine, is_endless = self._engine, timeout is None or timeout == math.inf
+        if timeout == 0 or (engine.outcome is not None and not is_endless):
+            return where.run_pending(timeout)
+        with engine.waiters.told_of_end() if is_endless else contextlib.nullcontext():
+            done = where._run(timeout, lambda: engine.outcome is not None)
+        if is_endless and not done and engine.outcome is not None:
+            raise engine.outcome.again()
+        return done
 
     # ------------------------------------------------------------ in a notebook
 
