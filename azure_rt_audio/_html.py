@@ -98,7 +98,7 @@ def player(sound: bytes, audio_format: str | None = None) -> str:
 
     Args:
         sound: Audio in *audio_format*.
-        audio_format: The session's output format; ``None`` is ``"pcm16"``.
+        audio_format: That of the response; ``None`` is ``"pcm16"``.
     """
     rate_hz = 24_000
     if audio_format in ("g711_ulaw", "g711_alaw"):

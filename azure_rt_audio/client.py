@@ -835,8 +835,9 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
 
         What a ``session.update`` asks for, once acknowledged, is asked of the session of each later
         connection. Commands that the service acknowledges, and a ``response.create``, are sent again, once,
-        on another connection if they were not answered on the one that was lost. Events of other types are
-        not: what was on its way is lost with the connection, and so is sound that was appended this way.
+        on another connection if they were not answered on the one that was lost. Sound that is appended this
+        way is kept for it like that of :meth:`append_audio`. Events of other types are not sent again: what
+        was on its way is lost with the connection.
 
         A ``response.create`` in the conversation waits its turn like :meth:`create_response`, and later
         requests wait for it; with ``"conversation": "none"`` it is sent at once. Audio that follows a
@@ -947,7 +948,8 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
         Close the connection and end the threads. Idempotent; from any thread, listeners included.
 
         What was sent before is still delivered, and listeners still see what came before. Blocked
-        callers wake with :class:`ConnectionClosedError`.
+        callers wake with :class:`ConnectionClosedError`. A signal's handler, which may strike in the middle
+        of a call, raises an exception instead of this: ``docs/explanation/threads.md``.
 
         Args:
             timeout: Seconds for all of it; left out, the options' ``close_timeout``. It returns within

@@ -1,7 +1,8 @@
 """
 Let the model call functions of this program.
 
-Threads: the functions run on threads of the client; the main thread waits for the final answers.
+Threads: the functions run on threads of the client, which print their results at once: before the answer that
+the main thread waits for.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from typing import Annotated
 
 from _service import service
 
-from azure_rt_audio import AzureRealTimeAudio
+from azure_rt_audio import AzureRealTimeAudio, InlineDispatcher
 from azure_rt_audio.events import ToolEnded
 
 
@@ -27,10 +28,15 @@ def get_time(city: Annotated[str, "Name of the city"]) -> str:
 tools = [get_weather, get_time]
 
 
+def show(event: ToolEnded) -> None:
+    """Print what a function has returned."""
+    print(f"  {event.name} -> {event.output}")
+
+
 def main() -> None:
     """Ask questions that need the functions."""
     with service({"modalities": ["text"]}) as options, AzureRealTimeAudio(options, tools=tools) as client:
-        client.on(ToolEnded, lambda event: print(f"  {event.name} -> {event.output}"))
+        client.on(ToolEnded, show, dispatcher=InlineDispatcher())
         for question in ("What is the weather in Lisbon?", "And what time is it in Tokyo?"):
             print(question)
             print(client.ask(question).text)

@@ -27,11 +27,11 @@ def make_report(topic: str) -> str:
 def main() -> None:
     """Have a report made, ask something else, and wait for what the assistant says of the report."""
     with service({"modalities": ["text"]}) as options, AzureRealTimeAudio(options, tools=tools) as client:
-        client.on(ToolEnded, lambda event: print(f"  ({event.name} has ended)"))
         print(client.ask('Please make report on "tulips".').text)
         print(client.ask("Hello, who are you?").text)
-        with client.events(ResponseDone, timeout=30) as done:
+        with client.events(ToolEnded, timeout=30) as ended, client.events(ResponseDone, timeout=30) as done:
             go_on.set()
+            print(f"  ({next(ended).name} has ended)")
             print(next(done).response.text)
 
 

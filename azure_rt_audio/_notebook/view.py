@@ -114,9 +114,10 @@ class _View:
         self._wakeup: queue.SimpleQueue[None] = queue.SimpleQueue()
         self._is_stale = False
         self._client = weakref.ref(client, lambda _: self._wakeup.put(None))
-        self._deltas: collections.deque[tuple[float, ResponseOutputAudioDelta]] = collections.deque(
-            maxlen=_MOST_DELTAS
+        self._deltas: collections.deque[tuple[float, str | None, ResponseOutputAudioDelta]] = (
+            collections.deque(maxlen=_MOST_DELTAS)
         )
+        self._formats: dict[str | None, str | None] = {}  # of responses in progress
         self._latency = Latency()
         self._levels = Levels()
         self._error = ""
@@ -171,11 +172,14 @@ class _View:
     def _on_event(self, event: object) -> None:
         now = time.monotonic()
         if isinstance(event, ResponseOutputAudioDelta):
-            self._deltas.append((now, event))
+            self._deltas.append((now, self._formats.get(event.response_id), event))
         if isinstance(event, Event):
             self._latency.see(event, now)
             if isinstance(event, ResponseCreated):
                 self._note = ""
+                self._formats[event.response.id] = event.response.output_audio_format
+            if isinstance(event, ResponseDone):
+                self._formats.pop(event.response.id, None)
             if isinstance(event, ResponseCreated | ResponseDone):
                 self._is_done = isinstance(event, ResponseDone)
                 self._is_stopped = event.response.status == "cancelled"
@@ -225,10 +229,10 @@ class _View:
         self._is_stale = False
         now = time.monotonic()
         if client is not None:
-            audio_format = client.session.output_audio_format if client.session is not None else None
+            in_force = client.session.output_audio_format if client.session is not None else None
             while self._deltas:
-                came, delta = self._deltas.popleft()
-                self._levels.add(delta, audio_format, came)
+                came, audio_format, delta = self._deltas.popleft()
+                self._levels.add(delta, audio_format or in_force, came)
             if self._is_stopped:
                 self._levels.stop()
             entries = client.conversation.entries[-_MOST_TURNS:]

@@ -144,10 +144,11 @@ class AudioInput:
             text: Its base64, if that is at hand.
             is_live: Whether it is spoken now, and may be dropped if the line is too slow.
         """
+        if not sound:
+            return
         self._turn.has_sound = True
         if len(sound) <= _MAX_PIECE:
-            if sound:
-                self._sender.send_sound(sound, text, is_live=is_live)
+            self._sender.send_sound(sound, text, is_live=is_live)
             return
         for start in range(0, len(sound), _MAX_PIECE):
             self._sender.send_sound(sound[start : start + _MAX_PIECE], is_live=is_live)

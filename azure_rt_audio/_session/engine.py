@@ -221,7 +221,9 @@ class Engine:
             self.attempts,
         )
         self.questions = Questions(self.sender, self.response_queue, self.conversation._note_sent)
-        self.raw_commands = RawCommands(self.attempts, self.sender, self.response_queue)
+        self.raw_commands = RawCommands(
+            self.attempts, self.sender, self.response_queue, self.configuration.input_audio_format
+        )
         self.restored_items = RestoredItems(self.attempts, self.sender, self.journal, self.conversation)
         self.interruption = Interruption(self.sender, self.response_queue, self.restored_items)
         self._watchdog.written_at = self.waiters.written_at = self.attempts.written_at

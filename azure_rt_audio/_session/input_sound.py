@@ -2,7 +2,9 @@
 The user's sound, as far as another connection may need it: the newest of it, and the turns that are items.
 
 The place of a turn in the sound is found from what the service says of it, in milliseconds of its own
-session, and from where the program's own ``commit`` and ``clear`` stand among what was appended.
+session, and from where the program's own ``commit`` and ``clear`` stand among what was appended. Indices
+count time, 48 to a millisecond whatever the format, as the service's milliseconds go on when the format of
+the input changes.
 
 **Threads and locks.** Any thread appends, the I/O thread follows the user's turns. The lock is that of the
 journal, since sound has its place among the commands; methods whose name ends in ``_locked`` want it held.
@@ -16,7 +18,7 @@ from typing import Final
 
 import pybase64
 
-from ..audio.pcm import bytes_per_ms
+from ..audio.pcm import bytes_per_ms, readable_format
 from ..options import ReconnectPolicy
 from .attempt import Attempt
 from .attempts import Attempts
@@ -27,6 +29,9 @@ __all__ = ["InputSound"]
 
 _TRANSCRIPT_TIMEOUT: Final = 5.0
 """Seconds that a planned swap waits for a transcript."""
+
+_INDICES_PER_MS: Final = 48
+"""So that a byte of PCM16 is one, and a byte of G.711 six."""
 
 _OVERLAP_MS: Final = 500
 """Sound before a planned swap that the turn detection of the old session may not have judged yet."""
@@ -66,6 +71,7 @@ class InputSound:
         self._heard_at = 0.0  # when that was
         self._missing_s = 0.0  # of sound that a new connection was to hear, and was not told to the program
         self._format = "pcm16"
+        self._format_from = 0  # index of the first byte in this format
         self._room, self._turn_room = self._rooms()
         self._settled = 0  # index after the sound of the last turn, or the last clear
         self._turn_start: int | None = None  # where the user began to speak, if that is known
@@ -111,35 +117,22 @@ class InputSound:
 
     def _change_format_locked(self, audio_format: str) -> None:
         """What the buffer has in another format is noise to the next session."""
-        if self._held_from is not None:
-            self._missing_s += self._seconds(self._ring.end - max(self._settled, self._heard))
         self._format = audio_format
-        self._room, self._turn_room = self._rooms()
-        self._ring.forget_before(self._ring.end)
-        self._settled = self._heard = self._ring.end
-        self._turn_start = self._turn_end = None
+        self._format_from = self._ring.end
+        self._ring.restart(_INDICES_PER_MS // bytes_per_ms(audio_format))
         self._turns.clear()
 
     def _rooms(self) -> tuple[int, int]:
-        """Return the bytes of sound that are kept while nobody speaks, and in a turn."""
+        """Return how much sound is kept while nobody speaks, and in a turn."""
         if self._policy is None:
             return 0, 0
         idle, turn = self._policy.keep_audio_s, self._policy.keep_turns_s
-        return self._bytes(1000 * idle), self._bytes(1000 * max(idle, turn))
-
-    def _bytes(self, ms: float) -> int:
-        """Return the number of bytes of so many milliseconds, whole frames."""
-        frame = 2 if self._format == "pcm16" else 1
-        return int(ms * bytes_per_ms(self._format)) // frame * frame
-
-    def _seconds(self, size: int) -> float:
-        """Return the seconds of so many bytes; 0 if there are none."""
-        return max(0, size) / bytes_per_ms(self._format) / 1000
+        return _indices(1000 * idle), _indices(1000 * max(idle, turn))
 
     def note_dropped(self, seconds: float) -> None:
         """So much sound was dropped, because the line was too slow: the service counts without it."""
         with self._lock:
-            self._attempts.current.sound_base += self._bytes(1000 * seconds)
+            self._attempts.current.sound_base += _indices(1000 * seconds)
 
     # ------------------------------------------------------------ the user's turns: the I/O thread
 
@@ -164,7 +157,7 @@ class InputSound:
         """The service has heard the user begin to speak."""
         with self._lock:
             if audio_start_ms is not None:
-                self._turn_start = max(self._settled, base + self._bytes(audio_start_ms))
+                self._turn_start = max(self._settled, base + _indices(audio_start_ms))
             else:
                 self._turn_start = self._quiet_until_locked()
             self._turn_end = None
@@ -173,7 +166,7 @@ class InputSound:
         """The service has heard the user stop."""
         with self._lock:
             if audio_end_ms is not None:
-                self._turn_end = min(self._ring.end, base + self._bytes(audio_end_ms))
+                self._turn_end = min(self._ring.end, base + _indices(audio_end_ms))
 
     def commit(self, item_id: str | None, own_index: int | None) -> None:
         """
@@ -192,8 +185,8 @@ class InputSound:
             if end <= self._settled:
                 return
             if item_id:
-                sound = b"".join(self._ring.read(start, end))
-                self._keep_turn_locked(item_id, sound, end - start - len(sound) if is_turn else 0)
+                missing = _seconds(min(self._ring.start, end) - start) if is_turn else 0.0
+                self._keep_turn_locked(item_id, b"".join(self._ring.read(start, end)), missing)
                 self._transcribed, self._committed_at = item_id, self._clock()
             self._settled = end
             self._ring.forget_before(end)
@@ -204,13 +197,15 @@ class InputSound:
         with self._lock:
             if audio_format != self._format:
                 self._change_format_locked(audio_format)
-            start = max(0, len(sound) - self._turn_room)
-            self._keep_turn_locked(item_id, sound[start:], start)
+            step = self._ring.step
+            start = max(0, len(sound) - self._turn_room // step)
+            self._keep_turn_locked(item_id, sound[start:], _seconds(start * step))
 
-    def _keep_turn_locked(self, item_id: str, sound: bytes, missing: int) -> None:
+    def _keep_turn_locked(self, item_id: str, sound: bytes, missing_s: float) -> None:
         policy = self._policy
         if policy is not None and policy.restore != "none":
-            self._turns.add(item_id, sound, missing, self._bytes(1000 * policy.keep_turns_s))
+            room = _indices(1000 * policy.keep_turns_s) // self._ring.step
+            self._turns.add(item_id, sound, missing_s, room)
 
     def note_transcript(self, item_id: str, *, is_known: bool) -> None:
         """The transcript of a turn has come, whose sound is not needed any more; or it has failed."""
@@ -229,16 +224,21 @@ class InputSound:
         with self._lock:
             return tuple(self._turns.sound)
 
-    def of_turns(self) -> dict[str, str]:
-        """Return the base64 of what is kept of the user's turns, by the ids of their items. Any thread."""
+    def of_turns(self, audio_format: str) -> dict[str, str]:
+        """
+        Return the base64 of what is kept of the user's turns, by the ids of their items. Any thread.
+
+        Args:
+            audio_format: The session's; of turns in another one nothing is returned.
+        """
         with self._lock:
-            turns = dict(self._turns.sound)
+            turns = dict(self._turns.sound) if readable_format(audio_format) == self._format else {}
         return {item_id: pybase64.b64encode(sound).decode() for item_id, sound in turns.items() if sound}
 
     def cut_turns(self) -> dict[str, float]:
         """Return the seconds that are missing at the beginning of turns, by the ids of their items."""
         with self._lock:
-            return {item_id: self._seconds(size) for item_id, size in self._turns.missing.items()}
+            return dict(self._turns.missing_s)
 
     # ------------------------------------------------------------ another connection: the I/O thread
 
@@ -256,13 +256,13 @@ class InputSound:
                 return self._turn_start
             if is_planned and not self._is_manual:
                 heard = self._ring.end if self._held_from is None else self._held_from  # by the old session
-                return max(self._settled, heard - self._bytes(prefix_ms + _OVERLAP_MS))
+                return max(self._settled, heard - _indices(prefix_ms + _OVERLAP_MS))
             return self._settled
 
     def ms_from(self, start: int) -> float:
         """Return the milliseconds of sound from an index on that are kept."""
         with self._lock:
-            return max(0, self._ring.end - max(start, self._ring.start)) / bytes_per_ms(self._format)
+            return max(0, self._ring.end - max(start, self._ring.start)) / _INDICES_PER_MS
 
     def take_missing_s(self) -> float:
         """Return the seconds of sound that no session was or will be given; those that are new."""
@@ -270,12 +270,13 @@ class InputSound:
             seconds, self._missing_s = self._missing_s, 0.0
         return seconds
 
-    def begin_sending_locked(self, attempt: Attempt, start: int | None) -> int:
+    def begin_sending_locked(self, attempt: Attempt, start: int | None, audio_format: str) -> int:
         """
         Keep all of it, while what is held is sent.
 
         Args:
             start: Index of the first byte that a new session hears; ``None`` for the one that there was.
+            audio_format: That of what is appended now.
 
         Returns:
             The index from which on to send.
@@ -283,18 +284,25 @@ class InputSound:
         self._may_drop = False
         if start is None:
             return self._ring.end if self._held_from is None else self._held_from
+        # No sound may have come since the format changed. A change that awaits its answer is sent after it.
+        begins_with = self._format if attempt.session is None else attempt.session.input_audio_format
+        if self._format not in (audio_format, readable_format(begins_with)):
+            self._change_format_locked(audio_format)
         needed = start if self._is_turn_locked() else max(start, self._heard)
-        self._missing_s += self._seconds(self._ring.start - needed)
+        self._missing_s += _seconds(self._ring.start - needed)
         cursor = max(start, self._ring.start)
         attempt.sound_base = self._settled = self._heard = cursor
         self._heard_at = attempt.connection.heard_at
         self._turn_start = self._turn_end = None
         return cursor
 
-    def read(self, start: int, stop: int) -> bytes:
-        """Return the sound between two indices, as far as it is kept."""
+    def take(self, attempt: Attempt, start: int, stop: int) -> bytes:
+        """Return the sound between two indices, to be sent on an attempt; all but what had another format."""
         with self._lock:
             pieces = self._ring.read(start, stop)
+            gone = max(0, min(self._format_from, stop) - start)
+            attempt.sound_base += gone
+            self._missing_s += _seconds(gone)
         return b"".join(pieces)
 
     def resume_locked(self, attempt: Attempt) -> None:
@@ -306,3 +314,13 @@ class InputSound:
         """No more is sent of what was held: its oldest may be dropped again."""
         with self._lock:
             self._may_drop = True
+
+
+def _indices(ms: float) -> int:
+    """Return the indices of so many milliseconds: whole frames of any format."""
+    return int(ms * 8) * 6
+
+
+def _seconds(indices: int) -> float:
+    """Return the seconds that so many indices are; 0 if there are none."""
+    return max(0, indices) / _INDICES_PER_MS / 1000

@@ -166,19 +166,27 @@ class Journal:
             else:
                 return True
 
-    def send_sound(self, sound: bytes, text: bytes | None, timeout: float | None, *, is_live: bool) -> None:
+    def send_sound(
+        self,
+        sound: bytes,
+        text: bytes | None,
+        timeout: float | None,
+        *,
+        is_live: bool,
+        command: bytes | None = None,
+    ) -> None:
         """
         Send sound, and keep it as long as it may be needed.
 
         Args:
             text: Its base64, if that is at hand.
             is_live: Whether it is spoken now, and may be dropped if the line is too slow.
+            command: That appends it, if there is one already. Another connection is given another one.
         """
         audio_format = self.sound.audio_format()
         live_s = len(sound) / bytes_per_ms(audio_format) / 1000 if is_live else 0.0
         if self._policy is None:
-            payload = encode_append(pybase64.b64encode(sound) if text is None else text)
-            self.send(payload, timeout, live_s=live_s)
+            self.send(command or _append(sound, text), timeout, live_s=live_s)
             return
         with self._lock:
             is_holding, attempt = self.is_holding, self._attempts.current
@@ -187,8 +195,7 @@ class Journal:
             self._check_held()
             return
         try:
-            payload = encode_append(pybase64.b64encode(sound) if text is None else text)
-            attempt.send(payload, timeout, live_s)
+            attempt.send(command or _append(sound, text), timeout, live_s)
         except ConnectionClosedError:
             if attempt is self._attempts.current and not self._goes_on(attempt):
                 raise
@@ -269,8 +276,9 @@ class Journal:
         Raises:
             ConnectionClosedError: If the connection is over; what was not sent is held on.
         """
+        audio_format = self.sound.audio_format()
         with self._lock:
-            cursor = self.sound.begin_sending_locked(attempt, start)
+            cursor = self.sound.begin_sending_locked(attempt, start, audio_format)
         try:
             translated = None if start is None else attempt.ids.encoded_to_service
             self._send_all(attempt, cursor, translated, is_kept)
@@ -382,10 +390,14 @@ class Journal:
         """Send the sound between two indices; return where it goes on."""
         if stop <= start:
             return start
-        sound = memoryview(self.sound.read(start, stop))
+        sound = memoryview(self.sound.take(attempt, start, stop))
         for begin in range(0, len(sound), _PIECE):
             attempt.send(encode_append(pybase64.b64encode(sound[begin : begin + _PIECE])), 0.0)
         return stop
+
+
+def _append(sound: bytes, text: bytes | None) -> bytes:
+    return encode_append(pybase64.b64encode(sound) if text is None else text)
 
 
 def _names(payload: bytes, names: frozenset[bytes]) -> bool:

@@ -17,19 +17,19 @@ class KeptTurns:
 
     Attributes:
         sound: By the ids of their items; empty where there was nothing of it.
-        missing: Bytes that are missing at the beginning of those that are not whole, by id.
+        missing_s: Seconds that are missing at the beginning of those that are not whole, by id.
     """
 
     def __init__(self) -> None:
         self.sound: collections.OrderedDict[str, bytes] = collections.OrderedDict()
-        self.missing: dict[str, int] = {}
+        self.missing_s: dict[str, float] = {}
 
-    def add(self, item_id: str, sound: bytes, missing: int, room: int) -> None:
+    def add(self, item_id: str, sound: bytes, missing_s: float, room: int) -> None:
         """Add the last turn, and drop the oldest until all have no more than *room* bytes."""
         self.discard(item_id)
         self.sound[item_id] = sound
-        if missing:
-            self.missing[item_id] = missing
+        if missing_s:
+            self.missing_s[item_id] = missing_s
         size = sum(map(len, self.sound.values()))
         while len(self.sound) > 1:
             oldest, its_sound = next(iter(self.sound.items()))
@@ -41,9 +41,9 @@ class KeptTurns:
     def discard(self, item_id: str) -> None:
         """Let go of a turn, if it is here."""
         self.sound.pop(item_id, None)
-        self.missing.pop(item_id, None)
+        self.missing_s.pop(item_id, None)
 
     def clear(self) -> None:
         """Let go of all."""
         self.sound.clear()
-        self.missing.clear()
+        self.missing_s.clear()

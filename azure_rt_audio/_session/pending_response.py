@@ -138,10 +138,10 @@ class PendingResponse:
             if isinstance(event, ResponseOutputTextDelta | ResponseOutputAudioTranscriptDelta)
         )
         sound = b"".join(event.audio for event in pieces if isinstance(event, ResponseOutputAudioDelta))
-        begun = next((event.response for event in pieces if isinstance(event, ResponseCreated)), None)
+        begun = next((event for event in pieces if isinstance(event, ResponseCreated)), None)
         parts = [
             speech([("assistant", said)]),
-            player(sound, begun.output_audio_format if begun is not None else None),
+            player(sound, self._format_of(begun)),
             facts({"error": self.error, "id": self.id}),
         ]
         return card("PendingResponse", parts, status=self.status)
@@ -222,7 +222,7 @@ class PendingResponse:
         check: bool = True,
     ) -> Iterator[bytes]:
         """
-        Iterate over its sound, as it comes, in the session's output format or at a rate of your own.
+        Iterate over its sound, as it comes, in the format that it has or at a rate of your own.
 
         It ends as :meth:`text` does.
 
@@ -244,27 +244,30 @@ class PendingResponse:
         return self._sound(timeout, sample_rate_hz, check=check)
 
     def _sound(self, timeout: float | None, sample_rate_hz: int | None, *, check: bool) -> Iterator[bytes]:
-        converter = None
+        converter, audio_format = None, readable_format(self._asked_format)
         for event in self._iterate(timeout, check=check):
-            if not isinstance(event, ResponseOutputAudioDelta):
-                continue
             if sample_rate_hz is None:
-                yield event.audio
+                if isinstance(event, ResponseOutputAudioDelta):
+                    yield event.audio
                 continue
-            if converter is None:
-                converter = Converter(from_format=self._audio_format(), to_hz=sample_rate_hz)
-            if sound := converter.feed(event.audio):
-                yield sound
+            if isinstance(event, ResponseCreated):
+                known, audio_format = audio_format, self._format_of(event)
+                if converter is not None and audio_format != known:  # an answer after the calls of tools
+                    if tail := converter.finish():
+                        yield tail
+                    converter = None
+            elif isinstance(event, ResponseOutputAudioDelta):
+                if converter is None:
+                    converter = Converter(from_format=audio_format, to_hz=sample_rate_hz)
+                if sound := converter.feed(event.audio):
+                    yield sound
         if converter is not None and (tail := converter.finish()):
             yield tail
 
-    def _audio_format(self) -> str:
-        """The format of its sound: as the service said, or else as asked for."""
-        with self._condition.lock:
-            said = next(
-                (event.response for event in self._pieces if isinstance(event, ResponseCreated)), None
-            )
-        return readable_format((said and said.output_audio_format) or self._asked_format)
+    def _format_of(self, begun: ResponseCreated | None) -> str:
+        """The format of the sound of a response: as the service said, or else as asked for."""
+        said = None if begun is None else begun.response.output_audio_format
+        return readable_format(said or self._asked_format)
 
     def __iter__(self) -> Iterator[Event]:
         """Iterate over all its events, ``response.created`` to ``response.done``, which says how it ended."""

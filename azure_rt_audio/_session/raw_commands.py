@@ -9,9 +9,10 @@ from typing import Any, Final
 import orjson
 from attrs import evolve, fields_dict
 
+from ..audio.pcm import decode_base64
 from ..protocol.checks import check_command
 from ..protocol.codec import build, encode
-from ..protocol.commands import Command, ConversationItemCreate, SessionUpdate
+from ..protocol.commands import Command, ConversationItemCreate, InputAudioBufferAppend, SessionUpdate
 from ..protocol.dialects import Dialect
 from ..protocol.dialects.nesting import SESSION
 from ..protocol.events import (
@@ -42,10 +43,17 @@ class RawCommands:
     **Threads.** Any thread.
     """
 
-    def __init__(self, attempts: Attempts, sender: CommandSender, response_queue: ResponseQueue) -> None:
+    def __init__(
+        self,
+        attempts: Attempts,
+        sender: CommandSender,
+        response_queue: ResponseQueue,
+        input_audio_format: Callable[[], str],
+    ) -> None:
         self._attempts = attempts
         self._sender = sender
         self._response_queue = response_queue
+        self._input_audio_format = input_audio_format
 
     def send(self, event: Mapping[str, Any] | Command) -> None:
         """Send an event; see :meth:`azure_rt_audio.client.AzureRealTimeAudio.send`."""
@@ -69,8 +77,20 @@ class RawCommands:
         elif (matches := self._acknowledgement(kind, message)) is not None:
             # Its waiter has it sent again on another connection, if it was not answered on this one.
             self._sender.send_awaited(Waiter(matches, Future(), event_id=event_id), orjson.dumps(message))
+        elif kind == InputAudioBufferAppend.TYPE and (sound := self._sound(message.get("audio"))):
+            # The service counts it, too, when it says where the user speaks.
+            self._response_queue.turn.has_sound = True
+            self._sender.send_append(sound, payload)
         else:
             self._sender.send_bytes(payload)
+
+    def _sound(self, audio: Any) -> bytes:
+        """Return the sound in an append; none, if it is not as the service takes it."""
+        try:
+            sound = decode_base64(audio)
+        except (TypeError, ValueError):
+            return b""
+        return b"" if len(sound) % 2 and self._input_audio_format() == "pcm16" else sound
 
     def _acknowledgement(self, kind: str, message: Any) -> Callable[[Any, Any], bool] | None:
         """Return whether an event answers a command about an item; an item without an id is given one."""

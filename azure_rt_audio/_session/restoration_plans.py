@@ -67,9 +67,9 @@ class RestorationPlans:
             )
         without = {key for response_id in running for key in self._conversation._outputs.keys(response_id)}
         entries = [entry for entry in self._conversation.entries if entry.item.id not in without]
-        sound, cut_s = self._sound.of_turns(), self._sound.cut_turns()
+        sound, cut_s = self._sound.of_turns(self._conversation._input_format), self._sound.cut_turns()
         for item_id, theirs in self._older_turns.sound.items():
-            if len(theirs) > len(sound.get(item_id, "")):
+            if len(theirs) > len(sound.get(item_id, "")) and self._conversation._is_in_input_format(item_id):
                 sound[item_id] = theirs
                 cut_s.pop(item_id, None)
         return self._planned(entries, sound, previous, cut_s)
@@ -80,7 +80,8 @@ class RestorationPlans:
         wanted = {item_id for item_id, why in plan.lost.items() if why == UNHEARD}
         wanted.update(cut.keys() & plan.shortened.keys())
         placed = [entry.item.id for entry in self._conversation.entries if entry.item.id in wanted]
-        return [*filter(None, placed), *filter(self._conversation._is_awaited, cut)]
+        lacking = [*filter(None, placed), *filter(self._conversation._is_awaited, cut)]
+        return list(filter(self._conversation._is_in_input_format, lacking))
 
     def hand_over(self, restorer: Restorer) -> tuple[tuple[str, ...], dict[str, str], dict[str, str]]:
         """Have a session take over, and tell the mirror; return what :meth:`Restorer.hand_over` does."""

@@ -154,6 +154,10 @@ class CommandSender:
         """
         self._journal.send_sound(sound, text, self.timeout, is_live=is_live)
 
+    def send_append(self, sound: bytes, payload: bytes) -> None:
+        """Send an encoded command that appends sound, as it is. Raises as :meth:`send`."""
+        self._journal.send_sound(sound, None, self.timeout, is_live=False, command=payload)
+
     def send_awaited(
         self, waiter: Waiter, payload: bytes, seconds: float | None = None, *before: Awaited
     ) -> None:

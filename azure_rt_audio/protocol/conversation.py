@@ -72,8 +72,8 @@ class Conversation:
         self._outputs = ResponseOutputs(self._streams)
         self._whole: ItemStream | None = None  # the item that was complete last
         self._sent: dict[str, MessageItem] = {}  # with images, until the service describes them
-        self._audio_format = self._input_format = "pcm16"
-        self._sound: Callable[[], Mapping[str, str]] = dict  # of the user's messages, where it is kept
+        self._input_format = "pcm16"
+        self._sound: Callable[[str], Mapping[str, str]] = lambda _: {}  # of the user's turns, in a format
         self._lost: Mapping[str, str] = {}  # replaced as a whole
         self._shortened: Mapping[str, str] = {}
         self._names_places = False  # of items that are neither of a response nor spoken by the user
@@ -165,7 +165,7 @@ class Conversation:
             truncated_at_ms=stream.truncated_at_ms,
             texts=texts,
             audio_ms=stream.earlier_audio_ms
-            + stream.audio_base64_length * 3 // 4 // _BYTES_PER_MS.get(self._audio_format, 48),
+            + stream.audio_bytes // _BYTES_PER_MS.get(stream.audio_format or self._outputs.audio_format, 48),
             is_being_heard=stream.is_being_heard,
         )
 
@@ -183,7 +183,9 @@ class Conversation:
                 began with.
         """
         return write_history(
-            self.entries, sound=self._sound() if sound else {}, input_audio_format=self._input_format
+            self.entries,
+            sound=self._sound(self._input_format) if sound else {},
+            input_audio_format=self._input_format,
         )
 
     def to_json(self, *, sound: bool = False) -> str:
@@ -202,7 +204,11 @@ class Conversation:
             stream = self._streams.get(event.item_id)
             if stream is None:
                 stream = self._outputs.find(event)
-            stream.audio_base64_length += len(event.delta)
+            delta = event.delta
+            size = len(delta)
+            stream.audio_base64_length += size
+            if size & 3 or delta[-1:] == "=":
+                stream.note_padding(delta)
             return
         change = self._changes.get(event.__class__)
         if change is not None:
@@ -271,6 +277,7 @@ class Conversation:
         if event.item_id:
             stream = self._streams.setdefault(event.item_id, ItemStream(event.item_id))
             stream.previous = event.previous_item_id
+            stream.audio_format = self._input_format
 
     def _place(self, event: ConversationItemAdded | ConversationItemDone) -> None:
         item_id = event.item.id
@@ -374,8 +381,15 @@ class Conversation:
         self._streams.pop(event.item_id, None)
 
     def _configure(self, event: SessionCreated | SessionUpdated) -> None:
-        self._audio_format = getattr(event.session, "output_audio_format", None) or self._audio_format
+        self._outputs.audio_format = (
+            getattr(event.session, "output_audio_format", None) or self._outputs.audio_format
+        )
         self._input_format = getattr(event.session, "input_audio_format", None) or self._input_format
+
+    def _is_in_input_format(self, item_id: str) -> bool:
+        """Whether the session's input has had no other format since a turn. Called by the I/O thread."""
+        stream = self._streams.get(item_id)
+        return stream is None or stream.audio_format in (None, self._input_format)
 
     # ------------------------------------------------------------ by this side
 

@@ -19,10 +19,10 @@ class ConversationEntry:
     Attributes:
         item: As the service last described it; never holds audio.
         text: Text or transcript, growing while it streams.
-        audio_base64_length: Characters of base64 audio received for it; 4 stand for 3 bytes.
+        audio_base64_length: Characters of base64 audio received for it, padding among them.
         truncated_at_ms: End of the audio after a truncation, else ``None``.
         texts: Text or transcript of each content part that has one, by its index.
-        audio_ms: Milliseconds of audio received for it.
+        audio_ms: Milliseconds of audio received for it, in the format of its response.
         is_being_heard: It is speech of the user of which a part is transcribed, and the rest is to come.
     """
 

@@ -19,6 +19,7 @@ class ItemStream:
         id: ``None`` if the service gives it none.
         item: As last described, once it has a place in the conversation; never holds audio.
         output: As an event of its response last described it.
+        audio_format: That of its audio, as far as it is known.
         earlier_audio_ms: Milliseconds of audio that were received for it in an earlier program.
         is_being_heard: Some of what the user says is transcribed, and the rest is to come.
         is_linked: Its response is known.
@@ -32,8 +33,10 @@ class ItemStream:
     """
 
     __slots__ = (
+        "_surplus",
         "arguments",
         "audio_base64_length",
+        "audio_format",
         "call_id",
         "earlier_audio_ms",
         "id",
@@ -63,8 +66,19 @@ class ItemStream:
         self.call_id: str | None = None
         self.name: str | None = None
         self.audio_base64_length: int = 0
+        self._surplus: int = 0  # quarters of a byte that the base64 has more than its audio
+        self.audio_format: str | None = None
         self.earlier_audio_ms: int = 0
         self.truncated_at_ms: int | None = None
+
+    def note_padding(self, delta: str) -> None:
+        """Take into account that a piece of audio ends with padding, or lacks it."""
+        self._surplus += len(delta) * 3 - len(delta.rstrip("=")) * 3 // 4 * 4
+
+    @property
+    def audio_bytes(self) -> int:
+        """Bytes of audio that were received for it."""
+        return (self.audio_base64_length * 3 - self._surplus) // 4
 
     def append(self, part: int | None, text: str | None) -> None:
         """Add a piece of text."""

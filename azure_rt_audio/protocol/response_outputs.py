@@ -41,8 +41,9 @@ _Piece: TypeAlias = (
 
 @define
 class _Output:
-    """The items of one response: keys of their streams by output index."""
+    """The items of one response: keys of their streams by output index, and the format of their sound."""
 
+    audio_format: str
     keys: dict[int, str] = field(factory=dict)
     is_beside: bool | None = None  # None until something tells
 
@@ -55,10 +56,14 @@ class ResponseOutputs:
         streams: Of all items by id, those in the conversation among them. An item without an id stands there
             by a key of its own.
 
+    Attributes:
+        audio_format: The session's, which responses have that do not say another one.
+
     **Threads.** Not shared: the I/O thread.
     """
 
     def __init__(self, streams: dict[str, ItemStream]) -> None:
+        self.audio_format = "pcm16"
         self._streams = streams
         self._open: dict[str, _Output] = {}
 
@@ -66,10 +71,12 @@ class ResponseOutputs:
         """Take note of a response."""
         output = self._output(event.response.id or "")
         output.is_beside = _is_beside(event.response)
+        output.audio_format = event.response.output_audio_format or output.audio_format
 
     def describe(self, event: ResponseOutputItemAdded | ResponseOutputItemDone) -> ItemStream:
         """Take the description of an item, and return its stream."""
-        keys = self._output(event.response_id).keys
+        output = self._output(event.response_id)
+        keys = output.keys
         is_whole = isinstance(event, ResponseOutputItemDone)
         key, at_index = event.item.id, keys.get(event.output_index)
         if key not in self._streams and at_index is not None:
@@ -79,7 +86,7 @@ class ResponseOutputs:
             if not is_same and is_whole:  # its id may be odd; or another item has the same index
                 is_same = known is not None and not known.is_whole and type(described) is type(event.item)
             key = at_index if is_same else key
-        stream = self._stream(keys, key, event.response_id, event.output_index)
+        stream = self._stream(output, key, event.response_id, event.output_index)
         stream.output = event.item
         stream.is_whole = is_whole
         stream.note_call(event.item)
@@ -89,14 +96,15 @@ class ResponseOutputs:
 
     def find(self, event: _Piece) -> ItemStream:
         """Return the stream of a piece's item, which may not have been announced, or not be named."""
-        keys = self._output(event.response_id).keys
+        output = self._output(event.response_id)
+        keys = output.keys
         is_call = isinstance(event, _Call)
         key: str | None = event.item_id
         if key not in self._streams:
             fitting = [k for k in keys.values() if self._fits(k, is_call=is_call)]
             at_index = keys.get(event.output_index)
             key = at_index if at_index in fitting else fitting[-1] if fitting and not key else key
-        return self._stream(keys, key, event.response_id, event.output_index)
+        return self._stream(output, key, event.response_id, event.output_index)
 
     def append_arguments(self, event: ResponseFunctionCallArgumentsDelta) -> None:
         """Take a piece of a function call."""
@@ -137,6 +145,10 @@ class ResponseOutputs:
                 item = stream.completed(items.get(key), is_success=is_success)
                 if item is not None:
                     items[key] = item
+        for key in items:
+            stream = self._streams.get(key)
+            if stream is not None:  # its sound may have come without a word about its response
+                stream.audio_format = response.output_audio_format or output.audio_format
         completed = list(items.values())
         if completed != given:
             response._complete(completed)
@@ -174,20 +186,22 @@ class ResponseOutputs:
             if len(self._open) >= _MAX_OPEN:
                 for key in self._open.pop(next(iter(self._open))).keys.values():
                     self._drop(key)
-            found = self._open[response_id] = _Output()
+            found = self._open[response_id] = _Output(self.audio_format)
         return found
 
     def _pop(self, response_id: str | None) -> _Output:
         if response_id is None and self._open:
             return self._open.pop(next(reversed(self._open)))
-        return self._open.pop(response_id or "", None) or _Output()
+        return self._open.pop(response_id or "", None) or _Output(self.audio_format)
 
-    def _stream(self, keys: dict[int, str], key: str | None, response_id: str, index: int) -> ItemStream:
+    def _stream(self, output: _Output, key: str | None, response_id: str, index: int) -> ItemStream:
+        keys = output.keys
         item_id, key = key, key or f"{response_id}/{index}"
         stream = self._streams.get(key)
         if stream is None:
             stream = self._streams[key] = ItemStream(item_id or None)
         stream.is_linked = True
+        stream.audio_format = output.audio_format
         if key not in keys.values():
             keys[index if index not in keys else max(keys) + 1] = key
         return stream

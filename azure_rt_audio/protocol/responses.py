@@ -181,6 +181,7 @@ class Response(ProtocolObject):
         conversation_id: ``None`` for an out-of-band response.
         usage: ``None`` where the service left it out.
         metadata: As given when it was asked for.
+        output_audio_format: ``None`` where the service does not say it: that of the session, or as asked for.
     """
 
     id: str | None = None
@@ -235,7 +236,7 @@ class Response(ProtocolObject):
     @property
     def audio(self) -> bytes:
         """
-        Its sound, in the session's output format; ``"pcm16"`` is int16, little-endian, mono, 24 000 Hz.
+        Its sound, in ``output_audio_format``; ``"pcm16"`` is int16, little-endian, mono, 24 000 Hz.
 
         G.711 is one byte per frame, 8 000 Hz: no PCM16, so ``write_wav(path, ulaw_decode(response.audio),
         8_000)`` writes a file of it.

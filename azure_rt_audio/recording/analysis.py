@@ -90,6 +90,7 @@ class _Analysis:
         self._out_of_band: set[str] = set()
         self._uncommitted: float | None = None  # when the sound began that no commit has ended
         self._formats = {"input": "pcm16", "output": "pcm16"}
+        self._answer_formats: dict[str, str] = {}  # of responses that say it
         session = recording.header.configuration.get("session")
         if isinstance(session, Mapping):
             self._set_formats(session)
@@ -162,7 +163,7 @@ class _Analysis:
     def _on_sent(self, entry: Sent) -> None:
         kind, event = entry.type, entry.event
         if kind == "input_audio_buffer.append":
-            chunk = self._chunk(entry, "audio", "input")
+            chunk = self._chunk(entry, "audio", self._formats["input"])
             if chunk is not None and id(entry) not in self._dropped:
                 self._input.add(self._now, entry.connection, chunk)
                 if self._uncommitted is None:
@@ -214,7 +215,8 @@ class _Analysis:
             self._fail("service", text_in(error, "message") or text_in(error, "code") or "no reason given")
 
     def _on_sound(self, entry: Received, item_id: str, response_id: str) -> None:
-        chunk = self._chunk(entry, "delta", "output")
+        audio_format = self._answer_formats.get(response_id, self._formats["output"])
+        chunk = self._chunk(entry, "delta", audio_format)
         if chunk is None or response_id in self._out_of_band:
             return
         output = self._outputs.setdefault(item_id, OutputItem(item_id, response_id))
@@ -269,6 +271,8 @@ class _Analysis:
             response = event.get("response")
             if isinstance(response, Mapping) and response.get("conversation_id", "") is None:
                 self._out_of_band.add(text_in(response, "id"))
+            if (audio_format := _format_in(response, "output")) is not None:
+                self._answer_formats[text_in(response, "id")] = audio_format
             self._ask()
         elif kind == "response.output_item.added" and text_in(item, "type") in ("function_call", "mcp_call"):
             self._call(item)
@@ -335,20 +339,16 @@ class _Analysis:
 
     # ------------------------------------------------------------ parts
 
-    def _chunk(self, entry: Sent | Received, field: str, direction: str) -> Chunk | None:
+    def _chunk(self, entry: Sent | Received, field: str, audio_format: str) -> Chunk | None:
         audio = text_in(entry.event, field)
         size = entry.sound_bytes or size_of(audio)
         if not size:
             return None
-        return Chunk(size, self._formats[direction], audio or None)
+        return Chunk(size, audio_format, audio or None)
 
     def _set_formats(self, session: Any) -> None:
         for direction in self._formats:
-            name = text_in(session, f"{direction}_audio_format") or _FORMATS.get(
-                text_in(session, "audio", direction, "format", "type"), ""
-            )
-            if name in _FORMATS.values():
-                self._formats[direction] = name
+            self._formats[direction] = _format_in(session, direction) or self._formats[direction]
 
     def _connection(self, number: int) -> Connection:
         return self._connections.setdefault(number, Connection(number=number, start=self._now))
@@ -427,6 +427,14 @@ class _Analysis:
             first_at=first_at,
             heard_at=max(asked_at, min(heard)) if heard else None,
         )
+
+
+def _format_in(described: Any, direction: str) -> str | None:
+    """Return the format of sound that a session or response names, in either dialect."""
+    name = text_in(described, f"{direction}_audio_format") or _FORMATS.get(
+        text_in(described, "audio", direction, "format", "type")
+    )
+    return name if name in _FORMATS.values() else None
 
 
 def _content(item: Any) -> str:

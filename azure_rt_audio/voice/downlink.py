@@ -40,6 +40,7 @@ class Downlink:
         self._audio = PlayedAudio()
         self._account = Account(engine.taps.heard)
         self._converters: dict[str, Converter] = {}
+        self._formats: dict[str, str] = {}  # of responses in progress, where the service says it
         self._latency = Latency()  # of the next answer
         self._must_discard_next = False  # cancelled before response.created
         self._awaited: tuple[str, str, Latency] | None = None  # response and item not heard yet
@@ -52,6 +53,8 @@ class Downlink:
             self._audio.drop_completed()
         if event.response.id is None:
             return
+        if event.response.output_audio_format is not None:
+            self._formats[event.response.id] = event.response.output_audio_format
         is_beside = is_out_of_band(event.response)
         self._audio.begin(
             event.response.id, is_out_of_band=is_beside, is_filler=is_beside and is_filler(event.response)
@@ -64,8 +67,7 @@ class Downlink:
 
     def on_delta(self, event: ResponseOutputAudioDelta) -> None:
         """Play a delta."""
-        session = self._engine.session
-        audio_format = readable_format(session.output_audio_format if session is not None else None)
+        audio_format = self._format_of(event.response_id)
         duration_ms = len(event.audio) / bytes_per_ms(audio_format)
         if self._engine.interruption.is_unplayed(event.response_id):  # it was given up since, and comes late
             self._audio.discard(event.response_id)
@@ -95,8 +97,14 @@ class Downlink:
 
     def on_done(self, event: ResponseDone) -> None:
         """Truncate the items that arrived after the response was interrupted."""
+        self._formats.pop(event.response.id or "", None)
         for cut in self._audio.end(event.response.id or ""):
             self._engine.interruption.truncate_unheard(cut.item_id, cut.heard_ms)
+
+    def _format_of(self, response_id: str) -> str:
+        session = self._engine.session
+        in_force = session.output_audio_format if session is not None else None
+        return readable_format(self._formats.get(response_id, in_force))
 
     def _play(self, item_id: str, pcm: bytes) -> None:
         if pcm:

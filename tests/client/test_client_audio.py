@@ -106,6 +106,21 @@ def test_no_audio_is_not_sent(client: AzureRealTimeAudio, emulator: Emulator) ->
     assert audio_received(emulator) == []
 
 
+def test_sound_keeps_the_users_turn(client: AzureRealTimeAudio) -> None:
+    """In an event of the program's own making, too; none of it does not."""
+    turn = client._engine.response_queue.turn
+    client.append_audio(b"")
+    client.append_audio(b"", sample_rate_hz=16_000)
+    client.append_audio(b"")
+    client.send({"type": "input_audio_buffer.append", "audio": ""})
+    assert not turn.has_sound
+    client.send({"type": "input_audio_buffer.append", "audio": base64.b64encode(TONE).decode()})
+    assert turn.has_sound
+    turn.has_sound = False
+    client.append_audio(TONE)
+    assert turn.has_sound
+
+
 @pytest.mark.parametrize("as_text", [True, False])
 def test_more_than_the_service_takes_at_a_time(connect: Connect, as_text: bool) -> None:
     """Audio above 15 MiB goes out in pieces of whole frames, in order."""
@@ -222,6 +237,23 @@ def test_a_service_that_does_not_name_the_format() -> None:
 
     assert b"".join(pending.audio(HANG)) == b"\x7f\x00\xff"
     assert b"".join(pending.audio(HANG, sample_rate_hz=8_000)) == ulaw_decode(b"\x7f\x00\xff")
+
+
+def test_an_answer_after_tools_in_another_format() -> None:
+    """The sound before it and its own are converted from what each is."""
+    pending = PendingResponse(lambda: None, lambda: None, "pcm16")
+    for number, (audio_format, sound) in enumerate((("g711_ulaw", b"\x7f\x00"), ("pcm16", bytes(4_800)))):
+        place = {"response_id": str(number), "item_id": str(number), "output_index": 0, "content_index": 0}
+        begun = Response(id=str(number), output_audio_format=audio_format)
+        pending._feed(ResponseCreated(event_id="1", response=begun))
+        delta = base64.b64encode(sound).decode()
+        pending._feed(ResponseOutputAudioDelta(event_id="2", delta=delta, **place))
+        if number == 0:
+            pending._go_on("0", lambda: None)
+        pending._feed(ResponseDone(event_id="3", response=Response(id=str(number), status="completed")))
+
+    parts = ulaw_decode(b"\x7f\x00"), bytes(1_600)
+    assert b"".join(pending.audio(HANG, sample_rate_hz=8_000)) == b"".join(parts)
 
 
 # ------------------------------------------------------------ status

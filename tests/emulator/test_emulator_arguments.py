@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
+from types import MappingProxyType
 from typing import Any
 
 import pytest
 from catalogue_types import catalogue
+from websockets.frames import Close as Frame
 
 from azure_rt_audio.emulator import (
+    BadFrame,
     Close,
     Delay,
     Drop,
@@ -20,7 +24,9 @@ from azure_rt_audio.emulator import (
     Reply,
     Rule,
     Say,
+    SendRaw,
     Swallow,
+    SystemClock,
     after,
     after_seconds,
     at_handshake,
@@ -29,6 +35,7 @@ from azure_rt_audio.emulator import (
 )
 from azure_rt_audio.emulator.dialects.choose import DIALECTS
 from azure_rt_audio.emulator.dialects.names import COMMANDS, EVENTS, canonical
+from azure_rt_audio.emulator.server.connection import _end_with
 
 
 def test_either_dialect_s_name_means_the_event() -> None:
@@ -116,7 +123,102 @@ def test_mistakes_are_named(make: Callable[[], Any], error: type[Exception], mes
         make()
 
 
+_NO_FLAG = {"is_reset": Drop, "keep_audio": Emulator, "renames_items": Faults, "writes_on": Faults}
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "message"),
+    [
+        (lambda: Delay("0.5"), TypeError, "seconds is '0.5'"),
+        (lambda: Delay(math.nan), ValueError, "seconds is nan"),
+        (lambda: Delay(math.inf), ValueError, "seconds is inf"),
+        (lambda: after_seconds(math.inf, Drop()), ValueError, "seconds is inf"),
+        (lambda: Faults(session_seconds=math.inf), ValueError, "session_seconds is inf"),
+        (lambda: Say("text"), TypeError, "event is 'text'"),
+        (lambda: Say({"type": {1}}), TypeError, "event cannot be written as JSON"),
+        (lambda: SendRaw(5), TypeError, "data is 5: give a string or bytes"),
+        (lambda: SendRaw("\ud800"), ValueError, "half a character"),
+        (lambda: BadFrame("x"), TypeError, "data is 'x': give bytes"),
+        (lambda: Refuse(429, retry_after_ms="x"), TypeError, "retry_after_ms is 'x'"),
+        (lambda: Refuse(429, retry_after_ms=-1), ValueError, "retry_after_ms is -1"),
+        (lambda: Refuse(429, "text"), TypeError, "body is 'text'"),
+        (lambda: Refuse(429, headers={"a": 1}), TypeError, "headers: a is 1"),
+        (lambda: Refuse(429, headers={"a": "1\r\nb: 2"}), ValueError, "a header is one line"),
+        (lambda: Refuse(599), ValueError, "status is 599"),
+        (lambda: Redirect(5), TypeError, "location is 5"),
+        (lambda: Redirect("x", 306), ValueError, "status is 306"),
+        (lambda: Close(1000, 5), TypeError, "reason is 5"),
+        (lambda: after("response.done", Close(1005)), ValueError, "code is 1005: no close frame has it"),
+        (lambda: after("response.done", Close(1000, "é" * 62)), ValueError, "give 123 bytes"),
+        (lambda: Emulator().close(1006), ValueError, "code is 1006"),
+        (lambda: Emulator().close(1500), ValueError, "code is 1500"),
+        (lambda: Emulator().close(1000, "x" * 124), ValueError, "give 123 bytes"),
+        (lambda: Emulator().say("text"), TypeError, "event is 'text'"),
+        (lambda: Emulator().inject(Drop(), "all"), TypeError, "connection is 'all'"),
+        (lambda: Emulator().wait_for_connection("1"), TypeError, "timeout is '1'"),
+        (lambda: Emulator().wait_for_connection(count=0), ValueError, "count is 0"),
+        (lambda: Emulator().stop(math.nan), ValueError, "timeout is nan"),
+        (lambda: Emulator(api_key=5), TypeError, "api_key is of type int: give"),
+        (lambda: Emulator(host=5), TypeError, "host is 5"),
+        (lambda: Emulator(region=5), TypeError, "region is 5"),
+        (lambda: Emulator(region="a\nb"), ValueError, "a header is one line"),
+        (lambda: Emulator(seed="x"), TypeError, "seed is 'x'"),
+        (lambda: Emulator(ssl_context="x"), TypeError, "ssl_context is 'x'"),
+        (lambda: Emulator(log_limit=2.5), TypeError, "log_limit is 2.5"),
+        (lambda: Emulator(log_limit=0), ValueError, "log_limit is 0"),
+        (lambda: Emulator(first_delay=math.inf), ValueError, "first_delay is inf"),
+        (lambda: Emulator(clock=5), TypeError, "clock is 5"),
+        (lambda: ManualClock("now"), TypeError, "unix_time is 'now'"),
+        (lambda: ManualClock().advance("1"), TypeError, "seconds is '1'"),
+        (lambda: SystemClock(math.nan), ValueError, "offset is nan"),
+        *((lambda n=n, m=m: m(**{n: "no"}), TypeError, f"{n} is 'no'") for n, m in _NO_FLAG.items()),
+    ],
+)
+def test_what_cannot_be_is_refused_before_it_is_needed(
+    make: Callable[[], Any], error: type[Exception], message: str
+) -> None:
+    """It would be an error of the connection, in mid-conversation, or one of another package's."""
+    with pytest.raises(error, match=message):
+        make()
+
+
+def test_a_key_is_in_no_error() -> None:
+    """Nor a part of it."""
+    with pytest.raises(TypeError) as caught:
+        Emulator(api_key=b"a secret")  # type: ignore[arg-type]
+
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("code", [1000, 1003, 1007, 1011, 1014, 3000, 4999])
+def test_close_codes_that_frames_can_have(code: int) -> None:
+    """With the longest reason."""
+    close = Close(code, "é" * 61 + "x")
+    Frame(close.code, close.reason).check()
+    Faults(after("response.done", close))
+
+
+@pytest.mark.parametrize(
+    ("recorded", "sent"),
+    [
+        (Close(4000, "bye"), Close(4000, "bye")),
+        (Close(1006), Drop()),
+        (Close(1005, "bye"), Close(1011, "bye")),
+        (Close(1500), Close(1011)),
+        (Close(1000, "é" * 62), Close(1000, "é" * 61)),
+    ],
+)
+def test_any_end_that_was_recorded_can_be_made_again(recorded: Close, sent: Close | Drop) -> None:
+    """Also one that is no close frame's; a file may have been written by hand."""
+    assert _end_with(recorded) == sent
+
+
 def test_what_is_right_is_accepted() -> None:
     """A name of either dialect, any name, a callable of Python's own."""
     Faults(before("*", Delay(0), count=None, times=None), on_command("*", Close(1000)))
+    Faults(
+        on_command(
+            "*", Say(MappingProxyType({"type": "x"})), SendRaw(bytearray(1)), BadFrame(memoryview(b"x"))
+        )
+    )
     Emulator(responder=lambda *_: "", recogniser=["one"], detector=Emulator, on_log=print)

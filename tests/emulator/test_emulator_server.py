@@ -408,6 +408,26 @@ def test_sound_is_kept_on_request() -> None:
         assert service.wait_for_command("input_audio_buffer.append")["audio"] == audio
 
 
+@pytest.mark.parametrize("is_kept", [False, True])
+def test_the_sound_of_a_conversation_goes_with_its_connection(is_kept: bool) -> None:
+    """Unless it is to be kept: an emulator that runs for long would grow with each client that speaks."""
+    sound = bytes(9600)
+    content = {"type": "input_audio", "audio": base64.b64encode(sound).decode()}
+    item = {"type": "message", "role": "user", "content": [content]}
+    with Emulator(api_key=KEY, recogniser=lambda *_: "one two", keep_audio=is_kept) as service:
+        with open_socket(service) as client:
+            tell(client, "conversation.item.create", item=item)
+            tell(client, "input_audio_buffer.append", audio=content["audio"])
+            until(client, "conversation.item.done")
+        connection = service.wait_for_connection()
+        assert connection.wait_closed(HANG_SECONDS)
+        (kept,) = connection._engine.conversation
+
+        assert [bytes(part.audio) for part in kept.parts] == [sound if is_kept else b""]
+        assert (kept.text, kept.parts[0].duration_ms) == ("one two", 200)
+        assert (connection._engine.input_audio._buffer.duration_ms > 0) == is_kept
+
+
 def test_waiting_has_an_end(service: Emulator) -> None:
     """Waiting for what does not come is a TimeoutError that names it."""
     with pytest.raises(TimeoutError, match=r"response\.create"):
@@ -681,6 +701,20 @@ def test_after_some_time() -> None:
 
     assert end.rcvd is not None
     assert end.rcvd.code == 1001
+
+
+def test_a_timed_fault_happens_each_time_it_is_added(service: Emulator) -> None:
+    """On a connection that has performed it before, and one that was removed since."""
+    first, second = (after_seconds(0, Say({"type": name}), times=None) for name in ("first", "second"))
+    with open_socket(service) as client:
+        until(client, "session.created")
+        service.faults.add(first)
+        until(client, "first")
+        service.faults.clear()
+        service.faults.add(first, second)
+        assert [hear(client)["type"] for _ in range(2)] == ["first", "second"]
+        service.faults.add(second)
+        assert hear(client)["type"] == "second"
 
 
 def test_session_expiry() -> None:

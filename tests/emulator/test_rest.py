@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import gc
 import http.client
 import json
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from websockets.datastructures import Headers
 from websockets.exceptions import InvalidStatus
+from websockets.http11 import Request
 from websockets.sync.client import connect
 
 from azure_rt_audio.emulator import Emulator, ManualClock
@@ -67,6 +70,18 @@ def test_a_client_secret_connects_until_it_expires(service: Emulator) -> None:
         ("GET", "/openai/v1/realtime", 401),
     ]
     assert "emulator-key" not in repr(service.attempts)
+
+
+def test_secrets_that_have_expired_are_forgotten(service: Emulator) -> None:
+    """When the next one is minted: an emulator that runs for long would have all of them."""
+    known = service._authenticator.secrets
+    minted = []
+    for seconds in (20, 60, 60):
+        wish = json.dumps({"expires_after": {"anchor": "created_at", "seconds": seconds}})
+        minted.append(ask(service, "POST", SECRETS, wish, **KEY)[1]["value"])
+        CLOCK.advance(20)
+
+    assert list(known) == minted[1:]
 
 
 def test_a_secret_of_a_transcription(service: Emulator) -> None:
@@ -147,6 +162,10 @@ def test_the_secrets_of_the_preview(
         ("POST", "/openai/v1/chat/completions", "{}", KEY, 404),
         ("GET", "/openai/v1/models", "", KEY, 404),
         ("DELETE", "/", "", KEY, 404),
+        # Those with a body are none for websockets, which ends the connection.
+        ("GET", f"{SESSIONS}{VERSION}", "{}", KEY, 404),
+        ("GET", "/openai/v1/realtime?model=gpt-realtime", "{}", {}, 401),
+        ("GET", "/openai/v1/realtime?model=gpt-realtime", "{}", KEY, 400),
     ],
 )
 def test_other_requests_are_refused(
@@ -158,6 +177,27 @@ def test_other_requests_are_refused(
     assert answered == status
     assert "error" in error
     assert [(one.method, one.status) for one in service.attempts] == [(method, status)]
+
+
+@pytest.mark.parametrize("length", ["16000000", "9" * 5000], ids=["long", "absurd"])
+def test_a_body_beyond_all_measure_is_refused_with_an_answer(service: Emulator, length: str) -> None:
+    """Although it is not looked at: the connection would be reset before the client reads the answer."""
+    status, error = ask(service, "POST", SECRETS, " " * 16_000_000, **{"Content-Length": length}, **KEY)
+
+    assert (status, error["error"]["message"]) == (400, "Bad request")
+
+
+def test_a_client_that_leaves_in_mid_handshake_is_forgotten(service: Emulator) -> None:
+    """It was accepted, and is never served."""
+    client: Any = type("Client", (), {})()
+    named = Headers({"api-key": "emulator-key"})
+    handler = service._requests
+    assert handler.check_handshake(client, Request("/openai/v1/realtime?model=gpt-realtime", named)) is None
+    assert len(handler._accepted) == 1
+    del client
+    gc.collect()
+
+    assert not handler._accepted
 
 
 def test_a_get_without_upgrade_is_recorded_as_it_was_answered(service: Emulator) -> None:

@@ -39,6 +39,21 @@ def exchange(service: Emulator, request: bytes) -> bytes:
         return raw.recv(1024)
 
 
+def test_a_get_that_is_no_request_is_answered(service: Emulator) -> None:
+    """In pieces too: the whole of it counts."""
+    assert exchange(service, b"GET / of nothing HTTP/1.1\r\n\r\n").startswith(b"HTTP/1.1 400 ")
+    with socket.create_connection(("127.0.0.1", service.port), timeout=HANG_SECONDS) as raw:
+        raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for piece in (b"G", b"ET /nowhere HTTP/1.1\r\n", b"Content-Length: 2\r\n", b"\r\n{}"):
+            raw.sendall(piece)
+        assert raw.recv(1024).startswith(b"HTTP/1.1 404 ")
+
+    assert [(one.method, one.target, one.status) for one in service.attempts] == [
+        ("GET", "", 400),
+        ("GET", "/nowhere", 404),
+    ]
+
+
 def test_odd_commands_are_answered_with_an_error(service: Emulator) -> None:
     """Types that are no strings, and nesting beyond all measure, are refused; the session goes on."""
     deep = '{"type": "session.update", "session": ' + '{"tools": [' * 200 + "]}" * 200 + "}"

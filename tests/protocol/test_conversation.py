@@ -276,6 +276,70 @@ def test_audio_is_counted_and_not_kept() -> None:
         assert [part.audio for part in entry.item.content or ()] == [None]
 
 
+ULAW = {"type": "audio/pcmu"}
+
+
+def session_in(name: str, audio_format: dict[str, Any]) -> Event:
+    return heard(type=f"session.{name}", session={"id": "s", "audio": {"output": {"format": audio_format}}})
+
+
+def created_in(**audio: Any) -> Event:
+    return heard(type="response.created", response={"id": "r", "status": "in_progress", **audio})
+
+
+PCM16 = {"type": "audio/pcm", "rate": 24_000}
+ANSWERS: dict[str, tuple[int, list[Event], list[Event]]] = {
+    "pcm16": (48, [created_in()], []),
+    "ulaw of a session": (8, [session_in("created", ULAW), created_in()], []),
+    "ulaw of a response": (8, [created_in(audio={"output": {"format": ULAW}})], []),
+    "ulaw of a preview response": (8, [created_in(output_audio_format="g711_ulaw")], []),
+    "pcm16 of a response": (
+        48,
+        [session_in("created", ULAW), created_in(audio={"output": {"format": PCM16}})],
+        [],
+    ),
+    "a session that changes": (48, [created_in()], [session_in("updated", ULAW)]),
+    "a response that is told at its end": (
+        8,
+        [added("a", role="assistant")],
+        [
+            heard(
+                type="response.done",
+                response={
+                    "id": "r",
+                    "status": "completed",
+                    "audio": {"output": {"format": ULAW}},
+                    "output": [{"id": "a", "type": "message", "role": "assistant", "content": []}],
+                },
+            )
+        ],
+    ),
+}
+
+
+@pytest.mark.parametrize("case", ANSWERS)
+@pytest.mark.parametrize("padding", ["=", ""], ids=["padded", "unpadded"])
+def test_milliseconds_of_an_answer(case: str, padding: str) -> None:
+    """By the format that its sound had, whatever the session has since; padding is no sound."""
+    bytes_per_ms, before, after = ANSWERS[case]
+    delta = base64.b64encode(bytes(20 * bytes_per_ms)).decode()
+    if bytes_per_ms == 8:
+        assert delta.endswith("=")
+    if not padding:
+        delta = delta.rstrip("=")
+    conversation = mirror(
+        *before,
+        *(streamed("response.output_audio.delta", "a", delta=delta) for _ in range(100)),
+        added("a", role="assistant"),
+        *after,
+    )
+    entry = conversation.get("a")
+
+    assert entry is not None
+    assert entry.audio_ms == 2000
+    assert conversation.to_dict()["items"][0]["audio_ms"] == 2000
+
+
 def test_a_truncation_is_remembered() -> None:
     """The text stays: the service does not say which part of it was heard."""
     conversation = mirror(

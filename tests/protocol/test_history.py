@@ -130,7 +130,7 @@ def test_what_is_written() -> None:
 def test_sound_if_asked() -> None:
     """What is kept of the user's speech is written on request, with its format."""
     conversation = spoken()
-    conversation._sound = lambda: {"u2": "AAAA", "u3": "BBBB", "gone": "CCCC"}
+    conversation._sound = lambda _: {"u2": "AAAA", "u3": "BBBB", "gone": "CCCC"}
     written = conversation.to_dict(sound=True)
 
     assert conversation.to_dict() == DOCUMENT

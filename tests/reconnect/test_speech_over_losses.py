@@ -9,6 +9,8 @@ from __future__ import annotations
 import array
 import base64
 import logging
+import random
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -289,6 +291,175 @@ def test_a_long_turn_before_a_planned_change(connect: Connect) -> None:
         assert said(service) == {item_id: speaker.spoken}
 
 
+# ---------------------------------------------------------------- what the service counts, too
+
+ULAW = {"input_audio_format": "g711_ulaw"}
+PCM16 = {"input_audio_format": "pcm16"}
+
+
+def loud(client: AzureRealTimeAudio, seconds: float) -> bytes:
+    """Append speech in the session's format, and return it."""
+    per_second = 8_000 if client._engine.configuration.input_audio_format() == "g711_ulaw" else SECOND
+    sound = random.Random(7).randbytes(round(seconds * per_second))
+    client.append_audio(sound)
+    return sound
+
+
+def quiet(client: AzureRealTimeAudio, seconds: float) -> None:
+    """Append silence in the session's format."""
+    is_ulaw = client._engine.configuration.input_audio_format() == "g711_ulaw"
+    client.append_audio(b"\xff" * round(8_000 * seconds) if is_ulaw else bytes(round(SECOND * seconds)))
+
+
+def change_format(client: AzureRealTimeAudio, _: Emulator) -> None:
+    """Speak, and go over to the other format."""
+    is_ulaw = client._engine.configuration.input_audio_format() == "g711_ulaw"
+    quiet(client, 4.1)
+    client.update_session(PCM16 if is_ulaw else ULAW).result(HANG)
+
+
+def change_twice(client: AzureRealTimeAudio, service: Emulator) -> None:
+    """There and back, after sound of another length."""
+    change_format(client, service)
+    quiet(client, 0.7)
+    change_format(client, service)
+
+
+def change_while_held(client: AzureRealTimeAudio, _: Emulator) -> None:
+    """Sound is held briefly for the session that goes on, and is never sent, as its format has changed."""
+    quiet(client, 0.3)
+    journal = client._engine.journal
+    journal.hold(is_brief=True)
+    quiet(client, 2.0)
+    done = client.update_session(ULAW)
+    quiet(client, 0.5)
+    journal.replay(client._engine.attempts.current)
+    done.result(HANG)
+
+
+def append_raw(client: AzureRealTimeAudio, _: Emulator) -> None:
+    """Sound in an event of the program's own making."""
+    sound = base64.b64encode(bytes(4 * SECOND)).decode()
+    client.send({"type": "input_audio_buffer.append", "audio": sound, "event_id": "mine"})
+
+
+@pytest.mark.parametrize("session", [{}, ULAW], ids=["pcm16", "ulaw"])
+@pytest.mark.parametrize("before", [change_format, change_twice, change_while_held, append_raw])
+def test_a_turn_is_found_in_the_sound(
+    before: Callable[[AzureRealTimeAudio, Emulator], None], session: dict[str, Any], connect: Connect
+) -> None:
+    """Where the service counts it, whatever was appended before; it is kept once, and not heard again."""
+    with Emulator(pace=0, keep_audio=True) as service:
+        client = ready(connect, service=service, session_config={**VAD, **session}, reconnect=DISTANT)
+        before(client, service)
+        with client.events("input_audio_buffer.committed", timeout=HANG) as committed:
+            quiet(client, 0.4)  # more than the service takes as part of the turn
+            speech = loud(client, 0.6)
+            quiet(client, 1.0)
+            item_id = next(committed).item_id
+        whole = said(service)[item_id]
+        lose(client, service)
+        event = come_back(client)
+        client.clear_audio_buffer().result(HANG)
+
+        assert (event.restored, event.shortened) == ((item_id,), {})
+        (kept,) = said(service).values()
+        assert speech in kept
+        assert len(kept) == len(whole)
+        assert not heard(service).strip(b"\0\xff")
+
+
+def test_a_turn_in_two_formats(connect: Connect) -> None:
+    """What it has in the former is of no use to another session, which is told in seconds."""
+    with Emulator(pace=0, keep_audio=True) as service:
+        client = ready(connect, service=service, session_config=VAD, reconnect=DISTANT)
+        with client.events("input_audio_buffer.speech_started", timeout=HANG) as started:
+            loud(client, 1.5)
+            next(started)
+        client.update_session(ULAW).result(HANG)
+        rest = loud(client, 0.5)
+        lose(client, service)
+        event = come_back(client)
+        client.clear_audio_buffer().result(HANG)
+
+        assert event.lost == {"sound": "1.5 s of sound were more than is kept"}
+        assert heard(service) == rest
+
+
+@pytest.mark.parametrize("is_answered", [True, False])
+def test_a_loss_after_a_change_of_the_format(is_answered: bool, connect: Connect) -> None:
+    """No sound has come since: a session that begins in the new format is not given that of the former."""
+    with Emulator(pace=0, keep_audio=True) as service:
+        client = ready(connect, service=service, session_config=NO_VAD, reconnect=DISTANT)
+        turn = loud(client, 0.6)
+        first = client.commit_audio().result(HANG).item_id
+        rest = loud(client, 0.3)
+        if is_answered:
+            client.update_session(ULAW).result(HANG)
+            assert "audio" not in client.conversation.to_dict(sound=True)["items"][0]["content"][0]
+            lose(client, service)
+        else:  # the next session begins in the former, too
+            lose(client, service)
+            client.update_session(ULAW)
+        event = come_back(client)
+        client.clear_audio_buffer().result(HANG)
+
+        assert heard(service) == (b"" if is_answered else rest)
+        lost = {
+            first: "it has no transcript, and its sound is not kept",
+            "sound": "0.3 s of sound were more than is kept",
+        }
+        assert event.lost == (lost if is_answered else {})
+        assert list(said(service).values()) == ([] if is_answered else [turn])
+
+
+def test_a_turn_from_before_a_change_of_the_format(connect: Connect) -> None:
+    """The old session is not asked for its sound, which would be noise to the new one."""
+    with Emulator(pace=0, keep_audio=True) as service:
+        client = ready(connect, service=service, session_config=NO_VAD, reconnect=DISTANT)
+        loud(client, 0.5)
+        item_id = client.commit_audio().result(HANG).item_id
+        client.update_session(ULAW).result(HANG)
+        loud(client, 0.2)
+        event = client.reconnect().result(HANG)
+
+        assert event.lost[item_id] == "it has no transcript, and its sound is not kept"
+        assert not said(service)
+
+
+def test_an_answer_in_a_format_of_its_own(connect: Connect) -> None:
+    """As much of it as was heard is restored."""
+    with Emulator(pace=0) as service:
+        client = ready(connect, service=service, session_config=NO_VAD, reconnect=DISTANT)
+        response = client.create_response({"output_audio_format": "g711_ulaw"}).result(HANG)
+        ms = len(response.audio) // 8
+        item_id = response.output[0].id
+        client.truncate_item(item_id, 0, ms // 2).result(HANG)
+        lose(client, service)
+
+        assert come_back(client).shortened == {item_id: f"only what was heard: {ms // 2} of {ms} ms"}
+
+
+def test_raw_sound_over_a_loss(connect: Connect) -> None:
+    """It is kept as that of ``append_audio`` is; what is no sound is the service's to refuse."""
+    with Emulator(pace=0, keep_audio=True) as service:
+        client = ready(connect, service=service, session_config=NO_VAD, reconnect=DISTANT)
+        speaker = Speaker(client)
+        speaker.speak(0.2)
+        raw = base64.b64encode(speaker.spoken).decode()
+        client.send({"type": "input_audio_buffer.append", "audio": raw})
+        lose(client, service)
+        client.send({"type": "input_audio_buffer.append", "audio": raw})
+        come_back(client)
+        for audio in ("?", base64.b64encode(b"odd").decode()):
+            with client.events("error", timeout=HANG) as refused:
+                client.send({"type": "input_audio_buffer.append", "audio": audio, "event_id": "mine"})
+                assert next(refused).event_id == "mine"
+        client.commit_audio().result(HANG)
+
+        assert list(said(service).values()) == [3 * speaker.spoken]
+
+
 def test_a_turn_of_which_nothing_is_kept(connect: Connect) -> None:
     """It is lost by its id, also if the service had not described it yet."""
     with Emulator(pace=0, keep_audio=True) as service:
@@ -296,7 +467,7 @@ def test_a_turn_of_which_nothing_is_kept(connect: Connect) -> None:
         sound = client._engine.journal.sound
         client.append_audio(bytes(PIECE))
         item_id = client.commit_audio().result(HANG).item_id
-        sound._turns.add(item_id, b"", PIECE, 0)
+        sound._turns.add(item_id, b"", 0.1, 0)
         lose(client, service)
 
         assert come_back(client).lost == {item_id: "it has no transcript, and its sound is not kept"}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from made_recordings import Made, tone
 
@@ -122,6 +124,23 @@ def test_telephone_sound_is_widened() -> None:
     (clip,) = analysed(made).said.clips
 
     assert duration_ms(len(clip.pcm())) == pytest.approx(1000, abs=1)
+
+
+@pytest.mark.parametrize(
+    "described",
+    [{"output_audio_format": "g711_ulaw"}, {"audio": {"output": {"format": {"type": "audio/pcmu"}}}}],
+    ids=["preview", "ga"],
+)
+def test_an_answer_in_a_format_of_its_own(described: dict[str, Any]) -> None:
+    """It lasts as long as it is, in a session whose answers are PCM16 otherwise."""
+    made = Made().received(0.9, "response.created", response={"id": "resp_1", **described})
+    made.delta(1.0, ulaw_encode(tone(1, 400, 8_000)))
+    made.received(2.0, "response.created", response={"id": "resp_2"}).delta(2.1, tone(0.5), "b", "resp_2")
+    made.add(2.2, "heard", item="item_a", ms=1000.0, end="played")
+    made.add(3.0, "heard", item="b", ms=500.0, end="played")
+
+    seconds = [turn.received_seconds for turn in analysed(made).turns]
+    assert seconds == pytest.approx([1.0, 0.5])
 
 
 def test_sound_that_was_left_out_has_its_time() -> None:

@@ -192,6 +192,8 @@ class Terminal:
         import pty
 
         self._keyboard, screen = pty.openpty()
+        self._poll = select.poll()  # select() takes no descriptor above 1023
+        self._poll.register(self._keyboard, select.POLLIN)
         self.process = subprocess.Popen(
             [sys.executable, "-c", _ON_TERMINAL, os.ttyname(screen), "-m", "azure_rt_audio", *arguments],
             cwd=cwd,
@@ -233,7 +235,7 @@ class Terminal:
         deadline = time.monotonic() + seconds
         while (found := self.shown.find(text, self._seen)) < 0:
             has_ended = self.process.poll() is not None or time.monotonic() > deadline
-            ready, _, _ = select.select([self._keyboard], [], [], _SLICE_SECONDS)
+            ready = self._poll.poll(1000 * _SLICE_SECONDS)
             if ready:
                 self.shown += os.read(self._keyboard, 4096).decode(errors="replace")
             elif has_ended:
@@ -246,7 +248,7 @@ class Terminal:
         deadline = time.monotonic() + SECONDS
         while True:
             has_ended = self.process.poll() is not None or time.monotonic() > deadline
-            ready, _, _ = select.select([self._keyboard], [], [], 0 if has_ended else _SLICE_SECONDS)
+            ready = self._poll.poll(0 if has_ended else 1000 * _SLICE_SECONDS)
             if ready:
                 self.shown += os.read(self._keyboard, 4096).decode(errors="replace")
             elif has_ended:

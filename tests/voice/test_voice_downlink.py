@@ -98,6 +98,21 @@ def test_a_response_that_the_reader_knows_already(line: Line) -> None:
     assert line.desk.taken_back == [("a", 0)]
 
 
+def test_a_response_in_a_format_of_its_own(line: Line) -> None:
+    """It is played, and counted, as what it is; the session's is PCM16, as is that of the next."""
+    line.created("r", output_audio_format="g711_ulaw")
+    line.sound("r", "a", ms=100 // 6)
+    line.interrupt()
+    assert line.desk.taken_back == [("a", 0)]
+    assert [cut.received_ms for cut in line.told[0].cuts] == [48 * (100 // 6) // 8]
+    line.done("r")
+    line.created("s")
+    line.sound("s", "b", ms=100)
+    line.interrupt()
+
+    assert [cut.received_ms for cut in line.told[1].cuts] == [100]
+
+
 @pytest.mark.parametrize("is_late", [False, True])
 def test_a_response_that_was_given_up(line: Line, is_late: bool) -> None:
     """What comes of it from then on is not played; the next one is."""

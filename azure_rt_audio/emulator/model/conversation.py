@@ -209,11 +209,18 @@ class Conversation:
         parts = [part for item in self._items if item.role == "assistant" for part in item.parts]
         return any(part.kind == "text" for part in parts) and all(part.kind != "audio" for part in parts)
 
+    def drop_audio(self) -> None:
+        """Drop all audio; the lengths stay."""
+        self._trim(0)
+
     def trim_audio(self) -> None:
         """Drop the oldest audio beyond the budget."""
+        self._trim(_AUDIO_BUDGET_BYTES)
+
+    def _trim(self, budget_bytes: int) -> None:
         spent = 0
         for item in reversed(self._items):
             for part in item.parts:
                 spent += len(part.audio)
-                if spent > _AUDIO_BUDGET_BYTES:
+                if spent > budget_bytes:
                     part.dropped_ms, part.audio = part.duration_ms, b""

@@ -119,6 +119,9 @@ class ReplayEngine:
         """The connection has ended."""
         self._is_over = True
 
+    def drop_audio(self) -> None:
+        """There is none but that of the recording, which other connections may need."""
+
     # ------------------------------------------------------------ the script
 
     def _due(self, step: Step) -> float:

@@ -4,15 +4,29 @@ from __future__ import annotations
 
 import inspect
 import math
+import threading
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import orjson
+
 __all__ = [
+    "check_bytes",
     "check_callable",
+    "check_clock",
+    "check_count",
+    "check_finite",
+    "check_flag",
+    "check_header",
+    "check_json",
+    "check_key",
     "check_latency",
     "check_mcp_tools",
     "check_names",
     "check_number",
+    "check_seconds",
+    "check_text",
+    "check_tls",
     "check_tokens",
     "check_whole",
 ]
@@ -127,6 +141,20 @@ def check_whole(name: str, value: Any, low: int, high: int) -> None:
         raise ValueError(f"{name} is {value!r}: give one from {low} to {high}")
 
 
+def check_count(name: str, value: Any) -> None:
+    """
+    Check that a number is whole, and above zero.
+
+    Raises:
+        TypeError: It is no whole number.
+        ValueError: It is too low.
+    """
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"{name} is {value!r}: give a whole number")
+    if value < 1:
+        raise ValueError(f"{name} is {value!r}: give a number above 0")
+
+
 def check_number(name: str, value: Any, *, above: bool = False) -> None:
     """
     Check that a number is not negative, or *above* zero.
@@ -139,3 +167,144 @@ def check_number(name: str, value: Any, *, above: bool = False) -> None:
         raise TypeError(f"{name} is {value!r}: give a number")
     if not (value > 0 if above else value >= 0):
         raise ValueError(f"{name} is {value!r}: give {'a number above 0' if above else '0 or more'}")
+
+
+def check_seconds(name: str, value: Any, *, above: bool = False) -> None:
+    """
+    Check that so many seconds can be waited: :func:`check_number`, and not for ever.
+
+    Raises:
+        TypeError: It is no number.
+        ValueError: It is too low, too high, or NaN.
+    """
+    check_number(name, value, above=above)
+    if value > threading.TIMEOUT_MAX:
+        raise ValueError(f"{name} is {value!r}: give {threading.TIMEOUT_MAX:.0f} seconds at most")
+
+
+def check_finite(name: str, value: Any) -> None:
+    """
+    Check that a number is one, of either sign.
+
+    Raises:
+        TypeError: It is no number.
+        ValueError: It is infinite, or NaN.
+    """
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise TypeError(f"{name} is {value!r}: give a number")
+    if not math.isfinite(value):
+        raise ValueError(f"{name} is {value!r}: give a finite number")
+
+
+def check_flag(name: str, value: Any) -> None:
+    """
+    Check a truth value: ``"no"`` would be a true one.
+
+    Raises:
+        TypeError: It is none.
+    """
+    if not isinstance(value, bool):
+        raise TypeError(f"{name} is {value!r}: give True or False")
+
+
+def check_text(name: str, value: Any) -> None:
+    """
+    Check a text.
+
+    Raises:
+        TypeError: It is no string.
+        ValueError: It has half a character, which cannot be sent.
+    """
+    if not isinstance(value, str):
+        raise TypeError(f"{name} is {value!r}: give a string")
+    if not _is_whole(value):
+        raise ValueError(f"{name} is {value!r}: it has half a character")
+
+
+def check_key(name: str, value: Any) -> None:
+    """
+    Check a text as :func:`check_text` does, without showing it.
+
+    Raises:
+        TypeError: It is no string.
+        ValueError: It has half a character.
+    """
+    if not isinstance(value, str):
+        raise TypeError(f"{name} is of type {type(value).__name__}: give a string")
+    if not _is_whole(value):
+        raise ValueError(f"{name} has half a character")
+
+
+def _is_whole(text: str) -> bool:
+    """Whether it can be encoded: half a character of UTF-16 cannot."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def check_header(name: str, value: Any) -> None:
+    """
+    Check the text of an HTTP header.
+
+    Raises:
+        TypeError: It is no string.
+        ValueError: It cannot be sent, or would be more than one header.
+    """
+    check_text(name, value)
+    if any(one in value for one in "\r\n\0"):
+        raise ValueError(f"{name} is {value!r}: a header is one line")
+
+
+def check_bytes(name: str, value: Any, *, or_text: bool = False) -> None:
+    """
+    Check bytes, or a text if that may be one too.
+
+    Raises:
+        TypeError: They are none.
+        ValueError: The text has half a character.
+    """
+    if or_text and isinstance(value, str):
+        check_text(name, value)
+    elif not isinstance(value, (bytes, bytearray, memoryview)):
+        raise TypeError(f"{name} is {value!r}: give {'a string or ' if or_text else ''}bytes")
+
+
+def check_json(name: str, value: Any) -> None:
+    """
+    Check a JSON object.
+
+    Raises:
+        TypeError: It is no mapping, or has what JSON cannot have.
+    """
+    if not isinstance(value, Mapping):
+        raise TypeError(f"{name} is {value!r}: give a mapping, such as a dict")
+    try:
+        orjson.dumps(dict(value))
+    except orjson.JSONEncodeError as exc:
+        raise TypeError(f"{name} cannot be written as JSON: {exc}") from exc
+
+
+def check_clock(value: Any) -> None:
+    """
+    Check that *value* can be asked for the time.
+
+    Raises:
+        TypeError: It cannot.
+    """
+    if not all(callable(getattr(value, name, None)) for name in ("monotonic", "time", "limit")):
+        raise TypeError(f"clock is {value!r}: give SystemClock(), ManualClock() or one with their methods")
+
+
+def check_tls(value: Any) -> None:
+    """
+    Check that *value* is a context of TLS.
+
+    Raises:
+        TypeError: It is none.
+    """
+    import ssl  # late: most emulators have no TLS
+
+    if not isinstance(value, ssl.SSLContext):
+        raise TypeError(f"ssl_context is {value!r}: give an ssl.SSLContext of the server's side")

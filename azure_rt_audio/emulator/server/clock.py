@@ -6,6 +6,8 @@ import threading
 import time
 from typing import Protocol
 
+from .arguments import check_finite
+
 __all__ = ["Clock", "ManualClock", "SystemClock"]
 
 _POLL_SECONDS = 0.005
@@ -37,6 +39,7 @@ class SystemClock:
     """
 
     def __init__(self, offset: float = 0.0) -> None:
+        check_finite("offset", offset)
         self._offset = offset
 
     def monotonic(self) -> float:
@@ -73,13 +76,15 @@ class ManualClock:
     """
 
     def __init__(self, unix_time: float = 1_700_000_000.0) -> None:
+        check_finite("unix_time", unix_time)
         self._lock = threading.Lock()  # leaf; guards _passed
         self._passed = 0.0
         self._began = unix_time
 
     def advance(self, seconds: float) -> None:
         """Let *seconds* pass. Returns at once; the emulator acts within some milliseconds."""
-        if not seconds >= 0:
+        check_finite("seconds", seconds)
+        if seconds < 0:
             raise ValueError(f"seconds is {seconds!r}: time runs forwards only")
         with self._lock:
             self._passed += seconds

@@ -26,6 +26,7 @@ from ..._repr import also_half_made
 from ..dialects.names import canonical
 from ..session.engine import Close
 from . import faults as fault
+from .arguments import check_seconds
 from .latency import Line
 
 if TYPE_CHECKING:
@@ -45,7 +46,6 @@ _FLAG_POLL_SECONDS: Final = 0.05
 _LONGEST_WAIT_SECONDS: Final = 0.25
 _PONG: Final = b"\x8a"  # the first byte of an unmasked pong frame
 _LOST: Final = 1006
-_NOT_IN_FRAMES: Final = (1004, 1005, 1006, 1015)
 _WITH_AUDIO: Final = frozenset(
     {
         "input_audio_buffer.append",
@@ -75,6 +75,9 @@ class Engine(Protocol):
 
     def abandon(self) -> None:
         """The connection has ended."""
+
+    def drop_audio(self) -> None:
+        """It has ended, and nobody will look at its sound."""
 
 
 class Connection:
@@ -135,6 +138,7 @@ class Connection:
         self._is_silent = False
         self._ignores_pings = False
         self._paused_until = 0.0
+        # By number: a rule may be added twice, and the id() of one that was removed may be another's.
         self._timed_performed: set[int] = set()
         self._held: dict[str, Any] | None = None  # the event before which it fell silent
         chance = random.Random(number)
@@ -154,6 +158,7 @@ class Connection:
 
     def wait_closed(self, timeout: float = 5.0) -> bool:
         """Block until it is closed; ``False`` if it is not within *timeout* seconds."""
+        check_seconds("timeout", timeout)
         return self._ended.wait(timeout)
 
     # The loop -------------------------------------------------------------------------------
@@ -281,13 +286,13 @@ class Connection:
     def _perform_timed(self, age: float) -> float | None:
         """Perform the timed faults due at this age; return the age at which the next is due."""
         upcoming: list[float] = []
-        for rule in self._faults.timed():
-            if id(rule) in self._timed_performed:
+        for number, rule in self._faults.timed():
+            if number in self._timed_performed:
                 continue
             if age < rule.seconds:
                 upcoming.append(rule.seconds)
-            elif self._faults.book(rule):
-                self._timed_performed.add(id(rule))
+            elif self._faults.book(number):
+                self._timed_performed.add(number)
                 for action in rule.actions:
                     self.perform(action)
         return min(upcoming, default=None)
@@ -295,9 +300,16 @@ class Connection:
     # Actions --------------------------------------------------------------------------------
 
     def perform(self, action: fault.Action) -> None:
-        """Perform an action now; without effect on a closed connection."""
+        """
+        Perform an action now; without effect on a closed connection.
+
+        Raises:
+            TypeError: It is no action.
+            ValueError: It is one of handshakes, or closes with what no close frame can have.
+        """
         from websockets.exceptions import ConnectionClosed
 
+        fault.check_action(action, (*fault.ANY_TIME, fault.Swallow), "perform()")
         self._note(f"! {type(action).__name__}")
         with contextlib.suppress(ConnectionClosed, OSError):
             # _gone stays unset: a loop that ends by itself would first send a close with 1000.
@@ -329,7 +341,7 @@ class Connection:
 
     def say(self, event: Mapping[str, Any]) -> None:
         """Send one event as it is."""
-        text = orjson.dumps(event).decode()
+        text = orjson.dumps(dict(event)).decode()
         # Recorded first, so that a test which received it finds it here.
         self.sent.append(dict(event) if self._keep_audio else abridged(event))
         self._note(f"> {event.get('type')} ({len(text)} bytes)")
@@ -379,6 +391,12 @@ class Connection:
         final = received or sent
         self.close_code = final.code if final is not None else 1006
         self.close_reason = final.reason if final is not None else ""
+        # An ended connection is remembered, for its log; what it has not sent, and its sound, would stay too.
+        self._held = None
+        self._arriving.take_all()
+        self._leaving.take_all()
+        if not self._keep_audio:
+            self._engine.drop_audio()
         self._ended.set()
         self._note(f"= closed {self.close_code}")
         self._on_change()
@@ -389,8 +407,8 @@ def _end_with(close: Close) -> fault.Action:
     """Return how to end with a code that was recorded, also one that no close frame may have."""
     if close.code == _LOST:
         return fault.Drop()
-    is_sendable = 1000 <= close.code < 5000 and close.code not in _NOT_IN_FRAMES
-    return close if is_sendable else Close(1011, close.reason)
+    reason = close.reason.encode(errors="ignore")[: Close.LONGEST_REASON].decode(errors="ignore")
+    return Close(close.code if close.has_code_of_a_frame else 1011, reason)
 
 
 def _kind_of(frame: str | bytes) -> str:

@@ -26,11 +26,21 @@ import itertools
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import Any, Final, TypeAlias
 
 from ..dialects.names import canonical, check_name
 from ..session.engine import Close
-from .arguments import check_number, check_whole
+from .arguments import (
+    check_bytes,
+    check_count,
+    check_flag,
+    check_header,
+    check_json,
+    check_seconds,
+    check_text,
+    check_whole,
+)
 from .handshake import TOKEN_EXPIRED, Refused
 
 __all__ = [
@@ -81,6 +91,15 @@ _BODIES: Final[Mapping[int, Mapping[str, Any]]] = {
     503: {"error": {"code": "ServiceUnavailable", "message": "The service is temporarily unavailable."}},
 }
 
+_STATUSES: Final = frozenset(map(int, HTTPStatus))  # those that websockets can answer with
+_MOST_RETRY_MS: Final = 366 * 24 * 3600 * 1000
+
+
+def _check_status(status: int, low: int, high: int) -> None:
+    check_whole("status", status, low, high)
+    if status not in _STATUSES:
+        raise ValueError(f"status is {status}: give one that HTTP has, such as 503")
+
 
 @dataclass(frozen=True)
 class Refuse:
@@ -102,8 +121,17 @@ class Refuse:
     has_body: bool = True
 
     def __post_init__(self) -> None:
-        """Refuse a status that refuses nothing."""
-        check_whole("status", self.status, 300, 599)
+        """Refuse a status that refuses nothing, and what cannot be sent."""
+        _check_status(self.status, 300, 599)
+        if self.body is not None:
+            check_json("body", self.body)
+        check_json("headers", self.headers)
+        for name, value in self.headers.items():
+            check_header("headers: a name", name)
+            check_header(f"headers: {name}", value)
+        if self.retry_after_ms is not None:
+            check_whole("retry_after_ms", self.retry_after_ms, 0, _MOST_RETRY_MS)
+        check_flag("has_body", self.has_body)
 
     def as_refused(self) -> Refused:
         """The HTTP answer."""
@@ -125,6 +153,11 @@ class Redirect:
     location: str
     status: int = 307
 
+    def __post_init__(self) -> None:
+        """Refuse what is no redirect."""
+        check_header("location", self.location)
+        _check_status(self.status, 300, 308)
+
     def as_refused(self) -> Refused:
         """The HTTP answer."""
         return Refused(self.status, {}, {"Location": self.location})
@@ -140,6 +173,10 @@ class Drop:
     """
 
     is_reset: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse what is neither."""
+        check_flag("is_reset", self.is_reset)
 
 
 @dataclass(frozen=True)
@@ -167,6 +204,10 @@ class Delay:
 
     seconds: float
 
+    def __post_init__(self) -> None:
+        """Refuse what is no time."""
+        check_seconds("seconds", self.seconds)
+
 
 @dataclass(frozen=True)
 class Swallow:
@@ -179,12 +220,20 @@ class Say:
 
     event: Mapping[str, Any]
 
+    def __post_init__(self) -> None:
+        """Refuse what is no JSON object."""
+        check_json("event", self.event)
+
 
 @dataclass(frozen=True)
 class SendRaw:
     """Send a message as it is: text that is no JSON, or bytes as a binary message."""
 
     data: str | bytes
+
+    def __post_init__(self) -> None:
+        """Refuse what is no message."""
+        check_bytes("data", self.data, or_text=True)
 
 
 @dataclass(frozen=True)
@@ -196,6 +245,10 @@ class BadFrame:
     """
 
     data: bytes = b"\xff\x03bad"
+
+    def __post_init__(self) -> None:
+        """Refuse what are no bytes."""
+        check_bytes("data", self.data)
 
 
 Action: TypeAlias = (
@@ -246,10 +299,8 @@ class Rule:
             check_name(self.name, is_command=self.moment == "command")
         for name, value in (("count", self.count), ("times", self.times)):
             if value is not None:
-                if not isinstance(value, int):
-                    raise TypeError(f"{name} is {value!r}: give a whole number, or None")
-                check_number(name, value, above=True)
-        check_number("seconds", self.seconds)
+                check_count(name, value)
+        check_seconds("seconds", self.seconds)
 
     @property
     def _where(self) -> str:
@@ -281,17 +332,26 @@ def check_action(action: Any, allowed: tuple[type, ...], where: str) -> None:
 
     Raises:
         TypeError: It is none.
-        ValueError: It is not one of those *allowed*, or closes with a code that no frame can have.
+        ValueError: It is not one of those *allowed*, or closes with what no close frame can have.
     """
     if isinstance(action, allowed):
         if isinstance(action, Close):
-            check_whole("code", action.code, 1000, 4999)
+            _check_close(action)
         return
     names = ", ".join(kind.__name__ for kind in allowed)
     if isinstance(action, (*ANY_TIME, Swallow, Refuse, Redirect)):
         raise ValueError(f"{where} cannot {type(action).__name__}: use one of {names}")
     remedy = f"give {action.__name__}(...)" if action in allowed else f"give one of {names}"
     raise TypeError(f"{where}: {action!r} is no action; {remedy}")
+
+
+def _check_close(close: Close) -> None:
+    check_whole("code", close.code, 1000, 4999)
+    if not close.has_code_of_a_frame:
+        raise ValueError(f"code is {close.code}: no close frame has it; Drop() ends without a close frame")
+    check_text("reason", close.reason)
+    if len(close.reason.encode()) > Close.LONGEST_REASON:
+        raise ValueError(f"reason is {close.reason!r}: give {Close.LONGEST_REASON} bytes of UTF-8 at most")
 
 
 def at_handshake(*actions: Action, times: int | None = 1) -> Rule:
@@ -350,7 +410,10 @@ class Faults:
         writes_on: bool = False,
     ) -> None:
         _check_rules(rules)
-        check_number("session_seconds", session_seconds, above=True)
+        check_seconds("session_seconds", session_seconds, above=True)
+        check_flag("renames_items", renames_items)
+        check_flag("refuses_calls", refuses_calls)
+        check_flag("writes_on", writes_on)
         self.session_seconds = session_seconds
         self.renames_items = renames_items
         self.refuses_calls = refuses_calls
@@ -366,7 +429,7 @@ class Faults:
         Put more rules in force, on open connections too.
 
         They count from now on: what an open connection has sent and received before, or is just sending,
-        does not count.
+        does not count. One that was added before is another one, and is performed again.
         """
         _check_rules(rules)
         with self._lock:
@@ -410,18 +473,20 @@ class Faults:
                 found.extend(rule.actions)
         return found
 
-    def timed(self) -> list[Rule]:
-        """The rules that wait for a connection's age; :meth:`book` counts them."""
+    def timed(self) -> list[tuple[int, Rule]]:
+        """The rules that wait for a connection's age, with their numbers; :meth:`book` counts them."""
         with self._lock:
             return [
-                known.rule for known in self._rules if known.rule.moment == "seconds" and not known.is_spent
+                (known.number, known.rule)
+                for known in self._rules
+                if known.rule.moment == "seconds" and not known.is_spent
             ]
 
-    def book(self, rule: Rule) -> bool:
-        """Count one more performance of *rule*; ``False`` if there have been enough."""
+    def book(self, number: int) -> bool:
+        """Count one more performance of the rule of this number; ``False`` if there have been enough."""
         with self._lock:
             for known in self._rules:
-                if known.rule is rule and not known.is_spent:
+                if known.number == number and not known.is_spent:
                     known.times += 1
                     return True
         return False

@@ -2,7 +2,7 @@
 Answers the HTTP requests of clients: handshakes, and the REST call for an ephemeral key.
 
 Threads: each request is answered on its connection's thread. Nothing is shared between them but the table of
-accepted handshakes, in which a thread touches its own entry only.
+accepted handshakes, in which a thread touches its own entry only, and the client secrets.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import socket
 import threading
 import uuid
+import weakref
 from collections.abc import Callable, Iterable, Mapping
 from email.utils import formatdate
 from typing import TYPE_CHECKING, Final
@@ -20,16 +21,20 @@ from . import faults as fault
 from .clock import Clock
 from .handshake import Accepted, Authenticator, Refused, SecretRequest, redacted_target
 from .request_log import Attempt
-from .rest import mint, read_request, write_answer
+from .rest import answer_on_wire, head_of, mint, read_request, write_answer
 
 if TYPE_CHECKING:
     from websockets.datastructures import Headers
     from websockets.http11 import Request, Response
+    from websockets.server import ServerProtocol
     from websockets.sync.server import ServerConnection
 
 __all__ = ["RequestHandler", "lower_names", "redacted"]
 
 _SECRET_HEADERS: Final = frozenset({"api-key", "authorization", "sec-websocket-protocol", "cookie"})
+_BAD_REQUEST: Final = {"error": {"code": "400", "message": "Bad request"}}
+_NO_HANDSHAKE: Final = {"error": {"code": "400", "message": "The request is no opening handshake."}}
+_END: Final = b""  # as a protocol says that nothing follows
 
 
 class RequestHandler:
@@ -57,7 +62,8 @@ class RequestHandler:
         self._clock = clock
         self._stopped = stopped
         self._note = note
-        self._accepted: dict[ServerConnection, Accepted] = {}
+        # Weak, since a client that leaves in mid-handshake is never served, and nobody tells.
+        self._accepted: weakref.WeakKeyDictionary[ServerConnection, Accepted] = weakref.WeakKeyDictionary()
 
     def take(self, client: ServerConnection) -> Accepted:
         """Return what was accepted of a client, once."""
@@ -67,8 +73,8 @@ class RequestHandler:
         """Answer a request that is no handshake."""
         asked = read_request(client)
         if asked is None:
-            write_answer(client, Refused(400, {"error": {"code": "400", "message": "Bad request"}}), {})
             self._record("", [], 400, "")
+            write_answer(client, Refused(400, _BAD_REQUEST), {})
             return
         now = self._clock.time()
         answer = self._authenticator.check_rest(asked.method, asked.target, asked.headers, now)
@@ -76,6 +82,37 @@ class RequestHandler:
             answer = mint(self._authenticator, answer, asked.body, now)
         self._record(asked.target, asked.headers, answer.status, asked.method)
         write_answer(client, answer, self._service_headers(dict(asked.headers)))
+
+    def answer_unread(self, protocol: ServerProtocol) -> None:
+        """
+        Have a GET answered that ``websockets`` does not read: it would close the connection without a word.
+
+        To be called before anything is received. Such are requests with a body; versions before 17 take a
+        ``Content-Length: 0`` for one.
+        """
+        take = protocol.receive_data
+        came = bytearray()
+
+        def receive_data(data: bytes | bytearray) -> None:
+            take(data)
+            came.extend(data)
+            if protocol.handshake_exc is None and not protocol.events:
+                return  # the request goes on
+            protocol.receive_data = take  # type: ignore[method-assign]
+            if protocol.handshake_exc is not None and protocol.writes == [_END] and came.startswith(b"GET "):
+                protocol.writes.insert(0, self._answer_get(bytes(came)))
+
+        protocol.receive_data = receive_data  # type: ignore[method-assign]
+
+    def _answer_get(self, data: bytes) -> bytes:
+        asked = head_of(data.partition(b"\r\n\r\n")[0])
+        if asked is None:
+            self._record("", [], 400)
+            return answer_on_wire(Refused(400, _BAD_REQUEST), {})
+        checked = self._authenticator.check(asked.target, asked.headers, self._clock.time())
+        answer = checked if isinstance(checked, Refused) else Refused(400, _NO_HANDSHAKE)
+        self._record(asked.target, asked.headers, answer.status)
+        return answer_on_wire(answer, self._service_headers(dict(asked.headers)))
 
     def check_handshake(self, client: ServerConnection, request: Request) -> Response | None:
         """Return a refusal, or ``None``: the handshake goes on."""

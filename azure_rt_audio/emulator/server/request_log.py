@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from ..dialects.names import canonical, check_name
+from .arguments import check_count, check_seconds
 from .connection import Connection
 
 __all__ = ["Attempt", "RequestLog"]
@@ -120,6 +121,8 @@ class RequestLog:
         return found
 
     def _wait(self, find: Callable[[], list[_T]], count: int, timeout: float) -> _T | None:
+        check_seconds("timeout", timeout)
+        check_count("count", count)
         deadline = time.monotonic() + timeout
         while True:
             with self._changed:

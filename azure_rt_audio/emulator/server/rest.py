@@ -1,13 +1,16 @@
 """
 Requests that are no WebSocket handshakes: those for client secrets, and refusals of all others.
 
-``websockets`` ends a connection that does not begin with ``GET``; the others are read here.
+``websockets`` ends a connection that does not begin with ``GET``, or whose request has a body: without an
+answer. The former are read here, the latter answered.
 """
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 import socket
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from http import HTTPStatus
@@ -19,10 +22,11 @@ from ..dialects.rules import RefusalError
 from ..model.session import Session
 from .handshake import Authenticator, Refused, Secret, SecretRequest
 
-__all__ = ["RestRequest", "is_rest", "mint", "read_request", "write_answer"]
+__all__ = ["RestRequest", "answer_on_wire", "head_of", "is_rest", "mint", "read_request", "write_answer"]
 
 _MOST_HEAD_BYTES: Final = 64 * 1024
 _MOST_BODY_BYTES: Final = 1024 * 1024
+_LINGER_SECONDS: Final = 5.0
 
 
 @dataclass(frozen=True)
@@ -50,21 +54,39 @@ def read_request(client: socket.socket) -> RestRequest | None:
         if not piece or len(data) > _MOST_HEAD_BYTES:
             return None
     head, _, body = data.partition(b"\r\n\r\n")
+    asked = head_of(head)
+    length = dict(asked.headers).get("content-length", "0") if asked is not None else ""
+    is_number = length.isdecimal() and len(length) < 20  # Python refuses to read much longer ones
+    if asked is None or not is_number or int(length) > _MOST_BODY_BYTES:
+        return None
+    while len(body) < int(length) and (piece := client.recv(65536)):
+        body += piece
+    return replace(asked, body=body)
+
+
+def head_of(head: bytes) -> RestRequest | None:
+    """Read the head of a request, which has no body yet; ``None`` if it is none."""
     line, *rest = head.decode("latin-1").split("\r\n")
     words = line.split(" ")
     headers = [
         (name.strip().lower(), value.strip()) for name, _, value in (one.partition(":") for one in rest)
     ]
-    length = dict(headers).get("content-length", "0")
-    if len(words) != 3 or not length.isdecimal() or int(length) > _MOST_BODY_BYTES:
-        return None
-    while len(body) < int(length) and (piece := client.recv(65536)):
-        body += piece
-    return RestRequest(words[0], words[1], headers, body)
+    return RestRequest(words[0], words[1], headers, b"") if len(words) == 3 else None
 
 
 def write_answer(client: socket.socket, answer: Refused, headers: Mapping[str, str]) -> None:
-    """Write an answer, and say that nothing follows."""
+    """Write an answer, say that nothing follows, and wait until the client has gone, with a bound."""
+    client.sendall(answer_on_wire(answer, headers))
+    client.shutdown(socket.SHUT_WR)
+    # Closed with something unread, the connection would be reset, and the answer might be lost.
+    end = time.monotonic() + _LINGER_SECONDS
+    with contextlib.suppress(OSError):
+        while client.recv(65536) and time.monotonic() < end:
+            pass
+
+
+def answer_on_wire(answer: Refused, headers: Mapping[str, str]) -> bytes:
+    """Return an answer as it is written, with which the connection ends."""
     text = orjson.dumps(answer.body)
     fields = {
         **headers,
@@ -75,15 +97,14 @@ def write_answer(client: socket.socket, answer: Refused, headers: Mapping[str, s
     }
     status = f"HTTP/1.1 {answer.status} {HTTPStatus(answer.status).phrase}"
     lines = [status, *(f"{name}: {value}" for name, value in fields.items())]
-    client.sendall("\r\n".join(lines).encode("latin-1") + b"\r\n\r\n" + text)
-    client.shutdown(socket.SHUT_WR)
+    return "\r\n".join(lines).encode() + b"\r\n\r\n" + text
 
 
 def mint(authenticator: Authenticator, request: SecretRequest, body: bytes, now: float) -> Refused:
     """
     Make a client secret of the body of a request; *now* in Unix seconds.
 
-    Its session is the one that a client has that connects with it.
+    Its session is the one that a client has that connects with it. Secrets that have expired are forgotten.
     """
     dialect = request.dialect
     try:
@@ -106,6 +127,9 @@ def mint(authenticator: Authenticator, request: SecretRequest, body: bytes, now:
     )
     expires = int(now) + wish.seconds
     value = f"ek_{secrets.token_hex(16)}"
+    for old, held in list(authenticator.secrets.items()):  # a copy, since other threads mint as well
+        if held.expires_at <= now:
+            authenticator.secrets.pop(old, None)
     authenticator.secrets[value] = Secret(expires, wish.kind, deployment, changes)
     wire = dialect.session_on_wire(replace(session, **changes))
     return Refused(200, dialect.secret_on_wire(value, expires, wire))

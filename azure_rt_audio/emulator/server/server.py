@@ -38,10 +38,18 @@ from ..speech.vad import Detector, EnergyDetector
 from . import faults as fault
 from .arguments import (
     check_callable,
+    check_clock,
+    check_count,
+    check_flag,
+    check_header,
+    check_key,
     check_latency,
     check_mcp_tools,
     check_names,
     check_number,
+    check_seconds,
+    check_text,
+    check_tls,
     check_tokens,
     check_whole,
 )
@@ -121,7 +129,8 @@ class Emulator(RequestLog):
         latency_ms: Delay of the network, each way, and its jitter: ``(60, 30)`` is 30 to 90 ms, in order. By
             the *clock*. Without it most races between client and service cannot happen.
         region: Sent in the ``x-ms-region`` header.
-        keep_audio: Whether :meth:`received` and :meth:`sent` keep audio; it is abridged otherwise.
+        keep_audio: Whether :meth:`received` and :meth:`sent` keep audio; it is abridged otherwise, and that
+            of a conversation goes when its connection ends.
         log_limit: Commands and events kept for each connection; older ones are dropped.
         on_log: Called with a line for each command, event and fault: type and size, never audio or keys.
             Runs on the thread concerned.
@@ -175,9 +184,19 @@ class Emulator(RequestLog):
         if mcp_tools is not None:
             check_mcp_tools(mcp_tools)
         check_whole("port", port, 0, 65535)
+        check_key("api_key", api_key)
+        check_text("host", host)
+        check_header("region", region)
         check_number("pace", pace)
-        check_number("first_delay", first_delay)
-        check_number("log_limit", log_limit, above=True)
+        check_seconds("first_delay", first_delay)
+        check_count("log_limit", log_limit)
+        check_flag("keep_audio", keep_audio)
+        if seed is not None and (isinstance(seed, bool) or not isinstance(seed, int)):
+            raise TypeError(f"seed is {seed!r}: give a whole number, or None")
+        if clock is not None:
+            check_clock(clock)
+        if ssl_context is not None:
+            check_tls(ssl_context)
         self.faults: fault.Faults = faults if faults is not None else fault.Faults()
         self._profile = profile_named(profile).name
         served = tuple(dialect_named(name, profile) for name in check_names("dialects", dialects))
@@ -341,6 +360,7 @@ class Emulator(RequestLog):
         Returns after at most about *timeout* seconds, with every thread ended; may be called from any
         thread, also more than once.
         """
+        check_seconds("timeout", timeout)
         if self._server is None or self._acceptor is None:
             return
         deadline = time.monotonic() + timeout
@@ -453,16 +473,19 @@ class Emulator(RequestLog):
         Perform an action now, on *connection* or on all.
 
         Raises:
-            TypeError: It is no action.
-            ValueError: It is one of handshakes, or of :func:`before`.
+            TypeError: It is no action, or *connection* is none.
+            ValueError: It is one of handshakes, or of :func:`before`, or closes with what no close frame can
+                have.
         """
         fault.check_action(action, fault.ANY_TIME, "inject()")
+        if connection is not None and not isinstance(connection, Connection):
+            raise TypeError(f"connection is {connection!r}: give one of connections, or None for all")
         for link in (connection,) if connection is not None else self.connections:
             if link.is_open:
                 link.perform(action)
 
     def say(self, event: Mapping[str, Any]) -> None:
-        """Send an event on every connection, as it is."""
+        """Send an event on every connection, as it is; ``TypeError`` if it cannot be written as JSON."""
         self.inject(fault.Say(event))
 
     def send_raw(self, data: str | bytes) -> None:
@@ -470,7 +493,13 @@ class Emulator(RequestLog):
         self.inject(fault.SendRaw(data))
 
     def close(self, code: int = 1000, reason: str = "") -> None:
-        """Close every connection with *code*; the emulator goes on."""
+        """
+        Close every connection with *code*; the emulator goes on.
+
+        Raises:
+            TypeError: The code is no whole number, or the reason no string.
+            ValueError: No close frame has this code, such as 1006, or the reason exceeds 123 bytes of UTF-8.
+        """
         self.inject(Close(code, reason))
 
     def drop(self, *, is_reset: bool = False) -> None:
@@ -507,6 +536,7 @@ class Emulator(RequestLog):
             self._requests.serve_rest(client)
             raise ConnectionAbortedError("it was no handshake")  # websockets closes the socket
         client.settimeout(None)
+        self._requests.answer_unread(args[1])
         made = ServerConnection(*args, **options)
         with self._changed:
             self._sockets.add(made)

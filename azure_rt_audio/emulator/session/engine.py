@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import orjson
 
@@ -35,6 +35,7 @@ __all__ = ["Close", "SessionEngine"]
 
 _LONGEST_QUOTE: Final = 80
 _DEEPEST_COMMAND: Final = 100  # levels of nesting
+_CODES_OF_FRAMES: Final = frozenset({*range(1000, 1004), *range(1007, 1015)})
 
 
 @dataclass(frozen=True)
@@ -43,9 +44,11 @@ class Close:
     The service closes the connection with a close frame.
 
     Attributes:
-        code: From 1000 to 4999.
+        code: Such as 1000 or 1011; the service's own are from 3000 to 4999.
         reason: Text, 123 bytes at most.
     """
+
+    LONGEST_REASON: ClassVar[int] = 123
 
     code: int
     reason: str = ""
@@ -55,6 +58,14 @@ class Close:
         code: object = self.code
         if isinstance(code, bool) or not isinstance(code, int):
             raise TypeError(f"code is {code!r}: give a whole number, such as 1011")
+        reason: object = self.reason
+        if not isinstance(reason, str):
+            raise TypeError(f"reason is {reason!r}: give a string")
+
+    @property
+    def has_code_of_a_frame(self) -> bool:
+        """Whether a close frame may have this code: others only tell a program how it ended."""
+        return self.code in _CODES_OF_FRAMES or 3000 <= self.code < 5000
 
 
 class SessionEngine:
@@ -360,6 +371,12 @@ class SessionEngine:
         self._background.clear()
         for steps in under_way:
             steps.close()
+
+    def drop_audio(self) -> None:
+        """Let go of all sound, once the session is over; texts and lengths stay."""
+        self.conversation.drop_audio()
+        self._input_audio.drop_audio()
+        self._out.clear()
 
 
 def _is_deeper(value: Any, levels: int) -> bool:

@@ -121,6 +121,10 @@ class InputAudio:
         self._buffer.clear()
         self._turn_item_id = None
 
+    def drop_audio(self) -> None:
+        """Let go of the buffer, and of the detector of speech, which may be a network."""
+        self._buffer = InputBuffer()
+
     @property
     def has_enough(self) -> bool:
         """Whether a commit would succeed."""

@@ -23,10 +23,11 @@ class SoundDelta:
     @property
     def audio(self) -> bytes:
         """
-        The audio, decoded on first use, in the session's output format.
+        The audio, decoded on first use, in the format of its response.
 
-        ``"pcm16"`` is int16, little-endian, mono, 24 000 Hz: 48 bytes per millisecond. Empty if ``delta`` is
-        not base64, which is reported as an ``error`` event.
+        That is the session's output format, unless the request asked for another one. ``"pcm16"`` is int16,
+        little-endian, mono, 24 000 Hz: 48 bytes per millisecond. Empty if ``delta`` is not base64, which is
+        reported as an ``error`` event.
         """
         decoded: bytes | None = self.__dict__.get("_audio")
         if decoded is None:
