@@ -16,6 +16,7 @@ from ._concurrency.deadline import Deadline, check_timeout
 from ._event_methods import EventMethods
 from ._guard import Guard, GuardFunction, check_guard
 from ._log import get_logger
+from ._not_pickled import NotPickled
 from ._recorder import Record, Recorder, make_recorder
 from ._repr import also_half_made
 from ._secret import forgets_locals
@@ -75,6 +76,10 @@ _RECORDER_SECONDS: Final = 0.5
 log: logging.Logger = get_logger(__name__)
 
 _DEFAULT_POLICY: Final = ReconnectPolicy()
+_NOT_PICKLED: Final = NotPickled(
+    "a client can be neither pickled nor deep-copied: its connection is this process's. Make one where it is "
+    "used, with history=client.conversation.to_dict() if it is to go on with what was said"
+)
 
 FROM_OPTIONS: Final = -1.0
 """Stands for the time-out of the options where ``None`` means no limit."""
@@ -153,6 +158,7 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
         reconnect: ReconnectPolicy | Mapping[str, Any] | None = _DEFAULT_POLICY,
         history: Mapping[str, Any] | Sequence[Any] | str | None = None,
     ) -> None:
+        self._not_pickled = _NOT_PICKLED
         self._options = make_options(AzureRealTimeOptions, options, "options")
         ws_options = make_options(WebSocketOptions, websocket_options, "websocket_options")
         ours = "api-key" if self._options.api_key is not None else "authorization"
