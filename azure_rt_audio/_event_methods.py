@@ -106,7 +106,8 @@ class EventMethods:
 
         Args:
             event: As for :meth:`on`.
-            predicate: Accepts the event. Runs on the I/O thread: it must be quick.
+            predicate: Accepts the event. Runs on the thread that the event comes from, mostly the I/O thread:
+                it must be quick.
             timeout: Seconds; ``None`` waits as long as the connection lives.
 
         Raises:

@@ -124,7 +124,7 @@ class Guard:
         self._canceller = engine.response_queue.canceller
         self._clock = engine.sender.clock
         self._call_in = engine.attempts.call_in
-        self._runner = Runner("azure-rt-guard")
+        self._runner = Runner("azure-rt-guard", "the guard")
         self._beside: collections.deque[str] = collections.deque(maxlen=_REMEMBERED)  # the I/O thread's
         self._lock = Lock()  # leaf; guards what follows
         self._answers: dict[str, _Answer] = {}  # those that are not over, and judged; looked up bare

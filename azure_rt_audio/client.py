@@ -126,7 +126,7 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
     thread sends goes out in the order of its calls. A wait is bounded, and ends at once when the
     connection ends, with the recorded reason, or on Ctrl-C, with ``KeyboardInterrupt``, which damages
     nothing. The I/O thread ``azure-rt-reader-N`` receives, answers pings and writes what is queued; a
-    single message is written by the thread that sends it, while the I/O thread waits. No two are ever inside
+    single message, before which nothing waits, is written by the thread that sends it. No two are ever inside
     the socket, or OpenSSL, at once. Listeners run one at a time, in order, on ``azure-rt-events-N`` unless a
     dispatcher says otherwise. Methods called before the session is ready wait for it, at most
     ``connect_timeout`` seconds.
@@ -258,7 +258,11 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
 
     @property
     def tools(self) -> Tools:
-        """The functions that the model may call. Add and remove, or set others: the session follows."""
+        """
+        The functions that the model may call. Add and remove, or set others: the session follows.
+
+        A session that is not ready yet is told once it is; nobody waits for that.
+        """
         return self._tools.tools
 
     @tools.setter
@@ -369,19 +373,24 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
 
         Args:
             config: What to change. What is not in it stays; ``None`` clears (turn detection,
-                transcription, noise reduction). Its ``tools`` stand beside those of the client.
+                transcription, noise reduction). Its ``tools`` stand beside those of the client; if they are
+                refused, those before them do.
 
         Returns:
             A future of the acknowledging event.
 
         Raises:
             ValueError: If a field cannot be right; names its path.
+            ConnectionClosedError: If the connection is over.
+            TimeoutError: If the session did not become ready, or the backlog stayed full.
         """
-        made = self._tools.complete(build(SessionConfig, config, "session"))
+        change = build(SessionConfig, config, "session")
+        made = self._tools.complete(change)
         command = SessionUpdate(event_id=self._engine.sender.new_event_id(), session=made)
         if getattr(command.session, "input_audio_format", UNSET) is not UNSET:
             self._engine.audio_input.finish()  # the rest of a stream is in the format that ends here
-        return self._engine.update_session(command, self)
+        with self._tools.changing(change) as on_settled:
+            return self._engine.update_session(command, self, on_settled)
 
     @forgets_locals
     def become(
@@ -421,6 +430,7 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
                 configuration, or the voice cannot change.
             TypeError: If a tool cannot be declared.
             ConnectionClosedError: If the session is over.
+            TimeoutError: If the session did not become ready, or the backlog stayed full.
         """
         made = build(SessionConfig, {} if session is None else session, "session")
         if instructions is not None:
@@ -483,6 +493,10 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
 
         Returns:
             A future of the acknowledging event; fails with a :class:`ServiceError` if it is refused.
+
+        Raises:
+            ConnectionClosedError: If the connection is over.
+            TimeoutError: If the session did not become ready, or the backlog stayed full.
         """
 
         def wait() -> None:
@@ -499,7 +513,16 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
         )
 
     def clear_audio_buffer(self) -> Future[InputAudioBufferCleared]:
-        """Empty the input buffer. Does not wait; returns a future of the acknowledging event."""
+        """
+        Empty the input buffer. Does not wait.
+
+        Returns:
+            A future of the acknowledging event.
+
+        Raises:
+            ConnectionClosedError: If the connection is over.
+            TimeoutError: If the session did not become ready, or the backlog stayed full.
+        """
 
         def wait() -> None:
             self._engine.sender.wait_to_send()
@@ -535,8 +558,8 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
             channel: Of a file with several: their mean, ``"left"`` or ``"right"``.
 
         Raises:
-            ValueError: If the file is empty, damaged, cut short, or no audio; names it and a remedy.
-                What came before the damage has been sent.
+            ValueError: If the file is empty, damaged, cut short, several recordings in one, or no audio;
+                names it and a remedy. What came before the damage has been sent.
             OSError: If the file cannot be read.
             MissingExtraError: If the ``audio`` extra is needed and not installed.
             ConnectionClosedError: If the connection is over.
@@ -563,6 +586,8 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
 
         Raises:
             ValueError: If a field cannot be right; names its path.
+            ConnectionClosedError: If the connection is over.
+            TimeoutError: If the session did not become ready, or the backlog stayed full.
         """
         made = build_item(item, "item")
         is_id_new = made.id is None
@@ -585,7 +610,17 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
         )
 
     def delete_item(self, item_id: str) -> Future[ConversationItemDeleted]:
-        """Remove an item. Does not wait; returns a future of the acknowledging event."""
+        """
+        Remove an item. Does not wait.
+
+        Returns:
+            A future of the acknowledging event.
+
+        Raises:
+            ValueError: If *item_id* is empty.
+            ConnectionClosedError: If the connection is over.
+            TimeoutError: If the session did not become ready, or the backlog stayed full.
+        """
         return self._acknowledged(
             ConversationItemDelete(event_id=self._engine.sender.new_event_id(), item_id=item_id),
             lambda event: isinstance(event, ConversationItemDeleted) and event.item_id == item_id,
@@ -604,6 +639,11 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
 
         Returns:
             A future of the acknowledging event.
+
+        Raises:
+            ValueError: If *item_id* is empty, or *audio_end_ms* is below 0.
+            ConnectionClosedError: If the connection is over.
+            TimeoutError: If the session did not become ready, or the backlog stayed full.
         """
         restored = self._engine.restored_items
         if restored.has(item_id):
@@ -623,7 +663,17 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
         )
 
     def retrieve_item(self, item_id: str) -> Future[ConversationItemRetrieved]:
-        """Ask for an item as the service has it, audio included. Does not wait; returns a future."""
+        """
+        Ask for an item as the service has it, audio included. Does not wait.
+
+        Returns:
+            A future of the event that has it.
+
+        Raises:
+            ValueError: If *item_id* is empty.
+            ConnectionClosedError: If the connection is over.
+            TimeoutError: If the session did not become ready, or the backlog stayed full.
+        """
         return self._acknowledged(
             ConversationItemRetrieve(event_id=self._engine.sender.new_event_id(), item_id=item_id),
             lambda event: isinstance(event, ConversationItemRetrieved) and event.item.id == item_id,
@@ -683,6 +733,8 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
         Raises:
             ValueError: If a field cannot be right; names its path.
             ResponseActiveError: If one is in progress and *if_active* is ``"raise"``.
+            ConnectionClosedError: If the connection is over.
+            TimeoutError: If the session did not become ready, or the backlog stayed full.
         """
         if if_active not in ("wait", "raise"):
             raise ValueError(f'if_active must be "wait" or "raise", not {if_active!r}')
@@ -722,6 +774,8 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
         Raises:
             TypeError: If *text* is no text.
             ValueError: If it is empty.
+            ConnectionClosedError: If the connection is over.
+            TimeoutError: If the session did not become ready, or the backlog stayed full.
         """
         if superseded not in ("wait", "drop"):
             raise ValueError(f'superseded must be "wait" or "drop", not {superseded!r}')
@@ -740,6 +794,10 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
 
         If it has been asked for but has not begun, it is stopped when it begins. If there is none, the
         service answers with a harmless error.
+
+        Raises:
+            ConnectionClosedError: If the connection is over.
+            TimeoutError: If the session did not become ready, or the backlog stayed full.
         """
         self._engine.sender.wait_to_send()
         self._engine.response_queue.canceller.cancel(response_id)

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import queue
 import threading
+from contextlib import suppress
 from importlib.resources import files
 
 from _service import service
@@ -50,8 +51,15 @@ class Call:
 
     def discard(self, event: InputAudioBufferSpeechStarted) -> None:
         print("the caller speaks")
-        while not self.packets.empty():
-            self.packets.get()
+        with suppress(queue.Empty):
+            while True:
+                self.packets.get_nowait()
+
+    def next_packet(self) -> bytes:
+        try:
+            return self.packets.get_nowait()  # after empty(), get() may wait: others take, too
+        except queue.Empty:
+            return SILENCE
 
 
 def main() -> None:
@@ -72,7 +80,7 @@ def main() -> None:
             packet = caller[sent : sent + PACKET]
             sent += len(packet)
             client.append_audio(packet.ljust(PACKET, b"\xff"))
-            heard.write(ulaw_decode(SILENCE if call.packets.empty() else call.packets.get()))
+            heard.write(ulaw_decode(call.next_packet()))
             tick.wait(TICK_SECONDS)
     print("hung up, the call is saved as call.wav")
 

@@ -55,6 +55,24 @@ def test_files_exist(document: Path) -> None:
     assert [str(path) for path in links | paths if not path.exists()] == []
 
 
+@pytest.mark.parametrize("document", [*DOCUMENTS, *ROOT.glob("samples/**/*.py")], ids=name)
+def test_nobody_is_taught_to_ask_before_taking(document: Path) -> None:
+    """Between ``empty()`` and ``get()`` another thread may take the last one, and then ``get()`` waits."""
+    text = document.read_text(encoding="utf-8")
+
+    assert re.findall(r"(\w+)\.empty\(\)(?=[^#]{0,80}\b\1\.get\(\))", text) == []
+
+
+def test_every_sample_is_in_the_changelog() -> None:
+    """Those that the front page shows."""
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    shown = re.findall(r"^\| \[`([\w.]+)`\]\(samples/", readme, re.MULTILINE)
+    told = set(re.findall(r"`([\w.]+)`", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")))
+
+    assert len(shown) > 10
+    assert [sample for sample in shown if not {sample, Path(sample).stem} & told] == []
+
+
 def threads() -> set[str]:
     """The names of threads in the package, without their numbers."""
     found: set[str] = set()
@@ -68,6 +86,14 @@ def test_every_thread_is_in_the_table() -> None:
     """A new thread gets a row with who makes it and what ends it."""
     assert len(threads()) > 15
     assert [thread for thread in sorted(threads()) if f"`{thread}" not in ARCHITECTURE] == []
+
+
+def test_every_thread_is_explained() -> None:
+    """Users find there what runs on it, too; those of the emulator have a row together."""
+    page = (ROOT / "docs" / "explanation" / "threads.md").read_text(encoding="utf-8")
+    named = {thread for thread in threads() if not thread.startswith("azure-rt-emulator-")}
+
+    assert [thread for thread in sorted(named) if f"`{thread}" not in page] == []
 
 
 def locks() -> Iterator[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import textwrap
 import wave
 from importlib.resources import files
 from pathlib import Path
@@ -140,6 +141,42 @@ def test_what_samples_save_can_be_played(tmp_path: Path) -> None:
             assert file.getframerate() == rate_hz
             assert file.getnframes() / rate_hz > least_seconds
             assert any(file.readframes(file.getnframes()))
+
+
+def test_the_line_never_waits_for_a_packet(tmp_path: Path) -> None:
+    """Neither side of the call does, if the other has taken the last packet just before."""
+    program = """
+        import queue
+        import phone_call
+
+        class Raced(queue.SimpleQueue):
+            def empty(self):
+                return False  # as it was a moment ago
+
+        class Client:
+            def on(self, event, listener):
+                pass
+
+        call = phone_call.Call(Client())
+        call.packets = Raced()
+        call.packets.put(b"one")
+        print(call.next_packet())
+        print(call.next_packet() == phone_call.SILENCE)
+        call.packets.put(b"two")
+        call.discard(None)
+        print(call.packets.qsize())
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(program)],
+        cwd=tmp_path,
+        env=environment(PYTHONPATH=os.pathsep.join((str(SAMPLES), environment()["PYTHONPATH"]))),
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+        check=False,
+    )
+
+    assert done.stdout == "b'one'\nTrue\nthe caller speaks\n0\n", done.stderr
 
 
 def test_the_plot_is_a_picture(tmp_path: Path) -> None:

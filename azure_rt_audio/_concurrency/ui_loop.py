@@ -21,7 +21,7 @@ from .deadline import Deadline
 
 __all__ = ["Loop", "loop_ends", "loop_turns", "wait_with_ui_warning"]
 
-PATIENCE: Final = 0.1
+LIMIT_S: Final = 0.1
 """Seconds that waits may take between two turns of a loop."""
 
 
@@ -67,14 +67,14 @@ def wait_with_ui_warning(wait: Callable[[Deadline], bool], deadline: Deadline) -
         loop.ask_for_turn()
     start = time.monotonic()
     remaining = deadline.remaining()
-    patience = max(0.0, PATIENCE - blocked)
-    is_so = wait(Deadline(patience if remaining is None else min(patience, remaining)))
+    limit = max(0.0, LIMIT_S - blocked)
+    is_so = wait(Deadline(limit if remaining is None else min(limit, remaining)))
     _account.blocked = blocked + (time.monotonic() - start)
     if is_so or deadline.expired:
         return is_so
     _account.has_been_told = True
     warnings.warn(
-        f"this call keeps the loop of the window waiting, by now for more than {PATIENCE * 1000:.0f} ms: "
+        f"this call keeps the loop of the window waiting, by now for more than {LIMIT_S * 1000:.0f} ms: "
         "nothing is drawn and no click is noticed meanwhile. Listen with client.on(...), use "
         "add_done_callback() of the future, or make the call on a thread of its own",
         RuntimeWarning,

@@ -164,7 +164,15 @@ class Recorder:
         self._writer.put("note", {"text": text})
 
     def flush(self, timeout: float = 2.0) -> bool:
-        """Wait *timeout* seconds at most until what happened by now is in the file; return whether it is."""
+        """
+        Wait until what happened by now is in the file.
+
+        Args:
+            timeout: Seconds to wait for the disk.
+
+        Returns:
+            Whether all of it is: ``False`` also for good once :attr:`error` says that something is missing.
+        """
         return self._writer.wait_written(timeout)
 
     def close(self, timeout: float = 2.0) -> bool:

@@ -174,13 +174,14 @@ class RecordingWriter:
         return False
 
     def wait_written(self, seconds: float) -> bool:
-        """Have what was put by now written, and wait for it; return whether it is."""
+        """Have what was put by now written, and wait for it; return whether it is, all of it."""
         with self._changed.lock:
             self._is_hurried = True
             self._changed.notify_all()
-        return self._changed.wait_until(
+        is_idle = self._changed.wait_until(
             lambda: self._is_over or (not self._queue and not self._is_writing), Deadline(seconds)
         )
+        return is_idle and self.error is None  # it is also over if the disk is full
 
     def _complain(self, message: str, cause: BaseException | None = None) -> None:
         with self._changed.lock:

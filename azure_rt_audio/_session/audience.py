@@ -4,7 +4,8 @@ log.
 
 Callers come first: listeners of an inline dispatcher may take their time.
 
-**Threads.** The I/O thread; errors of sound also whichever thread decodes it.
+**Threads.** The I/O thread, mostly; threads of tools and of the guard tell of these, who sets the status of
+that, and whichever thread decodes sound of errors in it. None holds a lock.
 """
 
 from __future__ import annotations

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any, Final
 
@@ -91,8 +92,14 @@ class Configuration:
         command: SessionUpdate,
         owner: object,
         future: Acknowledgement[SessionUpdated] | None = None,
+        on_settled: Callable[[BaseException | None], object] | None = None,
     ) -> Acknowledgement[SessionUpdated]:
-        """Send a change of the session; after a refused configuration, this may be the remedy."""
+        """
+        Send a change of the session; after a refused configuration, this may be the remedy.
+
+        Args:
+            on_settled: As of :class:`Waiter`.
+        """
         attempt = self._attempts.current
 
         def wait() -> None:
@@ -110,6 +117,7 @@ class Configuration:
                 kind=command.type,
                 params=("session",),
                 future=future,
+                on_settled=on_settled,
             )
         except BaseException:
             attempt.settle(command.event_id)

@@ -230,6 +230,8 @@ class Engine:
         self._send_lag = SendLagLog(websocket_options.lag)
         self.calls: CallRunner | None = None
         self.guard: CallFollower | None = None
+        self.on_ready: Callable[[], object] | None = None
+        """Called before the first session counts as ready: what it sends goes out first. The I/O thread's."""
         self.voice: dict[str, object] = {}  # the voice session that goes on; setdefault, atomic, takes it
         self.audio_input = AudioInput(
             self.sender, self.configuration.input_audio_format, self.response_queue.turn
@@ -292,18 +294,28 @@ class Engine:
         """The session in force, as the service last described it."""
         return self.configuration.session
 
-    def update_session(self, command: SessionUpdate, owner: object) -> Future[SessionUpdated]:
-        """Change the session: the one that there is, or, for another voice, another one in its place."""
+    def update_session(
+        self,
+        command: SessionUpdate,
+        owner: object,
+        on_settled: Callable[[BaseException | None], object] | None = None,
+    ) -> Future[SessionUpdated]:
+        """
+        Change the session: the one that there is, or, for another voice, another one in its place.
+
+        Args:
+            on_settled: As of :class:`Waiter`.
+        """
         config = command.session
         if (
             not isinstance(config, SessionConfig)
             or not self.swaps_for_voice
             or not self.has_spoken_unlike(config)
         ):
-            return self.configuration.update(command, owner)
+            return self.configuration.update(command, owner, on_settled=on_settled)
         self.sender.encode(command)  # a mistake is raised here
         future = self.sender.new_future(owner)
-        self.configuration.changes.add(config, future)
+        self.configuration.changes.add(config, future, on_settled)
         self.attempts.call_in(0.0)
         return future
 
@@ -526,8 +538,13 @@ class Engine:
         ready = self.ready
         if ready.is_initialized or self.session is None or not isinstance(event.session, Session):
             return
+        self._before_ready()
         ready.initialize()
         self._tell_ready(self.session)
+
+    def _before_ready(self) -> None:
+        if self.on_ready is not None:
+            self.on_ready()
 
     def _tell_ready(self, session: Session) -> None:
         self.attempts.has_been_ready = True
@@ -580,8 +597,9 @@ class Engine:
     def settle_for_created(self) -> None:
         """The configuration was not answered: ``session.created`` alone makes ready."""
         session = self.session
-        if session is None or self.ready.is_initialized:
+        if session is None or self.ready.is_initialized or self.ready.is_refused:
             return
+        self._before_ready()
         if self.ready.initialize_unless_refused():
             log.warning("! the service did not acknowledge the configuration; the session goes on without it")
             self._tell_ready(session)

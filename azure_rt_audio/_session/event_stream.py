@@ -1,9 +1,9 @@
 """
 Events one by one, as an iterator.
 
-**Threads and locks.** The I/O thread feeds the streams, and so do threads that set the status; any thread
-iterates. ``EventStreams._lock`` guards the replacement of the tuple and the outcome; it is not held while a
-stream is fed.
+**Threads and locks.** The I/O thread feeds the streams, and so do threads of tools and of the guard, and
+those that set the status; any thread iterates. ``EventStreams._lock`` guards the replacement of the tuple and
+the outcome; it is not held while a stream is fed.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class EventStream(Generic[E_co]):
     nothing came for *timeout* seconds. Takes events from its creation until it is no longer referenced;
     :meth:`close` it, or use it with ``with``, to stop earlier. At most 64 MiB of events may wait.
 
-    **Threads.** The I/O thread feeds it; any thread may iterate, and each event goes to one of them.
+    **Threads.** Mostly the I/O thread feeds it; any thread may iterate, and each event goes to one of them.
     """
 
     def __init__(

@@ -78,7 +78,7 @@ class LateTurns:
         self._call_in = call_in
         self._attempt: Attempt | None = None  # until detection is as before
         self._deadline: Deadline | None = None  # until the sound was taken
-        self._patience: Deadline | None = None  # until an update of the program is answered
+        self._update_deadline: Deadline | None = None  # until an update of the program is answered
         self._steps: tuple[_Step, ...] = ()
         self._turns = 0  # that had ended when it began
 
@@ -116,7 +116,7 @@ class LateTurns:
 
     def _settle(self, attempt: Attempt) -> None:
         """No turn goes on: detection is as before, or as the program has asked for meanwhile."""
-        self._attempt = self._patience = None
+        self._attempt = self._update_deadline = None
         detection = self._configuration.turn_detection
         asked = self._configuration.asked_turn_detection(with_pending=True)
         if asked is UNSET and detection is not None:
@@ -133,7 +133,7 @@ class LateTurns:
 
     def cancel(self) -> None:
         """The connection is over."""
-        self._attempt = self._deadline = self._patience = None
+        self._attempt = self._deadline = self._update_deadline = None
         self._steps = ()
 
     def check(self) -> float | None:
@@ -147,8 +147,8 @@ class LateTurns:
         if self._queue.turn.is_on:
             return _LOOK
         if self._configuration.is_detection_changing:  # if it is refused, it is not what was asked for
-            self._patience = self._patience or Deadline(_TIMEOUT, self._clock)
-            if not self._patience.expired:
+            self._update_deadline = self._update_deadline or Deadline(_TIMEOUT, self._clock)
+            if not self._update_deadline.expired:
                 return _LOOK
         self._settle(self._attempt)
         return None

@@ -247,6 +247,7 @@ class CommandSender:
         ids: frozenset[str] = frozenset(),
         is_quiet: bool = False,
         future: Acknowledgement[Any] | None = None,
+        on_settled: Callable[[BaseException | None], object] | None = None,
     ) -> Acknowledgement[Any]:
         """
         Send a command and return a future of the event that acknowledges it.
@@ -261,6 +262,7 @@ class CommandSender:
             ids: What the command names, by which such errors are told apart.
             is_quiet: Whether a refusal is reported to no one, listeners of errors included.
             future: The one to return, if there is one already.
+            on_settled: As of :class:`Waiter`.
         """
         payload = self.encode(command)
         wait()
@@ -275,6 +277,7 @@ class CommandSender:
             params=params,
             ids=ids,
             is_quiet=is_quiet,
+            on_settled=on_settled,
         )
         self.send_awaited(waiter, payload)
         return future

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
 from typing import Any
 
 from .._concurrency.program_end import ends_the_program
@@ -29,7 +28,8 @@ log: logging.Logger = get_logger(__name__)
 
 class Tap:
     """
-    An observer: a subclass has the methods that it needs. *connection* counts a client's connections, from 1.
+    What an observer may have: it need not derive from this, and has the methods that it needs. *connection*
+    counts a client's connections, from 1.
 
     **Threads.** ``on_sent`` runs on the thread that sends, several at once; ``on_tool``, ``on_heard``,
     ``on_levels`` and ``on_failed`` where it happens; the others on the I/O thread. A tap must be quick, and
@@ -83,14 +83,14 @@ class Taps:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()  # leaf
-        self.active: tuple[Tap, ...] = ()  # guarded by _lock for replacement, read bare
+        self.active: tuple[object, ...] = ()  # guarded by _lock for replacement, read bare
 
-    def add(self, tap: Tap) -> None:
-        """Add an observer, from the next message on."""
+    def add(self, tap: object) -> None:
+        """Add an observer, which has some of the methods of :class:`Tap`, from the next message on."""
         with self._lock:
             self.active = (*self.active, tap)
 
-    def remove(self, tap: Tap) -> None:
+    def remove(self, tap: object) -> None:
         """Remove an observer. Removing one that is not there does nothing."""
         with self._lock:
             self.active = tuple(other for other in self.active if other is not tap)
@@ -98,66 +98,62 @@ class Taps:
     def opened(self, connection: int) -> None:
         """Report that messages can flow."""
         for tap in self.active:
-            self._call(tap, tap.on_opened, connection)
+            self._call(tap, "on_opened", connection)
 
     def received(self, connection: int, payload: Payload) -> None:
         """Report a message that has come."""
         for tap in self.active:
-            try:
-                tap.on_received(connection, payload)
-            except BaseException as exc:  # noqa: BLE001 - logged, or raised again
-                self._remove_failed(tap, exc)
+            self._call(tap, "on_received", connection, payload)
 
     def sent(self, connection: int, payload: bytes, when: float) -> None:
         """Report a message that was accepted for sending, after *when*."""
         for tap in self.active:
-            try:
-                tap.on_sent(connection, payload, when)
-            except BaseException as exc:  # noqa: BLE001 - logged, or raised again
-                self._remove_failed(tap, exc)
+            self._call(tap, "on_sent", connection, payload, when)
 
     def dropped(self, connection: int, sound: tuple[DroppedSound, ...]) -> None:
         """Report sound that was accepted for sending and is not sent."""
         for tap in self.active:
-            self._call(tap, tap.on_dropped, connection, sound)
+            self._call(tap, "on_dropped", connection, sound)
 
     def closed(self, connection: int, outcome: RealtimeError) -> None:
         """Report the end of a connection."""
         for tap in self.active:
-            self._call(tap, tap.on_closed, connection, outcome)
+            self._call(tap, "on_closed", connection, outcome)
 
     def told(self, connection: int, event: Told) -> None:
         """Report that a session is without a connection, or goes on over this one; or of a tool."""
         for tap in self.active:
             if isinstance(event, Reconnecting):
-                self._call(tap, tap.on_reconnecting, event)
+                self._call(tap, "on_reconnecting", event)
             elif isinstance(event, ToolStarted | ToolEnded):
-                self._call(tap, tap.on_tool, event)
+                self._call(tap, "on_tool", event)
             else:
-                self._call(tap, tap.on_reconnected, connection, event)
+                self._call(tap, "on_reconnected", connection, event)
 
     def heard(self, item_id: str, ms: float, end: str | None) -> None:
         """Report how much of an item a speaker has played."""
         for tap in self.active:
-            self._call(tap, tap.on_heard, item_id, ms, end)
+            self._call(tap, "on_heard", item_id, ms, end)
 
     def levels(self, microphone_db: float, speaker_db: float) -> None:
         """Report the levels of a voice session."""
         for tap in self.active:
-            self._call(tap, tap.on_levels, microphone_db, speaker_db)
+            self._call(tap, "on_levels", microphone_db, speaker_db)
 
     def failed(self, listener: str, event: str, exc: BaseException) -> None:
         """Report what a listener raised."""
         for tap in self.active:
-            self._call(tap, tap.on_failed, listener, event, exc)
+            self._call(tap, "on_failed", listener, event, exc)
 
-    def _call(self, tap: Tap, method: Callable[..., object], *arguments: Any) -> None:
+    def _call(self, tap: object, name: str, *arguments: Any) -> None:
         try:
-            method(*arguments)
+            method = getattr(tap, name, None)  # which may be code of the tap as well
+            if method is not None:
+                method(*arguments)
         except BaseException as exc:  # noqa: BLE001 - logged, or raised again
             self._remove_failed(tap, exc)
 
-    def _remove_failed(self, tap: Tap, exc: BaseException) -> None:
+    def _remove_failed(self, tap: object, exc: BaseException) -> None:
         if ends_the_program(exc):
             raise exc
         self.remove(tap)

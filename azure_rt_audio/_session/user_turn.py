@@ -16,7 +16,9 @@ either                          30 s in all; another connection
 
 A turn that ended unanswered is still owed its answer, until the next turn or response of the service's own.
 
-**Threads and locks.** None of its own: the response queue's lock guards it.
+**Threads and locks.** None of its own: the response queue's lock guards it, but for ``has_sound``, which who
+appends writes, and ``is_semantic``, the I/O thread's; both are written in one step. The properties are read
+bare.
 """
 
 from __future__ import annotations
@@ -45,8 +47,8 @@ class UserTurn:
 
     Attributes:
         expects_answer: The service is about to answer by itself.
-        has_sound: Sound was appended since the last look. Written without a lock by who appends.
-        is_semantic: Semantic VAD waits longer in silence.
+        has_sound: Sound was appended since the last look. Written without the lock.
+        is_semantic: Semantic VAD waits longer in silence. Written without the lock.
         is_detected: The turn was found by the service, not begun by a press.
     """
 

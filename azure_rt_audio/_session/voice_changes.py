@@ -11,6 +11,7 @@ guards the replacement of the tuple.
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any
 
@@ -48,9 +49,14 @@ class VoiceChanges:
         self._lock = threading.Lock()  # leaf
         self.waiting: tuple[VoiceChange, ...] = ()
 
-    def add(self, config: SessionConfig, future: Future[Any]) -> None:
+    def add(
+        self,
+        config: SessionConfig,
+        future: Future[Any],
+        on_settled: Callable[[BaseException | None], object] | None,
+    ) -> None:
         """Ask for a change. Any thread."""
-        waiter = Waiter(lambda _key, _event: False, future)
+        waiter = Waiter(lambda _key, _event: False, future, on_settled=on_settled)
         self._waiters.add(waiter)  # for the end of the session
         with self._lock:
             self.waiting = (*self.waiting, VoiceChange(config, waiter))

@@ -10,9 +10,9 @@ be lost, though: of commands that are answered in order, one is given up that is
 sent; or ``LOST`` when an event of the kind comes that has another cause: the user's own turn, or an update of
 the client's own. Any other event of the kind is its answer, however late.
 
-**Threads and locks.** The I/O thread offers events, and so do threads that set the status; any thread waits.
-``Waiters._lock`` guards the replacement of the tuple and the outcome; it is not held while a future is
-resolved or a user's predicate runs.
+**Threads and locks.** The I/O thread offers events, and so do threads of tools and of the guard, and those
+that set the status; any thread waits. ``Waiters._lock`` guards the replacement of the tuple and the outcome;
+it is not held while a future is resolved or a user's predicate runs.
 """
 
 from __future__ import annotations
@@ -113,7 +113,7 @@ class Waiter:
     waiter stays in its place all the same, so that the next one is not given its acknowledgement.
 
     Args:
-        matches: Whether an event is the one, given its key and itself. Runs on the I/O thread.
+        matches: Whether an event is the one, given its key and itself. Runs where that is offered.
         future: Resolved with the event, or with the error.
         event_id: Of the command it acknowledges; an error that names it fails the future.
         acknowledges: Kind of acknowledgement. One event answers one command only: the oldest.
@@ -121,6 +121,9 @@ class Waiter:
         params: Fields by which such an error can be told, with all that is below them.
         ids: What its command names. An error that is told by its code, and quotes other ids, is not meant.
         is_quiet: Whether a refusal is reported to no one.
+        on_settled: Called with the error, or with ``None`` for the event, before the future has it, and also
+            if nobody holds that any more. On the thread that settles it, mostly the I/O thread: must not
+            wait.
     """
 
     __slots__ = (
@@ -136,6 +139,7 @@ class Waiter:
         "is_quiet",
         "is_unsent",
         "matches",
+        "on_settled",
         "params",
         "payload",
         "position",
@@ -154,6 +158,7 @@ class Waiter:
         params: tuple[str, ...] = (),
         ids: frozenset[str] = frozenset(),
         is_quiet: bool = False,
+        on_settled: Callable[[BaseException | None], object] | None = None,
     ) -> None:
         self.matches = matches
         self._future = weakref.ref(future)
@@ -164,6 +169,7 @@ class Waiter:
         self.params = params
         self.ids = ids
         self.is_quiet = is_quiet
+        self.on_settled = on_settled
         self.awaits_swap = False  # another connection is to take the place of the present one
         self.is_internal = False  # neither the command nor its answer is the program's
         self.is_unsent = False  # its command was not sent yet, on this connection: nothing answers it
@@ -189,6 +195,8 @@ class Waiter:
                 item=value.item,
                 previous_item_id=value.previous_item_id,
             )
+        if self.on_settled is not None:
+            self.on_settled(None)
         future, self._kept = self._future(), None
         try:
             if future is not None:
@@ -198,6 +206,8 @@ class Waiter:
 
     def fail(self, error: BaseException) -> bool:
         """Fail the future; return whether somebody still holds it."""
+        if self.on_settled is not None:
+            self.on_settled(error)
         future, self._kept = self._future(), None
         try:
             if future is not None:

@@ -17,7 +17,20 @@ from ..tools.mcp_server import McpServer
 from ..tools.output import ToolOutput
 from ..tools.tool import Tool
 
-__all__ = ["Catalogue"]
+__all__ = ["ByHand", "Catalogue"]
+
+
+@attrs.define(eq=False)
+class ByHand:
+    """
+    Tools that the program answers itself, as one change of the session names them.
+
+    Attributes:
+        is_repeated: Whether another change of the session has named them since, beside its own.
+    """
+
+    tools: list[DeclaredTool]
+    is_repeated: bool = False
 
 
 class Catalogue:
@@ -28,7 +41,8 @@ class Catalogue:
         by_hand: The ``tools`` of the session's configuration.
 
     **Threads and locks.** Any thread reads; who changes it takes care that changes come one after the other.
-    The lock is a leaf; it guards the tools of sets that were replaced, which the I/O thread forgets.
+    The lock is a leaf; it guards the tools of sets that were replaced, which the I/O thread forgets, and
+    those by hand, of which the I/O thread takes back what was refused.
     """
 
     def __init__(self, tools: Tools, by_hand: Iterable[DeclaredTool]) -> None:
@@ -36,7 +50,8 @@ class Catalogue:
         self._lock = threading.Lock()  # leaf
         self._replaced: dict[str, Tool] = {}  # guarded by _lock: may still be called
         self._replaced_servers: dict[str, McpServer] = {}  # likewise, by label
-        self.by_hand = list(by_hand)
+        # Guarded by _lock for replacement, read bare: those in force, then those that are not answered yet.
+        self._by_hand: tuple[ByHand, ...] = (ByHand(list(by_hand)),)
         self.tools = Tools()
         self.take(tools)
 
@@ -65,6 +80,36 @@ class Catalogue:
         with self._lock:
             self._replaced = {name: tool for name, tool in self._replaced.items() if name in names}
             self._replaced_servers = {k: v for k, v in self._replaced_servers.items() if k in labels}
+
+    @property
+    def by_hand(self) -> list[DeclaredTool]:
+        """What the program answers itself, by the latest change that was not refused."""
+        return self._by_hand[-1].tools
+
+    def change_by_hand(self, tools: Iterable[DeclaredTool]) -> ByHand:
+        """Declare others by hand; the service has yet to answer."""
+        made = ByHand(list(tools))
+        with self._lock:
+            self._by_hand = (*self._by_hand, made)
+        return made
+
+    def keep_by_hand(self, taken: ByHand) -> None:
+        """A change was not refused: those before it are nothing to go back to."""
+        with self._lock:
+            if taken in self._by_hand:
+                self._by_hand = self._by_hand[self._by_hand.index(taken) :]
+
+    def take_back_by_hand(self, refused: ByHand) -> bool:
+        """A change was refused; return whether a later one has to be made again, without what it named."""
+        with self._lock:
+            if refused not in self._by_hand[1:]:  # it counts as in force, or a later one does
+                return False
+            index = self._by_hand.index(refused)
+            later = self._by_hand[index + 1 :]
+            self._by_hand = (*self._by_hand[:index], *later)
+            if later:
+                later[0].is_repeated |= refused.is_repeated
+        return refused.is_repeated and not later
 
     @property
     def is_empty(self) -> bool:
@@ -109,7 +154,9 @@ class Catalogue:
     def declarations(self) -> list[DeclaredTool]:
         """What the session is told."""
         self._ours |= {tool.name for tool in self.tools}
-        return self.declared_with(self.tools)
+        by_hand = self._by_hand[-1]
+        by_hand.is_repeated = True
+        return _declared(by_hand.tools, self.tools)
 
     def declared_with(self, tools: Tools) -> list[DeclaredTool]:
         """What the session would be told of a set."""

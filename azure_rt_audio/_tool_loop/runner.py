@@ -1,5 +1,5 @@
 """
-The threads on which a client's tools run.
+The threads on which a client's tools run, or its guard.
 
 Not an executor of the standard library: its exit hook joins a thread that never returns. One whose job was
 given up counts no more: another one takes its place, until there are too many of those.
@@ -58,9 +58,11 @@ class _Work:
         threads: Those that count, with what some of them run.
         given_up: Those that do not, as their jobs were given up.
         stuck: Those that count although their jobs were given up: there were too many of those.
+        what: The jobs, in words.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, what: str) -> None:
+        self.what = what
         self.lock = threading.Lock()  # leaf; guards all but the queue
         self.jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
         self.waiting = 0
@@ -102,7 +104,7 @@ class _Work:
             try:
                 job()
             except BaseException:  # a job answers for its own
-                log.exception("! a job of a tool failed")
+                log.exception("! a job of %s failed", self.what)
             del job  # it must not keep its client alive
             with self.lock:
                 del self.running[ours]
@@ -141,12 +143,13 @@ class Runner:
 
     Args:
         name: Of the threads, without their numbers.
+        what: They run, in words for the log.
 
     **Threads.** Any thread submits; nothing waits but :meth:`join`.
     """
 
-    def __init__(self, name: str = "azure-rt-tool") -> None:
-        self._work = _Work()
+    def __init__(self, name: str = "azure-rt-tool", what: str = "tools") -> None:
+        self._work = _Work(what)
         self._name = f"{name}-{next(_numbers)}"
         self._count = itertools.count(1)
         finalizer = weakref.finalize(self, self._work.close)
@@ -164,7 +167,11 @@ class Runner:
                 work.waiting += 1
                 starting = self._new_thread_locked()
         if is_news:
-            log.warning("! %d tools were given up and have not returned; no more are run", GIVEN_UP + THREADS)
+            log.warning(
+                "! %d calls of %s were given up and have not returned; no more are run",
+                GIVEN_UP + THREADS,
+                work.what,
+            )
         if not has_room:
             return False
         work.jobs.put(job)
@@ -191,7 +198,7 @@ class Runner:
             with work.lock:
                 work.threads = _without(work.threads, thread)
                 has_others = bool(work.threads)
-            log.warning("! no thread for a tool: %s", exc)
+            log.warning("! no thread for %s: %s", work.what, exc)
             return has_others
         return True
 
@@ -216,7 +223,7 @@ class Runner:
         return [job.name if isinstance(job, Task) else "a result" for job in jobs]
 
     def close(self) -> None:
-        """Drop what waits, and let the threads end when their tools have."""
+        """Drop what waits, and let the threads end when their jobs have."""
         self._work.close()
 
     def join(self, timeout: float | None) -> bool:

@@ -6,7 +6,7 @@ import contextlib
 import functools
 import logging
 import weakref
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -14,6 +14,7 @@ import attrs
 
 from .._concurrency import shutdown
 from .._concurrency.deadline import Deadline
+from .._concurrency.weak_call import weakly
 from .._log import get_logger
 from .._session.acknowledgement import Acknowledgement
 from .._session.engine import Engine
@@ -30,7 +31,7 @@ from ..tools.checks import check_choice, check_count
 from ..tools.collection import Tools
 from ..tools.context import RUNNING
 from ..tools.mcp_server import McpServer
-from .catalogue import Catalogue
+from .catalogue import ByHand, Catalogue
 
 if TYPE_CHECKING:
     from .loop import ToolLoop
@@ -84,6 +85,9 @@ class SessionTools:
         self._loop: ToolLoop | None = None
         self._runner: Runner | None = None
         self._changes = OneByOne()  # so that what the session is told is what the client has
+        # A change of the set and the I/O thread each write their own of these, and then look at the other's.
+        self._is_open = False  # commands go out; written once, by the I/O thread
+        self._is_due = False  # a change waits for that
         config = options.session_config
         by_hand = config.tools if isinstance(config, SessionConfig) else None
         self._catalogue = Catalogue(_made(tools), [] if isinstance(by_hand, Unset) else by_hand or [])
@@ -104,6 +108,7 @@ class SessionTools:
     def attach(self, engine: Engine) -> None:
         """Run the calls of an engine's responses."""
         self._engine = weakref.ref(engine)
+        engine.on_ready = weakly(self._on_ready)
         self._make_loop()
 
     def _make_loop(self) -> None:
@@ -128,7 +133,7 @@ class SessionTools:
     # ------------------------------------------------------------ changes
 
     def replace(self, tools: GivenTools) -> None:
-        """Have other tools from now on; the session follows. Does not wait."""
+        """Have other tools from now on; the session follows. Raises, and waits, as :meth:`on_change`."""
         self._take(_made(tools))
         self.on_change()
 
@@ -143,8 +148,29 @@ class SessionTools:
         self._catalogue.check(names, labels)
 
     def on_change(self) -> None:
-        """Tell the session of a change of the set. On a connection that is over, do nothing."""
+        """
+        Tell the session of a change of the set: now, or before other commands when it is ready.
+
+        Does not wait for that, but for room while the send backlog is full, as all commands do. On a
+        connection that is over, do nothing.
+
+        Raises:
+            ValueError: If the service would refuse it.
+        """
         self._changes.run(Step(self._declare, lambda exc: None))
+
+    def _on_ready(self) -> None:
+        """The first session is about to be ready. The I/O thread."""
+        self._is_open = True
+        if self._is_due:
+            self._tell_again()
+
+    def _tell_again(self) -> None:
+        """Tell the session of what it was not told, or not with success. There is no caller to raise to."""
+        try:
+            self.on_change()
+        except Exception:
+            log.exception("! the session was not told of its tools")
 
     def _declare(self) -> None:
         client = self._client()
@@ -153,8 +179,17 @@ class SessionTools:
             return
         self._make_loop()
         command = _update(engine, SessionConfig(tools=self._catalogue.declarations))
-        with contextlib.suppress(RealtimeError):
+        if not self._is_open:
+            engine.sender.encode(command)  # a mistake is raised here
+        self._is_due = True
+        if not self._is_open and not engine.ready.is_refused:  # to a refused one, this may be the remedy
+            return
+        try:
             engine.configuration.update(command, client)
+        except TimeoutError as exc:
+            log.warning("! the session was not told of its tools: %s", exc)
+        except RealtimeError as exc:
+            log.debug("= the session was not told of its tools: %s", exc)
 
     def complete(self, config: SessionConfig) -> SessionConfig:
         """Return a change of the session, with the tools of the client beside those that it names."""
@@ -162,9 +197,37 @@ class SessionTools:
         engine = self._engine() if self._engine is not None else None
         if engine is not None:
             engine.sender.encode(SessionUpdate(session=made))  # a mistake is raised here: nothing has changed
-        if not isinstance(config.tools, Unset):
-            self._catalogue.by_hand = list(config.tools or ())
         return made
+
+    @contextlib.contextmanager
+    def changing(self, config: SessionConfig) -> Iterator[Callable[[BaseException | None], object] | None]:
+        """
+        Have the tools that a change of the session names, beside those of the client, while it is sent.
+
+        They are taken back if that fails.
+
+        Returns:
+            What is to be called with its outcome: they are taken back, too, if it is refused.
+        """
+        if isinstance(config.tools, Unset):
+            yield None
+            return
+        by_hand = self._catalogue.change_by_hand(config.tools or ())
+        try:
+            yield weakly(self._settle, by_hand)
+        except BaseException:
+            self._take_back(by_hand)
+            raise
+
+    def _settle(self, by_hand: ByHand, outcome: BaseException | None) -> None:
+        if isinstance(outcome, ServiceError):
+            self._take_back(by_hand)
+        else:
+            self._catalogue.keep_by_hand(by_hand)
+
+    def _take_back(self, by_hand: ByHand) -> None:
+        if self._catalogue.take_back_by_hand(by_hand):
+            self._tell_again()
 
     # ------------------------------------------------------------ another assistant
 

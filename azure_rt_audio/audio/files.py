@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final
@@ -31,7 +32,15 @@ __all__ = ["AudioReader", "read_audio", "write_audio"]
 
 _SUBTYPES: Final = {".flac": ("FLAC", "PCM_16"), ".ogg": ("OGG", "VORBIS"), ".mp3": ("MP3", "MPEG_LAYER_III")}
 _MP3_INDEXES: Final = (b"Xing", b"Info", b"VBRI")
-_HEAD_BYTES: Final = 1 << 16
+_MP3_HEAD_BYTES: Final = 4096
+"""An index is in the first frame, which is smaller."""
+_MP3_REST_BYTES: Final = 1 << 16
+_MP3_REST_SECONDS: Final = 0.2
+_MP3_STRETCH: Final = 100
+"""More than the highest bit rate of a frame is of the lowest."""
+_OGG_PAGE: Final = re.compile(rb"OggS\0(.)", re.DOTALL)
+_OGG_BEGINNING: Final = 2
+_OGG_BLOCK_BYTES: Final = 1 << 20
 _BLOCK_SECONDS: Final = 1.0
 
 
@@ -46,8 +55,8 @@ def read_audio(
     Blocking; for a recording too large for memory, use an :class:`AudioReader`.
 
     Raises:
-        ValueError: The file is empty, damaged, cut short, or not audio, or is mono and has no such channel;
-            names it and a remedy.
+        ValueError: The file is empty, damaged, cut short, several recordings in one, or not audio, or is mono
+            and has no such channel; names it and a remedy.
         OSError: The file cannot be read.
         MissingExtraError: The file is not WAV, or has another rate, and the ``audio`` extra is not
             installed.
@@ -108,7 +117,8 @@ class AudioReader:
     Attributes:
         name: The path, for error messages.
         sample_rate_hz: The file's rate.
-        seconds: Duration according to the header; an estimate for some MP3 files.
+        seconds: Duration according to the header; of an MP3 file without an index an estimate, which may be
+            far too short or too long.
 
     Raises:
         As :func:`read_audio`.
@@ -161,7 +171,7 @@ class AudioReader:
             PCM16: int16, little-endian, mono, at ``sample_rate_hz``.
 
         Raises:
-            ValueError: The file is damaged or cut short.
+            ValueError: The file is damaged, cut short, or several recordings in one.
             OSError: The file cannot be read.
         """
         frames = max(1, round(seconds * self.sample_rate_hz))
@@ -190,36 +200,52 @@ class _LibrarySource:
     def __init__(self, file: IO[bytes], name: str, channel: Channel) -> None:
         soundfile = _soundfile(f"Reading {name}, which is not an uncompressed WAV file,")
         self._name = name
-        self._error = soundfile.SoundFileError
-        start = file.read(_HEAD_BYTES)
-        file.seek(0)
-        try:
-            self._sound = soundfile.SoundFile(file)
-        except (soundfile.SoundFileError, TypeError) as error:
-            raise refusal(name, f"is damaged, or no audio file ({_reason(error)})") from error
-        # Otherwise it seeks after each read, which resets the MP3 decoder: a click per block.
-        self._sound.seekable = lambda: False
+        self._soundfile = soundfile
+        self._file = file
+        self._sound = self._opened(file)
         self.rate_hz: Final[int] = self._sound.samplerate
         self.frames: Final[int] = self._sound.frames
         self._mixer = file_mixer(self._sound.channels, channel, name)
         self._left = self.frames
-        # Without an index the length of an MP3 file is an estimate, and a shorter file may be complete.
-        self._is_length_known = self._sound.format != "MP3" or any(mark in start for mark in _MP3_INDEXES)
+        # Without an index the length of an MP3 file is an estimate: the file may be longer, or shorter.
+        self._is_length_known = self._sound.format != "MP3" or _has_mp3_index(file)
+        if not self._is_length_known:
+            self._sound.close()
+            file.seek(0)
+            self._sound = self._opened(_Stretched(file))
+        self._is_over = False
+
+    def _opened(self, file: IO[bytes] | _Stretched) -> Any:
+        try:
+            sound = self._soundfile.SoundFile(file)
+        except (self._soundfile.SoundFileError, TypeError) as error:
+            raise refusal(self._name, f"is damaged, or no audio file ({_reason(error)})") from error
+        # Otherwise it seeks after each read, which resets the MP3 decoder: a click per block.
+        sound.seekable = lambda: False
+        return sound
 
     def read(self, frames: int) -> bytes:
         """Return the next *frames* at most as PCM16, mono; empty at the end."""
+        if self._is_over:
+            return b""
+        wanted = min(frames, self._left) if self._is_length_known else frames
         try:
-            samples = self._sound.read(min(frames, self._left), "float32", always_2d=True)
-        except self._error as error:
+            samples = self._sound.read(wanted, "float32", always_2d=True)
+        except self._soundfile.SoundFileError as error:
             raise refusal(self._name, f"is damaged {self._place()} ({_reason(error)})") from error
-        if not len(samples) and self._left and self._is_length_known:
-            raise refusal(self._name, f"is cut short or damaged {self._place()}")
+        if not len(samples) and self._is_length_known:
+            if self._left:
+                raise refusal(self._name, f"is cut short or damaged {self._place()}")
+            if self._goes_on():
+                first = f"the first, of {self.frames / self.rate_hz:.1f} seconds"
+                raise refusal(self._name, f"is several recordings in one, of which only {first}, can be read")
         self._left -= len(samples)
         try:
             pcm = to_pcm16(samples.reshape(-1))
         except ValueError as error:
             raise refusal(self._name, "holds samples that are no numbers (NaN)") from error
         if not pcm:
+            self._is_over = True
             self._mixer.finish()
         return bytes(self._mixer.feed(pcm))
 
@@ -229,7 +255,77 @@ class _LibrarySource:
 
     def _place(self) -> str:
         read = (self.frames - self._left) / self.rate_hz
+        if not self._is_length_known:
+            return f"after {read:.1f} seconds"
         return f"after {read:.1f} of {self.frames / self.rate_hz:.1f} seconds"
+
+    def _goes_on(self) -> bool:
+        """Whether another recording follows, which the library does not read; moves the file's position."""
+        if self._sound.format == "OGG":
+            return _is_ogg_chain(self._file)
+        if self._sound.format != "MP3":
+            return False
+        rest = io.BytesIO(self._file.read(_MP3_REST_BYTES))  # tags, as a rule, or nothing
+        try:
+            with self._soundfile.SoundFile(rest) as sound:
+                return bool(sound.frames > _MP3_REST_SECONDS * sound.samplerate)
+        except (self._soundfile.SoundFileError, TypeError):
+            return False
+
+
+class _Stretched:
+    """
+    A file that seems longer than it is.
+
+    libsndfile reads an MP3 file without an index no further than it takes it to last, by the size of the file
+    and the bit rate of its first frame. So it is told a size that is too large, and finds the end.
+    """
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self._is_at_end = False
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        self._is_at_end = whence == os.SEEK_END and not offset
+        self._file.seek(offset, whence)
+        return self.tell()
+
+    def tell(self) -> int:
+        return self._file.tell() * (_MP3_STRETCH if self._is_at_end else 1)
+
+    def read(self, size: int = -1) -> bytes:
+        self._is_at_end = False
+        return self._file.read(size)
+
+
+def _has_mp3_index(file: IO[bytes]) -> bool:
+    """Whether an MP3 file says how long it is."""
+    position = file.tell()  # of the library
+    file.seek(0)
+    head = file.read(10)
+    tag_bytes = 0
+    if head.startswith(b"ID3") and len(head) == 10:  # a tag, which may hold pictures
+        for octet in head[6:]:
+            tag_bytes = tag_bytes << 7 | octet & 0x7F
+        tag_bytes += 10
+    file.seek(tag_bytes)
+    start = file.read(_MP3_HEAD_BYTES)
+    file.seek(position)
+    return any(mark in start for mark in _MP3_INDEXES)
+
+
+def _is_ogg_chain(file: IO[bytes]) -> bool:
+    """Whether another stream begins after the first one has; moves the position."""
+    file.seek(0)
+    has_begun, before = False, b""
+    while block := file.read(_OGG_BLOCK_BYTES):
+        for page in _OGG_PAGE.finditer(before + block):
+            if not page[1][0] & _OGG_BEGINNING:
+                has_begun = True
+            elif has_begun:
+                return True
+        before = block[-5:]
+    return False
 
 
 def _reason(error: Exception) -> str:

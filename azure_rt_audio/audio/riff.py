@@ -13,6 +13,7 @@ import sys
 from typing import IO, Final, NamedTuple
 
 from .._printable import one_line
+from ._audioop import audioop
 from .channels import Channel, Mixer
 from .g711 import alaw_decode, ulaw_decode
 from .pcm import to_pcm16
@@ -179,7 +180,8 @@ def _pcm16_of(wav_format: _Format, octets: bytes, name: str) -> bytes:
         return octets
     if kind in ((_INTEGER, 3), (_INTEGER, 4)):
         step = wav_format.sample_bytes
-        return _interleaved(octets[step - 2 :: step], octets[step - 1 :: step])
+        rounded = _rounded(octets, step)
+        return _interleaved(rounded[step - 2 :: step], rounded[step - 1 :: step])
     if kind == (_INTEGER, 1):
         unsigned_to_signed = bytes(code ^ 0x80 for code in range(256))
         return _interleaved(bytes(len(octets)), octets.translate(unsigned_to_signed))
@@ -204,6 +206,19 @@ def _pcm16_of_floats(octets: bytes, code: str, name: str) -> bytes:
         return bytes(to_pcm16(values))
     except ValueError as error:
         raise refusal(name, "holds samples that are no numbers (NaN)") from error
+
+
+def _rounded(octets: bytes, sample_bytes: int) -> bytes:
+    """Return integers of 24 or 32 bits of which the upper 16 are rounded as those of floats: ties to even."""
+    upper = octets[sample_bytes - 2 :: sample_bytes]  # the lower byte of what is left
+    added = bytearray(len(octets))  # to an even one a little less than a half, to an odd one a half
+    added[sample_bytes - 3 :: sample_bytes] = upper.translate(bytes([0x7F, 0x80] * 128))
+    if sample_bytes == 4:
+        added[0::4] = upper.translate(bytes([0xFF, 0x00] * 128))
+    if sys.byteorder == "little":
+        return audioop.add(octets, added, sample_bytes)
+    octets, swapped = (audioop.byteswap(part, sample_bytes) for part in (octets, added))
+    return audioop.byteswap(audioop.add(octets, swapped, sample_bytes), sample_bytes)
 
 
 def _interleaved(low: bytes, high: bytes) -> bytes:

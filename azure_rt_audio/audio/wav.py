@@ -35,7 +35,7 @@ def read_wav(path_or_file: str | os.PathLike[str] | IO[bytes], channel: Channel 
     Return a WAV file as PCM16: int16, little-endian, mono; 2 bytes per frame; at 24 000 Hz.
 
     Channels are averaged, with a :class:`SoundWarning` if they cancel each other out. More than 16 bits are
-    truncated. A file that is cut short, or whose header does not state its size, is read to its end.
+    rounded. A file that is cut short, or whose header does not state its size, is read to its end.
     Blocking; holds the file in memory.
 
     Args:

@@ -34,9 +34,11 @@ class Dispatcher(Protocol):
     """
     Decides where listeners run.
 
-    ``submit`` is called from the reader thread, and from threads that register listeners; it must
-    not wait for the callback of another thread. The callback raises nothing but what ends a
-    program, ``KeyboardInterrupt`` and ``SystemExit``, and that only on the main thread.
+    ``submit`` is called from the I/O thread, and from every thread that an event or a callback comes from:
+    that registers a listener, sets the status, cancels a future, runs a tool or the guard, or captures for a
+    voice session; several at once. It must not wait for the callback of another thread. The callback raises
+    nothing but what ends a program, ``KeyboardInterrupt`` and ``SystemExit``, and that only on the main
+    thread.
     """
 
     def submit(self, callback: Callable[[Any], object], event: Any) -> None:
@@ -81,10 +83,15 @@ class Failing(Protocol):
 
 class InlineDispatcher:
     """
-    Runs listeners at once, on the thread that found the event, which is the reader.
+    Runs listeners at once, on the thread that the event comes from: the I/O thread, as a rule.
 
-    While a listener runs, nothing is received or sent: it must return quickly, and a client's
-    blocking methods called from it would wait for the reader, which is why they raise there.
+    Events of tools and of the guard come from their threads, a status that the program sets from the thread
+    that sets it, and the callback of a future from the thread that cancels it.
+
+    While a listener runs on the I/O thread, nothing is received, no ping is answered, and what is queued is
+    not sent; only a single message of another thread, before which nothing waits, still goes out. It must
+    return quickly, and a client's blocking methods called from it would wait for the I/O thread, which is why
+    they raise there.
     """
 
     def submit(self, callback: Callable[[Any], object], event: Any) -> None:
@@ -140,7 +147,8 @@ def weight(event: Any) -> int:
     Return roughly how many bytes an event holds while it waits.
 
     Deltas by their length; other events of the service count as small. What this side makes itself (how
-    the connection ended, a status) weighs nothing: it must always get through.
+    the connection ended, a status) weighs nothing: it must always get through; but for the events of tools
+    and of the guard, which weigh their texts.
     """
     is_delta = _is_delta.get(event.__class__)
     if is_delta:
@@ -161,4 +169,7 @@ def _weight_by_looking(event: Any) -> int:
             _is_delta[cls] = is_text
     if isinstance(delta, str):
         return 512 + len(delta)
+    texts: tuple[str, ...] = getattr(cls, "_TEXTS", ())  # see protocol/events/local.py
+    if texts:
+        return 512 + sum(len(getattr(event, name)) for name in texts)
     return 512 if has_raw or isinstance(event, ServiceError | DecodeError) else 0

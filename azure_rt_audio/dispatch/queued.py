@@ -75,8 +75,9 @@ class QueueDispatcher:
     ``run_pending()`` belongs into that loop: a game's frame, a robot's cycle, a GUI's timer.
 
     Args:
-        max_backlog_bytes: How much may wait, counted by the length of deltas plus 512 bytes an
-            event. Beyond it ``submit`` raises, which ends the connection: nothing is dropped silently.
+        max_backlog_bytes: How much may wait, counted by the length of deltas, and of the texts of tools, plus
+            512 bytes an event. Beyond it ``submit`` raises, which ends the connection: nothing is dropped
+            silently.
 
     **Threads.** Any thread submits; one at a time runs. The lock is never held while a listener runs.
     """

@@ -27,7 +27,7 @@ class WorkerDispatcher:
     """
     Runs listeners one at a time, in order, on the daemon thread ``azure-rt-events-N``.
 
-    Listeners may call any method of the client, blocking ones included: the reader goes on meanwhile.
+    Listeners may call any method of the client, blocking ones included: the I/O thread goes on meanwhile.
     The thread starts with the first event and ends after :meth:`close`; an event that comes even later
     (a listener added to a closed client is still told how it ended) starts another. When the
     interpreter exits, what waits is still run, for at most a second, and the log says if that was not all;

@@ -7,6 +7,8 @@ another type is passed over, because a recording also shows what went wrong.
 
 from __future__ import annotations
 
+import bisect
+import math
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
@@ -44,6 +46,9 @@ _REDACTED: Final = "[redacted]"
 _BARGE_IN_SECONDS: Final = 2.0
 """An answer that is cut so soon after the user began to speak was interrupted by the user."""
 
+_EARLY_SECONDS: Final = 0.1
+"""So much sooner than that is told it may be cut, because the two are recorded by different threads."""
+
 _AT_ONCE_SECONDS: Final = 5.0
 """Sound that is dropped so soon after other sound is told together with it."""
 
@@ -80,11 +85,13 @@ class _Analysis:
         self._line = Timeline()
         self._outputs: dict[str, OutputItem] = {}
         self._turns: dict[str, Turn] = {}
+        self._turns_of: dict[str, list[Turn]] = {}  # of each response; some may be of another one by now
         self._calls: dict[str, ToolCall] = {}
         self._speech: dict[str, Speech] = {}
         self._connections: dict[int, Connection] = {}
         self._cuts: dict[str, float] = {}  # when each item was cut
         self._began_at: list[float] = []  # when the service told that the user speaks
+        self._detections: list[tuple[float, bool]] = []  # from when on it did, or did not, detect that
         self._asked_at: float | None = None
         self._first_at: dict[str, tuple[float, float]] = {}  # of a response: asked, first word or sound
         self._out_of_band: set[str] = set()
@@ -93,7 +100,7 @@ class _Analysis:
         self._answer_formats: dict[str, str] = {}  # of responses that say it
         session = recording.header.configuration.get("session")
         if isinstance(session, Mapping):
-            self._set_formats(session)
+            self._set_session(session)
         self._dropped = dropped_sound(recording.entries)
         self._changes = Reconnections(recording.entries, self._formats["input"], self._dropped)
         self._input = InputPlacement(self._changes.replayed)
@@ -138,6 +145,7 @@ class _Analysis:
         line = self._line
         line.said = self._input.track
         line.heard = place_items(list(self._outputs.values()))
+        self._began_at.sort()
         for item in self._outputs.values():
             self._finish_spoken(item)
         for turn in self._turns.values():
@@ -148,7 +156,19 @@ class _Analysis:
                 turn_of_user.start = speech.start
                 turn_of_user.end = speech.end if speech.end is not None else turn_of_user.end
                 turn_of_user.is_spoken = True
-        line.latencies = [self._latency(name, *times) for name, times in self._first_at.items()]
+        played_at: dict[str, float] = {}  # of each response, when its first sound was
+        for item in self._outputs.values():
+            if item.played_at is not None:
+                played_at[item.response_id] = min(item.played_at, played_at.get(item.response_id, math.inf))
+        line.latencies = [
+            Latency(
+                response_id=name,
+                asked_at=asked_at,
+                first_at=first_at,
+                heard_at=max(asked_at, played_at[name]) if name in played_at else None,
+            )
+            for name, (asked_at, first_at) in self._first_at.items()
+        ]
         line.turns = sorted(self._turns.values(), key=lambda turn: min(turn.start, turn.came_at))
         line.tool_calls = list(self._calls.values())
         line.speech = list(self._speech.values())
@@ -165,9 +185,9 @@ class _Analysis:
         if kind == "input_audio_buffer.append":
             chunk = self._chunk(entry, "audio", self._formats["input"])
             if chunk is not None and id(entry) not in self._dropped:
-                self._input.add(self._now, entry.connection, chunk)
+                start = self._input.add(self._now, entry.connection, chunk)
                 if self._uncommitted is None:
-                    self._uncommitted = self._input.track.clips[-1].start
+                    self._uncommitted = start
         elif kind == "conversation.item.create":
             item = event.get("item")
             if isinstance(item, Mapping) and item.get("type") == "function_call_output":
@@ -203,7 +223,7 @@ class _Analysis:
             turn = self._answer(item_id, response_id)
             turn.text = turn.text or text_in(event, "transcript") or text_in(event, "text")
         elif kind in ("session.created", "session.updated"):
-            self._set_formats(event.get("session"))
+            self._set_session(event.get("session"))
         elif kind.startswith("input_audio_buffer."):
             self._on_input(kind, item_id, entry)
         elif kind.startswith("conversation.item."):
@@ -291,21 +311,24 @@ class _Analysis:
 
     def _on_done(self, response: Any) -> None:
         response_id, status = text_in(response, "id"), text_in(response, "status")
-        for turn in self._turns.values():
-            if turn.response_id == response_id:
-                turn.status = status
+        self._set_status(response_id, status)
         if status == "failed":
             details = response.get("status_details")
             error = details.get("error") if isinstance(details, Mapping) else None
             self._fail("service", text_in(error, "message") or "the response has failed")
+
+    def _set_status(self, response_id: str, status: str) -> None:
+        for turn in self._turns_of.get(response_id, ()):
+            if turn.response_id == response_id:
+                turn.status = status
 
     def _on_reconnection(self, entry: Reconnecting | Reconnected) -> None:
         change = self._changes.take(self._now, entry)
         failures = self._line.failures
         if isinstance(entry, Reconnecting) and failures and failures[-1].kind == "connection":
             failures.pop()  # what this attempt mends
-        for turn in self._turns.values():
-            turn.status = change.responses.get(turn.response_id or "", turn.status)
+        for response_id, outcome in change.responses.items():
+            self._set_status(response_id, outcome)
         if isinstance(entry, Reconnected) and not entry.is_planned:
             for item_id in self._uncommitted_items:  # the new session hears that from its beginning
                 self._speech.pop(item_id, None)
@@ -346,7 +369,10 @@ class _Analysis:
             return None
         return Chunk(size, audio_format, audio or None)
 
-    def _set_formats(self, session: Any) -> None:
+    def _set_session(self, session: Any) -> None:
+        detects = _detects_turns(session)
+        if detects is not None and detects != (self._detections[-1][1] if self._detections else None):
+            self._detections.append((self._now, detects))
         for direction in self._formats:
             self._formats[direction] = _format_in(session, direction) or self._formats[direction]
 
@@ -362,18 +388,14 @@ class _Analysis:
         if self._asked_at is not None and response_id not in self._out_of_band:
             self._first_at.setdefault(response_id, (self._asked_at, self._now))
             self._asked_at = None
-        turn = self._turns.setdefault(
-            item_id,
-            Turn(
-                role="assistant",
-                item_id=item_id,
-                start=self._now,
-                end=self._now,
-                came_at=self._now,
-                response_id=response_id,
-            ),
-        )
-        turn.response_id = turn.response_id or response_id
+        turn = self._turns.get(item_id)
+        if turn is None:
+            turn = self._turns[item_id] = Turn(
+                role="assistant", item_id=item_id, start=self._now, end=self._now, came_at=self._now
+            )
+        if not turn.response_id and turn.response_id != response_id:
+            turn.response_id = response_id
+            self._turns_of.setdefault(response_id, []).append(turn)
         turn.end = turn.came_at = self._now
         return turn
 
@@ -411,22 +433,29 @@ class _Analysis:
                 item_id=item.item_id,
                 heard_seconds=item.heard,
                 received_seconds=item.received,
-                by_user=any(-0.1 <= at - began <= _BARGE_IN_SECONDS for began in self._began_at),
+                by_user=self._is_by_user(at),
             )
         )
 
-    def _latency(self, response_id: str, asked_at: float, first_at: float) -> Latency:
-        heard = [
-            item.played_at
-            for item in self._outputs.values()
-            if item.response_id == response_id and item.played_at is not None
-        ]
-        return Latency(
-            response_id=response_id,
-            asked_at=asked_at,
-            first_at=first_at,
-            heard_at=max(asked_at, min(heard)) if heard else None,
-        )
+    def _is_by_user(self, at: float) -> bool | None:
+        """Whether the user cut what was heard at a moment; ``None`` if nobody knows."""
+        last = bisect.bisect_right(self._began_at, at + _EARLY_SECONDS) - 1
+        if last >= 0 and at - self._began_at[last] <= _BARGE_IN_SECONDS:
+            return True
+        # Without turn detection the user may have pressed a button.
+        detects = next((detects for since, detects in reversed(self._detections) if since <= at), False)
+        return False if detects and at > _BARGE_IN_SECONDS else None
+
+
+def _detects_turns(session: Any) -> bool | None:
+    """Whether a session detects turns; ``None`` if it does not say so."""
+    for path in ((), ("audio", "input")):
+        fields = session
+        for name in path:
+            fields = fields.get(name) if isinstance(fields, Mapping) else None
+        if isinstance(fields, Mapping) and "turn_detection" in fields:
+            return text_in(fields, "turn_detection", "type") not in ("", "none")
+    return None
 
 
 def _format_in(described: Any, direction: str) -> str | None:

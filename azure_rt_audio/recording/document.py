@@ -30,7 +30,7 @@ def document(recording: Recording, timeline: Timeline) -> dict[str, Any]:
     """
     Return a JSON object with the facts of a timeline, which docs/reference/recording.md describes.
 
-    All times are seconds since the recording began, to the millisecond.
+    All times are seconds since the file began, to the millisecond.
     """
     header = recording.header
     shown: dict[str, Any] = {

@@ -1,7 +1,8 @@
 """
 What happened in a recording: who said what and when, what was heard of it, and how long everything took.
 
-Pure; shared by the terminal, subtitles, JSON and the page. All times are seconds since the recording began.
+Pure; shared by the terminal, subtitles, JSON and the page. All times are seconds since the file began, also
+in a later part of a divided recording.
 """
 
 from __future__ import annotations
@@ -110,7 +111,13 @@ class Speech:
 
 @frozen(kw_only=True)
 class Interruption:
-    """An answer was cut; *by_user* is ``None`` if nobody knows who did it."""
+    """
+    An answer was cut.
+
+    Attributes:
+        by_user: Whether the user did it, by speaking; false if the program did. ``None`` if nobody knows: the
+            service did not detect turns, or nothing says that it did, and the user may have pressed a button.
+    """
 
     at: float
     item_id: str

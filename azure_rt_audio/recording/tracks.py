@@ -168,8 +168,8 @@ class InputPlacement:
         self._positions: dict[int, tuple[list[float], list[float]]] = {}  # of each connection
         self._sent: dict[int, float] = {}
 
-    def add(self, at: float, connection: int, chunk: Chunk) -> None:
-        """Add a message that was sent at *at*."""
+    def add(self, at: float, connection: int, chunk: Chunk) -> float:
+        """Add a message that was sent at *at*; return when its sound begins, 0 if before the file."""
         left = self._replayed.get(connection, 0.0)
         if left > _LEAST_SECONDS:
             start = self._add_replayed(at, connection, chunk, left)
@@ -185,6 +185,7 @@ class InputPlacement:
         positions.append(sent)
         moments.append(start)
         self._sent[connection] = sent + chunk.seconds
+        return max(0.0, start)
 
     def _add_replayed(self, at: float, connection: int, chunk: Chunk, left: float) -> float:
         start = self._replay_at.get(connection, at - left)
@@ -197,7 +198,7 @@ class InputPlacement:
 
     def moment(self, connection: int, audio_ms: object) -> float | None:
         """
-        Return when a position in the service's input buffer was said.
+        Return when a position in the service's input buffer was said, 0 if before the file.
 
         Args:
             audio_ms: Milliseconds since the connection's first sound, as in ``audio_start_ms``.
@@ -210,7 +211,9 @@ class InputPlacement:
             return None
         index = max(0, bisect.bisect_right(positions, seconds) - 1)
         moment = moments[index] + seconds - positions[index]
-        return min(moment, moments[index + 1]) if index + 1 < len(moments) else moment
+        if index + 1 < len(moments):
+            moment = min(moment, moments[index + 1])
+        return max(0.0, moment)
 
 
 @define

@@ -56,7 +56,9 @@ class Tools:
     Args:
         tools: Functions, :class:`Tool` objects, MCP servers (:class:`McpServer`, ``McpTool``), or other sets.
 
-    **Threads.** Any thread may add and remove; the sessions of the clients that have the set follow.
+    **Threads.** Any thread may add and remove; the sessions of the clients that have the set follow, those
+    that are not ready yet once they are. Nobody waits for them, but for room while the send backlog of one is
+    full, at most its ``send_timeout``.
     :meth:`call` runs the function on the caller's thread.
     """
 
@@ -224,7 +226,8 @@ class Tools:
     def _watch(self, observer: _Observer) -> None:
         """Tell *observer*, which is not kept alive, of changes."""
         with self._lock:
-            self._observers = (*self._observers, weakref.ref(observer))
+            alive = (one for one in self._observers if one() is not None)
+            self._observers = (*alive, weakref.ref(observer))
 
     def _unwatch(self, observer: _Observer) -> None:
         """Tell it no more."""
@@ -235,5 +238,14 @@ class Tools:
         return [alive for one in self._observers if (alive := one()) is not None]
 
     def _tell(self) -> None:
-        for observer in self._alive():
-            observer.on_change()
+        failure: Exception | None = None
+        for observer in self._alive():  # each is told, whatever another one raises
+            try:
+                observer.on_change()
+            except Exception as exc:  # noqa: BLE001 - raised again
+                failure = failure or exc
+        try:
+            if failure is not None:
+                raise failure
+        finally:
+            del failure  # its traceback holds this frame

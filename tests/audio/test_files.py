@@ -106,6 +106,16 @@ def test_both_readers_of_wav_agree(tmp_path: Path) -> None:
     assert read_audio(path) == read_wav(path)
 
 
+@pytest.mark.parametrize(("kind", "bits"), [("flac", 24), ("aiff", 24), ("aiff", 32)])
+def test_wider_samples_are_the_same_in_every_file(tmp_path: Path, kind: str, bits: int) -> None:
+    """Rounded to 16 bits, whoever decodes them."""
+    samples = np.random.default_rng(0).integers(-(1 << 23), 1 << 23, 20_000, "i4") << 8
+    for suffix in ("wav", kind):
+        soundfile.write(tmp_path / f"a.{suffix}", samples, 24_000, subtype=f"PCM_{bits}")
+
+    assert read_audio(tmp_path / "a.wav") == read_audio(tmp_path / f"a.{kind}")
+
+
 def test_wav_needs_no_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without soundfile WAV is read and written, and what else there is names the extra."""
     write_audio(tmp_path / "a.flac", tone(24_000, 0.1))
@@ -169,15 +179,58 @@ def test_a_file_that_is_cut_short_is_refused(tmp_path: Path) -> None:
                 read_audio(path)
 
 
-def test_mp3_without_an_index_is_read_to_its_end(tmp_path: Path) -> None:
-    """A length that is only guessed, and wrong, is no reason to refuse a file that is whole."""
-    sound = np.concatenate([np.zeros(120_000), np.random.default_rng(0).normal(0, 0.2, 120_000)])
-    path = tmp_path / "a.mp3"
-    soundfile.write(path, sound, 24_000)
+def mp3_without_index(path: Path, sound: np.ndarray[Any, Any]) -> bytes:
+    """Write an MP3 file of variable bit rate, and return it without its first frame, which is the index."""
+    with soundfile.SoundFile(path, "w", 24_000, 1, bitrate_mode="VARIABLE") as file:
+        file.write(sound)
     content = path.read_bytes()
-    path.write_bytes(content[content.index(b"\xff\xf3", 10) :])  # without its first frame, which is the index
+    content = content[content.index(b"\xff\xf3", 10) :]
+    assert b"Xing" not in content
+    return content
 
+
+@pytest.mark.parametrize("is_loud_first", [False, True])
+@pytest.mark.parametrize("tag", [b"", b"TXXX Info " + bytes(246)], ids=["bare", "tagged"])
+def test_mp3_without_an_index_is_read_to_its_end(tmp_path: Path, is_loud_first: bool, tag: bytes) -> None:
+    """A length that is only guessed, and wrong, is no reason to refuse a file, nor to leave out the rest."""
+    parts = [np.zeros(120_000), np.random.default_rng(0).normal(0, 0.2, 120_000)]
+    path = tmp_path / "a.mp3"
+    content = mp3_without_index(path, np.concatenate(parts[:: -1 if is_loud_first else 1]).clip(-1, 1))
+    path.write_bytes((b"ID3\x04\0\0\0\0\x02\0" + tag if tag else b"") + content)
+    with AudioReader(path) as reader:
+        guess = reader.seconds
+
+    assert guess < 7 if is_loud_first else guess > 14
     assert abs(len(read_audio(path)) / 48_000 - 10) < 0.1
+
+
+def test_mp3_with_pictures_has_its_index(tmp_path: Path) -> None:
+    """However far from the beginning, it says that the file is cut short."""
+    path = tmp_path / "a.mp3"
+    write_audio(path, np.random.default_rng(0).integers(-9000, 9000, 72_000).astype("<i2").tobytes())
+    content = path.read_bytes()
+    tag = b"ID3\x04\0\0\0\x06\0\0" + bytes(6 << 14)
+
+    path.write_bytes(tag + content)
+    assert len(read_audio(path)) == 144_000
+    path.write_bytes(tag + content[: len(content) // 2])
+    with pytest.raises(ValueError, match=r"is cut short or damaged after 1\.\d of 3\.0 seconds"):
+        read_audio(path)
+
+
+@pytest.mark.parametrize("kind", ["mp3", "ogg"])
+def test_several_recordings_in_one_file_are_refused(tmp_path: Path, kind: str) -> None:
+    """Only the first could be read, and the others would be missing in silence; a tag is no recording."""
+    path = tmp_path / f"a.{kind}"
+    write_audio(path, tone(24_000, 1))
+    content = path.read_bytes()
+
+    path.write_bytes(content + b"TAG" + bytes(125))
+    assert len(read_audio(path)) == 48_000
+    path.write_bytes(content + content)
+    fault = rf"a\.{kind} is several recordings in one, of which only the first, of 1\.0 seconds"
+    with pytest.raises(ValueError, match=rf"{fault}, can be read: {FFMPEG}"):
+        read_audio(path)
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)

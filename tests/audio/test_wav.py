@@ -65,8 +65,22 @@ def test_pcm16_at_24_khz_is_returned_as_it_is() -> None:
 
 @pytest.mark.parametrize("width", [3, 4])
 def test_wider_integers_keep_their_upper_bits(width: int) -> None:
-    """24 and 32-bit samples are cut to 16."""
+    """What 24 and 32-bit samples have of 16 bits stays as it is."""
     assert read_wav(riff(fmt(8 * width), chunk(b"data", packed(RAMP, width)))) == RAMP_PCM
+
+
+@pytest.mark.parametrize("width", [3, 4])
+def test_wider_integers_are_rounded(width: int) -> None:
+    """As floats are, and so as the samples of other files: to the nearest, in the middle to an even one."""
+    unit = 1 << 8 * (width - 2)
+    halves = [number * unit // 2 for number in range(-9, 10)]
+    values = [near for half in halves for near in (half - 1, half, half + 1)]
+    values += [-32768 * unit, 32767 * unit + unit // 2, 32768 * unit - 1]
+    content = b"".join(value.to_bytes(width, "little", signed=True) for value in values)
+
+    got = read_wav(riff(fmt(8 * width), chunk(b"data", content)))
+
+    assert got == bytes(to_pcm16(array.array("d", [value / unit / 32768 for value in values])))
 
 
 def test_8_bit_samples_are_unsigned() -> None:

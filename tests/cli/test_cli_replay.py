@@ -48,7 +48,7 @@ def test_a_replay_tells_what_happened_and_when(talk: Path, capsys: pytest.Captur
         'tool     0:01.3  look returned "sunny"',
         "         0:02.0  the answer came after 1000 ms",
         "model    0:02.0  It is sunny …",
-        "         0:03.0  interrupted by the program: 1.0 of 2.0 s were heard",
+        "         0:03.0  interrupted: 1.0 of 2.0 s were heard",
         "status   0:03.1  connection 1 is closed: 1000",
         "         3.1 s; turns: 2, interruptions: 1, tool calls: 1, errors: 0; median latency: 1000 ms",
     ]

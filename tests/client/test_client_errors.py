@@ -9,11 +9,13 @@ import threading
 import traceback
 import warnings
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
-from listeners import HANG, MARKER, Aside, Connect, Probe, Stage, ready
+from listeners import HANG, MARKER, Aside, Connect, Probe, Stage, message, ready
 
+import azure_rt_audio
 from azure_rt_audio import (
     AzureRealTimeAudio,
     ConnectError,
@@ -231,7 +233,7 @@ def test_a_credential_that_hangs(connect: Connect) -> None:
 
 
 def test_the_credential_does_not_hold_up_the_constructor(connect: Connect) -> None:
-    """A credential that takes its time is asked on the reader thread; close does not wait for it long."""
+    """A credential that takes its time is asked on the dial thread; close does not wait for it long."""
     stage = Stage()
 
     def credential() -> str:
@@ -633,9 +635,56 @@ def test_a_command_during_the_goodbye(connect: Connect, emulator: Emulator) -> N
     with Emulator(pace=0) as service:
         client, closed = ready(connect, service=service, dispatcher=InlineDispatcher()), Probe()
         client.on("closed", closed)
-        # The remembered cancel falls due while the connection is being closed, on the reader's thread.
+        # The remembered cancel falls due while the connection is being closed, on the I/O thread.
         client.once("input_audio_buffer.cleared", lambda _: (client.close(), None))
         client.create_response().cancel()
         client.clear_audio_buffer()
 
         assert closed.next().is_clean
+
+
+WAV = Path(azure_rt_audio.__file__).parent / "data" / "question.wav"
+
+ON_A_CLOSED_CLIENT: dict[str, tuple[Any, ...]] = {
+    "append_audio": (b"\0\0",),
+    "ask": ("Hello",),
+    "become": ("Be brief.",),
+    "cancel_response": (),
+    "clear_audio_buffer": (),
+    "commit_audio": (),
+    "create_conversation_item": (message("Hello"),),
+    "create_response": (),
+    "delete_item": ("item",),
+    "reconnect": (),
+    "retrieve_item": ("item",),
+    "say": ("Hello",),
+    "send": ({"type": "input_audio_buffer.clear"},),
+    "send_audio_file": (WAV,),
+    "truncate_item": ("item", 0, 0),
+    "update_session": ({},),
+    "wait_for": ("response.done",),
+    "wait_until_ready": (),
+}
+"""Arguments of the methods that a closed client refuses."""
+
+ON_ANY_CLIENT = {
+    *("close", "display", "events", "off", "off_all", "on", "once", "run_pending"),
+    *("set_model_speak_done", "talk", "wait_for_mcp_tools"),
+}
+"""The others; the last one has nothing to wait for without MCP servers."""
+
+
+def test_what_a_closed_client_refuses_is_documented(client: AzureRealTimeAudio) -> None:
+    """Each method says in its docstring what it raises then; a new one has to be put here."""
+    client.close()
+    unlike = []
+    for name, arguments in ON_A_CLOSED_CLIENT.items():
+        with pytest.raises(ConnectionClosedError):
+            getattr(client, name)(*arguments)
+        if "ConnectionClosedError: " not in (getattr(AzureRealTimeAudio, name).__doc__ or ""):
+            unlike.append(name)
+    public = {name for name in dir(client) if not name.startswith("_")}
+    methods = {name for name in public if callable(getattr(AzureRealTimeAudio, name))}
+
+    assert unlike == []
+    assert methods - ON_ANY_CLIENT == set(ON_A_CLOSED_CLIENT)

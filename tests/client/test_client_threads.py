@@ -232,7 +232,7 @@ def test_waiting_for_readiness_on_the_reader(connect: Connect) -> None:
 
 
 def test_an_inline_listener_may_send(connect: Connect) -> None:
-    """Sending from the reader's own thread works, and does not wait."""
+    """Sending from the I/O thread works, and does not wait."""
     client, done = ready(connect, dispatcher=InlineDispatcher()), Probe()
     client.on("response.done", done)
     client.once("input_audio_buffer.cleared", lambda _: client.create_response())
@@ -240,6 +240,19 @@ def test_an_inline_listener_may_send(connect: Connect) -> None:
     client.clear_audio_buffer()
 
     assert done.next().response.status == "completed"
+
+
+def test_an_inline_listener_runs_where_its_event_comes_from(connect: Connect, emulator: Emulator) -> None:
+    """An event of the service on the I/O thread; a status on the thread that sets it."""
+    client, told, set_here = ready(connect, dispatcher=InlineDispatcher()), Probe(), Probe()
+    client.on("test.marker", told)
+    client.on("status_changed", set_here)
+    client.status = "speaking"
+    emulator.say(MARKER)
+    told.next()
+
+    assert set_here.threads == {threading.current_thread().name}
+    assert [name.rpartition("-")[0] for name in told.threads] == ["azure-rt-reader"]
 
 
 def test_callbacks_of_futures_run_where_listeners_run(client: AzureRealTimeAudio) -> None:

@@ -77,7 +77,7 @@ def test_close_with_any_patience(client: AzureRealTimeAudio, timeout: Any) -> No
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 def test_nothing_waits_in_a_forked_child(connect: Connect, emulator: Emulator) -> None:
-    """What would wait for the service in a forked child, which has no reader, is refused at once."""
+    """What would wait for the service in a forked child, which has no I/O thread, is refused at once."""
     client = connect()
     client.wait_until_ready(HANG)
     events = client.events("response.done")
@@ -157,7 +157,7 @@ def test_close_from_a_listener(client: AzureRealTimeAudio) -> None:
 
 
 def test_close_from_an_inline_listener(connect: Connect) -> None:
-    """From the reader's own thread, close begins the end and returns."""
+    """From the I/O thread, close begins the end and returns."""
     client, probe = ready(connect, dispatcher=InlineDispatcher()), Probe()
     client.on("closed", probe)
     client.once("input_audio_buffer.cleared", lambda _: probe(client.close()))

@@ -53,8 +53,8 @@ def test_a_long_wait_is_told_at_the_line_that_waits() -> None:
 
 
 def test_short_waits_are_not(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is over before the patience ends nobody notices."""
-    monkeypatch.setattr("azure_rt_audio._concurrency.ui_loop.PATIENCE", HANG)
+    """What is over within the limit nobody notices."""
+    monkeypatch.setattr("azure_rt_audio._concurrency.ui_loop.LIMIT_S", HANG)
     assert warned(lambda _: waits(0.01, times=3)) == []
 
 
@@ -65,7 +65,7 @@ def test_waits_of_one_turn_add_up_and_are_told_once() -> None:
 
 def test_a_turn_starts_anew(monkeypatch: pytest.MonkeyPatch) -> None:
     """Between turns the loop has done its work."""
-    monkeypatch.setattr("azure_rt_audio._concurrency.ui_loop.PATIENCE", 1.0)
+    monkeypatch.setattr("azure_rt_audio._concurrency.ui_loop.LIMIT_S", 1.0)
 
     def wait_and_turn(loop: Loop) -> None:
         for _ in range(4):

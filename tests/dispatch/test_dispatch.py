@@ -11,6 +11,7 @@ import threading
 import weakref
 from typing import Any
 
+import attrs
 import pytest
 from listeners import HANG, Probe, Stage
 
@@ -21,8 +22,18 @@ from azure_rt_audio import (
     ServiceError,
     WorkerDispatcher,
 )
+from azure_rt_audio._session.event_stream import EventStream
 from azure_rt_audio.dispatch.base import Dispatcher, call_guarded, weight
+from azure_rt_audio.protocol.event_filter import event_filter
 from azure_rt_audio.protocol.events import ResponseOutputAudioDelta, SessionClosed, UnknownEvent
+from azure_rt_audio.protocol.events.local import (
+    LOCAL_EVENTS,
+    GuardTripped,
+    Reconnected,
+    Reconnecting,
+    ToolEnded,
+    ToolProgress,
+)
 
 SMALL = UnknownEvent(raw={"type": "a.small.one"})
 
@@ -60,13 +71,47 @@ def test_each_is_a_dispatcher(make: Any) -> None:
         (SessionClosed(), 512),
         (ServiceError("no"), 512),
         (ConnectionError(), 0),
+        (ToolProgress(call_id="c", name="n", text="x" * 1000), 1512),
+        (ToolEnded(call_id="c", name="n", output="x" * 1000, error=None, seconds=1.0), 1512),
+        (GuardTripped(response_id="r", reason="x" * 500, text="x" * 500), 1512),
         (object(), 0),
     ],
     ids=lambda value: type(value).__name__,
 )
 def test_weight(event: Any, expected: int) -> None:
-    """Deltas weigh their text, the service's other events 512 bytes, and what this side makes nothing."""
+    """Deltas and tools weigh their text, the service's other events 512 bytes, and a status nothing."""
     assert weight(event) == expected
+
+
+def test_every_text_of_a_program_weighs() -> None:
+    """Of the client's own events, those that always get through hold none."""
+    texts = {
+        event: {field.name for field in attrs.fields(event) if field.type == "str"}
+        for event in LOCAL_EVENTS
+        if event not in (Reconnecting, Reconnected)  # why a connection ended, as often as one is made
+    }
+    ids = {"call_id", "response_id", "name"}
+
+    assert {event: names - ids for event, names in texts.items()} == {
+        event: set(getattr(event, "_TEXTS", ())) for event in texts
+    }
+
+
+def test_progress_that_nobody_takes_is_too_much_at_last() -> None:
+    """For a dispatcher, and for a stream."""
+    event = ToolProgress(call_id="c", name="n", text="x" * 2**20)
+    dispatcher = QueueDispatcher(max_backlog_bytes=1000)
+    stream: EventStream[Any] = EventStream((event_filter(ToolProgress),), None, lambda: None, None)
+    dispatcher.submit(id, event)
+    with pytest.raises(DispatchOverflowError):
+        dispatcher.submit(id, event)
+    for _ in range(64):
+        stream._feed(event)
+
+    assert stream.is_over
+    assert [next(stream) for _ in range(64)] == [event] * 64
+    with pytest.raises(DispatchOverflowError):
+        next(stream)
 
 
 def test_a_failing_listener_is_logged(caplog: pytest.LogCaptureFixture) -> None:

@@ -7,12 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import attrs
+import orjson
 import pytest
 from listeners import HANG, TONE, Probe
 from wires import recording_of
 
 from azure_rt_audio import AzureRealTimeAudio, ConnectionClosedError, InlineDispatcher
 from azure_rt_audio.emulator import Emulator, FunctionCall
+from azure_rt_audio.emulator.replay.comparison import Difference
+from azure_rt_audio.emulator.replay.engine import ReplayEngine
+from azure_rt_audio.emulator.replay.script import Answer, Expected, Step
 from azure_rt_audio.recording import Recording
 
 SESSION = {"type": "realtime", "id": "sess_1", "object": "realtime.session", "model": "gpt-realtime"}
@@ -230,6 +234,69 @@ def test_ids_of_the_client() -> None:
         assert (difference.path, difference.expected, difference.got) == ("$.item_id", "item_2", "item_3")
 
 
+def item_command(name: str, text: str) -> dict[str, Any]:
+    """A command that makes an item with an id of the client's."""
+    content = [{"type": "input_text", "text": text}]
+    item = {"id": name, "type": "message", "role": "user", "content": content}
+    return {"type": "conversation.item.create", "item": item}
+
+
+def expected(number: int, content: dict[str, Any]) -> Expected:
+    """The step of a command."""
+    return Expected(t=0.0, line=number, number=number, command=content, type=content["type"])
+
+
+def engine_of(script: tuple[Step, ...], told: list[Difference]) -> ReplayEngine:
+    return ReplayEngine(1, script, speed=None, without_texts=False, tell=told.append, now=0.0)
+
+
+def test_a_comparison_that_fails_leaves_nothing() -> None:
+    """An id that was taken for that of another command, which says something else, is free again."""
+    told: list[Difference] = []
+    engine = engine_of(tuple(expected(n, item_command(f"item_{n}", f"text {n}")) for n in (1, 2)), told)
+
+    for n in (2, 1):
+        engine.receive(orjson.dumps(item_command(f"other_{n}", f"text {n}")), 0.0)
+
+    assert (told, engine.missing) == ([], None)
+    assert engine._ids.translated({"item_id": "item_1"}) == {"item_id": "other_1"}
+    assert engine._ids.translated({"item_id": "item_2"}) == {"item_id": "other_2"}
+
+
+class Looked(tuple[Step, ...]):
+    """A script that counts how often a step of it is looked at."""
+
+    looks = 0
+
+    def __getitem__(self, index: Any) -> Any:
+        Looked.looks += 1
+        return super().__getitem__(index)
+
+
+@pytest.mark.parametrize("differs", [False, True])
+def test_a_command_costs_the_same_in_a_long_recording(differs: bool) -> None:
+    """Neither all that is still to come is looked at, nor are all ids copied."""
+    looks = []
+    for count in (50, 200):
+        steps: list[Step] = []
+        for n in range(count):
+            item = item_command(f"item_{n}", "hi")
+            steps += [expected(n, item), Answer(0.0, {"type": "conversation.item.added", **item})]
+        told: list[Difference] = []
+        engine = engine_of(Looked(steps), told)
+        ids, Looked.looks = engine._ids, 0
+        for n in range(count):
+            said = {"type": "response.cancel"} if differs else item_command(f"other_{n}", "hi")
+            engine.receive(orjson.dumps(said), 0.0)
+            while engine.pull(0.0) is not None:
+                pass
+        assert len(told) == (count if differs else 0)
+        assert engine._ids is ids
+        looks.append(Looked.looks)
+
+    assert looks[1] < 5 * looks[0]
+
+
 def test_ends_of_connections() -> None:
     """The service ends the connection as it was recorded, and a second connection has its own script."""
     end = {"dir": "close", "event": {"code": 1011}}
@@ -258,6 +325,20 @@ def test_a_recording_that_began_late() -> None:
         told = Probe()
         client.on("test.done", told)
         client.send({"type": "response.create"})
+        told.next()
+
+
+def test_a_damaged_configuration() -> None:
+    """The dialect is then the usual one."""
+    recording = recording_of(
+        [*BEGINNING, command("input_audio_buffer.clear"), event("input_audio_buffer.cleared")]
+    )
+    header = attrs.evolve(recording.header, configuration={"dialect": {"ga": 1}, "deployment": 7})
+    damaged = attrs.evolve(recording, header=header)
+    with Emulator.replay(damaged) as service, client_of(service, **BARE) as client:
+        told = Probe()
+        client.on("input_audio_buffer.cleared", told)
+        client.send({"type": "input_audio_buffer.clear"})
         told.next()
 
 

@@ -63,9 +63,10 @@ def test_a_disk_that_becomes_full(
     os.close(full)
     with caplog.at_level(logging.WARNING):
         client.ask("Hello!", timeout=HANG)
-        assert recorder.flush()
+        assert not recorder.flush(HANG)
         client.ask("Hello!", timeout=HANG)
         assert client.close() is False
+        assert not recorder.flush()
 
     assert [record.getMessage() for record in caplog.records] == [f"! {recorder.error}"]
     assert isinstance(recorder.error, RecordingError)
@@ -131,6 +132,7 @@ def test_a_disk_that_hangs(
         ]
         assert recorder.close(0.05) is False
 
+    assert not recorder.flush(0)
     os.set_blocking(reader, True)
     content: list[bytes] = []
 
@@ -144,10 +146,11 @@ def test_a_disk_that_hangs(
     assert recorder._writer.join(HANG)
     recording = Recording.read(b"".join(content).splitlines(keepends=True))
     assert recording.problems == ()
-    (lost,) = [entry for entry in recording.entries if isinstance(entry, Lost)]
-    assert lost.count >= 30
-    assert lost.bytes > 30 * 64_000
+    lost = [entry for entry in recording.entries if isinstance(entry, Lost)]  # one, but on a busy machine
+    assert sum(entry.count for entry in lost) >= 30
+    assert sum(entry.bytes for entry in lost) > 30 * 64_000
     assert isinstance(recorder.error, RecordingError)
+    assert not recorder.flush(HANG)  # what was lost is not in the file, nor will it be
 
 
 _PROGRAM = """

@@ -179,3 +179,12 @@ def test_a_damaged_time_is_no_endless_work(tmp_path: Path) -> None:
         write_page(tmp_path / "talk.html", recording, timeline, title="talk")
     with pytest.raises(ValueError, match="4 GB"):
         write_stereo(tmp_path / "talk.wav", timeline)
+
+
+def test_a_damaged_date_costs_the_date_only(tmp_path: Path) -> None:
+    """A page is made of a recording that seems to have begun beyond every calendar."""
+    recording = Made(started=1e300).said(1.0, tone(1)).recording
+
+    assert "recorded" not in dict(
+        orjson.loads(block(page_of(recording, tmp_path / "talk.html"), "data"))["about"]
+    )

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import time
+from typing import Any
+
 import pytest
 from made_recordings import Made, tone
 
+from azure_rt_audio.recording import Recording
 from azure_rt_audio.recording.analysis import analyse
 from azure_rt_audio.recording.timeline import Timeline
 
@@ -74,6 +78,52 @@ def test_what_was_not_heard_is_told(timeline: Timeline) -> None:
     assert answer.heard_text == "It is sunny "
     assert (answer.heard_seconds, answer.received_seconds) == (2.0, 4.0)
     assert (cut.at, cut.heard_seconds, cut.received_seconds, cut.by_user) == (5.5, 2.0, 4.0, True)
+
+
+DETECTS: dict[str, Any] = {"turn_detection": {"type": "server_vad"}}
+"""A session in preview's form."""
+DETECTS_NOT: dict[str, Any] = {"audio": {"input": {"turn_detection": None}}}
+"""A session in GA's form."""
+
+
+@pytest.mark.parametrize(
+    ("sessions", "began_at", "by_user"),
+    [
+        ([DETECTS], 3.0, True),
+        ([DETECTS], 5.05, True),
+        ([DETECTS], 2.9, False),
+        ([DETECTS], None, False),
+        ([DETECTS, DETECTS_NOT], None, None),
+        ([DETECTS_NOT, DETECTS], None, False),
+        ([{"turn_detection": {"type": "none"}}], None, None),
+        ([{"voice": "alloy"}], None, None),
+        ([None], None, None),
+    ],
+)
+def test_who_interrupted(
+    sessions: list[dict[str, Any] | None], began_at: float | None, by_user: bool | None
+) -> None:
+    """The user by speaking, or else the program; where the service detects no turns nobody knows."""
+    made = Made()
+    for at, session in enumerate(sessions):
+        made.received(0.1 * at, "session.updated", session=session)
+    made.delta(4.0, tone(2))
+    if began_at is not None:
+        made.received(began_at, "input_audio_buffer.speech_started", item_id="item_q")
+    made.sent(5.0, "conversation.item.truncate", item_id="item_a", audio_end_ms=500)
+    made.received(9.0, "session.updated", session=DETECTS)
+
+    assert [cut.by_user for cut in analyse(made.recording).interruptions] == [by_user]
+
+
+def test_what_was_before_the_file_is_not_known() -> None:
+    """The user may have begun to speak in the part before."""
+    configuration = {"session": DETECTS}
+    made = Made(t=600.0, configuration=configuration).delta(600.1, tone(2)).delta(605.0, tone(2), "item_b")
+    for at, item in ((601.0, "item_a"), (606.0, "item_b")):
+        made.sent(at, "conversation.item.truncate", item_id=item, audio_end_ms=500)
+
+    assert [cut.by_user for cut in analyse(made.recording).interruptions] == [None, False]
 
 
 def test_the_latency_is_the_users_wait(timeline: Timeline) -> None:
@@ -235,3 +285,34 @@ def test_strange_fields_are_passed_over(event_type: str, value: object) -> None:
     made = Made().received(1.0, event_type, **fields).sent(2.0, event_type, **fields)
 
     assert analyse(made.recording).seconds >= 2.0
+
+
+def interruptions(count: int) -> Recording:
+    """So many answers, each of which is heard, cut by the user, and complete."""
+    made = Made()
+    for number in range(count):
+        at, item, response = 10.0 * number, f"item_{number}", f"resp_{number}"
+        made.received(at, "response.created", response={"id": response, "conversation_id": "conv"})
+        made.words(at + 1, "Hello.", item, response).delta(at + 1, bytes(96), item, response)
+        made.received(at + 2, "input_audio_buffer.speech_started", item_id=f"item_q{number}")
+        made.add(at + 3, "heard", item=item, ms=1, end="interrupted")
+        made.received(at + 4, "response.done", response={"id": response, "status": "completed"})
+        made.add(at + 5, "reconnected", connection=1, is_planned=True, responses={response: "lost"})
+    return made.recording
+
+
+def test_the_thousandth_turn_costs_what_the_first_did() -> None:
+    """Neither an answer nor an interruption looks at all others."""
+    seconds = []
+    for count, times in ((50, 8), (1_600, 2)):
+        recording, took = interruptions(count), []
+        for _ in range(times):  # the quickest counts: a machine that is busy, and the collector, cost some
+            began = time.process_time()
+            timeline = analyse(recording)
+            took.append(time.process_time() - began)
+        seconds.append(min(took))
+        assert [cut.by_user for cut in timeline.interruptions] == [True] * count
+        assert {turn.status for turn in timeline.turns if turn.role == "assistant"} == {"lost"}
+        assert len(timeline.latencies) == count
+
+    assert seconds[1] < 90 * seconds[0]  # 32 times as much; if each looked at all, 200

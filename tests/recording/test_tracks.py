@@ -155,6 +155,23 @@ def test_sound_that_was_left_out_has_its_time() -> None:
     assert set(b"".join(track.blocks(2.0))) == {0}
 
 
+def test_sound_from_before_the_recording_is_not_in_it() -> None:
+    """A part that begins while the user speaks, shortly before the sound is sent again over another line."""
+    made = Made(t=600.0, part=2)
+    made.add(600.1, "closed", connection=1, code=1006, error="ConnectionClosedError", message="it broke")
+    made.add(600.1, "reconnecting", attempt=1, delay_s=0.2, reason="it broke")
+    made.add(600.3, "opened", connection=2)
+    for _ in range(20):
+        made.said(600.4, tone(0.1), connection=2)
+    made.add(600.4, "reconnected", connection=2, gap_s=0.3, reason="it broke")
+    spoken: dict[str, Any] = {"connection": 2, "item_id": "item_q"}
+    made.received(600.5, "input_audio_buffer.speech_started", audio_start_ms=300, **spoken)
+    timeline = analysed(made)
+
+    assert spans(timeline.said) == [(0.0, 0.4)]
+    assert [speech.start for speech in timeline.speech] == [0.0]
+
+
 @pytest.mark.parametrize("audio", ["!", "AAA", "AAAAAA==", 7, None, {}])
 def test_damaged_sound_is_silence(audio: object) -> None:
     """Base64 that is none, half a sample, and what is no text."""

@@ -20,8 +20,8 @@ def future(dispatcher: Any = None, *, may_wait: Any = lambda: None) -> Acknowled
 
 
 def refuse() -> None:
-    """What the reader thread is told that wants to wait."""
-    raise RuntimeError("not on the reader")
+    """What the I/O thread is told that wants to wait."""
+    raise RuntimeError("not on the I/O thread")
 
 
 def test_result() -> None:
@@ -34,10 +34,10 @@ def test_result() -> None:
 
 @pytest.mark.parametrize("method", ["result", "exception"])
 def test_it_does_not_wait_on_the_reader(method: str) -> None:
-    """On the reader thread it may be looked at when it is done, but not waited for."""
+    """On the I/O thread it may be looked at when it is done, but not waited for."""
     made = future(may_wait=refuse)
 
-    with pytest.raises(RuntimeError, match="not on the reader"):
+    with pytest.raises(RuntimeError, match="not on the I/O thread"):
         getattr(made, method)()
     made.set_result(1)
 

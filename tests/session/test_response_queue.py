@@ -716,7 +716,7 @@ def test_it_does_not_wait_on_the_reader() -> None:
     """Where waiting would wait for itself, it raises; what has come can be taken."""
 
     def refuse() -> None:
-        raise RuntimeError("on the reader")
+        raise RuntimeError("on the I/O thread")
 
     desk = Desk()
     desk.gate._check_may_wait = refuse
@@ -726,7 +726,7 @@ def test_it_does_not_wait_on_the_reader() -> None:
 
     assert isinstance(next(events), ResponseCreated)
     for wait in (lambda: next(events), pending.result):
-        with pytest.raises(RuntimeError, match="on the reader"):
+        with pytest.raises(RuntimeError, match="on the I/O thread"):
             wait()
     desk.end("r")
     assert pending.result().id == "r"

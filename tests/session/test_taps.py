@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from listeners import HANG, MARKER, Connect, Probe, ready
 
-from azure_rt_audio._session.taps import Tap
+from azure_rt_audio import ConnectionClosedError
+from azure_rt_audio._session.taps import Tap, Taps
 from azure_rt_audio.emulator import Emulator
+from azure_rt_audio.events import Reconnected, Reconnecting, ToolStarted
 
 
 class Counter(Tap):
@@ -79,6 +82,76 @@ def test_a_broken_tap_is_removed(
 
     assert broken.received == 1
     assert [record.getMessage() for record in caplog.records] == ["! the tap Broken failed and was removed"]
+
+
+class OnlyClosed:
+    """A tap that derives from nothing, and wants to know one thing."""
+
+    def __init__(self) -> None:
+        self.closed: list[int] = []
+
+    def on_closed(self, connection: int, outcome: BaseException) -> None:
+        """Keep the number."""
+        self.closed.append(connection)
+
+
+class Hopeless:
+    """A tap whose methods cannot even be looked up."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise LookupError(name)
+
+
+STARTED = ToolStarted(call_id="c", name="n", arguments="{}", response_id="r")
+LOST = ConnectionClosedError("lost", close_code=1006)
+REPORTS: dict[str, Callable[[Taps], None]] = {
+    "on_opened": lambda taps: taps.opened(1),
+    "on_received": lambda taps: taps.received(1, b"{}"),
+    "on_sent": lambda taps: taps.sent(1, b"{}", 0.0),
+    "on_dropped": lambda taps: taps.dropped(1, ()),
+    "on_closed": lambda taps: taps.closed(1, LOST),
+    "on_reconnecting": lambda taps: taps.told(1, Reconnecting(attempt=1, delay_s=0.0, reason="lost")),
+    "on_reconnected": lambda taps: taps.told(1, Reconnected(gap_s=0.0, reason="lost")),
+    "on_tool": lambda taps: taps.told(1, STARTED),
+    "on_heard": lambda taps: taps.heard("item", 1.0, None),
+    "on_levels": lambda taps: taps.levels(-60.0, -60.0),
+    "on_failed": lambda taps: taps.failed("listener", "event", LOST),
+}
+
+
+@pytest.mark.parametrize("name", [name for name in vars(Tap) if name.startswith("on_")])
+def test_a_tap_has_what_it_needs(name: str, caplog: pytest.LogCaptureFixture) -> None:
+    """A method that is not there is not called; one that raises, or cannot be found, ends the tap only."""
+    taps, fine, counter = Taps(), OnlyClosed(), Counter()
+    for tap in (Hopeless(), fine, counter, type("Failing", (), {name: lambda: "takes nothing"})()):
+        taps.add(tap)
+    with caplog.at_level(logging.ERROR):
+        REPORTS[name](taps)
+
+    assert taps.active == (fine, counter)
+    assert [record.getMessage() for record in caplog.records] == [
+        f"! the tap {kind} failed and was removed" for kind in ("Hopeless", "Failing")
+    ]
+
+
+def test_a_tap_with_one_method_sees_a_whole_session(connect: Connect, emulator: Emulator) -> None:
+    """A listener that fails, and a reconnection, are nothing to it, and nothing to the client."""
+    client, tap, told = ready(connect, reconnect={"initial_delay": 0.01}), OnlyClosed(), Probe()
+    client._engine.taps.add(tap)
+
+    @client.once("test.marker")
+    def fail(event: object) -> None:
+        raise ValueError("a listener")
+
+    client.on("test.marker", told)
+    client.on("reconnected", told)
+    emulator.say(MARKER)
+    told.next()
+    emulator.drop()
+    told.next()
+
+    assert tap.closed == [1]
+    assert client._engine.taps.active == (tap,)
 
 
 def test_a_removed_tap_is_silent(connect: Connect) -> None:

@@ -494,16 +494,16 @@ def test_a_stream_keeps_its_owner(streams: EventStreams) -> None:
 
 
 def test_a_stream_does_not_wait_where_it_must_not(streams: EventStreams) -> None:
-    """On the reader thread, what is there can be taken; waiting for more is refused."""
+    """On the I/O thread, what is there can be taken; waiting for more is refused."""
 
     def refuse() -> None:
-        raise RuntimeError("on the reader")
+        raise RuntimeError("on the I/O thread")
 
     stream = stream_of(streams, "*", may_wait=refuse)
     streams.offer("session.closed", SessionClosed())
 
     assert isinstance(next(stream), SessionClosed)
-    with pytest.raises(RuntimeError, match="on the reader"):
+    with pytest.raises(RuntimeError, match="on the I/O thread"):
         next(stream)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import subprocess
@@ -20,12 +21,15 @@ from azure_rt_audio import (
     AzureRealTimeAudio,
     ConnectionClosedError,
     FunctionTool,
+    InlineDispatcher,
     MessageItem,
     Response,
+    ServiceError,
     Tool,
     ToolContext,
     Tools,
 )
+from azure_rt_audio._tool_loop.catalogue import Catalogue
 from azure_rt_audio.emulator import (
     Conversation,
     Emulator,
@@ -271,6 +275,108 @@ def test_the_session_follows(service: Emulator) -> None:
             assert names_declared(client) == ["mine"]
         assert other.ask('call add {"a": 2}', timeout=HANG).text == "results: 3"
     shared.add(again)  # of clients that are closed, nobody is told
+
+
+def test_a_refused_change_by_hand_is_taken_back(service: Emulator) -> None:
+    """Also of one that was made before the refusal came: nothing declared later is refused with it."""
+    refused = {"tools": [{"name": "mine"}], "voice": "nobody"}
+    changes: list[Any] = []
+    with connected(service, add) as client:
+        with pytest.raises(ServiceError, match="nobody"):
+            client.update_session(refused).result(HANG)
+        with client.events("session.updated", timeout=HANG) as updated:
+            client.tools.add(again)
+            next(updated)
+            assert names_declared(client) == ["add", "again"]
+
+        @client.once("response.done", dispatcher=InlineDispatcher())
+        def change(event: object) -> None:  # on the I/O thread: no answer comes between these two
+            changes.append(client.update_session(refused))
+            client.tools.remove("again")
+
+        with client.events("session.updated", timeout=HANG) as updated:
+            client.ask("hello", timeout=HANG)
+            next(updated)
+            next(updated)
+            assert names_declared(client) == ["add"]
+        assert isinstance(changes[0].exception(HANG), ServiceError)
+
+
+def test_refusals_by_hand_in_any_order() -> None:
+    """The latest change that was not refused counts; one that is in force is not taken back any more."""
+    catalogue = Catalogue(Tools(add), [FunctionTool(name="first")])
+
+    def names() -> list[str | None]:
+        return [tool.name for tool in catalogue.declarations if isinstance(tool, FunctionTool)]
+
+    one = catalogue.change_by_hand([FunctionTool(name="one")])
+    assert names() == ["one", "add"]  # a change of the client's tools: it goes with those of the other
+    two = catalogue.change_by_hand([FunctionTool(name="two")])
+    assert not catalogue.take_back_by_hand(one)  # the second one stands in its place
+    assert catalogue.take_back_by_hand(two)
+    assert names() == ["first", "add"]
+    three, four = (catalogue.change_by_hand([FunctionTool(name=name)]) for name in ("three", "four"))
+    catalogue.keep_by_hand(three)
+    assert not catalogue.take_back_by_hand(four)
+    assert not catalogue.take_back_by_hand(three)
+    assert names() == ["three", "add"]
+
+
+@pytest.mark.parametrize("history", [None, [("user", "Hello")]], ids=["anew", "with a history"])
+def test_a_client_that_is_not_ready_holds_up_nobody(history: Any) -> None:
+    """The others of a set are told at once, and it before its first command."""
+    connects, shared = threading.Event(), Tools()
+
+    def credential() -> str:
+        assert connects.wait(HANG)
+        return "token"
+
+    with (
+        Emulator(responder=reply, pace=0, tokens=["token"]) as service,
+        contextlib.closing(
+            AzureRealTimeAudio(
+                {**service.options(), "api_key": None, "credential": credential},
+                tools=shared,
+                history=history,
+            )
+        ) as late,
+        AzureRealTimeAudio(service.options(), tools=shared) as client,
+        client.events("session.updated", timeout=HANG) as updated,
+    ):
+        shared.add(add)
+        next(updated)
+        assert names_declared(client) == ["add"]
+        assert not late.is_initialized
+        connects.set()
+        assert late.ask('call add {"a": 1}', timeout=HANG).text == "results: 2"
+
+
+def test_a_client_that_cannot_be_told_holds_up_nobody(
+    service: Emulator, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its send backlog is full: the log says so, and the others are told. So they are if one refuses."""
+    shared = Tools()
+
+    def full(*_: object) -> None:
+        raise TimeoutError("no room")
+
+    def refuse() -> None:
+        raise ValueError("too large")
+
+    with (
+        AzureRealTimeAudio(service.options(), tools=shared) as stalled,
+        AzureRealTimeAudio(service.options(), tools=shared) as client,
+        client.events("session.updated", timeout=HANG) as updated,
+    ):
+        monkeypatch.setattr(stalled._engine.configuration, "update", full)
+        shared.add(add)
+        next(updated)
+        assert "the session was not told of its tools: no room" in caplog.text
+        monkeypatch.setattr(stalled._tools, "on_change", refuse)
+        with pytest.raises(ValueError, match="too large"):
+            shared.remove("add")
+        next(updated)
+        assert names_declared(client) == []
 
 
 def test_events_tell_what_happens(service: Emulator) -> None:

@@ -133,3 +133,28 @@ def test_there_are_so_many_that_are_given_up(
 
     assert threads.join(HANG)
     assert len([record for record in caplog.records if "no more are run" in record.message]) == 1
+
+
+def test_the_log_says_whose_threads_they_are(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Those of a guard are not called threads of tools."""
+    threads, running = Runner("test", "the guard"), threading.Event()
+
+    def fail() -> None:
+        running.set()
+        raise LookupError
+
+    def start(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    assert threads.submit(fail)
+    assert running.wait(HANG)
+    threads.close()
+    assert threads.join(HANG)
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", start)
+        assert not Runner("test", "the guard").submit(fail)
+    said = [record.message for record in caplog.records]
+
+    assert said == ["! a job of the guard failed", "! no thread for the guard: can't start new thread"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import gc
 import json
 from typing import Annotated, Any, Literal
 
@@ -171,6 +172,29 @@ def test_what_cannot_be_declared_is_refused_at_once() -> None:
         Tools(greedy)
     with pytest.raises(ValueError, match="already"):
         Tools(fail, fail)
+
+
+def test_clients_that_are_gone_leave_nothing() -> None:
+    """A set that many clients have had, one after the other, refers to those that live."""
+
+    class Client:
+        """Has the set."""
+
+        def check(self, names: object, labels: object = ()) -> None:
+            """Refuse nothing."""
+
+        def on_change(self) -> None:
+            """Do nothing."""
+
+    tools, clients = Tools(), [Client() for _ in range(4)]
+    for client in clients:
+        tools._watch(client)
+    del clients[1:], client
+    gc.collect()
+    clients.append(Client())
+    tools._watch(clients[1])
+
+    assert [observer() for observer in tools._observers] == clients
 
 
 @pytest.mark.parametrize("dialect", ["ga", "preview"])

@@ -203,7 +203,7 @@ def test_whatever_happens_a_call_is_answered(case: str, caplog: pytest.LogCaptur
     assert text == ended.output == '{"error":"the function failed; no more is known"}'
     assert ended.error is not None
     assert "tool look " in caplog.text
-    assert "a job of a tool failed" not in caplog.text
+    assert "a job of tools failed" not in caplog.text
 
 
 @pytest.mark.parametrize("options", [{}, {"late": "tell", "timeout_s": 0.01}], ids=["in time", "late"])

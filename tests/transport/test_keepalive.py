@@ -137,7 +137,7 @@ def test_a_stuck_listener(service: Service, frozen: Callable[[], None]) -> None:
 
 @posix_only
 def test_an_inline_listener_defers_it(service: Service, frozen: Callable[[], None]) -> None:
-    """An inline listener stops the reader, pings included: what it missed is noticed when it returns."""
+    """An inline listener stops the I/O thread, pings included: what it missed is noticed when it returns."""
     stage = Stage()
     with lively(service.options(), InlineDispatcher()) as client:
         client.once("input_audio_buffer.cleared", stage)

@@ -1,4 +1,4 @@
-"""Playing and interrupting when the reader is ahead: states that a real connection passes in a moment."""
+"""Playing and interrupting when the I/O thread is ahead: states that a real connection passes in a moment."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 __all__ = ["MissedError", "Transcript", "Turn"]
 
-_PATIENCE_SECONDS: Final = 30.0
+_TIMEOUT_SECONDS: Final = 30.0
 _TICK_SECONDS: Final = 0.1
 _STOPPED: Final = {
     "turn_detected": "interrupted: you began to speak",
@@ -158,8 +158,8 @@ class Transcript:
             try:
                 event = next(self._events)
             except TimeoutError:
-                if monotonic() - quiet_since > _PATIENCE_SECONDS:
-                    raise MissedError(f"{missing}: nothing came for {_PATIENCE_SECONDS:.0f} s") from None
+                if monotonic() - quiet_since > _TIMEOUT_SECONDS:
+                    raise MissedError(f"{missing}: nothing came for {_TIMEOUT_SECONDS:.0f} s") from None
                 continue
             except StopIteration:
                 raise MissedError(f"{missing}: the connection was closed") from None

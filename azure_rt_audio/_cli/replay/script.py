@@ -46,9 +46,9 @@ def script(timeline: Timeline) -> list[Line]:
         at = wait.first_at if wait.heard_at is None else wait.heard_at
         lines.append(_line(at, "", f"the answer came after {wait.seconds * 1000:.0f} ms"))
     for cut in timeline.interruptions:
-        who = "the user" if cut.by_user else "the program"
+        who = {True: " by the user", False: " by the program", None: ""}[cut.by_user]
         heard = f"{cut.heard_seconds:.1f} of {cut.received_seconds:.1f} s were heard"
-        lines.append(_line(cut.at, "", f"interrupted by {who}: {heard}"))
+        lines.append(_line(cut.at, "", f"interrupted{who}: {heard}"))
     for connection in timeline.connections:
         if connection.was_made:
             lines.append(_line(connection.start, "status", f"connection {connection.number} is open"))

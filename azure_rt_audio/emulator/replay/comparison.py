@@ -89,13 +89,15 @@ class Ids:
         self._actual: dict[str, str] = {}
         self._unnamed: list[str] = []
 
-    def copy(self) -> Ids:
-        """Return a copy, for a comparison that may fail."""
-        other = Ids()
-        other._by_service = self._by_service  # a comparison adds none
-        other._actual = dict(self._actual)
-        other._unnamed = list(self._unnamed)
-        return other
+    def mark(self) -> tuple[int, int]:
+        """Return what :meth:`undo` takes, before a comparison that may fail."""
+        return len(self._actual), len(self._unnamed)
+
+    def undo(self, mark: tuple[int, int]) -> None:
+        """Forget what comparisons have noted since *mark*, which is all that they do."""
+        while len(self._actual) > mark[0]:
+            self._actual.popitem()  # the last one: it is only added to
+        del self._unnamed[mark[1] :]
 
     def force(self, recorded: Mapping[str, Any], actual: Mapping[str, Any]) -> None:
         """Note the ids of two commands that mean the same, although they differ."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import orjson
@@ -50,6 +51,11 @@ class ReplayEngine:
         self._ids = Ids()
         self._position = 0  # of the next step that has not been done
         self._done: set[int] = set()  # later steps that have: commands that came early
+        self._open_from = 0  # no command before it is open
+        self._open_by_type: dict[str, deque[int]] = {}  # a command that has come stays until it is the first
+        for index, step in enumerate(script):
+            if isinstance(step, Expected):
+                self._open_by_type.setdefault(step.type, deque()).append(index)
         self._sound_bytes = 0
         self._stepped_at = now  # when the last step was done, and when it was recorded
         self._recorded_at = script[0].t if script else 0.0
@@ -58,11 +64,11 @@ class ReplayEngine:
     @property
     def missing(self) -> Difference | None:
         """The first command that has not come."""
-        for index in range(self._position, len(self._script)):
-            step = self._script[index]
-            if isinstance(step, Expected) and index not in self._done:
-                return Difference(self._number, step.number, step.line, "$.type", step.type, ABSENT)
-        return None
+        first = self._first_open()
+        if first is None:
+            return None
+        step = self._expected(first)
+        return Difference(self._number, step.number, step.line, "$.type", step.type, ABSENT)
 
     # ------------------------------------------------------------ as a session has them
 
@@ -149,57 +155,76 @@ class ReplayEngine:
 
     def _match(self, command: Mapping[str, Any]) -> None:
         """Find the command of the recording that this one is, and compare them."""
-        open_steps = [
-            index
-            for index in range(self._position, len(self._script))
-            if isinstance(self._script[index], Expected) and index not in self._done
-        ]
-        kind = command.get("type")
-        if not open_steps:
+        kind, first = command.get("type"), self._first_open()
+        if first is None:
             self._tell(Difference(self._number, 0, 0, "$.type", ABSENT, kind))
             return
-        together = [index for index in open_steps if not self._has_answer_between(open_steps[0], index)]
-        same = [index for index in together if self._expected(index).type == kind]
-        if same:
-            self._compare(same, command)
+        if self._compare(self._together(first, kind), command):
             return
-        first = self._expected(open_steps[0])
-        self._tell(Difference(self._number, first.number, first.line, "$.type", first.type, kind))
+        expected = self._expected(first)
+        self._tell(Difference(self._number, expected.number, expected.line, "$.type", expected.type, kind))
         # Go on where the client is, so that one command that is missing does not make all others differ.
-        later = [index for index in open_steps if self._expected(index).type == kind]
-        if later:
-            self._done.update(index for index in open_steps if index < later[0])
-            self._compare(later[:1], command)
+        later = self._first_open_of(kind)
+        if later is not None:
+            self._done.update(index for index in range(first, later) if self._is_open(index))
+            self._compare(iter((later,)), command)
 
-    def _compare(self, candidates: list[int], command: Mapping[str, Any]) -> None:
-        """Compare with the candidate that says the same, or with the first one."""
-        best = candidates[0]
-        found = None
+    def _compare(self, candidates: Iterator[int], command: Mapping[str, Any]) -> bool:
+        """Compare with the candidate that says the same, or with the first; return whether there is any."""
+        best: tuple[int, tuple[str, Any, Any]] | None = None
         for index in candidates:
-            expected = self._expected(index)
-            trial = self._ids.copy()
+            expected, mark = self._expected(index), self._ids.mark()
             difference = (
-                compare(expected.command, command, trial, without_texts=self._without_texts)
+                compare(expected.command, command, self._ids, without_texts=self._without_texts)
                 if expected.command
                 else None
             )
             if difference is None:
-                self._ids = trial
                 self._done.add(index)
-                return
-            if index == best:
-                found = difference
-        expected = self._expected(best)
-        self._done.add(best)
-        assert found is not None
-        path, was, now = found
+                return True
+            self._ids.undo(mark)
+            best = best or (index, difference)
+        if best is None:
+            return False
+        index, (path, was, now) = best
+        expected = self._expected(index)
+        self._done.add(index)
         self._tell(Difference(self._number, expected.number, expected.line, path, was, now))
         self._ids.force(expected.command, command)
+        return True
+
+    # ------------------------------------------------------------ commands that have not come
+
+    def _is_open(self, index: int) -> bool:
+        return (
+            index >= self._position and index not in self._done and isinstance(self._script[index], Expected)
+        )
+
+    def _first_open(self) -> int | None:
+        while self._open_from < len(self._script):
+            if self._is_open(self._open_from):
+                return self._open_from
+            self._open_from += 1
+        return None
+
+    def _first_open_of(self, kind: object) -> int | None:
+        indices = self._open_by_type.get(kind) if isinstance(kind, str) else None
+        while indices:
+            if self._is_open(indices[0]):
+                return indices[0]
+            indices.popleft()
+        return None
+
+    def _together(self, first: int, kind: object) -> Iterator[int]:
+        """Yield those of that type which may come in place of the first one: up to the next event."""
+        for index in range(first, len(self._script)):
+            step = self._script[index]
+            if isinstance(step, Answer):
+                return
+            if isinstance(step, Expected) and step.type == kind and self._is_open(index):
+                yield index
 
     def _expected(self, index: int) -> Expected:
         step = self._script[index]
         assert isinstance(step, Expected)
         return step
-
-    def _has_answer_between(self, first: int, last: int) -> bool:
-        return any(isinstance(self._script[index], Answer) for index in range(first, last))

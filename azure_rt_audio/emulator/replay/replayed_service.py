@@ -43,7 +43,8 @@ class ReplayedService:
     def __init__(self, recording: Recording, *, speed: float | None) -> None:
         configuration = recording.header.configuration
         dialect = configuration.get("dialect")
-        self.dialect: str = str(dialect) if dialect in DIALECTS else next(iter(DIALECTS))
+        is_known = isinstance(dialect, str) and dialect in DIALECTS
+        self.dialect: str = str(dialect) if is_known else next(iter(DIALECTS))
         deployment = configuration.get("deployment")
         self.deployment: str | None = deployment if isinstance(deployment, str) and deployment else None
         self._has_texts = recording.header.redact is None

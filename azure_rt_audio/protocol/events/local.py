@@ -1,4 +1,9 @@
-"""Events made by the client itself; never on the wire."""
+"""
+Events made by the client itself; never on the wire.
+
+``_TEXTS`` of a class names what a program or the model has written in it, as much as it likes: that counts
+while the event waits for a listener. The others are few and small, and always get through.
+"""
 
 from __future__ import annotations
 
@@ -225,6 +230,7 @@ class ToolStarted:
     """
 
     TYPE: ClassVar[str] = "tool_started"
+    _TEXTS: ClassVar[tuple[str, ...]] = ("arguments",)
     call_id: str
     name: str
     arguments: str
@@ -260,6 +266,7 @@ class ToolApprovalRequested:
     """
 
     TYPE: ClassVar[str] = "tool_approval_requested"
+    _TEXTS: ClassVar[tuple[str, ...]] = ("arguments",)
     call_id: str
     name: str
     arguments: str
@@ -302,6 +309,7 @@ class ToolProgress:
     """
 
     TYPE: ClassVar[str] = "tool_progress"
+    _TEXTS: ClassVar[tuple[str, ...]] = ("text",)
     call_id: str
     name: str
     text: str
@@ -327,6 +335,7 @@ class ToolEnded:
     """
 
     TYPE: ClassVar[str] = "tool_ended"
+    _TEXTS: ClassVar[tuple[str, ...]] = ("output",)
     call_id: str
     name: str
     output: str
@@ -353,6 +362,7 @@ class GuardTripped:
     """
 
     TYPE: ClassVar[str] = "guard_tripped"
+    _TEXTS: ClassVar[tuple[str, ...]] = ("reason", "text")
     response_id: str
     reason: str
     text: str

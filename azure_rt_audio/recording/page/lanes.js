@@ -176,8 +176,8 @@ class Lanes {
     const top = places.heard.top;
     context.fillStyle = colours.error;
     context.fillRect(x - 1, top, 2, places.heardText.top + places.heardText.height - top);
-    const who = one.by_user ? "interrupted by the user" : "interrupted by the program";
-    const text = `${who}: ${lasting(one.heard_seconds)} heard of ${lasting(one.received_seconds)} received`;
+    const who = one.by_user === null ? "" : one.by_user ? " by the user" : " by the program";
+    const text = `interrupted${who}: ${lasting(one.heard_seconds)} heard of ${lasting(one.received_seconds)} received`;
     this.hits.push({ left: x - 5, right: x + 5, top, bottom: top + places.heard.height, start: one.at, end: one.at, hint: text });
     if (view.span < 60 && width > 500) {
       const label = `cut: ${lasting(one.heard_seconds)} of ${lasting(one.received_seconds)}`;

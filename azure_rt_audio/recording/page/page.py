@@ -129,7 +129,6 @@ def _data(recording: Recording, timeline: Timeline, title: str, ms: int) -> dict
     turns = [_times(turn) for turn in timeline.turns]
     return {
         "title": title,
-        "started": round((recording.header.started + recording.header.t) * 1000),
         "seconds": round(timeline.seconds, 3),
         "about": _about(recording),
         "pieceMs": ms,

@@ -159,7 +159,7 @@ def test_callers_wake_when_the_connection_is_refused() -> None:
 
 @pytest.mark.parametrize("has_rung", [False, True])
 def test_a_ring_that_is_interrupted(has_rung: bool) -> None:
-    """Ctrl-C in the midst of waking the reader neither keeps it asleep for good nor awake."""
+    """Ctrl-C in the midst of waking the I/O thread neither keeps it asleep for good nor awake."""
 
     class Bell:
         def send(self, data: bytes) -> None:

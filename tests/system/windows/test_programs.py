@@ -216,7 +216,7 @@ FOREIGN_GARBAGE = """
 
 
 def test_a_window_that_another_thread_collects(emulator: Emulator) -> None:
-    """What remains of a window may be collected on the reader's thread, and takes no process with it."""
+    """What remains of a window may be collected on the I/O thread, and takes no process with it."""
     assert outcome(start(textwrap.dedent(FOREIGN_GARBAGE), emulator)) == (0, "still here\n", "")
 
 
