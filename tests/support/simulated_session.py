@@ -11,7 +11,7 @@ import base64
 import itertools
 import random
 import weakref
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import orjson
@@ -112,6 +112,7 @@ class SimulatedSession:
         attempts._io_thread.set_alarm = lambda when: (call := alarm()) and call(when)  # type: ignore[method-assign]
         attempts.call_in = self.engine.response_queue._call_in = self._set_alarm
         attempts.current.connection.send = self._send  # type: ignore[method-assign]
+        attempts.current.connection.send_together = self._send_together  # type: ignore[method-assign]
         attempts._opened(1)
 
     # ------------------------------------------------------------ the user and the program
@@ -205,6 +206,10 @@ class SimulatedSession:
     def _arrive(self, event: Message) -> None:
         self.log.append((self.now, "<", event))
         self.engine.apply(orjson.dumps(event))
+
+    def _send_together(self, payloads: Sequence[bytes], timeout: float | None = None) -> None:
+        for payload in payloads:
+            self._send(payload)
 
     def _send(self, payload: bytes, timeout: float | None = None, **facts: Any) -> None:
         message = orjson.loads(payload)
