@@ -25,7 +25,7 @@ def result_text(ended: ToolEnded) -> str:
 
 def _told_error(output: str) -> str | None:
     """Return the text of ``{"error": ...}``, as a model is told of a call that did not run."""
-    with contextlib.suppress(ValueError):
+    with contextlib.suppress(ValueError, RecursionError):
         told = json.loads(output)
         if isinstance(told, dict) and [*told] == ["error"]:
             return f"error: {told['error']}"

@@ -211,7 +211,7 @@ def _parse_body(text: str) -> tuple[str | None, str]:
     """Return the code and the message of a refusal's body, whichever of its shapes it has."""
     try:
         body: Any = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):  # it is not JSON, or nested without end
         return None, ""
     if not isinstance(body, dict):
         return None, ""
@@ -219,7 +219,8 @@ def _parse_body(text: str) -> tuple[str | None, str]:
     facts = inner if isinstance(inner, dict) else body
     code = facts.get("code") or facts.get("statusCode")
     message = facts.get("message") or (inner if isinstance(inner, str) else "")
-    return (str(code) if code else None), (message if isinstance(message, str) else "")
+    is_code = isinstance(code, str | int) and bool(code)
+    return (str(code) if is_code else None), (message if isinstance(message, str) else "")
 
 
 def _host_of(location: str) -> str | None:

@@ -53,7 +53,7 @@ def is_spared(host: str, port: int, no_proxy: str) -> bool:
 
 
 def _covers(entry: str, host: str, port: int) -> bool:
-    with_port = re.fullmatch(r"(\[.+\]|[^:]+):(\d+)", entry)
+    with_port = re.fullmatch(r"(\[.+\]|[^:]+):(\d{1,5})", entry)
     if with_port:
         if int(with_port[2]) != port:
             return False

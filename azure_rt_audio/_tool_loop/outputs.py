@@ -82,7 +82,7 @@ class OutputSender:
     def late_item(self, call: FunctionCallItem, output: ToolOutput) -> MessageItem:
         """Return the message with a result whose call was answered before; only a user's may have images."""
         arguments = call.arguments or ""
-        with contextlib.suppress(orjson.JSONDecodeError):
+        with contextlib.suppress(orjson.JSONDecodeError, orjson.JSONEncodeError):  # or nested too deep for it
             arguments = orjson.dumps(orjson.loads(arguments)).decode()  # models write several lines
         text = f"The result of {call.name}({arguments}), which was called before: {output.text}"
         parts = [ContentPart(type="input_text", text=text), *_image_parts(output)]

@@ -38,6 +38,8 @@ _FULL_RECORD: Final = 16 * 1024
 _MAX_HEAD: Final = 64 * 1024
 _MOST_HEADS: Final = 16
 """Interim answers (1xx) before the final one."""
+_MOST_DIGITS: Final = 18
+"""Of a length that is meant: Python refuses to read 4 300."""
 _NEGOTIATED: Final = ("sec-websocket-extensions", "sec-websocket-protocol")
 _NOT_NOW: Final = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
@@ -268,7 +270,9 @@ class BufferedSocket:
         bounds = self._bounds.at_most(1.0)
         length = headers.get("content-length", "")
         # Read some beyond what is kept, so that a credential cannot survive by being cut in half.
-        wanted = min(int(length), MAX_BODY + 4096) if length.isdecimal() else MAX_BODY + 4096
+        wanted = MAX_BODY + 4096
+        if length.isdecimal() and len(length) <= _MOST_DIGITS:
+            wanted = min(int(length), wanted)
         # A refusal without its body is still a refusal.
         with contextlib.suppress(DeadlinePassed, Cancelled, OSError):
             while len(self.buffer) < wanted and not self.at_eof:

@@ -56,6 +56,7 @@ def open_transport(
     bounds = BoundedWait(deadline, waker or cast(Waker, own))
     sock: BufferedSocket | None = None
     ws: Any = None
+    is_open = False
     problem: ConnectError
     phase = "HTTP upgrade"
     try:
@@ -83,9 +84,11 @@ def open_transport(
                 sock.release()
                 sock = BufferedSocket(ws.sock, bounds)
             sock.settle()
-            return Transport(
+            transport = Transport(
                 ws, sock, place(target.url), options.max_message_bytes, _date(ws), Secret(_hidden(target))
             )
+            is_open = True
+            return transport
         if ws.sock is not sock:
             ws.shutdown()
         problem = refused(
@@ -120,9 +123,9 @@ def open_transport(
     finally:
         if own is not None:
             own.close()
+        if sock is not None and not is_open:
+            sock.release()
     # Raised out here, without a context: the frames that failed hold the request's headers.
-    if sock is not None:
-        sock.release()
     raise problem
 
 

@@ -266,7 +266,8 @@ class SendQueue:
     @property
     def lag_s(self) -> float:
         """Seconds that the oldest frame has waited that the far end's system has not; 0 if it has all."""
-        transport, marks = self._transport, tuple(self._marks)
+        # Not tuple(): it may collect garbage in the midst, and whose finalizer lets another thread append.
+        transport, marks = self._transport, self._marks.copy()
         since = None
         if transport is not None and marks:
             acknowledged = transport.acknowledged
@@ -343,11 +344,10 @@ class SendQueue:
         """Drop what has waited too long, if it may be, and return what is to be told, if anything is."""
         watch, now = self._watch, self._clock()
         lag_s = self.lag_s
-        transport = self._transport
-        if transport is not None:
-            with self.write_lock:
-                self._forget_acknowledged(transport)
-        since = self._live_since
+        with self.write_lock:
+            if self._transport is not None:
+                self._forget_acknowledged(self._transport)
+            since = self._live_since()
         lag = 0.0 if since is None else now - since
         if watch.may_drop and lag >= watch.limit:
             with self._condition.lock:
@@ -360,15 +360,26 @@ class SendQueue:
         if report is not None:
             with self._condition.lock:
                 del self._dropped[: len(report.dropped)]
-        self._plan()
+        with self.write_lock:
+            self._plan()
         return report
 
-    @property
     def _live_since(self) -> float | None:
-        """When the oldest live sound was put that the far end does not have, as far as was last looked."""
+        """
+        Return when the oldest live sound was put that the far end does not have, as far as was last looked.
+
+        Under ``write_lock``: callers that write add marks.
+        """
         given = next((put for _, put, is_live in self._marks if is_live), None)
-        return self._live[0] if given is None and self._live else given
+        return self._queued_live_since() if given is None else given
+
+    def _queued_live_since(self) -> float | None:
+        try:
+            return self._live[0] if self._live else None
+        except IndexError:  # a caller has dropped it since, to make room
+            return None
 
     def _plan(self) -> None:
-        oldest, droppable = self._live_since, self._live[0] if self._live else None
+        """Note when :meth:`check_lag` is due; under ``write_lock``, as is a caller's first live sound."""
+        oldest, droppable = self._live_since(), self._queued_live_since()
         self.lag_due = self._watch.due_at(oldest, droppable, has_dropped=bool(self._dropped))

@@ -1,7 +1,7 @@
 """
 The module ``audioop``: of the standard library up to Python 3.12, of the package audioop-lts since 3.13.
 
-Python 3.11 and 3.12 notify_all its removal when it is imported, which ``-W error`` would make an error. That
+Python 3.11 and 3.12 announce its removal when it is imported, which ``-W error`` would make an error. That
 is silenced here, at the import of this package and never later: warning filters belong to all threads.
 """
 

@@ -6,6 +6,9 @@ real time) until the device asks for the next block. An item is prebuffered agai
 an underflow.
 
 A device reports the time at which each block will be played. From that follows how much was played by now.
+
+What is queued when a device of another rate takes over is converted as it is played: at once, that would hold
+the speaker's lock, which the device waits for, for half a second per minute of sound.
 """
 
 from __future__ import annotations
@@ -13,7 +16,7 @@ from __future__ import annotations
 from collections import OrderedDict, deque
 from typing import TYPE_CHECKING, Final
 
-from ..audio import Resampler, resample
+from ..audio import Resampler
 from .events import Played
 
 if TYPE_CHECKING:
@@ -23,6 +26,11 @@ __all__ = ["Playback"]
 
 _FRAME: Final = 2
 _MAX_KNOWN_ITEMS: Final = 256
+_PIECE_MS: Final = 20
+"""Of sound that is converted at a time for a device of another rate."""
+
+_Sound = tuple[memoryview, int]
+"""PCM16, and its rate."""
 
 
 class _Item:
@@ -31,8 +39,10 @@ class _Item:
     def __init__(self, item_id: str, resampler: Resampler) -> None:
         self.item_id = item_id
         self.resampler = resampler
-        self.queued: deque[memoryview] = deque()  # at the device's rate
-        self.queued_bytes = 0
+        self.converter: Resampler | None = (
+            None  # of queued sound, while that has another rate than the device
+        )
+        self.queued: deque[_Sound] = deque()
         self.received = 0  # frames at the speaker's rate, as are the next two
         self.sent = 0.0
         self.played = 0.0
@@ -41,9 +51,42 @@ class _Item:
         self.is_reported = False  # as played, or as cut
 
     def put(self, pcm: bytes) -> None:
+        """Queue what came out of the resampler."""
         if pcm:
-            self.queued.append(memoryview(pcm))
-            self.queued_bytes += len(pcm)
+            self.queued.append((memoryview(pcm), self.resampler.to_hz))
+
+    def convert_next(self, to_hz: int) -> None:
+        """Convert the next piece, which has another rate; it may come out with a later one."""
+        pcm, from_hz = self.queued.popleft()
+        if self.converter is None:
+            self.converter = Resampler(from_hz, to_hz)
+        size = from_hz * _PIECE_MS // 1000 * _FRAME
+        converted = self.converter.feed(bytes(pcm[:size]))
+        if len(pcm) > size:
+            self.queued.appendleft((pcm[size:], from_hz))
+        elif not self.queued or self.queued[0][1] != from_hz:
+            converted += self._end_conversion()
+        self._put_first(converted, to_hz)
+
+    def stop_converting(self) -> None:
+        """Have all that was taken to be converted come out, since the rate changes again."""
+        if self.converter is not None:
+            to_hz = self.converter.to_hz
+            before = []
+            while self.queued and self.queued[0][1] == to_hz:
+                before.append(self.queued.popleft())
+            self._put_first(self._end_conversion(), to_hz)
+            self.queued.extendleft(reversed(before))
+
+    def _end_conversion(self) -> bytes:
+        assert self.converter is not None
+        tail = self.converter.finish()
+        self.converter = None
+        return tail
+
+    def _put_first(self, pcm: bytes, rate_hz: int) -> None:
+        if pcm:
+            self.queued.appendleft((memoryview(pcm), rate_hz))
 
 
 class _Chunk:
@@ -99,6 +142,7 @@ class Playback:
         if item not in self._queue:
             self._queue.append(item)
         if item.resampler.to_hz != self._device_rate:
+            item.put(item.resampler.finish())
             item.resampler = Resampler(self._rate, self._device_rate)
         octets = bytes(pcm)
         item.received += len(octets) // _FRAME
@@ -108,7 +152,8 @@ class Playback:
         """Mark an item as complete."""
         item = self._known.get(item_id)
         if item is not None and not item.is_finished:
-            item.put(item.resampler.finish())
+            if item in self._queue:  # else another one has followed it
+                item.put(item.resampler.finish())
             item.is_finished = True
 
     def pull(self, out: memoryview, plays_at: float, now: float) -> None:
@@ -131,13 +176,15 @@ class Playback:
                 break
             self._is_running = True
             self._filling_since = None
-            chunk = item.queued[0]
-            part = chunk[: len(out) - filled]
-            if len(part) == len(chunk):
+            pcm, rate = item.queued[0]
+            if rate != self._device_rate:
+                item.convert_next(self._device_rate)
+                continue
+            part = pcm[: len(out) - filled]
+            if len(part) == len(pcm):
                 item.queued.popleft()
             else:
-                item.queued[0] = chunk[len(part) :]
-            item.queued_bytes -= len(part)
+                item.queued[0] = (pcm[len(part) :], rate)
             out[filled : filled + len(part)] = part
             self._send(item, part, plays_at + filled / _FRAME / self._device_rate)
             filled += len(part)
@@ -170,7 +217,7 @@ class Playback:
                 result.append(self._played(item, item.sent))
                 self._unreported.remove(item)
             item.queued.clear()
-            item.queued_bytes = 0
+            item.converter = None
             item.is_reported = True
         self._queue.clear()
         self._is_running = False
@@ -189,22 +236,24 @@ class Playback:
             item.sent -= chunk.frames * (1 - share)
             item.in_device -= 1
             if not item.is_reported and skip < len(chunk.pcm):
-                item.queued.appendleft(chunk.pcm[skip:])
-                item.queued_bytes += len(chunk.pcm) - skip
+                item.queued.appendleft((chunk.pcm[skip:], self._device_rate))
                 if item not in self._queue:
                     self._queue.appendleft(item)
         self._is_running = False
 
     def change_device_rate(self, device_rate_hz: int) -> None:
-        """Convert the queue for a device of another rate; call :meth:`lose` first."""
+        """
+        Play on a device of another rate; call :meth:`lose` first. The queue is converted by :meth:`pull`.
+
+        Raises:
+            MissingExtraError: Something is queued, and the ``audio`` extra is not installed.
+        """
         if device_rate_hz == self._device_rate:
             return
+        if self._queue:
+            Resampler(self._rate, device_rate_hz)  # what it raises is for the caller, not for the device
         for item in self._queue:
-            rest = b"".join([*item.queued, b"" if item.is_finished else item.resampler.finish()])
-            item.queued.clear()
-            item.queued_bytes = 0
-            item.put(resample(rest, self._device_rate, device_rate_hz))
-            item.resampler = Resampler(self._rate, device_rate_hz)
+            item.stop_converting()
         self._device_rate = device_rate_hz
 
     def played_frames(self, item_id: str, now: float) -> int:
@@ -252,9 +301,17 @@ class Playback:
         return (
             item.is_finished
             or len(self._queue) > 1
-            or item.queued_bytes >= self._prebuffer * self._device_rate * _FRAME
+            or self._has_prebuffered(item)
             or now - self._filling_since >= self._prebuffer
         )
+
+    def _has_prebuffered(self, item: _Item) -> bool:
+        missing = self._prebuffer * self._device_rate * _FRAME
+        for pcm, rate in item.queued:
+            missing -= len(pcm) * self._device_rate / rate
+            if missing <= 0:
+                return True
+        return False
 
     def _send(self, item: _Item, part: memoryview, begin: float) -> None:
         frames = len(part) / _FRAME * self._rate / self._device_rate
@@ -267,6 +324,4 @@ class Playback:
 
     def _played(self, item: _Item, frames: float) -> Played:
         whole = min(item.received, round(frames))
-        return Played(
-            item.item_id, whole, whole * 1000 // self._rate, item.is_finished and not item.queued_bytes
-        )
+        return Played(item.item_id, whole, whole * 1000 // self._rate, item.is_finished and not item.queued)

@@ -88,7 +88,7 @@ def list_devices() -> tuple[Device, ...]:
 
     Raises:
         MissingExtraError: The ``audio`` extra is not installed.
-        DeviceError: PortAudio is not installed, or does not answer.
+        DeviceError: PortAudio is not installed, cannot start or list the devices, or does not answer.
     """
     sounddevice = load()
     with _exclusive():
@@ -135,6 +135,9 @@ def rescan() -> bool:
 
     This ends our open streams; their supervisors reopen them. Not done while the process has other streams
     of ``sounddevice``.
+
+    Raises:
+        DeviceError: PortAudio cannot start, or does not answer.
     """
     sounddevice = load()
     with _exclusive():
@@ -151,13 +154,16 @@ def load() -> Any:
 
     Raises:
         MissingExtraError: ``sounddevice`` is not installed.
-        DeviceError: The PortAudio library is not installed.
+        DeviceError: The PortAudio library is not installed, or cannot start.
     """
     try:
         with importing("sounddevice", "audio", "Using a microphone or a speaker"):
             import sounddevice
     except BrokenExtraError as error:
-        if not isinstance(error.__cause__, OSError):
+        cause = error.__cause__
+        if type(cause).__name__ == "PortAudioError":  # of the module whose import failed, so that it is gone
+            raise _cannot_start(cause) from error
+        if not isinstance(cause, OSError):
             raise
         raise DeviceError(
             "the PortAudio library is not installed; on Debian and Ubuntu: sudo apt install libportaudio2, "
@@ -333,9 +339,17 @@ def _reinitialise(sounddevice: Any) -> bool:
     """Initialise PortAudio unless foreign streams are open; called with the lock, without streams of ours."""
     if _has_foreign_streams(sounddevice):
         return False
-    sounddevice._terminate()
-    sounddevice._initialize()
+    with contextlib.suppress(sounddevice.PortAudioError):  # it is not initialised: that failed the last time
+        sounddevice._terminate()
+    try:
+        sounddevice._initialize()
+    except sounddevice.PortAudioError as error:
+        raise _cannot_start(error) from error
     return True
+
+
+def _cannot_start(error: BaseException | None) -> DeviceError:
+    return DeviceError(f"PortAudio cannot start: {error}; check the sound server, and try again")
 
 
 def _has_foreign_streams(sounddevice: Any) -> bool:
@@ -354,7 +368,7 @@ def _query_devices(sounddevice: Any) -> tuple[Device, ...]:
     try:
         devices, apis = sounddevice.query_devices(), sounddevice.query_hostapis()
         system = apis[sounddevice.default.hostapi]
-    except sounddevice.PortAudioError as error:
+    except (sounddevice.PortAudioError, ValueError) as error:  # or a name that it cannot decode
         raise DeviceError(f"PortAudio cannot list the devices: {error}") from error
     return tuple(
         Device(

@@ -22,6 +22,7 @@ from ..audio import SAMPLE_RATE_HZ, AudioLike, to_pcm16
 from ..audio.level import level_db
 from ..errors import DeviceError
 from .events import Played
+from .supervisor import check_ms
 
 __all__ = ["SimulatedMicrophone", "SimulatedSpeaker"]
 
@@ -42,6 +43,7 @@ class SimulatedMicrophone:
 
     Raises:
         ValueError: A tempo or a length that is not positive.
+        TypeError: A length that is no whole number, or a tempo that is none at all.
 
     **Threads.** One thread reads, any may do the rest.
     """
@@ -50,8 +52,7 @@ class SimulatedMicrophone:
         self, recording: AudioLike = b"", *, repeat: bool = False, block_ms: int = 20, tempo: float = 1.0
     ) -> None:
         _check_tempo(tempo)
-        if block_ms < 1:
-            raise ValueError(f"block_ms is {block_ms}: pass milliseconds, at least 1")
+        check_ms("block_ms", block_ms, 1)
         self.on_event: Callable[[Any], object] | None = None
         """Never called: nothing is lost."""
         self.is_muted: bool = False
@@ -121,6 +122,16 @@ class SimulatedMicrophone:
         return bytes(self._block_bytes) if self.is_muted else block.ljust(self._block_bytes, b"\0")
 
 
+class _Item:
+    """An item, as far as it came and was played."""
+
+    def __init__(self, item_id: str) -> None:
+        self.item_id = item_id
+        self.waiting = bytearray()
+        self.heard = bytearray()
+        self.is_over = False  # nothing more comes: it was finished, or stopped
+
+
 class SimulatedSpeaker:
     """
     A speaker that nobody hears: it takes as long as a real one, and keeps what it played.
@@ -130,6 +141,7 @@ class SimulatedSpeaker:
 
     Raises:
         ValueError: A tempo that is not positive.
+        TypeError: A tempo that is no number.
 
     **Threads.** Any method may be called from any thread.
     """
@@ -143,9 +155,8 @@ class SimulatedSpeaker:
         self._frames_per_s = SAMPLE_RATE_HZ * tempo
         self._lock = threading.Lock()  # leaf; guards all that follows
         self._now = 0.0  # until when it has played
-        self._waiting: dict[str, bytearray] = {}  # of items in their order; the last may have run dry
-        self._finished: set[str] = set()
-        self._heard: dict[str, bytearray] = {}
+        self._queue: list[_Item] = []  # in their order; the last may have run dry
+        self._items: dict[str, _Item] = {}  # the latest of each id
 
     def start(self) -> None:
         """Begin to play; it always does."""
@@ -155,52 +166,63 @@ class SimulatedSpeaker:
         self.stop()
 
     def play(self, pcm: AudioLike, *, item_id: str = "") -> None:
-        """Append PCM16 (int16, little-endian, mono, 24 000 Hz) of an item. Does not wait."""
+        """
+        Append PCM16 (int16, little-endian, mono, 24 000 Hz) of an item. Does not wait.
+
+        After :meth:`finish` or :meth:`stop`, the same id begins a new item.
+        """
         sound = to_pcm16(pcm)
         with self._lock:
             self._play_on_locked()
-            self._waiting.setdefault(item_id, bytearray()).extend(sound)
-            self._heard.setdefault(item_id, bytearray())
+            item = self._items.get(item_id)
+            if item is None or item.is_over:
+                item = self._items[item_id] = _Item(item_id)
+            if item not in self._queue:
+                self._queue.append(item)
+            item.waiting += sound
 
     def finish(self, item_id: str = "") -> None:
         """Say that nothing more of an item will come."""
         with self._lock:
-            self._finished.add(item_id)
+            if item_id in self._items:
+                self._items[item_id].is_over = True
 
     def stop(self) -> tuple[Played, ...]:
         """Drop what waits, and return how much was played of the items that were not played out."""
         with self._lock:
             self._play_on_locked()
-            sizes = [(item_id, len(self._heard[item_id])) for item_id in self._waiting]
-            self._waiting.clear()
+            sizes = [(item.item_id, len(item.heard)) for item in self._queue]
+            for item in self._queue:
+                item.is_over = True
+            self._queue.clear()
         return tuple(Played(item_id, size // 2, size // _BYTES_PER_MS, False) for item_id, size in sizes)
 
     def heard(self, item_id: str = "") -> bytes:
         """Return what was played of an item by now. PCM16: int16, little-endian, mono, 24 000 Hz."""
         with self._lock:
             self._play_on_locked()
-            return bytes(self._heard.get(item_id, b""))
+            return bytes(self._items[item_id].heard) if item_id in self._items else b""
 
     def played_ms(self, item_id: str = "") -> int:
         """Return how much was played of an item by now."""
         with self._lock:
             self._play_on_locked()
-            return len(self._heard.get(item_id, b"")) // _BYTES_PER_MS
+            return len(self._items[item_id].heard) // _BYTES_PER_MS if item_id in self._items else 0
 
     @property
     def is_playing(self) -> bool:
         """Whether something that was given to it has not been played yet."""
         with self._lock:
             self._play_on_locked()
-            return any(self._waiting.values())
+            return any(item.waiting for item in self._queue)
 
     @property
     def level_db(self) -> float:
         """How loud the last 50 ms were, in dB below full scale; -100 is silence."""
         with self._lock:
             self._play_on_locked()
-            playing = next((item_id for item_id, pcm in self._waiting.items() if pcm), None)
-            latest = b"" if playing is None else bytes(self._heard[playing][-_LEVEL_MS * _BYTES_PER_MS :])
+            playing = next((item for item in self._queue if item.waiting), None)
+            latest = b"" if playing is None else bytes(playing.heard[-_LEVEL_MS * _BYTES_PER_MS :])
         return level_db(latest)
 
     def _play_on_locked(self) -> None:
@@ -208,16 +230,18 @@ class SimulatedSpeaker:
         frames = int((time.monotonic() - self._now) * self._frames_per_s)
         self._now += frames / self._frames_per_s
         left = frames * 2
-        for item_id, pcm in list(self._waiting.items()):
-            part = pcm[:left]
-            self._heard[item_id] += part
-            del pcm[: len(part)]
+        for item in self._queue.copy():
+            part = item.waiting[:left]
+            item.heard += part
+            del item.waiting[: len(part)]
             left -= len(part)
             # One that another follows is over, finished or not.
-            if not pcm and (item_id in self._finished or item_id != next(reversed(self._waiting))):
-                del self._waiting[item_id]
+            if not item.waiting and (item.is_over or item is not self._queue[-1]):
+                self._queue.remove(item)
 
 
 def _check_tempo(tempo: float) -> None:
+    if isinstance(tempo, bool) or not isinstance(tempo, int | float):
+        raise TypeError(f"tempo must be a number of seconds of sound per second, not {tempo!r}")
     if not 0 < tempo < float("inf"):
         raise ValueError(f"tempo is {tempo}: pass seconds of sound per second, more than 0")

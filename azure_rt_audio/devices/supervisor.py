@@ -214,7 +214,7 @@ class DeviceSupervisor:
         for list_candidates in (self._candidates, self._candidates_after_rescan):
             try:
                 candidates = list_candidates()
-            except RealtimeError as error:
+            except Exception as error:  # noqa: BLE001  # as below
                 logger.debug("! %s", error)
                 continue
             for device in candidates:
@@ -223,7 +223,7 @@ class DeviceSupervisor:
                 try:
                     self._open(device)
                     return
-                except RealtimeError as error:
+                except Exception as error:  # noqa: BLE001  # whatever it is, it is tried again soon
                     logger.debug("! %s", error)
 
     def _candidates(self) -> list[Device]:

@@ -20,7 +20,7 @@ _MAX_TO_DECIDE: Final = 4_000
 def call_text(name: str, arguments: str, *, to_decide: bool = False) -> str:
     """Return name and arguments, fit to be printed: JSON loses the line breaks that models write."""
     limit = _MAX_TO_DECIDE if to_decide else _MAX_CHARACTERS
-    with contextlib.suppress(ValueError):
+    with contextlib.suppress(ValueError, RecursionError):
         arguments = json.dumps(json.loads(arguments or "{}"), ensure_ascii=False)
     more = len(arguments) - limit if to_decide else 0
     told = f" ({more} characters more, not shown)" if more > 0 else ""

@@ -108,7 +108,10 @@ def _is_number(value: Any) -> bool:
 
 def shown(value: Any) -> str:
     """Return a JSON value as text for a message, cut if it is long."""
-    text = orjson.dumps(value).decode()
+    try:
+        text = orjson.dumps(value).decode()
+    except orjson.JSONEncodeError:  # nested deeper than orjson writes
+        return "..."
     return text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}..."
 
 

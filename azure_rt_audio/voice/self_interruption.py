@@ -24,7 +24,7 @@ _WINDOW_S: Final = 60.0
 
 class SelfInterruptionDetector:
     """
-    Keeps the last second of both directions, and counts self-interruptions.
+    Keeps the last 600 ms that were sent and 1.5 s that were played, and counts self-interruptions.
 
     **Threads.** Not shared; one thread at a time.
     """

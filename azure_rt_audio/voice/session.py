@@ -10,6 +10,7 @@ their own threads. The two threads share queues, and attributes with one writer 
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import logging
 import queue
@@ -29,7 +30,7 @@ from ..devices import Microphone, Speaker
 from ..devices.events import DeviceLost, DeviceOpened
 from ..devices.interfaces import MicrophoneLike, SpeakerLike
 from ..dispatch import WorkerDispatcher
-from ..dispatch.base import call_guarded
+from ..dispatch.base import call_guarded, report_failure
 from ..errors import ConnectionClosedError, RealtimeError
 from ..protocol.events import (
     InputAudioBufferSpeechStarted,
@@ -58,6 +59,9 @@ _READ_TIMEOUT_S: Final = 0.1
 _LEVELS_INTERVAL_S: Final = 0.1
 _REFERENCE_LEAD_S: Final = 0.04
 """Lead of the echo reference over the microphone: the latencies that devices report are inexact."""
+
+_RECORDED_MS: Final = 10_000
+"""Of sound before a release that is read after it, at most: what a microphone keeps by default."""
 
 _CLOSE_TIMEOUT_S: Final = 2.0
 _STOP_TIMEOUT_S: Final = 1.0
@@ -374,7 +378,7 @@ class VoiceSession:
                 level = logging.DEBUG if self._waiting else logging.WARNING  # who waits is told
                 log.log(level, "! voice session ended: %s", exc)
             self._note_end(exc)
-        except Exception as exc:
+        except BaseException as exc:
             self._note_end(RealtimeError(f"the voice session ended with {type(exc).__name__}: {exc}"))
             raise
         finally:
@@ -412,7 +416,8 @@ class VoiceSession:
                 "push_to_talk=True"
             )
 
-    def _process(self, recorded: AudioLike) -> None:
+    def _process(self, recorded: AudioLike) -> int:
+        """Handle a block, and return its length in bytes."""
         block = bytes(to_pcm16(recorded))  # of a microphone of the program's own, maybe an array
         ended_at = self.microphone.captured_at + len(block) / 48_000
         played = self._reference.take(len(block) // 2, ended_at + _REFERENCE_LEAD_S)
@@ -421,6 +426,7 @@ class VoiceSession:
         self._microphone_db = level_db(sent)
         if not self.is_push_to_talk or self._pressed is not None:
             self._uplink.send(sent)
+        return len(block)
 
     def _handle_button(self) -> None:
         """Handle the next press or release, if there is one."""
@@ -428,12 +434,27 @@ class VoiceSession:
             return
         pressed = self._button.get()
         if self._pressed is not None and pressed is None:
-            while (block := self.microphone.read(0.0)) is not None:  # recorded before the release
-                self._process(block)
+            self._process_recorded()
             self._worker.submit(self._downlink.asked, time.monotonic())
             self._pressed.wait(_STOP_TIMEOUT_S)  # or a late stop would cancel the answer to this turn
             self._uplink.end_turn()
         self._pressed = pressed
+
+    def _process_recorded(self) -> None:
+        """
+        Process what was recorded before a release and was not read yet.
+
+        No more, of a microphone that is faster than this: a simulated one, or one with ``b""`` for nothing.
+        """
+        microphone = self.microphone
+        kept_ms = microphone.buffered_ms if isinstance(microphone, Microphone) else 0
+        left = max(kept_ms, _RECORDED_MS) * 48
+        while left > 0 and not self._is_closing.is_set():
+            block = microphone.read(0.0)
+            size = 0 if block is None else self._process(block)
+            if not size:
+                break
+            left -= size
 
     def _stop_playback(self, has_stopped: threading.Event) -> None:
         """Interrupt on a press; runs on the worker."""
@@ -490,19 +511,35 @@ class VoiceSession:
     # ------------------------------------------------------------ the end
 
     def _shut_down(self) -> None:
-        """Close everything. Idempotent."""
+        """Close everything, whatever a device raises. Idempotent."""
+        if self._has_ended.is_set():
+            return
         for subscription in self._subscriptions:
             subscription.cancel()
-        self.microphone.close()
-        if not self._has_ended.is_set():
-            stopped = {played.item_id: played.ms for played in self.speaker.stop()}
-            self._worker.submit(self._downlink.end, stopped)
-        self.speaker.close()
+        with contextlib.ExitStack() as stack:  # from bottom to top; Ctrl-C skips nothing of it
+            stack.callback(self._note_has_ended)
+            stack.callback(_call_device, self.speaker.close)
+            stack.callback(_call_device, self._stop_speaker)
+            stack.callback(_call_device, self.microphone.close)
+
+    def _stop_speaker(self) -> None:
+        stopped = {played.item_id: played.ms for played in self.speaker.stop()}
+        self._worker.submit(self._downlink.end, stopped)
+
+    def _note_has_ended(self) -> None:
         self._worker.close()
         shutdown.forget(shutdown.Stage.VOICE, self)
         if self._engine.voice.get("session") is self:
             self._engine.voice.pop("session", None)
         self._has_ended.set()
+
+
+def _call_device(act: Callable[[], object]) -> None:
+    """Call a device, which may be the program's own; log its exception, so that the rest is closed."""
+    try:
+        act()
+    except BaseException as exc:  # noqa: BLE001 - logged, or raised again
+        report_failure(exc, act)
 
 
 def _chained(first: Callable[..., object], second: Callable[..., object] | None) -> Callable[..., object]:

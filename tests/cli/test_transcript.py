@@ -6,8 +6,10 @@ import pytest
 from fake_devices import BLOCK
 
 from azure_rt_audio import AzureRealTimeAudio
-from azure_rt_audio._cli.demo.transcript import Transcript
+from azure_rt_audio._cli.demo.transcript import Transcript, _on_one_line
 from azure_rt_audio._cli.printer import Printer
+from azure_rt_audio._cli.replay.script import _compact
+from azure_rt_audio._cli.tool_calls import _told_error
 from azure_rt_audio.devices import SimulatedSpeaker
 from azure_rt_audio.emulator import Emulator
 
@@ -32,3 +34,12 @@ def test_an_answer_that_comes_slowly_is_cut_too(capsys: pytest.CaptureFixture[st
 
     assert transcript.turn.cut_at_ms
     assert "[begin to speak, " in capsys.readouterr().out
+
+
+def test_json_that_is_nested_without_end_is_shown_as_it_is() -> None:
+    """A model's arguments, and what a tool returns, may be anything."""
+    nested = "[" * 100_000
+
+    assert _on_one_line(nested) == nested
+    assert _compact(nested) == nested
+    assert _told_error(nested) is None

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from azure_rt_audio.audio.resample import _Stream, resample
 from azure_rt_audio.devices.playback import Playback
 from azure_rt_audio.devices.speaker import Speaker
 
@@ -223,6 +224,81 @@ def test_a_device_with_another_rate(playback: Playback, device: Device) -> None:
     (played,) = playback.take_ended(device.now + 1)
     assert (played.frames, played.is_complete) == (24_000, True)
     assert playback.is_quiet(device.now + 1)
+
+
+def test_a_device_with_another_rate_waits_for_no_conversion(
+    playback: Playback, device: Device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However much is queued, at most 100 ms are converted at a time; the sound is that of all at once."""
+    said = array("h", (1 + number * 37 % 9_999 for number in range(RATE))).tobytes()
+    converted_ms: list[float] = []
+
+    advance = _Stream.advance
+
+    def counting(stream: _Stream, pcm: bytes, *, is_last: bool) -> bytes:
+        converted_ms.append(len(pcm) / 48)
+        return advance(stream, pcm, is_last=is_last)
+
+    monkeypatch.setattr(_Stream, "advance", counting)
+    playback.add("a", said)
+    playback.finish("a")
+    converted_ms.clear()
+    playback.change_device_rate(48_000)
+    most = [sum(converted_ms)]
+    device.heard = b""
+    while not device.heard or loud(device.heard[-20:]):
+        converted_ms.clear()
+        device.take(frames=960, rate=48_000)
+        most.append(sum(converted_ms))
+
+    assert max(most) <= 100
+    monkeypatch.undo()
+    expected = resample(said, RATE, 48_000)
+    assert device.heard[: len(expected)] == expected
+    assert playback.take_ended(device.now + 1)[0].frames == RATE
+
+
+@pytest.mark.parametrize("rates", [(48_000, 44_100), (16_000, RATE), (44_100, 48_000, 8_000)], ids=str)
+def test_devices_with_other_rates_one_after_the_other(
+    playback: Playback, device: Device, rates: tuple[int, ...]
+) -> None:
+    """Each is lost in the middle; all that was said is played once, in its order."""
+    first, second = sound(RATE, 1000), sound(RATE, 2000)
+    playback.add("a", first[:RATE])
+    for rate in rates:
+        playback.change_device_rate(rate)
+        device.take(10, frames=rate // 50, rate=rate)
+        playback.lose(device.now)
+    playback.change_device_rate(RATE)
+    playback.add("a", first[RATE:])
+    playback.finish("a")
+    playback.add("b", second)
+    playback.finish("b")
+    device.heard = b""
+    heard = playback.played_frames("a", device.now)
+    device.take(130)
+
+    played = array("h", device.heard)
+    louder = next(number for number, value in enumerate(played) if value > 1500)
+    assert [(end.item_id, end.frames) for end in playback.take_ended(device.now + 1)] == [
+        ("a", RATE),
+        ("b", RATE),
+    ]
+    assert louder == pytest.approx(RATE - heard, abs=RATE // 20)  # a conversion begins and ends softly
+    assert sum(value > 500 for value in played) == pytest.approx(2 * RATE - heard, abs=RATE // 20)
+
+
+def test_the_end_of_an_item_that_another_follows_is_told(playback: Playback, device: Device) -> None:
+    """It comes to its end although what is still in its conversion has nobody to play it."""
+    playback.change_device_rate(48_000)
+    playback.add("a", sound(12_000))
+    device.take(30, frames=960, rate=48_000)
+    playback.add("b", sound(12_000))
+    playback.finish("b")
+    device.take(30, frames=960, rate=48_000)
+    playback.finish("a")
+
+    assert sorted(end.item_id for end in playback.take_ended(device.now + 1)) == ["a", "b"]
 
 
 @given(st.data())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import time
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from fake_devices import BLOCK
@@ -118,6 +119,55 @@ def test_an_item_that_ran_dry_is_not_played_out_before_it_is_finished() -> None:
     wait_for(lambda: not speaker.is_playing)
 
     assert [(played.item_id, played.ms) for played in speaker.stop()] == [("a", 20)]
+
+
+@pytest.mark.parametrize("end", ["finish", "stop"])
+def test_an_id_begins_a_new_item_after_its_end(end: str) -> None:
+    """As on a real one: what comes with it after it was finished, or stopped, counts from 0."""
+    speaker = SimulatedSpeaker(tempo=1_000_000)
+    speaker.finish("a")  # which is unknown yet, and so no end of anything
+    speaker.play(BLOCK * 3, item_id="a")
+    wait_for(lambda: speaker.played_ms("a") == 60)
+    speaker.finish("a") if end == "finish" else speaker.stop()
+    first = speaker.heard("a")
+    speaker.play(BLOCK, item_id="a")
+    wait_for(lambda: not speaker.is_playing)
+
+    assert first == BLOCK * 3
+    assert speaker.heard("a") == BLOCK
+    assert speaker.played_ms("a") == 20
+    assert [(played.item_id, played.ms) for played in speaker.stop()] == [("a", 20)]
+
+
+def test_an_id_may_begin_again_while_its_item_is_played() -> None:
+    """Both are played, and told when they are stopped."""
+    speaker = SimulatedSpeaker(tempo=0.001)
+    for _ in range(2):
+        speaker.play(BLOCK, item_id="a")
+        speaker.finish("a")
+
+    assert speaker.played_ms("a") == 0
+    assert [played.item_id for played in speaker.stop()] == ["a", "a"]
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"block_ms": 20.5}, r"block_ms must be a whole number of milliseconds, not 20\.5"),
+        ({"block_ms": True}, "block_ms must be a whole number of milliseconds, not True"),
+        ({"block_ms": "20"}, "block_ms must be a whole number of milliseconds, not '20'"),
+        ({"tempo": "2"}, "tempo must be a number of seconds of sound per second, not '2'"),
+        ({"tempo": True}, "tempo must be a number of seconds of sound per second, not True"),
+        ({"tempo": None}, "tempo must be a number of seconds of sound per second, not None"),
+    ],
+)
+def test_what_is_no_number_is_refused_by_name(given: dict[str, Any], words: str) -> None:
+    """As by a real one, and at once."""
+    with pytest.raises(TypeError, match=words):
+        SimulatedMicrophone(**given)
+    if "tempo" in given:
+        with pytest.raises(TypeError, match=words):
+            SimulatedSpeaker(**given)
 
 
 @pytest.mark.parametrize("tempo", [0, -1, float("inf"), float("nan")])

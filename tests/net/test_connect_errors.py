@@ -54,7 +54,19 @@ def test_the_shapes_of_a_body(body: bytes, code: str | None) -> None:
 
 
 @pytest.mark.parametrize(
-    "body", [b"", b"<html>", b"[1]", b'"text"', b"\xff\xfe", b'{"error":null,"message":3}']
+    "body",
+    [
+        b"",
+        b"<html>",
+        b"[1]",
+        b'"text"',
+        b"\xff\xfe",
+        b'{"error":null,"message":3}',
+        b"[" * 8_000,
+        b'{"code":%s%s}' % (b"[" * 400, b"]" * 400),
+        b'{"code":%s}' % (b"9" * 5_000),
+    ],
+    ids=range(9),
 )
 def test_a_body_of_no_known_shape_is_kept(body: bytes) -> None:
     """An unknown body is no reason to fail."""

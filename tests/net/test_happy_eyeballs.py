@@ -151,13 +151,11 @@ def test_an_interrupt_ends_the_race() -> None:
         patient(None) as patience,
         no_file_is_left_open(),
     ):
-        run_in_thread = Aside(
-            lambda: _addresses.connect(at(one, other), lambda sock: under_way.set(), patience)
-        )
+        aside = Aside(lambda: _addresses.connect(at(one, other), lambda sock: under_way.set(), patience))
         assert under_way.wait(HANG)
         patience.waker.interrupt()
         with pytest.raises(Cancelled):
-            run_in_thread.result()
+            aside.result()
 
 
 def test_a_name_with_a_dead_address(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -194,7 +192,7 @@ def test_ipv6(through: str) -> None:
                 sock.settimeout(HANG)
                 echo_frames(sock)
 
-        run_in_thread = Aside(serve)
+        aside = Aside(serve)
         port = listener.getsockname()[1]
         heads: list[bytes] = []
         asked: list[str] = []
@@ -209,7 +207,7 @@ def test_ipv6(through: str) -> None:
 
             assert receive(transport) == b"x"
             assert transport.where == f"[::1]:{port}"
-        run_in_thread.result()
+        aside.result()
 
     assert [head.split(b" ")[1] for head in heads] == [b"[::1]:%d" % port] * (through == "http")
     assert asked == ["ipv6:::1"] * through.startswith("socks")

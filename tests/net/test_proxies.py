@@ -219,6 +219,7 @@ def assert_silent(error: BaseException) -> None:
         ("[2001:db8::1]:80", "2001:db8::1", False),
         ("2001:db8::/32", "2001:db8::1", True),
         ("2001:db9::/32", "2001:db8::1", False),
+        pytest.param(f"res.example:{'4' * 5_000}", "res.example", False, id="no port"),
     ],
 )
 def test_whom_no_proxy_spares(
@@ -510,7 +511,7 @@ def test_an_attempt_that_is_given_up_shows_no_password() -> None:
     waker = Waker()
     with tcp_server(script) as url:
         way = through("http", url.split("/")[2], f"me:{PASSWORD}@")
-        run_in_thread = Aside(
+        aside = Aside(
             lambda: open_transport(
                 Target("wss://h.example/", HEADERS), WebSocketOptions(http_proxy=way), Deadline(None), waker
             )
@@ -518,7 +519,7 @@ def test_an_attempt_that_is_given_up_shows_no_password() -> None:
         assert arrived.wait(HANG)
         waker.interrupt()
         with pytest.raises(ConnectError, match="given up") as caught:
-            run_in_thread.result()
+            aside.result()
     waker.close()
 
     assert_silent(caught.value)

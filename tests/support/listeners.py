@@ -103,7 +103,7 @@ class Aside:
         self._function = function
         self._result: Any = None
         self._error: BaseException | None = None
-        self._thread = threading.Thread(target=self._run, name="run_in_thread")
+        self._thread = threading.Thread(target=self._run, name="aside")
         self._thread.start()
 
     def _run(self) -> None:

@@ -14,9 +14,14 @@ from hostile_service import HOSTILE, hostile_service, reaches
 from listeners import HANG, Connect, Probe
 
 from azure_rt_audio import AzureRealTimeAudio
+from azure_rt_audio._tool_loop.outputs import OutputSender
 from azure_rt_audio.emulator import Emulator, FunctionCall, Reply
 from azure_rt_audio.protocol.events.local import Reconnected, Reconnecting, ToolApprovalRequested
+from azure_rt_audio.protocol.items import FunctionCallItem
 from azure_rt_audio.tools import Tool, ToolContext, Tools
+from azure_rt_audio.tools.declaration import declare
+from azure_rt_audio.tools.output import ToolOutput
+from azure_rt_audio.tools.shape import UnfitError
 
 PASSWORD = "PASSWORD-0123456789"
 TEXT = '{"text": "x"}'
@@ -137,6 +142,31 @@ def test_who_decides_sees_all_arguments() -> None:
     assert shown == f"delete({long})"
     assert cut.endswith("\N{HORIZONTAL ELLIPSIS}) (5025 characters more, not shown)")
     assert len(cut) < 5_000
+
+
+NESTED = [f'{{"text": {"[" * depth}{"]" * depth}}}' for depth in (300, 900, 5_000)]
+"""Deeper than orjson writes, than Python does, than either reads."""
+
+
+@pytest.mark.parametrize("arguments", NESTED, ids=["300", "900", "5000"])
+def test_arguments_that_are_nested_without_end_are_only_wrong(arguments: str) -> None:
+    """They can be shown and quoted, and the model is told that they do not fit."""
+    asked = ToolApprovalRequested(call_id="c", name="listen", arguments=arguments, decide=lambda *_: True)
+    call = FunctionCallItem(id="i", call_id="c", name="listen", arguments=arguments)
+    quoted = OutputSender(Numbering(), None, None).late_item(call, ToolOutput("x"))  # type: ignore[arg-type]
+
+    assert "listen(" in str(asked)
+    assert arguments in str((quoted.content or [])[0].text)
+    with pytest.raises(UnfitError, match=r"the arguments are no JSON|must be a string, not"):
+        declare(listen).arguments(arguments)
+
+
+class Numbering:
+    """Gives ids."""
+
+    def new_item_id(self) -> str:
+        """Return the only one."""
+        return "item_1"
 
 
 def test_the_line_of_a_reconnection_is_one() -> None:

@@ -280,7 +280,11 @@ def test_a_body_in_chunks_is_read() -> None:
         assert refusal(url).code == "Odd"
 
 
-@pytest.mark.parametrize("headers", [[], ["Content-Length: 99999999999"]])
+@pytest.mark.parametrize(
+    "headers",
+    [[], ["Content-Length: 99999999999"], [f"Content-Length: {'9' * 5_000}"]],
+    ids=["no length", "a length", "a number that Python does not read"],
+)
 def test_an_endless_body_is_cut(headers: list[str]) -> None:
     """No more is read than is kept, whatever length is claimed."""
 
@@ -299,6 +303,23 @@ def test_a_body_that_never_comes_is_not_waited_for() -> None:
         error = refusal(url)
 
     assert (error.status, error.body) == (403, "")
+
+
+def test_a_refusal_that_is_not_understood_leaves_no_descriptor(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever goes wrong while the error is made, the socket is closed; the peer sees it."""
+    has_ended = threading.Event()
+
+    def script(sock: socket.socket) -> None:
+        answer("403 Forbidden", "Content-Length: 2", body=b"{}", linger=True)(sock)
+        has_ended.set()
+
+    monkeypatch.setattr("azure_rt_audio._transport.handshake.refused", lambda *_, **__: 1 / 0)
+    with tcp_server(script) as url:
+        with pytest.raises(ZeroDivisionError) as caught:
+            open_transport(Target(url), WebSocketOptions(), Deadline(HANG))
+
+        assert has_ended.wait(HANG)
+        assert caught.tb is not None  # whose frames hold the socket
 
 
 def test_a_redirect_does_not_carry_the_key_away() -> None:

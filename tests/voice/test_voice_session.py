@@ -8,6 +8,7 @@ import logging
 import subprocess
 import sys
 import threading
+from asyncio import CancelledError
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -20,7 +21,7 @@ from azure_rt_audio.audio.g711 import ulaw_encode
 from azure_rt_audio.audio.resample import resample
 from azure_rt_audio.devices import DeviceLost, DeviceOpened, Microphone, Played, Speaker
 from azure_rt_audio.emulator import Close, Emulator, FunctionCall, Reply, Say, before
-from azure_rt_audio.errors import ConnectionClosedError, DeviceError, MissingExtraError
+from azure_rt_audio.errors import ConnectionClosedError, DeviceError, MissingExtraError, RealtimeError
 from azure_rt_audio.voice import FirstSound, Interrupted, Levels, SelfInterruption, VoiceSession
 
 SPEECH = [BLOCK] * 10
@@ -537,6 +538,50 @@ def test_a_press_interrupts(talks: Talks) -> None:
         talk.voice.close()
 
 
+class Tireless(StageMicrophone):
+    """A microphone that always has another block, also when it is asked not to wait for one."""
+
+    def __init__(self, block: bytes) -> None:
+        super().__init__()
+        self.block = block
+        self.is_asked_again = threading.Event()  # and again, after a release
+
+    def read(self, timeout: float) -> bytes:
+        if not timeout:
+            self.is_asked_again.set()
+        return self.block if not timeout or self.is_asked_again.wait(0.01) else BLOCK
+
+
+@pytest.mark.parametrize("block", [BLOCK, b""], ids=["sound", "nothing"])
+def test_a_turn_ends_though_the_microphone_does_not(
+    client: AzureRealTimeAudio, emulator: Emulator, monkeypatch: pytest.MonkeyPatch, block: bytes
+) -> None:
+    """Of one that is faster than it is sent, as much belongs to the turn as one may have kept."""
+    monkeypatch.setattr("azure_rt_audio.voice.session._RECORDED_MS", 200)
+    microphone = Tireless(block)
+    with VoiceSession(client, microphone, StageSpeaker(), echo="headphones", push_to_talk=True) as voice:
+        voice.press()
+        emulator.wait_for_command("input_audio_buffer.append", count=10)
+        voice.release()
+
+        emulator.wait_for_command("input_audio_buffer.commit")
+
+
+def test_a_turn_that_does_not_end_does_not_hinder_the_end(
+    client: AzureRealTimeAudio, emulator: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever closes the session does not wait for what was recorded before the release."""
+    monkeypatch.setattr("azure_rt_audio.voice.session._RECORDED_MS", 10**12)
+    microphone = Tireless(BLOCK)
+    with VoiceSession(client, microphone, StageSpeaker(), echo="headphones", push_to_talk=True) as voice:
+        voice.press()
+        emulator.wait_for_command("input_audio_buffer.append")
+        voice.release()
+        assert microphone.is_asked_again.wait(HANG)
+
+        assert voice.close(HANG)
+
+
 def test_a_button_that_is_not_there(talks: Talks) -> None:
     """An open microphone has no button."""
     talk = talks()
@@ -778,6 +823,78 @@ def test_a_device_that_fails_is_raised(client: AzureRealTimeAudio) -> None:
         with pytest.raises(DeviceError, match="fire"):
             waiting.result()
     assert client.ask("Still there?", timeout=HANG).is_completed
+
+
+class Doomed(StageMicrophone):
+    """A microphone that fails, and fails again when it is closed."""
+
+    def __init__(self, failure: BaseException) -> None:
+        super().__init__()
+        self.failure = failure
+        self.failing = threading.Event()
+
+    def read(self, timeout: float | None = None) -> bytes | None:
+        if self.failing.wait(0.01):
+            raise self.failure
+        return None
+
+    def close(self) -> None:
+        super().close()
+        raise self.failure
+
+
+class Mute(StageSpeaker):
+    """A speaker that neither stops nor closes without an error."""
+
+    def stop(self) -> Any:
+        raise OSError("no such device")
+
+    def close(self) -> None:
+        super().close()
+        raise OSError("no such device")
+
+
+@pytest.mark.parametrize("failure", [DeviceError("gone"), OSError("gone"), CancelledError("gone")], ids=repr)
+@pytest.mark.filterwarnings(
+    "ignore::pytest.PytestUnhandledThreadExceptionWarning"
+)  # what is no error of ours
+def test_devices_that_fail_at_the_end_keep_nobody_waiting(
+    client: AzureRealTimeAudio, caplog: pytest.LogCaptureFixture, failure: BaseException
+) -> None:
+    """Whatever they raise, the session ends, the waits for it end, and another one may start."""
+    microphone, speaker = Doomed(failure), Mute()
+    voice = VoiceSession(client, microphone, speaker, echo="headphones")
+    voice.start()
+    waiting = Aside(voice.wait)
+    microphone.failing.set()
+    with pytest.raises(RealtimeError, match="gone"):
+        waiting.result()
+
+    assert voice.close(HANG)
+    assert microphone.is_closed.is_set()
+    assert speaker.is_closed.is_set()
+    assert "Doomed.close" in caplog.text
+    assert "Mute.close" in caplog.text
+    caplog.clear()
+    with VoiceSession(client, StageMicrophone(), StageSpeaker(), echo="headphones") as voice:
+        assert voice.is_open
+
+
+def test_what_a_device_raised_at_the_start_is_what_is_raised(
+    client: AzureRealTimeAudio, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Not what it, or the other one, raises when it is closed after that."""
+
+    class Broken(Doomed):
+        def start(self) -> None:
+            raise MissingExtraError("A microphone", "audio")
+
+    with pytest.raises(MissingExtraError):
+        VoiceSession(client, Broken(OSError("gone")), Mute(), echo="headphones").start()
+
+    caplog.clear()
+    with VoiceSession(client, StageMicrophone(), StageSpeaker(), echo="headphones") as voice:
+        assert voice.is_open
 
 
 def test_close_from_its_own_thread(talks: Talks, talker: Emulator) -> None:

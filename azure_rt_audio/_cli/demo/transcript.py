@@ -301,5 +301,5 @@ def _on_one_line(arguments: str) -> str:
     """Arguments without the white space that models put into them."""
     try:
         return json.dumps(json.loads(arguments), ensure_ascii=False)
-    except ValueError:
+    except (ValueError, RecursionError):
         return arguments

@@ -102,5 +102,5 @@ def _compact(text: str) -> str:
     """Return JSON on one line; other text as it is."""
     try:
         return json.dumps(json.loads(text), ensure_ascii=False)
-    except ValueError:
+    except (ValueError, RecursionError):
         return text

@@ -105,7 +105,7 @@ class ChatModel:
             return _failed(f"it answers {exc.code} {exc.reason}: {detail}" if detail else f"{exc}")
         except (OSError, http.client.HTTPException) as exc:
             return _failed(str(getattr(exc, "reason", exc)) or type(exc).__name__)
-        except (ValueError, LookupError, TypeError, AttributeError) as exc:
+        except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as exc:
             return _failed(f"its answer is not understood ({type(exc).__name__}: {exc})")
 
     def _first_model(self) -> str:

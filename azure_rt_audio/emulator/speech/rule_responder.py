@@ -120,7 +120,7 @@ def _spoken_result(result: Item, conversation: Conversation) -> str:
         return f"I am sorry, the {subject} did not work: {_in_words(error['message'])}."
     try:
         value = json.loads(result.output)
-    except ValueError:
+    except (ValueError, RecursionError):
         value = result.output
     if isinstance(value, dict) and "error" in value:
         return f"I am sorry, the {subject} did not work: {_in_words(value['error'])}."

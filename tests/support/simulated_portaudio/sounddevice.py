@@ -44,11 +44,23 @@ def query_devices() -> tuple[dict[str, Any], ...]:
     )
 
 
+_initialized = 1  # by the import
+
+
 def _initialize() -> None:
+    global _initialized
+    _initialized += 1
+
+
+def _terminate() -> None:
+    global _initialized
+    if not _initialized:
+        raise PortAudioError("Error terminating PortAudio: PortAudio not initialized")
+    _initialized -= 1
+
+
+def _exit_handler() -> None:
     pass
-
-
-_terminate = _exit_handler = _initialize
 
 
 class _StreamBase:

@@ -169,9 +169,7 @@ def straight(client: Client) -> Closing:
 
 def from_two_threads(client: Client) -> Closing:
     """Close twice at the same time; the slower one counts."""
-    closings = [
-        run_in_thread.result() for run_in_thread in [Aside(lambda: straight(client)) for _ in range(2)]
-    ]
+    closings = [one.result() for one in [Aside(lambda: straight(client)) for _ in range(2)]]
     return Closing(all(closing.ended for closing in closings), max(c.seconds for c in closings))
 
 
