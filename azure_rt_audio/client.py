@@ -22,9 +22,8 @@ from ._repr import also_half_made
 from ._secret import forgets_locals
 from ._session.engine import Engine
 from ._session.pending_response import DEFAULT_TIMEOUT, PendingResponse
-from ._session.readiness import Readiness
 from ._session.recital import recital
-from ._session.waiters import is_item_added
+from ._session.waiters import Answers, about, item_added
 from ._tool_loop.session_tools import GivenTools, SessionTools
 from ._transport import WebSocketImpl, WebSocketState
 from ._typescript import TypeScriptNames
@@ -129,7 +128,7 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
     single message, before which nothing waits, is written by the thread that sends it. No two are ever inside
     the socket, or OpenSSL, at once. Listeners run one at a time, in order, on ``azure-rt-events-N`` unless a
     dispatcher says otherwise. Methods called before the session is ready wait for it, at most
-    ``connect_timeout`` seconds.
+    ``connect_timeout`` seconds, however many attempts that takes (``retry_first``).
 
     **The end.** :meth:`close` returns within its timeout and a second, whatever the service, the network
     or a listener does, from any thread. An object that is dropped without it is collected and its
@@ -310,7 +309,8 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
         Wait until the session has been configured. Blocks.
 
         Args:
-            timeout: Seconds; left out, the options' ``connect_timeout``; ``None`` has no limit.
+            timeout: Seconds; left out, the options' ``connect_timeout``, or, with ``retry_first``, until the
+                client gives up; ``None`` has no limit.
 
         Raises:
             ConnectError: If the connection could not be made; says why and what to do.
@@ -319,11 +319,8 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
             TimeoutError: If it took longer.
         """
         check_timeout(timeout)
-        if timeout == FROM_OPTIONS:
-            self._engine.attempts.follow(Readiness.wait_as_configured)
-        else:
-            deadline = Deadline(timeout, self._engine.sender.clock)
-            self._engine.attempts.follow(lambda ready: ready.wait_until(deadline))
+        is_given = timeout != FROM_OPTIONS
+        self._engine.wait_until_ready(Deadline(timeout, self._engine.sender.clock) if is_given else None)
 
     def wait_for_mcp_tools(self, timeout: float | None = 30.0) -> dict[str, list[McpListedTool]]:
         """
@@ -506,7 +503,7 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
         return self._engine.sender.acknowledged(
             InputAudioBufferCommit(event_id=self._engine.sender.new_event_id()),
             self,
-            lambda _, event: isinstance(event, InputAudioBufferCommitted),
+            ((InputAudioBufferCommitted, None),),
             wait=wait,
             kind="commit",
             codes=frozenset(("input_audio_buffer_commit_empty",)),
@@ -531,7 +528,7 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
         return self._engine.sender.acknowledged(
             InputAudioBufferClear(event_id=self._engine.sender.new_event_id()),
             self,
-            lambda _, event: isinstance(event, InputAudioBufferCleared),
+            ((InputAudioBufferCleared, None),),
             wait=wait,
             kind="clear",
         )
@@ -545,6 +542,9 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
     ) -> None:
         """
         Add an audio file to the service's input buffer, block by block. Blocks until all of it is sent.
+
+        While a lost connection is made anew it waits for the next one, until the client gives up
+        (``max_seconds`` of the policy).
 
         Any kind that :func:`~azure_rt_audio.audio.read_audio` reads, at any rate, of any length: it is
         never in memory as a whole. Neither a commit nor silence follows. With Ctrl-C, or a *progress* that
@@ -563,6 +563,7 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
             OSError: If the file cannot be read.
             MissingExtraError: If the ``audio`` extra is needed and not installed.
             ConnectionClosedError: If the connection is over.
+            ConnectError: If it was lost, and no other one could be made.
             TimeoutError: If the session did not become ready, or the backlog stayed full.
             RuntimeError: On the I/O thread, where nothing may block.
         """
@@ -599,7 +600,7 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
         self._engine.conversation._note_sent(made)
         return self._acknowledged(
             command,
-            lambda event: is_item_added(event, made.id, is_id_new=is_id_new),
+            item_added(made.id, is_id_new=is_id_new),
             codes=(
                 "invalid_tool_call_id",
                 "item_create_duplicate_item_id",
@@ -623,7 +624,7 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
         """
         return self._acknowledged(
             ConversationItemDelete(event_id=self._engine.sender.new_event_id(), item_id=item_id),
-            lambda event: isinstance(event, ConversationItemDeleted) and event.item_id == item_id,
+            about(ConversationItemDeleted, item_id),
             codes=("item_delete_invalid_item_id",),
         )
 
@@ -657,7 +658,7 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
                 content_index=content_index,
                 audio_end_ms=audio_end_ms,
             ),
-            lambda event: isinstance(event, ConversationItemTruncated) and event.item_id == item_id,
+            about(ConversationItemTruncated, item_id),
             codes=("item_truncate_invalid_item_id", "unsupported_content_type"),
             params=("audio_end_ms", "content_index"),
         )
@@ -676,14 +677,14 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
         """
         return self._acknowledged(
             ConversationItemRetrieve(event_id=self._engine.sender.new_event_id(), item_id=item_id),
-            lambda event: isinstance(event, ConversationItemRetrieved) and event.item.id == item_id,
+            about(ConversationItemRetrieved, item_id),
             codes=("item_retrieve_invalid_item_id",),
         )
 
     def _acknowledged(
         self,
         command: Command,
-        is_it: Callable[[Any], bool],
+        answers: Answers,
         *,
         codes: tuple[str, ...] = (),
         params: tuple[str, ...] = (),
@@ -692,7 +693,7 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
         return self._engine.sender.acknowledged(
             command,
             self,
-            lambda _, event: is_it(event),
+            answers,
             wait=self._engine.sender.wait_to_send,
             codes=frozenset(codes),
             params=params,
@@ -732,7 +733,8 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
 
         Raises:
             ValueError: If a field cannot be right; names its path.
-            ResponseActiveError: If one is in progress and *if_active* is ``"raise"``.
+            ResponseActiveError: If it would have to wait, as one is in progress or it is the user's turn, and
+                *if_active* is ``"raise"``; says which.
             ConnectionClosedError: If the connection is over.
             TimeoutError: If the session did not become ready, or the backlog stayed full.
         """

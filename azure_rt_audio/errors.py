@@ -348,7 +348,12 @@ class RecordingError(RealtimeError):
 
 
 class ResponseActiveError(RealtimeError, RuntimeError):
-    """A response is in progress in the default conversation, and the caller chose not to wait."""
+    """
+    A response cannot begin at once, and the caller chose not to wait.
+
+    One is in progress in the default conversation, or asked for, or it is the user's turn: the message says
+    which.
+    """
 
     default_type = INVALID_REQUEST_ERROR
 

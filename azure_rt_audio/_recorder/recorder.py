@@ -127,7 +127,7 @@ class Recorder:
         tap = RecorderTap(self._writer, is_closing)
         self._taps = weakref.ref(engine.taps)
         self._tap = weakref.ref(tap)  # the session's: it is gone with the client, and the recording then ends
-        self._finalizer = weakref.finalize(tap, self._writer.finish)
+        self._finalizer = weakref.finalize(tap, self._writer.drop)
         self._finalizer.atexit = False  # at exit its turn comes after the connections'
         engine.taps.add(tap)
         for attempt in engine.attempts.alive:

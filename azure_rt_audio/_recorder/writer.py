@@ -16,6 +16,7 @@ import contextlib
 import itertools
 import logging
 import operator
+import queue
 import threading
 import time
 from pathlib import Path
@@ -89,7 +90,9 @@ class RecordingWriter:
         self._queue: collections.deque[Happening] = collections.deque()  # guarded by _changed
         self._waiting_bytes = 0  # guarded by _changed
         self._lost = [0, 0]  # entries and bytes; guarded by _changed
-        self._is_finishing = False  # guarded by _changed
+        self._is_finishing = False  # written once, also without the lock
+        # A simple queue, because it alone may be put to in the middle of anything, where finalizers run.
+        self._wakeup: queue.SimpleQueue[None] = queue.SimpleQueue()
         self._is_over = False  # guarded by _changed
         self._is_writing = False  # guarded by _changed
         self._is_hurried = False  # somebody waits for it; guarded by _changed
@@ -144,9 +147,13 @@ class RecordingWriter:
             if total <= _MAX_WAITING_BYTES:
                 self._waiting_bytes = total
                 self._queue.append((now, kind, connection, body))
-                if not waiting or waiting < _MUCH_BYTES <= total:
+                if not waiting:
+                    self._wakeup.put(None)
+                elif waiting < _MUCH_BYTES <= total:
                     self._changed.notify_all()
                 return
+            if not waiting:
+                self._wakeup.put(None)
             self._lost[0] += 1
             self._lost[1] += size
         if self.error is None:
@@ -154,9 +161,14 @@ class RecordingWriter:
 
     def finish(self) -> None:
         """Write what waits and close the file, soon. Idempotent; does not wait."""
+        self.drop()
         with self._changed.lock:
-            self._is_finishing = True
             self._changed.notify_all()
+
+    def drop(self) -> None:
+        """The same for a finalizer, a quarter of a second later: it may run in the middle of anything."""
+        self._is_finishing = True
+        self._wakeup.put(None)
 
     def join(self, seconds: float | None) -> bool:
         """Wait for the file to be closed; return whether it is."""
@@ -198,9 +210,7 @@ class RecordingWriter:
         end = False
         try:
             while not end:
-                self._changed.wait_quietly(
-                    lambda: bool(self._queue or self._lost[0]) or self._is_finishing, Deadline(None)
-                )
+                self._wakeup.get()  # something waits to be written, or it is the end
                 self._changed.wait_quietly(
                     lambda: self._is_finishing or self._is_hurried or self._waiting_bytes >= _MUCH_BYTES,
                     Deadline(_GATHER_SECONDS),

@@ -99,6 +99,7 @@ class Attempt:
         self.opened_at: float | None = None  # on the clock of the attempts; written by the I/O thread
         self.opened_wall = 0.0
         self.is_started = False  # it has begun to connect
+        self.has_expired = False  # the service has said that its session is over; the I/O thread's
         self.sound_base = 0  # index of the first byte of sound that was sent on it; written by the journal
         self.on_configured: Callable[[Attempt], object] | None = None
         """
@@ -247,6 +248,8 @@ class Attempt:
 
     def _prepare(self, event: Event) -> None:
         """Configure the session by this connection's own events."""
+        if isinstance(event, Error) and event.error is not None and event.error.code == SESSION_EXPIRED:
+            self.has_expired = True
         if isinstance(event, SessionCreated | SessionUpdated):
             if isinstance(event.session, Session):
                 self.session = merge_session(self.session, event.session)

@@ -38,6 +38,7 @@ from .one_asker import OneAsker
 from .readiness import Readiness
 from .secrets import Secrets
 from .taps import Taps
+from .verdict import in_words
 
 __all__ = ["Attempts"]
 
@@ -165,17 +166,40 @@ class Attempts:
         """Whether the session may outlive the end of an attempt that somebody has just met."""
         return self.is_lasting and not self.is_closing and attempt is self.current
 
-    def follow(self, wait: Callable[[Readiness], None]) -> None:
-        """Wait for the current attempt; if it fails, for the one in its place. Raises what *wait* raises."""
+    def follow(
+        self,
+        wait: Callable[[Readiness, Deadline | None], None] = Readiness.wait_as_configured,
+        deadline: Deadline | None = None,
+    ) -> Attempt:
+        """
+        Wait for the current attempt; if it fails, for those in its place. Return the one that did not.
+
+        Args:
+            wait: Waits for the first one.
+            deadline: Of the caller, which all of them share; ``None`` is ``connect_timeout``.
+
+        Raises:
+            TimeoutError: If it took longer.
+            RealtimeError: If an attempt failed, and there is none in its place.
+        """
+        attempt, why = self.current, ""
+        limit = deadline or Deadline(self._websocket_options.connect_timeout, self._clock)
         while True:
-            attempt = self.current
             try:
-                wait(attempt.ready)
-            except RealtimeError:
+                if why:
+                    attempt.ready.wait_until(limit)
+                else:
+                    wait(attempt.ready, deadline)
+            except RealtimeError as exc:
                 if attempt is self.current:
                     raise
+                attempt, why = self.current, in_words(exc)
+            except TimeoutError as exc:
+                if not why:
+                    raise
+                raise TimeoutError(f"{exc} The attempt before that has failed: {why}.") from None
             else:
-                return
+                return attempt
 
     def written_at(self, sent: float) -> float | None:
         """Return when the system had taken what was sent at a moment; ``None`` as long as it waits here."""
@@ -411,7 +435,8 @@ class Attempts:
         session = self._session()
         if session is not None:
             session.move(self.current)
-            self._draining, self._applied.number = 0, self.current.number
+            with self.lock:
+                self._draining, self._applied.number = 0, self.current.number
 
     def intercept(self, attempt: Attempt) -> None:
         """Give the events of the attempt that are applied to its ``on_event`` instead. The I/O thread's."""

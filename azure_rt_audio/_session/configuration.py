@@ -26,6 +26,7 @@ from ..protocol.session_differences import differences
 from .acknowledgement import Acknowledgement
 from .attempt import Attempt, merge_session
 from .attempts import Attempts
+from .readiness import Readiness
 from .sender import CommandSender
 from .voice_changes import VoiceChange, VoiceChanges
 from .waiters import Waiter, Waiters, placeholder
@@ -103,8 +104,9 @@ class Configuration:
         attempt = self._attempts.current
 
         def wait() -> None:
+            nonlocal attempt
             if not self._attempts.has_been_ready:
-                attempt.ready.wait_to_send_configuration()
+                attempt = self._attempts.follow(Readiness.wait_to_send_configuration)
                 attempt.ready.try_again_with(command.event_id)
             attempt.expect_update(command)
 
@@ -112,7 +114,7 @@ class Configuration:
             return self._sender.acknowledged(
                 command,
                 owner,
-                lambda _, event: isinstance(event, SessionUpdated),
+                ((SessionUpdated, None),),
                 wait=wait,
                 kind=command.type,
                 params=("session",),

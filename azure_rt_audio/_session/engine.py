@@ -7,8 +7,9 @@ on a listener, and the I/O thread never waits for user code.
 
 How it goes over from one connection to the next: see ``attempts.py``, which holds the engine weakly.
 
-**Threads and locks.** The I/O thread calls ``apply``, ``move`` and ``end``; all else may be called from any
-thread. It has no lock of its own.
+**Threads and locks.** What stands above the line "on the I/O thread" may be called from any thread; what
+stands below it, by that thread alone, but for ``tell``, ``has_listener``, ``runs_calls`` and
+``tell_no_sound``. It has no lock of its own.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from typing import Final
 from attrs import evolve
 
 from .._concurrency import shutdown
+from .._concurrency.deadline import Deadline
 from .._concurrency.weak_call import weakly
 from .._log import get_logger
 from .._secret import without
@@ -92,6 +94,7 @@ from .taps import Taps, Told
 from .transcription import Transcription
 from .turn_taking import TurnTaking
 from .user_turn import TurnLimits
+from .verdict import SESSION_EXPIRED
 from .waiters import Handled, Waiter, Waiters
 
 __all__ = ["Engine"]
@@ -123,8 +126,6 @@ _WITH_CONSEQUENCES: Final = frozenset(
 """Events that change the client's state. All others, the deltas above all, take the short way."""
 
 _SOUNDS: Final = (ResponseOutputAudioDelta, SessionOutputAudioDelta)
-
-_EXPIRED: Final = "session_expired"
 
 _TIME_TO_LISTEN: Final = 0.25
 """Seconds between the constructor and ``on("error", ...)``, at most, for a program that listens at all."""
@@ -168,8 +169,7 @@ class Engine:
         self.status = ModelStatus()
         self._turn = self.status.turn
         self.outcome: Outcome | None = None  # once listeners have been given the last event; written once
-        self.has_expired = False  # the I/O thread's: the service has said that the session is over
-        self._is_expiry_untold = False  # the I/O thread's: that was kept, as another session is to follow
+        self._is_expiry_told = False  # the I/O thread's: the service says that it is over, none is to follow
         self.attempts = Attempts(self, options, websocket_options, websocket_impl, clock)
         dialect = options.resolved_dialect
         self.journal = Journal(
@@ -256,6 +256,7 @@ class Engine:
         self.conversation._sound = weakly(self.journal.sound.of_turns)
         if history is not None:
             self.reconnector.begin_with(history, self.attempts.current)
+            self.attempts.on_check = weakly(self.reconnector.check_history)
         if policy is not None:
             self.attempts.on_ended = weakly(self.reconnector.on_ended)
             self.attempts.on_drained = weakly(self.reconnector.on_drained)
@@ -268,6 +269,21 @@ class Engine:
     def start(self) -> None:
         """Begin to connect; returns at once."""
         self.attempts.start(self.attempts.current)
+
+    def wait_until_ready(self, deadline: Deadline | None) -> None:
+        """
+        Wait until the session has been configured.
+
+        Args:
+            deadline: ``None``: as long as the options have it, or as the policy tries a first connection.
+        """
+        policy = self._policy
+        if deadline is None and policy is not None and policy.retry_first:
+            self.attempts.follow(Readiness.wait_until, Deadline(None))
+        elif deadline is None:
+            self.attempts.follow()
+        else:
+            self.attempts.follow(Readiness.wait_until, deadline)
 
     def close(self, timeout: float) -> bool:
         """Close all connections; see :meth:`azure_rt_audio.client.AzureRealTimeAudio.close`."""
@@ -401,7 +417,7 @@ class Engine:
             if self.response_queue.begun:
                 self.response_queue.feed(event)
             key = cls.TYPE
-            if self.waiters.waiting:
+            if self.waiters.named:
                 self.waiters.offer(key, event)
             if self.streams.streams:
                 self.streams.offer(key, event)
@@ -573,10 +589,13 @@ class Engine:
                 attempt.settle_oldest()
             attempt.ready.refuse(error)
         self._publish_error(event)
-        self.has_expired = error.code == _EXPIRED
-        self._is_expiry_untold = self.has_expired and self.attempts.is_lasting
-        if not self._is_expiry_untold:
-            self.audience.report(error, is_told=handled is Handled.TOLD)
+        if error.code == SESSION_EXPIRED:
+            if attempt is not None:
+                attempt.has_expired = True
+            if self.attempts.is_lasting:  # another session is to follow
+                return
+            self._is_expiry_told = True
+        self.audience.report(error, is_told=handled is Handled.TOLD)
 
     def _publish_error(self, event: Error) -> None:
         self.audience.offer(Error, event)
@@ -619,7 +638,7 @@ class Engine:
 
     def move(self, attempt: Attempt) -> None:
         """Take into account that events of another attempt will be applied."""
-        self.has_expired, self.ids = False, attempt.ids
+        self.ids = attempt.ids
         if attempt.session is not None:
             self.configuration.session = attempt.session
         self.turns.follow_detection()
@@ -644,6 +663,7 @@ class Engine:
         status = self.status.end()
         log.debug("= the session is over")  # its connection has said why
         self.journal.end(outcome)
+        self.conversation._forget_sent()
         for follower in (self.calls, self.guard):
             if follower is not None:
                 follower.end(outcome)
@@ -652,8 +672,7 @@ class Engine:
         if status is not None:
             self.audience.offer(status.type, status)
         # The service has said why it closes, and that was reported.
-        was_told = self.has_expired and not self._is_expiry_untold
-        is_told = is_asked_for or (was_told and outcome.code == _EXPIRED)
+        is_told = is_asked_for or (self._is_expiry_told and outcome.code == SESSION_EXPIRED)
         if not is_told:
             self.audience.offer("error", outcome)
         closed = Closed(error=outcome)

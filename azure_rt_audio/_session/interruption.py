@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-from collections.abc import Callable
-from typing import Any
 
 from ..errors import ConnectionClosedError, ServiceError
 from ..protocol.commands import Command, ConversationItemDelete, ConversationItemTruncate
@@ -18,6 +16,7 @@ from ..protocol.events import ConversationItemDeleted, ConversationItemTruncated
 from .response_queue import ResponseQueue
 from .restored_items import RestoredItems
 from .sender import CommandSender
+from .waiters import Answers, about
 
 __all__ = ["Interruption"]
 
@@ -81,14 +80,14 @@ class Interruption:
                 ConversationItemTruncate(
                     event_id=event_id, item_id=item_id, content_index=0, audio_end_ms=heard_ms
                 ),
-                lambda event: isinstance(event, ConversationItemTruncated) and event.item_id == item_id,
+                about(ConversationItemTruncated, item_id),
                 codes=("item_truncate_invalid_item_id", "unsupported_content_type"),
                 params=("audio_end_ms", "content_index"),
             )
         else:
             self._ask(
                 ConversationItemDelete(event_id=event_id, item_id=item_id),
-                lambda event: isinstance(event, ConversationItemDeleted) and event.item_id == item_id,
+                about(ConversationItemDeleted, item_id),
                 codes=("item_delete_invalid_item_id",),
             )
 
@@ -98,7 +97,7 @@ class Interruption:
     def _ask(
         self,
         command: Command,
-        is_done: Callable[[Any], bool],
+        answers: Answers,
         codes: tuple[str, ...],
         params: tuple[str, ...] = (),
     ) -> None:
@@ -107,7 +106,7 @@ class Interruption:
             self._sender.acknowledged(
                 command,
                 None,
-                lambda _, event: is_done(event),
+                answers,
                 wait=lambda: None,
                 codes=frozenset(codes),
                 params=params,

@@ -32,6 +32,7 @@ from ..audio.pcm import bytes_per_ms
 from ..errors import ConnectionClosedError, RealtimeError
 from ..options import ReconnectPolicy
 from ..protocol.codec import encode_append
+from ..protocol.commands import SessionUpdate
 from .attempt import Attempt
 from .attempts import Attempts
 from .input_sound import InputSound
@@ -310,7 +311,7 @@ class Journal:
                 except ConnectionClosedError:
                     self._put_back(entries)
                     raise
-                del entries[0]
+                entries.popleft()
             cursor = self._send_sound_to(attempt, cursor, end)
 
     def expect(self, *names: str | None) -> None:
@@ -330,7 +331,7 @@ class Journal:
         """
         while True:
             with self._lock:
-                entries = [] if self.is_holding else self._take_entries_locked(attempt, frozenset())
+                entries = None if self.is_holding else self._take_entries_locked(attempt, frozenset())
                 if not entries:
                     self._absent = frozenset()
                     return
@@ -341,7 +342,7 @@ class Journal:
                 except ConnectionClosedError:
                     self._put_back(entries)
                     raise
-                del entries[0]
+                entries.popleft()
 
     def _send_entry(
         self, attempt: Attempt, payload: bytes, waiter: Waiter | None, is_kept: Callable[[Waiter], bool]
@@ -349,10 +350,11 @@ class Journal:
         if waiter is None or is_kept(waiter):
             if waiter is not None:
                 self._waiters.note_sent_again(waiter)
-                attempt.expect_again(waiter.event_id)
+                if waiter.acknowledges == SessionUpdate.TYPE:
+                    attempt.expect_again(waiter.event_id)
             attempt.send(payload, 0.0)
 
-    def _take_entries_locked(self, attempt: Attempt, absent: frozenset[bytes]) -> list[_Entry]:
+    def _take_entries_locked(self, attempt: Attempt, absent: frozenset[bytes]) -> collections.deque[_Entry]:
         """
         Return what is to be sent on an attempt and was not, in order, and note that it is.
 
@@ -375,9 +377,9 @@ class Journal:
             if not _names(waiter.payload, absent):
                 waiter.connection = attempt.number
                 entries.append((waiter.position, waiter.sound_index, waiter.payload, waiter))
-        return sorted(entries, key=operator.itemgetter(0))
+        return collections.deque(sorted(entries, key=operator.itemgetter(0)))
 
-    def _put_back(self, entries: list[_Entry]) -> None:
+    def _put_back(self, entries: collections.deque[_Entry]) -> None:
         with self._lock:
             for position, index, payload, waiter in reversed(entries):
                 if waiter is None:

@@ -68,9 +68,9 @@ class OlderTurns:
     def _ask_for(self, attempt: Attempt, item_id: str) -> None:
         event_id = self._sender.new_event_id()
         payload = self._sender.encode(ConversationItemRetrieve(event_id=event_id, item_id=item_id))
-        # It matches nothing: it is there so that a refusal is told to nobody.
+        # Nothing answers it: it is there so that a refusal is told to nobody.
         future = Future[Any]()
-        waiter = Waiter(lambda _, event: False, future, event_id=event_id, is_quiet=True)
+        waiter = Waiter((), future, event_id=event_id, is_quiet=True)
         self._waiters.add(waiter)
         self._asked[item_id] = waiter, future
         attempt.ids.retrieve(item_id, weakly(self._take, item_id))

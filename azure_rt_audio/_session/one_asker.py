@@ -35,7 +35,8 @@ class OneAsker:
 
     def authorization(self) -> dict[str, str]:
         """
-        Return the headers; blocks as long as the credential does, after :attr:`seconds` at most for the turn.
+        Return the headers; blocks as long as the credential does, and before that for its turn at most as
+        long as a connection waits.
 
         Raises:
             ConnectError: If an earlier connection still waits for the credential.

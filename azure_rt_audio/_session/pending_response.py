@@ -324,7 +324,7 @@ class PendingResponse:
 
     def _feed(self, event: Event) -> None:
         """Take an event of the response. Called by the I/O thread."""
-        held = None
+        held, is_first_loss = None, False
         with self._condition.lock:
             if isinstance(event, ResponseCreated):
                 self._latest = len(self._pieces)
@@ -332,6 +332,7 @@ class PendingResponse:
             if isinstance(event, ResponseOutputAudioDelta):
                 self._sound_size += len(event.delta)
                 if self._sound_size > _MAX_SOUND:
+                    is_first_loss = not self._let_go
                     self._let_go_of_sound_locked()
             if isinstance(event, ResponseCreated | ResponseDone):
                 self._id = event.response.id
@@ -350,6 +351,8 @@ class PendingResponse:
                     if held is None:
                         self._response = response._with_steps(self._steps)
             self._condition.notify_all()
+        if is_first_loss:
+            log.warning("! %r has more than 64 MiB of sound, and lets go of the oldest", self)
         if held is not None:
             held.add(self._let_end)
 
@@ -375,8 +378,6 @@ class PendingResponse:
 
     def _let_go_of_sound_locked(self) -> None:
         """Keep the oldest pieces without their sound."""
-        if not self._let_go:
-            log.warning("! %r has more than 64 MiB of sound, and lets go of the oldest", self)
         while self._sound_size > _MAX_SOUND:
             piece = self._pieces[self._let_go]
             if isinstance(piece, ResponseOutputAudioDelta):

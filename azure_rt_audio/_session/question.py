@@ -33,7 +33,7 @@ from .pending_response import PendingResponse
 from .response_queue import ResponseQueue
 from .response_request import ResponseRequest
 from .sender import CommandSender
-from .waiters import Awaited, Waiter, is_item_added
+from .waiters import Awaited, Waiter, about, item_added
 
 __all__ = ["Questions"]
 
@@ -105,7 +105,7 @@ class Questions:
 
             question = request.question = _Question(refuse)
             waiter = Waiter(
-                lambda _, event: is_item_added(event, item_id),
+                item_added(item_id),
                 question,
                 event_id=command.event_id,
                 codes=frozenset(("invalid_tool_call_id",)),
@@ -135,7 +135,7 @@ class Questions:
         sender = self._sender
         command = ConversationItemDelete(event_id=sender.new_event_id(), item_id=item_id or "")
         waiter = Waiter(
-            lambda _, event: isinstance(event, ConversationItemDeleted) and event.item_id == item_id,
+            about(ConversationItemDeleted, item_id),
             Future(),
             event_id=command.event_id,
             is_quiet=True,

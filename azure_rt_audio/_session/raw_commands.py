@@ -22,9 +22,10 @@ from ..protocol.events import (
 )
 from ..protocol.session import SessionConfig
 from .attempts import Attempts
+from .readiness import Readiness
 from .response_queue import ResponseQueue
 from .sender import CommandSender
-from .waiters import ANSWERED_IN_ORDER, Waiter, is_item_added, placeholder
+from .waiters import ANSWERED_IN_ORDER, Answers, Waiter, about, item_added, placeholder
 
 __all__ = ["RawCommands"]
 
@@ -67,16 +68,15 @@ class RawCommands:
         if kind != SessionUpdate.TYPE:
             self._sender.wait_to_send()
         elif not self._attempts.has_been_ready:
-            ready = self._attempts.current.ready
-            ready.wait_to_send_configuration()
-            ready.try_again_with(event_id)
+            attempt = self._attempts.follow(Readiness.wait_to_send_configuration)
+            attempt.ready.try_again_with(event_id)
         if kind == "response.create" and not _is_out_of_band(message):
             self._response_queue.request_raw(payload, event_id)
         elif kind in ANSWERED_IN_ORDER:
             self._send_in_order(kind, message, event_id, payload)
-        elif (matches := self._acknowledgement(kind, message)) is not None:
+        elif (answers := self._answers(kind, message)) is not None:
             # Its waiter has it sent again on another connection, if it was not answered on this one.
-            self._sender.send_awaited(Waiter(matches, Future(), event_id=event_id), orjson.dumps(message))
+            self._sender.send_awaited(Waiter(answers, Future(), event_id=event_id), orjson.dumps(message))
         elif kind == InputAudioBufferAppend.TYPE and (sound := self._sound(message.get("audio"))):
             # The service counts it, too, when it says where the user speaks.
             self._response_queue.turn.has_sound = True
@@ -92,17 +92,17 @@ class RawCommands:
             return b""
         return b"" if len(sound) % 2 and self._input_audio_format() == "pcm16" else sound
 
-    def _acknowledgement(self, kind: str, message: Any) -> Callable[[Any, Any], bool] | None:
-        """Return whether an event answers a command about an item; an item without an id is given one."""
+    def _answers(self, kind: str, message: Any) -> Answers | None:
+        """Return what answers a command about an item; an item without an id is given one."""
         if kind == ConversationItemCreate.TYPE and isinstance(item := message.get("item"), dict):
             is_id_new = item.get("id") is None
             item_id = self._sender.new_item_id() if is_id_new else item["id"]
             item["id"] = item_id
-            return lambda _, event: is_item_added(event, item_id, is_id_new=is_id_new)
+            return item_added(item_id, is_id_new=is_id_new) if isinstance(item_id, str) else None
         item_id, answer = message.get("item_id"), _ABOUT_ITEMS.get(kind)
         if answer is None or not isinstance(item_id, str):
             return None
-        return lambda _, event: isinstance(event, answer) and _item_id(event) == item_id
+        return about(answer, item_id)
 
     def _send_in_order(self, kind: str, message: Any, event_id: str | None, payload: bytes) -> None:
         """Send a command with a placeholder waiter, so that a later one is not given its answer."""
@@ -129,11 +129,6 @@ def _input_format(message: Any) -> object:
     """Return the input format that a ``session.update`` asks for, in either dialect's shape."""
     session = message.get("session")
     return SESSION.flatten(session).get("input_audio_format") if isinstance(session, dict) else None
-
-
-def _item_id(event: Any) -> str | None:
-    item_id: str | None = event.item.id if isinstance(event, ConversationItemRetrieved) else event.item_id
-    return item_id
 
 
 def _configuration(session: Any, dialect: Dialect) -> SessionConfig | None:

@@ -4,7 +4,8 @@ Whether a session is ready, and waiting for it.
 What leaves "not ready": ``session.updated``; a refusal of the configuration; the end of the connection; 3 s
 after it opened, ``session.created`` alone, for services that acknowledge no update. The configuration goes
 out at ``session.created``, or 0.25 s after the connection opened. If neither event comes, callers wait for
-``connect_timeout`` and are told. A refusal is left by another update.
+``connect_timeout`` and are told; a connection that can be made again is given up after 10 s. A refusal is
+left by another update.
 """
 
 from __future__ import annotations
@@ -54,6 +55,7 @@ class Readiness:
         self._condition = Condition()  # leaf; guards what follows
         self._configuration_id = configuration_id
         self._refusal: ServiceError | None = None
+        self.was_refused = False  # written once, read bare
         self.is_initialized = False  # written once, read bare
         self.outcome: Outcome | None = None  # written once, read bare
         self.is_told = False  # a caller was told the outcome; written once, read bare
@@ -61,9 +63,12 @@ class Readiness:
 
     # ------------------------------------------------------------ any thread
 
-    def wait(self, timeout: float | None) -> None:
+    def wait_until(self, deadline: Deadline | None) -> None:
         """
         Wait until the session has been configured.
+
+        Args:
+            deadline: Of the caller, whose time may have begun before; ``None`` has no limit.
 
         Raises:
             ConnectError, ConnectionClosedError: If there is no connection any more.
@@ -71,11 +76,7 @@ class Readiness:
             TimeoutError: If it took longer.
             RuntimeError: On the I/O thread.
         """
-        self._wait(Deadline(timeout, self._clock), grace=0.0)
-
-    def wait_until(self, deadline: Deadline) -> None:
-        """The same for a caller whose time may have begun before."""
-        self._wait(deadline, grace=0.0)
+        self._wait(deadline or Deadline(None), grace=0.0)
 
     def wait_as_configured(self, deadline: Deadline | None = None) -> None:
         """
@@ -96,10 +97,10 @@ class Readiness:
         if not self.is_initialized and not self._connection.owns_this_thread():
             self.wait_as_configured(deadline)
 
-    def wait_to_send_configuration(self) -> None:
+    def wait_to_send_configuration(self, deadline: Deadline | None = None) -> None:
         """The same, unless the configuration was refused: then another one may be sent."""
         if self._refusal is None:
-            self.wait_to_send()
+            self.wait_to_send(deadline)
 
     def _wait(self, deadline: Deadline, grace: float) -> None:
         self._connection.check_ours()
@@ -174,7 +175,7 @@ class Readiness:
             )
             is_refused = is_it and not self.is_initialized
             if is_refused:
-                self._refusal = error
+                self._refusal, self.was_refused = error, True
                 self._condition.notify_all()
         return is_refused
 

@@ -74,10 +74,6 @@ _LATE_MS: Final = 1000.0
 class _Session(Protocol):
     """What is told of it."""
 
-    @property
-    def has_expired(self) -> bool:
-        """Whether the service has said that the session is over."""
-
     def apply_event(self, event: Event) -> None:
         """Take an event into account, and tell those who want to know."""
 
@@ -209,7 +205,7 @@ class Reconnector:
         self._restorer = None
         other = self.swap.give() if self._outage is None else None
         decision = self._backoff.after(
-            outcome, now, has_worked=has_been_ready, has_expired=self._session.has_expired
+            outcome, now, has_worked=has_been_ready, has_expired=attempt.has_expired
         )
         if isinstance(decision, GiveUp):
             # The end of the session follows, which is raised, or told to listeners, or logged.
@@ -221,11 +217,11 @@ class Reconnector:
             self._outage = None
             return False
         if self._outage is None and has_been_ready:
-            self._lose(attempt, outcome, now)
+            self._lose(outcome, now)
         if other is not None and self._promote(attempt, *other):
             return True
         delay = self._place.take(decision.delay_s, is_limited=outcome.status == 429)
-        self._schedule(attempt, delay, decision, outcome)
+        self._schedule(attempt, delay, decision)
         return True
 
     def on_done(self, response: Response) -> None:
@@ -250,7 +246,7 @@ class Reconnector:
         self._backoff.reset()
         self._plans.deaths = 0
 
-    def _lose(self, attempt: Attempt, outcome: Outcome, now: float) -> None:
+    def _lose(self, outcome: Outcome, now: float) -> None:
         """The connection that there was is over: nothing is sent until there is another one."""
         self._outage = Outage(now, outcome)
         self._late_turns.cancel()
@@ -306,7 +302,7 @@ class Reconnector:
             attempt.connection.begin_close(1.0)
         return is_usable
 
-    def _schedule(self, previous: Attempt, delay: float, decision: Retry, outcome: Outcome) -> None:
+    def _schedule(self, previous: Attempt, delay: float, decision: Retry) -> None:
         """Make another attempt, to be started when its time has come."""
         attempt = self._configuration.new_attempt()
         attempt.take_updates(previous)
@@ -414,11 +410,19 @@ class Reconnector:
             looks.append(self.swap.check())
         if self._place.is_taken:
             looks.append(self._dial_if_due(attempt))
-        elif self._history is not None or self._outage is not None:
+        elif self._history is not None or self._outage is not None or self._is_first_tried():
             looks.append(self._watch(attempt))
         else:
             looks += [self.swap.check(), self._late_turns.check()]
         return min((seconds for seconds in looks if seconds is not None), default=None)
+
+    def check_history(self) -> float | None:
+        """The same without a policy, which takes no other connection: until the history is restored."""
+        return None if self._history is None else self._watch(self._attempts.current)
+
+    def _is_first_tried(self) -> bool:
+        """Whether the session has yet to begin, and is tried again if that fails."""
+        return self.policy.retry_first and not self._attempts.has_been_ready
 
     def _dial_if_due(self, attempt: Attempt) -> float | None:
         """Begin an attempt when its time has come; return the seconds until then."""
@@ -444,7 +448,10 @@ class Reconnector:
         if self.swap.is_draining:  # it waits for the end of the old session
             return 1.0
         if restorer is None:
-            is_overdue = opened_at is not None and self._clock() - opened_at >= RESTORE_TIMEOUT
+            # A first session whose configuration was refused waits for another one, of the program.
+            is_awaited = self._outage is not None or not attempt.ready.was_refused
+            is_silent = opened_at is not None and self._clock() - opened_at >= RESTORE_TIMEOUT
+            is_overdue = is_silent and is_awaited
         else:
             is_overdue = restorer.is_overdue
         if is_overdue:

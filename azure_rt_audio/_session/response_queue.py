@@ -287,9 +287,10 @@ class ResponseQueue:
                 epoch = table.epoch
                 if not table.may_send(request):
                     if not may_wait and not table.is_held:
+                        remedy = "" if table.is_free else "wait for it, cancel it, "
                         raise ResponseActiveError(
-                            "a response is in progress in the default conversation; wait for it, cancel it, "
-                            'ask with conversation="none", or let this one wait its turn'
+                            f'{table.obstacle}; {remedy}ask with conversation="none", or let this one wait '
+                            "its turn"
                         )
                     table.put(request)
                     following = table.take_next(now)
@@ -408,11 +409,12 @@ class ResponseQueue:
         if error.code == NOT_ACTIVE:
             return self._on_not_active(error)
         table, now = self._table, self._clock()
+        unnamed = self._make_request(None) if error.code == ACTIVE and error.event_id is None else None
         with self._lock:
             request = table.find_refused(error)
             is_users = request is None and error.code == ACTIVE and self.turn.may_be_answered
-            if is_users and error.event_id is None:  # a response of ours kept the service from answering
-                request = self._make_request(None)
+            if is_users and unnamed is not None:  # a response of ours kept the service from answering
+                request = unnamed
                 request.answers_turn = True
                 self.turn.claim_answer()
                 request.is_cancelled, table.cancels_answer = table.cancels_answer, False

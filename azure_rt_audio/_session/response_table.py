@@ -128,6 +128,19 @@ class ResponseTable:
             self.waiting.remove(request)
         return unanswered
 
+    @property
+    def obstacle(self) -> str:
+        """Why a request in the default conversation has to wait, in words."""
+        if self.active_id is not None or self.held_until is not None:
+            return "a response is in progress in the default conversation"
+        if self.sent is not None:
+            return "a response was asked for in the default conversation, and is about to begin"
+        if self.turn.is_speaking:
+            return "it is the user's turn: the user speaks"
+        if self.turn.is_on:
+            return "it is the user's turn: the service is about to answer what was said"
+        return "other requests wait for their turn"
+
     def may_send(self, request: ResponseRequest) -> bool:
         """Whether a new request may be sent at once."""
         if self.is_held:

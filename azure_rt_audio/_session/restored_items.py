@@ -20,7 +20,7 @@ from ..protocol.restored_texts import heard_text
 from .attempts import Attempts
 from .journal import Journal
 from .sender import CommandSender
-from .waiters import Waiter
+from .waiters import Waiter, about
 
 __all__ = ["RestoredItems"]
 
@@ -60,7 +60,7 @@ class RestoredItems:
         ids.replace(item_id, service_id, fresh_id, event)
         delete = ConversationItemDelete(event_id=sender.new_event_id(), item_id=service_id)
         waiter = Waiter(
-            lambda _, told: isinstance(told, ConversationItemTruncated) and told.item_id == item_id,
+            about(ConversationItemTruncated, item_id),
             Future() if future is None else future,
             event_id=delete.event_id,
             is_quiet=future is None,

@@ -20,7 +20,8 @@ from ..protocol.dialects import Dialect
 from .acknowledgement import Acknowledgement
 from .attempts import Attempts
 from .journal import Journal
-from .waiters import Awaited, Waiter, Waiters
+from .readiness import Readiness
+from .waiters import Answers, Awaited, Waiter, Waiters
 
 __all__ = ["CommandSender"]
 
@@ -210,12 +211,17 @@ class CommandSender:
         """
         self._attempts.current.connection.check_ours()
         if not self._attempts.has_been_ready:
-            self._attempts.follow(lambda ready: ready.wait_to_send(deadline))
+            self._attempts.follow(Readiness.wait_to_send, deadline)
 
     def wait_for_connection(self) -> None:
-        """Wait while there is no connection; on the I/O thread, do not."""
+        """
+        Wait while there is no connection; on the I/O thread, do not.
+
+        Raises:
+            ConnectError, ConnectionClosedError: If there will be none: the limits of the policy are reached.
+        """
         if self._journal.is_holding and not self.owns_this_thread():
-            self._attempts.follow(lambda ready: ready.wait(None))
+            self._attempts.follow(Readiness.wait_until, Deadline(None))
 
     def owns_this_thread(self) -> bool:
         """Whether the caller is the I/O thread or the dial thread, which must not wait for the service."""
@@ -238,7 +244,7 @@ class CommandSender:
         self,
         command: Command,
         owner: object,
-        matches: Callable[[Any, Any], bool],
+        awaited: Callable[[Any, Any], bool] | Answers,
         *,
         wait: Callable[[], None],
         kind: str | None = None,
@@ -254,7 +260,7 @@ class CommandSender:
 
         Args:
             owner: Kept alive by the future.
-            matches: Whether an event is the acknowledgement. Runs on the I/O thread.
+            awaited: What acknowledges it, as for a :class:`Waiter`.
             wait: Waits until commands can be sent; called once the command has been checked.
             kind: Set where one event answers one command only, in order.
             codes: Codes of errors that refuse this kind of command without naming it.
@@ -269,7 +275,7 @@ class CommandSender:
         if future is None:
             future = self.new_future(owner)
         waiter = Waiter(
-            matches,
+            awaited,
             future,
             event_id=command.event_id,
             acknowledges=kind,

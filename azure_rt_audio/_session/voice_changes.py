@@ -56,7 +56,7 @@ class VoiceChanges:
         on_settled: Callable[[BaseException | None], object] | None,
     ) -> None:
         """Ask for a change. Any thread."""
-        waiter = Waiter(lambda _key, _event: False, future, on_settled=on_settled)
+        waiter = Waiter((), future, on_settled=on_settled)
         self._waiters.add(waiter)  # for the end of the session
         with self._lock:
             self.waiting = (*self.waiting, VoiceChange(config, waiter))

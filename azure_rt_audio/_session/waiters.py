@@ -11,20 +11,22 @@ sent; or ``LOST`` when an event of the kind comes that has another cause: the us
 the client's own. Any other event of the kind is its answer, however late.
 
 **Threads and locks.** The I/O thread offers events, and so do threads of tools and of the guard, and those
-that set the status; any thread waits. ``Waiters._lock`` guards the replacement of the tuple and the outcome;
-it is not held while a future is resolved or a user's predicate runs.
+that set the status; any thread waits. ``Waiters._lock`` guards changes of who waits, and the outcome; it is
+not held while a future is resolved or a user's predicate runs. What an event answers is looked up, so
+thousands of commands without an answer cost an event nothing.
 """
 
 from __future__ import annotations
 
 import contextlib
 import enum
+import itertools
 import logging
 import re
 import threading
 import time
 import weakref
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from concurrent.futures import Future, InvalidStateError
 from typing import Any, Final, TypeAlias
 
@@ -46,16 +48,21 @@ from .acknowledgement import Acknowledgement
 
 __all__ = [
     "ANSWERED_IN_ORDER",
+    "Answers",
     "Awaited",
     "Handled",
     "Waiter",
     "Waiters",
+    "about",
     "as_listened",
-    "is_item_added",
+    "item_added",
     "placeholder",
 ]
 
 log: logging.Logger = get_logger(__name__)
+
+Answers: TypeAlias = "tuple[tuple[type[Event], str | None], ...]"
+"""What answers a command: classes of events, each with the item that it is about; ``None`` is any event."""
 
 ANSWERED_IN_ORDER: Final[Mapping[str, tuple[type[Event], str, tuple[str, ...], tuple[str, ...]]]] = {
     SessionUpdate.TYPE: (SessionUpdated, SessionUpdate.TYPE, ("session",), ()),
@@ -73,6 +80,11 @@ OVERDUE: Final = 5.0
 """Seconds after which a command without an answer no longer stands before a new one of its kind."""
 LOST: Final = 10.0
 """Seconds after which it is not given an event any more that may have another cause."""
+
+_ANY: Final = "*"
+"""The name under which those are found to whom each event is shown."""
+_ERROR: Final = "error"
+"""With the event id of a command: the name under which who waits for it is found by an error."""
 
 _QUOTED: Final = re.compile(r"'([^' ]+)'")
 
@@ -95,14 +107,26 @@ def as_listened(subject: EventFilter, payload: Any) -> Any:
     return payload.session if isinstance(payload, Init) and subject.key == Init.TYPE else payload
 
 
-def is_item_added(event: object, item_id: str | None, *, is_id_new: bool = True) -> bool:
+def about(kind: type[Event], item_id: str | None) -> Answers:
+    """Return what answers a command about an item."""
+    return ((kind, item_id or ""),)
+
+
+def item_added(item_id: str | None, *, is_id_new: bool = True) -> Answers:
     """
-    Whether an event tells that an item is in the conversation.
+    Return what tells that an item is in the conversation.
 
     That it is complete tells so, too, unless the id may be that of an earlier item: it is refused then.
     """
-    proofs = (ConversationItemAdded, ConversationItemDone) if is_id_new else (ConversationItemAdded,)
-    return isinstance(event, proofs) and event.item.id == item_id
+    added = about(ConversationItemAdded, item_id)
+    return (*added, *about(ConversationItemDone, item_id)) if is_id_new else added
+
+
+def _item_of(event: object) -> str | None:
+    """Return the id of the item that an event is about, if there is one."""
+    item = getattr(event, "item", None)
+    item_id = getattr(event, "item_id", None) if item is None else getattr(item, "id", None)
+    return item_id if isinstance(item_id, str) else None
 
 
 class Waiter:
@@ -113,10 +137,11 @@ class Waiter:
     waiter stays in its place all the same, so that the next one is not given its acknowledgement.
 
     Args:
-        matches: Whether an event is the one, given its key and itself. Runs where that is offered.
+        awaited: What answers the command; or, for other events, whether one is the one, given its key and
+            itself: that runs where it is offered, for each event.
         future: Resolved with the event, or with the error.
         event_id: Of the command it acknowledges; an error that names it fails the future.
-        acknowledges: Kind of acknowledgement. One event answers one command only: the oldest.
+        acknowledges: Kind of acknowledgement. One event answers one command only: the oldest that was sent.
         codes: Codes by which an error that names no command can be told to mean this one.
         params: Fields by which such an error can be told, with all that is below them.
         ids: What its command names. An error that is told by its code, and quotes other ids, is not meant.
@@ -139,6 +164,7 @@ class Waiter:
         "is_quiet",
         "is_unsent",
         "matches",
+        "names",
         "on_settled",
         "params",
         "payload",
@@ -149,7 +175,7 @@ class Waiter:
 
     def __init__(
         self,
-        matches: Callable[[Any, Any], bool],
+        awaited: Callable[[Any, Any], bool] | Answers,
         future: Future[Any],
         *,
         event_id: str | None = None,
@@ -160,7 +186,13 @@ class Waiter:
         is_quiet: bool = False,
         on_settled: Callable[[BaseException | None], object] | None = None,
     ) -> None:
-        self.matches = matches
+        self.matches = awaited if callable(awaited) else None
+        names: list[Hashable] = [_ANY] if callable(awaited) else list(awaited)
+        if acknowledges is not None:
+            names.append(acknowledges)
+        if event_id is not None:
+            names.append((_ERROR, event_id))
+        self.names = tuple(names)  # under which it is found
         self._future = weakref.ref(future)
         self._kept: Future[Any] | None = None
         self.event_id = event_id
@@ -187,7 +219,7 @@ class Waiter:
 
     def resolve(self, value: Any) -> None:
         """Resolve the future."""
-        if self.event_id is not None and isinstance(value, ConversationItemDone):  # see is_item_added
+        if self.event_id is not None and isinstance(value, ConversationItemDone):  # see item_added
             value = ConversationItemAdded(
                 event_id=value.event_id,
                 raw=value.raw,
@@ -218,9 +250,9 @@ class Waiter:
         return future is not None
 
     def is_meant_by(self, error: ServiceError) -> bool:
-        """Whether *error* refuses the command of this waiter."""
-        if error.event_id is not None:
-            return self.event_id == error.event_id
+        """Whether *error*, which names no command, refuses that of this waiter."""
+        if self.is_unsent:
+            return False
         param = error.param or ""
         if error.code in self.codes:
             quoted = _QUOTED.findall(error.message) if self.ids else ()
@@ -242,7 +274,7 @@ def placeholder(kind: str, event_id: str | None, own: Future[Any] | None = None)
     answer, waits_as, params, codes = ANSWERED_IN_ORDER[kind]
     future: Future[Any] = Future() if own is None else own
     waiter = Waiter(
-        lambda _, event: isinstance(event, answer),
+        ((answer, None),),
         future,
         event_id=event_id,
         acknowledges=waits_as,
@@ -252,6 +284,14 @@ def placeholder(kind: str, event_id: str | None, own: Future[Any] | None = None)
     )
     waiter.is_internal = own is not None
     return waiter
+
+
+def _copied(waiters: dict[Waiter, None]) -> tuple[Waiter, ...]:
+    while True:
+        try:
+            return tuple(waiters)
+        except RuntimeError:  # another thread has changed it meanwhile
+            continue
 
 
 class Waiters:
@@ -268,7 +308,9 @@ class Waiters:
         self.heard: str | None = None
         """The item of the user's latest turn that the service found by itself. The I/O thread's."""
         self._lock = threading.Lock()  # leaf
-        self.waiting: tuple[Waiter, ...] = ()  # guarded by _lock for replacement, read bare
+        self._all: dict[Waiter, None] = {}  # changed under _lock; in the order in which they were sent
+        self.named: dict[Hashable, dict[Waiter, None]] = {}
+        """The same by their names. Changed under _lock, read bare."""
         self._ended: RealtimeError | None = None  # guarded by _lock; written once
         self._told_of_end = 0  # guarded by _lock: callers that wait for the end, and are told why it came
 
@@ -277,14 +319,39 @@ class Waiters:
         with self._lock:
             ended = self._ended
             if ended is None:
-                self.waiting = (*self.waiting, waiter)
+                self._add_locked(waiter)
         if ended is not None:
             waiter.fail(ended)
+
+    def _add_locked(self, waiter: Waiter) -> None:
+        self._all[waiter] = None
+        for name in waiter.names:
+            self.named.setdefault(name, {})[waiter] = None
 
     def discard(self, waiter: Waiter) -> None:
         """Remove a waiter."""
         with self._lock:
-            self.waiting = tuple(w for w in self.waiting if w is not waiter)
+            self._discard_locked(waiter)
+
+    def _discard_locked(self, waiter: Waiter) -> bool:
+        if waiter not in self._all:
+            return False
+        del self._all[waiter]
+        for name in waiter.names:
+            found = self.named[name]
+            del found[waiter]
+            if not found:
+                del self.named[name]
+        return True
+
+    @property
+    def waiting(self) -> tuple[Waiter, ...]:
+        """All of them; without the lock, as the journal looks under its own."""
+        return _copied(self._all)
+
+    def _found(self, name: Hashable) -> tuple[Waiter, ...]:
+        """Those with a name, without the lock: an event does not wait for it."""
+        return _copied(self.named.get(name, {}))
 
     def note_sent(self, waiter: Waiter) -> None:
         """The command of a waiter was sent."""
@@ -293,9 +360,8 @@ class Waiters:
     def note_sent_again(self, waiter: Waiter) -> None:
         """The same, later than when it was added: it stands behind all that was sent before."""
         with self._lock:
-            others = tuple(w for w in self.waiting if w is not waiter)
-            if len(others) < len(self.waiting):
-                self.waiting = (*others, waiter)
+            if self._discard_locked(waiter):
+                self._add_locked(waiter)
         waiter.is_unsent = False
         self.note_sent(waiter)
 
@@ -309,25 +375,28 @@ class Waiters:
     def forget_own(self) -> None:
         """The connection is over: what the client sent by itself, for that one only, is never answered."""
         with self._lock:
-            self.waiting = tuple(
-                w for w in self.waiting if w.acknowledges is None or w.is_unsent or w.position is not None
-            )
+            for waiter in tuple(self._all):
+                if waiter.acknowledges is not None and not waiter.is_unsent and waiter.position is None:
+                    self._discard_locked(waiter)
 
     def oldest(self, kind: str, event: Event) -> Waiter | None:
         """Return the command of a kind that an event answers; ``None`` if it answers none."""
-        of_kind = (waiter for waiter in self.waiting if waiter.acknowledges == kind and not waiter.is_unsent)
-        return next((waiter for waiter in of_kind if not self._is_lost(waiter, event)), None)
+        sent = (waiter for waiter in self._found(kind) if not waiter.is_unsent)
+        return next((waiter for waiter in sent if not self._is_lost(waiter, event)), None)
 
     def give_up_overdue(self, kind: str) -> tuple[Waiter, ...]:
         """Give up those of a kind whose answer was lost, before another of the kind is sent; return them."""
         since = self._clock() - OVERDUE
-        overdue = tuple(w for w in self.waiting if w.acknowledges == kind and self._left_at(w) <= since)
+        sent = (waiter for waiter in self._found(kind) if not waiter.is_unsent)
+        overdue = tuple(itertools.takewhile(lambda waiter: self._left_at(waiter) <= since, sent))
         for waiter in overdue:
             self._give_up(waiter)
         return overdue
 
     def _left_at(self, waiter: Waiter) -> float:
         """Return when its command left; infinity if it is unsent: on a slow line sound may be before it."""
+        if waiter.is_unsent:  # whoever was about to note that it was sent may be too late: it is held again
+            return float("inf")
         left = self.written_at(waiter.sent_at)
         return float("inf") if left is None else left
 
@@ -341,8 +410,9 @@ class Waiters:
             return False
         if isinstance(event, InputAudioBufferCommitted) and event.item_id == self.heard:
             return True
-        later = self.waiting[self.waiting.index(waiter) + 1 :] if waiter in self.waiting else ()
-        return any(other.is_internal and other.acknowledges == waiter.acknowledges for other in later)
+        of_kind = self._found(waiter.acknowledges)
+        later = of_kind[of_kind.index(waiter) + 1 :] if waiter in of_kind else ()
+        return any(other.is_internal for other in later)
 
     def _give_up(self, waiter: Waiter) -> None:
         self.discard(waiter)
@@ -363,18 +433,12 @@ class Waiters:
         Args:
             is_answer: Whether it may be the answer to a command.
         """
-        waiting = self.waiting
-        if not waiting:
+        if not self.named:
             return False
         is_taken = False
-        answered: set[str] = set()
-        for waiter in waiting:
-            if not is_answer and waiter.event_id is not None:
-                continue
-            if waiter.acknowledges is not None and (waiter.is_unsent or waiter.acknowledges in answered):
-                continue
+        for waiter in self._found(_ANY):
             try:
-                is_it = waiter.matches(key, event)
+                is_it = waiter.matches is not None and waiter.matches(key, event)
             except BaseException as exc:
                 if ends_the_program(exc):
                     raise
@@ -382,15 +446,26 @@ class Waiters:
                 waiter.fail(exc)
                 continue
             if is_it:
-                if waiter.acknowledges is not None:
-                    if self._is_lost(waiter, event):
-                        self._give_up(waiter)
-                        continue
-                    answered.add(waiter.acknowledges)
                 self.discard(waiter)
                 waiter.resolve(event)
                 is_taken = True
-        return is_taken
+        return (is_answer and self._answer(event)) or is_taken
+
+    def _answer(self, event: Any) -> bool:
+        """Resolve what waits for an event that answers commands; return whether there is something."""
+        kind, item_id = type(event), _item_of(event)
+        answered = [] if item_id is None else list(self._found((kind, item_id)))
+        for waiter in self._found((kind, None)):  # it answers one of these only
+            if waiter.is_unsent:
+                continue
+            if not self._is_lost(waiter, event):
+                answered.append(waiter)
+                break
+            self._give_up(waiter)
+        for waiter in answered:
+            self.discard(waiter)
+            waiter.resolve(event)
+        return bool(answered)
 
     def fail(self, error: ServiceError) -> Handled | None:
         """
@@ -399,12 +474,16 @@ class Waiters:
         Returns:
             How it was handled, or ``None`` if it refuses none of these commands.
         """
-        for waiter in self.waiting:
-            if waiter.is_meant_by(error) and not (waiter.is_unsent and error.event_id is None):
-                self.discard(waiter)
-                is_told = waiter.fail(error)
-                return Handled.SILENT if waiter.is_quiet else Handled.TOLD if is_told else Handled.UNHEARD
-        return None
+        if error.event_id is not None:
+            meant = iter(self._found((_ERROR, error.event_id)))
+        else:
+            meant = (waiter for waiter in self.waiting if waiter.is_meant_by(error))
+        waiter = next(meant, None)
+        if waiter is None:
+            return None
+        self.discard(waiter)
+        is_told = waiter.fail(error)
+        return Handled.SILENT if waiter.is_quiet else Handled.TOLD if is_told else Handled.UNHEARD
 
     def refuse_swaps(self, error: RealtimeError) -> bool:
         """Fail those who asked for another connection: there is none; return whether a caller is told."""
@@ -430,7 +509,9 @@ class Waiters:
         with self._lock:
             if self._ended is None:
                 self._ended = outcome
-            waiting, self.waiting = self.waiting, ()
+            waiting = tuple(self._all)
+            self._all.clear()
+            self.named.clear()
             is_told = self._told_of_end > 0
         are_held = [waiter.fail(outcome) for waiter in waiting]
         return is_told or any(are_held)

@@ -12,7 +12,7 @@ import orjson
 from .._log import get_logger
 from .._session.response_queue import ResponseQueue
 from .._session.sender import CommandSender
-from .._session.waiters import Awaited, Waiter, is_item_added
+from .._session.waiters import Awaited, Waiter, item_added
 from ..protocol.commands import ConversationItemCreate
 from ..protocol.items import (
     ContentPart,
@@ -158,7 +158,7 @@ class OutputSender:
         command = ConversationItemCreate(event_id=self._sender.new_event_id(), item=item)
         item_id = item.id
         waiter = Waiter(
-            lambda _, event: is_item_added(event, item_id),
+            item_added(item_id),
             future,
             event_id=command.event_id,
             codes=frozenset(("invalid_tool_call_id",)),

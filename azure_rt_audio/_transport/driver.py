@@ -354,13 +354,15 @@ class ConnectionDriver:
         if now >= queue.lag_due:
             self._tell_lag()
         if not queue.is_empty or request is not None or transport.unsent:
+            is_sent = closing.sent is not None
             with queue.write_lock:
                 if queue.write(transport):
                     self.heard_at = now
-                if request is not None and closing.sent is None and queue.is_empty:
-                    log.debug("> %s close %d", self.name, request.code)
+                if request is not None and not is_sent and queue.is_empty:
                     closing.begin(transport, request)
                     transport.flush()
+            if request is not None and not is_sent and closing.sent is not None:
+                log.debug("> %s close %d", self.name, request.code)
         if now >= self._keepalive.due_at(self.heard_at):
             self._ping(transport, now)
         if request is not None and request.deadline.expired:

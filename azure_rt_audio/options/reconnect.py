@@ -41,7 +41,8 @@ class ReconnectPolicy:
         max_delay: No limit of a delay is longer than this; not shorter than ``initial_delay``. A delay that
             the service asks for (``retry-after``) is kept in any case. 30 by default.
         retry_first: Whether a first connection that cannot be made is tried again as well. By default it
-            is an error at once, because it is usually a mistake of configuration.
+            is an error at once, because it is usually a mistake of configuration. ``with client:`` and
+            ``wait_until_ready()`` wait as long as it is tried; all else waits ``connect_timeout`` at most.
         keep_audio_s: The newest sound that is kept while nobody is known to speak, in seconds, and sent when
             there is a connection again. More than that is lost, and ``Reconnected`` says how much. A turn
             that is under way, or without turn detection all that is not committed, is kept up to the longer

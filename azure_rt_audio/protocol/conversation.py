@@ -57,7 +57,9 @@ _NOT_PICKLED: Final = NotPickled(
     "what history= of a client takes",
     is_copied=True,
 )
-_MAX_SENT: Final = 16
+_MAX_SENT_CHARACTERS: Final = 64 * 2**20
+"""Of images, in base64, that are kept until the service has described their items."""
+_NOT_SENT: Final = (None, 0)
 _BYTES_PER_MS: Final = {"pcm16": 48, "g711_ulaw": 8, "g711_alaw": 8}
 
 
@@ -78,7 +80,9 @@ class Conversation:
         self._order: list[str] = []  # changed in single steps of the interpreter; read by a copy
         self._outputs = ResponseOutputs(self._streams)
         self._whole: ItemStream | None = None  # the item that was complete last
-        self._sent: dict[str, MessageItem] = {}  # with images, until the service describes them
+        # Items with images, and the characters of these, until the service describes them. Changed in single
+        # steps of the interpreter, by any thread.
+        self._sent: dict[str, tuple[MessageItem, int]] = {}
         self._input_format = "pcm16"
         self._sound: Callable[[str], Mapping[str, str]] = lambda _: {}  # of the user's turns, in a format
         self._lost: Mapping[str, str] = {}  # replaced as a whole
@@ -312,7 +316,7 @@ class Conversation:
 
     def _with_images(self, item: ConversationItem, known: ConversationItem | None = None) -> ConversationItem:
         """Return an item with the images that were sent, which a service may not repeat."""
-        known = self._sent.pop(item.id or "", None) if known is None else known
+        known = self._sent.pop(item.id or "", _NOT_SENT)[0] if known is None else known
         if not (isinstance(item, MessageItem) and isinstance(known, MessageItem)):
             return item
         sent = {i: part.image_url for i, part in enumerate(known.content or ()) if part.image_url}
@@ -402,10 +406,20 @@ class Conversation:
 
     def _note_sent(self, item: ConversationItem) -> None:
         """Keep the images of an item that is being sent. Any thread; before it is sent."""
-        if isinstance(item, MessageItem) and item.id and any(p.image_url for p in item.content or ()):
-            self._sent[item.id] = item
-            if len(self._sent) > _MAX_SENT:  # the service has refused the older ones
-                self._sent.pop(next(iter(self._sent)), None)
+        if not (isinstance(item, MessageItem) and item.id and (size := _image_characters(item))):
+            return
+        self._sent[item.id] = item, size
+        kept = [(item_id, self._sent.get(item_id, _NOT_SENT)[1]) for item_id in tuple(self._sent)]
+        total = sum(size for _, size in kept)
+        for item_id, size in kept[:-1]:  # the oldest first: refused, or so many are on their way
+            if total <= _MAX_SENT_CHARACTERS:
+                return
+            total -= size
+            self._sent.pop(item_id, None)
+
+    def _forget_sent(self) -> None:
+        """The session is over: nothing more is described."""
+        self._sent.clear()
 
     def _is_awaited(self, item_id: str) -> bool:
         """Whether an item was committed, and has no place yet. Called by the I/O thread."""
@@ -431,6 +445,10 @@ def _describe(stream: ItemStream, item: ConversationItem) -> None:
     stream.item = _without_audio(item)
     stream.take_words(item)
     stream.note_call(item)
+
+
+def _image_characters(item: MessageItem) -> int:
+    return sum(len(part.image_url) for part in item.content or () if part.image_url)
 
 
 def _without_audio(item: ConversationItem) -> ConversationItem:

@@ -75,11 +75,9 @@ def plan_restoration(
     *,
     restore: Literal["text", "audio", "none"] = "text",
     budget: Budget | None = None,
-    heard_ms: Mapping[str, float] | None = None,
     sound: Mapping[str, str] | None = None,
     cut_s: Mapping[str, float] | None = None,
     pending: Collection[str] = (),
-    without: Collection[str] = (),
     previous: Restoration | None = None,
 ) -> Restoration:
     """
@@ -90,26 +88,21 @@ def plan_restoration(
         dialect: Of the new session.
         restore: As :class:`~azure_rt_audio.ReconnectPolicy` has it.
         budget: What may be restored at most; the default of the policy, if it is left out.
-        heard_ms: Milliseconds that were heard of the model's messages, by id; of those that are not here, all
-            but what was truncated.
         sound: Base64 of the user's speech by id, in the format of the new session's input.
         cut_s: Seconds that are missing at its beginning, where it is not whole, by id.
         pending: Call ids whose output may still come: these calls are kept whatever the budget.
-        without: Ids of items to leave out without a word, as their response is asked for again.
         previous: The plan that the session was given before: what is there stays, what was left out for the
             budget stays out, and what is new is added.
     """
     named = {
         entry.item.id or f"restored_{number}": entry  # some services give no ids
         for number, entry in enumerate(entries, 1)
-        if entry.item.id not in without or not entry.item.id
     }
     if restore == "none":
         return Restoration(lost=dict.fromkeys(named, 'restore="none"'))
     transcriber = _Transcriber(
         named,
         bool(restore == "audio"),
-        heard_ms or {},
         sound or {},
         cut_s or {},
         pending,
@@ -169,14 +162,12 @@ class _Transcriber:
         self,
         entries: Mapping[str, ConversationEntry],
         prefers_sound: bool,
-        heard_ms: Mapping[str, float],
         sound: Mapping[str, str],
         cut_s: Mapping[str, float],
         pending: Collection[str],
         no_images: str,
     ) -> None:
         self._prefers_sound = prefers_sound
-        self._heard_ms = heard_ms
         self._sound = sound
         self._cut_s = cut_s
         self._pending = pending
@@ -283,13 +274,12 @@ class _Transcriber:
                 spoken += words
             else:
                 written += words
-        ends = (self._heard_ms.get(source), entry.truncated_at_ms)
-        end_ms = min((ms for ms in ends if ms is not None), default=None)
+        end_ms = entry.truncated_at_ms
         if end_ms is None or not spoken:
             missing = "cut off" if item.status == "in_progress" else ""
             return _text("text", written + spoken), missing, "it has no transcript"
         heard = heard_text(spoken, end_ms, entry.audio_ms)
-        missing = f"only what was heard: {end_ms:.0f} of {entry.audio_ms} ms" if heard != spoken else ""
+        missing = f"only what was heard: {end_ms} of {entry.audio_ms} ms" if heard != spoken else ""
         return _text("text", written + heard), missing, "nothing of it was heard"
 
 

@@ -8,8 +8,18 @@ from typing import Any
 
 import pytest
 from listeners import HANG, NO_VAD, TONE, Connect, Probe, message
+from manual_clock import ManualClock
 
-from azure_rt_audio.emulator import Conversation, Emulator, FunctionCall, Reply, Session
+from azure_rt_audio import ConnectionClosedError, ServiceError
+from azure_rt_audio.emulator import (
+    Conversation,
+    Emulator,
+    FunctionCall,
+    Reply,
+    Session,
+    Swallow,
+    before,
+)
 
 TOOL = {"type": "function", "name": "look", "description": "Look.", "parameters": {"type": "object"}}
 
@@ -250,6 +260,44 @@ def test_nothing_of_it_is_restored(connect: Connect, service: Emulator, model: M
 
     assert model.saw == ["Three"]
     assert [e.text for e in client.conversation.entries] == ["One", "Two", "Three", "One two three four."]
+
+
+@pytest.mark.parametrize("policy", [None, {"max_attempts": 1}])
+def test_a_service_that_does_not_take_it(
+    policy: dict[str, Any] | None, connect: Connect, service: Emulator, clock: ManualClock
+) -> None:
+    """If nothing comes of its items for ten seconds the session ends, with a policy and without."""
+    names = ("added", "created", "done")
+    service.faults.add(*(before(f"conversation.item.{name}", Swallow(), times=None) for name in names))
+    client, told = connect(service=service, history=[("user", "Hello")], reconnect=policy), Probe()
+    client.on("closed", told)
+    service.wait_for_command("conversation.item.create", HANG)
+    clock.now += 9.0
+    client._engine.attempts._check()
+    assert client.state.name == "OPEN"
+    clock.now += 2.0
+    client._engine.attempts.call_in(0.0)
+
+    assert "did not take back the conversation in time" in str(told.next().error)
+    with pytest.raises(ConnectionClosedError, match="in time"):
+        client.wait_until_ready(HANG)
+
+
+@pytest.mark.parametrize("policy", [None, {"max_attempts": 1}])
+def test_a_configuration_that_is_mended(
+    policy: dict[str, Any] | None, connect: Connect, service: Emulator, model: Model, clock: ManualClock
+) -> None:
+    """Time is no limit while the program is to say what the session shall be instead."""
+    wrong = {"extra": {"colour": 1}}
+    client = connect(service=service, history=[("user", "One")], reconnect=policy, session_config=wrong)
+    with pytest.raises(ServiceError, match="colour"):
+        client.wait_until_ready(HANG)
+    clock.now += 60.0
+    client._engine.attempts._check()
+    client.update_session({"voice": "alloy"})
+    client.ask("Two", timeout=HANG)
+
+    assert model.saw == ["One", "Two"]
 
 
 def test_what_is_refused(connect: Connect, service: Emulator) -> None:

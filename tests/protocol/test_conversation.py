@@ -12,8 +12,8 @@ import pytest
 
 from azure_rt_audio.protocol.codec import decode_event
 from azure_rt_audio.protocol.conversation import Conversation, ConversationEntry
-from azure_rt_audio.protocol.events import Event, ResponseDone
-from azure_rt_audio.protocol.items import FunctionCallItem, McpCallItem, MessageItem
+from azure_rt_audio.protocol.events import ConversationItemAdded, Event, ResponseDone
+from azure_rt_audio.protocol.items import ContentPart, FunctionCallItem, McpCallItem, MessageItem
 
 
 def heard(**fields: Any) -> Event:
@@ -471,3 +471,39 @@ def test_any_thread_may_read_while_one_applies() -> None:
     assert all(set(entries[0].text) <= {"x"} for entries in seen)
     assert texts(conversation)[0] == "x" * 2000
     assert len(conversation) == 1001
+
+
+def with_image(number: int, size: int = 4) -> MessageItem:
+    """Return a message of the user with an image of so many characters."""
+    image = ContentPart(type="input_image", image_url="A" * size)
+    return MessageItem(id=f"item_{number}", role="user", content=[image])
+
+
+def described(conversation: Conversation, number: int) -> str | None:
+    """Have the service describe an item without its image; return the image that it has here."""
+    item = MessageItem(id=f"item_{number}", role="user", content=[ContentPart(type="input_image")])
+    conversation._apply(ConversationItemAdded(item=item))
+    (entry,) = [entry for entry in conversation.entries if entry.item.id == item.id]
+    assert isinstance(entry.item, MessageItem)
+    assert entry.item.content is not None
+    return entry.item.content[0].image_url
+
+
+def test_images_are_kept_until_their_items_are_described(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many are on their way at a time, up to a limit in bytes; one is kept in any case."""
+    conversation = Conversation()
+    for number in range(100):
+        conversation._note_sent(with_image(number))
+    assert [described(conversation, number) for number in range(100)] == ["AAAA"] * 100
+
+    monkeypatch.setattr("azure_rt_audio.protocol.conversation._MAX_SENT_CHARACTERS", 10)
+    for number, size in enumerate((4, 4, 4, 20), 100):
+        conversation._note_sent(with_image(number, size))
+        if number == 102:
+            assert [described(conversation, 100), described(conversation, 101)] == [None, "AAAA"]
+    assert [described(conversation, 102), described(conversation, 103)] == [None, "A" * 20]
+
+    conversation._note_sent(with_image(104))
+    conversation._forget_sent()
+    assert described(conversation, 104) is None
+    assert conversation._sent == {}

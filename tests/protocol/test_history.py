@@ -335,17 +335,6 @@ def test_a_mirror_begins_with_it() -> None:
     assert len(conversation) == 3
 
 
-def test_images_that_were_refused_are_forgotten() -> None:
-    """What is remembered until the service describes it is bounded."""
-    conversation = Conversation()
-    for number in range(50):
-        conversation._note_sent(
-            MessageItem(id=f"i{number}", role="user", content=[ContentPart(image_url=IMAGE)])
-        )
-
-    assert len(conversation._sent) == 16
-
-
 def test_an_image_is_kept_when_it_is_described_again() -> None:
     """Events that lack it do not take it away, and those that have it win."""
     conversation = spoken()

@@ -6,23 +6,36 @@ import itertools
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
-from listeners import HANG, NO_VAD, Aside, Connect, Probe, message, ready
+from listeners import HANG, NO_VAD, TONE, Aside, Connect, Probe, message, ready
+from manual_clock import ManualClock
+from outages import DISTANT, come_back, lose
 
-from azure_rt_audio import AzureRealTimeAudio, ConnectError, ConnectionClosedError, Session
+from azure_rt_audio import (
+    AzureRealTimeAudio,
+    ConnectError,
+    ConnectionClosedError,
+    Session,
+    SessionConfig,
+)
 from azure_rt_audio._session import planned_swap, reconnector, waiters
+from azure_rt_audio.audio import write_wav
 from azure_rt_audio.emulator import (
+    Close,
     Drop,
     Emulator,
     Faults,
     Refuse,
+    Say,
     Swallow,
     at_handshake,
     before,
 )
+from azure_rt_audio.protocol.commands import SessionUpdate
 
 QUICK = {"initial_delay": 0.02, "max_delay": 0.1}
 
@@ -108,6 +121,109 @@ def test_retry_first_gives_up(connect: Connect, emulator: Emulator) -> None:
         assert len(emulator.attempts) - before_it == count, status
 
 
+class Gate:
+    """A credential that holds up the first attempt until it may fail."""
+
+    def __init__(self) -> None:
+        self.opened = threading.Event()
+
+    def __call__(self) -> str:
+        assert self.opened.wait(HANG)
+        return "token"
+
+
+EARLY: dict[str, Callable[[AzureRealTimeAudio], Any]] = {
+    "create_response": lambda client: client.create_response(),
+    "append_audio": lambda client: client.append_audio(bytes(4800)),
+    "update_session": lambda client: client.update_session({"instructions": "Be brief."}).result(HANG),
+    "send": lambda client: client.send(SessionUpdate(session=SessionConfig(instructions="Be brief."))),
+}
+"""Calls that wait for the session."""
+
+
+@pytest.fixture
+def guarded() -> Iterator[Emulator]:
+    """A service that refuses the first connection, and takes the token of a gate."""
+    with Emulator(pace=0, tokens=["token"], faults=Faults(at_handshake(Refuse(503)))) as service:
+        yield service
+
+
+@pytest.mark.parametrize("call", EARLY)
+def test_early_calls_outlast_an_attempt(call: str, connect: Connect, guarded: Emulator) -> None:
+    """They go on to the next one, as the client does, and take effect there."""
+    gate, policy = Gate(), {**QUICK, "retry_first": True}
+    client = connect(service=guarded, reconnect=policy, session_config=NO_VAD, api_key=None, credential=gate)
+    first = client._engine.ready._condition
+    early = Aside(lambda: EARLY[call](client))
+    until(lambda: first._waiters)
+    gate.opened.set()
+
+    early.result()
+    assert [attempt.status for attempt in guarded.attempts] == [503, 101]
+    if call in ("update_session", "send"):
+        client.clear_audio_buffer().result(HANG)
+        assert client.session is not None
+        assert client.session.instructions == "Be brief."
+    assert client.close()
+
+
+@pytest.mark.parametrize("call", EARLY)
+def test_early_calls_have_one_limit(
+    call: str, connect: Connect, guarded: Emulator, clock: ManualClock
+) -> None:
+    """``connect_timeout`` is for all attempts together, and the error says why the latest failed."""
+    gate, policy = Gate(), {**DISTANT, "max_seconds": None, "retry_first": True}
+    client = connect(service=guarded, reconnect=policy, api_key=None, credential=gate)
+    first = client._engine.ready
+    early = Aside(lambda: EARLY[call](client))
+    clock.advance(6.0, first._condition)
+    gate.opened.set()
+    until(lambda: client._engine.ready is not first)
+    clock.advance(5.0, client._engine.ready._condition)
+
+    with pytest.raises(TimeoutError, match=r"not ready after 10\.0 seconds.*HTTP 503"):
+        early.result()
+    assert client.close()
+
+
+def test_who_waits_for_the_first_session_waits_as_long_as_it_is_tried(
+    connect: Connect, guarded: Emulator, clock: ManualClock
+) -> None:
+    """``with`` and ``wait_until_ready()`` are called for that; a time-out of their own holds."""
+    gate, policy = Gate(), {**DISTANT, "max_seconds": None, "retry_first": True}
+    client = connect(service=guarded, reconnect=policy, api_key=None, credential=gate)
+    first = client._engine.ready
+    waiting = Aside(client.wait_until_ready)
+    impatient = Aside(lambda: client.wait_until_ready(9.0))
+    until(lambda: len(first._condition._waiters) == 2)
+    gate.opened.set()
+    until(lambda: client._engine.ready is not first)
+    later = client._engine.ready._condition
+    until(lambda: len(later._waiters) == 2)
+    clock.advance(10.0, later)
+    with pytest.raises(TimeoutError, match=r"not ready after 9\.0 seconds"):
+        impatient.result()
+    clock.advance(3700.0, later)
+    client._engine.attempts.call_in(0.0)
+
+    assert waiting.result() is None
+    assert [attempt.status for attempt in guarded.attempts] == [503, 101]
+    assert client.close()
+
+
+def test_a_first_connection_on_which_nothing_is_said(
+    connect: Connect, emulator: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With ``retry_first`` it is given up, and another one made, as later ones are."""
+    monkeypatch.setattr(reconnector, "RESTORE_TIMEOUT", 0.3)
+    silence = before("session.created", Swallow()), before("session.updated", Swallow())
+    emulator.faults.add(*silence)
+    client = connect(reconnect={**QUICK, "retry_first": True}, session_config=NO_VAD)
+
+    assert client.ask("hello", timeout=HANG).text
+    assert len(emulator.connections) == 2
+
+
 def test_close_before_the_first_connection(connect: Connect, emulator: Emulator) -> None:
     """While the next attempt waits for its time: at once, with what was waiting told."""
     emulator.faults.add(at_handshake(Refuse(503), times=None))
@@ -121,6 +237,27 @@ def test_close_before_the_first_connection(connect: Connect, emulator: Emulator)
         waiting.result()
     assert told.next().type == "closed"
     assert len(emulator.attempts) == 1
+
+
+@pytest.mark.parametrize("comes_back", [True, False])
+def test_a_file_waits_for_the_next_connection(
+    comes_back: bool, connect: Connect, emulator: Emulator, tmp_path: Path
+) -> None:
+    """As long as there may be one; then it is said why there is none."""
+    write_wav(tmp_path / "question.wav", TONE)
+    client = ready(connect, reconnect={**DISTANT, "max_attempts": 1}, session_config=NO_VAD)
+    lose(client, emulator)
+    sending = Aside(lambda: client.send_audio_file(tmp_path / "question.wav"))
+    until(lambda: client._engine.ready._condition._waiters)
+    if comes_back:
+        come_back(client)
+        sending.result()
+        client.commit_audio().result(HANG)
+    else:
+        emulator.faults.add(at_handshake(Refuse(503)))
+        come_back(client, "closed")
+        with pytest.raises(ConnectError, match="503"):
+            sending.result()
 
 
 # ---------------------------------------------------------------- a key for one connection
@@ -193,6 +330,34 @@ def test_deaths_while_restoring(
 
 
 # ---------------------------------------------------------------- the age of a session
+
+
+def refusal(code: str) -> Say:
+    """Return an error that names no command."""
+    error = {"type": "invalid_request_error", "code": code, "message": code}
+    return Say({"type": "error", "event_id": "e", "error": error})
+
+
+@pytest.mark.parametrize("when", ["live", "restoring"])
+def test_expired_and_more_errors(when: str, connect: Connect, emulator: Emulator) -> None:
+    """A session that has expired has, whatever else it refuses before it closes; another one follows."""
+    client = ready(connect, reconnect=QUICK, session_config=NO_VAD)
+    client.create_conversation_item(message("one")).result(HANG)
+    told = probe(client, "reconnected", "closed")
+    end = (refusal("session_expired"), refusal("input_audio_buffer_commit_empty"), Close(1000))
+    if when == "restoring":
+        is_ga = client.options.resolved_dialect.name == "ga"
+        added = "conversation.item.added" if is_ga else "conversation.item.created"
+        emulator.faults.add(before(added, *end))
+        emulator.drop()
+    else:
+        for action in end:
+            emulator.inject(action)
+
+    assert told.next().type == "reconnected"
+    assert client.ask("two", timeout=HANG).text
+    emulator.close(1000)  # the next session has not expired
+    assert told.next().type == "closed"
 
 
 def test_what_is_no_age(connect: Connect, emulator: Emulator) -> None:

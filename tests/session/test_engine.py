@@ -10,6 +10,7 @@ from listeners import HANG, Aside
 from manual_clock import ManualClock
 
 from azure_rt_audio import AzureRealTimeOptions, ConnectionClosedError, InlineDispatcher, WebSocketOptions
+from azure_rt_audio._concurrency.deadline import Deadline
 from azure_rt_audio._session.acknowledgement import Acknowledgement
 from azure_rt_audio._session.engine import Engine
 from azure_rt_audio.emulator import Emulator
@@ -29,7 +30,7 @@ def engine(emulator: Emulator, clock: ManualClock) -> Iterator[Engine]:
     options = AzureRealTimeOptions(**emulator.options())
     engine = Engine(options, WebSocketOptions(), None, InlineDispatcher(), clock)
     engine.start()
-    engine.ready.wait(HANG)
+    engine.wait_until_ready(Deadline(HANG))
     yield engine
     assert engine.close(HANG)
 

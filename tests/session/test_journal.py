@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 from listeners import HANG, NO_VAD, Connect, message, ready
+from manual_clock import ManualClock
 from outages import DISTANT, come_back, lose
 
 from azure_rt_audio import AzureRealTimeAudio
-from azure_rt_audio.emulator import Emulator
+from azure_rt_audio.emulator import Emulator, Swallow, before
 
 LIMIT = 100_000
 
@@ -46,6 +47,31 @@ def test_commands_that_are_held_have_a_limit(kind: str, connect: Connect) -> Non
 
         held = [item.text for item in service.connections[-1]._engine.conversation]
         assert held == [*texts[:sent], "last"]
+
+
+def test_a_connection_that_is_lost_before_the_caller_goes_on(
+    connect: Connect, emulator: Emulator, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A command is sent again, however late its caller notes that it was sent on the one before."""
+    client = ready(connect, session_config=NO_VAD, reconnect=DISTANT)
+    emulator.faults.add(before("session.updated", Swallow()))
+    journal = client._engine.journal
+    send = journal.send
+
+    def send_and_lose(*args: Any, **kind: Any) -> bool:
+        is_sent = send(*args, **kind)
+        monkeypatch.undo()
+        lose(client, emulator)
+        return is_sent
+
+    monkeypatch.setattr(journal, "send", send_and_lose)
+    first = client.update_session({"instructions": "Be brief."})
+    clock.now += 60.0
+    second = client.update_session({"speed": 1.1})
+    come_back(client)
+
+    assert first.result(HANG).session.instructions == "Be brief."
+    assert second.result(HANG).session.instructions == "Be brief."
 
 
 def test_one_command_is_held_whatever_its_size(connect: Connect) -> None:

@@ -148,7 +148,7 @@ def commit(session: SimulatedSession) -> Future[Any]:
     return sender.acknowledged(
         InputAudioBufferCommit(event_id=sender.new_event_id()),
         None,
-        lambda _, event: isinstance(event, InputAudioBufferCommitted),
+        ((InputAudioBufferCommitted, None),),
         wait=lambda: None,
         kind="commit",
     )

@@ -36,7 +36,7 @@ def ready(clock: ManualClock) -> Iterator[Readiness]:
 
 def test_a_wait_ends_by_the_clock(clock: ManualClock, ready: Readiness) -> None:
     """When the time has passed, the error says how far the connection had come."""
-    aside = Aside(lambda: ready.wait(60.0))
+    aside = Aside(lambda: ready.wait_until(Deadline(60.0, clock)))
     clock.advance(60.0, ready._condition)
 
     with pytest.raises(TimeoutError, match=r"not ready after 60\.0 seconds.* still being made"):
@@ -75,9 +75,9 @@ def test_another_configuration_after_a_refused_one(clock: ManualClock, ready: Re
     ready.refuse(ServiceError("no", event_id="another's"))
     ready.refuse(ServiceError("no", event_id="mine"))
     with pytest.raises(ServiceError):
-        ready.wait(0)
+        ready.wait_until(Deadline(0, clock))
     ready.try_again_with("better")
-    aside = Aside(lambda: ready.wait(60.0))
+    aside = Aside(lambda: ready.wait_until(Deadline(60.0, clock)))
     clock.advance(59.0, ready._condition)
     ready.initialize()
 

@@ -523,6 +523,24 @@ def test_a_collision_is_tried_again(desk: Desk, is_named: bool, refused_first: b
     assert (pending.result(0).id, last.done) == ("r", False)
 
 
+@pytest.mark.parametrize("why", ["the user speaks", "about to answer", "about to begin", "in progress"])
+def test_the_reason_is_said(desk: Desk, why: str) -> None:
+    """Who does not want to wait is told what for; a turn of the user is no response."""
+    if why == "the user speaks":
+        desk.gate.begin_turn()
+        desk.ask()  # waits for the turn, as the next one would
+    elif why == "about to answer":
+        desk.gate.expect_turn()
+    else:
+        desk.ask()
+    if why == "in progress":
+        desk.begin("r", desk.mark())
+
+    with pytest.raises(ResponseActiveError, match=why) as caught:
+        desk.ask(may_wait=False)
+    assert ("a response" in str(caught.value)) == (why in ("about to begin", "in progress"))
+
+
 def test_a_response_we_have_not_heard_of_can_be_cancelled(desk: Desk) -> None:
     """While an unknown response holds up ours, a cancel is for that one and goes out at once."""
     desk.ask()

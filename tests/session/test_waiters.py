@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import gc
+import sys
 import threading
 import time
 import weakref
 from collections.abc import Callable
 from concurrent.futures import Future
+from types import FrameType
 from typing import Any
 
 import pytest
@@ -23,14 +25,25 @@ from azure_rt_audio import (
 )
 from azure_rt_audio._session.acknowledgement import Acknowledgement
 from azure_rt_audio._session.event_stream import EventStream, EventStreams
-from azure_rt_audio._session.waiters import Handled, Waiter, Waiters, as_listened
+from azure_rt_audio._session.waiters import Answers, Handled, Waiter, Waiters, as_listened, item_added
 from azure_rt_audio.dispatch.queued import DEFAULT_BACKLOG_BYTES
 from azure_rt_audio.protocol.event_filter import event_filter
-from azure_rt_audio.protocol.events import InputAudioBufferCleared, ResponseOutputAudioDelta, SessionClosed
+from azure_rt_audio.protocol.events import (
+    ConversationItemAdded,
+    InputAudioBufferCleared,
+    InputAudioBufferCommitted,
+    ResponseOutputAudioDelta,
+    SessionClosed,
+)
 from azure_rt_audio.protocol.events.local import Init
+from azure_rt_audio.protocol.items import MessageItem
 from azure_rt_audio.protocol.session import Session
 
 LOST = ConnectionClosedError("lost")
+
+DELTA: dict[str, Any] = {"response_id": "r", "item_id": "i", "output_index": 0, "content_index": 0}
+
+COMMITTED: Answers = ((InputAudioBufferCommitted, None),)
 
 
 def key_is(wanted: str) -> Callable[[Any, Any], bool]:
@@ -41,8 +54,13 @@ def key_is(wanted: str) -> Callable[[Any, Any], bool]:
 def commits(waiters: Waiters, event_id: str) -> Future[Any]:
     """Wait for the acknowledgement of a command of which one event answers one."""
     future: Future[Any] = Future()
-    waiters.add(Waiter(key_is("committed"), future, event_id=event_id, acknowledges="commit"))
+    waiters.add(Waiter(COMMITTED, future, event_id=event_id, acknowledges="commit"))
     return future
+
+
+def committed(item_id: str) -> InputAudioBufferCommitted:
+    """Return what acknowledges one."""
+    return InputAudioBufferCommitted(item_id=item_id)
 
 
 def may_wait() -> None:
@@ -70,12 +88,12 @@ def test_one_event_answers_one_command() -> None:
     waiters = Waiters()
     first, second = commits(waiters, "1"), commits(waiters, "2")
 
-    waiters.offer("committed", "a")
+    waiters.offer("committed", committed("a"))
     after_one = (first.done(), second.done())
-    waiters.offer("committed", "b")
+    waiters.offer("committed", committed("b"))
 
     assert after_one == (True, False)
-    assert (first.result(0), second.result(0)) == ("a", "b")
+    assert (first.result(0), second.result(0)) == (committed("a"), committed("b"))
 
 
 def test_who_gave_up_keeps_its_place() -> None:
@@ -84,10 +102,10 @@ def test_who_gave_up_keeps_its_place() -> None:
     first, second = commits(waiters, "1"), commits(waiters, "2")
 
     assert first.cancel()
-    waiters.offer("committed", "a")
-    waiters.offer("committed", "b")
+    waiters.offer("committed", committed("a"))
+    waiters.offer("committed", committed("b"))
 
-    assert (first.cancelled(), second.result(0)) == (True, "b")
+    assert (first.cancelled(), second.result(0)) == (True, committed("b"))
 
 
 def test_a_future_thrown_away_keeps_its_place() -> None:
@@ -97,10 +115,10 @@ def test_a_future_thrown_away_keeps_its_place() -> None:
     second = commits(waiters, "2")
     gc.collect()
 
-    waiters.offer("committed", "a")
-    waiters.offer("committed", "b")
+    waiters.offer("committed", committed("a"))
+    waiters.offer("committed", committed("b"))
 
-    assert (reference(), second.result(0)) == (None, "b")
+    assert (reference(), second.result(0)) == (None, committed("b"))
 
 
 def test_a_callback_keeps_the_future() -> None:
@@ -306,6 +324,78 @@ def test_an_unsent_command_is_not_overdue() -> None:
     assert "within 61 s" in str(future.exception(HANG))
 
 
+def test_a_command_that_is_held_again_is_not_overdue() -> None:
+    """Also if its connection was lost just before its caller noted that it was sent."""
+    clock = ManualClock()
+    waiters = Waiters(clock)
+    commits(waiters, "1")
+    (waiter,) = waiters.waiting
+    waiter.position = 1
+    waiters.hold()
+    waiters.note_sent(waiter)
+    clock.now += 60.0
+    held = waiters.give_up_overdue("commit")
+    waiters.note_sent_again(waiter)
+    clock.now += 60.0
+
+    assert (held, waiters.give_up_overdue("commit")) == ((), (waiter,))
+
+
+# ------------------------------------------------------------ many
+
+
+def steps(function: Callable[[], Any]) -> int:
+    """Return how many steps of the interpreter a function takes."""
+    count = 0
+
+    def trace(frame: FrameType, what: str, _: object) -> Any:
+        nonlocal count
+        frame.f_trace_opcodes = True
+        count += what == "opcode"
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        function()
+    finally:
+        sys.settrace(before)
+    return count
+
+
+def costs(many: int) -> list[int]:
+    """Return what each kind of event costs while so many commands have no answer."""
+    waiters, futures = Waiters(), [Future[Any]() for _ in range(many)]
+    for number, future in enumerate(futures):
+        waiters.add(Waiter(item_added(f"item{number}"), future, event_id=f"item{number}"))
+        commits(waiters, f"commit{number}")
+    first, second, *_, last = waiters.waiting
+    delta = ResponseOutputAudioDelta(**DELTA, delta="AAAA")
+    steps(lambda: waiters.offer("", delta))  # Python 3.12 does not count the first time
+    item = MessageItem(id=f"item{many - 1}", role="user", content=[])
+    found = [
+        steps(lambda: waiters.offer("", delta)),
+        steps(lambda: waiters.offer("", committed("a"))),
+        steps(lambda: waiters.oldest("commit", committed("a"))),
+        steps(lambda: waiters.give_up_overdue("commit")),
+        steps(lambda: waiters.note_sent_again(first)),
+        steps(lambda: waiters.note_sent_again(last)),
+        steps(lambda: waiters.offer("", ConversationItemAdded(item=item))),
+        steps(lambda: waiters.fail(ServiceError("no", event_id=f"item{many - 2}"))),
+        steps(lambda: waiters.discard(second)),
+    ]
+    assert futures[-1].result(0).item is item
+    assert [future.done() for future in futures[-3:]] == [False, True, True]
+    return found
+
+
+def test_thousands_of_commands_cost_an_event_nothing() -> None:
+    """What it answers, or refuses, is looked up; so is what is sent again. All of them take linear time."""
+    few, many = costs(20), costs(200)
+
+    assert [more for more, less in zip(many, few, strict=True) if more > 1.5 * less] == []
+
+
 # ------------------------------------------------------------ streams
 
 
@@ -446,13 +536,7 @@ def test_a_closed_stream_forgets(streams: EventStreams) -> None:
 def test_a_stream_has_a_limit(streams: EventStreams) -> None:
     """A loop that falls too far behind gets what waited, and then the reason why there is no more."""
     stream = stream_of(streams, "*")
-    big = ResponseOutputAudioDelta(
-        response_id="r",
-        item_id="i",
-        output_index=0,
-        content_index=0,
-        delta="A" * (DEFAULT_BACKLOG_BYTES // 2),
-    )
+    big = ResponseOutputAudioDelta(**DELTA, delta="A" * (DEFAULT_BACKLOG_BYTES // 2))
     for _ in range(4):
         streams.offer("response.audio.delta", big)
 
