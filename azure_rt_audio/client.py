@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
 import os
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
@@ -15,6 +16,7 @@ from ._concurrency.deadline import Deadline, check_timeout
 from ._event_methods import EventMethods
 from ._guard import Guard, GuardFunction, check_guard
 from ._log import get_logger
+from ._not_pickled import NotPickled
 from ._recorder import Record, Recorder, make_recorder
 from ._repr import also_half_made
 from ._secret import forgets_locals
@@ -73,6 +75,10 @@ _RECORDER_SECONDS: Final = 0.5
 log: logging.Logger = get_logger(__name__)
 
 _DEFAULT_POLICY: Final = ReconnectPolicy()
+_NOT_PICKLED: Final = NotPickled(
+    "a client can be neither pickled nor deep-copied: its connection is this process's. Make one where it is "
+    "used, with history=client.conversation.to_dict() if it is to go on with what was said"
+)
 
 FROM_OPTIONS: Final = -1.0
 """Stands for the time-out of the options where ``None`` means no limit."""
@@ -151,6 +157,7 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
         reconnect: ReconnectPolicy | Mapping[str, Any] | None = _DEFAULT_POLICY,
         history: Mapping[str, Any] | Sequence[Any] | str | None = None,
     ) -> None:
+        self._not_pickled = _NOT_PICKLED
         self._options = make_options(AzureRealTimeOptions, options, "options")
         ws_options = make_options(WebSocketOptions, websocket_options, "websocket_options")
         ours = "api-key" if self._options.api_key is not None else "authorization"
@@ -951,12 +958,16 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
         For a client made with ``dispatcher=QueueDispatcher()``, whose own method this is.
 
         Args:
-            timeout: Seconds to wait for a first event if there is none; ``None`` waits without limit.
+            timeout: Seconds to wait for a first event if there is none; ``None`` waits until there is one. A
+                wait also ends with the session. When that is over already, a limited one takes its time, as
+                before: it may be what paces the loop.
 
         Returns:
             How many calls were made.
 
         Raises:
+            ConnectionClosedError, ConnectError: With ``None``, if nothing waits and nothing will come: the
+                session is over, for this reason.
             RuntimeError: If listeners run elsewhere by themselves.
         """
         where = self._engine.dispatcher
@@ -966,7 +977,14 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
                 f"the listeners of this client run by themselves, by {type(where).__name__}; "
                 "to run them in a loop of yours, make it with dispatcher=QueueDispatcher()"
             )
-        return where.run_pending(timeout)
+        engine, is_endless = self._engine, timeout is None or timeout == math.inf
+        if timeout == 0 or (engine.outcome is not None and not is_endless):
+            return where.run_pending(timeout)
+        with engine.waiters.told_of_end() if is_endless else contextlib.nullcontext():
+            done = where._run(timeout, lambda: engine.outcome is not None)
+        if is_endless and not done and engine.outcome is not None:
+            raise engine.outcome.again()
+        return done
 
     # ------------------------------------------------------------ in a notebook
 
@@ -1006,7 +1024,8 @@ class AzureRealTimeAudio(EventMethods, TypeScriptNames):
 
         Returns:
             Whether both threads and those of tools and the guard have ended, and the recording, if there is
-            one, was written; from a listener they cannot yet have, and a tool may run on.
+            one, was written, all of it: else :attr:`recorder` has the ``error``. From a listener they cannot
+            yet have, and a tool may run on.
         """
         check_timeout(timeout)
         if timeout is None or timeout == FROM_OPTIONS:

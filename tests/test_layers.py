@@ -14,7 +14,7 @@ PACKAGE = Path(azure_rt_audio.__file__).parent
 NAME = "azure_rt_audio"
 
 ROOMS = {
-    "errors": {"errors", "_extras", "_pages", "_repr", "_arity", "_retry_after"},
+    "errors": {"errors", "_extras", "_pages", "_repr", "_not_pickled", "_arity", "_retry_after"},
     "version": {"_version"},
     "text": {"_printable", "_log", "_paths", "_stacklevel"},
     "secret": {"_secret"},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import re
 import sys
 from collections.abc import Callable, Iterator
@@ -12,7 +13,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Final
 
 from .. import AzureRealTimeAudio, DecodeError, RealtimeError, ServiceError, SessionConfig
-from ..audio import Converter, WavWriter, duration_ms, write_audio
+from ..audio import Converter, WavWriter, duration_ms, write_audio, write_wav
 from ..protocol.events import ResponseDone, ResponseOutputAudioDelta, ResponseOutputAudioTranscriptDelta
 from ..protocol.events.local import Reconnected, Reconnecting
 from . import UsageError
@@ -68,6 +69,8 @@ def run(arguments: argparse.Namespace) -> int:
     portions = _portions(text)
     if not portions:
         raise UsageError("TEXT is empty: pass the text to speak")
+    if _is_standard_output(arguments.out):
+        raise UsageError("--out: standard output has the text; pass the path of a file or of a named pipe")
     out = writable(arguments.out, "--out", _SUFFIXES)
     check_distinct([("--out", arguments.out), ("--record", arguments.record)])
     session = SessionConfig(
@@ -78,6 +81,16 @@ def run(arguments: argparse.Namespace) -> int:
         screen.line("service", service.name)
         tell_remedies(arguments, service)
         return _speak(service, screen, portions, out)
+
+
+def _is_standard_output(path: str) -> bool:
+    """Whether the sound would go to where the text goes, which a terminal or a player cannot tell apart."""
+    if path == "-":
+        return True
+    try:
+        return os.path.samestat(os.stat(path), os.fstat(1)) and path != os.devnull
+    except OSError:  # there is no such file yet; or no standard output
+        return False
 
 
 def _speak(service: Service, screen: Printer, portions: list[str], out: Path) -> int:
@@ -140,21 +153,29 @@ def _read(client: AzureRealTimeAudio, screen: Printer, portion: str) -> Iterator
 
 @contextmanager
 def _saving(out: Path) -> Iterator[Callable[[bytes], None]]:
-    """Yield a function that appends PCM16; after an error the file contains what was appended."""
-    if out.suffix.lower() == ".wav":
+    """
+    Yield a function that appends PCM16; after an error the file contains what was appended.
+
+    A device or a pipe, in which one cannot go back, is opened once and given the whole at the end: as WAV, if
+    its name does not say otherwise.
+    """
+    suffix, is_file = out.suffix.lower(), out.is_file() or not out.exists()
+    if suffix == ".wav" and is_file:
         with _writing(out):
             writer = WavWriter(out)
         with writer:
             yield _writing(out)(writer.write)
         return
-    with _writing(out):
-        write_audio(out, b"")  # fails before any request if the file cannot be written
+    write = write_audio if suffix in _SUFFIXES else write_wav
+    if is_file:
+        with _writing(out):
+            write(out, b"")  # fails before any request if the file cannot be written
     pcm = bytearray()
     try:
         yield pcm.extend
     finally:
         with _writing(out):
-            write_audio(out, pcm)
+            write(out, pcm)
 
 
 @contextmanager

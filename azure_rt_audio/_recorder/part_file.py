@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from pathlib import Path
@@ -26,6 +27,7 @@ class PartFile:
 
     Raises:
         FileExistsError: There is a file already.
+        IsADirectoryError: It is a folder.
         OSError: It cannot be made.
     """
 
@@ -34,20 +36,37 @@ class PartFile:
         try:
             self._fd = os.open(path, flags | os.O_EXCL, 0o600)
         except FileExistsError:
-            if stat.S_ISREG(path.stat().st_mode) or path.is_dir():
+            if path.is_dir():
+                raise IsADirectoryError(
+                    errno.EISDIR, "it is a folder; give the name of a file", str(path)
+                ) from None
+            if stat.S_ISREG(path.stat().st_mode):
                 raise FileExistsError(
-                    17, "the file exists already, and a recording replaces none; give another name", str(path)
+                    errno.EEXIST,
+                    "the file exists already, and a recording replaces none; give another name",
+                    str(path),
                 ) from None
             self._fd = os.open(path, os.O_RDWR)  # so that a pipe opens without its reader
         self.path = path
         self.bytes = 0
+        self._has_name = os.fstat(self._fd).st_nlink > 0  # not every file system counts names
 
     def write(self, pieces: list[bytes]) -> None:
         """
         Append pieces, one after the other.
 
-        Blocks; raises :class:`OSError`, and then a part of it may have been written.
+        Blocks; raises :class:`OSError`, and then a part of it may have been written. If the file was deleted
+        it is a :class:`FileNotFoundError`: what is written into it, nobody will find.
         """
+        if self._has_name and not os.fstat(self._fd).st_nlink:
+            raise FileNotFoundError(errno.ENOENT, "the file was deleted", str(self.path))
+        try:
+            self._write(pieces)
+        except OSError as exc:
+            exc.filename = str(self.path)  # the system only knows a number
+            raise
+
+    def _write(self, pieces: list[bytes]) -> None:
         for begin in range(0, len(pieces), _MAX_PIECES):
             some = pieces[begin : begin + _MAX_PIECES]
             size = sum(map(len, some))

@@ -54,8 +54,8 @@ class Recorder:
     key, token or value of a header.
 
     The file is at most 0.5 seconds behind and is only appended to, so a program that is killed leaves a file
-    that can be read. A disk that is too slow or full costs the recording, never the conversation: it is
-    logged once, and is in :attr:`error`.
+    that can be read. A disk that is too slow or full, or a file that somebody deletes, costs the recording,
+    never the conversation: it is logged once, and is in :attr:`error`.
 
     Args:
         client: An :class:`~azure_rt_audio.AzureRealTimeAudio`, connected or not. It is not kept alive.
@@ -71,7 +71,7 @@ class Recorder:
 
     Raises:
         FileExistsError: There is such a file already.
-        OSError: The file cannot be made.
+        OSError: The file cannot be made, or not be written to.
         ValueError: An argument cannot be right; names it.
 
     **Threads.** Any method may be called from any thread. ``azure-rt-recorder-N`` writes.
@@ -108,8 +108,10 @@ class Recorder:
             "redact": redact if redact is None or redact == "texts" else "function",
             "configuration": redaction.fields(configuration(client.options, engine.websocket_options)),
         }
+        if not os.fspath(checked_path(path, "record")):  # which is the present folder to Path
+            raise ValueError("record is empty: give the file to record into, or None to record nothing")
         self._writer = RecordingWriter(
-            Path(checked_path(path, "record")),
+            Path(path),
             header,
             redaction,
             max_bytes=max_bytes,
@@ -181,13 +183,14 @@ class Recorder:
             timeout: Seconds to wait for the disk.
 
         Returns:
-            Whether the file is closed; if not, it will be when the disk allows.
+            Whether all of it is in the file, and that is closed. If not, :attr:`error` says why; a file that
+            is not closed yet will be when the disk allows.
         """
         taps, tap = self._taps(), self._tap()
         if taps is not None and tap is not None:
             taps.remove(tap)
         self._writer.finish()
-        return self._writer.join_or_complain(timeout)
+        return self._writer.join_or_complain(timeout) and self.error is None
 
     def _close_with_connection(self) -> None:
         """End the recording as soon as the connection has ended. Does not wait."""

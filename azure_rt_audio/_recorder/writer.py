@@ -225,9 +225,9 @@ class RecordingWriter:
             self._write_end(None)
             self._file.close()
         except OSError as exc:
+            remedy = "begin another" if isinstance(exc, FileNotFoundError) else "make room and begin another"
             self._complain(
-                f"the recording {self._file.path} has ended: {exc.strerror or exc}; make room and begin "
-                "another",
+                f"the recording {self._file.path} has ended: {exc.strerror or exc}; {remedy}",
                 exc,
             )
             with contextlib.suppress(OSError):

@@ -12,6 +12,7 @@ from typing import Any, Final, Generic, TypeVar, cast
 from .._concurrency.condition import Condition
 from .._concurrency.deadline import Deadline, check_timeout
 from .._log import get_logger
+from .._not_pickled import NotPickled
 from .._pages import WAITING
 from .._repr import also_half_made
 from ..dispatch.base import call_guarded
@@ -24,6 +25,10 @@ T = TypeVar("T")
 
 log: logging.Logger = get_logger(__name__)
 
+_NOT_PICKLED: Final = NotPickled(
+    "a future of the client can be neither pickled nor deep-copied: it waits for this process's connection. "
+    "Pickle what its result() returns"
+)
 _PENDING: Final = "PENDING"
 _CANCELLED: Final = "CANCELLED_AND_NOTIFIED"
 _FINISHED: Final = "FINISHED"
@@ -65,6 +70,7 @@ class Acknowledgement(Future[T], Generic[T]):
         clock: Callable[[], float] = time.monotonic,
         why_late: Callable[[], str] = lambda: "",
     ) -> None:  # not that of Future, whose attributes are replaced
+        self._not_pickled = _NOT_PICKLED
         self._owner = owner
         self._check_may_wait = check_may_wait
         self._dispatch = dispatch

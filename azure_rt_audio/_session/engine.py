@@ -29,7 +29,7 @@ from .._concurrency.weak_call import weakly
 from .._log import get_logger
 from .._secret import without
 from .._transport import Connection, LagReport, Outcome, Payload, WebSocketImpl
-from ..dispatch import Dispatcher
+from ..dispatch import Dispatcher, QueueDispatcher
 from ..errors import DecodeError, DispatchOverflowError, RealtimeError
 from ..options import AzureRealTimeOptions, ReconnectPolicy, WebSocketOptions
 from ..protocol.codec import Quirks, decode_event, prepare
@@ -168,6 +168,7 @@ class Engine:
         self._tell_no_sound = _NoSound(self)
         self.status = ModelStatus()
         self._turn = self.status.turn
+        self.outcome: Outcome | None = None  # once listeners have been given the last event; written once
         self._is_expiry_told = False  # the I/O thread's: the service says that it is over, none is to follow
         self.attempts = Attempts(self, options, websocket_options, websocket_impl, clock)
         dialect = options.resolved_dialect
@@ -691,6 +692,9 @@ class Engine:
             self.audience.publish_local(status)
         is_heard = is_told or self.audience.publish_error(outcome, sticky=True)
         self.audience.publish_local(closed)
+        self.outcome = outcome
+        if isinstance(self.dispatcher, QueueDispatcher):
+            self.dispatcher._look_again()
         if not (is_heard or is_raised):
             self._log_unheard(outcome)
 

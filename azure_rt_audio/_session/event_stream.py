@@ -13,10 +13,11 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Iterator
-from typing import Any, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 from .._concurrency.condition import Condition
 from .._concurrency.deadline import Deadline
+from .._not_pickled import NotPickled
 from .._pages import WAITING
 from ..dispatch.base import weight
 from ..dispatch.queued import DEFAULT_BACKLOG_BYTES
@@ -25,6 +26,11 @@ from ..protocol.event_filter import EVERYTHING, EventFilter
 from .waiters import as_listened
 
 __all__ = ["EventStream", "EventStreams"]
+
+_NOT_PICKLED: Final = NotPickled(
+    "a stream of events can be neither pickled nor deep-copied: this process's connection feeds it. Pickle "
+    "the events"
+)
 
 E_co = TypeVar("E_co", covariant=True)
 
@@ -48,6 +54,7 @@ class EventStream(Generic[E_co]):
         owner: object,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        self._not_pickled = _NOT_PICKLED
         self.subjects = subjects
         self._timeout = timeout
         self._check_may_wait = check_may_wait

@@ -13,6 +13,7 @@ import attrs
 from .._concurrency.condition import Condition
 from .._concurrency.deadline import Deadline, check_timeout
 from .._log import get_logger
+from .._not_pickled import NotPickled
 from .._pages import WAITING
 from .._repr import also_half_made
 from ..audio.converter import Converter
@@ -42,6 +43,10 @@ silent, so that its loss is told before a time-out is.
 """
 
 
+_NOT_PICKLED: Final = NotPickled(
+    "a PendingResponse can be neither pickled nor deep-copied: it waits for this process's connection. "
+    "Pickle what its result() returns"
+)
 _MAX_SOUND: Final = 64 * 2**20
 """Characters of base64 that a handle keeps: 17 minutes of PCM16, and far more than a response may have."""
 
@@ -70,6 +75,7 @@ class PendingResponse:
         *,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        self._not_pickled = _NOT_PICKLED
         self._cancel = cancel
         self._asked_format = audio_format
         self._check_may_wait = check_may_wait

@@ -103,15 +103,20 @@ class QueueDispatcher:
         Run the listeners of everything that waits, on this thread; not of what they cause to come.
 
         Args:
-            timeout: Seconds to wait for a first event if there is none; ``None`` waits without limit.
+            timeout: Seconds to wait for a first event if there is none; ``None`` waits without limit, also
+                for that of another client: the client's own method ends with its session.
 
         Returns:
             How many calls were made.
         """
+        return self._run(timeout, lambda: False)
+
+    def _run(self, timeout: float | None, is_over: Callable[[], bool]) -> int:
+        """The same; the wait also ends if *is_over*, which :meth:`_look_again` has asked again."""
         self._thread_id = threading.get_ident()
         deadline = Deadline(timeout)
         if not deadline.expired:
-            self._condition.wait_until(lambda: len(self._backlog) > 0, deadline)
+            self._condition.wait_until(lambda: len(self._backlog) > 0 or is_over(), deadline)
         with self._condition.lock:
             waiting = len(self._backlog)
         for done in range(waiting):
@@ -121,6 +126,11 @@ class QueueDispatcher:
                 callback, event = self._backlog.take()
             callback(event)
         return waiting
+
+    def _look_again(self) -> None:
+        """Have who waits look whether it is over."""
+        with self._condition.lock:
+            self._condition.notify_all()
 
     def serves(self, thread_id: int) -> bool:
         """Whether the thread *thread_id*, its ``threading.get_ident()``, has run listeners last."""

@@ -172,13 +172,13 @@ class AzureRealTimeOptions:
         repr=lambda key: "None" if key is None else "'***'",
     )
     credential: Secret[Credential] | None = field(
-        default=None, converter=_credential, repr=lambda c: "None" if c is None else "<set>"
+        default=None, converter=_credential, repr=lambda c: "None" if c is None else "<set>", hash=False
     )
     api_version: str = field(
         converter=_version, default=Factory(lambda self: self.endpoint.api_version or "v1", takes_self=True)
     )
     dialect: DialectName | None = None
-    session_config: SessionConfig = field(default=None, converter=_session_config, repr=False)
+    session_config: SessionConfig = field(default=None, converter=_session_config, repr=False, hash=False)
     session_defaults: bool = True
     credential_scope: str = DEFAULT_SCOPE
     response_start_timeout: float = field(default=20.0, validator=seconds(0.01))
@@ -189,6 +189,7 @@ class AzureRealTimeOptions:
     resolved_dialect: Dialect = field(
         init=False,
         repr=False,
+        hash=False,
         default=Factory(lambda self: choose_dialect(self.api_version, self.dialect), takes_self=True),
     )
 

@@ -177,11 +177,11 @@ class WebSocketOptions:
     lag: Literal["keep", "drop_oldest"] = field(default="keep", validator=_lag)
     lag_limit: float = field(default=2.0, validator=seconds(0.1))
     headers: Mapping[str, Secret[str]] = field(
-        factory=dict, repr=False, converter=_secrets, validator=_headers
+        factory=dict, repr=False, hash=False, converter=_secrets, validator=_headers
     )
     ssl_context: TlsTrust = field(default=None, validator=_trust)
     http_proxy: Secret[str] | None = field(default=None, repr=False, converter=_secret, validator=_proxy_url)
-    sockopt: Sequence[tuple[int, int, int | bytes]] = field(default=(), validator=_sockopt)
+    sockopt: Sequence[tuple[int, int, int | bytes]] = field(default=(), hash=False, validator=_sockopt)
 
 
 WebSocketOptions.__repr__ = also_half_made(WebSocketOptions.__repr__)  # type: ignore[method-assign]

@@ -9,6 +9,7 @@ from typing import Any, Final
 import orjson
 from attrs import evolve
 
+from .._not_pickled import NotPickled
 from .._repr import also_half_made
 from .conversation_entry import ConversationEntry
 from .events import (
@@ -53,6 +54,11 @@ from .responses import Response
 
 __all__ = ["Conversation", "ConversationEntry"]
 
+_NOT_PICKLED: Final = NotPickled(
+    "client.conversation cannot be pickled: it goes on. Pickle what its to_dict() returns, which is also "
+    "what history= of a client takes",
+    is_copied=True,
+)
 _MAX_SENT_CHARACTERS: Final = 64 * 2**20
 """Of images, in base64, that are kept until the service has described their items."""
 _NOT_SENT: Final = (None, 0)
@@ -71,6 +77,7 @@ class Conversation:
     """
 
     def __init__(self) -> None:
+        self._not_pickled = _NOT_PICKLED
         self._streams: dict[str, ItemStream] = {}
         self._order: list[str] = []  # changed in single steps of the interpreter; read by a copy
         self._outputs = ResponseOutputs(self._streams)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import subprocess
@@ -14,7 +15,7 @@ from pathlib import Path
 import pytest
 from cli_runner import SECONDS, Background, environment, from_emulator, run, without_notice
 
-from azure_rt_audio.audio import duration_ms, read_audio
+from azure_rt_audio.audio import duration_ms, read_audio, read_wav
 from azure_rt_audio.emulator import (
     Delay,
     Drop,
@@ -55,6 +56,36 @@ def test_the_suffix_says_what_kind_of_file(suffix: str, tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
     heard_ms = duration_ms(len(read_audio(tmp_path / f"said.{suffix}")))
     assert heard_ms == pytest.approx(duration_ms(len(speak(TEXT))), abs=100)  # MP3 pads
+
+
+@pytest.mark.skipif(os.name == "nt", reason="there are no such files")
+def test_a_device_and_a_pipe_are_given_wav(tmp_path: Path) -> None:
+    """Whatever their names: one to try it out, one that is full, and one that a player reads."""
+    os.mkfifo(tmp_path / "player")
+    player = os.open(tmp_path / "player", os.O_RDONLY | os.O_NONBLOCK)
+    done = [
+        run("speak", "Hi.", "-o", name, "--emulator", cwd=tmp_path)
+        for name in (os.devnull, "/dev/full", "player")
+    ]
+    with open(player, "rb") as pipe:
+        content = pipe.read()  # which holds that much
+
+    assert [one.returncode for one in done] == [0, 2, 0]
+    assert [one.stderr for one in done] == [
+        "",
+        "azure-rt-audio speak: --out: cannot write /dev/full: No space left on device\n",
+        "",
+    ]
+    assert read_wav(io.BytesIO(content)) == speak("Hi.")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs a name for standard output")
+def test_sound_is_not_mixed_into_the_text(tmp_path: Path) -> None:
+    """Standard output by another name is refused, too."""
+    done = run("speak", TEXT, "-o", "/dev/stdout", cwd=tmp_path)
+
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "--out: standard output has the text" in done.stderr
 
 
 def test_a_long_text_is_read_in_portions(tmp_path: Path) -> None:
@@ -187,9 +218,10 @@ def test_an_answer_that_fails_is_told(tmp_path: Path) -> None:
     [
         (["", "--emulator"], "TEXT is empty: pass the text to speak"),
         (["Hello", "-o", "said.txt"], "--out: said.txt must end in .wav, .flac, .ogg or .mp3"),
+        (["Hello", "-o", "-"], "--out: standard output has the text; pass the path of a file"),
         (["Hello", "-o", "nowhere/said.wav"], "--out: there is no directory nowhere; create it first"),
     ],
-    ids=["empty", "suffix", "directory"],
+    ids=["empty", "suffix", "standard output", "directory"],
 )
 def test_bad_input_is_refused_with_a_remedy(arguments: list[str], message: str, tmp_path: Path) -> None:
     """What cannot be done is said before anything is asked for, with exit code 2."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import queue
 import threading
 import warnings
@@ -351,6 +352,50 @@ def test_listeners_run_in_a_loop_of_the_programs_own(connect: Connect) -> None:
     assert client.run_pending(HANG) == 1
     assert client.run_pending() == 0
     assert probe.threads == {threading.current_thread().name}
+
+
+class Watched(QueueDispatcher):
+    """Tells when somebody begins to wait, before anything can be told to who waits."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.waits = threading.Semaphore(0)
+
+    def _run(self, timeout: float | None, is_over: Callable[[], bool]) -> int:
+        def is_over_now() -> bool:
+            self.waits.release()
+            return is_over()
+
+        return super()._run(timeout, is_over_now)
+
+
+@pytest.mark.parametrize("end", ["close", "service"])
+def test_run_pending_ends_with_the_session(
+    end: str, connect: Connect, emulator: Emulator, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Without a limit it raises why, at once and ever after; what waits runs before that."""
+    dispatcher, closed = Watched(), Probe()
+    client = connect(dispatcher=dispatcher, reconnect=None)
+    client.wait_until_ready(HANG)
+    waiting = Aside(lambda: client.run_pending(None))
+    limited = Aside(lambda: client.run_pending(2 * HANG))
+    assert dispatcher.waits.acquire(timeout=HANG)
+    assert dispatcher.waits.acquire(timeout=HANG)
+    if end == "close":
+        assert client.close()
+    else:
+        emulator.close(4000, "bye")
+
+    with pytest.raises(ConnectionClosedError) as caught:
+        waiting.result()
+    assert limited.result() == 0
+    assert "bye" not in caplog.text  # who waits without a limit is told
+    assert caught.value.close_code == (1000 if end == "close" else 4000)
+    client.on("closed", closed)
+    assert client.run_pending(None) == 1
+    with pytest.raises(ConnectionClosedError):
+        client.run_pending(math.inf)
+    assert (client.run_pending(), client.run_pending(0.001)) == (0, 0)
 
 
 def test_run_pending_says_what_it_needs(client: AzureRealTimeAudio) -> None:

@@ -102,6 +102,26 @@ def test_a_service_that_restarts_on_its_port() -> None:
     assert kinds == ["session.created"] * 2
 
 
+def first_ids(seed: int) -> list[str]:
+    """Return ids of the events that three connections begin with, one after the other."""
+    ids: list[str] = []
+    with Emulator(seed=seed) as service:
+        for _ in range(3):
+            with dial(service) as client:
+                created = json.loads(client.recv(timeout=HANG))
+                ids += (created["event_id"], created["session"]["id"])
+    return ids
+
+
+def test_a_seed_gives_each_connection_its_own_ids() -> None:
+    """The same from run to run; a client that connects again is not given those that it has already."""
+    ids = first_ids(1)
+
+    assert len(set(ids)) == len(ids)
+    assert first_ids(1) == ids
+    assert set(ids).isdisjoint(first_ids(2))
+
+
 def test_ids_of_another_session_are_not_taken(dialect: str) -> None:
     """Items with such ids come in order under new ones, the client's own keep theirs."""
     theirs = Bench(dialect, seed=8).user("one")["id"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 import subprocess
 import sys
 import textwrap
@@ -41,7 +42,7 @@ def pipe(tmp_path: Path) -> Any:
 
 def test_a_full_disk(connect: Connect, emulator: Emulator, caplog: pytest.LogCaptureFixture) -> None:
     """The client is told where it was made, if nothing can be written at all."""
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(OSError, match="No space left on device: '/dev/full'"):
         connect(record="/dev/full")
 
 
@@ -64,7 +65,7 @@ def test_a_disk_that_becomes_full(
         client.ask("Hello!", timeout=HANG)
         assert not recorder.flush(HANG)
         client.ask("Hello!", timeout=HANG)
-        client.close()
+        assert client.close() is False
         assert not recorder.flush()
 
     assert [record.getMessage() for record in caplog.records] == [f"! {recorder.error}"]
@@ -77,6 +78,34 @@ def test_a_disk_that_becomes_full(
         "session.created",
         "session.updated",
     ]
+
+
+def test_a_file_that_is_deleted(connect: Connect, tmp_path: Path) -> None:
+    """With its folder, say: nobody will find what is written after that, and the program is told."""
+    folder = tmp_path / "recordings"
+    folder.mkdir()
+    client = ready(connect, record=folder / "a.rta")
+    recorder = client.recorder
+    assert recorder is not None
+    assert recorder.flush(HANG)
+    shutil.rmtree(folder)
+    assert client.ask("Hello!", timeout=HANG).is_completed
+
+    assert client.close() is False
+    assert recorder.close() is False
+    assert isinstance(recorder.error, RecordingError)
+    assert recorder.error.message == (
+        f"the recording {folder / 'a.rta'} has ended: the file was deleted; begin another"
+    )
+
+
+def test_a_file_that_is_moved(connect: Connect, tmp_path: Path) -> None:
+    """It is written to its end."""
+    client = ready(connect, record=tmp_path / "a.rta")
+    (tmp_path / "a.rta").rename(tmp_path / "b.rta")
+
+    assert client.close() is True
+    assert Recording.load(tmp_path / "b.rta").is_complete
 
 
 def test_a_disk_that_hangs(

@@ -365,6 +365,8 @@ def test_a_file_that_exists(connect: Connect, tmp_path: Path) -> None:
         connect(record=path)
     with pytest.raises(FileNotFoundError):
         connect(record=tmp_path / "nowhere" / "a.rta")
+    with pytest.raises(IsADirectoryError, match="it is a folder; give the name of a file"):
+        connect(record=tmp_path)
     assert path.read_text() == "precious"
 
 
@@ -384,6 +386,8 @@ def test_wrong_arguments(connect: Connect, tmp_path: Path, arguments: dict[str, 
         connect(record={"path": tmp_path / "a.rta", **arguments})
     with pytest.raises(ValueError, match='record has no "path"'):
         connect(record={"sound": "none"})
+    with pytest.raises(ValueError, match="record is empty: give the file"):
+        connect(record="")
     assert list(tmp_path.iterdir()) == []
 
 

@@ -207,6 +207,10 @@ class SimulatedSession:
         self.log.append((self.now, "<", event))
         self.engine.apply(orjson.dumps(event))
 
+    def _send_together(self, payloads: Sequence[bytes], timeout: float | None = None) -> None:
+        for payload in payloads:
+            self._send(payload)
+
     def _send(self, payload: bytes, timeout: float | None = None, **facts: Any) -> None:
         message = orjson.loads(payload)
         self.log.append((self.now, ">", message))

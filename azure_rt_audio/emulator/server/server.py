@@ -134,7 +134,8 @@ class Emulator(RequestLog):
         log_limit: Commands and events kept for each connection; older ones are dropped.
         on_log: Called with a line for each command, event and fault: type and size, never audio or keys.
             Runs on the thread concerned.
-        seed: Of the ids, to make them repeat; ``None`` makes them random.
+        seed: Of the ids, to make them repeat from run to run, each connection's its own; ``None`` makes them
+            random.
         clock: The time to go by; :class:`ManualClock` stands still until it is advanced.
 
     Raises:
@@ -589,7 +590,7 @@ class Emulator(RequestLog):
             refuses_calls=self.faults.refuses_calls,
             writes_on=self.faults.writes_on,
             deployments=self._deployments,
-            seed=self._seed,
+            seed=None if self._seed is None else f"{self._seed}/{number}",
         )
         return SessionEngine(
             behaviour,

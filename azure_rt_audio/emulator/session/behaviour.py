@@ -33,7 +33,7 @@ class Behaviour:
         renames_items: Whether items whose ids another session has made get new ones.
         refuses_calls: Whether the client may not create function calls.
         writes_on: Whether answers that the client created as text keep it from speaking.
-        seed: Of the ids, to make them repeat; ``None`` makes them random.
+        seed: Of the ids, to make them repeat; ``None`` makes them random. Sessions of one seed have the same.
     """
 
     responder: ResponderFunction = default_responder
@@ -48,4 +48,4 @@ class Behaviour:
     renames_items: bool = False
     refuses_calls: bool = False
     writes_on: bool = False
-    seed: int | None = None
+    seed: int | str | None = None
