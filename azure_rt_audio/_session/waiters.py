@@ -334,15 +334,16 @@ class Waiters:
             self._discard_locked(waiter)
 
     def _discard_locked(self, waiter: Waiter) -> bool:
-        if waiter not in self._all:
-            return False
-        del self._all[waiter]
+        # Ctrl-C may have struck while it was added: then it is not everywhere.
         for name in waiter.names:
-            found = self.named[name]
-            del found[waiter]
-            if not found:
-                del self.named[name]
-        return True
+            found = self.named.get(name)
+            if found is not None:
+                found.pop(waiter, None)
+                if not found:
+                    del self.named[name]
+        was_there = waiter in self._all
+        self._all.pop(waiter, None)
+        return was_there
 
     @property
     def waiting(self) -> tuple[Waiter, ...]:

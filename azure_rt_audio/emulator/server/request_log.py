@@ -130,12 +130,13 @@ class RequestLog:
             found = find()
             if len(found) >= count:
                 return found[count - 1]
-            with self._changed:  # no loop here: Ctrl-C in the jump back of one leaves Python 3.13 with the lock
-                changed = self._changed.wait_for(
-                    lambda: self._changes != seen, max(0.0, deadline - time.monotonic())
-                )
-            if not changed:
+            if not self._await_change(seen, max(0.0, deadline - time.monotonic())):
                 return None
+
+    def _await_change(self, seen: int, seconds: float) -> bool:
+        # Without a loop in the block: Ctrl-C in the jump back of one would leave Python 3.13 with the lock.
+        with self._changed:
+            return self._changed.wait_for(lambda: self._changes != seen, seconds)
 
     def _notify(self) -> None:
         with self._changed:
