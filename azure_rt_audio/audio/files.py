@@ -7,6 +7,7 @@ writing takes it from the suffix.
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import re
@@ -38,6 +39,9 @@ _MP3_REST_BYTES: Final = 1 << 16
 _MP3_REST_SECONDS: Final = 0.2
 _MP3_STRETCH: Final = 100
 """More than the highest bit rate of a frame is of the lowest."""
+_MOST_FRAMES: Final = 1 << 48
+"""Beyond every file: what libsndfile says of a stream whose length it does not know is more."""
+_COUNTED_FRAMES: Final = 1 << 16
 _OGG_PAGE: Final = re.compile(rb"OggS\0(.)", re.DOTALL)
 _OGG_BEGINNING: Final = 2
 _OGG_BLOCK_BYTES: Final = 1 << 20
@@ -204,7 +208,7 @@ class _LibrarySource:
         self._file = file
         self._sound = self._opened(file)
         self.rate_hz: Final[int] = self._sound.samplerate
-        self.frames: Final[int] = self._sound.frames
+        self.frames: Final[int] = self._counted() if self._sound.frames > _MOST_FRAMES else self._sound.frames
         self._mixer = file_mixer(self._sound.channels, channel, name)
         self._left = self.frames
         # Without an index the length of an MP3 file is an estimate: the file may be longer, or shorter.
@@ -223,6 +227,17 @@ class _LibrarySource:
         # Otherwise it seeks after each read, which resets the MP3 decoder: a click per block.
         sound.seekable = lambda: False
         return sound
+
+    def _counted(self) -> int:
+        """Decode all of it, and begin anew: a stream need not say how long it is."""
+        count = 0
+        with contextlib.suppress(self._soundfile.SoundFileError):  # which is told where it is read
+            while found := len(self._sound.read(_COUNTED_FRAMES)):
+                count += found
+        self._sound.close()
+        self._file.seek(0)
+        self._sound = self._opened(self._file)
+        return count
 
     def read(self, frames: int) -> bytes:
         """Return the next *frames* at most as PCM16, mono; empty at the end."""

@@ -179,11 +179,29 @@ def test_a_file_that_is_cut_short_is_refused(tmp_path: Path) -> None:
                 read_audio(path)
 
 
+def test_a_stream_that_does_not_say_its_length(tmp_path: Path) -> None:
+    """Such FLAC is what programs write to a pipe."""
+    path = tmp_path / "a.flac"
+    write_audio(path, tone(24_000, 1))
+    content = bytearray(path.read_bytes())
+    whole = read_audio(path)
+    content[21] &= 0xF0  # the total of samples: 36 bits
+    content[22:26] = bytes(4)
+    path.write_bytes(content)
+    with AudioReader(path) as reader:
+        assert reader.seconds == 1
+
+    assert read_audio(path) == whole
+
+
 def mp3_without_index(path: Path, sound: np.ndarray[Any, Any]) -> bytes:
     """Write an MP3 file of variable bit rate, and return it without its first frame, which is the index."""
-    with soundfile.SoundFile(path, "w", 24_000, 1, bitrate_mode="VARIABLE") as file:
+    with soundfile.SoundFile(path, "w", 24_000, 1) as file:
+        mode = soundfile._ffi.new("int *", 2)  # soundfile before 0.13 has no bitrate_mode="VARIABLE"
+        soundfile._snd.sf_command(file._file, 0x1305, mode, 4)  # SFC_SET_BITRATE_MODE
         file.write(sound)
     content = path.read_bytes()
+    assert b"Xing" in content  # of a constant bit rate it is "Info"
     content = content[content.index(b"\xff\xf3", 10) :]
     assert b"Xing" not in content
     return content
