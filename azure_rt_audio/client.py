@@ -23,7 +23,7 @@ from ._secret import forgets_locals
 from ._session.engine import Engine
 from ._session.pending_response import DEFAULT_TIMEOUT, PendingResponse
 from ._session.recital import recital
-from ._session.waiters import Answers, about, item_added
+from ._session.waiter import Answers, about, item_added
 from ._tool_loop.session_tools import GivenTools, SessionTools
 from ._transport import WebSocketImpl, WebSocketState
 from ._typescript import TypeScriptNames

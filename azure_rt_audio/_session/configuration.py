@@ -29,7 +29,8 @@ from .attempts import Attempts
 from .readiness import Readiness
 from .sender import CommandSender
 from .voice_changes import VoiceChange, VoiceChanges
-from .waiters import Waiter, Waiters, placeholder
+from .waiter import Waiter, placeholder
+from .waiters import Waiters
 
 __all__ = ["Configuration"]
 

@@ -95,7 +95,8 @@ from .transcription import Transcription
 from .turn_taking import TurnTaking
 from .user_turn import TurnLimits
 from .verdict import SESSION_EXPIRED
-from .waiters import Handled, Waiter, Waiters
+from .waiter import Waiter
+from .waiters import Handled, Waiters
 
 __all__ = ["Engine"]
 

@@ -14,7 +14,8 @@ from ..protocol.event_filter import EventFilter
 from .event_stream import EventStream, EventStreams
 from .sender import CommandSender
 from .transcription import Transcription
-from .waiters import Waiter, Waiters, as_listened
+from .waiter import Waiter
+from .waiters import Waiters, as_listened
 
 __all__ = ["EventWaits"]
 

@@ -16,7 +16,7 @@ from ..protocol.events import ConversationItemDeleted, ConversationItemTruncated
 from .response_queue import ResponseQueue
 from .restored_items import RestoredItems
 from .sender import CommandSender
-from .waiters import Answers, about
+from .waiter import Answers, about
 
 __all__ = ["Interruption"]
 

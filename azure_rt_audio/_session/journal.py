@@ -36,7 +36,8 @@ from ..protocol.commands import SessionUpdate
 from .attempt import Attempt
 from .attempts import Attempts
 from .input_sound import InputSound
-from .waiters import Awaited, Waiter, Waiters
+from .waiter import Awaited, Waiter
+from .waiters import Waiters
 
 __all__ = ["Journal"]
 

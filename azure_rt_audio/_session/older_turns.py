@@ -22,7 +22,8 @@ from ..protocol.commands import ConversationItemRetrieve
 from ..protocol.items import ConversationItem, MessageItem
 from .attempt import Attempt
 from .sender import CommandSender
-from .waiters import Waiter, Waiters
+from .waiter import Waiter
+from .waiters import Waiters
 
 __all__ = ["OlderTurns"]
 

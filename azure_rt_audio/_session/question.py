@@ -35,7 +35,7 @@ from .pending_response import PendingResponse
 from .response_queue import ResponseQueue
 from .response_request import ResponseRequest
 from .sender import CommandSender
-from .waiters import Awaited, Waiter, about, item_added
+from .waiter import Awaited, Waiter, about, item_added
 
 __all__ = ["Questions"]
 

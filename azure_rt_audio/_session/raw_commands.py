@@ -25,7 +25,7 @@ from .attempts import Attempts
 from .readiness import Readiness
 from .response_queue import ResponseQueue
 from .sender import CommandSender
-from .waiters import ANSWERED_IN_ORDER, Answers, Waiter, about, item_added, placeholder
+from .waiter import ANSWERED_IN_ORDER, Answers, Waiter, about, item_added, placeholder
 
 __all__ = ["RawCommands"]
 

@@ -61,7 +61,8 @@ from .restored_items import RestoredItems
 from .restorer import RESTORE_TIMEOUT, Restorer
 from .sender import CommandSender
 from .verdict import in_words
-from .waiters import Waiter, Waiters
+from .waiter import Waiter
+from .waiters import Waiters
 
 __all__ = ["Reconnector"]
 

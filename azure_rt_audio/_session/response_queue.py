@@ -75,7 +75,8 @@ from .response_request import (
 from .response_table import ACTIVE, NOT_ACTIVE, ResponseTable
 from .response_watchdog import LOOK, MCP_STEPS, ResponseWatchdog
 from .user_turn import TurnLimits, UserTurn
-from .waiters import Awaited, Handled
+from .waiter import Awaited
+from .waiters import Handled
 
 __all__ = ["LostResponses", "ResponseQueue"]
 

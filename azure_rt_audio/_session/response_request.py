@@ -18,7 +18,7 @@ from ..protocol.events import Event
 from ..protocol.responses import Response, ResponseConfig, ResponseStatusDetails
 
 if TYPE_CHECKING:
-    from .waiters import Awaited
+    from .waiter import Awaited
 
 __all__ = [
     "REQUEST_ID",

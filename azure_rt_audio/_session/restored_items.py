@@ -20,7 +20,7 @@ from ..protocol.restored_texts import heard_text
 from .attempts import Attempts
 from .journal import Journal
 from .sender import CommandSender
-from .waiters import Waiter, about
+from .waiter import Waiter, about
 
 __all__ = ["RestoredItems"]
 

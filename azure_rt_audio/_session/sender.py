@@ -21,7 +21,8 @@ from .acknowledgement import Acknowledgement
 from .attempts import Attempts
 from .journal import Journal
 from .readiness import Readiness
-from .waiters import Answers, Awaited, Waiter, Waiters
+from .waiter import Answers, Awaited, Waiter
+from .waiters import Waiters
 
 __all__ = ["CommandSender"]
 

@@ -22,7 +22,8 @@ from ..protocol.base import UNSET
 from ..protocol.events import SessionUpdated
 from ..protocol.session import SessionConfig
 from .attempt import next_place
-from .waiters import Waiter, Waiters
+from .waiter import Waiter
+from .waiters import Waiters
 
 __all__ = ["VoiceChange", "VoiceChanges"]
 

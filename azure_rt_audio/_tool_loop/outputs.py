@@ -12,7 +12,7 @@ import orjson
 from .._log import get_logger
 from .._session.response_queue import ResponseQueue
 from .._session.sender import CommandSender
-from .._session.waiters import Awaited, Waiter, item_added
+from .._session.waiter import Awaited, Waiter, item_added
 from ..protocol.commands import ConversationItemCreate
 from ..protocol.items import (
     ContentPart,

@@ -242,7 +242,8 @@ def test_a_silent_server_with_such_a_context(kind: str, request: pytest.FixtureR
 @pytest.fixture
 def truststore(authority: trustme.CA, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """The package truststore, on a system that trusts the authority; what connections share is made anew."""
-    library = pytest.importorskip("truststore")
+    import truststore as library  # late: it looks at the system
+
     if sys.platform not in ("linux", "freebsd"):
         pytest.skip("this system's trust is not to be changed by a variable")
     authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))

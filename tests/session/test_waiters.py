@@ -25,7 +25,8 @@ from azure_rt_audio import (
 )
 from azure_rt_audio._session.acknowledgement import Acknowledgement
 from azure_rt_audio._session.event_stream import EventStream, EventStreams
-from azure_rt_audio._session.waiters import Answers, Handled, Waiter, Waiters, as_listened, item_added
+from azure_rt_audio._session.waiter import Answers, Waiter, item_added
+from azure_rt_audio._session.waiters import Handled, Waiters, as_listened
 from azure_rt_audio.dispatch.queued import DEFAULT_BACKLOG_BYTES
 from azure_rt_audio.protocol.event_filter import event_filter
 from azure_rt_audio.protocol.events import (

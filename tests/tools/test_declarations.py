@@ -17,6 +17,7 @@ from decimal import Decimal
 from typing import Annotated, Any, Literal, NamedTuple, TypedDict
 
 import attrs
+import numpy
 import pytest
 
 from azure_rt_audio import ContentPart, FunctionCallItem
@@ -708,7 +709,6 @@ def test_a_number_of_any_size_is_a_result() -> None:
 
 def test_arrays_in_any_layout_are_lists() -> None:
     """The rows of a transposed one, and elements that JSON's writer does not know."""
-    numpy = pytest.importorskip("numpy")
     table = numpy.arange(6).reshape(2, 3)
 
     assert output_of([table.T, 2**70]).text == "[[[0,3],[1,4],[2,5]],1180591620717411303424]"

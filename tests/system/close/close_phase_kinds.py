@@ -121,10 +121,8 @@ def _row(place: Callable[[], Places], reason: str, **more: Any) -> Row:
 
 
 def _connecting() -> Iterator[tuple[str, Row]]:
-    socks = {"needs": "python_socks"}
-
-    def row(script: PeerScript, needs: str | None = None, **more: Any) -> Row:
-        return _row(lambda: _redialling(script, **more), _EARLY, needs=needs)
+    def row(script: PeerScript, **more: Any) -> Row:
+        return _row(lambda: _redialling(script, **more), _EARLY)
 
     yield "DNS hangs", _row(_resolving, _EARLY)
     yield "TCP hangs", _row(_knocking, _EARLY)
@@ -135,10 +133,10 @@ def _connecting() -> Iterator[tuple[str, Row]]:
     yield "proxy: TLS hangs beyond", row(silent_beyond, **beyond)
     yield "proxy: CONNECT hangs", row(no_answer, scheme="ws", proxy="http", way_in=by_connect)
     yield "proxy: half a head", row(half_a_head, scheme="ws", proxy="http", way_in=by_connect)
-    five = {"scheme": "ws", "proxy": "socks5h", "way_in": by_socks5, **socks}
+    five = {"scheme": "ws", "proxy": "socks5h", "way_in": by_socks5}
     yield "SOCKS: greeting hangs", row(await_eof, **five)
     yield "SOCKS: request hangs", row(socks_that_stalls, **five)
-    four = {"scheme": "ws", "proxy": "socks4a", "way_in": by_socks4, **socks}
+    four = {"scheme": "ws", "proxy": "socks4a", "way_in": by_socks4}
     yield "SOCKS4: request hangs", row(await_eof, **four)
     for tls in (False, True):
         yield f"no session{', TLS' * tls}", _row(partial(_unconfigured, tls=tls), _UNANSWERED)

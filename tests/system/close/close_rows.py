@@ -325,7 +325,6 @@ class Row:
         ends: Whether both threads can have ended when close returns.
         close: How to close, unless the place knows.
         is_dropped: Whether a client that nobody holds can be in that state.
-        needs: A package without which there is no such state.
     """
 
     place: Callable[[], Places]
@@ -334,7 +333,6 @@ class Row:
     ends: bool = True
     close: Close | None = None
     is_dropped: bool = True
-    needs: str | None = None
 
     def run(self) -> float:
         """Close in that state, check everything that must hold, and return the seconds that close took."""
@@ -381,8 +379,8 @@ _held_up = "held up in a callback"
 _inline = InlineDispatcher()
 
 
-def _early_row(place: Callable[[], Places], needs: str | None = None) -> Row:
-    return Row(place, _early, EARLY_CALLS, needs=needs)
+def _early_row(place: Callable[[], Places]) -> Row:
+    return Row(place, _early, EARLY_CALLS)
 
 
 def _inline_row(place: Callable[[], Places]) -> Row:
@@ -418,10 +416,10 @@ ROWS: dict[str, Row] = {
     "proxy: CONNECT hangs": _early_row(lambda: proxied(no_answer)),
     "proxy: half a head": _early_row(lambda: proxied(half_a_head)),
     "proxy: TLS hangs beyond": _early_row(lambda: proxied(silent_beyond)),
-    "SOCKS: TCP hangs": _early_row(lambda: knocking_at_a_proxy("socks5h"), "python_socks"),
-    "SOCKS: greeting hangs": _early_row(lambda: proxied(await_eof, "socks5h"), "python_socks"),
-    "SOCKS: request hangs": _early_row(lambda: proxied(socks_that_stalls, "socks5h"), "python_socks"),
-    "SOCKS4: request hangs": _early_row(lambda: proxied(await_eof, "socks4a"), "python_socks"),
+    "SOCKS: TCP hangs": _early_row(lambda: knocking_at_a_proxy("socks5h")),
+    "SOCKS: greeting hangs": _early_row(lambda: proxied(await_eof, "socks5h")),
+    "SOCKS: request hangs": _early_row(lambda: proxied(socks_that_stalls, "socks5h")),
+    "SOCKS4: request hangs": _early_row(lambda: proxied(await_eof, "socks4a")),
     "credential hangs": Row(asking_for_a_token, _early, EARLY_CALLS, ends=False),
     "listener hangs": Row(stuck, _unanswered, OPEN_CALLS, ends=False),
     "inline listener hangs": _inline_row(lambda: stuck(dispatcher=_inline)),

@@ -6,7 +6,6 @@ The close matrix for a client that is about to have another connection: after a 
 
 from __future__ import annotations
 
-import importlib.util
 import os
 from collections.abc import Callable, Iterable
 
@@ -24,17 +23,12 @@ posix_only = pytest.mark.skipif(os.name != "posix", reason="forks and signals")
 
 @pytest.fixture
 def share(effort: float, seed: int) -> Callable[[Iterable[str]], list[str]]:
-    """A function that draws from names of rows, without those for which a package is missing."""
+    """A function that draws from names of rows."""
 
     def draw(names: Iterable[str]) -> list[str]:
-        return sample(filter(_is_possible, names), effort / 8, seed)
+        return sample(names, effort / 8, seed)
 
     return draw
-
-
-def _is_possible(name: str) -> bool:
-    needs = PHASE_ROWS[name].needs if name in PHASE_ROWS else None
-    return needs is None or importlib.util.find_spec(needs) is not None
 
 
 @pytest.mark.parametrize("phase", PHASES)
