@@ -304,9 +304,8 @@ class SendQueue:
         with self._condition.lock:
             queue = self._queue
             if queue:
-                self._since = (
-                    self._since or queue[0][1]
-                )  # before it leaves, for those who look without a lock
+                # Before it leaves, for those who look without a lock.
+                self._since = self._since or queue[0][1]
             while queue and size < self._at_a_time:
                 batch.append(frame := queue.popleft())
                 size += len(frame[0])

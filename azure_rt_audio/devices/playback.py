@@ -39,9 +39,7 @@ class _Item:
     def __init__(self, item_id: str, resampler: Resampler) -> None:
         self.item_id = item_id
         self.resampler = resampler
-        self.converter: Resampler | None = (
-            None  # of queued sound, while that has another rate than the device
-        )
+        self.converter: Resampler | None = None  # of queued sound that has another rate than the device
         self.queued: deque[_Sound] = deque()
         self.received = 0  # frames at the speaker's rate, as are the next two
         self.sent = 0.0
